@@ -19,7 +19,7 @@ struct Customer {
     cust_name: String,
 }
 
-/// A service elsewhere, with the types of its input and its output.
+/// A service of another process, with the types of its input and its output.
 const GET_CUSTOMER: Service<Greet, Customer> = Service::new("customer.get");
 
 /// Greets a customer by name.

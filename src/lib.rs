@@ -27,6 +27,19 @@
 //! }
 //! ```
 //!
+//! A doc comment of the function is not in the program: a service has the description that it is registered with, in
+//! place of `.service(..)`:
+//!
+//! ```
+//! # use cidery::{Definition, Node, Result};
+//! # async fn get_customer() {}
+//! # fn example() -> Result<()> {
+//! let get_customer = Definition::new("customer.get", get_customer)?;
+//! let node = Node::builder().register(get_customer.description("Returns a customer."));
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! A *node* runs services and accepts calls. It is part of a program, as above, or the program `cidery serve`. A
 //! *worker* is another process that serves the same functions to a node:
 //!
@@ -63,13 +76,42 @@
 //! # }
 //! ```
 //!
+//! # Dependencies
+//!
+//! The program above needs this, beside a path or a version of `cidery`:
+//!
+//! ```toml
+//! [dependencies]
+//! schemars = "1"
+//! serde = { version = "1", features = ["derive"] }
+//! tokio = { version = "1", features = ["macros", "rt-multi-thread"] }
+//! ```
+//!
+//! Crates whose types are in the API are re-exported, so that their versions always match: [`bytes`], [`jiff`],
+//! [`schemars`], [`serde`], [`tokio_util`], [`tower_layer`] and [`tower_service`]. The derive macros then are told
+//! where their crate is:
+//!
+//! ```
+//! #[derive(cidery::serde::Deserialize, cidery::schemars::JsonSchema)]
+//! #[serde(crate = "cidery::serde")]
+//! #[schemars(crate = "cidery::schemars")]
+//! struct GetCustomer { cust_id: u64 }
+//! ```
+//!
+//! # Errors
+//!
+//! Every failure is an [`Error`], with a [`Kind`] (the status codes of gRPC) and a stable reason for programs, such as
+//! `NOT_FOUND` / `SERVICE_UNKNOWN`. A service chooses kinds and reasons for its own failures, and its callers get them
+//! unchanged. Methods list the reasons that they add; `docs/errors.md` in the repository explains all of them, with
+//! what to do. [`Error`] also says which errors of other crates `?` converts.
+//!
 //! # Features
 //!
 //! | feature | default | enables |
 //! |---|---|---|
-//! | `server` | yes | [`Node`], [`MemoryStore`] and [`testing`] |
-//! | `sqlite` | | `SqliteStore`: a node that stores invocations on disk. Implies `server`, needs a C compiler |
-//! | `cli` | | the program `cidery`. Implies `sqlite`; libraries do not need it |
+//! | `server` | yes | a node in your program: [`Node`], [`MemoryStore`], and [`testing`] for tests of services |
+//! | `sqlite` | no | `SqliteStore`: a node that stores invocations on disk. Implies `server`, needs a C compiler |
+//! | `cli` | no | the program `cidery`. Implies `sqlite`; libraries do not need it |
 //!
 //! With `default-features = false` the crate has clients, workers and their services, without the dependencies of the
 //! server.
@@ -80,19 +122,22 @@
 //!   (which may add [`Requirements`]) or [`FromInput`], and a result that implements [`IntoReply`].
 //!   [`assert_handler!`] explains why a function is no handler. [`Definition`], [`ServiceOptions`], [`Hooks`] and
 //!   [`Registry`] describe services; tower layers wrap a [`HandlerService`] for each [`HandlerRequest`].
-//! * **Call services**: every [`Caller`] has the same methods, by name with an input that implements [`IntoPayload`],
-//!   or by types with a [`Service`] or another [`Target`]. They are [`InvokeCall`], which is a [`Response`] or another
-//!   type that implements [`FromResponse`], and [`InvokeAsyncCall`].
-//! * **Call from a handler**: [`Context`], with [`InvocationInfo`] and [`InReplyTo`]; [`RetryingCall`], [`FanOut`] and
-//!   [`Group`]; [`Progress`], [`KnownService`]; [`Answer`] and [`Later`] for a response that is completed later.
+//! * **Call services**: every [`Caller`] has the same methods: `invoke` and `invoke_async` by name
+//!   ([`IntoServiceName`]) with an input that implements [`IntoPayload`]; `call` and `call_async` by types, with a
+//!   [`Service`] ([`ServiceHandle`]) or, within the process of handlers, a handler ([`Target`]). They return an
+//!   [`InvokeCall`], which is awaited as a [`Response`] or another type that implements [`FromResponse`], or an
+//!   [`InvokeAsyncCall`].
+//! * **Call from a handler**: [`Context`], with [`InvocationInfo`] and [`InReplyTo`]; [`RetryingCall`], [`FanOut`] of
+//!   calls ([`IntoCall`]) and its [`Group`]; [`Progress`], [`KnownService`]; [`Answer`] and [`Later`] for a response
+//!   that is completed later.
 //! * **Run a node**: [`Node`], [`NodeBuilder`], [`NodeHandle`], [`Limits`], [`Clock`], [`MemoryStore`],
 //!   `SqliteStore`, `SqliteOptions`.
 //! * **Run a worker**: [`Worker`], [`WorkerBuilder`], [`WorkerHandle`].
 //! * **Call from another process**: [`Client`], with [`Call`], [`DurableOptions`], [`Start`], [`OnDeadline`],
 //!   [`RetryPolicy`] and [`Metadata`]; [`Accepted`], [`Batch`] and [`AcceptedGroup`]; [`Results`], which are [`Event`]s
 //!   of an [`EventKind`]; [`Outcome`] and [`InvocationState`].
-//! * **Values and Simple IO**: [`Value`], [`Dict`], [`dict!`], [`Digits`], [`Key`], [`from_value`], [`to_value`];
-//!   [`Payload`], [`Format`] and [`Reply`]; [`Sio`] and the elements in [`sio`].
+//! * **Values and Simple IO**: [`Value`], [`Dict`], [`dict!`], [`Digits`], [`Key`], [`IntoValue`], [`from_value`],
+//!   [`to_value`]; [`Payload`], [`Format`] and [`Reply`]; [`Sio`] and the elements in [`sio`].
 //! * **Identifiers and errors**: [`Cid`], [`ServiceName`], [`Result`], [`Error`], [`BoxError`], [`Kind`], [`Retry`],
 //!   [`Violation`], [`Detail`].
 //! * **Test services**: [`testing`].
@@ -105,6 +150,7 @@
         reason = "the server also uses some code of clients and workers, and is left out"
     )
 )]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
 // The examples that are compiled into the demo services name the crate `cidery`.
@@ -149,6 +195,10 @@ pub mod edge;
 #[doc(hidden)]
 pub mod app;
 
+// The crates whose types are in the API.
+#[doc(no_inline)]
+pub use {bytes, jiff, schemars, serde, tokio_util, tower_layer, tower_service};
+
 // The API. Each group has a line in the overview above.
 
 // Write a service.
@@ -162,10 +212,12 @@ pub use crate::service::{
 
 // Call services, from a handler and from everywhere else.
 #[doc(inline)]
+pub use crate::model::into_call::{IntoCall, IntoServiceName};
+#[doc(inline)]
 pub use crate::model::into_payload::IntoPayload;
 #[doc(inline)]
 pub use crate::service::{
-    Caller, FromResponse, InvokeAsyncCall, InvokeCall, Response, Service, Target,
+    Caller, FromResponse, InvokeAsyncCall, InvokeCall, Response, Service, ServiceHandle, Target,
 };
 
 // Call from a handler.
@@ -203,7 +255,7 @@ pub use crate::model::batch::{AcceptedGroup, Batch};
 #[doc(inline)]
 pub use crate::model::call::{Accepted, Call, DurableOptions, OnDeadline, Start};
 #[doc(inline)]
-pub use crate::model::invocation::{Outcome, RetryPolicy, State as InvocationState};
+pub use crate::model::invocation::{InvocationState, Outcome, RetryPolicy};
 #[doc(inline)]
 pub use crate::model::metadata::Metadata;
 #[doc(inline)]
@@ -215,7 +267,7 @@ pub use crate::model::payload::{Format, Payload, Reply};
 #[doc(inline)]
 pub use crate::model::sio::{self, Sio};
 #[doc(inline)]
-pub use crate::model::value::{Dict, Digits, Key, Value, from_value, to_value};
+pub use crate::model::value::{Dict, Digits, IntoValue, Key, Value, from_value, to_value};
 
 // Identifiers and errors.
 #[doc(inline)]

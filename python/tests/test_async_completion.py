@@ -310,7 +310,7 @@ def test_the_harness_checks_a_deferred_outcome() -> None:
     with pytest.raises(FailedPrecondition):
         testing.trial(Hasty)
     assert testing.trial(Calls, invokes={"x": {"n": 1}}).later is None
-    with pytest.raises(TypeError, match="`x` returns `Later`"):
+    with pytest.raises(testing.NotMocked, match="`x`, and it gives its response later"):
         testing.trial(Calls, invokes={"x": Approve})
 
 

@@ -7,7 +7,7 @@ import datetime
 import math
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import grpc
@@ -18,6 +18,7 @@ from cidery import (
     CideryError,
     Client,
     ConnectFailed,
+    Context,
     DeadlineExceeded,
     EventKind,
     FailedPrecondition,
@@ -30,11 +31,19 @@ from cidery import (
     Unknown,
     Worker,
     new_cid,
+    service,
 )
+from cidery._client import aio, blocking
 from cidery._errors.exceptions import CLASS_BY_KIND
 from cidery._errors.status_details import from_failure, to_failure
 from cidery._protocol.channel import address
-from cidery._protocol.retry import RetryState, classify, is_safe_to_retry, not_dispatched
+from cidery._protocol.retry import (
+    RetryState,
+    classify,
+    connect_failed,
+    is_safe_to_retry,
+    not_dispatched,
+)
 from cidery.testing import Node
 
 
@@ -89,10 +98,18 @@ def test_an_ambiguous_keyword_is_refused(client: Client) -> None:
         client.invoke("cidery.echo", timeout=1)
     assert client.with_options().invoke("cidery.echo", timeout=1) == {"timeout": 1}
     assert client.invoke("cidery.echo", {"a": 1}, timeout=5) == {"a": 1}
-    with pytest.raises(TypeError, match="`tmeout`: unknown option"):
+    with pytest.raises(
+        TypeError, match=r"`tmeout` is not an option; did you mean `timeout`\? \(options: "
+    ):
         client.invoke("cidery.echo", {"a": 1}, tmeout=5)
     with pytest.raises(TypeError, match="`delay` is an option of `invoke_async`"):
         client.invoke("cidery.echo", {}, delay=5)
+    with pytest.raises(TypeError, match="`once` is an option of calls that a handler makes"):
+        client.invoke_async("cidery.echo", {}, once="x")
+    with pytest.raises(TypeError, match=r"`x` is not an option \(options: cid, data_format, "):
+        client.invoke("cidery.echo", {}, x=1)
+    with pytest.raises(TypeError, match="2 were given"):
+        client.invoke("cidery.echo", {}, {})
 
 
 def test_values_round_trip(client: Client) -> None:
@@ -228,6 +245,28 @@ def test_events_are_streamed_in_order(client: Client) -> None:
     assert events[-1].payload == {"total": 3}
     sequences = [event.sequence for event in events]
     assert sequences == sorted(set(sequences))
+
+
+def test_the_progress_of_a_running_invocation_is_read(
+    serve: Callable[..., Worker], client: Client
+) -> None:
+    done = threading.Event()
+
+    @service("progress.reports")
+    def reports(ctx: Context) -> None:
+        ctx.progress(0.5, "halfway")
+        ctx.emit("reported")
+        assert done.wait(20)
+
+    serve(reports)
+    cid = client.invoke_async(reports)
+    events = client.results(cid)
+    next(event for event in events if event.kind is EventKind.ITEM)
+    progress = client.get(cid).progress
+    done.set()
+    assert progress is not None
+    assert (progress.fraction, progress.message) == (0.5, "halfway")
+    assert list(events)[-1].kind is EventKind.SUCCEEDED
 
 
 def test_an_unknown_cid_yields_one_event(client: Client) -> None:
@@ -410,6 +449,39 @@ def test_the_table_of_kinds_equals_that_of_the_node() -> None:
         "DATA_LOSS",
     }
     assert [Kind.from_code(code).code for code in range(1, 17)] == list(range(1, 17))
+
+
+def test_a_call_that_is_retried_for_a_second_logs_what_it_waits_for(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    now = 0.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    unreachable = connect_failed("127.0.0.1:9")
+    state = RetryState(8, is_safe_to_retry)
+    for now in (0.0, 0.9, 1.0, 2.0):
+        state.next_delay(unreachable)
+        assert len(caplog.records) == (now >= 1)
+    (record,) = caplog.records
+    assert (record.name, record.levelname) == ("cidery.client", "WARNING")
+    assert record.getMessage() == f"{unreachable}; retrying for some seconds"
+
+
+def test_waiting_for_a_node_logs_what_it_waits_for(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for client_type in (blocking, aio):
+        monkeypatch.setattr(client_type, "QUIET_SECONDS", 0.01)
+
+    async def wait() -> None:
+        async with AsyncClient("127.0.0.1:9") as client:
+            with pytest.raises(ConnectFailed):
+                await client.wait_for_ready(timeout=0.1)
+
+    with Client("127.0.0.1:9") as client, pytest.raises(ConnectFailed):
+        client.wait_for_ready(timeout=0.1)
+    asyncio.run(wait())
+    messages = [record.getMessage() for record in caplog.records]
+    assert messages == [f"{connect_failed('127.0.0.1:9')}; retrying for some seconds"] * 2
 
 
 def test_only_safe_failures_are_retried() -> None:

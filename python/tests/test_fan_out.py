@@ -61,7 +61,7 @@ class Fans(Service):
     accepted = threading.Event()
 
     def handle(self) -> Any:
-        calls = [(Member, {"n": n}) for n in range(MEMBERS)]
+        calls = [Call(Member, {"n": n}) for n in range(MEMBERS)]
         group = self.fan_out(calls, on_final=Hears, once="all")
         self.groups.append(group.cid)
         self.accepted.set()
@@ -82,7 +82,7 @@ class Hears(Service):
 
 def said(outcome: Outcome) -> Any:
     """The outcome of a member in a compact form."""
-    return outcome.response.n if outcome.error is None else outcome.error.message
+    return outcome.result().n if outcome.error is None else outcome.error.message
 
 
 EXPECTED = [f"no {n}" if n % FAILING == 0 else n for n in range(MEMBERS)]

@@ -82,7 +82,7 @@ def test_a_failure_that_cannot_be_encoded_still_ends_the_call(
 ) -> None:
     worker = serve(stammers)
     with pytest.raises(Internal) as caught:
-        client.invoke(stammers, what=what)
+        client.invoke(stammers, {"what": what})
     assert caught.value.reason == "HANDLER_FAILED"
     # gRPC logs late events of an event loop that an earlier worker closed.
     wanted = "cidery.worker", logging.ERROR
@@ -92,7 +92,7 @@ def test_a_failure_that_cannot_be_encoded_still_ends_the_call(
     assert type(UNSAYABLE[what]()).__name__ in caplog.text
     assert "During handling of the above exception" in caplog.text
     with pytest.raises(Internal):
-        client.result(client.invoke_async(stammers, what=what), wait=WAIT)
+        client.result(client.invoke_async(stammers, {"what": what}), wait=WAIT)
     assert worker.in_flight == 0
 
 

@@ -122,10 +122,10 @@ def test_hooks_run_in_their_order_also_after_a_failure(serve: Serve, client: Cli
     assert client.invoke(Hooked) == {"said": said}
     assert [*said, "finally NoneType"] == LAST
     with pytest.raises(NotFound):
-        client.invoke(Hooked, fail=1)
+        client.invoke(Hooked, {"fail": 1})
     assert LAST == ["before", "validate input", "handle", "after", "finally NotFound"]
     with pytest.raises(InvalidArgument) as caught:
-        client.invoke(Hooked, refuse=1)
+        client.invoke(Hooked, {"refuse": 1})
     assert caught.value.reason == "REFUSED"
     assert LAST == ["before", "validate input", "after", "finally InvalidArgument"]
 

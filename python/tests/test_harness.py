@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,10 +12,10 @@ import pytest
 from cidery import (
     Aborted,
     AsyncContext,
+    CideryError,
     Client,
     Int,
     InvalidArgument,
-    NotFound,
     Progress,
     Service,
     Text,
@@ -71,8 +73,39 @@ def test_nested_calls_can_fail_or_run_another_service() -> None:
     assert testing.run(Order, {"cust_id": 1}, invokes={"crm.lookup": Lookup}).order.name == "1"
     with pytest.raises(Aborted):
         testing.run(Order, {"cust_id": 1}, invokes={"crm.lookup": Aborted("ABORTED", "again")})
-    with pytest.raises(NotFound, match="give its response in `invokes`"):
+    with pytest.raises(testing.NotMocked, match=r"invokes `crm\.lookup`, and its response is not"):
         testing.run(Order, {"cust_id": 1})
+
+
+def test_errors_of_python_name_the_public_class() -> None:
+    class Reports(Service):
+        def handle(self) -> None:
+            self.progress(0.5, done=True)  # type: ignore[call-arg]
+
+    class Invokes(Service):
+        def handle(self) -> None:
+            self.invoke()  # type: ignore[call-arg]
+
+    with pytest.raises(TypeError, match=r"^Context\.progress\(\) got an unexpected keyword"):
+        testing.run(Reports)
+    with pytest.raises(TypeError, match=r"^Context\.invoke\(\) missing 1 required"):
+        testing.run(Invokes)
+
+
+def test_an_unknown_option_is_refused() -> None:
+    with pytest.raises(TypeError, match="`invoke` is not an option; did you mean `invokes`"):
+        testing.run(Order, {"cust_id": 1}, invoke={})  # type: ignore[call-arg]
+
+
+def test_a_call_that_the_test_does_not_answer_ends_the_traceback() -> None:
+    class Handles(Service):
+        def handle(self) -> None:
+            with contextlib.suppress(CideryError):
+                self.invoke("crm.lookup")
+
+    with pytest.raises(testing.NotMocked) as caught:
+        testing.run(Handles)
+    assert (caught.traceback[-1].name, caught.traceback[-1].path) == ("handle", Path(__file__))
 
 
 def test_an_invalid_input_is_refused() -> None:

@@ -106,7 +106,7 @@ class Passes(Service):
 
 def test_children_are_found_by_parent_and_root(own: Client) -> None:
     with Worker(Passes, node=own.node):
-        first = own.invoke_async(Passes, times=2)
+        first = own.invoke_async(Passes, {"times": 2})
         second = own.result(first, wait=WAIT).child
         third = own.result(second, wait=WAIT).child
         own.result(third, wait=WAIT)

@@ -198,7 +198,7 @@ class Uncarried(Service):
 @pytest.mark.parametrize("nan", [True, False])
 def test_an_invalid_output_is_not_retried(nan: bool, serve: Serve, client: Client) -> None:
     serve(Uncarried)
-    cid = client.invoke_async(Uncarried, nan=nan)
+    cid = client.invoke_async(Uncarried, {"nan": nan})
     with pytest.raises(Internal, match="OUTPUT_INVALID"):
         client.result(cid, wait=20)
     assert client.get(cid).attempt == 1
@@ -302,7 +302,7 @@ def test_a_class_may_contain_itself(serve: Serve, client: Client) -> None:
             ("/branches/0/name", "MISSING"),
         ]
         with pytest.raises(Internal) as out:
-            run(Grows, name="wrong") if run == client.invoke else run(Grows, {"name": "wrong"})
+            run(Grows, {"name": "wrong"})
         assert found(out.value) == [("/branches/0/next/name", "WRONG_TYPE")]
 
 

@@ -60,7 +60,7 @@ def test_a_default_factory_runs_for_each_call(model: Any, node: Node, client: Cl
         assert first.rid != second.rid
         assert first.tags == []
         given = str(uuid.uuid4())
-        assert client.invoke(Stamps, rid=given).rid == given
+        assert client.invoke(Stamps, {"rid": given}).rid == given
 
 
 class Item(pydantic.BaseModel):
@@ -183,3 +183,30 @@ def test_aliases_are_the_names_on_the_wire() -> None:
     given = {"custName": "Ann", "custId": 7}
     assert testing.trial(Renames, given).payload == {"custName": "Ann", "customer": 7}
     assert testing.run(Renames, given) == Renamed.model_validate(given)
+
+
+class Line(pydantic.BaseModel):
+    sku: str = pydantic.Field(min_length=3)
+    count: int = pydantic.Field(gt=0)
+
+
+class Basket(pydantic.BaseModel):
+    note: str = pydantic.Field(max_length=3)
+    lines: list[Line]
+
+
+class CountLines(Service[Basket, None]):
+    def handle(self) -> None:
+        pass
+
+
+def test_the_constraints_of_pydantic_are_reported_at_once() -> None:
+    lines = [{"sku": "x", "count": 0}, {"sku": "pen", "count": -1}]
+    with pytest.raises(InvalidArgument) as caught:
+        testing.run(CountLines, {"note": "too long", "lines": lines})  # type: ignore[arg-type]
+    assert sorted(violation.path for violation in caught.value.violations) == [
+        "/lines/0/count",
+        "/lines/0/sku",
+        "/lines/1/count",
+        "/note",
+    ]

@@ -100,7 +100,7 @@ ADD_UP = [pytest.param(each, id=each.service_name) for each in ALL]
 def test_a_join_releases_its_permit(adds_up: Any, serve: Serve, client: Client) -> None:
     serve(adds_up, max_in_flight=1)
     assert client.invoke(adds_up, {"depth": 3}, timeout=WAIT) == 8
-    cid = client.invoke_async(adds_up, depth=2)
+    cid = client.invoke_async(adds_up, {"depth": 2})
     assert client.result(cid, wait=WAIT) == 4
     # The group is a child of the invocation, and has two members.
     (group,) = (c for c in client.invocations(parent_cid=cid) if c.message.HasField("group"))
@@ -147,10 +147,10 @@ class Outlives(Service):
     joins = threading.Event()
 
     def handle(self) -> Any:
-        group = self.fan_out([(Slow, {"n": n}) for n in range(3)], once="slow")
+        group = self.fan_out([Call(Slow, {"n": n}) for n in range(3)], once="slow")
         self.groups.append(group.cid)
         self.joins.set()
-        return [outcome.response.n for outcome in group.join()]
+        return [outcome.result().n for outcome in group.join()]
 
 
 def test_a_join_continues_in_the_next_attempt_after_a_crash() -> None:
@@ -306,12 +306,12 @@ class PatientAsync(AsyncService):
     name = "patterns.patient-async"
 
     async def handle(self) -> Any:
-        return await self.with_options(retry_policy=QUICK).invoke_with_retry(Flaky, a=1)
+        return await self.with_options(retry_policy=QUICK).invoke_with_retry(Flaky, {"a": 1})
 
 
 @service("patterns.patient-function")
 def patient(ctx: Context, _: Any) -> Any:
-    return ctx.with_options(retry_policy=QUICK).invoke_with_retry(Flaky, a=1)
+    return ctx.with_options(retry_policy=QUICK).invoke_with_retry(Flaky, {"a": 1})
 
 
 @pytest.mark.parametrize("asks", [Patient, PatientAsync, patient])
@@ -424,6 +424,7 @@ class SumsAsync(AsyncService):
 ANSWERS: dict[str, Any] = {
     "a.one": lambda payload: payload.n + 1,
     "b.two": Aborted("ABORTED", "no"),
+    "c.three": NotFound("SERVICE_UNKNOWN", "there is none"),
 }
 EXPECTED = [[True, 2, None], [False, None, "ABORTED"], [False, None, "SERVICE_UNKNOWN"]]
 
@@ -440,6 +441,8 @@ def test_the_harness_answers_the_members_of_a_fan_out() -> None:
     assert (group.on_each, group.on_final) == (("d.each",), ("e.final",))
     assert group.request.idempotency_key.endswith("/patterns.sums/sums")
     assert testing.run(SumsAsync, invokes=ANSWERS) == EXPECTED
+    with pytest.raises(testing.NotMocked, match=r"`a\.one`.* `invokes=\{'a\.one': "):
+        testing.run(Sums)
 
 
 def test_the_harness_runs_members_that_are_services() -> None:
@@ -452,13 +455,13 @@ def test_the_harness_runs_members_that_are_services() -> None:
         [True, {}, None],
         [False, None, "HANDLER_FAILED"],
     ]
-    with pytest.raises(TypeError, match=r"`a\.one` returns `Later`"):
+    with pytest.raises(testing.NotMocked, match=r"`a\.one`, and it gives its response later"):
         testing.run(Sums, invokes={**invokes, "a.one": AnswersLater})
 
 
 class AddUpFrom(Service):
     def handle(self) -> Any:
-        members = [(AddUp, self.request.payload)]
+        members = [Call(AddUp, self.request.payload)]
         return [outcome.result() for outcome in self.fan_out(members).join()]
 
 

@@ -73,6 +73,21 @@ def test_every_example_passes_mypy(written: Path) -> None:
     assert (found.returncode, found.stdout) == (0, ""), found.stdout + found.stderr
 
 
+def test_every_example_passes_pyright(written: Path) -> None:
+    pyright = os.environ.get("CIDERY_PYRIGHT") or shutil.which("pyright")
+    if pyright is None:
+        pytest.skip("needs pyright: CIDERY_PYRIGHT")
+    examples = "\n".join(block for block in BLOCKS if not FILE.match(block))
+    (written / "examples.py").write_text(examples)
+    paths = json.dumps([str(ROOT / "src"), str(written)])
+    (written / "pyrightconfig.json").write_text(
+        f'{{"typeCheckingMode": "strict", "pythonVersion": "3.10", "extraPaths": {paths}}}'
+    )
+    command = [pyright, "--pythonpath", sys.executable, "--project", str(written)]
+    found = subprocess.run(command, cwd=written, capture_output=True, text=True)
+    assert found.returncode == 0, found.stdout + found.stderr
+
+
 def test_the_example_test_passes(written: Path, cidery_node: Node, cidery_client: Client) -> None:
     [example] = [block for block in BLOCKS if "cidery_node" in block]
     namespace: dict[str, Any] = {"__name__": "readme"}

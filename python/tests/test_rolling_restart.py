@@ -54,7 +54,7 @@ class Load:
             while not self._ended.is_set():
                 number = self.answered[caller]
                 try:
-                    assert client.invoke(Step, n=number) == {"n": number}
+                    assert client.invoke(Step, {"n": number}) == {"n": number}
                 except (CideryError, AssertionError) as error:
                     self.failed.append(str(error))
                 self.answered[caller] = number + 1
@@ -98,7 +98,7 @@ def test_a_worker_can_be_started_twice_and_restarted(node: Node, client: Client)
             assert same is worker
             assert len(listed()) == 1
             for step in (Step, StepAsync):
-                assert client.invoke(step, n=1) == {"n": 1}
+                assert client.invoke(step, {"n": 1}) == {"n": 1}
 
 
 def test_an_idle_worker_stops_at_once(node: Node) -> None:

@@ -87,7 +87,7 @@ def test_a_changed_file_is_reloaded_and_running_calls_finish_with_the_old_code(
     # An import error is logged, and the served version continues.
     module.write_text("raise ValueError('half written')")
     run.wait_for("ValueError: half written")
-    run.wait_for("reloaded", times=2)
+    assert sum(": reloaded" in line for line in run.lines) == 1
     assert client.invoke("my-module.get-version") == {"version": 2}
     gate.touch()
     assert client.result(cid, wait=WAIT) == {"version": 1}
@@ -131,27 +131,52 @@ def test_a_failed_reload_keeps_the_served_services(
     cid = client.invoke_async("gate.pass", path=str(gate))
     next(event for event in client.results(cid) if event.kind is EventKind.ITEM)
     put(module, FIRST.replace("GetVersion(Service):", "A(Service):\n    input = 5"))
-    run.wait_for("not reloaded: TypeError: `my-module.a` (`my_module.A` in ")
+    line = run.wait_for("reload failed: `my-module.a` (`my_module.A` in ")
+    assert line.endswith("; still serving the previous version\n")
     # Some editors replace a file: it is missing for an instant.
     module.rename(tmp_path / "away")
-    run.wait_for("not reloaded: FileNotFoundError")
+    run.wait_for(f"reload failed: `{module}` does not exist; still serving the previous version")
     assert client.invoke("my-module.get-version") == {"version": 1}
     put(module, FIRST.replace('"version": 1', '"version": 2'))
     run.wait_for("reloaded 3 services")
     # A module that exits does not end the worker.
     put(module, "raise SystemExit(3)")
     run.wait_for("raises SystemExit(3)")
-    run.wait_for("reloaded 3 services", times=2)
     assert client.invoke("my-module.get-version") == {"version": 2}
     # A declaration that only the node refuses.
     put(module, REFUSED)
     line = run.wait_for("DECLARATION_INVALID: `bad.refused` (`my_module.Refused` in ")
     assert "`/sio/input/a/default`: " in line
     assert client.invoke("my-module.get-version") == {"version": 2}
-    assert sum("not reloaded" in line for line in run.lines) == 3
+    # A syntax error is reported by its line of the file, without frames of the SDK.
+    put(module, "def half(")
+    end = run.lines.index(run.wait_for("SyntaxError: "))
+    assert run.lines[end - 3] == f'  File "{module}", line 1\n'
+    said = f"reload failed: `{module}` cannot be imported; still serving the previous version\n"
+    assert run.lines[end - 4].endswith(said)
+    assert sum("reload failed" in line for line in run.lines) == 5
+    assert sum(": reloaded" in line for line in run.lines) == 1
     gate.touch()
     assert client.result(cid, wait=WAIT) == {"version": 1}
     assert client.get(cid).attempt == 1
+    assert run.stop() == 0
+
+
+def test_a_broken_file_of_several_fails_the_reload_until_it_is_fixed(
+    node: Node, client: Client, tmp_path: Path
+) -> None:
+    never_imported, served = tmp_path / "a_broken.py", tmp_path / "my_module.py"
+    never_imported.write_text("import what_is_not_there")
+    put(served, FIRST)
+    (tmp_path / "z_last.py").write_text(FIRST.replace("gate.pass", "z.gate").replace("made.", "z."))
+    run = Run(node.address, tmp_path, "--reload")
+    run.wait_for("serving 6 services")
+    put(served, "raise ValueError('half written')")
+    run.wait_for("reload failed: ")
+    assert client.invoke("my-module.get-version") == {"version": 1}
+    put(served, FIRST.replace('"version": 1', '"version": 2'))
+    run.wait_for("reloaded 6 services")
+    wait_for_response(client, "my-module.get-version", {"version": 2})
     assert run.stop() == 0
 
 
@@ -238,7 +263,7 @@ def test_a_failed_handler_is_logged_with_the_cid_of_its_response(
     assert caught.value.reason == "HANDLER_FAILED"
     assert "secret detail" not in str(caught.value)
     line = run.wait_for(f"failed, CID {caught.value.cid}")
-    assert f" ERROR {name} {caught.value.cid} cidery.worker: " in line
+    assert line.endswith(f" ERROR cidery.worker: `{name}` failed, CID {caught.value.cid}\n")
     run.wait_for("KeyError: 'secret detail'")
     cid = client.invoke_async(name, {}, retry_policy=RetryPolicy(max_attempts=1))
     assert client.get(cid, wait=20).state is State.FAILED
@@ -258,9 +283,38 @@ def test_log_lines_have_the_time_of_the_node_log(node: Node, tmp_path: Path) -> 
     (tmp_path / "one.py").write_text(FAILING.partition("class FailsAsync")[0])
     run = Run(node.address, tmp_path / "one.py")
     line = run.wait_for(f"serving 1 service at {node.address}: run.fails")
-    assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z INFO - - cidery\.run: ", line)
+    assert re.match(
+        r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z INFO cidery\.run: serving 1 .*\.fails\n", line
+    )
     logged = datetime.datetime.fromisoformat(line.partition("Z")[0] + "+00:00")
     assert abs(datetime.datetime.now(datetime.timezone.utc) - logged) < datetime.timedelta(hours=1)
+    assert run.stop() == 0
+
+
+LOGGING = """
+import logging
+from cidery import Service
+
+class Logs(Service):
+    name = "run.logs"
+    def handle(self):
+        self.logger.info("by the service")
+        logging.getLogger("my.own").warning("by a module")
+        return {}
+"""
+
+
+def test_the_log_lines_of_a_handler_have_its_cid_and_service(
+    node: Node, client: Client, tmp_path: Path
+) -> None:
+    (tmp_path / "logs.py").write_text(LOGGING)
+    run = Run(node.address, tmp_path / "logs.py")
+    run.wait_for("serving")
+    cid = client.call("run.logs").cid
+    line = run.wait_for("by the service")
+    assert line.endswith(f"Z INFO run.logs: by the service cid={cid}\n")
+    line = run.wait_for("by a module")
+    assert line.endswith(f"Z WARNING my.own: by a module cid={cid} service=run.logs\n")
     assert run.stop() == 0
 
 
@@ -274,12 +328,40 @@ def test_a_module_that_fails_is_reported_from_its_own_frame(node: Node, tmp_path
     run.wait_for("NameError: name 'undefined' is not defined")
 
 
-def test_the_help_names_the_command_line_of_the_node(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("text", "last_line"),
+    [
+        ("def half(", 1),
+        ("from cidery import service\n@service\ndef f(ctx, a, b):\n    pass\n", 2),
+    ],
+)
+def test_the_traceback_of_a_module_has_frames_of_the_user_only(
+    text: str, last_line: int, node: Node, tmp_path: Path
+) -> None:
+    module = tmp_path / "broken.py"
+    module.write_text(text)
+    run = Run(node.address, module)
+    assert run.end() == 1
+    files = [line for line in run.lines if line.startswith("  File ")]
+    assert [line.partition(", in ")[0].strip() for line in files] == [
+        f'File "{module}", line {last_line}'
+    ]
+
+
+def test_the_help_names_the_command_line_of_the_node(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(SystemExit):
         main(["--help"])
     text = capsys.readouterr().out
-    assert "The command line of the Python SDK" in text
+    assert "Serve services that are written in Python." in text.splitlines()[2]
     assert "`cidery serve` starts a node" in text
+    assert "python -m cidery run orders.py " in text
+    assert text.index("commands:") < text.index("options:")
+    # Without arguments it is the same text, and an error.
+    monkeypatch.setattr(sys, "argv", ["cidery"])
+    assert main() == main([]) == 2
+    assert capsys.readouterr().err == 2 * text
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["check", "--help"]])
@@ -384,7 +466,7 @@ def test_an_invalid_declaration_affects_only_its_service(node: Node, tmp_path: P
     run.wait_for("serving 4 services")
     for said, file in (
         (
-            "`bad.scalar` (`unreadable.Scalar` in {}): <class 'int'> is not ",
+            "`bad.scalar` (`unreadable.Scalar` in {}): `int` cannot be an input or an output: ",
             "unreadable.py",
         ),
         ("`bad.context` (`unreadable.context` in {}): it is a coroutine", "unreadable.py"),
@@ -415,7 +497,7 @@ def test_invalid_declarations_are_reported_if_no_service_is_left(
         (
             "from cidery import Service\nclass A(Service):\n    input = 5\n"
             "    def handle(self):\n        pass\n",
-            "TypeError: `my-module.a` (`my_module.A` in ",
+            "ERROR cidery.run: `my-module.a` (`my_module.A` in ",
         ),
     ],
 )

@@ -35,7 +35,7 @@ from cidery import (
     service,
     testing,
 )
-from cidery._protocol.typed import In
+from cidery._protocol.typed import Input
 from cidery._service.definition import Definition
 from cidery.testing import Node
 
@@ -59,9 +59,9 @@ class GetCustomer(Service):
 def test_a_class_is_called_by_the_client(serve: Serve, client: Client) -> None:
     serve(GetCustomer)
     assert client.invoke("crm.get-customer", cust_id="7") == {"cust_name": "Alexis Smith"}
-    assert client.invoke(GetCustomer, cust_id=7).cust_name == "Alexis Smith"
+    assert client.invoke(GetCustomer, {"cust_id": 7}).cust_name == "Alexis Smith"
     with pytest.raises(InvalidArgument) as caught:
-        client.invoke(GetCustomer, note=1)
+        client.invoke(GetCustomer, {"note": 1})
     assert [(v.path, v.reason) for v in caught.value.violations] == [("/cust_id", "MISSING")]
 
 
@@ -78,7 +78,7 @@ class Outer(Service):
     name = "py.outer"
 
     def handle(self) -> Any:
-        inner = self.invoke(Inner, depth=self.request.payload["depth"])
+        inner = self.invoke(Inner, {"depth": self.request.payload["depth"]})
         return {"cids": [self.cid, *inner.cids]}
 
 
@@ -89,7 +89,7 @@ class Inner(AsyncService):
         depth = self.request.payload.depth
         if depth == 0:
             return {"cids": [self.cid]}
-        return await self.invoke(Outer, depth=depth - 1)
+        return await self.invoke(Outer, {"depth": depth - 1})
 
 
 def test_a_chain_over_a_worker_with_one_permit_does_not_deadlock(
@@ -130,7 +130,7 @@ def test_a_declared_failure_passes_unchanged_through_nested_calls(
     serve(Fails)
     for how in ("declared", "nested declared", "nested nested declared"):
         with pytest.raises(FailedPrecondition) as caught:
-            client.invoke(Fails, how=how)
+            client.invoke(Fails, {"how": how})
         error = caught.value
         assert (error.reason, error.message, error.retry_after) == ("TOO_EARLY", "not now", 2)
         assert error.violations == (Violation("/a/0", "is odd", "ODD"),)
@@ -142,7 +142,7 @@ def test_an_undeclared_exception_is_internal_and_logged(
 ) -> None:
     serve(Fails)
     with pytest.raises(Internal) as caught:
-        client.invoke(Fails, how="undeclared")
+        client.invoke(Fails, {"how": "undeclared"})
     assert caught.value.reason == "HANDLER_FAILED"
     assert "secret detail" not in str(caught.value)
     # gRPC logs late events of an event loop that an earlier worker closed.
@@ -162,7 +162,7 @@ def test_a_response_that_cannot_be_serialized_is_refused_with_its_path(
 ) -> None:
     serve(Fails)
     with pytest.raises(Internal) as caught:
-        client.invoke(Fails, how=how)
+        client.invoke(Fails, {"how": how})
     assert caught.value.reason == "OUTPUT_INVALID"
     assert "`/a" in caught.value.message
 
@@ -191,11 +191,11 @@ async def add_up(ask: Ask) -> Told:
 def test_functions_are_services(serve: Serve, client: Client) -> None:
     worker = serve(greet, add_up)
     assert [name.rpartition(".")[2] for name in worker.services] == ["greet", "add-up"]
-    assert client.invoke(greet, name="Ann") == {"greeting": "Hello, Ann"}
-    assert client.invoke(add_up, numbers=[1, "2"]) == Told(3)
-    assert client.invoke(add_up.service_name, numbers=[1, "2"]) == {"total": 3}  # type: ignore[attr-defined]
+    assert client.invoke(greet, {"name": "Ann"}) == {"greeting": "Hello, Ann"}
+    assert client.invoke(add_up, Ask([1, 2])) == Told(3)
+    assert client.invoke(add_up.service_name, numbers=[1, "2"]) == {"total": 3}
     with pytest.raises(InvalidArgument):
-        client.invoke(add_up, numbers=["x"])
+        client.invoke(add_up.service_name, {"numbers": ["x"]})
 
 
 @service
@@ -230,7 +230,7 @@ class Typed(Service[Ask, Told]):
 
 
 def test_the_types_of_a_service_declare_it() -> None:
-    class Half(Service[In, Told]):
+    class Half(Service[Input, Told]):
         pass
 
     class Whole(Half[Ask]):
@@ -245,7 +245,7 @@ def test_contradicting_types_are_refused() -> None:
     class Twice(Service[Ask, Told]):
         input = Int("n")
 
-    class Scalar(Service[int, Told]):
+    class Scalar(Service[int, Told]):  # type: ignore[type-var]
         pass
 
     @service
@@ -273,11 +273,11 @@ def test_contradicting_types_are_refused() -> None:
             return Told(0)
 
     class NotAwaited(AsyncService[Ask, Told]):
-        def handle(self) -> Told:
+        def handle(self) -> Told:  # type: ignore[override]
             return Told(0)
 
     class Awaits(Service[Ask, Told]):
-        async def handle(self) -> Told:
+        async def handle(self) -> Told:  # type: ignore[override]
             return Told(0)
 
     @service
@@ -290,14 +290,17 @@ def test_contradicting_types_are_refused() -> None:
 
     for wrong, said in (
         (Twice, "declares its input twice"),
-        (Scalar, "int'> is not the type of an input or an output"),
-        (scalar_input, "int'> is not the type of an input or an output"),
-        (scalar_output, "str'> is not the type of an input or an output"),
-        (ScalarParameter, "int'> is not the type of an input or an output"),
+        (Scalar, "`int` cannot be an input or an output"),
+        (scalar_input, "`int` cannot be an input or an output"),
+        (scalar_output, "`str` cannot be an input or an output"),
+        (ScalarParameter, "`int` cannot be an input or an output"),
         (Awaits, "`handle` is a coroutine: derive from `AsyncService`, not `Service`"),
         (awaits, "it is a coroutine: its `ctx` is an `AsyncContext`, not a `Context`"),
         (never_awaits, "it is no coroutine: its `ctx` is a `Context`, not an `AsyncContext`"),
-        (Differs, "`handle` is annotated with"),
+        (
+            Differs,
+            "`handle` is annotated with `Told` as its input, and the service is declared with",
+        ),
         (Undeclared, "give the types as `Service"),
         (TwoInputs, "`handle` takes the input as its only parameter"),
         (NotAwaited, "`async def handle`"),
@@ -341,11 +344,11 @@ def test_annotations_that_cannot_declare_a_service_are_logged_once(
     records = [each for each in caplog.records if (each.name, each.levelno) == wanted]
     logged = [record.getMessage() for record in records]
     assert [message.partition(": ")[2] for message in logged] == [
-        f"{hint} cannot declare its {side}, which is not validated: give a class with typed fields,"
-        " a list of one, or `Any`"
+        f"`{hint}` cannot declare its {side}, which is not validated: give a class with typed"
+        " fields, a list of one, or `Any`"
         for hint, side in (
             ("list[str]", "input"),
-            (repr(Ask | None), "output"),
+            ("Ask | None", "output"),
             ("tuple[int, ...]", "output"),
         )
     ]
@@ -413,11 +416,10 @@ def test_a_child_runs_under_the_returned_cid(serve: Serve, client: Client) -> No
 def test_a_child_with_a_once_label_is_accepted_once(serve: Serve, client: Client) -> None:
     serve(Parent)
     policy = RetryPolicy(max_attempts=3, initial_interval=0.01)
-    options = {"retry_policy": policy}
-    once = client.invoke_async(Parent, {"once": True, "fail_before": 2}, **options)
+    once = client.invoke_async(Parent, {"once": True, "fail_before": 2}, retry_policy=policy)
     outcome = client.result(once, wait=WAIT)
     assert (outcome.attempt, children(client, once)) == (3, [outcome.child])
-    often = client.invoke_async(Parent, {"fail_before": 2}, **options)
+    often = client.invoke_async(Parent, {"fail_before": 2}, retry_policy=policy)
     client.result(often, wait=WAIT)
     assert len(children(client, often)) == 3
 
@@ -557,11 +559,11 @@ class Large(Service):
 def test_large_messages_pass_and_an_oversized_one_fails_alone(serve: Serve, client: Client) -> None:
     serve(Large)
     text = "x" * (6 << 20)
-    assert client.invoke(Large, text=text, times=1).text == text
+    assert client.invoke(Large, {"text": text, "times": 1}).text == text
     with pytest.raises(CideryError) as caught:
-        client.invoke(Large, text=text, times=4)
+        client.invoke(Large, {"text": text, "times": 4})
     assert caught.value.reason == "MESSAGE_TOO_LARGE"
-    assert client.invoke(Large, text="a", times=2).text == "aa"
+    assert client.invoke(Large, {"text": "a", "times": 2}).text == "aa"
 
 
 class Rows(Service):
@@ -594,7 +596,7 @@ def test_a_handler_can_answer_with_a_document(serve: Serve, client: Client) -> N
 
 def test_a_background_failure_is_stored(serve: Serve, client: Client) -> None:
     serve(Fails)
-    cid = client.invoke_async(Fails, how="undeclared")
+    cid = client.invoke_async(Fails, {"how": "undeclared"})
     with pytest.raises(Internal):
         client.result(cid, wait=WAIT)
     found = client.get(cid)

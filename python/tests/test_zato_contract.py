@@ -111,8 +111,8 @@ def callback_of(client: Client, cid: str) -> tuple[str, str, str, Any]:
 
 def test_line_27_a_failure_has_callbacks_of_its_own(worker: Worker, client: Client) -> None:
     CALLED.clear()
-    options = {"failure_callback": Done, "retry_policy": RetryPolicy(max_attempts=1)}
-    cid = client.invoke_async(Fails, {"bad": 1}, **options)
+    policy = RetryPolicy(max_attempts=1)
+    cid = client.invoke_async(Fails, {"bad": 1}, failure_callback=Done, retry_policy=policy)
     with pytest.raises(InvalidArgument):
         client.result(cid, wait=WAIT)
     (callback,) = [c for c in client.invocations(limit=1_000) if c.in_reply_to == cid]

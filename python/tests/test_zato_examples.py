@@ -30,7 +30,7 @@ def test_a_service_is_invoked_by_name_and_its_response_read(page: Run, client: C
     assert names
     assert client.invoke("list-security.my-service").names == names
     for name in names:
-        assert page.wait_for(f": {name}\n")
+        assert page.wait_for(f": {name} cid=")
 
 
 def test_a_dict_that_is_sent_as_json_is_a_dict(page: Run, client: Client) -> None:

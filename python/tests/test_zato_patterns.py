@@ -298,7 +298,7 @@ def test_line_123_a_fan_out_can_be_joined(does: Calls) -> None:
 def test_callbacks_of_a_client_batch_are_translated_in_the_same_way(
     worker: Worker, client: Client
 ) -> None:
-    group = client.invoke_batch([(Target, {"a": 1})], on_each=Hears, on_final=HearsAll)
+    group = client.invoke_batch([(Target.name, {"a": 1})], on_each=Hears, on_final=HearsAll)
     (received,) = Hears.of(Hears, 1, of_cid(group.cid))
     assert (received["target"], received["source"], received["ok"]) == (Target.name, "", True)
     (final,) = Hears.of(HearsAll, 1, lambda p: p["data"][0]["cid"] == group.cid)
@@ -335,7 +335,7 @@ def test_callbacks_of_a_removed_group_lack_its_fields() -> None:
         def handle(self) -> Any:
             return self.request.payload
 
-    received = testing.run(Callback, CALLBACK, in_reply_to=CALLBACK["cid"])
+    received = testing.run(Callback, CALLBACK, in_reply_to=str(CALLBACK["cid"]))
     assert (received.source, received.cid, received.target) == (
         "",
         CALLBACK["group_cid"],
@@ -351,7 +351,7 @@ def test_callbacks_of_a_removed_group_lack_its_fields() -> None:
         "outcomes": [{**CALLBACK, "truncated": True}],
     }
     received = testing.run(
-        Callback, {**final, "truncated": True}, in_reply_to=CALLBACK["group_cid"]
+        Callback, {**final, "truncated": True}, in_reply_to=str(CALLBACK["group_cid"])
     )
     assert (received.on_target, received.on_final) == ([], [Callback.name])
     assert (received.req_ts_utc, received.truncated) == ("2026-01-02T03:04:05", True)

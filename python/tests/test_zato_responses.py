@@ -28,7 +28,8 @@ def answered(handle: Handle, output: Any = None) -> Any:
     body: dict[str, Any] = {"name": "zato.responses", "handle": handle}
     if output is not None:
         body["output"] = output
-    return testing.run(type("Responses", (Service,), body))
+    responses: Any = type("Responses", (Service,), body)
+    return testing.run(responses)
 
 
 def refused(handle: Handle, output: Any = None) -> str:
@@ -140,7 +141,7 @@ def test_rows_of_zato_are_declared_by_their_elements() -> None:
     assert testing.run(Repeated) == {"response": [{"n": 1}]}
     assert (testing.run(Sliced), testing.run(Appended)) == (two, two)
     assert testing.run(Either) == {"n": 2}
-    wrong = type("Wrong", (Repeated,), {"handle": assigns([{"name": "x"}])})
+    wrong: Any = type("Wrong", (Repeated,), {"handle": assigns([{"name": "x"}])})
     with pytest.raises(Internal) as caught:
         testing.run(wrong)
     assert [violation.path for violation in caught.value.violations] == ["/0/n"]

@@ -265,8 +265,10 @@ fn indented(out: &mut String, value: &Value, level: usize) {
         Value::Dict(_) => out.push_str("{}"),
         leaf => {
             // People see every value, encodable or not.
-            if scalar(out, leaf).is_err() {
-                let _ = write!(out, "{leaf:?}");
+            if scalar(out, leaf).is_err()
+                && let Value::Float(x) = leaf
+            {
+                let _ = write!(out, "{x}");
             }
         }
     }

@@ -2,6 +2,7 @@
 
 pub mod convert;
 pub mod csv;
+mod display;
 pub mod json;
 mod json_syntax;
 pub mod limits;

@@ -4,7 +4,7 @@
 use crate::codec::{csv, payload, text};
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::payload::{Format, Payload};
-use crate::model::sio::{Checked, Elements, Sio};
+use crate::model::sio::{Checked, Elements, Shape, Sio};
 use crate::model::value::{Dict, Value};
 
 /// Decodes an input from any form and checks it.
@@ -14,6 +14,11 @@ use crate::model::value::{Dict, Value};
 /// `INVALID_ARGUMENT` / `INPUT_INVALID` with all violations; as for [`payload::decode`].
 pub fn read_input(sio: &Sio, input: Payload) -> Result<Checked> {
     let value = match (&sio.input, input) {
+        (Some(declared), Payload::Document(_, Format::Csv)) if declared.shape == Shape::Value => {
+            let message = "is CSV, but the service takes a value that is not a dict: send JSON";
+            let violation = Violation::new("", "WRONG_TYPE", message);
+            return Err(Error::violations(reason::INPUT_INVALID, vec![violation]));
+        }
         (Some(declared), Payload::Document(bytes, Format::Csv)) => {
             return csv::read_checked(&bytes, sio, declared);
         }
@@ -27,15 +32,18 @@ pub fn read_input(sio: &Sio, input: Payload) -> Result<Checked> {
     checked.map_err(|violations| violations.into_error(reason::INPUT_INVALID))
 }
 
-/// A text becomes the only required element, or the only element.
+/// A text becomes the only required element, or the only element; or it is the value itself.
 fn text_as_element(declared: &Elements, text: &str) -> Result<Value> {
+    if declared.shape == Shape::Value {
+        return Ok(text.into());
+    }
     let mut required = declared.elements.iter().filter(|element| !element.optional);
     let one = match (
         required.next(),
         required.next(),
         declared.elements.as_slice(),
     ) {
-        (Some(one), None, _) | (None, None, [one]) if !declared.list => one,
+        (Some(one), None, _) | (None, None, [one]) if declared.shape == Shape::Dict => one,
         _ => {
             let message = "is text, but the service takes more than one element: send JSON";
             let violation = Violation::new("", "WRONG_TYPE", message);
@@ -100,7 +108,7 @@ pub fn check_format(sio: &Sio, requested: Option<Format>) -> Result<()> {
         .iter()
         .filter(|element| !element.optional)
         .count();
-    if !output.list && required <= 1 {
+    if output.shape != Shape::List && required <= 1 {
         return Ok(());
     }
     let message =

@@ -7,9 +7,11 @@ use bytes::Bytes;
 use http::HeaderValue;
 use prost::Message as _;
 use prost_types::Any;
+use tonic::metadata::MetadataValue;
 use tonic::{Code, Status};
 use tonic_types::pb;
 
+use crate::model::call::{ALREADY_ACCEPTED, ALREADY_ACCEPTED_KEY};
 use crate::model::error::{Detail, Error, Kind, Violation, reason};
 use crate::model::id::Cid;
 
@@ -53,6 +55,10 @@ pub fn to_status(error: &Error) -> Status {
         && let Ok(value) = cid.encode(&mut [0; 36]).parse()
     {
         status.metadata_mut().insert(CID_KEY, value);
+    }
+    if error.fact(ALREADY_ACCEPTED).is_some() {
+        let value = MetadataValue::from_static("true");
+        status.metadata_mut().insert(ALREADY_ACCEPTED_KEY, value);
     }
     status
 }
@@ -188,7 +194,7 @@ pub fn from_status(status: &Status) -> Error {
         .unwrap_or_default();
     let error = match status.details() {
         // The status comes from the connection or from another server, not from a node.
-        [] => Error::new(kind, reason::TRANSPORT, status.message()),
+        [] => Error::new(kind, reason::TRANSPORT, status.message()).without_location(),
         _ => from_details(kind, status.message(), &details),
     };
     let cid = status
@@ -210,7 +216,7 @@ pub fn from_details(kind: Kind, message: &str, details: &[Any]) -> Error {
     } else {
         info.reason
     };
-    let mut error = Error::new(kind, reason, message);
+    let mut error = Error::new(kind, reason, message).without_location();
     for (key, value) in info.metadata {
         if key == "retryable" {
             error = error.with_retryable(value.parse().ok());

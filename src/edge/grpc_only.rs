@@ -53,7 +53,8 @@ impl Service<Request<Body>> for GrpcOnly {
             path if self.catalog.has_method(path) => refusal(why),
             _ => plain_text(
                 StatusCode::NOT_FOUND,
-                "not found; the node serves gRPC: `grpcurl -plaintext HOST:PORT list` lists its services",
+                "not found; this is a gRPC server: `grpcurl -plaintext HOST:PORT list` lists its services, and \
+                 /healthz is its health",
             ),
         };
         Either::Right(ready(Ok(response)))
@@ -66,7 +67,8 @@ fn refusal(why: NotGrpc) -> Response<Body> {
         NotGrpc::Method => {
             let mut response = plain_text(
                 StatusCode::METHOD_NOT_ALLOWED,
-                "gRPC methods are called with POST",
+                "a gRPC method, which is called with POST by a gRPC client: `grpcurl -plaintext HOST:PORT \
+                 PACKAGE.SERVICE/METHOD`",
             );
             let post = HeaderValue::from_static("POST");
             response.headers_mut().insert(ALLOW, post);
@@ -74,11 +76,12 @@ fn refusal(why: NotGrpc) -> Response<Body> {
         }
         NotGrpc::ContentType => plain_text(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "gRPC methods accept `application/grpc` and `application/grpc+proto`",
+            "a gRPC method, which accepts `application/grpc` and `application/grpc+proto`; JSON is sent by a gRPC \
+             client: `grpcurl -plaintext -d JSON HOST:PORT PACKAGE.SERVICE/METHOD`",
         ),
         NotGrpc::Version => plain_text(
             StatusCode::HTTP_VERSION_NOT_SUPPORTED,
-            "gRPC requires HTTP/2",
+            "gRPC requires HTTP/2; a proxy in between may use HTTP/1.1",
         ),
     }
 }

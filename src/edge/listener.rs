@@ -4,6 +4,7 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::{Request, Response};
@@ -17,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::edge::connection::{Connection, NodeMemory};
-use crate::edge::preface;
+use crate::edge::preface::{self, FirstBytes};
 use crate::edge::stream_task::StreamExecutor;
 use crate::edge::write_timeout::WriteTimeout;
 use crate::model::error::{Error, Result, reason};
@@ -166,6 +167,17 @@ async fn accept(
     Ok((permit, stream, peer))
 }
 
+/// Logs that a client uses TLS; as a warning only the first time, since the client chooses how often it connects.
+fn note_tls(peer: SocketAddr) {
+    static WARNED: AtomicBool = AtomicBool::new(false);
+    const MESSAGE: &str = "a client uses TLS, which this port does not: connect without it (`http://`, grpcurl \
+                           `-plaintext`, insecure credentials), or put a proxy with TLS in front of the node";
+    match WARNED.swap(true, Ordering::Relaxed) {
+        false => tracing::warn!(%peer, "{MESSAGE}"),
+        true => tracing::debug!(%peer, "{MESSAGE}"),
+    }
+}
+
 /// Serves one connection to its end.
 async fn serve_connection<S, B>(
     stream: TcpStream,
@@ -184,16 +196,21 @@ async fn serve_connection<S, B>(
 {
     let peer = connection.peer;
     let mut caller = Some(shutdown.callers.token());
-    let received = tokio::select! {
-        received = preface::is_received(&stream, timeouts.request) => received,
+    let first = tokio::select! {
+        first = preface::first_bytes(&stream, timeouts.request) => first,
         () = async {
             shutdown.drain_callers.cancelled().await;
             tokio::time::sleep(FIRST_BYTE_TIMEOUT).await;
-        } => false,
+        } => FirstBytes::Nothing,
     };
-    if !received {
-        tracing::debug!(%peer, "connection closed before its first request");
-        return;
+    match first {
+        FirstBytes::Nothing => {
+            tracing::debug!(%peer, "connection closed before its first request");
+            return;
+        }
+        // hyper answers it in plain text, by which TLS libraries recognize a port without TLS.
+        FirstBytes::Tls => note_tls(peer),
+        FirstBytes::Http => {}
     }
     // Without this, Nagle's algorithm delays small responses until the previous one is acknowledged.
     if let Err(error) = stream.set_nodelay(true) {

@@ -1,4 +1,4 @@
-//! Detection of silent connections: waits for the first bytes of a connection, and for all of an HTTP/2 preface.
+//! The first bytes of a connection: waits for them, and for all of an HTTP/2 preface; recognizes TLS.
 
 use std::time::Duration;
 
@@ -7,23 +7,41 @@ use tokio::net::TcpStream;
 /// How often a partially received preface is checked again.
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// The content type and the major version of a TLS record with a handshake.
+const TLS_HANDSHAKE: &[u8] = &[0x16, 0x03];
 
-/// Whether the client sends its first request line or HTTP/2 preface in time. hyper alone would wait forever for the
-/// rest of an HTTP/2 preface.
-pub(super) async fn is_received(stream: &TcpStream, timeout: Duration) -> bool {
+/// What a client sends first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FirstBytes {
+    /// Too little in time, or the end.
+    Nothing,
+    /// A TLS handshake.
+    Tls,
+    /// The line of an HTTP/1 request, an HTTP/2 preface, or anything else.
+    Http,
+}
+
+/// Waits until the client sends its first request line or HTTP/2 preface. hyper alone would wait forever for the rest
+/// of an HTTP/2 preface.
+pub(super) async fn first_bytes(stream: &TcpStream, timeout: Duration) -> FirstBytes {
     let mut seen = [0; PREFACE.len()];
     let received = async {
         loop {
-            match stream.peek(&mut seen).await {
-                Ok(0) | Err(_) => return false,
-                Ok(n) if n == PREFACE.len() => return true,
-                Ok(n) if !PREFACE.starts_with(seen.get(..n).unwrap_or_default()) => return true,
-                // `peek` leaves half a preface readable, so the stream would be ready again at once.
-                Ok(_) => tokio::time::sleep(POLL_INTERVAL).await,
+            let seen = match stream.peek(&mut seen).await {
+                Ok(0) | Err(_) => return FirstBytes::Nothing,
+                Ok(n) => seen.get(..n).unwrap_or_default(),
+            };
+            if seen.starts_with(TLS_HANDSHAKE) {
+                return FirstBytes::Tls;
             }
+            if seen == PREFACE || !(PREFACE.starts_with(seen) || TLS_HANDSHAKE.starts_with(seen)) {
+                return FirstBytes::Http;
+            }
+            // `peek` leaves half a preface readable, so the stream would be ready again at once.
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     };
     tokio::time::timeout(timeout, received)
         .await
-        .unwrap_or(false)
+        .unwrap_or(FirstBytes::Nothing)
 }

@@ -18,10 +18,9 @@ use tonic::codegen::BoxFuture;
 use tonic::service::Routes;
 use tower_service::Service;
 
-use crate::codec::proto::v1::invocation_service_server::InvocationServiceServer;
 use crate::edge::connection::Connection;
 use crate::edge::grpc::{
-    self, Catalog, HealthApi, InvocationApi, LONG_LIVED_STREAMS, Serving, not_grpc,
+    self, Catalog, HealthApi, InvocationServer, LONG_LIVED_STREAMS, Serving, not_grpc,
 };
 use crate::edge::grpc_only::GrpcOnly;
 use crate::edge::http_guard::{AllowedHosts, HttpGuard};
@@ -52,7 +51,7 @@ pub struct ConnectionService {
 #[derive(Clone, Debug)]
 pub struct PortService {
     /// `None` where the host has wrapped the router: then the router serves it too.
-    invocation: Option<InvocationServiceServer<InvocationApi>>,
+    invocation: Option<InvocationServer>,
     router: Router,
     guard: HttpGuard,
     request_timeout: Duration,
@@ -80,7 +79,7 @@ impl PortService {
         let invocation = grpc::invocation_service(invoker, workers);
         let routes = grpc::other_services(invoker, workers, serving, &catalog, address);
         let typed = grpc::typed_methods(invoker, workers, &catalog);
-        let health = HealthApi::new(invoker.clone(), serving.clone());
+        let health = HealthApi::new(invoker.clone(), catalog.clone(), serving.clone());
         let combine = |routes: Routes| {
             let grpc = routes.prepare().into_axum_router();
             let grpc = grpc.fallback_service(typed);

@@ -10,10 +10,10 @@ use percent_encoding::percent_decode;
 use tonic::body::Body;
 use tonic::{Code, Status};
 
-use crate::codec::status::{CID_KEY, cid_value, to_status};
+use crate::codec::status::{CID_KEY, cid_value, from_status, to_status};
 use crate::edge::grpc_message::unescape_message;
 use crate::model::error::{Error, Kind, reason};
-use crate::model::id::Cid;
+use crate::model::id::{Cid, truncated};
 
 /// Maps the response of one request. It keeps the URI, which the messages of transport failures need.
 #[derive(Debug)]
@@ -25,22 +25,27 @@ impl StatusMapper {
         Self(request.uri().clone())
     }
 
-    /// Adds the CID header, and replaces a status without details by one with a reason.
+    /// Adds the CID header, which the details of a failure name too, and replaces a status without details by one with
+    /// a reason.
     pub(super) fn map_response(&self, mut response: Response<Body>) -> Response<Body> {
         let headers = response.headers();
         let failed = headers
             .get(Status::GRPC_STATUS)
             .is_some_and(|status| status != "0");
-        if failed && !headers.contains_key(Status::GRPC_STATUS_DETAILS) {
+        let has_details = headers.contains_key(Status::GRPC_STATUS_DETAILS);
+        if failed && !(has_details && headers.contains_key(CID_KEY)) {
             let cid = Cid::new();
-            let error = self.transport_error(headers).with_cid(cid);
+            let error = match Status::from_header_map(headers).filter(|_| has_details) {
+                Some(status) => from_status(&status),
+                None => self.transport_error(headers),
+            };
             tracing::debug!(
                 %cid,
                 path = self.0.path(),
                 reason = error.reason(),
-                "request rejected by the transport: {error}"
+                "request rejected: {error}"
             );
-            response = to_status(&error).into_http();
+            response = to_status(&error.with_cid(cid)).into_http();
         }
         unescape_message(response.headers_mut());
         response
@@ -63,17 +68,21 @@ impl StatusMapper {
                 Error::unimplemented(reason::NOT_SUPPORTED, message)
             }
             Code::Unimplemented => {
-                let path = self.0.path();
-                let message =
-                    format!("there is no method `{path}`; `grpcurl HOST list` lists the services");
+                let path = truncated(self.0.path());
+                let message = format!(
+                    "there is no method `{path}`; `grpcurl -plaintext HOST:PORT list` lists the services"
+                );
                 Error::unimplemented(reason::METHOD_UNKNOWN, message)
             }
             Code::OutOfRange => {
                 let advice = match self.0.path().ends_with("/InvokeBatch") {
-                    true => "; send its requests in several batches",
-                    false => "",
+                    true => "send its requests in several batches",
+                    false => "send less in one message",
                 };
-                let message = format!("{message}{advice}");
+                let sizes = message
+                    .rsplit_once("too large: ")
+                    .map_or(&*message, |(_, it)| it);
+                let message = format!("the request is too large: {sizes}; {advice}");
                 Error::resource_exhausted(reason::MESSAGE_TOO_LARGE, message).with_retryable(false)
             }
             Code::Internal => {

@@ -31,7 +31,7 @@ pub enum Clock {
     reason = "the one place that reads the clock"
 )]
 impl Clock {
-    /// A clock that starts at the current time and follows the time of the tokio runtime.
+    /// Creates a clock that starts at the current time and follows the time of the tokio runtime.
     #[must_use]
     pub fn steady() -> Self {
         Self::Steady {
@@ -131,13 +131,13 @@ impl SteppedClock {
 pub struct ManualClock(Arc<watch::Sender<Timestamp>>);
 
 impl ManualClock {
-    /// A clock that starts at an instant.
+    /// Creates a clock that starts at an instant.
     #[must_use]
     pub fn at(time: Timestamp) -> Self {
         Self(Arc::new(watch::Sender::new(time)))
     }
 
-    /// A clock that starts at the current time.
+    /// Creates a clock that starts at the current time.
     #[must_use]
     pub fn new() -> Self {
         Self::at(Clock::System.now())

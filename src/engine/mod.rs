@@ -87,6 +87,23 @@ impl Invoker {
         self.0.executor.invoke(cid, call)
     }
 
+    /// As [`invoke`](Self::invoke) for a durable call, in two steps: resolves once the call is accepted, so that its
+    /// caller learns the CID before the outcome.
+    ///
+    /// # Errors
+    ///
+    /// As for [`invoke_async`](Self::invoke_async); those of the outcome as for [`invoke`](Self::invoke).
+    pub async fn begin_durable(
+        &self,
+        cid: Cid,
+        call: Call,
+    ) -> Result<(
+        Accepted,
+        impl Future<Output = Result<(Cid, Reply)>> + Send + use<>,
+    )> {
+        self.0.executor.begin_durable(cid, call).await
+    }
+
     /// Accepts an invocation for a caller from outside. It is durable, and will run, once this resolves.
     ///
     /// # Errors

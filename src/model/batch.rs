@@ -1,20 +1,19 @@
 //! A batch of calls as plain data: many invocations that are accepted atomically under one group CID.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::model::call::Call;
-use crate::model::error::{Error, Result};
+use crate::model::error::Result;
 use crate::model::id::Cid;
-use crate::model::into_payload::IntoPayload;
+use crate::model::into_call::IntoCall;
 use crate::model::sio::Ignored;
 
-/// Many invocations that are accepted atomically, all of them or none, under one group CID.
+/// A batch of calls, at most 10 000, that are accepted atomically, all of them or none, under one group CID.
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
     /// The members, in the order in which their outcomes are returned.
     pub calls: Vec<Call>,
-    /// The CID of the group. Default: the platform makes one.
+    /// The CID of the group. Default: the node generates one.
     pub cid: Option<Cid>,
     /// Idempotency key, which makes acceptance safe to retry: at most 255 bytes.
     pub idempotency_key: Option<String>,
@@ -27,17 +26,13 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Makes a batch of calls: pairs of a name and an input, or calls with options.
+    /// Creates a batch of calls: pairs of a name and an input, or calls with options.
     ///
     /// # Errors
     ///
     /// `INVALID_ARGUMENT` / `VALUE_INVALID` for an input that cannot be serialized.
-    pub fn of<C>(calls: impl IntoIterator<Item = C>) -> Result<Self>
-    where
-        C: TryInto<Call>,
-        Error: From<C::Error>,
-    {
-        let calls: Result<_, C::Error> = calls.into_iter().map(TryInto::try_into).collect();
+    pub fn of<C: IntoCall>(calls: impl IntoIterator<Item = C>) -> Result<Self> {
+        let calls: Result<_> = calls.into_iter().map(IntoCall::into_call).collect();
         Ok(Self {
             calls: calls?,
             ..Self::default()
@@ -56,12 +51,4 @@ pub struct AcceptedGroup {
     pub already_accepted: bool,
     /// The keys of inputs that are not declared and are dropped.
     pub ignored: Ignored,
-}
-
-impl<S: Into<Cow<'static, str>>, I: IntoPayload> TryFrom<(S, I)> for Call {
-    type Error = Error;
-
-    fn try_from((service, input): (S, I)) -> Result<Self> {
-        Ok(Self::new(service, input.into_payload()?))
-    }
 }

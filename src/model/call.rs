@@ -13,7 +13,7 @@ use crate::model::metadata::Metadata;
 use crate::model::payload::{Format, Payload};
 use crate::model::sio::Ignored;
 
-/// A request to run a service, from a client or from a handler.
+/// A call of a service as plain data. The builders that `invoke` and `invoke_async` return make it.
 #[derive(Clone, Debug)]
 pub struct Call {
     /// The name of the service.
@@ -101,7 +101,7 @@ impl DurableOptions {
 }
 
 impl Call {
-    /// Makes a call with a name, an input and default options.
+    /// Creates a call with a name, an input and default options.
     pub fn new(service: impl Into<Cow<'static, str>>, input: impl Into<Payload>) -> Self {
         Self {
             service: service.into(),
@@ -124,11 +124,24 @@ impl Call {
         })
     }
 
+    /// Whether the invocation continues when the deadline of its caller passes.
+    #[must_use]
+    pub fn continues(&self) -> bool {
+        let options = self.durable.as_deref();
+        options.is_some_and(|options| options.on_deadline == OnDeadline::Continue)
+    }
+
     /// The options of the stored invocation, inserted where there are none.
     pub fn durable(&mut self) -> &mut DurableOptions {
         self.durable.get_or_insert_default()
     }
 }
+
+/// The metadata key of a response to a call that repeats an accepted one, with its CID or its idempotency key.
+pub const ALREADY_ACCEPTED_KEY: &str = "cidery-already-accepted";
+
+/// The entry of the `google.rpc.ErrorInfo` metadata of the failure of such a call.
+pub const ALREADY_ACCEPTED: &str = "already_accepted";
 
 /// The acknowledgement of an invocation: it is stored and will run.
 #[derive(Clone, Debug, PartialEq, Eq)]

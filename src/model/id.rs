@@ -44,7 +44,7 @@ impl ServiceName {
     /// The longest name, in bytes.
     pub const MAX_BYTES: usize = 255;
 
-    /// Parses a name.
+    /// Parses a name, such as `customer.get`.
     ///
     /// # Errors
     ///

@@ -1,6 +1,7 @@
 //! The conversion of what callers pass as an input, or emit as an item, to a payload.
 
 use std::any::Any;
+use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -9,10 +10,11 @@ use crate::model::error::Result;
 use crate::model::payload::Payload;
 use crate::model::value::{Dict, Value, to_value};
 
-/// What can be the input of a call: a reference to anything that implements `serde::Serialize`, or a value.
+/// What can be the input of a call or an item: a reference to anything that implements `serde::Serialize`, or a value.
 ///
 /// By value it is a [`Dict`], a [`Value`], a [`Payload`], `()` for no input, a text, a number, a bool, [`Bytes`], or a
-/// `Vec` of such values.
+/// `Vec`, an array, an `Option` or a map of anything that implements `serde::Serialize`. A value of any other type is
+/// passed by reference.
 ///
 /// ```
 /// # use cidery::{Context, Result, dict};
@@ -27,10 +29,11 @@ use crate::model::value::{Dict, Value, to_value};
 /// # }
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be passed by value as an input",
-    label = "pass a reference: `&value`",
-    note = "an input is a reference to a type that implements `serde::Serialize`, or a `Dict`, `Value`, `Payload`, \
-            `String`, number, bool, `Bytes`, `Vec` of these, or `()`"
+    message = "`{Self}` cannot be an input or an item",
+    label = "expected a reference to a type that implements `serde::Serialize`",
+    note = "for a type of your own: `#[derive(serde::Serialize)]`, and pass a reference: `&value`",
+    note = "by value: a `Dict`, `Value`, `Payload`, `String`, number, bool, `Bytes` or `()`, or a `Vec`, array, \
+            `Option` or map of values that implement `serde::Serialize`"
 )]
 pub trait IntoPayload {
     /// Converts it to a payload.
@@ -47,6 +50,7 @@ impl<T: Serialize + ?Sized> IntoPayload for &T {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl IntoPayload for Payload {
     #[inline]
     fn into_payload(self) -> Result<Payload> {
@@ -54,6 +58,7 @@ impl IntoPayload for Payload {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl IntoPayload for Dict {
     #[inline]
     fn into_payload(self) -> Result<Payload> {
@@ -61,21 +66,56 @@ impl IntoPayload for Dict {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl IntoPayload for () {
     fn into_payload(self) -> Result<Payload> {
         Ok(Payload::empty())
     }
 }
 
-impl<T: Into<Value>> IntoPayload for Vec<T> {
+/// Lists of values and of dicts are moved.
+impl<T: Serialize + 'static> IntoPayload for Vec<T> {
     fn into_payload(self) -> Result<Payload> {
-        Ok(Payload::Value(self.into()))
+        let mut items = Some(self);
+        let any: &mut dyn Any = &mut items;
+        if let Some(values) = any.downcast_mut::<Option<Vec<Value>>>() {
+            return Ok(Payload::Value(values.take().unwrap_or_default().into()));
+        }
+        if let Some(dicts) = any.downcast_mut::<Option<Vec<Dict>>>() {
+            return Ok(Payload::Value(dicts.take().unwrap_or_default().into()));
+        }
+        to_value(&items).map(Payload::Value)
+    }
+}
+
+impl<T: Serialize + 'static, const N: usize> IntoPayload for [T; N] {
+    fn into_payload(self) -> Result<Payload> {
+        Vec::from(self).into_payload()
+    }
+}
+
+impl<T: Serialize> IntoPayload for Option<T> {
+    fn into_payload(self) -> Result<Payload> {
+        (&self).into_payload()
+    }
+}
+
+impl<K: Serialize, V: Serialize> IntoPayload for BTreeMap<K, V> {
+    fn into_payload(self) -> Result<Payload> {
+        (&self).into_payload()
+    }
+}
+
+impl<K: Serialize, V: Serialize, S> IntoPayload for HashMap<K, V, S> {
+    fn into_payload(self) -> Result<Payload> {
+        (&self).into_payload()
     }
 }
 
 macro_rules! values {
     ($($type:ty),*) => {
         $(
+            #[diagnostic::do_not_recommend]
             impl IntoPayload for $type {
                 fn into_payload(self) -> Result<Payload> {
                     Ok(Payload::Value(self.into()))
@@ -86,7 +126,7 @@ macro_rules! values {
 }
 
 values!(
-    Value, String, Bytes, bool, i8, i16, i32, i64, i128, u8, u16, u32, u64, u128, usize, f64
+    Value, String, Bytes, bool, i8, i16, i32, i64, i128, u8, u16, u32, u64, u128, usize, f32, f64
 );
 
 impl Payload {
@@ -137,6 +177,14 @@ mod tests {
         assert_eq!(value(expected.clone()), expected);
         assert_eq!(value(&expected), expected);
         assert_eq!(value(vec![dict! { "n": 1 }])[0]["n"], Value::Int(1));
+        assert_eq!(value(vec![Value::Int(1)])[0], Value::Int(1));
+        assert_eq!(value(vec![place])[0], expected);
+        assert_eq!(value(["a", "b"])[1], Value::from("b"));
+        assert_eq!(value(Some(7)), Value::Int(7));
+        assert_eq!(value(None::<u8>), Value::Null);
+        assert_eq!(value(HashMap::from([("n", 1)]))["n"], Value::Int(1));
+        assert_eq!(value(BTreeMap::from([("n", 1)]))["n"], Value::Int(1));
+        assert_eq!(value(0.5_f32), Value::Float(0.5));
         assert_eq!(value("text"), Value::from("text"));
         assert_eq!(value(7_u8), Value::Int(7));
         assert!(().into_payload().unwrap().same_bytes(&Payload::empty()));
@@ -144,7 +192,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_serialized_is_an_error() {
-        let map = std::collections::HashMap::from([(vec![1], 2)]);
+        let map = HashMap::from([(vec![1], 2)]);
         let error = (&map).into_payload().unwrap_err();
         assert_eq!(error.reason(), "VALUE_INVALID");
     }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use crate::model::error::{Error, Result, reason};
 
-/// Keys and texts that a caller adds to a call, or a handler to a response.
+/// Metadata: keys and texts that a caller adds to a call, or a handler to a response. Keys keep their case and order;
+/// all together have at most 8 KiB.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Metadata(Vec<(String, String)>);
 
@@ -22,7 +23,7 @@ impl Metadata {
         Self(Vec::new())
     }
 
-    /// Sets a key.
+    /// Sets a key, and replaces its value where there is one.
     pub fn insert(&mut self, key: impl Into<String>, value: impl Into<String>) {
         let (key, value) = (key.into(), value.into());
         match self.0.iter_mut().find(|(name, _)| *name == key) {

@@ -5,6 +5,7 @@ pub mod call;
 mod cid;
 pub mod error;
 pub mod id;
+pub mod into_call;
 pub mod into_payload;
 pub mod invocation;
 pub mod metadata;

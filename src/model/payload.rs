@@ -18,10 +18,10 @@ pub enum Format {
     Text,
 }
 
-/// An input, a response or an item, in the form in which it arrived.
+/// An input, a response or an item, as a value or in the encoded form in which it arrived.
 ///
-/// The engine checks encoded forms once, on arrival: with the scan of [`codec::struct_pb`](crate::codec::struct_pb), or
-/// through the handler that decodes them.
+/// To make one, convert a [`Dict`], a [`Value`] or `()`, or use [`IntoPayload`](crate::IntoPayload). A node checks
+/// encoded forms once, on arrival or when a handler decodes them.
 #[derive(Clone, Debug)]
 pub enum Payload {
     /// A value in memory. In-process calls pass it without encoding it.
@@ -35,7 +35,7 @@ pub enum Payload {
 }
 
 impl Payload {
-    /// The empty dict, which stands for no input and no response.
+    /// Creates the empty dict, which stands for no input and no response.
     #[must_use]
     pub const fn empty() -> Self {
         Self::Struct(Bytes::new())
@@ -101,7 +101,7 @@ impl From<()> for Payload {
     }
 }
 
-/// The reply of a handler.
+/// The reply of a handler: a response with metadata. A handler without metadata returns the response itself.
 #[derive(Clone, Debug)]
 pub struct Reply {
     /// The response.

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use crate::model::invocation::RetryPolicy;
 
-/// The options of a service. The node's default replaces `None`; the option of a call beats both.
+/// The options of a service. `None` is the node's default. The option of a call takes precedence over both.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ServiceOptions {
     /// The description, in a sentence.
     pub description: String,
-    /// Whether it is idempotent, so that it may run twice for one call. Default: no.
+    /// Whether it is idempotent: it may run twice for one call, so the node retries a synchronous call whose worker was
+    /// lost. Default: no.
     pub idempotent: bool,
     /// The timeout of a synchronous call. Default: 30 s.
     pub timeout: Option<Duration>,
@@ -19,12 +20,13 @@ pub struct ServiceOptions {
     pub retry_policy: Option<RetryPolicy>,
     /// The concurrency limit: how many handlers run at once, at least 1. Default: 256.
     pub concurrency: Option<usize>,
-    /// The length of the queue of synchronous calls. Default: 1 024.
+    /// How many synchronous calls wait for a handler; further ones fail with `QUEUE_FULL`. Default: 1 024.
     pub queue_length: Option<usize>,
-    /// The retention of outcomes. Default: 24 h.
+    /// How long an invocation is kept after it succeeded. Default: 24 h.
     pub retention: Option<Duration>,
-    /// The retention of failures. Default: 14 days.
+    /// How long an invocation is kept after it ended otherwise. Default: 14 days.
     pub failure_retention: Option<Duration>,
-    /// The limit of pending invocations. Default: 1 000 000.
+    /// How many asynchronous invocations may be pending; further ones are refused with `PENDING_LIMIT`. Default:
+    /// 1 000 000.
     pub pending_limit: Option<usize>,
 }

@@ -1,17 +1,21 @@
 //! `assert_handler!`: checks the requirements of a handler one by one, so that the compiler names the one that is not
 //! met. The error of [`Handler`](crate::Handler) itself only says that some requirement is not met.
 //!
-//! The functions of this module are called by the macro only, in code that is compiled and never runs.
+//! The items of this module are used by the macro only, in code that is compiled and never runs. Each check is a
+//! function of a trait with its own message, called by its path: the compiler then prints neither the bound of a
+//! function nor other implementations. Where a check fails, the ones after it get a type that passes.
 
+use std::convert::Infallible;
 use std::marker::PhantomData;
+use std::ops::Deref;
 
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::model::error::Error;
+use crate::model::error::BoxError;
 use crate::model::payload::{Payload, Reply};
-use crate::service::context::{Answer, Later};
+use crate::service::context::{Answer, Context, Later};
 use crate::service::extract::{FromContext, FromInput, Input};
 
 /// Checks at compile time that a function is a [`Handler`](crate::Handler), and names what it lacks.
@@ -40,38 +44,58 @@ macro_rules! assert_handler {
             #[allow(dead_code, unused_imports, reason = "compiled, and never called")]
             fn check() {
                 use $crate::service::assert_handler::{
-                    CheckArgument as _, CheckOutput as _, output, signature,
+                    AnyOutput as _, FirstArgument, Function, HandlerError, InputType, LastArgument,
+                    NotAsync as _, OtherArgument as _, OutputType, ReturnedFuture, WithSchema,
                 };
-                let signature = signature($handler);
-                signature.check_first_arguments();
-                signature.last_argument().check();
+                let signature = Function::signature($handler);
+                FirstArgument::check(signature.a());
+                FirstArgument::check(signature.b());
+                FirstArgument::check(signature.c());
+                FirstArgument::check(signature.d());
+                FirstArgument::check(signature.e());
+                FirstArgument::check(signature.f());
+                FirstArgument::check(signature.g());
+                let last = signature.last();
+                LastArgument::check(last.argument());
+                InputType::check(last.input());
+                WithSchema::check(last.input());
                 let returned = signature.returned();
-                let output = output(&returned);
+                ReturnedFuture::check(returned.future());
                 returned.check_send();
-                output.success().now().check();
+                let result = returned.output();
+                HandlerError::check(result.error());
+                let output = result.success().now();
+                OutputType::check(output.serialized());
+                WithSchema::check(output.serialized());
             }
         };
     };
 }
 
-/// A function with its arguments.
+/// A function that may be a handler.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a function that can be a handler",
     label = "not a function with up to eight arguments",
     note = "a handler is an `async fn` (or a closure that returns a future) with up to eight arguments"
 )]
-pub trait Function<Args> {
-    /// What it returns: a future, if it is async.
-    type Returned;
+pub trait Function<Args>: Sized {
+    /// Its types.
+    type Signature: Default;
+
+    /// Infers its types.
+    #[must_use]
+    fn signature(self) -> Self::Signature {
+        Self::Signature::default()
+    }
 }
 
-/// The types of a function.
+/// The types of a function: all arguments but the last one, the last one, and what it returns.
 #[derive(Debug)]
-pub struct Signature<Args, R>(PhantomData<fn() -> (Args, R)>);
+pub struct Signature<First, L, R>(PhantomData<(First, L, R)>);
 
 /// The type of a last argument.
 #[derive(Debug)]
-pub struct LastArgument<T>(PhantomData<fn() -> T>);
+pub struct Last<T>(PhantomData<fn() -> T>);
 
 /// The type that a function returns.
 #[derive(Debug)]
@@ -81,117 +105,201 @@ pub struct Returned<R>(PhantomData<fn() -> R>);
 #[derive(Debug)]
 pub struct Output<T>(PhantomData<fn() -> T>);
 
-/// Infers the types of a function.
-#[must_use]
-pub fn signature<Args, F: Function<Args>>(_: F) -> Signature<Args, F::Returned> {
-    Signature(PhantomData)
-}
-
-impl<Args, R> Signature<Args, R> {
-    /// What the function returns.
-    #[must_use]
-    pub const fn returned(&self) -> Returned<R> {
-        Returned(PhantomData)
+impl<First, L, R> Default for Signature<First, L, R> {
+    fn default() -> Self {
+        Self(PhantomData)
     }
 }
 
-macro_rules! function {
-    ($($arg:ident)*; $($last:ident)?) => {
-        #[diagnostic::do_not_recommend]
-        impl<Func, R, $($arg,)* $($last)?> Function<($($arg,)* $($last,)?)> for Func
-        where
-            Func: Fn($($arg,)* $($last)?) -> R,
-        {
-            type Returned = R;
-        }
+macro_rules! arguments {
+    ($($name:ident $arg:ident),*) => {
+        impl<$($arg,)* L, R> Signature<($($arg,)*), L, R> {
+            $(
+                /// An argument before the last one.
+                #[must_use]
+                pub const fn $name(&self) -> PhantomData<$arg> {
+                    PhantomData
+                }
+            )*
 
-        impl<R, $($arg,)* $($last)?> Signature<($($arg,)* $($last,)?), R> {
-            /// All arguments but the last one are extracted from the context.
-            pub const fn check_first_arguments(&self)
-            where
-                $($arg: FromContext,)*
-            {
+            /// The last argument.
+            #[must_use]
+            pub const fn last(&self) -> Last<L> {
+                Last(PhantomData)
             }
 
-            $(
-                /// The last argument.
-                #[must_use]
-                pub const fn last_argument(&self) -> LastArgument<$last> {
-                    LastArgument(PhantomData)
-                }
-            )?
+            /// What the function returns.
+            #[must_use]
+            pub const fn returned(&self) -> Returned<R> {
+                Returned(PhantomData)
+            }
         }
     };
 }
 
-function!(;);
-function!(; L);
-function!(A; L);
-function!(A B; L);
-function!(A B C; L);
-function!(A B C D; L);
-function!(A B C D E; L);
-function!(A B C D E F; L);
-function!(A B C D E F G; L);
+arguments!(a A, b B, c C, d D, e E, f F, g G);
 
-impl<R> Signature<(), R> {
-    /// A function without arguments: nothing is left to check.
+/// Stands for an argument that a function does not have.
+type Absent = Context;
+
+macro_rules! function {
+    ($($arg:ident)*; $last:ident; $($absent:ident)*) => {
+        #[diagnostic::do_not_recommend]
+        impl<Func, R, $($arg,)* $last> Function<($($arg,)* $last,)> for Func
+        where
+            Func: Fn($($arg,)* $last) -> R,
+        {
+            type Signature = Signature<($($arg,)* $($absent,)*), $last, R>;
+        }
+    };
+}
+
+function!(; L; Absent Absent Absent Absent Absent Absent Absent);
+function!(A; L; Absent Absent Absent Absent Absent Absent);
+function!(A B; L; Absent Absent Absent Absent Absent);
+function!(A B C; L; Absent Absent Absent Absent);
+function!(A B C D; L; Absent Absent Absent);
+function!(A B C D E; L; Absent Absent);
+function!(A B C D E F; L; Absent);
+function!(A B C D E F G; L;);
+
+#[diagnostic::do_not_recommend]
+impl<Func: Fn() -> R, R> Function<()> for Func {
+    type Signature = Signature<(Absent, Absent, Absent, Absent, Absent, Absent, Absent), Absent, R>;
+}
+
+/// An argument before the last one.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be an argument before the last one",
+    label = "only the last argument may be the input; all others come from the context",
+    note = "arguments are `Context`, `Cid`, `State<T>`, `Metadata`, and last the input: `Input<T>`, `Dict`, `Value` \
+            or `Payload`"
+)]
+pub trait FirstArgument: Sized {
+    /// It is extracted from the context.
+    fn check(_: PhantomData<Self>) {}
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: FromContext> FirstArgument for T {}
+
+/// A last argument that is not an [`Input`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the last argument of a handler",
+    label = "neither the input nor extracted from the context",
+    note = "for a type of your own: `Input<{Self}>`, where `{Self}` derives `serde::Deserialize` and \
+            `schemars::JsonSchema`"
+)]
+pub trait LastArgument<Via>: Sized {
+    /// It is the input, or extracted from the context.
+    fn check(_: PhantomData<Self>) {}
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: FromInput<Via>, Via> LastArgument<Via> for T {}
+
+// Methods of a type come before those of a trait, so each kind of type has its own checks.
+
+impl<T> Last<Input<T>> {
+    /// The type of the input.
     #[must_use]
-    pub const fn last_argument(&self) -> LastArgument<Payload> {
-        LastArgument(PhantomData)
-    }
-}
-
-// Methods of a type come before those of a trait: `Input<T>` is checked by its own, all other arguments by the trait.
-
-impl<T> LastArgument<Input<T>> {
-    /// The input is of a type of the author.
-    pub const fn check(&self)
+    pub const fn input(&self) -> PhantomData<T>
     where
-        T: DeserializeOwned + JsonSchema + Send + 'static,
+        T: Send + 'static,
     {
+        PhantomData
+    }
+
+    /// Only the type of the input is checked.
+    #[must_use]
+    pub const fn argument(&self) -> PhantomData<Absent> {
+        PhantomData
     }
 }
 
-/// Checks a last argument.
-pub trait CheckArgument {
+/// A last argument that is not an [`Input`].
+pub trait OtherArgument {
     /// The argument.
     type Argument;
 
-    /// The argument is the input, or extracted from the context.
-    fn check<Via>(&self)
-    where
-        Self::Argument: FromInput<Via>,
-    {
+    /// There is no type of an input.
+    fn input(&self) -> PhantomData<()> {
+        PhantomData
+    }
+
+    /// The argument.
+    fn argument(&self) -> PhantomData<Self::Argument> {
+        PhantomData
     }
 }
 
-impl<T> CheckArgument for LastArgument<T> {
+impl<T> OtherArgument for Last<T> {
     type Argument = T;
 }
+
+/// The type of an input.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be an input: it does not implement `serde::Deserialize`",
+    label = "cannot be deserialized",
+    note = "add `#[derive(serde::Deserialize)]` to the type"
+)]
+pub trait InputType: Sized {
+    /// It can be deserialized.
+    fn check(_: PhantomData<Self>) {}
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: DeserializeOwned> InputType for T {}
+
+/// The type of an output.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be an output: it does not implement `serde::Serialize`",
+    label = "cannot be serialized",
+    note = "add `#[derive(serde::Serialize)]` to the type"
+)]
+pub trait OutputType: Sized {
+    /// It can be serialized.
+    fn check(_: PhantomData<Self>) {}
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: Serialize + 'static> OutputType for T {}
+
+/// The type of an input or an output.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no schema: it does not implement `schemars::JsonSchema`",
+    label = "has no schema",
+    note = "add `#[derive(schemars::JsonSchema)]` to the type",
+    note = "if it has that already, `schemars` is another version than that of Cidery, which is `cidery::schemars`"
+)]
+pub trait WithSchema: Sized {
+    /// It has a schema.
+    fn check(_: PhantomData<Self>) {}
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: JsonSchema> WithSchema for T {}
 
 /// What an `async fn` returns.
 #[diagnostic::on_unimplemented(
     message = "the handler is not `async`: it returns `{Self}`, which is not a future",
     label = "not an `async fn`"
 )]
-pub trait ReturnedFuture {
-    /// The output of the future.
-    type Output;
+pub trait ReturnedFuture: Sized {
+    /// It is a future.
+    fn check(_: PhantomData<Self>) {}
 }
 
 #[diagnostic::do_not_recommend]
-impl<F: Future> ReturnedFuture for F {
-    type Output = F::Output;
-}
-
-/// The output of the future that a function returns.
-#[must_use]
-pub const fn output<R: ReturnedFuture>(_: &Returned<R>) -> Output<R::Output> {
-    Output(PhantomData)
-}
+impl<F: Future> ReturnedFuture for F {}
 
 impl<R> Returned<R> {
+    /// What should be a future.
+    #[must_use]
+    pub const fn future(&self) -> PhantomData<R> {
+        PhantomData
+    }
+
     /// The future may run on any thread.
     pub const fn check_send(&self)
     where
@@ -200,14 +308,64 @@ impl<R> Returned<R> {
     }
 }
 
+impl<F: Future> Returned<F> {
+    /// The output of the future.
+    #[must_use]
+    pub const fn output(&self) -> Output<F::Output> {
+        Output(PhantomData)
+    }
+}
+
+/// What a function returns that is not async.
+pub trait NotAsync {
+    /// The output is not checked.
+    fn output(&self) -> Output<Later> {
+        Output(PhantomData)
+    }
+}
+
+impl<R> NotAsync for Returned<R> {}
+
+/// The error of a handler.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the error of a handler: it does not implement `std::error::Error`",
+    label = "not an error",
+    note = "the error of a handler is a `cidery::Error`, an `anyhow::Error`, or another type that implements \
+            `std::error::Error`, `Send` and `Sync`"
+)]
+pub trait HandlerError<Via>: Sized {
+    /// It is an error.
+    fn check(_: PhantomData<Self>) {}
+}
+
+/// Marks types that implement [`std::error::Error`].
+#[derive(Debug)]
+pub struct ViaStd;
+
+/// Marks types that hold any other error.
+#[derive(Debug)]
+pub struct ViaBox;
+
+#[diagnostic::do_not_recommend]
+impl<E: std::error::Error + Send + Sync + 'static> HandlerError<ViaStd> for E {}
+
+#[diagnostic::do_not_recommend]
+impl<E> HandlerError<ViaBox> for E where
+    E: Deref<Target = dyn std::error::Error + Send + Sync> + Into<BoxError>
+{
+}
+
 impl<T, E> Output<Result<T, E>> {
     /// The output of a handler that does not fail.
     #[must_use]
-    pub const fn success(&self) -> Output<T>
-    where
-        E: Into<Error>,
-    {
+    pub const fn success(&self) -> Output<T> {
         Output(PhantomData)
+    }
+
+    /// The error.
+    #[must_use]
+    pub const fn error(&self) -> PhantomData<E> {
+        PhantomData
     }
 }
 
@@ -219,46 +377,48 @@ impl<T> Output<Answer<T>> {
     }
 }
 
-impl Output<Reply> {
-    /// A reply is sent as it is.
-    pub const fn check(&self) {}
+macro_rules! sent_as_it_is {
+    ($($type:ty),*) => {
+        $(
+            impl Output<$type> {
+                /// It is not serialized.
+                #[must_use]
+                pub const fn serialized(&self) -> PhantomData<()> {
+                    PhantomData
+                }
+            }
+        )*
+    };
 }
 
-impl Output<Payload> {
-    /// A payload is sent as it is.
-    pub const fn check(&self) {}
-}
+sent_as_it_is!(Reply, Payload, Later);
 
-impl Output<Later> {
-    /// There is no output yet.
-    pub const fn check(&self) {}
-}
-
-/// Checks an output.
-pub trait CheckOutput {
+/// Any other output.
+pub trait AnyOutput {
     /// The output.
     type Type;
 
     /// An output that is not a `Result`.
-    #[must_use]
     fn success(&self) -> Output<Self::Type> {
         Output(PhantomData)
     }
 
+    /// An output that is not a `Result` has no error.
+    fn error(&self) -> PhantomData<Infallible> {
+        PhantomData
+    }
+
     /// An output that is not an [`Answer`].
-    #[must_use]
     fn now(&self) -> Output<Self::Type> {
         Output(PhantomData)
     }
 
     /// The output is serialized.
-    fn check(&self)
-    where
-        Self::Type: Serialize + JsonSchema + 'static,
-    {
+    fn serialized(&self) -> PhantomData<Self::Type> {
+        PhantomData
     }
 }
 
-impl<T> CheckOutput for Output<T> {
+impl<T> AnyOutput for Output<T> {
     type Type = T;
 }

@@ -23,13 +23,18 @@ use crate::service::states::Requirements;
 /// Outputs:
 ///
 /// * a type that implements `Serialize` and `JsonSchema`, which declares the response; [`Reply`], which has metadata;
+/// * `()` for no response: callers by name get the empty dict, `{}`, and typed calls get `()`;
 /// * a `Result` of it with [`cidery::Error`](Error), whose kind, reason and message the caller gets;
 /// * `anyhow::Result<T>`, `std::io::Result<T>`, or a `Result` with another `std::error::Error`: a
 ///   [`cidery::Error`](Error) within is passed on, any other error is `INTERNAL` / `HANDLER_FAILED`, and its text is in
-///   the log only.
+///   the log only;
+/// * [`Later`](crate::Later) or [`Answer<T>`](crate::Answer), for a response that is completed later.
 ///
-/// `?` converts errors of the standard library, tokio and `serde_json` to [`cidery::Error`](Error); for all others,
-/// return `anyhow::Result`.
+/// In a handler that returns [`cidery::Result`](Result), `?` converts errors of the standard library, tokio and other
+/// crates: the list, and what to do with all other errors, is in the documentation of [`cidery::Error`](Error).
+///
+/// A doc comment of the function is not in the program.
+/// [`Definition::description`](crate::Definition::description) gives the service a description.
 ///
 /// `Args` disambiguates the implementations for the compiler; user code never names it.
 #[diagnostic::on_unimplemented(

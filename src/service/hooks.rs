@@ -7,7 +7,8 @@ use crate::model::payload::{Payload, Reply};
 use crate::service::context::Context;
 use crate::service::platform::BoxFuture;
 
-/// Code that runs before and after a handler. The node's hooks enclose those of the service.
+/// Hooks: code that runs before and after the handler of a service. The hooks of the node or worker enclose those of
+/// the service.
 ///
 /// ```
 /// use cidery::{Context, Hooks, Payload, Result};

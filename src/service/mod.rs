@@ -11,6 +11,7 @@ mod handler;
 mod hooks;
 mod output;
 mod platform;
+mod refusal;
 mod registry;
 mod response;
 mod run;
@@ -18,8 +19,13 @@ pub mod runtime;
 mod states;
 mod worker_permit;
 
-pub use self::call::{Caller, FromResponse, InvokeAsyncCall, InvokeCall, Service, Target};
-pub(crate) use self::call::{Dispatch, HandlerNames, OutsideCaller, caller};
+pub use self::call::{
+    Caller, FromResponse, InvokeAsyncCall, InvokeCall, Service, ServiceHandle, Target,
+};
+pub(crate) use self::call::{
+    Dispatch, HandlerNames, LocalHandlers, OutsideCaller, call_handlers, call_target,
+    call_target_async, caller,
+};
 pub use self::context::{Answer, Context, FanOut, Group, InvocationInfo, Later, RetryingCall};
 pub use self::definition::{Admitted, Definition, HandlerFuture, HandlerRequest, HandlerService};
 pub use self::extract::{FromContext, FromInput, Input, State};
@@ -28,6 +34,7 @@ pub use self::hooks::{ErasedHooks, Hooks};
 pub use self::output::IntoReply;
 pub(crate) use self::output::output_invalid;
 pub use self::platform::{BoxFuture, KnownService, Platform};
+pub(crate) use self::refusal::{of_handler as error_of_handler, refused_by};
 pub use self::registry::Registry;
 pub use self::response::Response;
 pub(crate) use self::run::log_failure;

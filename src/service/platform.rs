@@ -82,7 +82,7 @@ pub trait Platform: fmt::Debug + Send + Sync {
     fn services(&self) -> BoxFuture<'_, Result<Vec<KnownService>>>;
 }
 
-/// A service that can be invoked.
+/// The name and the description of a service that can be invoked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KnownService {
     /// The name.

@@ -12,7 +12,7 @@ use crate::service::call::HandlerNames;
 use crate::service::definition::{Definition, HandlerRequest, HandlerService};
 use crate::service::handler::Handler;
 
-/// Services by name, in the order of their names.
+/// A registry of services, for a module that defines several. It is added to a node or a worker with `register`.
 #[derive(Clone, Debug, Default)]
 pub struct Registry(BTreeMap<ServiceName, Definition>);
 

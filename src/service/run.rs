@@ -83,7 +83,10 @@ async fn with_hooks(
         });
         match CatchUnwind(after).await {
             Ok(()) => outcome = changed,
-            Err(error) => tracing::error!(%error, "hook `after` failed"),
+            Err(error) => {
+                let trace = error.trace();
+                tracing::error!(%error, trace, "hook `after` failed");
+            }
         }
     }
     for hook in hooks.iter().rev() {
@@ -92,7 +95,8 @@ async fn with_hooks(
             Ok(())
         });
         if let Err(error) = CatchUnwind(finally).await {
-            tracing::error!(%error, "hook `finally` failed");
+            let trace = error.trace();
+            tracing::error!(%error, trace, "hook `finally` failed");
         }
     }
     outcome
@@ -119,7 +123,8 @@ pub(crate) fn log_failure(error: &Error) {
     let (reason, trace) = (error.reason(), error.trace());
     match error.kind() {
         Kind::Internal | Kind::Unknown | Kind::DataLoss => {
-            tracing::error!(reason, trace, location = %error.location(), "{error}");
+            let location = error.location().map(tracing::field::display);
+            tracing::error!(reason, trace, location, "{error}");
         }
         _ => tracing::debug!(reason, trace, "{error}"),
     }
@@ -154,10 +159,10 @@ fn panic_error(panic: &(dyn Any + Send)) -> Error {
         .copied()
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("no message");
-    tracing::error!(panic = text, "handler panicked");
     Error::internal(
         reason::HANDLER_PANICKED,
         "the service panicked; its log has the details",
     )
+    .without_location()
     .with_trace(format!("panicked: {text}"))
 }

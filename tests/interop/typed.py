@@ -42,7 +42,7 @@ def main(address: str) -> None:
     assert (response.cust_id, response.cust_name) == (1, "Alexis Smith"), response
     assert len(dict(call.initial_metadata())["cidery-cid"]) == 36
 
-    accepted = customers.GetAsync(customer.GetRequest(cust_id=9007199254740993))
+    accepted = customers.GetAsync(customer.GetAsyncRequest(cust_id=9007199254740993))
     invocation = invocation_pb2_grpc.InvocationServiceStub(channel)
     request = invocation_pb2.StreamResultsRequest(cids=[accepted.cid])
     last = list(invocation.StreamResults(request))[-1]

@@ -3,6 +3,7 @@
 use cidery::codec::proto::health::health_check_response::ServingStatus;
 use cidery::codec::proto::health::health_client::HealthClient;
 use cidery::codec::proto::health::{HealthCheckRequest, HealthListRequest};
+use cidery::sio::{Sio, Text};
 use cidery::{Definition, Kind};
 use tonic::transport::Channel;
 
@@ -37,6 +38,61 @@ async fn the_node_and_each_service_have_a_status() {
         .into_inner()
         .statuses;
     assert!(all.contains_key("") && all.contains_key("customer.get"));
+}
+
+/// What gRPC clients ask for: the full name of the gRPC service that they call.
+#[tokio::test]
+async fn a_grpc_service_has_a_status_by_its_full_name() {
+    let node = TestNode::demo().await;
+    let mut health = client(&node).await;
+    for name in [
+        "cidery.v1.InvocationService",
+        "grpc.health.v1.Health",
+        "customer.Service",
+    ] {
+        let status = health.check(of(name)).await.unwrap().into_inner().status();
+        assert_eq!(status, ServingStatus::Serving, "{name}");
+    }
+    let all = health
+        .list(HealthListRequest {})
+        .await
+        .unwrap()
+        .into_inner()
+        .statuses;
+    assert!(all.contains_key("cidery.v1.WorkerService") && all.contains_key("customer.Service"));
+    for unknown in [
+        "Service",
+        ".Service",
+        "nothing.Service",
+        "google.protobuf.Struct",
+    ] {
+        let error = error_of(&health.check(of(unknown)).await.unwrap_err());
+        assert_eq!(error.kind(), Kind::NotFound, "{unknown}");
+    }
+    // Typed methods serve while one of their services does.
+    let mut watch = health.watch(of("a.Service")).await.unwrap().into_inner();
+    let mut next = async || {
+        let next = tokio::time::timeout(PATIENCE, watch.message()).await;
+        next.expect("no change of the status")
+            .unwrap()
+            .unwrap()
+            .status()
+    };
+    assert_eq!(next().await, ServingStatus::ServiceUnknown);
+    let connect = async |name: &str| {
+        let sio = Sio::new().input(Text("x"));
+        let service = Definition::new(name, async || {}).unwrap().sio(sio);
+        let builder = cidery::Worker::builder().register(service);
+        builder.connect(&node.address().to_string()).await.unwrap()
+    };
+    let one = connect("a.one").await;
+    assert_eq!(next().await, ServingStatus::Serving);
+    let two = connect("a.two").await;
+    one.stop().await;
+    let status = health.check(of("a.Service")).await.unwrap().into_inner();
+    assert_eq!(status.status(), ServingStatus::Serving);
+    two.stop().await;
+    assert_eq!(next().await, ServingStatus::NotServing);
 }
 
 /// Health and discovery agree: a service that no worker serves is known and not serving.

@@ -365,7 +365,7 @@ fn java_code_generated_from_exported_files_compiles() {
         ])
         .args(protos(folder.path()));
     succeeded(&generate.output().unwrap());
-    let sources = ["GetRequest", "GetAsyncResponse", "ServiceGrpc"];
+    let sources = ["GetRequest", "GetAsyncRequest", "ServiceGrpc"];
     let sources = sources.map(|class| format!("{out}/com/example/customer/{class}.java"));
     let mut compile = Command::new("javac");
     compile
@@ -376,16 +376,20 @@ fn java_code_generated_from_exported_files_compiles() {
 }
 
 #[test]
-fn buf_accepts_exported_files() {
+fn buf_accepts_exported_files_with_the_documented_rules() {
     let Some(buf) = tool("CIDERY_BUF", "buf on exported files") else {
         return;
     };
     let server = Server::start(&[]);
-    let protos = exported(&server);
-    // The packages of services have no version: field numbers are stable without one. The synchronous and the
-    // asynchronous method of a service have the same request.
-    let rules = "version: v2\nlint:\n  use: [STANDARD]\n  except: [PACKAGE_VERSION_SUFFIX, RPC_REQUEST_STANDARD_NAME, \
-                 RPC_REQUEST_RESPONSE_UNIQUE]\n";
+    let protos = Folder::new("buf");
+    let out = protos.path().to_str().unwrap();
+    let options = ["--api", "--builtins", "--java-package", "com.example"];
+    let command = [&["export", "proto", "--out", out], &options[..]].concat();
+    succeeded(&server.run(&command));
+    assert!(protos.path().join("google/rpc/status.proto").exists());
+    let page = std::fs::read_to_string(root().join("docs/sio.md")).unwrap();
+    let rules = page.split("```yaml\n").nth(1).unwrap();
+    let rules = rules.split("```").next().unwrap();
     std::fs::write(protos.path().join("buf.yaml"), rules).unwrap();
     for check in [&["lint"][..], &["format", "--diff", "--exit-code"]] {
         let mut command = Command::new(&buf);
@@ -468,9 +472,9 @@ fn grpcurl_calls_typed_methods_and_describes_their_fields() {
 fn the_examples_of_discovery_work() {
     let tools = [
         tool("CIDERY_GRPCURL", "grpcurl"),
-        tool("CIDERY_PYTHON", "a Python client"),
+        tool("CIDERY_SDK", "a Python client"),
     ];
-    let [Some(grpcurl), Some(python)] = tools else {
+    let [Some(grpcurl), Some(sdk)] = tools else {
         return;
     };
     let server = Server::start(&[]);
@@ -504,7 +508,8 @@ fn the_examples_of_discovery_work() {
                     .unwrap(),
             );
         }
-        let mut command = Command::new(&python);
+        let mut command = Command::new(Path::new(&sdk).join("python"));
+        command.env("PYTHONPATH", root().join("python/src"));
         succeeded(&command.args(["-c", &text("python")]).output().unwrap());
     }
 }

@@ -6,14 +6,17 @@ use std::time::Duration;
 
 use cidery::codec::payload;
 use cidery::codec::proto::v1;
+use cidery::codec::struct_pb::encode_dict;
 use cidery::engine::store::Stored;
 use cidery::model::call::{Call, OnDeadline};
 use cidery::remote::client::ContractClient;
 use cidery::{Cid, Context, Dict, Error, Kind, Node, Reply, Value, dict};
+use prost::Message as _;
 use serde_json::json;
 
 use crate::support::binary::Server;
 use crate::support::dynamic::Dynamic;
+use crate::support::raw::{INVOKE, Raw, framed};
 use crate::support::{Folder, PATIENCE, TestNode, ended, error_of, failure, until};
 
 fn keyed(service: &'static str, input: Dict, key: &str) -> Call {
@@ -160,6 +163,128 @@ async fn typed_methods_accept_both_options_as_metadata() {
         .await
         .unwrap_err();
     assert_eq!(error.reason(), "CID_UNKNOWN");
+}
+
+/// An outcome that was recorded before is marked, of a success and of a failure, and of a typed method too.
+#[tokio::test]
+async fn the_outcome_of_a_repeated_call_is_marked() {
+    const MARK: &str = "cidery-already-accepted";
+    let node = TestNode::demo().await;
+    let mut raw = Raw::connect(node.address()).await;
+    let mut invoke = async |service: &str, input: Dict| {
+        let message = v1::InvokeRequest {
+            service: service.to_owned(),
+            input: Some(v1::invoke_request::Input::Payload(
+                encode_dict(&input).unwrap(),
+            )),
+            idempotency_key: service.to_owned(),
+            ..v1::InvokeRequest::default()
+        };
+        raw.call(INVOKE, &[], framed(&message.encode_to_vec()))
+            .await
+    };
+    let get = dict! { "cust_id": 7 };
+    assert_eq!(invoke("customer.get", get.clone()).await.get(MARK), None);
+    assert_eq!(invoke("customer.get", get).await.get(MARK), Some("true"));
+    let fail = dict! { "code": "NOT_FOUND" };
+    let first = invoke("demo.fail", fail.clone()).await;
+    assert_eq!(
+        (first.error().fact("already_accepted"), first.get(MARK)),
+        (None, None)
+    );
+    let again = invoke("demo.fail", fail).await;
+    let error = again.error();
+    assert_eq!(error.fact("already_accepted"), Some("true"), "{error:?}");
+    assert_eq!(
+        (again.error().reason(), again.get(MARK)),
+        ("DEMO_FAILED", Some("true"))
+    );
+    assert_eq!(again.error().cid(), first.error().cid());
+
+    let client = Dynamic::discover(node.address(), "customer.Service").await;
+    for (options, marked) in [
+        (&[("cidery-idempotency-key", "t")][..], [None, Some("true")]),
+        (
+            &[
+                ("cidery-idempotency-key", "u"),
+                ("cidery-on-deadline", "continue"),
+            ],
+            [None, Some("true")],
+        ),
+    ] {
+        for expected in marked {
+            let input = json!({ "cust_id": 1 });
+            let (_, metadata) = client
+                .call_with("customer.Service/Get", input, options)
+                .await
+                .unwrap();
+            let mark = metadata.get(MARK).map(|mark| mark.to_str().unwrap());
+            assert_eq!(mark, expected, "{options:?}");
+        }
+    }
+}
+
+/// A client whose deadline strikes has the CID already: it is in the headers, which come before the outcome.
+#[tokio::test]
+async fn a_call_that_continues_answers_its_cid_before_its_outcome() {
+    let node = TestNode::demo().await;
+    let mut raw = Raw::connect(node.address()).await;
+    let sleep = |seconds: u32| {
+        let input = encode_dict(&dict! { "seconds": seconds }).unwrap();
+        let message = v1::InvokeRequest {
+            service: "demo.sleep".to_owned(),
+            input: Some(v1::invoke_request::Input::Payload(input)),
+            on_deadline: v1::OnDeadline::Continue.into(),
+            ..v1::InvokeRequest::default()
+        };
+        framed(&message.encode_to_vec())
+    };
+    let client = Dynamic::discover(node.address(), "demo.Service").await;
+    let typed = client.encoded("demo.Service/Sleep", json!({ "seconds": 600 }));
+    let option = [("cidery-on-deadline", "continue")];
+    for (path, headers, body) in [
+        (INVOKE, &[][..], sleep(600)),
+        ("/demo.Service/Sleep", &option, framed(&typed)),
+    ] {
+        let (response, mut send) = raw.begin(path, headers);
+        send.send_data(body, true).unwrap();
+        let response = tokio::time::timeout(PATIENCE, response).await;
+        let response = response.expect("no headers before the outcome").unwrap();
+        let cid = response.headers()["cidery-cid"].to_str().unwrap();
+        let cid = Cid::parse(cid).unwrap();
+        // The caller goes away.
+        drop((response, send));
+        node.handle.invoker().cancel(cid).await.unwrap();
+        assert_eq!(
+            ended(&node.client, cid).await.state,
+            i32::from(v1::State::Cancelled)
+        );
+    }
+    // The outcome follows: a response, or a failure in the trailers.
+    let answer = raw.call(INVOKE, &[], sleep(0)).await;
+    assert_eq!(
+        (answer.get("grpc-status"), answer.trailers.is_empty()),
+        (Some("0"), false)
+    );
+    let message = v1::InvokeRequest {
+        service: "demo.fail".to_owned(),
+        input: Some(v1::invoke_request::Input::Payload(
+            encode_dict(&dict! { "code": "NOT_FOUND" }).unwrap(),
+        )),
+        on_deadline: v1::OnDeadline::Continue.into(),
+        ..v1::InvokeRequest::default()
+    };
+    let answer = raw
+        .call(INVOKE, &[], framed(&message.encode_to_vec()))
+        .await;
+    assert_eq!(
+        (answer.error().kind(), answer.error().reason()),
+        (Kind::NotFound, "DEMO_FAILED")
+    );
+    assert_eq!(
+        answer.error().cid().map(|cid| cid.to_string()).as_deref(),
+        answer.get("cidery-cid")
+    );
 }
 
 /// Starts two calls on a node: one with only a key, one that outlives its caller.

@@ -1,6 +1,7 @@
 //! Workers and clients in other languages, with code generated from `proto/`: the programs of `examples/`.
 
-use std::process::Output;
+use std::io::{BufRead as _, BufReader};
+use std::process::{Output, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -181,12 +182,20 @@ async fn a_java_worker_serves() {
     serves(java(Role::Worker)).await;
 }
 
-/// Runs a client; returns its lines and its exit status.
-fn run(program: &Program, arguments: &[&str]) -> (Vec<String>, Option<i32>) {
+/// What a client printed: its standard output, its standard error, and its exit status.
+struct Printed {
+    lines: Vec<String>,
+    notes: String,
+    status: Option<i32>,
+}
+
+fn run(program: &Program, arguments: &[&str]) -> Printed {
     let output: Output = program.command().args(arguments).output().unwrap();
-    let lines: Vec<String> = stdout(&output).lines().map(str::to_owned).collect();
-    assert!(!lines.is_empty(), "{arguments:?}: {}", stderr(&output));
-    (lines, output.status.code())
+    Printed {
+        lines: stdout(&output).lines().map(str::to_owned).collect(),
+        notes: stderr(&output),
+        status: output.status.code(),
+    }
 }
 
 /// Runs a client with each worker: synchronously, in the background, and with the events.
@@ -196,42 +205,81 @@ fn calls(program: &Program, address: &str, languages: &[&str]) {
     for language in languages {
         let echo = format!("{language}.echo");
         for mode in ["sync", "async", "stream"] {
-            let (lines, _) = run(program, &[address, &echo, &corpus_text, mode]);
-            let answer = json::read(lines.last().unwrap().as_bytes()).unwrap();
+            let printed = run(program, &[address, &echo, &corpus_text, mode]);
+            let answer = printed.lines.last().expect(&printed.notes);
+            let answer = json::read(answer.as_bytes()).unwrap();
             // Java writes `1.0` where there is a double without a fraction.
             let answer = answer.normalized();
             assert_eq!(answer, Value::Dict(corpus.clone()), "{language} {mode}");
         }
         let (greet, fail) = (format!("{language}.greet"), format!("{language}.fail"));
         let greeting = Value::Dict(dict! { "greeting": format!("Hello, Änn from {language}") });
-        let reason = format!("{}_FAILED 9", language.to_uppercase());
+        let failure = format!(
+            "FAILED_PRECONDITION {}_FAILED: failed on purpose\n",
+            language.to_uppercase()
+        );
         for (mode, before) in [
             ("sync", &[][..]),
             ("async", &[]),
             ("stream", &["accepted", "started"]),
         ] {
             let arguments = [address, &*greet, "{\"name\": \"Änn\"}", mode];
-            let (mut lines, status) = run(program, &arguments);
-            let answer = lines.pop().unwrap();
+            let mut printed = run(program, &arguments);
+            let answer = printed.lines.pop().expect(&printed.notes);
             assert_eq!(json::read(answer.as_bytes()).unwrap(), greeting, "{mode}");
             let last = (mode == "stream").then_some("succeeded");
             let expected: Vec<&str> = before.iter().copied().chain(last).collect();
-            assert_eq!((lines, status), (owned(&expected), Some(0)), "{mode}");
+            let expected = (owned(&expected), Some(0));
+            assert_eq!((printed.lines, printed.status), expected, "{mode}");
 
-            let (lines, status) = run(program, &[address, &fail, "{}", mode]);
+            let printed = run(program, &[address, &fail, "{}", mode]);
             let last = (mode == "stream").then_some("failed");
-            let expected = before.iter().copied().chain(last).chain([&*reason]);
-            let expected: Vec<&str> = expected.collect();
-            assert_eq!((lines, status), (owned(&expected), Some(3)), "{mode}");
+            let expected: Vec<&str> = before.iter().copied().chain(last).collect();
+            let expected = (owned(&expected), Some(3));
+            assert_eq!((printed.lines, printed.status), expected, "{mode}");
+            assert!(
+                printed.notes.contains(&failure),
+                "{mode}: {}",
+                printed.notes
+            );
         }
     }
-    // Refused before the handler runs.
+}
+
+/// Calls that are refused before a handler runs: a client prints all details.
+fn refused_calls(program: &Program, address: &str) {
     for (service, mode, expected) in [
-        ("rust.greet", "sync", "INPUT_INVALID 3"),
-        ("no.such", "async", "SERVICE_UNKNOWN 5"),
+        (
+            "rust.greet",
+            "sync",
+            [
+                "INVALID_ARGUMENT INPUT_INVALID: ",
+                "google.rpc.BadRequest",
+                "/name",
+                "google.rpc.RequestInfo",
+            ],
+        ),
+        (
+            "no.such",
+            "async",
+            [
+                "NOT_FOUND SERVICE_UNKNOWN: ",
+                "no.such",
+                "google.rpc.ErrorInfo",
+                "cidery",
+            ],
+        ),
     ] {
-        let (lines, status) = run(program, &[address, service, "{}", mode]);
-        assert_eq!((lines, status), (owned(&[expected]), Some(3)), "{service}");
+        let printed = run(program, &[address, service, "{}", mode]);
+        let notes = printed.notes;
+        assert_eq!(
+            (printed.lines.len(), printed.status),
+            (0, Some(3)),
+            "{notes}"
+        );
+        for text in expected {
+            assert!(notes.contains(text), "{text} is not in {notes}");
+        }
     }
 }
 
@@ -260,10 +308,66 @@ async fn each_client_calls_each_worker() {
     let clients = of_each.into_iter().filter_map(|make| make(Role::Client));
     let calls = clients.map(|program| {
         let (languages, address) = (Arc::clone(&languages), Arc::clone(&address));
-        tokio::task::spawn_blocking(move || calls(&program, &address, &languages))
+        tokio::task::spawn_blocking(move || {
+            calls(&program, &address, &languages);
+            refused_calls(&program, &address);
+        })
     });
     let mut calls = futures_util::stream::iter(calls).buffer_unordered(2);
     while let Some(called) = calls.next().await {
         called.unwrap();
     }
+}
+
+/// Each failed attempt is printed, and no client waits for ever.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_client_reports_retries_and_ends_after_its_limit() {
+    let server = Server::start(&[]);
+    let address = Arc::new(server.address.clone());
+    let clients = [python, go, node, java].map(|make| make(Role::Client));
+    let runs = clients.into_iter().flatten().map(|program| {
+        let address = Arc::clone(&address);
+        tokio::task::spawn_blocking(move || {
+            let retried =
+                "attempt 1: UNAVAILABLE DEMO_FLAKY: attempt 1 fails, as requested; next at ";
+            prints(&program, &address, "stream", retried);
+            prints(
+                &program,
+                &address,
+                "async",
+                " after UNAVAILABLE DEMO_FLAKY: ",
+            );
+            let arguments = [
+                &**address,
+                "demo.sleep",
+                "{\"seconds\": 600}",
+                "async",
+                "0.5",
+            ];
+            let Printed { notes, status, .. } = run(&program, &arguments);
+            assert!(notes.contains("DEADLINE_EXCEEDED: "), "{notes}");
+            assert_eq!(status, Some(3), "{notes}");
+        })
+    });
+    for run in join_all(runs).await {
+        run.unwrap();
+    }
+}
+
+/// Runs a client of a service that always fails, until its standard error has this text.
+fn prints(program: &Program, address: &str, mode: &str, text: &str) {
+    let mut command = program.command();
+    command.args([address, "demo.flaky", "{\"failures\": 1000}", mode]);
+    command.stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut client = Running(command.spawn().unwrap());
+    let notes = BufReader::new(client.0.stderr.take().unwrap());
+    let mut seen = String::new();
+    for line in notes.lines() {
+        seen.push_str(&line.unwrap());
+        if seen.contains(text) {
+            return;
+        }
+        seen.push('\n');
+    }
+    panic!("{} {mode} prints only {seen}", program.language);
 }

@@ -6,13 +6,14 @@ use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
 use cidery::{
-    Context, Definition, Dict, Error, HandlerRequest, HandlerService, Input, Node, Payload,
+    Context, Definition, Dict, Error, HandlerRequest, HandlerService, Input, Kind, Node, Payload,
     Registry, Reply, Result, Value, Worker, dict,
 };
 use tokio::sync::Semaphore;
 use tower::Service;
 use tower::layer::layer_fn;
 use tower::limit::ConcurrencyLimitLayer;
+use tower::load_shed::LoadShedLayer;
 use tower::timeout::TimeoutLayer;
 
 use crate::support::{TestNode, any_port, until};
@@ -41,7 +42,7 @@ where
         use futures_util::future::Either;
         let refused = request.context.metadata().get("refuse").is_some();
         if refused {
-            let error = Error::new(cidery::Kind::PermissionDenied, "REFUSED", "refused");
+            let error = Error::new(Kind::PermissionDenied, "REFUSED", "refused");
             return Either::Left(std::future::ready(Err(error)));
         }
         let mut dict = match cidery::codec::payload::decode(request.input) {
@@ -111,7 +112,7 @@ async fn layers_see_only_inputs_that_were_checked() {
     let node = TestNode::start(builder).await;
     let malformed = Payload::Struct(b"\xff\xff".as_slice().into());
     let error = node.handle.invoke("a.value", malformed).await.unwrap_err();
-    assert_eq!(error.kind(), cidery::Kind::InvalidArgument);
+    assert_eq!(error.kind(), Kind::InvalidArgument);
     assert_eq!(seen.load(Ordering::SeqCst), 0);
     node.handle.invoke("a.value", 1).await.unwrap();
     assert_eq!(seen.load(Ordering::SeqCst), 1);
@@ -138,9 +139,16 @@ async fn layers_of_tower_limit_and_time_out() {
         ))
     };
     let fails = Definition::new("a.fails", fails).unwrap();
+    let full = Definition::new("a.full", async || {}).unwrap();
+    let full = full.layer(
+        tower::ServiceBuilder::new()
+            .layer(LoadShedLayer::new())
+            .layer(ConcurrencyLimitLayer::new(0)),
+    );
     let node = Node::builder()
         .register(limited.layer(ConcurrencyLimitLayer::new(1)))
         .register(never.layer(TimeoutLayer::new(Duration::from_millis(1))))
+        .register(full)
         .register(fails.layer(TimeoutLayer::new(crate::support::PATIENCE)));
     let node = node.no_listener().start().await.unwrap();
     let both = async {
@@ -158,8 +166,15 @@ async fn layers_of_tower_limit_and_time_out() {
     assert_eq!(other.unwrap().parse::<i64>().unwrap(), 2);
 
     let error = node.invoke("a.never", ()).await.unwrap_err();
-    assert_eq!(error.reason(), "HANDLER_FAILED");
-    assert_eq!(error.trace().unwrap(), "request timed out");
+    assert_eq!(
+        (error.kind(), error.reason()),
+        (Kind::DeadlineExceeded, "HANDLER_TIMEOUT")
+    );
+    let error = node.invoke("a.full", ()).await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.reason()),
+        (Kind::ResourceExhausted, "OVERLOADED")
+    );
     // The error of the handler survives the boxed error of the layer.
     let error = node.invoke("a.fails", ()).await.unwrap_err();
     assert_eq!(error.reason(), "NOTHING");

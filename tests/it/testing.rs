@@ -139,3 +139,50 @@ async fn panics_and_async_completions_are_distinguished() {
     let ran = Run::of(later).unwrap().run(dict! {}).await;
     assert!(ran.answers_later() && ran.response().is_ok());
 }
+
+/// A test has no log, and its clock stands still.
+#[tokio::test]
+async fn an_outcome_that_waits_for_the_clock_says_why_at_once() {
+    let reads = async |ctx: Context| -> std::io::Result<u32> {
+        match ctx.attempt() {
+            1 => Err(std::io::Error::other("disk on fire")),
+            attempt => Ok(attempt),
+        }
+    };
+    let fails = async || -> std::io::Result<()> { Err(std::io::Error::other("no such disk")) };
+    let builder = Node::builder()
+        .service("a.reads", reads)
+        .service("a.fails", fails);
+    let node = TestNode::start(builder).await.unwrap();
+    let cid = node
+        .client()
+        .invoke_async("a.reads", ())
+        .delay(HOUR)
+        .await
+        .unwrap();
+    let waits = node.outcome(cid).await.unwrap_err();
+    assert_eq!(waits.reason(), "DEADLINE_EXCEEDED");
+    assert!(
+        waits.message().contains("it is due in 3600000 ms"),
+        "{waits}"
+    );
+    node.clock().advance(HOUR);
+    let waits = node.outcome(cid).await.unwrap_err();
+    for part in ["attempt 1 failed", "disk on fire", "node.clock().advance("] {
+        assert!(waits.message().contains(part), "{waits}");
+    }
+    node.clock().advance(HOUR);
+    assert_eq!(node.outcome(cid).await.unwrap().parse::<u32>().unwrap(), 2);
+    // Synchronous calls, and invocations whose attempts are used up.
+    let error = node.client().invoke("a.fails", ()).await.unwrap_err();
+    assert_eq!(error.reason(), "HANDLER_FAILED");
+    assert!(error.message().contains("no such disk"), "{error}");
+    let once = node.client().invoke_async("a.fails", ());
+    let once = once.retry_policy(RetryPolicy {
+        max_attempts: 1,
+        ..RetryPolicy::default()
+    });
+    let error = node.outcome(once.await.unwrap()).await.unwrap_err();
+    assert!(error.message().contains("no such disk"), "{error}");
+    node.stop().await;
+}

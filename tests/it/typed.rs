@@ -5,7 +5,10 @@ use std::time::Duration;
 use cidery::sio::{
     Bytes, Csv, DateTime, Decimal, DictList, Int, List, Secret, Sio, Text, Type, UnknownKeys,
 };
-use cidery::{Cid, Context, Definition, Dict, Kind, Metadata, Node, Payload, Reply, Value, dict};
+use cidery::{
+    Cid, Context, Definition, Dict, Format, Input, Kind, Metadata, Node, Payload, Reply, Value,
+    dict,
+};
 use serde_json::json;
 use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
@@ -233,7 +236,7 @@ async fn added_services_are_available_at_once() {
     let error = tokio::time::timeout(PATIENCE, removed).await.unwrap();
     assert_eq!(
         (error.kind(), error.reason()),
-        (Kind::Unimplemented, "METHOD_UNKNOWN")
+        (Kind::Unimplemented, "NO_TYPED_METHOD")
     );
     let note = node
         .client
@@ -469,6 +472,65 @@ async fn every_shape_is_called_through_reflection_only() {
     let bad = json!({ "rows": [{}, { "n": "2" }, { "t": "x" }] });
     let error = error_of(&client.call("a.Service/Wrapped", bad).await.unwrap_err());
     assert_eq!(paths(&error), ["/rows/0/n", "/rows/2/n"]);
+}
+
+/// A value that is not a dict is the only field, and is checked as an element is.
+#[tokio::test]
+async fn values_that_are_not_dicts_have_typed_methods() {
+    let wrapped = Definition::new("v.wrapped", async |Input(n): Input<i64>| n);
+    let node = node([
+        Definition::new("v.double", async |Input(n): Input<u8>| i64::from(n) * 2).unwrap(),
+        Definition::new("v.maybe", async |Input(n): Input<Option<i64>>| n).unwrap(),
+        Definition::new("v.sum", async |Input(n): Input<Vec<i64>>| {
+            n.iter().sum::<i64>()
+        })
+        .unwrap(),
+        Definition::new("v.nothing", async || {}).unwrap(),
+        wrapped.unwrap().response_elem("answer"),
+    ])
+    .await;
+    let client = Dynamic::discover(node.address(), "v.Service").await;
+    for (method, sent, expected) in [
+        ("Double", json!({ "value": "21" }), json!({ "value": "42" })),
+        ("Maybe", json!({ "value": "1" }), json!({ "value": "1" })),
+        ("Maybe", json!({}), json!({})),
+        (
+            "Sum",
+            json!({ "value": ["1", "2"] }),
+            json!({ "value": "3" }),
+        ),
+        ("Sum", json!({}), json!({ "value": "0" })),
+        ("Nothing", json!({}), json!({})),
+        ("Wrapped", json!({ "value": "7" }), json!({ "answer": "7" })),
+    ] {
+        let answer = client.call(&format!("v.Service/{method}"), sent).await;
+        assert_eq!(answer.unwrap(), expected, "{method}");
+    }
+    for (input, code) in [
+        (Value::from("x"), "WRONG_TYPE"),
+        (Value::Int(256), "OUT_OF_RANGE"),
+        (dict! {}.into(), "MISSING"),
+    ] {
+        let error = node.handle.invoke("v.double", input).await.unwrap_err();
+        assert_eq!(error.reason(), "INPUT_INVALID");
+        let violation = &error.field_violations()[0];
+        assert_eq!((&*violation.path, &*violation.code), ("", code));
+    }
+    let text = node
+        .handle
+        .invoke("v.double", "21")
+        .data_format(Format::Text);
+    assert_eq!(text.await.unwrap().into_value(), Value::from("42"));
+    let described = node.client.describe("v.double").await.unwrap();
+    let schema: serde_json::Value = serde_json::from_str(&described.input_schema).unwrap();
+    assert_eq!(
+        (&schema["type"], &schema["maximum"]),
+        (&json!("integer"), &json!(255))
+    );
+    // No response is the empty dict for callers by name, and `()` for typed calls.
+    let nothing = node.handle.invoke("v.nothing", ()).await.unwrap();
+    assert_eq!(nothing.value(), &Value::from(dict! {}));
+    nothing.parse::<()>().unwrap();
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 // A client made from nothing but proto/: invokes a service, to wait, in the background, or following its events.
 //
-// `run NODE SERVICE JSON sync|async|stream` starts it. A failure is `REASON CODE`, and the status 3.
+// `run NODE SERVICE JSON sync|async|stream [SECONDS]` starts it; it ends after 60 seconds by default. The response goes
+// to standard output, all else to standard error. The status after a failure is 3.
 package main
 
 import (
@@ -11,6 +12,8 @@ import (
 	"io"
 	"log"
 	"os"
+	"strings"
+	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
@@ -24,24 +27,58 @@ import (
 	pb "example.com/client/stubs/cidery/v1"
 )
 
-func fail(reason string, code int) {
-	fmt.Println(reason, code)
+// summary is a failure in one line. Failures of the client's own library have no reason.
+func summary(failure *pb.Failure) string {
+	code, reason := strings.TrimPrefix(failure.GetCode().String(), "CODE_"), failure.GetReason()
+	if reason != "" {
+		reason = " " + reason
+	}
+	return fmt.Sprintf("%s%s: %s", code, reason, failure.GetMessage())
+}
+
+// fail prints a failure with its details, and ends the program.
+func fail(failure *pb.Failure) {
+	fmt.Fprintln(os.Stderr, summary(failure))
+	for _, detail := range failure.GetDetails() {
+		text, err := line(detail)
+		if err != nil { // A detail of the handler, whose type this program does not know.
+			text = detail.GetTypeUrl()
+		}
+		fmt.Fprintln(os.Stderr, " ", text)
+	}
 	os.Exit(3)
 }
 
-// must ends the program where a call failed, with its reason out of the details of its status.
+// must ends the program where a call failed. The reason is in the details of its status.
 func must(err error) {
-	for _, detail := range status.Convert(err).Details() {
-		if info, ok := detail.(*errdetails.ErrorInfo); ok {
-			fail(info.GetReason(), int(status.Code(err)))
-		}
+	if err == nil {
+		return
 	}
-	if err != nil {
+	failed, isStatus := status.FromError(err)
+	if !isStatus {
 		log.Fatal(err)
 	}
+	failure := &pb.Failure{Code: pb.Code(failed.Code()), Message: failed.Message(), Details: failed.Proto().GetDetails()}
+	for _, detail := range failed.Details() {
+		if info, ok := detail.(*errdetails.ErrorInfo); ok {
+			failure.Reason = info.GetReason()
+		}
+	}
+	fail(failure)
 }
 
-// show prints the payload of a response, an outcome or an event, as one line of JSON.
+// line is a message as one line of JSON.
+func line(message proto.Message) (string, error) {
+	text, err := protojson.Marshal(message)
+	if err != nil {
+		return "", err
+	}
+	var compact bytes.Buffer
+	err = json.Compact(&compact, text)
+	return compact.String(), err
+}
+
+// show prints the payload of a response, an outcome or an event.
 func show(answer interface {
 	GetPayload() *structpb.Struct
 	GetValue() *structpb.Value
@@ -50,15 +87,20 @@ func show(answer interface {
 	if answer.GetValue() != nil {
 		payload = answer.GetValue()
 	}
-	text, err := protojson.Marshal(payload)
+	text, err := line(payload)
 	must(err)
-	var line bytes.Buffer
-	must(json.Compact(&line, text))
-	fmt.Println(line.String())
+	fmt.Println(text)
 }
 
 func main() {
-	ctx := context.Background()
+	limit := time.Minute
+	if len(os.Args) > 5 {
+		seconds, err := time.ParseDuration(os.Args[5] + "s")
+		must(err)
+		limit = seconds
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
 	node, service, mode := os.Args[1], os.Args[2], os.Args[4]
 	payload := new(structpb.Struct)
 	must(protojson.Unmarshal([]byte(os.Args[3]), payload))
@@ -76,6 +118,8 @@ func main() {
 	request := &pb.InvokeAsyncRequest{Service: service, Input: &pb.InvokeAsyncRequest_Payload{Payload: payload}}
 	accepted, err := invocations.InvokeAsync(ctx, request)
 	must(err)
+	// Where this program gives up, `cidery result CID` has the outcome later.
+	fmt.Fprintln(os.Stderr, "accepted", accepted.GetCid())
 	if mode == "async" {
 		wait(ctx, invocations, accepted.GetCid())
 	} else {
@@ -83,20 +127,29 @@ func main() {
 	}
 }
 
-// wait waits for the outcome of an invocation.
+// wait waits for the outcome of an invocation, and prints its state when that changes.
 func wait(ctx context.Context, invocations pb.InvocationServiceClient, cid string) {
-	for {
-		request := &pb.GetInvocationRequest{Cid: cid, Wait: &durationpb.Duration{Seconds: 30}}
-		found, err := invocations.GetInvocation(ctx, request)
+	request := &pb.GetInvocationRequest{Cid: cid, Wait: durationpb.New(time.Second)}
+	for before := ""; ; {
+		response, err := invocations.GetInvocation(ctx, request)
 		must(err)
-		outcome := found.GetInvocation().GetOutcome()
+		invocation := response.GetInvocation()
+		outcome := invocation.GetOutcome()
 		if failure := outcome.GetFailure(); failure != nil {
-			fail(failure.GetReason(), int(failure.GetCode()))
+			fail(failure)
 		}
 		if outcome != nil {
 			show(outcome)
 			return
 		}
+		state := fmt.Sprintf("%v, attempt %d", invocation.GetState(), invocation.GetAttempt())
+		if failure := invocation.GetLastFailure(); failure != nil {
+			state += " after " + summary(failure)
+		}
+		if state != before {
+			fmt.Fprintln(os.Stderr, state)
+		}
+		before = state
 	}
 }
 
@@ -113,6 +166,10 @@ func follow(ctx context.Context, invocations pb.InvocationServiceClient, cid str
 		message := event.ProtoReflect()
 		name := message.WhichOneof(message.Descriptor().Oneofs().ByName("event")).Name()
 		fmt.Println(name)
+		if retry := event.GetRetryScheduled(); retry != nil {
+			at := retry.GetStartTime().AsTime().Format(time.RFC3339)
+			fmt.Fprintf(os.Stderr, "attempt %d: %s; next at %s\n", event.GetAttempt(), summary(retry.GetFailure()), at)
+		}
 		if succeeded := event.GetSucceeded(); succeeded != nil {
 			show(succeeded)
 		}
@@ -120,7 +177,7 @@ func follow(ctx context.Context, invocations pb.InvocationServiceClient, cid str
 			event.GetFailed(), event.GetCancelled(), event.GetExpired(),
 		} {
 			if failure := end.GetFailure(); failure != nil {
-				fail(failure.GetReason(), int(failure.GetCode()))
+				fail(failure)
 			}
 		}
 	}

@@ -1,11 +1,13 @@
 // A client made from nothing but proto/: invokes a service, to wait, in the background, or following its events.
 //
-// `run NODE SERVICE JSON sync|async|stream` starts it. A failure is `REASON CODE`, and the status 3.
+// `run NODE SERVICE JSON sync|async|stream [SECONDS]` starts it; it ends after 60 seconds by default. The response goes
+// to standard output, all else to standard error. The status after a failure is 3.
 
 import cidery.v1.Invocation.GetInvocationRequest;
 import cidery.v1.Invocation.InvokeAsyncRequest;
 import cidery.v1.Invocation.InvokeRequest;
 import cidery.v1.Invocation.InvokeResponse;
+import cidery.v1.Invocation.RetryScheduledEvent;
 import cidery.v1.Invocation.StreamResultsRequest;
 import cidery.v1.Invocation.StreamResultsResponse;
 import cidery.v1.InvocationServiceGrpc;
@@ -18,16 +20,26 @@ import com.google.protobuf.Duration;
 import com.google.protobuf.InvalidProtocolBufferException;
 import com.google.protobuf.MessageOrBuilder;
 import com.google.protobuf.Struct;
+import com.google.protobuf.TypeRegistry;
 import com.google.protobuf.util.JsonFormat;
+import com.google.protobuf.util.Timestamps;
+import com.google.rpc.ErrorDetailsProto;
 import com.google.rpc.ErrorInfo;
 import io.grpc.ManagedChannel;
 import io.grpc.ManagedChannelBuilder;
 import io.grpc.StatusRuntimeException;
 import io.grpc.protobuf.StatusProto;
 import java.util.Iterator;
+import java.util.List;
 import java.util.Locale;
+import java.util.concurrent.TimeUnit;
 
 public final class ExampleClient {
+  private static final JsonFormat.Printer ONE_LINE = JsonFormat.printer()
+      .omittingInsignificantWhitespace()
+      .usingTypeRegistry(
+          TypeRegistry.newBuilder().add(ErrorDetailsProto.getDescriptor().getMessageTypes()).build());
+
   private final InvocationServiceBlockingStub stub;
   private final String service;
   private final Struct payload;
@@ -41,18 +53,50 @@ public final class ExampleClient {
     this.payload = builder.build();
   }
 
-  private static void fail(String reason, int code) {
-    System.out.println(reason + " " + code);
+  /** A failure in one line. Failures of the client's own library have no reason. */
+  private static String summary(Object code, String reason, String message) {
+    return code + (reason.isEmpty() ? "" : " " + reason) + ": " + message;
+  }
+
+  private static String summary(Failure failure) {
+    String code = failure.getCode().name().replaceFirst("^CODE_", "");
+    return summary(code, failure.getReason(), failure.getMessage());
+  }
+
+  /** Prints a failure with its details, and ends the program. */
+  private static void fail(String summary, List<Any> details) {
+    System.err.println(summary);
+    for (Any detail : details) {
+      String text = detail.getTypeUrl();
+      try {
+        text = ONE_LINE.print(detail);
+      } catch (InvalidProtocolBufferException e) {
+        // A detail of the handler, whose type this program does not know.
+      }
+      System.err.println("  " + text);
+    }
     System.exit(3);
   }
 
   private static void fail(Failure failure) {
-    fail(failure.getReason(), failure.getCodeValue());
+    fail(summary(failure), failure.getDetailsList());
   }
 
-  /** Prints the payload of a response, an outcome or an event, as one line of JSON. */
+  /** Prints the failure of a call. The reason is in the details of its status. */
+  private static void fail(StatusRuntimeException e) throws InvalidProtocolBufferException {
+    List<Any> details = StatusProto.fromThrowable(e).getDetailsList();
+    String reason = "";
+    for (Any detail : details) {
+      if (detail.is(ErrorInfo.class)) {
+        reason = detail.unpack(ErrorInfo.class).getReason();
+      }
+    }
+    fail(summary(e.getStatus().getCode(), reason, e.getStatus().getDescription()), details);
+  }
+
+  /** Prints the payload of a response, an outcome or an event. */
   private static void show(MessageOrBuilder answer) throws InvalidProtocolBufferException {
-    System.out.println(JsonFormat.printer().omittingInsignificantWhitespace().print(answer));
+    System.out.println(ONE_LINE.print(answer));
   }
 
   private void sync() throws InvalidProtocolBufferException {
@@ -63,18 +107,31 @@ public final class ExampleClient {
 
   private String accepted() {
     InvokeAsyncRequest request = InvokeAsyncRequest.newBuilder().setService(service).setPayload(payload).build();
-    return stub.invokeAsync(request).getCid();
+    String cid = stub.invokeAsync(request).getCid();
+    // Where this program gives up, `cidery result CID` has the outcome later.
+    System.err.println("accepted " + cid);
+    return cid;
   }
 
+  /** Waits for the outcome of an invocation, and prints its state when that changes. */
   private void async() throws InvalidProtocolBufferException {
     GetInvocationRequest request = GetInvocationRequest.newBuilder()
         .setCid(accepted())
-        .setWait(Duration.newBuilder().setSeconds(30))
+        .setWait(Duration.newBuilder().setSeconds(1))
         .build();
-    Invocation invocation;
-    do {
+    String before = "";
+    Invocation invocation = stub.getInvocation(request).getInvocation();
+    while (!invocation.hasOutcome()) {
+      String state = invocation.getState() + ", attempt " + invocation.getAttempt();
+      if (invocation.hasLastFailure()) {
+        state += " after " + summary(invocation.getLastFailure());
+      }
+      if (!state.equals(before)) {
+        System.err.println(state);
+      }
+      before = state;
       invocation = stub.getInvocation(request).getInvocation();
-    } while (!invocation.hasOutcome());
+    }
     Outcome outcome = invocation.getOutcome();
     if (outcome.hasFailure()) {
       fail(outcome.getFailure());
@@ -82,6 +139,7 @@ public final class ExampleClient {
     show(outcome.hasValue() ? outcome.getValue() : outcome.getPayload());
   }
 
+  /** Shows the events of an invocation, from the first to the last. */
   private void stream() throws InvalidProtocolBufferException {
     StreamResultsRequest request = StreamResultsRequest.newBuilder().addCids(accepted()).build();
     Iterator<StreamResultsResponse> events = stub.streamResults(request);
@@ -89,6 +147,11 @@ public final class ExampleClient {
       StreamResultsResponse event = events.next();
       System.out.println(event.getEventCase().name().toLowerCase(Locale.ROOT));
       switch (event.getEventCase()) {
+        case RETRY_SCHEDULED -> {
+          RetryScheduledEvent retry = event.getRetryScheduled();
+          System.err.println("attempt " + event.getAttempt() + ": " + summary(retry.getFailure())
+              + "; next at " + Timestamps.toString(retry.getStartTime()));
+        }
         case SUCCEEDED -> show(event.getSucceeded().hasValue()
             ? event.getSucceeded().getValue()
             : event.getSucceeded().getPayload());
@@ -102,21 +165,19 @@ public final class ExampleClient {
 
   public static void main(String[] args) throws Exception {
     ManagedChannel channel = ManagedChannelBuilder.forTarget(args[0]).usePlaintext().build();
+    double seconds = args.length > 4 ? Double.parseDouble(args[4]) : 60;
+    // The deadline of all its calls.
+    InvocationServiceBlockingStub stub = InvocationServiceGrpc.newBlockingStub(channel)
+        .withDeadlineAfter((long) (seconds * 1000), TimeUnit.MILLISECONDS);
     try {
-      ExampleClient client = new ExampleClient(InvocationServiceGrpc.newBlockingStub(channel), args[1], args[2]);
+      ExampleClient client = new ExampleClient(stub, args[1], args[2]);
       switch (args[3]) {
         case "sync" -> client.sync();
         case "async" -> client.async();
         default -> client.stream();
       }
     } catch (StatusRuntimeException e) {
-      // The reason is in the details of the status.
-      for (Any detail : StatusProto.fromThrowable(e).getDetailsList()) {
-        if (detail.is(ErrorInfo.class)) {
-          fail(detail.unpack(ErrorInfo.class).getReason(), e.getStatus().getCode().value());
-        }
-      }
-      throw e;
+      fail(e);
     } finally {
       channel.shutdownNow();
     }

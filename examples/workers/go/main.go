@@ -31,6 +31,7 @@ func main() {
 		if code := status.Code(err); code == codes.InvalidArgument || code == codes.AlreadyExists {
 			log.Fatal(err) // It would fail again.
 		}
+		log.Print("the stream ended: ", err)
 		time.Sleep(time.Duration(500+rand.Intn(500)) * time.Millisecond)
 	}
 }

@@ -25,7 +25,7 @@ public final class ExampleWorker {
       } catch (StatusException e) {
         switch (e.getStatus().getCode()) {
           case INVALID_ARGUMENT, ALREADY_EXISTS -> throw e; // It would fail again.
-          default -> { }
+          default -> System.err.println("the stream ended: " + e.getStatus());
         }
       }
       Thread.sleep(ThreadLocalRandom.current().nextInt(500, 1000));

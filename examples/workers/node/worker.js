@@ -47,6 +47,7 @@ function serve() {
       console.error(details); // It would fail again.
       process.exit(1);
     }
+    console.error("the stream ended:", grpc.status[code], details);
     setTimeout(serve, 500 + 500 * Math.random());
   });
   stream.write({ hello: { name: "node-example", services, max_in_flight: 100 } });

@@ -56,5 +56,6 @@ while True:
         code = grpc.StatusCode
         if error.code() in (code.INVALID_ARGUMENT, code.ALREADY_EXISTS, code.UNIMPLEMENTED):
             raise  # It would fail again.
+        print(f"the stream ended: {error.code().name} {error.details()}", file=sys.stderr)
     out.put(None)
     time.sleep(random.uniform(0.5, 1))

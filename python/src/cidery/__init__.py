@@ -34,7 +34,8 @@ from cidery._protocol.batch import AsyncGroup, Call, Group, Outcome
 from cidery._protocol.cid import new_cid
 from cidery._protocol.messages import Accepted, Response
 from cidery._protocol.options import DataFormat, OnDeadline, OnExhausted, Options, RetryPolicy
-from cidery._protocol.results import Event, EventKind, Invocation, Progress, State
+from cidery._protocol.progress import Progress
+from cidery._protocol.results import Event, EventKind, Invocation, State
 from cidery._protocol.typed import ServiceRef
 from cidery._service.decorator import service
 from cidery._service.handler_context import AsyncContext, Context

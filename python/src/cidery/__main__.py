@@ -12,54 +12,73 @@ from collections.abc import Sequence
 from cidery._service.log_context import CidFilter
 
 _DESCRIPTION = """\
-The command line of the Python SDK: serves services that are written in Python.
+Serve services that are written in Python.
 
-It is not the command line of the node, which is the program `cidery`:
-`cidery serve` starts a node, `cidery services` and `cidery invoke` list and
-invoke its services.
+This is the command line of the Python SDK. That of the node is the program
+`cidery`: `cidery serve` starts a node, `cidery services` lists its services,
+`cidery describe` and `cidery invoke` describe and invoke one.
 """
-_FORMAT = "%(asctime)s %(levelname)s %(service)s %(cid)s %(name)s: %(message)s"
+_EXAMPLES = """\
+examples:
+  python -m cidery run orders.py              serve the services of a file
+  python -m cidery run src --reload           serve a folder, and reload changes
+  python -m cidery run src --node HOST:24337  serve to a node elsewhere
+
+`python -m cidery COMMAND --help` lists the options of a command.
+"""
 
 
-class UtcFormatter(logging.Formatter):
-    """Formats times like the log of a node: `2026-11-29T20:52:41.123Z`."""
+class LogFormatter(logging.Formatter):
+    """Formats records like the log of a node: UTC times, and the fields after the message.
+
+    `2026-11-29T20:52:41.123Z INFO crm.orders: the message cid=… service=order.place`. The fields
+    are those of the handler that logs; other lines have none. The logger of a service, and a
+    message that names both, need no field.
+    """
 
     converter = staticmethod(time.gmtime)
     default_time_format = "%Y-%m-%dT%H:%M:%S"
     default_msec_format = "%s.%03dZ"
 
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
+        """Formats the message and its fields; a traceback follows on its own lines."""
+        text = super().formatMessage(record)
+        fields = [(name, getattr(record, name, None)) for name in ("cid", "service")]
+        known = (record.name, *record.message.replace("`", " ").split())
+        missing = [f" {name}={value}" for name, value in fields if value and value not in known]
+        return text + "".join(missing)
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parses the arguments and runs the command; returns the exit code."""
+    if not (sys.argv[1:] if arguments is None else arguments):
+        parser().print_help(sys.stderr)
+        return 2
     parsed = parser().parse_args(arguments)
     if parsed.command == "check":
         from cidery._cli.check import check
 
         return check(parsed.paths)
     from cidery._cli.discovery import ModuleError
-    from cidery._cli.run import RunOptions, run
+    from cidery._cli.run import RunOptions, describe_error, run
 
     handler = logging.StreamHandler()
-    handler.setFormatter(UtcFormatter(_FORMAT))
+    handler.setFormatter(LogFormatter())
     handler.addFilter(CidFilter())
     logging.basicConfig(level=parsed.log_level.upper(), handlers=[handler])
+    log = logging.getLogger("cidery.run")
     options = vars(parsed)
     del options["command"]
     try:
         return run(RunOptions(**options))
     except ModuleError as error:
-        logging.getLogger("cidery.run").error("%s", error, exc_info=error.__cause__)
-        return 1
-    except (
-        FileNotFoundError,
-        ValueError,
-        TypeError,
-        ImportError,
-        SyntaxError,
-        TimeoutError,
-    ) as error:
-        logging.getLogger("cidery.run").error("%s: %s", type(error).__name__, error)
-        return 1
+        log.error("%s", error, exc_info=error.__cause__)
+    except (OSError, ValueError, TypeError, ImportError) as error:
+        log.error("%s", describe_error(error))
+    return 1
 
 
 def parser() -> argparse.ArgumentParser:
@@ -67,13 +86,18 @@ def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m cidery",
         description=_DESCRIPTION,
+        epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        add_help=False,
     )
-    parser.add_argument("--version", action="version", version=_version())
+    # The commands come first in the help.
     commands = parser.add_subparsers(
         title="commands", dest="command", metavar="COMMAND", required=True
     )
-    about = "serve the services of files and folders"
+    options = parser.add_argument_group("options")
+    options.add_argument("-h", "--help", action="help", help="show this help")
+    options.add_argument("--version", action="version", version=_version(), help="show the version")
+    about = "serve the services of Python files and folders"
     run = commands.add_parser("run", help=about, description=f"{about.capitalize()}.")
     run.add_argument("paths", nargs="+", metavar="PATH", help="a file or a folder")
     run.add_argument("--node", help="HOST[:PORT] (default: CIDERY_NODE, then 127.0.0.1:24337)")
@@ -83,7 +107,7 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--processes", type=_positive, default=1, metavar="N", help=processes)
     in_flight = "maximum concurrent calls of each worker (default: %(default)s)"
     run.add_argument("--max-in-flight", type=_positive, default=100, metavar="N", help=in_flight)
-    run.add_argument("--name", default="", help="name of the worker, for people")
+    run.add_argument("--name", default="", help="name of the worker (default: worker-PID)")
     drain = "time that running calls have to finish on shutdown (default: %(default)s)"
     run.add_argument("--drain", type=float, default=30.0, metavar="SECONDS", help=drain)
     levels = ["debug", "info", "warning", "error"]
@@ -91,7 +115,7 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--log-level", default="info", choices=levels, help=log_level)
     # Set for the worker processes that `--processes` starts.
     run.add_argument("--parent-fd", type=int, help=argparse.SUPPRESS)
-    about = "list what modules of Zato use that `run --zato` does not support"
+    about = "list what Zato modules use that `run --zato` does not support"
     check = commands.add_parser("check", help=about, description=f"{about.capitalize()}.")
     check.add_argument("paths", nargs="+", metavar="PATH", help="a file or a folder")
     return parser

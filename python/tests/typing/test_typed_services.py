@@ -19,9 +19,13 @@ from cidery import (
     AsyncClient,
     AsyncContext,
     AsyncService,
+    Call,
+    Cancelled,
     Client,
+    Group,
     InvalidArgument,
     Later,
+    Outcome,
     Response,
     Service,
     ServiceRef,
@@ -63,8 +67,8 @@ class PlaceAll(Service[list[Place], list[Order]]):
         assert_type(self.with_options(timeout=5).invoke(PlaceOrder, Place("pen")), Order)
         cid = self.invoke_async(PlaceOrder, Place("pen"))
         assert_type(cid, Accepted)
-        for outcome in self.fan_out([(PlaceOrder, Place("pen"))]).join():
-            assert_type(outcome.result(Order), Order)
+        for outcome in self.fan_out([Call(PlaceOrder, Place("pen"))]).join():
+            assert_type(outcome.result(), Order)
         return orders
 
 
@@ -76,8 +80,9 @@ class Forward(AsyncService[Place, Order]):
         assert_type(order, Order)
         assert_type(await self.invoke(total_of, order), Order)
         assert_type(await self.invoke_async(Ping), Accepted)
-        (outcome,) = await self.fan_out([(PlaceOrder, input)]).join()
-        return outcome.result(Order)
+        (outcome,) = await self.fan_out([Call(PlaceOrder, input)]).join()
+        assert_type(outcome, Outcome[Order])
+        return outcome.result()
 
 
 class Ping(Service[None, None]):
@@ -119,7 +124,6 @@ def test_calls_of_a_client_have_the_types_of_the_service(served: Worker, client:
     order = client.invoke(PlaceOrder, Place("pen", 3))
     assert_type(order, Order)
     assert order == Order("pen", 6)
-    assert_type(client.invoke(PlaceOrder, sku="pen"), Order)
     assert_type(client.invoke(place, Place("pen"), timeout=5), Order)
     assert_type(client.with_options(timeout=5).invoke(place, Place("pen")), Order)
     assert_type(client.invoke(double, order), Order)
@@ -138,14 +142,43 @@ def test_results_have_the_type_that_is_given(served: Worker, client: Client) -> 
     result = client.result(cid, Order, wait=WAIT)
     assert_type(result, Order)
     assert result == Order("pen", 8)
-    (outcome,) = client.invoke_batch([(place, Place("pen"))]).join(WAIT)
+    (outcome,) = client.invoke_batch([("typed.place", {"sku": "pen"})]).join(WAIT)
+    assert outcome.result() == {"sku": "pen", "total": 2}
+    assert_type(outcome.result(Order), Order)
     assert outcome.result(Order) == Order("pen", 2)
+
+
+def test_batches_have_the_types_of_their_services(served: Worker, client: Client) -> None:
+    group = client.invoke_batch([Call(place, Place("pen")), Call(PlaceOrder, Place("cup"))])
+    assert_type(group, Group[Order])
+    outcomes = group.join(WAIT)
+    assert_type(outcomes[0].response, Order | None)
+    assert_type(outcomes[0].result(), Order)
+    assert [outcome.result() for outcome in outcomes] == [Order("pen", 2), Order("cup", 2)]
+    assert outcomes[0].result(Order) == Order("pen", 2)
+
+
+def test_events_and_invocations_have_payloads_of_a_type(served: Worker, client: Client) -> None:
+    cid = client.invoke_async(place, Place("pen", 4))
+    last = list(client.results(cid))[-1]
+    assert_type(last.payload_as(Order), Order)
+    assert last.payload_as(Order) == Order("pen", 8)
+    assert_type(client.get(cid).payload_as(Order), Order)
+    assert client.get(cid).payload_as(Order) == Order("pen", 8)
+    cancelled = client.invoke_async(place, Place("pen"), delay=3600)
+    client.cancel(cancelled)
+    with pytest.raises(Cancelled):
+        list(client.results(cancelled))[-1].payload_as(Order)
+    with pytest.raises(Cancelled):
+        client.get(cancelled).payload_as(Order)
 
 
 def test_a_service_may_have_no_input_and_no_output(served: Worker, client: Client) -> None:
     assert_type(client.call(Ping), Response[None])
     assert client.call(Ping).payload is None
     assert client.call(ping).payload is None
+    client.invoke(Ping, timeout=WAIT)
+    client.invoke(ping, timeout=WAIT, metadata={"a": "b"})
     assert client.invoke("typed.ping") == {}
 
 
@@ -177,10 +210,20 @@ def test_the_harness_has_the_types_of_the_service() -> None:
 
 def test_a_payload_of_another_type_is_an_error(served: Worker, client: Client) -> None:
     with pytest.raises(InvalidArgument):
-        client.invoke(PlaceOrder, 5)  # type: ignore[misc]
+        client.invoke(PlaceOrder, 5)  # type: ignore[arg-type]
     with pytest.raises(InvalidArgument):
-        client.invoke(place, 5)  # type: ignore[misc]
+        client.invoke(place, 5)  # type: ignore[arg-type]
     with pytest.raises(InvalidArgument):
         client.invoke(double, 5)  # type: ignore[arg-type]
     with pytest.raises(InvalidArgument):
-        client.invoke_async(place, 5)  # type: ignore[misc]
+        client.invoke_async(place, 5)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="did you mean `timeout`"):
+        client.invoke(place, Place("pen"), tiemout=5)  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="the payload is an argument, such as `\\(PlaceOrder, "):
+        client.invoke(PlaceOrder, sku="pen")  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="`delay` is an option of `invoke_async`"):
+        client.invoke(place, Place("pen"), delay=5)  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="`retrys` is not an option"):
+        client.with_options(retrys=5)  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="`tiemout` is not an option; did you mean `timeout`"):
+        service("typed.misspelt", tiemout=5)  # type: ignore[call-overload]

@@ -79,7 +79,7 @@ impl Default for NodeBuilder {
 }
 
 impl NodeBuilder {
-    /// Adds a service: a name and a handler. A name that is taken, or none, is reported by [`start`](Self::start).
+    /// Adds a service: a name and a handler. A duplicate or invalid name is an error of [`start`](Self::start).
     pub fn service<Args>(self, name: &str, handler: impl Handler<Args>) -> Self {
         self.change(|registry| registry.service(name, handler))
     }
@@ -115,7 +115,7 @@ impl NodeBuilder {
         self
     }
 
-    /// Changes defaults and limits.
+    /// Changes defaults and limits: `.limits(|limits| limits.concurrency = 16)`.
     pub fn limits(mut self, change: impl FnOnce(&mut Limits)) -> Self {
         change(&mut self.limits);
         self
@@ -139,7 +139,7 @@ impl NodeBuilder {
         self
     }
 
-    /// Allows addresses that are not loopback. There is no authentication yet.
+    /// Allows addresses that other machines can reach. There is no authentication yet. Default: loopback only.
     pub fn insecure(mut self) -> Self {
         self.insecure = true;
         self
@@ -155,13 +155,13 @@ impl NodeBuilder {
         self
     }
 
-    /// Adds the demo services.
+    /// Adds the demo services, such as `demo.hello` and `demo.count`.
     pub fn demo(mut self) -> Self {
         self.demo = true;
         self
     }
 
-    /// How long running handlers have to finish when the node stops. Default: 30 s.
+    /// Sets how long running handlers have to finish when the node stops. Default: 30 s.
     pub fn drain(mut self, timeout: Duration) -> Self {
         self.drain_timeout = timeout;
         self

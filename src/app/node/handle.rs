@@ -13,7 +13,10 @@ use crate::model::error::Result;
 use crate::model::id::Cid;
 use crate::remote::worker_registry::WorkerRegistry;
 use crate::service::runtime::Tasks;
-use crate::service::{BoxFuture, Dispatch, HandlerNames, OutsideCaller, Response, caller};
+use crate::service::{
+    BoxFuture, Dispatch, HandlerNames, LocalHandlers, OutsideCaller, Response, call_handlers,
+    caller,
+};
 
 /// A running node: invokes services, and stops.
 #[derive(Debug)]
@@ -61,7 +64,15 @@ impl NodeHandle {
     }
 }
 
-caller!(NodeHandle);
+caller!(
+    NodeHandle,
+    "node",
+    "The service runs in this process or on a worker of this node. The timeout is that of the call, or the service's, \
+     or 30 s. A failed call is not retried.",
+    "It has no deadline by default, and 15 min for each attempt. Where a call fails, it can be repeated safely with \
+     the same CID or idempotency key."
+);
+call_handlers!(NodeHandle, "node");
 
 impl OutsideCaller for NodeHandle {}
 
@@ -77,8 +88,10 @@ impl Dispatch for NodeHandle {
     fn accept(&self, call: Call) -> BoxFuture<'_, Result<Accepted>> {
         Box::pin(self.invoker.invoke_async(call))
     }
+}
 
-    fn handler_names(&self) -> Option<&HandlerNames> {
-        Some(&self.handler_names)
+impl LocalHandlers for NodeHandle {
+    fn handler_names(&self) -> &HandlerNames {
+        &self.handler_names
     }
 }

@@ -3,6 +3,38 @@
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::id::Cid;
 
+/// The errors of the fields of a request, which are reported at once.
+#[derive(Debug, Default)]
+pub struct FieldErrors(Vec<Error>);
+
+impl FieldErrors {
+    /// The value of a field; its default where it is invalid.
+    pub fn take<T: Default>(&mut self, read: Result<T>) -> T {
+        read.unwrap_or_else(|error| {
+            self.0.push(error);
+            T::default()
+        })
+    }
+
+    /// Rejects a request that has invalid fields.
+    ///
+    /// # Errors
+    ///
+    /// The error of the field, if only one is invalid. Otherwise `INVALID_ARGUMENT` / `REQUEST_INVALID` with the
+    /// violations of all.
+    pub fn finish(mut self) -> Result<()> {
+        let Some(last) = self.0.pop() else {
+            return Ok(());
+        };
+        if self.0.is_empty() {
+            return Err(last);
+        }
+        self.0.push(last);
+        let violations = self.0.iter().flat_map(|error| error.violations_at(""));
+        Error::reject(reason::REQUEST_INVALID, violations.collect())
+    }
+}
+
 /// Converts an enum. A number that the enum does not have is refused: it must not be taken for the default.
 ///
 /// # Errors
@@ -34,6 +66,22 @@ pub fn parse_optional_cid(field: &str, text: &str) -> Result<Option<Cid>> {
         let violation = Violation::new(format!("/{field}"), reason::CID_INVALID, error.message());
         error.with_violation(violation)
     })
+}
+
+/// Parses the CIDs of a list. `field` is its name, without a leading slash.
+///
+/// # Errors
+///
+/// `INVALID_ARGUMENT` / `CID_INVALID`, or `REQUEST_INVALID` with the violations of all malformed ones.
+pub fn parse_cids(field: &str, texts: &[String]) -> Result<Vec<Cid>> {
+    let mut errors = FieldErrors::default();
+    let mut cids = Vec::with_capacity(texts.len());
+    for (index, text) in texts.iter().enumerate() {
+        let cid = parse_required_cid(&format!("{field}/{index}"), text);
+        cids.extend(errors.take(cid.map(Some)));
+    }
+    errors.finish()?;
+    Ok(cids)
 }
 
 /// Parses a CID that the caller has to give.

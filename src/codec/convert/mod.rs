@@ -13,7 +13,8 @@ mod time;
 pub use self::declaration::{declaration_from_proto, declaration_hash, declaration_to_proto};
 pub use self::failure::{failure_from_proto, failure_to_proto};
 pub use self::field::{
-    enum_from_proto, page_size_from_proto, parse_optional_cid, parse_required_cid, text_from_proto,
+    FieldErrors, enum_from_proto, page_size_from_proto, parse_cids, parse_optional_cid,
+    parse_required_cid, text_from_proto,
 };
 pub use self::metadata::{DISPATCH_KEY, metadata_from_proto, metadata_to_proto};
 pub use self::payload::{

@@ -3,7 +3,9 @@
 use crate::codec::json;
 use crate::codec::proto::v1;
 use crate::model::error::{Error, Result, Violation, reason};
-use crate::model::sio::{CsvOptions, Element, Elements, EmptyStrings, Sio, Type, UnknownKeys};
+use crate::model::sio::{
+    CsvOptions, Element, Elements, EmptyStrings, Shape, Sio, Type, UnknownKeys,
+};
 
 /// Converts a declaration to the contract's form. Defaults of secrets are masked.
 #[must_use]
@@ -29,7 +31,8 @@ pub fn sio_to_proto(sio: &Sio) -> v1::SimpleIo {
 fn elements_to_proto(elements: &Elements) -> v1::Elements {
     v1::Elements {
         elements: elements.elements.iter().map(element_to_proto).collect(),
-        list: elements.list,
+        list: elements.shape == Shape::List,
+        value: elements.shape == Shape::Value,
         unknown_keys: unknown_keys_to_proto(elements.unknown_keys).into(),
     }
 }
@@ -149,8 +152,18 @@ fn parent(path: &str) -> Option<String> {
 
 fn elements_from_proto(side: v1::Elements, name: &str, faults: &mut Vec<Violation>) -> Elements {
     let before = faults.len();
+    let shape = match (side.list, side.value, side.elements.len()) {
+        (false, true, 1) => Shape::Value,
+        (_, true, _) => {
+            let message = "a value has one element, which is its type, and is not a list";
+            faults.push(Violation::new("/value", "NOT_ALLOWED", message));
+            Shape::Value
+        }
+        (true, false, _) => Shape::List,
+        (false, false, _) => Shape::Dict,
+    };
     let elements = Elements {
-        list: side.list,
+        shape,
         unknown_keys: unknown_keys_from_proto(side.unknown_keys, faults),
         elements: side
             .elements
@@ -316,6 +329,15 @@ mod tests {
             .prepared()
             .unwrap();
         assert_eq!(sio_from_proto(sio_to_proto(&sio)).unwrap(), sio);
+        let mut value = Sio::new();
+        value.input = crate::model::sio::rust::input_of::<Option<u8>>();
+        let encoded = sio_to_proto(&value);
+        assert_eq!(sio_from_proto(encoded.clone()).unwrap(), value);
+        // A value has one type.
+        let mut without = encoded;
+        without.input.as_mut().unwrap().elements.clear();
+        let error = sio_from_proto(without).unwrap_err();
+        assert_eq!(error.field_violations()[0].path, "/input/value");
     }
 
     #[test]

@@ -5,42 +5,54 @@ use std::str;
 
 use csv::{ByteRecord, ReaderBuilder};
 
-use super::malformed::malformed;
+use super::malformed::{MalformedRows, malformed};
 use super::row_lines::lines_of_rows;
 use crate::codec::json;
 use crate::codec::limits::MAX_KEYS;
-use crate::model::error::{Error, Result, Violation, reason};
+use crate::model::error::{Error, Result, TOO_MANY_KEYS, Violation, reason};
 use crate::model::id::truncated;
 use crate::model::sio::{Checked, CsvOptions, Element, Elements, Sio, Type};
 use crate::model::value::{Dict, Value};
 
 /// The byte order mark that spreadsheets write.
 const BYTE_ORDER_MARK: char = '\u{feff}';
+const TOO_MANY_CELLS: &str = "TOO_MANY_CELLS";
+const NOT_UTF8: &str = "NOT_UTF8";
+const NOT_UTF8_MESSAGE: &str = "is not UTF-8";
 
 /// Reads a document without a declaration: all cells are texts.
 ///
 /// # Errors
 ///
-/// `INVALID_ARGUMENT` / `DOCUMENT_MALFORMED` with the line and the column.
+/// `INVALID_ARGUMENT` / `DOCUMENT_MALFORMED` with the line and the column; with all malformed rows.
 pub fn read(bytes: &[u8], options: CsvOptions) -> Result<Value> {
     let mut rows = Vec::new();
+    let mut malformed = MalformedRows::default();
     let columns = |header: Option<Vec<String>>| header.unwrap_or_default();
     for_each_row(bytes, options, columns, |columns, row| {
         let mut dict = Dict::with_capacity(row.cells.len());
         if options.header && row.cells.len() > columns.len() {
-            return Err(too_many_cells(columns.len(), &row).into_error());
+            let message = too_many_cells(columns.len(), &row);
+            malformed.add(row.line, TOO_MANY_CELLS, &message);
+            return;
         }
         for (index, cell) in row.cells.iter().enumerate() {
-            let cell = row.text(cell)?;
+            let Ok(cell) = str::from_utf8(cell) else {
+                let message = format!("cell {} {NOT_UTF8_MESSAGE}", index + 1);
+                malformed.add(row.line, NOT_UTF8, &message);
+                continue;
+            };
             match columns.get(index) {
                 Some(name) => dict.insert(name.as_str(), cell),
                 None => dict.insert((index + 1).to_string(), cell),
             };
         }
         rows.push(Value::Dict(dict));
-        Ok(())
     })?;
-    Ok(Value::List(rows))
+    match malformed.into_error() {
+        None => Ok(Value::List(rows)),
+        Some(error) => Err(error),
+    }
 }
 
 /// Reads a document for a declared input and checks each row.
@@ -74,17 +86,21 @@ pub fn read_checked(bytes: &[u8], sio: &Sio, declared: &Elements) -> Result<Chec
         let mut dict = Dict::with_capacity(columns.len());
         let mut violations = Vec::new();
         if row.cells.len() > columns.len() {
-            violations.push(too_many_cells(columns.len(), &row).violation);
+            let message = too_many_cells(columns.len(), &row);
+            violations.push(Violation::new("", TOO_MANY_CELLS, message));
         }
         for ((name, element), cell) in columns.iter().zip(row.cells.iter()) {
-            match cell_value(*element, row.text(cell)?, has_secrets) {
+            let value = match str::from_utf8(cell) {
+                Ok(cell) => cell_value(*element, cell, has_secrets),
+                Err(_) => Err(Violation::new("", NOT_UTF8, NOT_UTF8_MESSAGE)),
+            };
+            match value {
                 Ok(Some(value)) => drop(dict.insert(name.as_str(), value)),
                 Ok(None) => {}
                 Err(violation) => violations.push(violation.under(name)),
             }
         }
         check.add(row.line, dict, violations);
-        Ok(())
     })?;
     check
         .finish()
@@ -116,24 +132,8 @@ fn cell_value(
     }
 }
 
-/// The error of a row with too many cells.
-struct TooManyCells {
-    line: u64,
-    violation: Violation,
-}
-
-impl TooManyCells {
-    fn into_error(self) -> Error {
-        malformed(self.line, None, "TOO_MANY_CELLS", &self.violation.message)
-    }
-}
-
-fn too_many_cells(columns: usize, row: &Row<'_>) -> TooManyCells {
-    let message = format!("has {} cells; there are {columns} columns", row.cells.len());
-    TooManyCells {
-        line: row.line,
-        violation: Violation::new("", "TOO_MANY_CELLS", message),
-    }
+fn too_many_cells(columns: usize, row: &Row<'_>) -> String {
+    format!("has {} cells; there are {columns} columns", row.cells.len())
 }
 
 /// One row of a document.
@@ -142,18 +142,12 @@ struct Row<'a> {
     line: u64,
 }
 
-impl Row<'_> {
-    fn text<'a>(&self, cell: &'a [u8]) -> Result<&'a str> {
-        str::from_utf8(cell).map_err(|_| malformed(self.line, None, "NOT_UTF8", "is not UTF-8"))
-    }
-}
-
 /// Calls `each` for each row. `columns` receives the header, if there is one, before the first row.
 fn for_each_row<C>(
     bytes: &[u8],
     options: CsvOptions,
     columns: impl Fn(Option<Vec<String>>) -> C,
-    mut each: impl FnMut(&C, Row<'_>) -> Result<()>,
+    mut each: impl FnMut(&C, Row<'_>),
 ) -> Result<()> {
     let mark = BYTE_ORDER_MARK.encode_utf8(&mut [0; 4]).len();
     let begins_with_mark = str::from_utf8(bytes.get(..mark).unwrap_or_default())
@@ -185,13 +179,13 @@ fn for_each_row<C>(
         keys += cells.len() + 1;
         if keys > MAX_KEYS {
             let message = format!("has more than {MAX_KEYS} cells");
-            return Err(malformed(line, None, "TOO_MANY_KEYS", &message));
+            return Err(malformed(line, None, TOO_MANY_KEYS, &message));
         }
         let Some(columns_of_all) = &columns_of_all else {
             columns_of_all = Some(columns(Some(header(&row)?)));
             continue;
         };
-        each(columns_of_all, row)?;
+        each(columns_of_all, row);
     }
     Ok(())
 }
@@ -199,16 +193,25 @@ fn for_each_row<C>(
 fn header(row: &Row<'_>) -> Result<Vec<String>> {
     let mut names = Vec::with_capacity(row.cells.len());
     let mut seen = HashSet::new();
-    for cell in row.cells {
+    let mut malformed = MalformedRows::default();
+    for (index, cell) in row.cells.iter().enumerate() {
         let is_space = |c: char| c.is_ascii_whitespace() || c == BYTE_ORDER_MARK;
-        let name = row.text(cell)?.trim_matches(is_space).to_owned();
+        let Ok(cell) = str::from_utf8(cell) else {
+            let message = format!("cell {} {NOT_UTF8_MESSAGE}", index + 1);
+            malformed.add(row.line, NOT_UTF8, &message);
+            continue;
+        };
+        let name = cell.trim_matches(is_space).to_owned();
         if !seen.insert(name.clone()) {
             let message = format!("has two columns named `{}`", truncated(&name));
-            return Err(malformed(row.line, None, "DUPLICATE_KEY", &message));
+            malformed.add(row.line, "DUPLICATE_KEY", &message);
         }
         names.push(name);
     }
-    Ok(names)
+    match malformed.into_error() {
+        None => Ok(names),
+        Some(error) => Err(error),
+    }
 }
 
 fn reader_error(error: &csv::Error) -> Error {

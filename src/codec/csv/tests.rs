@@ -103,6 +103,43 @@ fn malformed_documents_are_reported_with_line_and_column() {
 }
 
 #[test]
+fn all_malformed_rows_are_reported() {
+    let messages = |error: &crate::model::error::Error| -> Vec<String> {
+        let violations = error.field_violations().iter();
+        violations.map(ToString::to_string).collect()
+    };
+    let text = b"a,b\n1,2,3\n1,2\n\xff,\xfe\n1,2,3,4\n";
+    let error = read(text, CsvOptions::default()).unwrap_err();
+    assert_eq!(
+        (error.reason(), error.fact("line")),
+        ("DOCUMENT_MALFORMED", Some("2"))
+    );
+    assert_eq!(
+        messages(&error),
+        [
+            "line 2: has 3 cells; there are 2 columns",
+            "line 4: cell 1 is not UTF-8",
+            "line 4: cell 2 is not UTF-8",
+            "line 5: has 4 cells; there are 2 columns",
+        ]
+    );
+    let error = read(b"a,a,b,b\n", CsvOptions::default()).unwrap_err();
+    assert_eq!(messages(&error).len(), 2);
+    let sio = customers();
+    let text = b"cust_id,name\nx,\xff\n1,a,b\n\xff,a\n";
+    let error = read_checked(text, &sio, sio.input.as_ref().unwrap()).unwrap_err();
+    assert_eq!(
+        messages(&error),
+        [
+            "`/0/name`: line 2: is not UTF-8",
+            "`/0/cust_id`: line 2: the text \"x\" is not a whole number",
+            "`/1`: line 3: has 3 cells; there are 2 columns",
+            "`/2/cust_id`: line 4: is not UTF-8",
+        ]
+    );
+}
+
+#[test]
 fn without_a_declaration_cells_are_texts_and_columns_are_all_keys() {
     let value = read(b"a,b\n1,x\n", CsvOptions::default()).unwrap();
     assert_eq!(value, vec![dict! { "a": "1", "b": "x" }].into());

@@ -8,56 +8,56 @@ mod encode;
 mod read;
 mod walk;
 
-use crate::model::error::{Error, Result, Violation, reason};
+use crate::model::error::{Error, Result, Violation, Violations, reason};
 use crate::model::value::{Dict, Value};
 
 pub(in crate::codec) use self::encode::WireWriter;
 pub use self::encode::{encode_dict, encode_value};
 pub(in crate::codec) use self::read::{Malformed, WireField, WireReader};
 
-/// Checks an encoded `Struct` without decoding it. Allocates nothing.
+/// Checks an encoded `Struct` without decoding it. Allocates nothing unless it is malformed.
 ///
 /// # Errors
 ///
-/// `INVALID_ARGUMENT` / `VALUE_INVALID` with a violation that names the path.
+/// `INVALID_ARGUMENT` / `VALUE_INVALID` with all violations.
 pub fn scan_struct(bytes: &[u8]) -> Result<()> {
-    walk::walk_struct::<walk::Discard>(bytes).map_err(invalid_value)
+    walk::walk_struct::<walk::Discard>(bytes).map_err(malformed)
 }
 
-/// Checks an encoded `Value` without decoding it. Allocates nothing.
+/// Checks an encoded `Value` without decoding it. Allocates nothing unless it is malformed.
 ///
 /// # Errors
 ///
-/// `INVALID_ARGUMENT` / `VALUE_INVALID` with a violation that names the path.
+/// `INVALID_ARGUMENT` / `VALUE_INVALID` with all violations.
 pub fn scan_value(bytes: &[u8]) -> Result<()> {
-    walk::walk_value::<walk::Discard>(bytes).map_err(invalid_value)
+    walk::walk_value::<walk::Discard>(bytes).map_err(malformed)
 }
 
 /// Decodes a `Struct`.
 ///
 /// # Errors
 ///
-/// `INVALID_ARGUMENT` / `VALUE_INVALID` with a violation that names the path.
+/// `INVALID_ARGUMENT` / `VALUE_INVALID` with all violations.
 pub fn decode_dict(bytes: &[u8]) -> Result<Dict> {
-    walk::walk_struct::<walk::Build>(bytes).map_err(invalid_value)
+    walk::walk_struct::<walk::Build>(bytes).map_err(malformed)
 }
 
 /// Decodes a `Value`.
 ///
 /// # Errors
 ///
-/// `INVALID_ARGUMENT` / `VALUE_INVALID` with a violation that names the path.
+/// `INVALID_ARGUMENT` / `VALUE_INVALID` with all violations.
 pub fn decode_value(bytes: &[u8]) -> Result<Value> {
-    walk::walk_value::<walk::Build>(bytes).map_err(invalid_value)
+    walk::walk_value::<walk::Build>(bytes).map_err(malformed)
 }
 
 /// Decodes a `Struct` that is part of another message.
-pub(in crate::codec) fn walk_dict(bytes: &[u8]) -> Result<Dict, Violation> {
+pub(in crate::codec) fn walk_dict(bytes: &[u8]) -> Result<Dict, Violations> {
     walk::walk_struct::<walk::Build>(bytes)
 }
 
 /// Decodes a `Value` that is part of another message.
-pub(in crate::codec) fn walk_any(bytes: &[u8]) -> Result<Value, Violation> {
+pub(in crate::codec) fn walk_any(bytes: &[u8]) -> Result<Value, Violations> {
     walk::walk_value::<walk::Build>(bytes)
 }
 
@@ -71,6 +71,10 @@ pub fn struct_within(value: &[u8]) -> Option<std::ops::Range<usize>> {
         }
         _ => None,
     }
+}
+
+fn malformed(violations: Violations) -> Error {
+    violations.into_error(reason::VALUE_INVALID)
 }
 
 fn invalid_value(violation: Violation) -> Error {

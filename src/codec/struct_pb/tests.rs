@@ -144,6 +144,60 @@ fn malformed_bytes_are_rejected_with_their_path() {
     check_rejected(&[0x0a, 6, 0x0a, 1, b'a', 0x0a, 1, b'a'], "", "MALFORMED");
 }
 
+#[test]
+fn all_malformed_values_are_found_each_with_its_path() {
+    let inner = dict! { "c/d": "z" };
+    let dict = dict! { "a": "x", "list": vec!["y", "y"], "b": inner, "ok": 1 };
+    let mut bytes = encode_dict(&dict).unwrap().to_vec();
+    // No UTF-8.
+    for text in [b'x', b'y', b'y', b'z'] {
+        let at = bytes.iter().position(|byte| *byte == text).unwrap();
+        bytes[at] = 0xff;
+    }
+    let expected = ["/a", "/list/0", "/list/1", "/b/c~1d"];
+    for error in [
+        decode_dict(&bytes).unwrap_err(),
+        scan_struct(&bytes).unwrap_err(),
+    ] {
+        let violations = error.field_violations();
+        assert!(
+            violations
+                .iter()
+                .all(|violation| violation.code == "NOT_UTF8")
+        );
+        let paths: Vec<&str> = violations
+            .iter()
+            .map(|violation| violation.path.as_str())
+            .collect();
+        assert_eq!(paths, expected);
+    }
+}
+
+#[test]
+fn many_violations_below_a_long_key_take_little_memory() {
+    let key = "k".repeat(1 << 20);
+    let items = vec!["x"; 2_000];
+    let dict = Dict::from_iter([(key, Value::from(items))]);
+    let mut bytes = encode_dict(&dict).unwrap().to_vec();
+    bytes
+        .iter_mut()
+        .filter(|byte| **byte == b'x')
+        .for_each(|byte| *byte = 0xff);
+    let error = decode_dict(&bytes).unwrap_err();
+    let violations = error.field_violations();
+    assert_eq!(
+        (violations.len(), error.fact("violations_omitted")),
+        (1_000, Some("1000"))
+    );
+    assert!(
+        violations
+            .iter()
+            .map(|violation| violation.path.len())
+            .sum::<usize>()
+            < 1 << 20
+    );
+}
+
 fn nested(levels: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
     for _ in 1..levels {
@@ -178,7 +232,12 @@ fn keys_and_items_are_limited() {
     prost::encoding::encode_varint(items.len() as u64, &mut list);
     list.extend(items);
     let error = scan_value(&list).unwrap_err();
-    assert_eq!(error.field_violations()[0].code, "TOO_MANY_KEYS");
+    let codes: Vec<&str> = error
+        .field_violations()
+        .iter()
+        .map(|violation| &*violation.code)
+        .collect();
+    assert_eq!(codes, ["TOO_MANY_KEYS"]);
 }
 
 #[test]

@@ -1,10 +1,12 @@
 //! The walk over an encoded `Struct`, with one sink that builds values and one that discards them.
+//!
+//! It continues after a malformed value, to find all of them: the length of a value tells where the next one begins.
 
 use std::str;
 
 use super::read::{Malformed, WireField, WireReader, only_bytes};
 use crate::codec::limits::{MAX_DEPTH, MAX_KEYS};
-use crate::model::error::Violation;
+use crate::model::error::{TOO_MANY_KEYS, Violation, Violations};
 use crate::model::value::{Dict, Value};
 
 const ENTRIES: u64 = 1;
@@ -100,23 +102,36 @@ impl Sink for Build {
     }
 }
 
-pub(super) fn walk_struct<S: Sink>(bytes: &[u8]) -> Result<S::Dict, Violation> {
-    StructWalk::default().dict::<S>(bytes)
+pub(super) fn walk_struct<S: Sink>(bytes: &[u8]) -> Result<S::Dict, Violations> {
+    let mut walk = StructWalk::default();
+    let read = walk.dict::<S>(bytes);
+    walk.finish(read)
 }
 
-pub(super) fn walk_value<S: Sink>(bytes: &[u8]) -> Result<S::Value, Violation> {
-    StructWalk::default().value::<S>(bytes)
+pub(super) fn walk_value<S: Sink>(bytes: &[u8]) -> Result<S::Value, Violations> {
+    let mut walk = StructWalk::default();
+    let read = walk.value::<S>(bytes);
+    walk.finish(read)
 }
 
 #[derive(Default)]
 struct StructWalk {
     depth: usize,
     keys: usize,
+    /// What is malformed, with paths that begin in the dict or list that is being read.
+    malformed: Violations,
 }
 
 impl StructWalk {
     fn dict<S: Sink>(&mut self, bytes: &[u8]) -> Result<S::Dict, Violation> {
         self.enter()?;
+        let dict = self.entries::<S>(bytes);
+        self.depth -= 1;
+        dict
+    }
+
+    #[inline]
+    fn entries<S: Sink>(&mut self, bytes: &[u8]) -> Result<S::Dict, Violation> {
         let mut dict = S::empty_dict(bytes.len());
         let mut reader = WireReader::new(bytes);
         while let Some((number, field)) = reader.field()? {
@@ -124,9 +139,10 @@ impl StructWalk {
                 return Err(unknown_field("google.protobuf.Struct", number));
             };
             self.count()?;
-            self.entry::<S>(&mut dict, entry)?;
+            if let Err(violation) = self.entry::<S>(&mut dict, entry) {
+                self.malformed.add(violation);
+            }
         }
-        self.depth -= 1;
         Ok(dict)
     }
 
@@ -138,10 +154,11 @@ impl StructWalk {
         };
         let key = str::from_utf8(key)
             .map_err(|_| Violation::new("", "NOT_UTF8", "has a key that is not UTF-8"))?;
-        let value = self
-            .value::<S>(value)
-            .map_err(|violation| violation.under(key))?;
-        S::insert(dict, key, value);
+        let first = self.malformed.kept.len();
+        match self.value::<S>(value) {
+            Ok(value) if self.malformed.kept.len() == first => S::insert(dict, key, value),
+            read => self.report(read.err(), key, first),
+        }
         Ok(())
     }
 
@@ -182,6 +199,13 @@ impl StructWalk {
 
     fn list<S: Sink>(&mut self, bytes: &[u8]) -> Result<S::List, Violation> {
         self.enter()?;
+        let list = self.items::<S>(bytes);
+        self.depth -= 1;
+        list
+    }
+
+    #[inline]
+    fn items<S: Sink>(&mut self, bytes: &[u8]) -> Result<S::List, Violation> {
         let mut list = S::List::default();
         let mut reader = WireReader::new(bytes);
         let mut index = 0_usize;
@@ -190,21 +214,21 @@ impl StructWalk {
                 return Err(unknown_field("google.protobuf.ListValue", number));
             };
             self.count()?;
-            let item = self
-                .value::<S>(item)
-                .map_err(|violation| violation.under(&index.to_string()))?;
-            S::push(&mut list, item);
+            let first = self.malformed.kept.len();
+            match self.value::<S>(item) {
+                Ok(item) if self.malformed.kept.len() == first => S::push(&mut list, item),
+                read => self.report(read.err(), &index.to_string(), first),
+            }
             index += 1;
         }
-        self.depth -= 1;
         Ok(list)
     }
 
     fn enter(&mut self) -> Result<(), Violation> {
-        self.depth += 1;
-        if self.depth > MAX_DEPTH {
+        if self.depth == MAX_DEPTH {
             return Err(too_deep());
         }
+        self.depth += 1;
         Ok(())
     }
 
@@ -212,9 +236,27 @@ impl StructWalk {
         self.keys += 1;
         if self.keys > MAX_KEYS {
             let message = format!("has more than {MAX_KEYS} keys and items");
-            return Err(Violation::new("", "TOO_MANY_KEYS", message));
+            return Err(Violation::new("", TOO_MANY_KEYS, message));
         }
         Ok(())
+    }
+
+    /// Reports what is malformed at a key: the value itself, or parts of it, which were found since the `first`.
+    #[cold]
+    fn report(&mut self, value: Option<Violation>, key: &str, first: usize) {
+        if let Some(violation) = value {
+            self.malformed.add(violation);
+        }
+        self.malformed.put_under(key, first);
+    }
+
+    fn finish<T>(mut self, read: Result<T, Violation>) -> Result<T, Violations> {
+        match read {
+            Ok(value) if self.malformed.is_empty() => return Ok(value),
+            Ok(_) => {}
+            Err(violation) => self.malformed.add(violation),
+        }
+        Err(self.malformed)
     }
 }
 

@@ -6,7 +6,7 @@ use super::message::{Field, FieldType, MessageType};
 use super::method::{Body, Form};
 use crate::codec::limits::MAX_KEYS;
 use crate::codec::struct_pb::{self, Malformed, WireField, WireReader};
-use crate::model::error::{Error, Result, Violation, reason};
+use crate::model::error::{Result, TOO_MANY_KEYS, Violation, Violations, reason};
 use crate::model::sio::{Ignored, UnknownKeys};
 use crate::model::value::{Dict, Value};
 
@@ -14,15 +14,19 @@ use crate::model::value::{Dict, Value};
 ///
 /// # Errors
 ///
-/// `INVALID_ARGUMENT` / `VALUE_INVALID` with the path; `INPUT_INVALID` for undeclared fields where they are refused.
+/// `INVALID_ARGUMENT` / `VALUE_INVALID` with all malformed fields; `INPUT_INVALID` for undeclared fields where they are
+/// refused.
 pub fn decode(body: &Body, bytes: &[u8]) -> Result<(Value, Ignored)> {
     let mut reading = Reading::default();
-    let dict = reading.message(&body.message, bytes);
-    let mut dict =
-        dict.map_err(|violation| Error::violations(reason::VALUE_INVALID, vec![violation]))?;
-    if !reading.refused.is_empty() {
-        return Err(Error::violations(reason::INPUT_INVALID, reading.refused));
-    }
+    let mut dict = match reading.message(&body.message, bytes) {
+        Ok(dict) => dict,
+        Err(violation) => {
+            reading.malformed.add(violation);
+            Dict::new()
+        }
+    };
+    reading.malformed.reject(reason::VALUE_INVALID)?;
+    reading.refused.reject(reason::INPUT_INVALID)?;
     let mut the_one = || {
         let field = body.message.fields.first()?;
         dict.remove(&field.key)
@@ -38,7 +42,9 @@ pub fn decode(body: &Body, bytes: &[u8]) -> Result<(Value, Ignored)> {
 #[derive(Default)]
 struct Reading {
     ignored: Ignored,
-    refused: Vec<Violation>,
+    /// With paths that begin in the message that is being read.
+    malformed: Violations,
+    refused: Violations,
     keys: usize,
 }
 
@@ -55,12 +61,16 @@ impl Reading {
                 continue;
             };
             self.count()?;
+            let first = self.malformed.kept.len();
             let read = if field.repeated {
                 self.repeated(field, content, slot)
             } else {
                 self.singular(field, content, slot)
             };
-            read.map_err(|violation| violation.under(&field.key))?;
+            if let Err(violation) = read {
+                self.malformed.add(violation);
+            }
+            self.malformed.put_under(&field.key, first);
         }
         let fields = message.fields.iter().zip(slots);
         let present = fields.filter_map(|(field, value)| {
@@ -106,11 +116,18 @@ impl Reading {
                 }
             }
             content => {
-                let index = items.len().to_string();
-                items.push(
-                    self.value(&field.kind, content)
-                        .map_err(|v| v.under(&index))?,
-                );
+                let first = self.malformed.kept.len();
+                let item = self
+                    .value(&field.kind, content)
+                    .unwrap_or_else(|violation| {
+                        self.malformed.add(violation);
+                        Value::Null
+                    });
+                if self.malformed.kept.len() > first {
+                    self.malformed.put_under(&items.len().to_string(), first);
+                }
+                // A malformed item as well: those after it keep their index.
+                items.push(item);
             }
         }
         Ok(())
@@ -133,9 +150,11 @@ impl Reading {
             (FieldType::Bytes, WireField::Bytes(bytes)) => Ok(Value::Bytes(bytes.to_vec().into())),
             (FieldType::Instant, WireField::Bytes(bytes)) => instant(bytes),
             (FieldType::Struct, WireField::Bytes(bytes)) => {
-                struct_pb::walk_dict(bytes).map(Value::Dict)
+                Ok(self.part(struct_pb::walk_dict(bytes).map(Value::Dict)))
             }
-            (FieldType::Value, WireField::Bytes(bytes)) => struct_pb::walk_any(bytes),
+            (FieldType::Value, WireField::Bytes(bytes)) => {
+                Ok(self.part(struct_pb::walk_any(bytes)))
+            }
             (FieldType::Message(message), WireField::Bytes(bytes)) => {
                 self.message(message, bytes).map(Value::Dict)
             }
@@ -143,12 +162,20 @@ impl Reading {
         }
     }
 
+    /// A part of the message, or what is malformed in it.
+    fn part(&mut self, read: Result<Value, Violations>) -> Value {
+        read.unwrap_or_else(|malformed| {
+            self.malformed.extend(malformed);
+            Value::Null
+        })
+    }
+
     fn unknown(&mut self, policy: UnknownKeys, number: u64) {
         let name = format!("#{number}");
         if policy == UnknownKeys::Refuse {
             let message = "is not a field of this message: generate the client again";
             self.refused
-                .push(Violation::new(format!("/{name}"), "UNKNOWN_KEY", message));
+                .add(Violation::new(format!("/{name}"), "UNKNOWN_KEY", message));
         } else {
             self.ignored.add(name);
         }
@@ -158,7 +185,7 @@ impl Reading {
         self.keys += 1;
         if self.keys > MAX_KEYS {
             let message = format!("has more than {MAX_KEYS} fields and items");
-            return Err(Violation::new("", "TOO_MANY_KEYS", message));
+            return Err(Violation::new("", TOO_MANY_KEYS, message));
         }
         Ok(())
     }

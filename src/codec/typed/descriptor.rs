@@ -149,16 +149,24 @@ pub fn descriptor(package: &str, methods: &[Arc<Method>]) -> Vec<u8> {
         for rpc in [name, &background] {
             service.method.push(MethodProto {
                 name: rpc.clone(),
-                input_type: format!(".{package}.{name}Request"),
+                input_type: format!(".{package}.{rpc}Request"),
                 output_type: format!(".{package}.{rpc}Response"),
             });
         }
         let request = &method.request.message;
         let scope = format!(".{package}.{}", request.name);
+        let sync_request = message(request, &scope);
+        let background_request = MessageProto {
+            name: format!("{background}Request"),
+            // Its fields have the nested messages of the synchronous request.
+            nested_type: Vec::new(),
+            ..sync_request.clone()
+        };
         let response = &method.response.message;
         file.message_type.extend([
-            message(request, &scope),
+            sync_request,
             message(response, &format!(".{package}.{}", response.name)),
+            background_request,
             accepted(format!("{background}Response")),
         ]);
     }

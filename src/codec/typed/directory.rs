@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::method::Method;
+use super::names::SERVICE;
 use crate::model::id::ServiceName;
 use crate::model::sio::Sio;
 
@@ -130,6 +131,13 @@ impl MethodDirectory {
     #[must_use]
     pub fn of(&self, service: &str) -> Option<&Arc<Method>> {
         self.methods.get(service)
+    }
+
+    /// The methods of a gRPC service, by its full name: `customer.Service`.
+    #[must_use]
+    pub fn of_grpc_service(&self, name: &str) -> Option<&[Arc<Method>]> {
+        let package = name.strip_suffix(SERVICE)?.strip_suffix('.')?;
+        self.packages.get(package).map(Vec::as_slice)
     }
 
     /// Why a service has no method.

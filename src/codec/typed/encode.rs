@@ -22,6 +22,9 @@ pub fn encode(body: &Body, value: &Value) -> Result<bytes::Bytes, Violation> {
     let the_one = body.message.fields.first();
     match (body.form, value, the_one) {
         (Form::Dict, Value::Dict(dict), _) => message(&mut writer, &body.message, dict)?,
+        // An optional value that is absent.
+        (Form::Items | Form::Whole, Value::Null, Some(field))
+            if field.repeated || !matches!(field.kind, FieldType::Value) => {}
         (Form::Items | Form::Whole, value, Some(field)) => {
             // The value is the whole message, so that its path has no field.
             let named = self::field(&mut writer, field, value);

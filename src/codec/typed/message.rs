@@ -34,8 +34,8 @@ pub struct Field {
     pub repeated: bool,
     /// Whether it is required. An empty list and an absent one are the same on the wire, so a required list is empty.
     pub(super) required: bool,
-    /// The description, in a sentence.
-    pub description: String,
+    /// The description of the element and its rules, as comments: each a sentence, or a label with its value.
+    pub comments: Vec<String>,
     /// Whether it is a secret, which tools redact.
     pub redact: bool,
 }
@@ -112,7 +112,7 @@ impl MessageType {
         unknown: UnknownKeys,
         what: &str,
     ) -> Result<Self, String> {
-        // Two fields must not share the name, the derived JSON name, or the name of a nested message.
+        // Two fields must not share the name or the derived JSON name.
         let mut names: HashMap<(&str, String), &str> = HashMap::new();
         for field in &fields {
             if !can_be_json_name(&field.key) {
@@ -121,17 +121,11 @@ impl MessageType {
                     "`{key}` of {what} cannot be the JSON name of a field"
                 ));
             }
-            let message = match &field.kind {
-                FieldType::Message(message) => Some(("message", message.name.clone())),
-                _ => None,
-            };
-            let json_name = ("JSON name", json_name(&field.name));
             let claims = [
-                Some(("field", field.name.clone())),
-                Some(json_name),
-                message,
+                ("field", field.name.clone()),
+                ("JSON name", json_name(&field.name)),
             ];
-            for claim in claims.into_iter().flatten() {
+            for claim in claims {
                 let (kind, name) = claim.clone();
                 if let Some(other) = names.insert(claim, &field.key) {
                     let one = &field.key;
@@ -195,7 +189,7 @@ impl Field {
             kind,
             repeated,
             required: true,
-            description: String::new(),
+            comments: Vec::new(),
             redact: false,
         }
     }

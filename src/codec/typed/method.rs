@@ -1,12 +1,15 @@
 //! Typed methods: a declaration as a gRPC method with a request and a response message.
 
+use super::comments::{Side, comments};
 use super::message::{Field, FieldType, MessageType};
 use super::names::{SERVICE, package_and_method, to_pascal_case};
+use super::nested_names::resolve_names;
 use crate::model::id::ServiceName;
-use crate::model::sio::{Element, Elements, Sio, Type, UnknownKeys};
+use crate::model::sio::{Element, Elements, Shape, Sio, Type, UnknownKeys};
 
 /// The usual reason why a service has no typed method.
-pub const UNDECLARED: &str = "it declares neither its input nor its output";
+pub const UNDECLARED: &str =
+    "neither its input nor its output is declared as a dict or a list of dicts";
 
 /// The field of a list of dicts.
 const ITEMS: &str = "items";
@@ -24,7 +27,7 @@ pub struct Method {
     pub package: String,
     /// The method, such as `Get`.
     pub name: String,
-    /// The request.
+    /// The request. That of the asynchronous method has the same fields.
     pub request: Body,
     /// The response.
     pub response: Body,
@@ -61,17 +64,19 @@ impl Method {
         }
         let (package, name) = package_and_method(service.as_str())?;
         let unknown = sio.unknown_keys;
-        let request = body(
+        let mut request = body(
             format!("{name}Request"),
             sio.input.as_ref(),
             unknown,
-            "the input",
+            Side::Input,
         )?;
         let response_name = format!("{name}Response");
-        let response = match &sio.response_elem {
-            None => body(response_name, sio.output.as_ref(), unknown, "the output")?,
+        let mut response = match &sio.response_elem {
+            None => body(response_name, sio.output.as_ref(), unknown, Side::Output)?,
             Some(key) => wrapped(response_name, key, sio.output.as_ref(), unknown)?,
         };
+        resolve_names(&mut request.message);
+        resolve_names(&mut response.message);
         Ok(Self {
             service: service.clone(),
             description: description.to_owned(),
@@ -82,7 +87,10 @@ impl Method {
         })
     }
 
-    /// The name of the asynchronous method.
+    /// The name of the asynchronous method, `GetAsync`.
+    ///
+    /// It has a request message of its own: for `Get`, the C# generator makes a client method `GetAsync` too, and the
+    /// two are overloads that differ by their requests.
     #[must_use]
     pub fn background_name(&self) -> String {
         format!("{}Async", self.name)
@@ -100,26 +108,40 @@ fn body(
     name: String,
     declared: Option<&Elements>,
     whole: UnknownKeys,
-    what: &str,
+    side: Side,
 ) -> Result<Body, String> {
     let Some(declared) = declared else {
-        let fields = vec![Field::new(PAYLOAD, FieldType::Value, false)];
+        let mut field = Field::new(PAYLOAD, FieldType::Value, false);
+        field.comments = vec![format!("Any value: {} is not declared.", side.name())];
+        let fields = vec![field];
         return Ok(Body {
-            message: MessageType::new(name, fields, whole, what)?,
+            message: MessageType::new(name, fields, whole, side.name())?,
             form: Form::Whole,
         });
     };
-    if declared.list {
-        let item = of_dict("Item".to_owned(), declared, whole, what)?;
-        let fields = vec![Field::new(ITEMS, FieldType::Message(item), true)];
-        return Ok(Body {
-            message: MessageType::new(name, fields, whole, what)?,
-            form: Form::Items,
-        });
-    }
+    let (fields, form) = match declared.shape {
+        Shape::Dict => {
+            return Ok(Body {
+                message: of_dict(name, declared, whole, side)?,
+                form: Form::Dict,
+            });
+        }
+        Shape::List => {
+            let item = of_dict("Item".to_owned(), declared, whole, side)?;
+            let mut items = Field::new(ITEMS, FieldType::Message(item), true);
+            items.comments = vec![format!("The items: {} is a list.", side.name())];
+            (vec![items], Form::Items)
+        }
+        Shape::Value => {
+            let fields = fields(&declared.elements, whole, side)?;
+            let is_list = fields.iter().any(|field| field.repeated);
+            let form = if is_list { Form::Items } else { Form::Whole };
+            (fields, form)
+        }
+    };
     Ok(Body {
-        message: of_dict(name, declared, whole, what)?,
-        form: Form::Dict,
+        message: MessageType::new(name, fields, whole, side.name())?,
+        form,
     })
 }
 
@@ -127,10 +149,15 @@ fn of_dict(
     name: String,
     declared: &Elements,
     whole: UnknownKeys,
-    what: &str,
+    side: Side,
 ) -> Result<MessageType, String> {
     let own = declared.unknown_keys.unwrap_or(whole);
-    MessageType::new(name, fields(&declared.elements, whole, what)?, own, what)
+    MessageType::new(
+        name,
+        fields(&declared.elements, whole, side)?,
+        own,
+        side.name(),
+    )
 }
 
 /// The response of a service with a `response_elem`, which becomes a field.
@@ -140,43 +167,58 @@ fn wrapped(
     declared: Option<&Elements>,
     whole: UnknownKeys,
 ) -> Result<Body, String> {
-    let what = "the output";
-    let (kind, list) = match declared {
-        None => (FieldType::Value, false),
-        Some(declared) => {
-            let message = of_dict(to_pascal_case(key), declared, whole, what)?;
-            (FieldType::Message(message), declared.list)
-        }
+    let side = Side::Output;
+    let field = match declared {
+        None => Field::new(key, FieldType::Value, false),
+        Some(declared) => match (declared.shape, declared.elements.as_slice()) {
+            (Shape::Value, [element]) => {
+                let mut named = element.clone();
+                key.clone_into(&mut named.name);
+                of_element(&named, whole, side)?
+            }
+            (shape, _) => {
+                let is_list = shape == Shape::List;
+                let name = match is_list {
+                    true => item_name(key),
+                    false => to_pascal_case(key),
+                };
+                let message = of_dict(name, declared, whole, side)?;
+                Field::new(key, FieldType::Message(message), is_list)
+            }
+        },
     };
     Ok(Body {
-        message: MessageType::new(name, vec![Field::new(key, kind, list)], whole, what)?,
+        message: MessageType::new(name, vec![field], whole, side.name())?,
         form: Form::Dict,
     })
 }
 
-fn fields(elements: &[Element], whole: UnknownKeys, what: &str) -> Result<Vec<Field>, String> {
+fn fields(elements: &[Element], whole: UnknownKeys, side: Side) -> Result<Vec<Field>, String> {
     let fields = elements.iter();
     fields
-        .map(|element| of_element(element, whole, what))
+        .map(|element| of_element(element, whole, side))
         .collect()
 }
 
-fn of_element(element: &Element, whole: UnknownKeys, what: &str) -> Result<Field, String> {
+fn of_element(element: &Element, whole: UnknownKeys, side: Side) -> Result<Field, String> {
     let (kind, repeated) = match &element.kind {
         Type::List(None) => (FieldType::Value, true),
         Type::List(Some(item)) => match &item.kind {
             // Protobuf has no list of lists.
             Type::List(_) | Type::DictList(_) | Type::AsIs => (FieldType::Value, true),
-            _ => (kind(item, &element.name, whole, what)?, true),
+            _ => (kind(item, item_name(&element.name), whole, side)?, true),
         },
-        Type::DictList(_) => (kind(element, &element.name, whole, what)?, true),
+        Type::DictList(_) => (kind(element, item_name(&element.name), whole, side)?, true),
         Type::Csv => (FieldType::Text, true),
-        _ => (kind(element, &element.name, whole, what)?, false),
+        _ => (
+            kind(element, to_pascal_case(&element.name), whole, side)?,
+            false,
+        ),
     };
     let mut field = Field::new(&element.name, kind, repeated);
     field.redact = is_secret(element);
     field.required = !element.optional;
-    field.description.clone_from(&element.description);
+    field.comments = comments(element, side);
     if let Some(number) = element.number {
         field.number = number;
     }
@@ -191,11 +233,17 @@ fn is_secret(element: &Element) -> bool {
     }
 }
 
+/// The message of the items of a list: `LinesItem` for `lines`.
+fn item_name(list: &str) -> String {
+    format!("{}Item", to_pascal_case(list))
+}
+
+/// `name` is that of the nested message, if there is one.
 fn kind(
     element: &Element,
-    name: &str,
+    name: String,
     whole: UnknownKeys,
-    what: &str,
+    side: Side,
 ) -> Result<FieldType, String> {
     Ok(match &element.kind {
         Type::Text | Type::Date | Type::Decimal | Type::Uuid | Type::Secret | Type::Csv => {
@@ -210,8 +258,8 @@ fn kind(
         Type::Dict(None) | Type::DictList(None) => FieldType::Struct,
         Type::Dict(Some(elements)) | Type::DictList(Some(elements)) => {
             let own = element.unknown_keys.unwrap_or(whole);
-            let fields = fields(elements, whole, what)?;
-            FieldType::Message(MessageType::new(to_pascal_case(name), fields, own, what)?)
+            let fields = fields(elements, whole, side)?;
+            FieldType::Message(MessageType::new(name, fields, own, side.name())?)
         }
     })
 }

@@ -5,6 +5,7 @@
 //! of one node and detects clashes. `descriptor` and `proto_file` describe them; `decode` and `encode` convert
 //! values.
 
+mod comments;
 mod decode;
 mod descriptor;
 mod directory;
@@ -12,6 +13,7 @@ mod encode;
 mod message;
 mod method;
 pub mod names;
+mod nested_names;
 mod number;
 mod package_options;
 mod proto_file;
@@ -26,4 +28,4 @@ pub use self::message::{Field, FieldType, MessageType};
 pub use self::method::{Body, Method, UNDECLARED};
 pub use self::number::number;
 pub use self::package_options::PackageOptions;
-pub use self::proto_file::{ProtoFile, proto_file};
+pub use self::proto_file::{HEADER, ProtoFile, proto_file};

@@ -3,6 +3,13 @@
 /// Packages that typed methods must not use, since others own them.
 const RESERVED: [&str; 3] = ["cidery.v1", "grpc", "google"];
 
+/// The words that cannot be names in Java, in alphabetical order.
+const JAVA_KEYWORDS: &str = "\
+    abstract assert boolean break byte case catch char class const continue default do double else enum \
+    extends false final finally float for goto if implements import instanceof int interface long native \
+    new null package private protected public return short static strictfp super switch synchronized \
+    this throw throws transient true try void volatile while";
+
 /// The name of the only gRPC service of a package.
 pub const SERVICE: &str = "Service";
 
@@ -45,6 +52,12 @@ pub fn to_pascal_case(name: &str) -> String {
         out.extend(chars);
     }
     out
+}
+
+/// Whether a word cannot be a name in Java.
+#[must_use]
+pub fn is_java_keyword(word: &str) -> bool {
+    JAVA_KEYWORDS.split(' ').any(|keyword| keyword == word)
 }
 
 /// The package and the method for the name of a service.

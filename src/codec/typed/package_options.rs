@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::names::is_java_keyword;
+
 /// The outer class of a file named `service.proto`, by the convention of Java.
-const JAVA_OUTER_CLASSNAME: &str = "ServiceProto";
+pub(super) const JAVA_OUTER_CLASSNAME: &str = "ServiceProto";
 
 /// The options of the file of one package.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,30 +41,37 @@ impl PackageOptions {
             let folder = package.replace('.', "/");
             let options = Self {
                 go_package: go.map(|path| format!("{path}/{folder};{name}pb")),
-                java_package: java
-                    .map_or_else(|| package.to_owned(), |java| format!("{java}.{package}")),
+                java_package: java_name(java, package),
             };
             (package, options)
         });
         options.collect()
     }
 
-    /// The options in the order of their names: each with its value, as protobuf writes it.
-    pub(super) fn lines(&self) -> Vec<(&'static str, String)> {
-        let go = self
-            .go_package
-            .iter()
-            .map(|go| ("go_package", format!("\"{go}\"")));
-        go.chain([
-            ("java_multiple_files", "true".to_owned()),
-            (
-                "java_outer_classname",
-                format!("\"{JAVA_OUTER_CLASSNAME}\""),
-            ),
-            ("java_package", format!("\"{}\"", self.java_package)),
-        ])
-        .collect()
+    /// The options as lines of a `.proto` file. `java_outer_classname` is the class of the file.
+    #[must_use]
+    pub fn text(&self, java_outer_classname: &str) -> String {
+        let go = self.go_package.iter();
+        let go = go.map(|go| format!("option go_package = \"{go}\";\n"));
+        let java = format!(
+            "option java_multiple_files = true;\noption java_outer_classname = \"{java_outer_classname}\";\n\
+             option java_package = \"{}\";\n",
+            self.java_package
+        );
+        go.chain([java]).collect()
     }
+}
+
+/// The Java package. A word that Java reserves gets a `_`, by the convention of Java.
+fn java_name(prefix: Option<&str>, package: &str) -> String {
+    let segments = package
+        .split('.')
+        .map(|segment| match is_java_keyword(segment) {
+            true => format!("{segment}_"),
+            false => segment.to_owned(),
+        });
+    let prefix = prefix.map(str::to_owned).into_iter();
+    prefix.chain(segments).collect::<Vec<_>>().join(".")
 }
 
 /// `crm.customer` becomes `crmcustomer`: Go package names have no separators.
@@ -103,5 +112,12 @@ mod tests {
             ]
         );
         assert_eq!(options["a.customer"].java_package, "com.x.a.customer");
+    }
+
+    #[test]
+    fn java_packages_have_no_keywords() {
+        let options = PackageOptions::of_packages(["new", "a.import.b"], None, None);
+        assert_eq!(options["new"].java_package, "new_");
+        assert_eq!(options["a.import.b"].java_package, "a.import_.b");
     }
 }

@@ -283,21 +283,146 @@ fn proto_files_are_complete_and_quoted() {
         "option java_multiple_files = true;",
         "option java_outer_classname = \"ServiceProto\";",
         "option java_package = \"com.x.odd\";",
-        "  rpc NamesAsync(NamesRequest) returns (NamesAsyncResponse);",
+        "  rpc NamesAsync(NamesAsyncRequest) returns (NamesAsyncResponse);",
         "[json_name = \"a \\\"b\\\"\"];",
         "    optional string key = ",
         " [debug_redact = true];",
         "  // When it was.",
-        "  repeated Rows rows = ",
+        "  repeated RowsItem rows = ",
     ] {
         assert!(file.text.contains(line), "{line} is not in\n{}", file.text);
     }
-    // Only descriptions and the background methods are comments.
-    let comments = file
-        .text
-        .lines()
-        .filter(|line| line.trim_start().starts_with("//"));
-    assert_eq!(comments.count(), 5, "{}", file.text);
+}
+
+#[test]
+fn comments_contain_what_protobuf_cannot_declare() {
+    let long = "word ".repeat(50);
+    let sio = Sio::new()
+        .input(
+            Int("count")
+                .range(1..=9)
+                .default(5)
+                .description("How many."),
+        )
+        .input(Int("-at_least").range(0..=i64::MAX))
+        .input(Text("color").one_of(["red", "blue"]))
+        .input(Text("-text").default("a\n\u{1b}b"))
+        .input(Date("day"))
+        .input(List("ids").of(Type::Uuid))
+        .input(Secret("-key").default("s3cret"))
+        .input(AsIs("long").description(long))
+        .output(Int("total"));
+    let method = std::sync::Arc::new(method("odd.names", &sio));
+    let options = PackageOptions::of_packages(["odd"], None, None);
+    let file = proto_file("odd", &[method], &options["odd"]).text;
+    let request = file.split("message NamesRequest").nth(1).unwrap();
+    let request = request.split("\n}").next().unwrap();
+    let comments = |field: &str| {
+        let end = request.find(&format!(" {field} = ")).unwrap();
+        let lines = request[..end].lines().rev().skip(1);
+        let lines = lines.map_while(|line| line.trim_start().strip_prefix("// "));
+        let mut lines: Vec<_> = lines.collect();
+        lines.reverse();
+        lines
+    };
+    for (field, expected) in [
+        ("count", &["How many.", "Default: 5.", "Range: 1 to 9."][..]),
+        ("at_least", &["Minimum: 0."]),
+        (
+            "color",
+            &["Required.", "Allowed values: \"red\", \"blue\"."],
+        ),
+        ("text", &["Default: \"a\\n\\u001bb\"."]),
+        (
+            "day",
+            &[
+                "Required.",
+                "Format: date, such as `2026-01-31` (RFC 3339).",
+            ],
+        ),
+        ("ids", &["Format of each item: UUID (RFC 9562)."]),
+    ] {
+        assert_eq!(comments(field), expected, "{field}");
+    }
+    assert!(!file.contains("s3cret"), "{file}");
+    let long = comments("long");
+    assert!(
+        long.len() > 2 && long.iter().all(|line| line.len() <= 100),
+        "{long:?}"
+    );
+    // The asynchronous request has the same comments, and the response no requirements.
+    assert_eq!(file.matches("Range: 1 to 9.").count(), 2);
+    let response = file.split("message NamesResponse").nth(1).unwrap();
+    let response = response.split("\n}").next().unwrap();
+    assert!(!response.contains("//"), "{response}");
+}
+
+/// For a method `Get`, the C# generator makes a client method `GetAsync`: it must not have the parameters of the typed
+/// method `GetAsync`.
+#[test]
+fn an_asynchronous_method_has_its_own_request_with_the_same_encoding() {
+    let sio = every_type();
+    let method = method("every.type", &sio);
+    let service = described(&method).parent_service().clone();
+    let [wait, background] = ["Type", "TypeAsync"].map(|name| {
+        let mut methods = service.methods();
+        methods
+            .find(|method| method.name() == name)
+            .unwrap()
+            .input()
+    });
+    assert_eq!(wait.full_name(), "every.TypeRequest");
+    assert_eq!(background.full_name(), "every.TypeAsyncRequest");
+    let value = sio.check_input(every_value()).unwrap().value;
+    let encoded = encode(&method.request, &value).unwrap();
+    let [wait, background] = [wait, background].map(|message| {
+        let decoded = DynamicMessage::decode(message, encoded.as_ref()).unwrap();
+        serde_json::to_value(&decoded).unwrap()
+    });
+    assert_eq!(wait, background);
+    let options = PackageOptions::of_packages(["every"], None, None);
+    let file = proto_file("every", &[std::sync::Arc::new(method)], &options["every"]).text;
+    assert_eq!(file.matches("message RoleListItem {").count(), 1);
+    assert!(file.contains("repeated TypeRequest.RoleListItem role_list = "));
+}
+
+#[test]
+fn nested_messages_have_names_that_generators_accept() {
+    let number = || [Int("n")];
+    let sio = Sio::new()
+        .input(DictList("lines").with([DictList("lines").with(number())]))
+        .input(Dict("lines_item").with(number()))
+        .input(Dict("builder").with([Dict("builder").with(number())]))
+        .input(Dict("types").with(number()))
+        .input(Dict("x_or_builder").with(number()))
+        .input(Dict("get_request").with(number()))
+        .input(List("rows").of(Dict("").with(number())));
+    let method = method("a.get", &sio);
+    fn names(message: &MessageType, of: &str, into: &mut Vec<String>) {
+        for field in &message.fields {
+            if let FieldType::Message(nested) = &field.kind {
+                let name = format!("{of}{}", nested.name);
+                into.push(name.clone());
+                names(nested, &format!("{name}."), into);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    names(&method.request.message, "", &mut found);
+    let expected = [
+        "LinesItemMessage",
+        "LinesItemMessage.LinesItem",
+        "LinesItem",
+        "BuilderMessage",
+        "BuilderMessage.BuilderMessage2",
+        "TypesMessage",
+        "XOrBuilderMessage",
+        "GetRequestMessage",
+        "RowsItem",
+    ];
+    assert_eq!(found, expected);
+    // The descriptors agree.
+    described(&method);
 }
 
 /// A worker takes no method from a service of the node itself.

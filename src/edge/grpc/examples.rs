@@ -1,4 +1,5 @@
-//! Call examples of a service for `cidery`, `grpcurl` and Python, ready to paste into a terminal.
+//! Call examples of a service, ready to paste, the simplest first: the command line, the Python SDK, `grpcurl`, and the
+//! export of its types for clients in other languages.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -38,36 +39,36 @@ pub(super) fn call_examples(
         }),
     };
     let body = json::write(&body).unwrap_or_else(|_| "{}".to_owned());
-    let example = |tool: &str, text: String| v1::CallExample {
+    let input = shell_quote(&text);
+    let body = shell_quote(&body);
+    let mut examples = vec![
+        (
+            "cidery",
+            format!("cidery invoke {service} --node {address} --json {input}"),
+        ),
+        ("python", python(address, service, sample)),
+        (
+            "grpcurl",
+            format!("grpcurl -plaintext -d {body} {address} {path}"),
+        ),
+    ];
+    if typed.is_some() {
+        let export =
+            format!("cidery export proto --node {address} --service {service} --out protos");
+        examples.push(("export", export));
+    }
+    let example = |(tool, text): (&str, String)| v1::CallExample {
         tool: tool.to_owned(),
         text,
     };
-    vec![
-        example(
-            "cidery",
-            format!(
-                "cidery invoke {service} --node {address} --json {}",
-                shell_quote(&text)
-            ),
-        ),
-        example(
-            "grpcurl",
-            format!(
-                "grpcurl -plaintext -d {} {address} {path}",
-                shell_quote(&body)
-            ),
-        ),
-        example("python", python(address, &path, &body)),
-    ]
+    examples.into_iter().map(example).collect()
 }
 
-/// A sample input as the request message, where a list is the value of the only field.
+/// A sample input as the request message, where a value that is not a dict is in the only field.
 fn request_message(method: &Method, sample: &Value) -> Value {
     match (sample, method.request.message.fields.first()) {
-        (Value::List(_), Some(field)) => {
-            Dict::from_iter([(field.key.as_str(), sample.clone())]).into()
-        }
-        _ => sample.clone(),
+        (Value::Dict(_), _) | (_, None) => sample.clone(),
+        (value, Some(field)) => Dict::from_iter([(field.key.as_str(), value.clone())]).into(),
     }
 }
 
@@ -76,22 +77,37 @@ fn shell_quote(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
-/// A call that needs only `pip install grpcio-reflection`: the types come from reflection.
-fn python(address: SocketAddr, path: &str, body: &str) -> String {
-    let (service, method) = path.split_once('/').unwrap_or((path, ""));
-    let body = body.replace('\\', r"\\").replace('\'', r"\'");
+/// A call by the client of the SDK.
+fn python(address: SocketAddr, service: &str, sample: &Value) -> String {
+    let input = python_literal(sample);
     format!(
-        "import grpc
-from google.protobuf import descriptor_pool, json_format, message_factory
-from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
+        "from cidery import Client
 
-channel = grpc.insecure_channel('{address}')
-pool = descriptor_pool.DescriptorPool(ProtoReflectionDescriptorDatabase(channel))
-method = pool.FindServiceByName('{service}').FindMethodByName('{method}')
-request, response = map(message_factory.GetMessageClass, (method.input_type, method.output_type))
-call = channel.unary_unary('/{path}', request.SerializeToString, response.FromString)
-print(call(json_format.Parse('{body}', request())))"
+with Client('{address}') as client:
+    print(client.invoke('{service}', {input}))"
     )
+}
+
+/// A value as an expression of Python. Numbers and texts are those of JSON.
+fn python_literal(value: &Value) -> String {
+    match value {
+        Value::Null => "None".to_owned(),
+        Value::Bool(true) => "True".to_owned(),
+        Value::Bool(false) => "False".to_owned(),
+        Value::List(items) => {
+            let items: Vec<String> = items.iter().map(python_literal).collect();
+            format!("[{}]", items.join(", "))
+        }
+        Value::Dict(dict) => {
+            let entry = |(key, value): (&str, &Value)| {
+                let key = python_literal(&key.into());
+                format!("{key}: {}", python_literal(value))
+            };
+            let entries: Vec<String> = dict.iter().map(entry).collect();
+            format!("{{{}}}", entries.join(", "))
+        }
+        scalar => json::write(scalar).unwrap_or_else(|_| "None".to_owned()),
+    }
 }
 
 #[cfg(test)]
@@ -101,5 +117,12 @@ mod tests {
     #[test]
     fn quoted_text_is_one_word() {
         assert_eq!(shell_quote("{\"a\":\"it's\"}"), r#"'{"a":"it'\''s"}'"#);
+    }
+
+    #[test]
+    fn a_python_literal_is_no_json() {
+        let value = crate::dict! { "a": vec![Value::Null, true.into(), 1.into()], "b": "it's" };
+        let literal = python_literal(&value.into());
+        assert_eq!(literal, r#"{"a": [None, True, 1], "b": "it's"}"#);
     }
 }

@@ -1,4 +1,5 @@
-//! `grpc.health.v1.Health`: the serving status of the node (the empty name) and of each service. Check, List and Watch.
+//! `grpc.health.v1.Health`: the serving status of the node (the empty name), of each service, and of each gRPC service
+//! by its full name, which is what gRPC clients ask for. Check, List and Watch.
 
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -9,6 +10,7 @@ use tokio::sync::watch;
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
 
+use super::catalog::{Catalog, Snapshot};
 use super::request::into_status;
 use crate::codec::proto::health;
 use crate::codec::proto::health::health_check_response::ServingStatus;
@@ -46,14 +48,19 @@ impl Default for Serving {
 #[derive(Clone, Debug)]
 pub struct HealthApi {
     invoker: Invoker,
+    catalog: Catalog,
     serving: Serving,
 }
 
 impl HealthApi {
     /// Creates the health service of a node.
     #[must_use]
-    pub fn new(invoker: Invoker, serving: Serving) -> Self {
-        Self { invoker, serving }
+    pub(in crate::edge) fn new(invoker: Invoker, catalog: Catalog, serving: Serving) -> Self {
+        Self {
+            invoker,
+            catalog,
+            serving,
+        }
     }
 
     /// Whether the node serves: it has started, does not drain, and its store is healthy.
@@ -61,10 +68,31 @@ impl HealthApi {
         self.combine(true) == ServingStatus::Serving
     }
 
-    /// The status of a service, or of the node for the empty name. An unknown name is an error.
-    fn status(&self, service: &str) -> Result<ServingStatus> {
-        let is_served = service.is_empty() || self.invoker.is_served(service)?;
+    /// The status of a service or of a gRPC service; that of the node for the empty name. An unknown name is an error.
+    async fn status(&self, name: &str) -> Result<ServingStatus> {
+        if name.is_empty() {
+            return Ok(self.combine(true));
+        }
+        let is_served = match self.invoker.is_served(name) {
+            Ok(is_served) => is_served,
+            Err(unknown) => {
+                let catalog = self.catalog.current().await;
+                self.is_grpc_served(&catalog, name).ok_or(unknown)?
+            }
+        };
         Ok(self.combine(is_served))
+    }
+
+    /// Whether a gRPC service is served: one of the node always, one of typed methods while any of its services is.
+    fn is_grpc_served(&self, catalog: &Snapshot, name: &str) -> Option<bool> {
+        if !catalog.pool.services.contains(name) {
+            return None;
+        }
+        let Some(methods) = catalog.directory.of_grpc_service(name) else {
+            return Some(true);
+        };
+        let mut services = methods.iter().map(|method| method.service.as_str());
+        Some(services.any(|service| self.invoker.is_served(service).unwrap_or(false)))
     }
 
     /// A service serves while the node itself does, and its handler runs in the node or a worker is connected for it.
@@ -85,9 +113,8 @@ impl HealthApi {
         let mut services = self.invoker.service_changes();
         let mut last = None;
         loop {
-            let status = self
-                .status(&service)
-                .unwrap_or(ServingStatus::ServiceUnknown);
+            let status = self.status(&service).await;
+            let status = status.unwrap_or(ServingStatus::ServiceUnknown);
             if last.replace(status) != Some(status)
                 && statuses.send(Ok(response(status))).await.is_err()
             {
@@ -126,7 +153,7 @@ impl Health for HealthApi {
         &self,
         request: Request<health::HealthCheckRequest>,
     ) -> Result<Response<health::HealthCheckResponse>, Status> {
-        let status = into_status(self.status(&request.into_inner().service))?;
+        let status = into_status(self.status(&request.into_inner().service).await)?;
         Ok(Response::new(response(status)))
     }
 
@@ -135,6 +162,13 @@ impl Health for HealthApi {
         _: Request<health::HealthListRequest>,
     ) -> Result<Response<health::HealthListResponse>, Status> {
         let mut statuses = HashMap::from([(String::new(), response(self.combine(true)))]);
+        let catalog = self.catalog.current().await;
+        let grpc = catalog.pool.services.iter().filter_map(|name| {
+            let is_served = self.is_grpc_served(&catalog, name)?;
+            Some((name.to_string(), response(self.combine(is_served))))
+        });
+        statuses.extend(grpc);
+        // A service may have the name of a gRPC service: then it is meant.
         statuses.extend(self.invoker.services().into_iter().map(|service| {
             let name = service.definition.name().to_string();
             (name, response(self.combine(service.is_served)))

@@ -1,6 +1,7 @@
 //! The gRPC services of a node.
 
 mod admin;
+mod call_options;
 mod catalog;
 mod descriptor_pool;
 mod discovery;
@@ -11,6 +12,8 @@ mod oversize;
 mod reflection;
 mod request;
 mod typed;
+mod unary;
+mod unknown_method;
 mod worker;
 
 use std::net::SocketAddr;
@@ -22,7 +25,8 @@ use self::admin::AdminApi;
 pub(super) use self::catalog::Catalog;
 use self::discovery::DiscoveryApi;
 pub use self::health::{HealthApi, Serving};
-pub use self::invocation::InvocationApi;
+use self::invocation::InvocationApi;
+pub use self::invocation::InvocationServer;
 use self::oversize::{WithoutOversizeResults, max_message_bytes};
 use self::reflection::ReflectionApi;
 pub(super) use self::request::{NotGrpc, not_grpc};
@@ -31,7 +35,6 @@ use self::worker::WorkerApi;
 use crate::codec::proto::health::health_server::HealthServer;
 use crate::codec::proto::v1::admin_service_server::AdminServiceServer;
 use crate::codec::proto::v1::discovery_service_server::DiscoveryServiceServer;
-use crate::codec::proto::v1::invocation_service_server::InvocationServiceServer;
 use crate::codec::proto::v1::worker_service_server::WorkerServiceServer;
 use crate::engine::Invoker;
 use crate::remote::worker_registry::WorkerRegistry;
@@ -46,14 +49,9 @@ pub(super) const LONG_LIVED_STREAMS: [&str; 3] = [
 ];
 
 /// `InvocationService`, on the fast path.
-pub(super) fn invocation_service(
-    invoker: &Invoker,
-    workers: &WorkerRegistry,
-) -> InvocationServiceServer<InvocationApi> {
-    InvocationServiceServer::new(InvocationApi::new(invoker.clone(), workers.clone()))
-        .max_decoding_message_size(invoker.limits().message_bytes)
-        // The size of responses is checked before they are encoded, which gives a failure with a reason.
-        .max_encoding_message_size(usize::MAX)
+pub(super) fn invocation_service(invoker: &Invoker, workers: &WorkerRegistry) -> InvocationServer {
+    let api = InvocationApi::new(invoker.clone(), workers.clone());
+    InvocationServer::new(api, invoker.limits().message_bytes)
 }
 
 /// All other gRPC services.
@@ -67,7 +65,7 @@ pub(super) fn other_services(
     let limit = invoker.limits().message_bytes;
     let v1 = ReflectionApi::new(catalog.clone());
     let v1alpha = ReflectionApi::new(catalog.clone());
-    let health = HealthApi::new(invoker.clone(), serving.clone());
+    let health = HealthApi::new(invoker.clone(), catalog.clone(), serving.clone());
     let worker = WorkerServiceServer::new(WorkerApi::new(invoker.clone(), workers.clone()));
     let worker_limit = max_message_bytes(invoker.limits());
     let worker = worker.max_decoding_message_size(worker_limit);

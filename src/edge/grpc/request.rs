@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use http::header::CONTENT_TYPE;
 use http::{Method, Request, Version};
-use tonic::metadata::MetadataMap;
+use tonic::metadata::{MetadataMap, MetadataValue};
 use tonic::{Response, Status};
 
 use crate::codec::convert::DISPATCH_KEY;
 use crate::codec::status::{CID_KEY, cid_value, to_status};
-use crate::model::error::{Error, Result, reason};
+use crate::model::call::ALREADY_ACCEPTED_KEY;
+use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::id::Cid;
 use crate::model::metadata::TRACEPARENT;
 use crate::model::sio::IGNORED_KEY;
@@ -73,8 +74,9 @@ pub(super) fn timeout(
     let header = match transport.get("grpc-timeout") {
         None => None,
         Some(value) => Some(value.to_str().ok().and_then(grpc_timeout).ok_or_else(|| {
-            let message = "`grpc-timeout` is not at most eight digits and a unit";
-            Error::invalid_argument(reason::REQUEST_INVALID, message)
+            let message = "is not at most eight digits and a unit, such as `500m` for 500 ms";
+            let violation = Violation::new("/grpc-timeout", "MALFORMED", message);
+            Error::violations(reason::REQUEST_INVALID, vec![violation])
         })?),
     };
     Ok(match (message, header) {
@@ -111,10 +113,18 @@ pub(super) fn with_cid<T>(cid: Cid, message: T) -> Response<T> {
     response
 }
 
+/// Adds the header of a call that repeats an accepted one.
+pub(super) fn with_already_accepted<T>(response: &mut Response<T>, already_accepted: bool) {
+    if already_accepted {
+        let value = MetadataValue::from_static("true");
+        response.metadata_mut().insert(ALREADY_ACCEPTED_KEY, value);
+    }
+}
+
 /// Adds the header that names the input keys that were dropped, if there are any.
-pub(super) fn with_ignored<T>(response: &mut Response<T>, ignored: Option<&str>) {
+pub(super) fn with_ignored(metadata: &mut MetadataMap, ignored: Option<&str>) {
     if let Some(value) = ignored.and_then(|names| names.parse().ok()) {
-        response.metadata_mut().insert(IGNORED_KEY, value);
+        metadata.insert(IGNORED_KEY, value);
     }
 }
 

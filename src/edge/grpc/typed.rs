@@ -5,43 +5,37 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use axum::body::Body;
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response};
+use http::{Request, Response};
 use prost::Message as _;
 use tonic::codegen::BoxFuture;
-use tonic::metadata::MetadataMap;
-use tonic::server::{Grpc, UnaryService};
-use tonic::{Code, Status};
+use tonic::metadata::{AsciiMetadataKey, MetadataMap};
+use tonic::server::{Grpc, ServerStreamingService};
+use tonic::{Extensions, Status};
 use tower_service::Service;
 
+use super::call_options::{self, is_metadata};
 use super::catalog::Catalog;
-use super::invocation::invoke_nested;
-use super::request::{self, into_status, with_cid, with_ignored};
-use crate::codec::convert::{DISPATCH_KEY, accepted_to_proto, parse_optional_cid};
+use super::invocation::{invoke_nested, plain_object};
+use super::request::{self, into_status, with_already_accepted, with_cid, with_ignored};
+use super::unary::{LateMessage, UnaryResponse};
+use super::unknown_method::unknown_method;
+use crate::codec::convert::accepted_to_proto;
 use crate::codec::payload;
-use crate::codec::status::CID_KEY;
-use crate::codec::typed::{CallMode, MethodMatch, decode, encode};
+use crate::codec::status::{CID_KEY, cid_value, to_status};
+use crate::codec::typed::{CallMode, Method, MethodMatch, decode, encode};
 use crate::codec::wire::RawCodec;
 use crate::engine::Invoker;
-use crate::model::call::{Call, OnDeadline, Start};
-use crate::model::error::{Error, Result, Violation, reason};
+use crate::model::call::{ALREADY_ACCEPTED_KEY, Call};
+use crate::model::error::{Error, Result, reason};
 use crate::model::id::Cid;
-use crate::model::metadata::{Metadata, TRACEPARENT};
+use crate::model::metadata::Metadata;
 use crate::model::payload::{Payload, Reply};
 use crate::model::sio::IGNORED_KEY;
 use crate::remote::worker_registry::WorkerRegistry;
 use crate::service::{self, output_invalid};
-
-/// The options of a call, sent as metadata.
-const TIMEOUT_KEY: &str = "cidery-timeout";
-const IDEMPOTENCY_KEY: &str = "cidery-idempotency-key";
-const DELAY_KEY: &str = "cidery-delay";
-const ON_DEADLINE_KEY: &str = "cidery-on-deadline";
-/// The prefix of reserved metadata keys: unknown keys with it are refused.
-const RESERVED_PREFIX: &str = "cidery-";
 
 /// The tower service of all typed methods.
 #[derive(Clone, Debug)]
@@ -75,7 +69,8 @@ impl Service<Request<Body>> for TypedApi {
         Box::pin(async move {
             let path = request.uri().path();
             let Some(found) = this.catalog.method(path).await else {
-                return Ok(unknown_method());
+                let error = unknown_method(&*this.catalog.current().await, path);
+                return Ok(to_status(&error).into_http());
             };
             let limit = this.invoker.limits().message_bytes;
             let method = TypedMethod {
@@ -85,14 +80,9 @@ impl Service<Request<Body>> for TypedApi {
             };
             let mut grpc =
                 Grpc::new(RawCodec).apply_max_message_size_config(Some(limit), Some(usize::MAX));
-            Ok(grpc.unary(method, request).await)
+            Ok(grpc.server_streaming(method, request).await)
         })
     }
-}
-
-/// The same status as from tonic; the status mapping adds the reason.
-fn unknown_method() -> Response<tonic::body::Body> {
-    Status::new(Code::Unimplemented, "").into_http()
 }
 
 /// One call of a typed method.
@@ -102,9 +92,12 @@ struct TypedMethod {
     found: MethodMatch,
 }
 
-impl UnaryService<Bytes> for TypedMethod {
+type TypedResponse = tonic::Response<UnaryResponse<Bytes>>;
+
+impl ServerStreamingService<Bytes> for TypedMethod {
     type Response = Bytes;
-    type Future = BoxFuture<tonic::Response<Bytes>, Status>;
+    type ResponseStream = UnaryResponse<Bytes>;
+    type Future = BoxFuture<TypedResponse, Status>;
 
     fn call(&mut self, request: tonic::Request<Bytes>) -> Self::Future {
         let this = Self {
@@ -117,119 +110,89 @@ impl UnaryService<Bytes> for TypedMethod {
 }
 
 impl TypedMethod {
-    async fn respond(
-        self,
-        request: tonic::Request<Bytes>,
-    ) -> Result<tonic::Response<Bytes>, Status> {
+    async fn respond(self, request: tonic::Request<Bytes>) -> Result<TypedResponse, Status> {
         let (transport, _, message) = request.into_parts();
-        let header = transport
-            .get(CID_KEY)
-            .map(|cid| cid.to_str().unwrap_or_default());
-        let requested = into_status(parse_optional_cid(CID_KEY, header.unwrap_or_default()))?;
+        // A malformed one is reported with all other options.
+        let requested = call_options::requested_cid(&transport).unwrap_or_default();
         let cid = requested.unwrap_or_else(Cid::new);
-        let response = match self.found.mode {
-            CallMode::Sync => self.invoke(cid, requested, &transport, &message).await,
-            CallMode::Async => self.invoke_async(requested, &transport, &message).await,
+        let mode = self.found.mode;
+        let is_empty = message.is_empty() && plain_object::is_node(&transport);
+        let response = match mode {
+            CallMode::Sync => self.invoke(cid, &transport, &message).await,
+            CallMode::Async => self.invoke_async(&transport, &message).await,
         };
-        let add_cid = |error: Error| match (error.cid(), self.found.mode, requested) {
-            (None, CallMode::Sync, _) => error.with_cid(cid),
-            (None, CallMode::Async, Some(cid)) => error.with_cid(cid),
-            _ => error,
-        };
-        into_status(response.map_err(add_cid))
+        into_status(response.map_err(|error| {
+            let error = match (error.cid(), mode, requested) {
+                (None, CallMode::Sync, _) => error.with_cid(cid),
+                (None, CallMode::Async, Some(cid)) => error.with_cid(cid),
+                _ => error,
+            };
+            match is_empty {
+                true => plain_object::explain_empty_message(error),
+                false => error,
+            }
+        }))
     }
 
     async fn invoke(
-        &self,
+        self,
         cid: Cid,
-        requested: Option<Cid>,
         transport: &MetadataMap,
         message: &[u8],
-    ) -> Result<tonic::Response<Bytes>> {
-        let method = &self.found.method;
-        let (call, ignored) = self.read(requested, transport, message, true)?;
+    ) -> Result<TypedResponse> {
+        let (call, ignored) = self.read(transport, message)?;
+        let encoder = ReplyEncoder {
+            method: Arc::clone(&self.found.method),
+            limit: self.invoker.limits().message_bytes,
+            ignored,
+        };
         let (cid, reply) = match self.caller(transport)? {
+            None if call.continues() => {
+                let (accepted, outcome) = self.invoker.begin_durable(cid, call).await?;
+                let message = async move {
+                    let (cid, reply) = into_status(outcome.await)?;
+                    let encoded = encoder.encode(reply).map_err(|error| error.with_cid(cid));
+                    into_status(encoded)
+                };
+                let mut response = with_cid(accepted.cid, UnaryResponse::Late(Box::pin(message)));
+                with_already_accepted(&mut response, accepted.already_accepted);
+                return Ok(response);
+            }
             None => self.invoker.invoke(cid, call).await?,
             Some(caller) => invoke_nested(&caller, call).await?,
         };
-        let Reply { payload, metadata } = reply;
-        let value = payload::decode(payload).map_err(output_invalid)?;
-        let body = encode(&method.response, &value).map_err(|violation| {
-            output_invalid(Error::violations(reason::OUTPUT_INVALID, vec![violation]))
-        })?;
-        self.check_size(&body)?;
-        let mut response = with_cid(cid, body);
-        add_headers(&mut response, &metadata);
-        with_ignored(
-            &mut response,
-            ignored.as_deref().or_else(|| metadata.get(IGNORED_KEY)),
-        );
-        Ok(response)
+        let (body, metadata) = encoder.encode(reply)?;
+        let mut headers = metadata.into_headers();
+        headers.insert(CID_KEY, cid_value(cid));
+        let metadata = MetadataMap::from_headers(headers);
+        let body = UnaryResponse::Message(body);
+        Ok(tonic::Response::from_parts(
+            metadata,
+            body,
+            Extensions::default(),
+        ))
     }
 
-    async fn invoke_async(
-        &self,
-        requested: Option<Cid>,
-        transport: &MetadataMap,
-        message: &[u8],
-    ) -> Result<tonic::Response<Bytes>> {
-        let (call, ignored) = self.read(requested, transport, message, false)?;
+    async fn invoke_async(&self, transport: &MetadataMap, message: &[u8]) -> Result<TypedResponse> {
+        let (call, ignored) = self.read(transport, message)?;
         let accepted = match self.caller(transport)? {
             None => self.invoker.invoke_async(call).await?,
             Some(caller) => caller.platform().invoke_async(call).await?,
         };
         // The response message of every `Async` method has the same fields.
-        let body = accepted_to_proto(&accepted);
-        let mut response = with_cid(accepted.cid, Bytes::from(body.encode_to_vec()));
-        with_ignored(&mut response, ignored.as_deref());
+        let body = Bytes::from(accepted_to_proto(&accepted).encode_to_vec());
+        let mut response = with_cid(accepted.cid, UnaryResponse::Message(body));
+        with_ignored(response.metadata_mut(), ignored.as_deref());
         Ok(response)
     }
 
     /// Decodes a request: the call, and the ignored fields.
-    fn read(
-        &self,
-        cid: Option<Cid>,
-        transport: &MetadataMap,
-        message: &[u8],
-        is_sync: bool,
-    ) -> Result<(Call, Option<String>)> {
-        let headers = transport.as_ref();
-        if is_sync && headers.contains_key(DELAY_KEY) {
-            let message =
-                "is an option of asynchronous calls: use the method whose name ends with `Async`";
-            return Err(malformed(DELAY_KEY, message));
-        }
-        let timeout = duration(headers, TIMEOUT_KEY)?;
-        let (value, ignored) = decode(&self.found.method.request, message)?;
-        let mut call = Call::new(self.found.method.service.to_string(), Payload::Value(value));
-        call.cid = cid;
-        // For an asynchronous call it bounds an attempt, and `grpc-timeout` only the acceptance.
-        call.timeout = if is_sync {
-            request::timeout(timeout, transport)?
-        } else {
-            timeout
-        };
-        if let Some(delay) = duration(headers, DELAY_KEY)? {
-            call.durable().start = Some(Start::After(delay));
-        }
-        if let Some(key) = headers.get(IDEMPOTENCY_KEY) {
-            let key = key.to_str().ok().filter(|key| !key.is_empty());
-            let key =
-                key.ok_or_else(|| malformed(IDEMPOTENCY_KEY, "must be non-empty ASCII text"))?;
-            call.durable().idempotency_key = Some(key.to_owned());
-        }
-        if let Some(value) = headers.get(ON_DEADLINE_KEY) {
-            let on_deadline = match value.as_bytes() {
-                _ if !is_sync => Err("is an option of synchronous calls"),
-                b"cancel" => Ok(OnDeadline::Cancel),
-                b"continue" => Ok(OnDeadline::Continue),
-                _ => Err("must be `cancel` or `continue`"),
-            };
-            let on_deadline = on_deadline.map_err(|message| malformed(ON_DEADLINE_KEY, message))?;
-            call.durable().on_deadline = on_deadline;
-        }
-        let metadata = metadata(headers)?;
-        call.metadata = (!metadata.is_empty()).then(|| Arc::new(metadata));
+    fn read(&self, transport: &MetadataMap, message: &[u8]) -> Result<(Call, Option<String>)> {
+        let method = &self.found.method;
+        let mut call = Call::new(method.service.to_string(), Payload::empty());
+        call_options::apply(&mut call, transport, self.found.mode)?;
+        let (value, ignored) = decode(&method.request, message)?;
+        call.input = Payload::Value(value);
         Ok((call, (!ignored.is_empty()).then(|| ignored.to_text())))
     }
 
@@ -238,140 +201,59 @@ impl TypedMethod {
         let token = request::dispatch_token(transport);
         token.map(|token| self.workers.context(token)).transpose()
     }
+}
 
-    fn check_size(&self, body: &Bytes) -> Result<()> {
-        let limit = self.invoker.limits().message_bytes;
-        let bytes = body.len();
-        if bytes <= limit {
-            return Ok(());
+/// Encodes the reply of a synchronous call.
+struct ReplyEncoder {
+    method: Arc<Method>,
+    /// The largest message, in bytes.
+    limit: usize,
+    /// The ignored fields of the request.
+    ignored: Option<String>,
+}
+
+impl ReplyEncoder {
+    /// The message, and the metadata to send with it.
+    fn encode(&self, reply: Reply) -> Result<LateMessage<Bytes>> {
+        let Reply { payload, metadata } = reply;
+        let value = payload::decode(payload).map_err(output_invalid)?;
+        let body = encode(&self.method.response, &value).map_err(|violation| {
+            output_invalid(Error::violations(reason::OUTPUT_INVALID, vec![violation]))
+        })?;
+        if body.len() > self.limit {
+            return Err(request::too_large(body.len(), self.limit));
         }
-        Err(request::too_large(bytes, limit))
+        let ignored = self
+            .ignored
+            .as_deref()
+            .or_else(|| metadata.get(IGNORED_KEY));
+        let mut sent = sendable(&metadata);
+        with_ignored(&mut sent, ignored);
+        if let Some(value) = metadata
+            .get(ALREADY_ACCEPTED_KEY)
+            .and_then(|value| value.parse().ok())
+        {
+            sent.insert(ALREADY_ACCEPTED_KEY, value);
+        }
+        Ok((body, sent))
     }
 }
 
-/// Parses a duration header: `500ms`, `2s`, `1m 30s`.
-fn duration(headers: &HeaderMap, key: &str) -> Result<Option<Duration>> {
-    let Some(value) = headers.get(key) else {
-        return Ok(None);
-    };
-    let text = value.to_str().unwrap_or_default();
-    let parsed = text.parse::<jiff::SignedDuration>().ok();
-    let duration = parsed.and_then(|duration| Duration::try_from(duration).ok());
-    let message = "is not a duration such as `500ms` or `2s`";
-    duration.map(Some).ok_or_else(|| malformed(key, message))
-}
-
-fn malformed(key: &str, message: &str) -> Error {
-    let violation = Violation::new(format!("/{key}"), "MALFORMED", message);
-    Error::violations(reason::REQUEST_INVALID, vec![violation])
-}
-
-/// Headers of the transport: they are neither stored nor passed to the handler.
-const TRANSPORT_HEADERS: [&str; 10] = [
-    "accept-encoding",
-    "connection",
-    "content-length",
-    "content-type",
-    "date",
-    "host",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "user-agent",
-];
-
-/// Headers with credentials: a store or a list that contained them would give them away.
-const CREDENTIAL_HEADERS: [&str; 19] = [
-    "api-key",
-    "apikey",
-    "authorization",
-    "cookie",
-    "private-token",
-    "proxy-authorization",
-    "set-cookie",
-    "x-access-token",
-    "x-amz-security-token",
-    "x-api-key",
-    "x-api-token",
-    "x-auth-token",
-    "x-csrf-token",
-    "x-forwarded-access-token",
-    "x-goog-api-key",
-    "x-goog-iap-jwt-assertion",
-    "x-id-token",
-    "x-vault-token",
-    "x-xsrf-token",
-];
-
-fn is_metadata(name: &str) -> bool {
-    !(TRANSPORT_HEADERS.contains(&name)
-        || CREDENTIAL_HEADERS.contains(&name)
-        || name.starts_with("grpc-")
-        || name.ends_with("-bin"))
-}
-
-/// The metadata of a call: all ASCII headers except those of the transport, credentials, and reserved ones.
-fn metadata(headers: &HeaderMap) -> Result<Metadata> {
-    const KNOWN: [&str; 6] = [
-        CID_KEY,
-        DISPATCH_KEY,
-        TIMEOUT_KEY,
-        DELAY_KEY,
-        IDEMPOTENCY_KEY,
-        ON_DEADLINE_KEY,
-    ];
-    let mut metadata = Metadata::new();
-    let mut unknown = Vec::new();
-    for name in headers.keys() {
-        let name = name.as_str();
-        if name.starts_with(RESERVED_PREFIX) {
-            if !KNOWN.contains(&name) {
-                let message = "is not an option of a call";
-                unknown.push(Violation::new(format!("/{name}"), "UNKNOWN_KEY", message));
-            }
-            continue;
-        }
-        if !is_metadata(name) {
-            continue;
-        }
-        let mut values = headers.get_all(name).iter().filter_map(|v| v.to_str().ok());
-        // A trace has one parent; repeated values of all other headers are joined.
-        let value = match name {
-            TRACEPARENT => values.next().map(str::to_owned),
-            _ => values
-                .map(str::to_owned)
-                .reduce(|all, one| format!("{all},{one}")),
-        };
-        if let Some(value) = value {
-            metadata.insert(name, value);
-        }
-    }
-    if !unknown.is_empty() {
-        return Err(Error::violations(reason::REQUEST_INVALID, unknown));
-    }
-    metadata.check()?;
-    Ok(metadata)
-}
-
-/// Sends the metadata of a reply as headers: those with valid names and values, up to a size that clients accept by
+/// The metadata of a reply that can be sent: entries with valid names and values, up to a size that clients accept by
 /// default.
-fn add_headers(response: &mut tonic::Response<Bytes>, metadata: &Metadata) {
+fn sendable(metadata: &Metadata) -> MetadataMap {
     const MAX_REPLY_METADATA_BYTES: usize = 4 * 1024;
+    let mut sent = MetadataMap::new();
     let mut bytes = 0;
     for (name, value) in metadata.iter() {
         let name = name.to_ascii_lowercase();
         bytes += name.len() + value.len();
-        if !is_metadata(&name)
-            || name.starts_with(RESERVED_PREFIX)
-            || bytes > MAX_REPLY_METADATA_BYTES
-        {
+        if !is_metadata(&name) || bytes > MAX_REPLY_METADATA_BYTES {
             continue;
         }
-        if let (Ok(name), Ok(value)) = (
-            name.parse::<tonic::metadata::AsciiMetadataKey>(),
-            value.parse(),
-        ) {
-            response.metadata_mut().insert(name, value);
+        if let (Ok(name), Ok(value)) = (name.parse::<AsciiMetadataKey>(), value.parse()) {
+            sent.insert(name, value);
         }
     }
+    sent
 }

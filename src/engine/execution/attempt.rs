@@ -13,7 +13,9 @@ use crate::engine::execution::dispatch::Dispatch;
 use crate::engine::execution::pending_completions::CompletionFuture;
 use crate::model::error::{Error, Result};
 use crate::model::payload::{Payload, Reply};
-use crate::service::{CatchUnwind, Context, Definition, HandlerFuture, log_failure, run};
+use crate::service::{
+    CatchUnwind, Context, Definition, HandlerFuture, error_of_handler, log_failure, run,
+};
 
 /// A running handler. Await it.
 ///
@@ -126,6 +128,8 @@ impl Running {
     fn poll(&mut self, cx: &mut std::task::Context<'_>) -> Poll<Result<Reply>> {
         let _entered = self.span.enter();
         let outcome = ready!(Pin::new(&mut CatchUnwind(&mut self.future)).poll(cx));
+        let outcome =
+            outcome.map_err(|error| error_of_handler(error, self.dispatch.service.as_str()));
         // A failure that nested calls pass on is logged once, by the outermost one.
         if let Err(error) = &outcome
             && !self.dispatch.is_nested()

@@ -23,10 +23,15 @@ use crate::model::invocation::{Outcome, Progress};
 use crate::model::metadata::Metadata;
 use crate::model::payload::{Format, Payload, Reply};
 use crate::model::token::Token;
-use crate::service::{BoxFuture, Context, InvocationInfo, KnownService, Platform, output_invalid};
+use crate::service::{
+    BoxFuture, Context, InvocationInfo, KnownService, Platform, output_invalid, refused_by,
+};
 
 /// The longest message of a progress report, in bytes. A longer one is cut.
 const MAX_PROGRESS_MESSAGE_BYTES: usize = 4 * 1024;
+
+/// The most services of a refused batch that its error names.
+const MAX_NAMED_SERVICES: usize = 3;
 
 /// The engine, as a dispatch reaches it. Implemented by the executor, which makes dispatches.
 pub(in crate::engine) trait NestedInvoker: fmt::Debug + Send + Sync {
@@ -258,17 +263,28 @@ impl Platform for Dispatch {
         let options = call.durable.as_ref();
         let with_outcome = options.is_some_and(|options| options.with_outcome);
         let acceptor = &self.runtime().acceptor;
-        match &self.live {
-            Some(live) if with_outcome => {
-                Box::pin(acceptor.accept_with_outcome(call, self.as_parent(), live))
-            }
-            _ => Box::pin(acceptor.accept(call, Some(self.as_parent()))),
-        }
+        let service = call.service.clone();
+        Box::pin(async move {
+            let accepted = match &self.live {
+                Some(live) if with_outcome => {
+                    let parent = self.as_parent();
+                    acceptor.accept_with_outcome(call, parent, live).await
+                }
+                _ => acceptor.accept(call, Some(self.as_parent())).await,
+            };
+            accepted.map_err(|error| refused_by(error, &service))
+        })
     }
 
     fn invoke_batch(&self, batch: Batch) -> BoxFuture<'_, Result<AcceptedGroup>> {
         let batches = &self.runtime().batches;
-        Box::pin(batches.accept(batch, Some(self.as_parent())))
+        let mut services: Vec<_> = batch.calls.iter().map(|it| it.service.clone()).collect();
+        services.dedup();
+        services.truncate(MAX_NAMED_SERVICES);
+        Box::pin(async move {
+            let accepted = batches.accept(batch, Some(self.as_parent())).await;
+            accepted.map_err(|error| refused_by(error, &services.join(", ")))
+        })
     }
 
     fn wait_for(&self, cid: Cid, at_most: Duration) -> BoxFuture<'_, Result<bool>> {

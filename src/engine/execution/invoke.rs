@@ -12,17 +12,17 @@ use crate::engine::execution::call_chain::CallChain;
 use crate::engine::execution::deadline::{CallLimits, Caller, WithDeadline};
 use crate::engine::execution::dispatch::{Dispatch, NestedInvoker};
 use crate::engine::execution::executor::{Executor, Scope, SyncRequest};
-use crate::engine::execution::invoke_durable::invoke_durable;
+use crate::engine::execution::invoke_durable::{DurableCall, invoke_durable};
 use crate::engine::execution::response_format::{ResponseFormat, with_ignored};
 use crate::engine::execution::runtime::HandlerRuntime;
 use crate::engine::execution::worker_dispatch::dispatch_to_worker;
 use crate::engine::routing::Route;
 use crate::engine::store::Stored;
-use crate::model::call::Call;
+use crate::model::call::{Accepted, Call};
 use crate::model::error::Result;
 use crate::model::id::Cid;
 use crate::model::payload::{Payload, Reply};
-use crate::service::{Admitted, BoxFuture, InvocationInfo, output_invalid};
+use crate::service::{Admitted, BoxFuture, InvocationInfo, output_invalid, refused_by};
 
 /// A checked call from outside.
 enum PreparedCall<'a> {
@@ -85,6 +85,28 @@ impl Executor {
                 None => error.with_cid(cid),
             })
         }
+    }
+
+    /// As [`invoke`](Self::invoke) for a durable call: resolves once it is accepted, to its outcome.
+    pub(in crate::engine) async fn begin_durable(
+        self: &Arc<Self>,
+        cid: Cid,
+        call: Call,
+    ) -> Result<(
+        Accepted,
+        impl Future<Output = Result<(Cid, Reply)>> + Send + use<>,
+    )> {
+        let call = Call {
+            cid: Some(cid),
+            ..call
+        };
+        let accepted = DurableCall::accept(&self.runtime, call).await;
+        let call = accepted.map_err(|error| match error.cid() {
+            Some(_) => error,
+            None => error.with_cid(cid),
+        })?;
+        let (this, accepted) = (Arc::clone(self), call.accepted.clone());
+        Ok((accepted, async move { call.outcome(&this.runtime).await }))
     }
 
     fn prepare(&self, cid: Cid, call: Call) -> Result<ExternalCall> {
@@ -213,7 +235,8 @@ impl NestedInvoker for Executor {
             if parent.is_cancelled_or_expired() {
                 return Err(parent.end_reason());
             }
-            let route = self.runtime.routes.find(&call.service)?;
+            let route = self.runtime.routes.find(&call.service);
+            let route = route.map_err(|error| refused_by(error, &call.service))?;
             let callers = parent.extend_chain(&call.service)?;
             let options = route.definition.service_options();
             let own_timeout = call.timeout.or(options.timeout);
@@ -242,7 +265,8 @@ impl NestedInvoker for Executor {
             let reply = parent
                 .permits
                 .release_during(&parent.cancel, nested)
-                .await?;
+                .await
+                .map_err(|error| refused_by(error, route.name().as_str()))?;
             match call.response_format {
                 // A handler reads the response as a value, unless it asks for a format.
                 None => Ok(reply),

@@ -5,49 +5,108 @@
 //! repeats the call gets the first outcome. A caller that disconnects cancels neither: it may return with its CID or
 //! its key.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::codec::sio;
 use crate::engine::clock::saturating_add;
 use crate::engine::execution::runtime::HandlerRuntime;
-use crate::model::call::{Call, OnDeadline};
+use crate::engine::routing::Route;
+use crate::model::call::{ALREADY_ACCEPTED, ALREADY_ACCEPTED_KEY, Accepted, Call};
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::Cid;
 use crate::model::invocation::Invocation;
 use crate::model::payload::Reply;
 
-/// Accepts a call and waits for its outcome. Returns it with the CID of its invocation, which is that of the first call
-/// where this one repeats it.
+/// A durable call that is accepted, and whose outcome the caller waits for.
+#[derive(Debug)]
+pub(in crate::engine) struct DurableCall {
+    pub(in crate::engine) accepted: Accepted,
+    route: Arc<Route>,
+    timeout: Duration,
+    continues: bool,
+}
+
+impl DurableCall {
+    /// Accepts a call.
+    ///
+    /// # Errors
+    ///
+    /// As for accepting an asynchronous call.
+    pub(in crate::engine) async fn accept(
+        runtime: &HandlerRuntime,
+        mut call: Call,
+    ) -> Result<Self> {
+        runtime.lifecycle.check_accepting()?;
+        let route = runtime.routes.find(&call.service)?;
+        let timeout = call.timeout.take().unwrap_or(route.options.timeout);
+        let continues = call.continues();
+        if !continues {
+            let options = call.durable();
+            options.deadline = Some(saturating_add(runtime.clock.now(), timeout));
+            options.at_most_once = true;
+        }
+        Ok(Self {
+            accepted: runtime.acceptor.accept(call, None).await?,
+            route,
+            timeout,
+            continues,
+        })
+    }
+
+    /// Waits for the outcome. Returns it with the CID of the invocation, which is that of the first call where this one
+    /// repeats it; such an outcome is marked.
+    ///
+    /// # Errors
+    ///
+    /// The failure of the service; `DEADLINE_EXCEEDED`, with the reason `STILL_RUNNING` where the invocation continues.
+    pub(in crate::engine) async fn outcome(self, runtime: &HandlerRuntime) -> Result<(Cid, Reply)> {
+        let Accepted {
+            cid,
+            already_accepted,
+            ..
+        } = self.accepted;
+        match self.wait(cid, runtime).await {
+            Ok(mut reply) => {
+                if already_accepted {
+                    reply.metadata.insert(ALREADY_ACCEPTED_KEY, "true");
+                }
+                Ok((cid, reply))
+            }
+            Err(error) => Err(match already_accepted {
+                true => error.with_info(ALREADY_ACCEPTED, true),
+                false => error,
+            }
+            .with_cid(cid)),
+        }
+    }
+
+    async fn wait(&self, cid: Cid, runtime: &HandlerRuntime) -> Result<Reply> {
+        let found = runtime.results.find(cid, self.timeout).await?;
+        let invocation = found.invocation;
+        match invocation.outcome() {
+            Some(Ok(Reply { payload, metadata })) => {
+                let declaration = self.route.definition.declaration();
+                let payload = sio::read_output(declaration, payload.clone()).unwrap_or(payload);
+                Ok(Reply { payload, metadata })
+            }
+            Some(Err(error)) => Err(error),
+            None => Err(wait_timed_out(&invocation, self.timeout, self.continues)),
+        }
+    }
+}
+
+/// Accepts a call and waits for its outcome.
 ///
 /// # Errors
 ///
-/// As for accepting it; the failure of the service; `DEADLINE_EXCEEDED`, with the reason `STILL_RUNNING` where the
-/// invocation continues.
+/// As for [`DurableCall::accept`] and [`DurableCall::outcome`].
 pub(in crate::engine) async fn invoke_durable(
     runtime: &HandlerRuntime,
-    mut call: Call,
+    call: Call,
 ) -> Result<(Cid, Reply)> {
-    runtime.lifecycle.check_accepting()?;
-    let route = runtime.routes.find(&call.service)?;
-    let timeout = call.timeout.take().unwrap_or(route.options.timeout);
-    let options = call.durable();
-    let continues = options.on_deadline == OnDeadline::Continue;
-    if !continues {
-        options.deadline = Some(saturating_add(runtime.clock.now(), timeout));
-        options.at_most_once = true;
-    }
-    let cid = runtime.acceptor.accept(call, None).await?.cid;
-    let found = runtime.results.find(cid, timeout).await;
-    let invocation = found.map_err(|error| error.with_cid(cid))?.invocation;
-    match invocation.outcome() {
-        Some(Ok(Reply { payload, metadata })) => {
-            let declaration = route.definition.declaration();
-            let payload = sio::read_output(declaration, payload.clone()).unwrap_or(payload);
-            Ok((cid, Reply { payload, metadata }))
-        }
-        Some(Err(error)) => Err(error.with_cid(cid)),
-        None => Err(wait_timed_out(&invocation, timeout, continues)),
-    }
+    let accepted = DurableCall::accept(runtime, call).await?;
+    accepted.outcome(runtime).await
 }
 
 fn wait_timed_out(invocation: &Invocation, timeout: Duration, continues: bool) -> Error {

@@ -79,6 +79,13 @@ impl Error {
         self
     }
 
+    /// Removes the place in the source, which is that of a conversion and tells nothing.
+    #[must_use]
+    pub(crate) fn without_location(mut self) -> Self {
+        self.0.location = None;
+        self
+    }
+
     /// Sets the cause, which is logged and never sent.
     #[must_use]
     pub fn with_source(mut self, source: impl error::Error + Send + Sync + 'static) -> Self {

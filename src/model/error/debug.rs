@@ -4,8 +4,8 @@ use std::{error, fmt};
 
 use super::{Error, ErrorInner, Kind, Violation};
 
-/// `{:?}` prints the message, the kind and the reason, the violations and the causes, for people: Rust prints it where
-/// `main` returns the error. `{:#?}` prints the structure.
+/// `{:?}` prints the message, the kind and the reason, the violations, and the causes or the trace, for people: Rust
+/// prints it where `main` returns the error. `{:#?}` prints the structure.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if f.alternate() {
@@ -23,8 +23,15 @@ impl fmt::Debug for Error {
                 .try_for_each(|violation| write!(f, "\n    {violation}"))?;
         }
         let mut cause = error::Error::source(self);
-        if cause.is_some() {
-            f.write_str("\n\nCaused by:")?;
+        match (cause, &self.0.trace) {
+            (Some(_), _) => f.write_str("\n\nCaused by:")?,
+            // That of a panic, or of an error whose type is lost.
+            (None, Some(trace)) => {
+                f.write_str("\n\nTrace:")?;
+                let mut lines = trace.lines();
+                lines.try_for_each(|line| write!(f, "\n    {line}"))?;
+            }
+            (None, None) => {}
         }
         let mut last = String::new();
         while let Some(error) = cause {
@@ -49,16 +56,21 @@ impl Error {
             violations,
             source,
             location,
+            trace,
             ..
         } = &*self.0;
-        f.debug_struct("Error")
+        let mut structure = f.debug_struct("Error");
+        structure
             .field("kind", kind as &Kind)
             .field("reason", reason)
             .field("message", message)
             .field("violations", violations as &Vec<Violation>)
             .field("source", source)
-            .field("location", &format_args!("{location}"))
-            .finish_non_exhaustive()
+            .field("trace", trace);
+        if let Some(location) = location {
+            structure.field("location", &format_args!("{location}"));
+        }
+        structure.finish_non_exhaustive()
     }
 }
 

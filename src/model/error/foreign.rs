@@ -2,15 +2,25 @@
 
 use std::fmt::Write as _;
 use std::sync::Arc;
-use std::{error, fmt, io, num, string};
+use std::{array, char, env, error, ffi, fmt, io, net, num, path, str, string, sync, time};
 
 use super::{Error, reason};
 
-/// A boxed error of any type.
+/// A boxed error of any type that can be sent between threads.
 pub type BoxError = Box<dyn error::Error + Send + Sync>;
 
 impl Error {
-    /// A failure that a handler did not declare: `INTERNAL` / `HANDLER_FAILED`. The cause is logged, never sent.
+    /// Creates the error of a failure that a handler did not declare: `INTERNAL` / `HANDLER_FAILED`. The cause is
+    /// logged, never sent.
+    ///
+    /// ```
+    /// # fn example(text: &str) -> cidery::Result<()> {
+    /// // `?` alone does not convert this error.
+    /// let id = uuid::Uuid::parse_str(text).map_err(cidery::Error::undeclared)?;
+    /// # let _ = id;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[track_caller]
     pub fn undeclared(source: impl error::Error + Send + Sync + 'static) -> Self {
         Self::unknown_to_callers().with_source(source)
@@ -22,8 +32,9 @@ impl Error {
         Self::internal(reason::HANDLER_FAILED, message)
     }
 
-    /// The error of a handler. An [`Error`] is kept, and is found among the causes of any other error, which then are
-    /// its trace. An error without one is `INTERNAL` / `HANDLER_FAILED`: its text is logged, never sent.
+    /// Converts any error as if a handler had returned it. An [`Error`] is kept, and is found among the causes of any
+    /// other error, which then are its trace. An error without one is `INTERNAL` / `HANDLER_FAILED`: its text is
+    /// logged, never sent.
     #[must_use]
     pub fn of_handler(error: BoxError) -> Self {
         match error.downcast::<Self>() {
@@ -31,7 +42,8 @@ impl Error {
             Err(error) => {
                 let found = Self::among_causes(&*error);
                 found.unwrap_or_else(|| {
-                    let mut unknown = Self::unknown_to_callers().with_trace(causes(&*error));
+                    let unknown = Self::unknown_to_callers().without_location();
+                    let mut unknown = unknown.with_trace(causes(&*error));
                     unknown.0.source = Some(Arc::from(error));
                     unknown
                 })
@@ -69,6 +81,7 @@ fn causes(error: &dyn error::Error) -> String {
     text
 }
 
+#[diagnostic::do_not_recommend]
 impl From<std::convert::Infallible> for Error {
     fn from(never: std::convert::Infallible) -> Self {
         match never {}
@@ -84,8 +97,12 @@ impl From<BoxError> for Error {
 
 macro_rules! undeclared {
     ($($error:ty),* $(,)?) => {
+        #[cfg(test)]
+        const CONVERTED: &[&str] = &[$(stringify!($error)),*];
+
         $(
             /// `INTERNAL` / `HANDLER_FAILED`: the error is the cause, which is logged and never sent.
+            #[diagnostic::do_not_recommend]
             impl From<$error> for Error {
                 #[track_caller]
                 fn from(error: $error) -> Self {
@@ -96,15 +113,31 @@ macro_rules! undeclared {
     };
 }
 
+// The list is also in the documentation of `Error`.
 undeclared!(
-    io::Error,
+    array::TryFromSliceError,
+    char::CharTryFromError,
+    char::ParseCharError,
+    env::VarError,
+    ffi::NulError,
     fmt::Error,
-    num::ParseIntError,
+    io::Error,
+    jiff::Error,
+    net::AddrParseError,
     num::ParseFloatError,
+    num::ParseIntError,
     num::TryFromIntError,
-    std::str::Utf8Error,
-    string::FromUtf8Error,
+    path::StripPrefixError,
     serde_json::Error,
+    str::ParseBoolError,
+    str::Utf8Error,
+    string::FromUtf8Error,
+    string::FromUtf16Error,
+    sync::mpsc::RecvError,
+    time::SystemTimeError,
+    tokio::sync::AcquireError,
+    tokio::sync::oneshot::error::RecvError,
+    tokio::sync::watch::error::RecvError,
     tokio::task::JoinError,
     tokio::time::error::Elapsed,
 );
@@ -138,6 +171,21 @@ mod tests {
             found.trace().unwrap(),
             "placing an order\ncaused by: nothing is left"
         );
+    }
+
+    /// The last part of a name, or the last two where other types have the same.
+    #[test]
+    fn the_documentation_lists_every_error_that_is_converted() {
+        let documentation = include_str!("mod.rs");
+        for error in CONVERTED {
+            let parts: Vec<&str> = error.split("::").collect();
+            let kept = match parts.last() {
+                Some(&("Error" | "RecvError")) => 2,
+                _ => 1,
+            };
+            let name = format!("{}`", parts[parts.len() - kept..].join("::"));
+            assert!(documentation.contains(&name), "{name}");
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod kind;
 pub mod reason;
 mod trace;
 mod violation;
+mod violations;
 
 use std::borrow::Cow;
 use std::panic::Location;
@@ -19,9 +20,12 @@ pub use self::detail::Detail;
 pub use self::foreign::BoxError;
 pub use self::kind::{Kind, Retry};
 pub use self::violation::{Violation, push_segment};
+pub(crate) use self::violations::TOO_MANY_KEYS;
+pub use self::violations::Violations;
 use crate::model::cid::Cid;
 
-/// The result of fallible functions of this crate.
+/// The result of a function that fails with an [`Error`]. In a program with `use cidery::Result`, another error type is
+/// the second parameter: `Result<T, E>`.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// An error with a kind and a reason for programs, and a message for people.
@@ -35,6 +39,29 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// assert_eq!(error.kind(), Kind::NotFound);
 /// assert_eq!(error.reason(), "CUSTOMER_UNKNOWN");
 /// ```
+///
+/// # `?` and the errors of other crates
+///
+/// In a function that returns [`cidery::Result`](Result), `?` converts these errors. They become `INTERNAL` /
+/// `HANDLER_FAILED`: the cause is in the log and in `cidery explain CID`, and is never sent to the caller.
+///
+/// * std, numbers and text: `ParseIntError`, `ParseFloatError`, `ParseBoolError`, `ParseCharError`, `CharTryFromError`,
+///   `TryFromIntError`, `TryFromSliceError`, `Utf8Error`, `FromUtf8Error`, `FromUtf16Error`, `fmt::Error`,
+///   `Infallible`;
+/// * std, the system: `io::Error`, `AddrParseError`, `VarError`, `NulError`, `StripPrefixError`, `SystemTimeError`,
+///   `mpsc::RecvError`;
+/// * tokio: `JoinError`, `Elapsed`, `AcquireError`, `oneshot::error::RecvError`, `watch::error::RecvError`;
+/// * `jiff::Error` and `serde_json::Error`;
+/// * [`BoxError`], which is `Box<dyn std::error::Error + Send + Sync>`: an [`Error`] in it, or among its causes, is
+///   kept.
+///
+/// Every other error, such as that of an HTTP client or a database:
+///
+/// * `.map_err(cidery::Error::undeclared)?` does the same as above: [`Error::undeclared`];
+/// * `.map_err(|error| Error::unavailable("CRM_DOWN", "the CRM does not answer").with_source(error))?` tells the caller
+///   a kind and a reason of your own;
+/// * or the handler returns `anyhow::Result<T>`, or a `Result` with any error that implements [`std::error::Error`]. A
+///   [`cidery::Error`](Error) among its causes is what the caller gets; any other error is `HANDLER_FAILED`.
 #[derive(Clone)]
 pub struct Error(Box<ErrorInner>);
 
@@ -54,8 +81,8 @@ struct ErrorInner {
     trace: Option<Box<str>>,
     /// Logged, never sent.
     source: Option<Arc<dyn error::Error + Send + Sync>>,
-    /// The place in the source that created the error. Logged, never sent.
-    location: &'static Location<'static>,
+    /// The place in the source that created the error, unless another process did. Logged, never sent.
+    location: Option<&'static Location<'static>>,
 }
 
 macro_rules! constructors {
@@ -91,7 +118,7 @@ impl Error {
             details: Vec::new(),
             trace: None,
             source: None,
-            location: Location::caller(),
+            location: Some(Location::caller()),
         }))
     }
 
@@ -122,7 +149,7 @@ impl Error {
         unimplemented => Unimplemented;
     }
 
-    /// An invalid input, with all violations at once.
+    /// Creates the error of an invalid input: `INVALID_ARGUMENT` with all violations at once.
     #[track_caller]
     pub fn violations(reason: &'static str, violations: Vec<Violation>) -> Self {
         let mut error = Self::invalid_argument(reason, summary(&violations));
@@ -130,11 +157,11 @@ impl Error {
         error
     }
 
-    /// Rejects an input that has violations.
+    /// Rejects an input that has violations; `Ok` where there are none.
     ///
     /// # Errors
     ///
-    /// [`violations`](Self::violations), unless there are none.
+    /// [`violations`](Self::violations).
     pub fn reject(reason: &'static str, violations: Vec<Violation>) -> Result<()> {
         match violations.is_empty() {
             true => Ok(()),
@@ -222,9 +249,10 @@ impl Error {
         &self.0.details
     }
 
-    /// The place in the source that created the error, for the log.
+    /// The place in the source that created the error, for the log. `None` where another process created it, or where
+    /// it was converted from another error that does not tell.
     #[must_use]
-    pub fn location(&self) -> &'static Location<'static> {
+    pub fn location(&self) -> Option<&'static Location<'static>> {
         self.0.location
     }
 

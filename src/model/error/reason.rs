@@ -45,12 +45,16 @@ reasons! {
     ENDED
     /// An invocation had not started when it expired.
     EXPIRED
+    /// A file exists that the command did not write, so it is not replaced.
+    FILE_EXISTS
     /// A data format is unknown, or cannot represent the value.
     FORMAT_INVALID
     /// A typed call names a handler that is registered under several names.
     HANDLER_AMBIGUOUS
     /// A handler returned an error that it did not declare.
     HANDLER_FAILED
+    /// A timeout layer of the service ended its handler.
+    HANDLER_TIMEOUT
     /// A handler panicked.
     HANDLER_PANICKED
     /// A typed call names a handler that is not registered in its process.
@@ -79,6 +83,8 @@ reasons! {
     METHOD_UNKNOWN
     /// A service has no typed method; its description says why.
     NO_TYPED_METHOD
+    /// A handler called a service that refused the call: its input is invalid, or the service does not exist.
+    NESTED_CALL_REFUSED
     /// An invocation has not ended, so it cannot be removed.
     NOT_ENDED
     /// An invocation is pending, is running or succeeded, so it cannot be retried.
@@ -95,7 +101,7 @@ reasons! {
     NOT_SUPPORTED
     /// The output of a service does not match its declaration.
     OUTPUT_INVALID
-    /// A service has so many calls that this one could not meet its deadline.
+    /// A service has so many calls that this one could not meet its deadline, or a layer of the service refused it.
     OVERLOADED
     /// Too many invocations are pending.
     PENDING_LIMIT

@@ -52,7 +52,10 @@ impl Error {
         if trace.is_empty() {
             return None;
         }
-        let _ = write!(trace, "at {}", self.location());
+        match self.location() {
+            Some(location) => drop(write!(trace, "at {location}")),
+            None => trace.truncate(trace.trim_end().len()),
+        }
         Some(trace)
     }
 }

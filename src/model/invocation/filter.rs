@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::state::State;
+use super::State;
 use crate::model::id::{Cid, ServiceName};
 
 /// Matches stored invocations. An empty list, or a field that is `None`, matches every invocation.

@@ -22,5 +22,7 @@ pub use self::progress::{Progress, ProgressRecord};
 pub use self::record::Invocation;
 pub use self::request::Request;
 pub use self::retry::{RetryPolicy, should_retry};
-pub use self::state::{State, Transition};
+/// The name within the rooms; that of the API differs from the extractor `State`.
+pub use self::state::InvocationState as State;
+pub use self::state::{InvocationState, Transition};
 pub use self::terms::{HELD, InReplyTo, Terms};

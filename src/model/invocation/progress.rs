@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::model::value::Value;
+use crate::model::value::{IntoValue, Value};
 
 /// A progress report: the heartbeat of a running handler, and a checkpoint for the next attempt.
 ///
@@ -64,8 +64,8 @@ impl Progress {
 
     /// Adds a value for programs, which the next attempt can read.
     #[must_use]
-    pub fn value(mut self, value: impl Into<Value>) -> Self {
-        self.value = Some(value.into());
+    pub fn value(mut self, value: impl IntoValue) -> Self {
+        self.value = Some(value.into_value());
         self
     }
 }

@@ -2,7 +2,7 @@
 
 /// The state of an invocation. The last four states are terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum State {
+pub enum InvocationState {
     /// Accepted, and due now or later.
     Pending {
         /// Whether an attempt was started before.
@@ -69,7 +69,7 @@ pub enum Transition {
     MembersEnded,
 }
 
-impl State {
+impl InvocationState {
     /// The initial state.
     pub const ACCEPTED: Self = Self::Pending { started: false };
 
@@ -228,12 +228,12 @@ mod tests {
             "FF--", "PPPC", "PFFC", "--PC", "--PC", "PP--", "PP--", "SS--",
         ];
         let columns = [
-            State::Pending { started: false },
-            State::Pending { started: true },
-            State::Running {
+            InvocationState::Pending { started: false },
+            InvocationState::Pending { started: true },
+            InvocationState::Running {
                 cancel_requested: false,
             },
-            State::Running {
+            InvocationState::Running {
                 cancel_requested: true,
             },
         ];
@@ -241,17 +241,17 @@ mod tests {
             for (state, cell) in columns.into_iter().zip(row.chars()) {
                 let letter = match state.after(transition) {
                     None => '-',
-                    Some(State::Pending { .. }) => 'P',
-                    Some(State::Running {
+                    Some(InvocationState::Pending { .. }) => 'P',
+                    Some(InvocationState::Running {
                         cancel_requested: false,
                     }) => 'R',
-                    Some(State::Running {
+                    Some(InvocationState::Running {
                         cancel_requested: true,
                     }) => 'Q',
-                    Some(State::Succeeded) => 'S',
-                    Some(State::Failed) => 'F',
-                    Some(State::Cancelled) => 'C',
-                    Some(State::Expired) => 'E',
+                    Some(InvocationState::Succeeded) => 'S',
+                    Some(InvocationState::Failed) => 'F',
+                    Some(InvocationState::Cancelled) => 'C',
+                    Some(InvocationState::Expired) => 'E',
                 };
                 assert_eq!(letter, cell, "{state:?} after {transition:?}");
             }
@@ -261,7 +261,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_transition_leaves_a_terminal_state(transitions in prop::collection::vec(0..TRANSITIONS.len(), 0..40)) {
-            let mut state = State::ACCEPTED;
+            let mut state = InvocationState::ACCEPTED;
             for transition in transitions.into_iter().map(|i| TRANSITIONS[i]) {
                 let next = state.after(transition);
                 prop_assert!(!state.is_terminal() || next.is_none());
@@ -271,8 +271,9 @@ mod tests {
 
         #[test]
         fn a_cancel_request_never_leads_back_to_pending(i in 0..TRANSITIONS.len()) {
-            let state = State::Running { cancel_requested: true };
-            prop_assert!(!matches!(state.after(TRANSITIONS[i]), Some(State::Pending { .. })), "{:?}", TRANSITIONS[i]);
+            let state = InvocationState::Running { cancel_requested: true };
+            let after = state.after(TRANSITIONS[i]);
+            prop_assert!(!matches!(after, Some(InvocationState::Pending { .. })), "{:?}", TRANSITIONS[i]);
         }
     }
 }

@@ -6,9 +6,8 @@ use std::mem;
 use super::element::{Element, Type};
 use super::ignored::Ignored;
 use super::scalar::{self, ScalarError};
-use super::violations::Violations;
-use super::{Elements, EmptyStrings, Sio, UnknownKeys};
-use crate::model::error::{Violation, push_segment};
+use super::{Elements, EmptyStrings, Shape, Sio, UnknownKeys};
+use crate::model::error::{Violation, Violations, push_segment};
 use crate::model::payload::weight;
 use crate::model::value::{Dict, Value};
 
@@ -117,11 +116,24 @@ impl<'a> Check<'a> {
 
     fn root(&mut self, declared: &'a Elements, value: Value) -> Value {
         let unknown = declared.unknown_keys.unwrap_or(self.sio.unknown_keys);
-        if declared.list {
-            self.dict_list(&declared.elements, unknown, value)
-        } else {
-            self.dict_of(&declared.elements, unknown, value)
+        match (declared.shape, declared.elements.as_slice()) {
+            (Shape::Value, [element]) => self.whole(element, value),
+            (Shape::List, elements) => self.dict_list(elements, unknown, value),
+            (Shape::Dict | Shape::Value, elements) => self.dict_of(elements, unknown, value),
         }
+    }
+
+    /// A value that is not a dict. The empty dict is no input.
+    fn whole(&mut self, element: &'a Element, value: Value) -> Value {
+        let is_absent = matches!(&value, Value::Dict(dict) if dict.is_empty());
+        if is_absent && !element.optional {
+            // There is no path to name what is missing.
+            let message = format!("a value of the type `{}` is required", element.kind.name());
+            let code = "MISSING";
+            return self.report(ScalarError { code, message });
+        }
+        let given = (!is_absent).then_some(value);
+        self.element(element, given).unwrap_or_default()
     }
 
     fn dict_of(&mut self, elements: &'a [Element], unknown: UnknownKeys, value: Value) -> Value {

@@ -36,12 +36,24 @@ pub struct Sio {
 /// The declared elements of one direction, in declaration order.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Elements {
-    /// The elements of the dict, or of each dict of the list.
+    /// The elements of the dict, or of each dict of the list; the only one is the value where `shape` says so.
     pub elements: Vec<Element>,
-    /// Whether the value is a list of such dicts.
-    pub list: bool,
+    /// What has these elements. Default: one dict.
+    pub shape: Shape,
     /// The policy for undeclared keys. Default: that of the whole declaration.
     pub unknown_keys: Option<UnknownKeys>,
+}
+
+/// What has the declared elements.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Shape {
+    /// A dict.
+    #[default]
+    Dict,
+    /// A list of dicts.
+    List,
+    /// A value that is not a dict, such as a number or a text: the only element is its type.
+    Value,
 }
 
 impl Sio {
@@ -103,14 +115,14 @@ impl Sio {
     /// Declares that the input is a list of the declared dicts.
     #[must_use]
     pub fn list_input(mut self) -> Self {
-        self.input.get_or_insert_default().list = true;
+        self.input.get_or_insert_default().shape = Shape::List;
         self
     }
 
     /// Declares that the output is a list of the declared dicts.
     #[must_use]
     pub fn list_output(mut self) -> Self {
-        self.output.get_or_insert_default().list = true;
+        self.output.get_or_insert_default().shape = Shape::List;
         self
     }
 

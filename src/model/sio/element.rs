@@ -122,7 +122,7 @@ pub struct Element {
 }
 
 impl Element {
-    /// Makes a required element. A name that begins with `-` is optional.
+    /// Creates a required element. With a name that begins with `-` it is optional.
     pub fn new(name: impl Into<String>, kind: Type) -> Self {
         let mut name = name.into();
         let optional = name.len() > 1 && name.starts_with('-');
@@ -144,7 +144,7 @@ impl Element {
         self
     }
 
-    /// The value where it is absent. Implies that it is optional.
+    /// Sets the value where it is absent. Implies that it is optional.
     #[must_use]
     pub fn default(mut self, value: impl Into<Value>) -> Self {
         self.default = Some(value.into());

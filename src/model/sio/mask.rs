@@ -3,7 +3,7 @@
 //! An outcome that is fetched by its CID contains its secrets: only listings mask it.
 
 use super::element::{Element, Type};
-use super::{Elements, Sio};
+use super::{Elements, Shape, Sio};
 use crate::model::value::{Dict, Value};
 
 /// The replacement of a secret.
@@ -36,8 +36,10 @@ impl Sio {
             return false;
         };
         let mut segments = pointer.split('/').skip(1);
-        if declared.list {
-            segments.next();
+        match declared.shape {
+            Shape::Dict => {}
+            Shape::List => drop(segments.next()),
+            Shape::Value => return declared.elements.iter().any(is_secret),
         }
         let mut elements = Some(declared.elements.as_slice());
         for segment in segments {
@@ -58,18 +60,17 @@ impl Sio {
     /// Whether any element of the input or the output is a secret.
     #[must_use]
     pub fn has_secrets(&self) -> bool {
-        fn any(elements: &[Element]) -> bool {
-            elements.iter().any(is_secret)
-        }
-        fn is_secret(element: &Element) -> bool {
-            match &element.kind {
-                Type::Secret => true,
-                Type::List(Some(item)) => is_secret(item),
-                kind => kind.elements().is_some_and(any),
-            }
-        }
-        let sides = [&self.input, &self.output];
-        sides.into_iter().flatten().any(|side| any(&side.elements))
+        let sides = [&self.input, &self.output].into_iter().flatten();
+        sides.flat_map(|side| &side.elements).any(is_secret)
+    }
+}
+
+/// Whether an element or a part of it is a secret.
+fn is_secret(element: &Element) -> bool {
+    match &element.kind {
+        Type::Secret => true,
+        Type::List(Some(item)) => is_secret(item),
+        kind => kind.elements().unwrap_or_default().iter().any(is_secret),
     }
 }
 
@@ -82,6 +83,15 @@ impl Element {
 }
 
 fn masked(declared: Option<&Elements>, value: Value) -> Value {
+    if let Some(Elements {
+        shape: Shape::Value,
+        elements,
+        ..
+    }) = declared
+    {
+        let element = elements.first();
+        return element.map_or(Value::Null, |element| mask(element, value));
+    }
     match (declared, value) {
         (Some(declared), Value::Dict(dict)) => Value::Dict(mask_dict(&declared.elements, dict)),
         (Some(declared), Value::List(items)) => Value::List(

@@ -17,10 +17,9 @@ pub mod rust;
 mod sample;
 mod scalar;
 mod schema;
-mod violations;
 
 pub use self::check::Checked;
-pub use self::declaration::{Elements, Sio};
+pub use self::declaration::{Elements, Shape, Sio};
 pub use self::element::{
     AsIs, Bool, Bytes, Csv, Date, DateTime, Decimal, Dict, DictList, Element, Float, Int, List,
     Secret, Text, Type, Uuid,
@@ -28,4 +27,4 @@ pub use self::element::{
 pub use self::ignored::{IGNORED_KEY, Ignored};
 pub use self::policy::{CsvOptions, EmptyStrings, UnknownKeys};
 pub use self::rows::RowCheck;
-pub use self::violations::Violations;
+pub use crate::model::error::Violations;

@@ -3,9 +3,8 @@
 use std::collections::HashSet;
 
 use super::element::{Element, Type};
-use super::violations::Violations;
 use super::{Elements, Sio};
-use crate::model::error::{Error, Result, Violation, reason};
+use crate::model::error::{Error, Result, Violation, Violations, reason};
 
 /// The field numbers that protobuf reserves.
 const RESERVED: std::ops::RangeInclusive<u32> = 19_000..=19_999;

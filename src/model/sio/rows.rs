@@ -4,9 +4,8 @@ use std::mem;
 
 use super::check::{Check, Checked, Direction, Step};
 use super::scalar::ScalarError;
-use super::violations::Violations;
-use super::{Elements, Sio};
-use crate::model::error::Violation;
+use super::{Elements, Shape, Sio};
+use crate::model::error::{Violation, Violations};
 use crate::model::value::{Dict, Value};
 
 impl Sio {
@@ -44,12 +43,25 @@ impl RowCheck<'_> {
             .elements
             .unknown_keys
             .unwrap_or(self.walk.sio.unknown_keys);
+        let unread = self.walk.violations.kept.len();
         let row = self.walk.dict(&self.elements.elements, unknown, row);
         self.walk.path.pop();
+        self.drop_unread(before, unread);
         for violation in self.walk.violations.kept.iter_mut().skip(before) {
             violation.message = format!("line {line}: {}", violation.message);
         }
         self.rows.push(Value::Dict(row));
+    }
+
+    /// Drops what the check says of cells that could not be read, which are not absent. Their violations are those from
+    /// `first` up to `checked`.
+    fn drop_unread(&mut self, first: usize, checked: usize) {
+        let kept = &mut self.walk.violations.kept;
+        let found = kept.split_off(checked);
+        let cells = kept.get(first..).unwrap_or_default();
+        let is_read = |found: &Violation| cells.iter().all(|cell| cell.path != found.path);
+        let found: Vec<_> = found.into_iter().filter(is_read).collect();
+        kept.extend(found);
     }
 
     /// The rows: a list, or the one row where a dict is declared.
@@ -59,7 +71,7 @@ impl RowCheck<'_> {
     /// All violations.
     pub fn finish(mut self) -> Result<Checked, Violations> {
         let rows = mem::take(&mut self.rows);
-        if self.elements.list {
+        if self.elements.shape == Shape::List {
             return self.walk.finish(Value::List(rows));
         }
         let count = rows.len();

@@ -16,6 +16,9 @@
 //! | a map | `Dict` without elements |
 //! | anything else | `AsIs` |
 //!
+//! An input or an output that is itself a number, a text, a bool, a list of these, or an `Option` of them, is declared
+//! as one element, [`VALUE`], which is also its field in the typed method.
+//!
 //! `Option` and `#[serde(default)]` make an element optional, `rename` names it, a doc comment describes it,
 //! `deny_unknown_fields` refuses unknown keys, `flatten` of a map keeps them. Further constraints of serde are checked
 //! when the handler's argument is extracted, and reported as violations too.
@@ -29,17 +32,21 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::element::{Element, Type};
-use super::{Elements, UnknownKeys};
+use super::{Elements, Shape, UnknownKeys};
 use crate::model::value::{Dict, Value, to_value};
 
-/// The elements of `T` as an input; `None` where it is neither a struct nor a list of structs.
+/// The name of the element that declares a value which is not a dict.
+pub const VALUE: &str = "value";
+
+/// The elements of `T` as an input; `None` where it takes any value: a map, a tuple, an enum with content, or an
+/// optional struct.
 #[must_use]
 pub fn input_of<T: JsonSchema>() -> Option<Elements> {
     let settings = SchemaSettings::draft2020_12().for_deserialize();
     elements_of::<T>(settings.into_generator())
 }
 
-/// The elements of `T` as an output; `None` where it is neither a struct nor a list of structs.
+/// The elements of `T` as an output; `None` where it takes any value, as for [`input_of`].
 #[must_use]
 pub fn output_of<T: JsonSchema>() -> Option<Elements> {
     let settings = SchemaSettings::draft2020_12().for_serialize();
@@ -106,20 +113,20 @@ struct SchemaReader<'a> {
 
 impl<'a> SchemaReader<'a> {
     fn root(&self, schema: &'a Value) -> Option<Elements> {
-        if !schema["anyOf"].is_null() {
-            // A nullable value cannot be declared as elements.
-            return None;
+        if schema["type"].as_text() == Some("null") {
+            return Some(Elements::default());
         }
+        let is_optional = is_nullable(schema);
         let (kind, unknown_keys) = self.kind(schema);
-        let (elements, list) = match kind {
-            Type::Dict(elements) => (elements?, false),
-            Type::DictList(elements) => (elements?, true),
-            _ if schema["type"].as_text() == Some("null") => (Vec::new(), false),
-            _ => return None,
+        let (elements, shape) = match kind {
+            Type::Dict(elements) if !is_optional => (elements?, Shape::Dict),
+            Type::DictList(elements) if !is_optional => (elements?, Shape::List),
+            Type::Dict(_) | Type::DictList(_) | Type::AsIs | Type::List(None) => return None,
+            _ => (vec![self.element(VALUE, schema, is_optional)], Shape::Value),
         };
         Some(Elements {
             elements,
-            list,
+            shape,
             unknown_keys,
         })
     }

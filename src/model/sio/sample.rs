@@ -1,18 +1,24 @@
 //! Sample inputs that fit a declaration, for examples that can be pasted.
 
 use super::element::{Element, Type};
-use super::{Elements, Sio};
+use super::{Elements, Shape, Sio};
 use crate::model::value::{Dict, Value};
 
 impl Sio {
     /// A sample input that fits the declaration: the required elements, or the first one where none is required.
     #[must_use]
     pub fn sample_input(&self) -> Value {
-        let Some(Elements { elements, list, .. }) = &self.input else {
+        let Some(Elements {
+            elements, shape, ..
+        }) = &self.input
+        else {
             return Dict::new().into();
         };
-        let dict = Value::Dict(sample_dict(elements));
-        if *list { vec![dict].into() } else { dict }
+        match (shape, elements.as_slice()) {
+            (Shape::Value, [element]) => sample(element),
+            (Shape::List, _) => vec![Value::Dict(sample_dict(elements))].into(),
+            (Shape::Dict | Shape::Value, _) => sample_dict(elements).into(),
+        }
     }
 }
 

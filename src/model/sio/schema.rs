@@ -1,7 +1,7 @@
 //! A declaration as JSON Schema (draft 2020-12).
 
 use super::element::{Element, Type};
-use super::{Elements, Sio, UnknownKeys};
+use super::{Elements, Shape, Sio, UnknownKeys};
 use crate::dict;
 use crate::model::value::{Dict, Value};
 
@@ -47,11 +47,20 @@ impl Sio {
 
 fn whole(declared: &Elements, unknown: UnknownKeys) -> Dict {
     let own = declared.unknown_keys.unwrap_or(unknown);
-    let object = object(&declared.elements, own, unknown);
-    if declared.list {
-        array(object.into())
-    } else {
-        object
+    let object = || object(&declared.elements, own, unknown);
+    match (declared.shape, declared.elements.as_slice()) {
+        (Shape::Value, [element]) => value(element, unknown),
+        (Shape::List, _) => array(object().into()),
+        (Shape::Dict | Shape::Value, _) => object(),
+    }
+}
+
+/// The schema of a value that is not a dict; null counts as absent.
+fn value(element: &Element, whole: UnknownKeys) -> Dict {
+    let schema = property(element, whole);
+    match element.optional {
+        false => schema,
+        true => dict! { "anyOf": vec![Value::from(schema), dict! { "type": "null" }.into()] },
     }
 }
 

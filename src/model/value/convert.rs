@@ -40,6 +40,7 @@ from! {
     u128: n => Self::from_whole(n);
     i128: n => Self::from_whole(n);
     usize: n => Self::from_whole(n);
+    f32: x => Self::from_f32(x);
     f64: x => Self::Float(x);
     &str: text => Self::Text(text.to_owned());
     String: text => Self::Text(text);
@@ -49,6 +50,11 @@ from! {
 }
 
 impl Value {
+    /// Converts a float through its shortest text: `0.1_f32` is 0.1, not 0.10000000149011612.
+    pub(super) fn from_f32(x: f32) -> Self {
+        Self::Float(x.to_string().parse().unwrap_or_else(|_| f64::from(x)))
+    }
+
     /// Converts an integer of any width exactly.
     pub(super) fn from_whole<N: TryInto<i64> + ToString + Copy>(n: N) -> Self {
         match n.try_into() {
@@ -88,5 +94,6 @@ mod tests {
             Value::number("18446744073709551615").unwrap()
         );
         assert_eq!(Value::from(i128::from(i64::MIN)), Value::Int(i64::MIN));
+        assert_eq!(Value::from(0.1_f32), Value::Float(0.1));
     }
 }

@@ -161,8 +161,8 @@ impl Dict {
 
     /// Sets a key and returns its previous value. An existing key keeps its position.
     #[inline]
-    pub fn insert(&mut self, key: impl Into<Key>, value: impl Into<Value>) -> Option<Value> {
-        self.0.insert(key.into(), value.into())
+    pub fn insert(&mut self, key: impl Into<Key>, value: impl IntoValue) -> Option<Value> {
+        self.0.insert(key.into(), value.into_value())
     }
 
     /// Removes a key; the others keep their order.
@@ -239,7 +239,31 @@ impl IndexMut<&str> for Dict {
     }
 }
 
+/// What can be a value of a [`Dict`]: every type that converts to [`Value`].
+///
+/// For a type that implements `serde::Serialize`, write `cidery::to_value(&value)?`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a value",
+    label = "does not convert to `cidery::Value`",
+    note = "for a type that implements `serde::Serialize`: `cidery::to_value(&value)?`",
+    note = "a `Dict`, `Value`, `String`, number, bool, `Bytes`, `()`, and a `Vec`, array or `Option` of these convert"
+)]
+pub trait IntoValue {
+    /// Converts it.
+    fn into_value(self) -> Value;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: Into<Value>> IntoValue for T {
+    #[inline]
+    fn into_value(self) -> Value {
+        self.into()
+    }
+}
+
 /// Creates a [`Dict`] from literal keys and values.
+///
+/// A value is anything that converts to [`Value`]; for a type of your own, write `cidery::to_value(&value)?`.
 ///
 /// ```
 /// use cidery::{Value, dict};
@@ -252,7 +276,7 @@ macro_rules! dict {
     ($($key:literal : $value:expr),* $(,)?) => {{
         #[allow(unused_mut, reason = "nothing is inserted into an empty dict")]
         let mut dict = $crate::Dict::new();
-        $(dict.insert($key, $crate::Value::from($value));)*
+        $(dict.insert($key, $value);)*
         dict
     }};
 }

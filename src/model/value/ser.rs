@@ -35,6 +35,7 @@ impl ser::Error for SerializeError {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl From<SerializeError> for Error {
     fn from(error: SerializeError) -> Self {
         let violation = Violation::new("", "NOT_SERIALIZABLE", error.0);
@@ -91,10 +92,7 @@ impl ser::Serializer for ToValue {
         Ok(v.into())
     }
     fn serialize_f32(self, v: f32) -> Serialized {
-        // Converted through its shortest text: 0.1_f32 means 0.1, not 0.10000000149011612.
-        Ok(Value::Float(
-            v.to_string().parse().unwrap_or_else(|_| f64::from(v)),
-        ))
+        Ok(Value::from_f32(v))
     }
     fn serialize_f64(self, v: f64) -> Serialized {
         Ok(v.into())

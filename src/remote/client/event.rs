@@ -11,7 +11,7 @@ use crate::codec::proto::v1::stream_results_response::Event as Proto;
 use crate::codec::struct_pb;
 use crate::model::error::{Error, Result};
 use crate::model::id::{Cid, ServiceName};
-use crate::model::invocation::{Progress, State};
+use crate::model::invocation::{InvocationState, Progress};
 use crate::model::value::Value;
 use crate::service::Response;
 
@@ -21,14 +21,15 @@ use crate::service::Response;
 pub struct Event {
     /// The invocation.
     pub cid: Cid,
-    /// Increases with each event of an invocation, with gaps, and is never reused. 0 for progress and
+    /// Increases with each event of an invocation, with gaps, and is never reused. `None` for progress and
     /// [`NotFound`](EventKind::NotFound).
-    pub sequence: u64,
-    /// The number of the attempt, from 1; 0 where the event belongs to none.
-    pub attempt: u32,
+    pub sequence: Option<u64>,
+    /// The number of the attempt, from 1; `None` where the event belongs to none.
+    pub attempt: Option<u32>,
     /// The sequence of the [`Started`](EventKind::Started) event of the run that the event belongs to: an attempt that
-    /// is lost with its worker or its node runs again under the same number. 0 for progress, and before the first run.
-    pub run: u64,
+    /// is lost with its worker or its node runs again under the same number. `None` for progress, and before the first
+    /// run.
+    pub run: Option<u64>,
     /// When it happened; `None` for [`NotFound`](EventKind::NotFound).
     pub time: Option<Timestamp>,
     /// What happened.
@@ -50,8 +51,8 @@ pub enum EventKind {
     /// An attempt started.
     #[non_exhaustive]
     Started {
-        /// The name and the ID of the worker; empty where the node runs the handler itself.
-        worker: String,
+        /// The name and the ID of the worker; `None` where the node runs the handler itself.
+        worker: Option<String>,
     },
     /// The handler reported progress. Only the last report is replayed.
     Progress(Progress),
@@ -80,7 +81,7 @@ pub enum EventKind {
         /// `STORE_DAMAGED`.
         error: Error,
         /// The state in which it ended, where its outcome was removed.
-        state: Option<State>,
+        state: Option<InvocationState>,
         /// When it ended, where its outcome was removed.
         end_time: Option<Timestamp>,
     },
@@ -116,9 +117,9 @@ impl Event {
         let cid = Cid::parse(&event.cid)?;
         Ok(Some(Self {
             cid,
-            sequence: event.sequence,
-            attempt: event.attempt,
-            run: event.run,
+            sequence: Some(event.sequence).filter(|sequence| *sequence > 0),
+            attempt: Some(event.attempt).filter(|attempt| *attempt > 0),
+            run: Some(event.run).filter(|run| *run > 0),
             time: time(event.event_time),
             kind: kind_from_proto(cid, kind)?,
         }))
@@ -135,7 +136,7 @@ fn kind_from_proto(cid: Cid, event: Proto) -> Result<EventKind> {
             start_time: time(event.start_time),
         },
         Proto::Started(event) => EventKind::Started {
-            worker: event.worker,
+            worker: Some(event.worker).filter(|worker| !worker.is_empty()),
         },
         Proto::Progress(event) => {
             EventKind::Progress(progress_from_proto(event.progress.unwrap_or_default())?)

@@ -6,6 +6,9 @@ mod results;
 
 use std::time::Duration;
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
 #[doc(hidden)]
 pub use self::contract::{ContractClient, ResultStream, Selector};
 pub use self::event::{Event, EventKind};
@@ -17,10 +20,11 @@ use crate::model::batch::{AcceptedGroup, Batch};
 use crate::model::call::{Accepted, Call};
 use crate::model::error::Result;
 use crate::model::id::Cid;
-use crate::model::invocation::{Outcome, State};
+use crate::model::invocation::{InvocationState, Outcome};
 use crate::model::payload::Payload;
 use crate::service::{
-    BoxFuture, Dispatch, HandlerNames, KnownService, OutsideCaller, Response, caller,
+    BoxFuture, Caller, Dispatch, InvokeAsyncCall, InvokeCall, KnownService, OutsideCaller,
+    Response, ServiceHandle, caller,
 };
 
 /// A client of a node. Cheap to clone; all clones share one connection.
@@ -45,30 +49,38 @@ use crate::service::{
 ///
 /// let cid = client.invoke_async("report.create", dict! { "year": 2026 }).await?;
 /// match client.outcome(cid, Duration::from_secs(30)).await? {
-///     Some(outcome) => println!("{:?}", outcome?.value()),
+///     Some(outcome) => println!("{}", outcome?.value()),
 ///     None => println!("{cid} has not ended"),
 /// }
 /// # Ok(())
 /// # }
 /// ```
+///
+/// # Lost connections
+///
+/// Each method first retries what is safe to retry: see [`max_attempts`](Self::max_attempts). It then fails with
+/// `UNAVAILABLE` / `CONNECT_FAILED` or `TRANSPORT` where the node did not process the request, and with `UNKNOWN` /
+/// `TRANSPORT` where it may have.
 #[derive(Clone, Debug)]
 pub struct Client {
     contract: ContractClient,
 }
 
 impl Client {
-    /// Connects to a node: `127.0.0.1:24337`.
+    /// Connects to the node at an address: `HOST:PORT`, such as `127.0.0.1:24337` or `[::1]:24337`. Default port:
+    /// 24337. A connection that is lost later is re-established by the next call.
     ///
     /// # Errors
     ///
-    /// `INVALID_ARGUMENT` for a malformed address; `UNAVAILABLE` / `CONNECT_FAILED`.
+    /// `INVALID_ARGUMENT` / `REQUEST_INVALID` for a malformed address; `UNAVAILABLE` / `CONNECT_FAILED` where no node
+    /// can be reached there.
     pub async fn connect(node: &str) -> Result<Self> {
         let contract = ContractClient::connect(node).await?;
         Ok(Self { contract })
     }
 
-    /// The number of attempts of a call that is safe to retry: it failed before it was dispatched, or it is accepted
-    /// once by its CID or key. 1 disables retries. Default: 8, within about five seconds.
+    /// Sets the number of attempts of a call that is safe to retry: it failed before it was dispatched, or it is
+    /// accepted once by its CID or key. 1 disables retries. Default: 8, within about five seconds.
     #[must_use]
     pub fn max_attempts(self, max_attempts: u32) -> Self {
         Self {
@@ -76,21 +88,35 @@ impl Client {
         }
     }
 
-    /// Runs a batch of services in the background, accepted at once, all of them or none, under one group CID.
+    /// Invokes many services in the background. They are accepted atomically, all of them or none, under one group CID.
+    ///
+    /// ```no_run
+    /// # async fn example(client: &cidery::Client) -> cidery::Result<()> {
+    /// use cidery::{Batch, dict};
+    ///
+    /// let pages = (1..=3).map(|page| ("pages.fetch", dict! { "page": page }));
+    /// let group = client.invoke_batch(Batch::of(pages)?).await?;
+    /// for outcome in client.join(&group).await? {
+    ///     println!("{}", outcome?.value());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
-    /// The node's answer; `UNAVAILABLE` where the connection is lost.
+    /// As for [`invoke_async`](Self::invoke_async), with the paths of the requests in the violations;
+    /// `INVALID_ARGUMENT` / `BATCH_LIMIT` above 10 000 members, or `COST_LIMIT`.
     pub async fn invoke_batch(&self, batch: Batch) -> Result<AcceptedGroup> {
         self.contract.invoke_batch(batch).await
     }
 
-    /// Waits until all members of a group have ended; returns their outcomes in the order of their requests. A failure
-    /// is an outcome.
+    /// Waits until all members of a group have ended, without a timeout, and returns their outcomes in the order of
+    /// their requests. A failure is an outcome.
     ///
     /// # Errors
     ///
-    /// The node's answer; `UNAVAILABLE` where the connection is lost and cannot be re-established.
+    /// `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`; a [lost connection](Self#lost-connections).
     pub async fn join(&self, group: &AcceptedGroup) -> Result<Vec<Result<Response>>> {
         let outcomes = self.contract.join(group).await?.into_iter();
         Ok(outcomes
@@ -103,7 +129,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`; `UNAVAILABLE` where the connection is lost. The failure of the
+    /// `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`; a [lost connection](Self#lost-connections). The failure of the
     /// invocation is an outcome.
     pub async fn outcome(&self, cid: Cid, wait: Duration) -> Result<Option<Result<Response>>> {
         let invocation = self.contract.invocation(cid, wait).await?;
@@ -126,9 +152,14 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// `FAILED_PRECONDITION` / `DISPATCH_VOID` or `ENDED`; `INVALID_ARGUMENT` / `OUTPUT_INVALID`; `UNAVAILABLE` where
-    /// the connection is lost.
-    pub async fn complete(&self, cid: Cid, token: &str, outcome: Result<Payload>) -> Result<State> {
+    /// `FAILED_PRECONDITION` / `DISPATCH_VOID` or `ENDED`; `INVALID_ARGUMENT` / `OUTPUT_INVALID`; a [lost
+    /// connection](Self#lost-connections).
+    pub async fn complete(
+        &self,
+        cid: Cid,
+        token: &str,
+        outcome: Result<Payload>,
+    ) -> Result<InvocationState> {
         let state = self.contract.complete(cid, token, outcome).await?;
         state_from_proto(state.into(), false)
     }
@@ -138,9 +169,9 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`; `FAILED_PRECONDITION` / `ENDED`; `UNAVAILABLE` where the
-    /// connection is lost.
-    pub async fn cancel(&self, cid: Cid) -> Result<State> {
+    /// `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`; `FAILED_PRECONDITION` / `ENDED`; a [lost
+    /// connection](Self#lost-connections).
+    pub async fn cancel(&self, cid: Cid) -> Result<InvocationState> {
         changed_state_from_proto(self.contract.cancel(cid, false).await?)
     }
 
@@ -150,7 +181,7 @@ impl Client {
     /// # Errors
     ///
     /// `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`; `FAILED_PRECONDITION` / `NOT_RETRYABLE`; `INVALID_ARGUMENT` /
-    /// `VALUE_INVALID` for an input that cannot be encoded; `UNAVAILABLE` where the connection is lost.
+    /// `VALUE_INVALID` for an input that cannot be encoded; a [lost connection](Self#lost-connections).
     pub async fn retry(&self, cid: Cid, input: Option<Payload>) -> Result<Cid> {
         retry_cid_from_proto(match input {
             Some(input) => self.contract.retry_with(cid, input).await?,
@@ -162,18 +193,18 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`; `FAILED_PRECONDITION` / `NOT_ENDED`; `UNAVAILABLE` where the
-    /// connection is lost.
+    /// `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`; `FAILED_PRECONDITION` / `NOT_ENDED`; a [lost
+    /// connection](Self#lost-connections).
     pub async fn purge(&self, cid: Cid) -> Result<()> {
         let changes = self.contract.purge(cid, false).await?;
         changed_state_from_proto(changes).map(drop)
     }
 
-    /// Lists the services whose names start with `prefix`.
+    /// Lists the services whose names start with `prefix`; all with `""`.
     ///
     /// # Errors
     ///
-    /// `UNAVAILABLE` where the connection is lost.
+    /// A [lost connection](Self#lost-connections).
     pub async fn services(&self, prefix: &str) -> Result<Vec<KnownService>> {
         let services = self.contract.services(prefix).await?.into_iter();
         let known = services.map(|service| {
@@ -199,7 +230,75 @@ fn response(cid: Cid, outcome: Outcome) -> Result<Response> {
     Response::new(cid, reply)
 }
 
-caller!(Client);
+caller!(
+    Client,
+    "client",
+    "The timeout is that of the call, or the service's, or 30 s. A call that failed before the service ran, or that is \
+     accepted once by its idempotency key or [`OnDeadline::Continue`](crate::OnDeadline::Continue), is retried: see \
+     [`max_attempts`](Self::max_attempts).",
+    "It has no deadline by default, and 15 min for each attempt. A lost connection is retried (see \
+     [`max_attempts`](Self::max_attempts)): the node accepts the invocation once, by its CID. \
+     [`outcome`](Self::outcome) and [`results`](Self::results) read what has become of it."
+);
+
+impl Client {
+    /// Calls a service by its types and waits for its output.
+    ///
+    /// ```
+    /// # async fn example(client: &cidery::Client) -> cidery::Result<()> {
+    /// use cidery::Service;
+    /// use serde::{Deserialize, Serialize};
+    ///
+    /// #[derive(Serialize)]
+    /// struct Place { item: String }
+    ///
+    /// #[derive(Deserialize)]
+    /// struct Order { id: u64 }
+    ///
+    /// const PLACE: Service<Place, Order> = Service::new("order.place");
+    ///
+    /// let order = client.call(PLACE, Place { item: "pen".to_owned() }).await?;
+    /// println!("order {}", order.id);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// Deadline, retries and cancellation are as for [`invoke`](Self::invoke).
+    ///
+    /// # Errors
+    ///
+    /// As for [`invoke`](Self::invoke), and `INTERNAL` / `RESPONSE_MISMATCH` where the response is not of the type of
+    /// the output.
+    pub fn call<S: ServiceHandle>(
+        &self,
+        service: S,
+        input: S::Input,
+    ) -> InvokeCall<'_, Self, S::Output>
+    where
+        S::Input: Serialize + 'static,
+        S::Output: DeserializeOwned,
+    {
+        Caller::call(self, service, input)
+    }
+
+    /// Calls a service by its types in the background, and returns the CID of the invocation once it is stored.
+    ///
+    /// Everything but the types is as for [`invoke_async`](Self::invoke_async).
+    ///
+    /// # Errors
+    ///
+    /// As for [`invoke_async`](Self::invoke_async).
+    pub fn call_async<S: ServiceHandle>(
+        &self,
+        service: S,
+        input: S::Input,
+    ) -> InvokeAsyncCall<'_, Self>
+    where
+        S::Input: Serialize + 'static,
+    {
+        Caller::call_async(self, service, input)
+    }
+}
 
 impl OutsideCaller for Client {}
 
@@ -213,9 +312,5 @@ impl Dispatch for Client {
 
     fn accept(&self, call: Call) -> BoxFuture<'_, Result<Accepted>> {
         Box::pin(self.contract.invoke_async(call))
-    }
-
-    fn handler_names(&self) -> Option<&HandlerNames> {
-        None
     }
 }

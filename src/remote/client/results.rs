@@ -28,8 +28,8 @@ use crate::model::id::Cid;
 /// let mut events = client.results(cid);
 /// while let Some(event) = events.next().await {
 ///     match event?.kind {
-///         EventKind::Item(item) => println!("{item:?}"),
-///         EventKind::Succeeded(response) => println!("{:?}", response.value()),
+///         EventKind::Item(item) => println!("{item}"),
+///         EventKind::Succeeded(response) => println!("{}", response.value()),
 ///         EventKind::Failed(error) => println!("{error}"),
 ///         _ => {}
 ///     }

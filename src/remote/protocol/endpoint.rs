@@ -72,11 +72,16 @@ fn uri(node: &str) -> std::result::Result<Uri, &'static str> {
 /// `UNAVAILABLE` / `CONNECT_FAILED`.
 pub(in crate::remote) async fn connect(endpoint: &Endpoint) -> Result<Channel> {
     endpoint.connect().await.map_err(|error| {
-        let uri = endpoint.uri();
-        let node = uri.authority().map_or("", |node| node.as_str());
+        let node = authority(endpoint);
         let message = format!("cannot connect to {node}: {}", cause_of(&error));
         Error::unavailable(reason::CONNECT_FAILED, message)
     })
+}
+
+/// The host and the port of the node.
+pub(in crate::remote) fn authority(endpoint: &Endpoint) -> &str {
+    let authority = endpoint.uri().authority();
+    authority.map_or("", |node| node.as_str())
 }
 
 /// The error of the system, without the errors of the transport around it.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tonic::transport::Endpoint;
 
+use super::outage::Outage;
 use super::session::NodeSession;
 use super::sessions::Sessions;
 use super::stream::{NodeStream, NodeStreamEnd};
@@ -19,7 +20,7 @@ use crate::codec::status::from_status;
 use crate::model::error::{Error, Kind, Result, reason};
 use crate::remote::protocol::backoff::Backoff;
 use crate::remote::protocol::batching::Batcher;
-use crate::remote::protocol::endpoint::{connect, endpoint};
+use crate::remote::protocol::endpoint::{authority, connect, endpoint};
 use crate::remote::protocol::messages::to_node;
 
 const WELCOME_TIMEOUT: Duration = Duration::from_secs(10);
@@ -57,6 +58,7 @@ impl Connection {
         let shared = self.sessions.shared();
         let closed = shared.closed();
         let mut backoff = Backoff::new(MAX_RECONNECT_BACKOFF);
+        let mut outage = Outage::new(authority(&self.endpoint).to_owned());
         while !closed.is_cancelled() {
             let session = self.sessions.current();
             if shared.is_draining() && session.is_empty() {
@@ -68,6 +70,7 @@ impl Connection {
                 Some(Ok(mut stream)) => {
                     first_answer.send_replace(Some(Ok(())));
                     backoff.reset();
+                    outage.connected(&session.worker_id());
                     match self.receive(&session, &mut stream).await {
                         NodeStreamEnd::NodeStopping => self.detach(session, stream),
                         NodeStreamEnd::Broken => session.disconnect(),
@@ -79,7 +82,7 @@ impl Connection {
                     break;
                 }
                 Some(Err(error)) => {
-                    tracing::warn!(%error, "the worker is not connected; reconnecting");
+                    outage.failed(&error);
                     if error.kind() == Kind::InvalidArgument {
                         session.abandon();
                     }
@@ -167,7 +170,6 @@ impl Connection {
             .capabilities()
             .any(|capability| capability == v1::Capability::Batching);
         is_batching.store(takes_batches, Ordering::Relaxed);
-        tracing::info!(worker.id = welcome.worker_id, "connected");
         session.connect(welcome, outbox);
         Ok(NodeStream::new(channel, inbound))
     }

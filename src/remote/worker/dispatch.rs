@@ -20,7 +20,9 @@ use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::InReplyTo;
 use crate::model::metadata::TRACEPARENT;
 use crate::model::payload::Payload;
-use crate::service::{CatchUnwind, Context, InvocationInfo, Platform as _, log_failure, run};
+use crate::service::{
+    CatchUnwind, Context, InvocationInfo, Platform as _, error_of_handler, log_failure, run,
+};
 
 /// Runs a dispatch in a task, unless it was received before on an earlier stream.
 pub(super) fn spawn(session: &Arc<NodeSession>, channel: Channel, dispatch: Box<v1::Dispatch>) {
@@ -58,7 +60,9 @@ async fn handle(
     let states = Arc::clone(&shared.states);
     let context = Context::new(info, cancel, Arc::clone(&platform) as _, states);
     let (future, _) = run(definition, &shared.hooks, None, context, input);
-    let reply = CatchUnwind(future).inspect_err(log_failure);
+    let reply = CatchUnwind(future)
+        .map_err(|error| error_of_handler(error, definition.name().as_str()))
+        .inspect_err(log_failure);
     let reply = tracing::Instrument::instrument(reply, span).await?;
     Ok(match platform.answers_later() {
         Some(_) => HandlerAnswer::Later,

@@ -9,7 +9,7 @@ use super::connection::Connection;
 use super::sessions::Sessions;
 use crate::model::error::{Error, Result, reason};
 
-/// A worker that serves. It continues when the handle is dropped; [`stop`](Self::stop) ends it.
+/// A running worker. It continues when the handle is dropped; [`stop`](Self::stop) ends it.
 #[derive(Debug)]
 pub struct WorkerHandle {
     sessions: Arc<Sessions>,
@@ -41,25 +41,26 @@ impl WorkerHandle {
         }
     }
 
-    /// The id that the node gave it. A worker whose lease expired gets a new one.
+    /// The ID that the node gave the worker. A worker whose lease has expired gets a new one.
     #[must_use]
     pub fn id(&self) -> String {
         self.sessions.worker_id()
     }
 
-    /// The number of dispatches that it has.
+    /// The number of calls whose handlers are running.
     #[must_use]
     pub fn in_flight(&self) -> usize {
         self.sessions.in_flight()
     }
 
-    /// Resolves when it has stopped.
+    /// Waits until the worker has stopped.
     pub async fn ended(&self) {
         // The sender is dropped only after it has sent.
         let _ = self.ended.clone().wait_for(|ended| *ended).await;
     }
 
-    /// Stops it: it takes no new dispatches. Running handlers have the drain time to end, and the rest is handed back.
+    /// Stops the worker gracefully and returns when it has stopped. It takes no new calls. Running handlers have the
+    /// [drain time](super::WorkerBuilder::drain) to finish; calls that have not finished then are returned to the node.
     pub async fn stop(self) {
         // Closed even where this future is dropped.
         let _close_on_drop = self.sessions.shared().closed().clone().drop_guard();

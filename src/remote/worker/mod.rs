@@ -4,6 +4,7 @@
 mod connection;
 mod dispatch;
 mod handle;
+mod outage;
 mod platform;
 mod session;
 mod sessions;
@@ -47,7 +48,7 @@ const DEFAULT_DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 pub struct Worker;
 
 impl Worker {
-    /// Starts to build a worker.
+    /// Creates a builder.
     pub fn builder() -> WorkerBuilder {
         WorkerBuilder::default()
     }
@@ -86,6 +87,7 @@ impl Default for WorkerBuilder {
 
 impl WorkerBuilder {
     /// Adds a service: a name and a handler. A duplicate or invalid name is an error of [`connect`](Self::connect).
+    /// [`register`](Self::register) adds a [`Definition`], which has a description and options.
     pub fn service<Args>(self, name: &str, handler: impl Handler<Args>) -> Self {
         self.change(|registry| registry.service(name, handler))
     }
@@ -108,48 +110,53 @@ impl WorkerBuilder {
         self
     }
 
-    /// Adds hooks around every service. Hooks added first run outermost.
+    /// Adds hooks around every service. The first ones added are the outermost.
     pub fn hooks(mut self, hooks: impl Hooks) -> Self {
         self.hooks.push(Arc::new(hooks));
         self
     }
 
-    /// Its name, shown to operators. Default: `worker-` and the process id.
+    /// Sets the name, which is shown to operators. Default: `worker-` and the process id.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
         self
     }
 
-    /// Its build: a version, a commit. Default: empty.
+    /// Sets the build, such as a version or a commit, which is shown to operators. Default: empty.
     pub fn build_id(mut self, build_id: impl Into<String>) -> Self {
         self.build_id = build_id.into();
         self
     }
 
-    /// The number of dispatches that it takes at once, at least 1. A node refuses more than 10 000. Default: 100.
+    /// Sets the number of calls that it handles at once, at least 1. A node refuses more than 10 000. Default: 100.
     pub fn max_in_flight(mut self, dispatches: u32) -> Self {
         self.max_in_flight = dispatches.max(1);
         self
     }
 
-    /// The largest message that it takes, in bytes. Default: 17 MiB, more than a node sends by default.
+    /// Sets the size limit of a message that it receives, in bytes. Default: 17 MiB, more than a node sends by default.
     pub fn max_message_bytes(mut self, bytes: u32) -> Self {
         self.max_message_bytes = bytes;
         self
     }
 
-    /// The time that running handlers have to end when it stops. After that they are handed back. Default: 30 s.
+    /// Sets how long running handlers have to finish when the worker stops. Calls that have not finished then are
+    /// returned to the node. Default: 30 s.
     pub fn drain(mut self, drain: Duration) -> Self {
         self.drain = drain;
         self
     }
 
-    /// Connects to a node and serves. Resolves once the node has welcomed the worker. A connection that is lost later
-    /// is re-established, and the dispatches are kept meanwhile. Catches no signals: [`WorkerHandle::stop`] stops it.
+    /// Connects to the node at an address, `HOST:PORT`, and serves. Returns once the node has accepted the worker. A
+    /// connection that is lost later is re-established, and running handlers continue meanwhile. Catches no signals:
+    /// [`WorkerHandle::stop`] stops the worker.
     ///
     /// # Errors
     ///
-    /// `UNAVAILABLE` / `CONNECT_FAILED`; `FAILED_PRECONDITION` / `STATE_MISSING`; a refusal by the node.
+    /// `INVALID_ARGUMENT` / `REQUEST_INVALID` for a malformed address; `UNAVAILABLE` / `CONNECT_FAILED` where no node
+    /// can be reached there; `ALREADY_EXISTS` / `SERVICE_EXISTS` or `INVALID_ARGUMENT` for a service that cannot be
+    /// added; `FAILED_PRECONDITION` / `STATE_MISSING`; the error with which the node refuses the worker, such as
+    /// `WORKER_REFUSED`.
     pub async fn connect(mut self, node: &str) -> Result<WorkerHandle> {
         if let Some(fault) = self.fault {
             return Err(fault);
@@ -180,7 +187,8 @@ impl WorkerBuilder {
         WorkerHandle::start(connection, self.drain).await
     }
 
-    /// Connects to a node and serves until a signal, then stops gracefully: a rolling restart fails no call.
+    /// Connects to the node at an address and serves until a signal, then stops gracefully: a rolling restart fails no
+    /// call.
     ///
     /// The signals are SIGTERM, SIGINT (Ctrl-C), and SIGHUP unless the process was started with SIGHUP ignored
     /// (`nohup`). The worker then takes no new dispatches, and running handlers have the [drain time](Self::drain) to
@@ -204,7 +212,7 @@ impl WorkerBuilder {
         Ok(())
     }
 
-    /// Connects to a node and serves until `stop` resolves, then stops gracefully. Catches no signals.
+    /// Connects to the node at an address and serves until `stop` resolves, then stops gracefully. Catches no signals.
     ///
     /// ```no_run
     /// # async fn example() -> cidery::Result<()> {

@@ -65,16 +65,27 @@ impl NodeStream {
                     self.handle_message(session, message.message);
                 }
                 Ok(None) => {
-                    tracing::warn!("the worker's stream broke");
+                    tracing::warn!("the connection to the node was lost; reconnecting");
                     return NodeStreamEnd::Broken;
                 }
                 Err(status) => {
                     let error = from_status(&status);
-                    tracing::warn!(%error, "the worker's stream ended");
-                    return match is_connection_error(&error) {
-                        true => NodeStreamEnd::Broken,
-                        false => NodeStreamEnd::Ended,
-                    };
+                    let why = error.reason();
+                    if is_connection_error(&error) {
+                        tracing::warn!(
+                            reason = why,
+                            "the connection to the node was lost: {error}; reconnecting"
+                        );
+                        return NodeStreamEnd::Broken;
+                    }
+                    // A node that stops has announced it.
+                    if why != reason::NODE_STOPPING {
+                        tracing::warn!(
+                            reason = why,
+                            "the node ended the session: {error}; reconnecting"
+                        );
+                    }
+                    return NodeStreamEnd::Ended;
                 }
             }
         }

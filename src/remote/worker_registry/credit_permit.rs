@@ -190,7 +190,7 @@ fn follow_up_failed(worker: &str, error: Error) -> Error {
 }
 
 fn follow_up(request: v1::InvokeAsyncRequest) -> Result<Call> {
-    let cid = parse_optional_cid("cid", &request.cid)?;
+    let cid = parse_optional_cid("cid", &request.cid);
     let mut call = async_call_from_proto(cid, request, None)?;
     call.durable().with_outcome = true;
     Ok(call)

@@ -13,9 +13,12 @@ pub trait Dispatch: Sync {
 
     /// Accepts an asynchronous invocation.
     fn accept(&self, call: Call) -> BoxFuture<'_, Result<Accepted>>;
+}
 
-    /// The names of the handlers of this process; `None` where it knows none.
-    fn handler_names(&self) -> Option<&HandlerNames>;
+/// A caller in the process of handlers, which can be called by their functions.
+pub trait LocalHandlers: Dispatch {
+    /// The names of the handlers of this process.
+    fn handler_names(&self) -> &HandlerNames;
 }
 
 /// A caller whose calls begin invocations of their own, rather than being nested in another one.

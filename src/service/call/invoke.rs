@@ -15,7 +15,8 @@ use crate::model::value::Value;
 use crate::service::platform::BoxFuture;
 use crate::service::response::Response;
 
-/// The builder of a synchronous call. Await it to invoke: it then is a [`Response`], or the output of a typed call.
+/// The builder of a synchronous call, which `invoke` and `call` return. Await it to invoke: it then is a [`Response`],
+/// or the output of a call by types.
 #[derive(Debug)]
 #[must_use = "nothing is invoked before this is awaited"]
 pub struct InvokeCall<'a, C, Out = Response> {
@@ -51,7 +52,7 @@ impl<'a, C: Dispatch, Out> InvokeCall<'a, C, Out> {
 }
 
 impl<C: OutsideCaller, Out> InvokeCall<'_, C, Out> {
-    /// Sets the CID. Default: a generated one.
+    /// Sets the CID of the invocation. Default: a generated one.
     pub fn cid(mut self, cid: Cid) -> Self {
         self.call.cid = Some(cid);
         self

@@ -9,11 +9,13 @@ use super::invoke::{add_metadata, set_format};
 use crate::model::call::{Accepted, Call, DurableOptions, Start};
 use crate::model::error::{Error, Result};
 use crate::model::id::Cid;
+use crate::model::into_call::IntoCall;
 use crate::model::invocation::RetryPolicy;
 use crate::model::payload::Format;
 use crate::service::platform::BoxFuture;
 
-/// The builder of an asynchronous call. Await it to invoke: it then is the CID of the invocation.
+/// The builder of an asynchronous call, which `invoke_async` and `call_async` return. Await it to invoke: it then is
+/// the CID of the invocation.
 #[derive(Debug)]
 #[must_use = "nothing is invoked before this is awaited"]
 pub struct InvokeAsyncCall<'a, C> {
@@ -51,7 +53,8 @@ impl<'a, C: Dispatch> InvokeAsyncCall<'a, C> {
         self
     }
 
-    /// Sets the timeout of one attempt since its last progress report. Default: the service's, then 15 min.
+    /// Sets the timeout of one attempt, counted from its start or its last progress report. Default: the service's,
+    /// then 15 min.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.call.timeout = Some(timeout);
         self
@@ -63,68 +66,70 @@ impl<'a, C: Dispatch> InvokeAsyncCall<'a, C> {
         self
     }
 
-    /// Delays the start, counted from acceptance.
+    /// Delays the start, counted from acceptance. Default: it starts immediately.
     pub fn delay(mut self, delay: Duration) -> Self {
         self.call.durable().start = Some(Start::After(delay));
         self
     }
 
-    /// Sets the start time.
+    /// Sets the start time. Default: it starts immediately.
     pub fn start_time(mut self, time: Timestamp) -> Self {
         self.call.durable().start = Some(Start::At(time));
         self
     }
 
-    /// Sets the expiration: it expires if it has not started this long after acceptance.
+    /// Sets the expiration: it expires if it has not started this long after acceptance. Default: never.
     pub fn expiration(mut self, expiration: Duration) -> Self {
         self.call.durable().expiration = Some(expiration);
         self
     }
 
-    /// Sets the deadline, retries included.
+    /// Sets the deadline, retries included. Default: none.
     pub fn deadline(mut self, deadline: Timestamp) -> Self {
         self.call.durable().deadline = Some(deadline);
         self
     }
 
-    /// Sets the retry policy of failed attempts. Default: the service's.
+    /// Sets the retry policy of failed attempts. Default: the service's, then [`RetryPolicy::default`].
     pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
         self.call.durable().retry_policy = Some(policy);
         self
     }
 
-    /// Holds the invocation, instead of failing it, when no attempt is left.
+    /// Holds the invocation as a dead letter, instead of failing it, when no attempt is left. It then waits until an
+    /// operator retries or cancels it. Default: it fails.
     pub fn hold(mut self) -> Self {
         self.call.durable().hold = true;
         self
     }
 
-    /// Adds a callback that is invoked with the response. Can be repeated.
+    /// Adds a callback: a service that is invoked with the response. Can be repeated, up to 16 times.
     pub fn callback(mut self, service: impl Into<String>) -> Self {
         self.call.durable().callbacks.push(service.into());
         self
     }
 
-    /// Adds a callback that is invoked with the error once the invocation failed, was cancelled or expired. Can be
-    /// repeated.
+    /// Adds a failure callback: a service that is invoked with the error once the invocation failed, was cancelled or
+    /// expired. Can be repeated, up to 16 times.
     pub fn failure_callback(mut self, service: impl Into<String>) -> Self {
         self.call.durable().failure_callbacks.push(service.into());
         self
     }
 
-    /// Sets the retention of the outcome. Default: the service's.
+    /// Sets how long the outcome is kept. Default: the service's, then 24 h for a response and 14 days for a failure.
     pub fn retention(mut self, retention: Duration) -> Self {
         self.call.durable().retention = Some(retention);
         self
     }
 
-    /// Sets the idempotency key: a retry with the same key returns the first invocation.
+    /// Sets the idempotency key, at most 255 bytes: a retry with the same key returns the first invocation.
     pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
         self.call.durable().idempotency_key = Some(key.into());
         self
     }
 
-    /// Sets the concurrency key: invocations of the service with the same key run one at a time, in order of due time.
+    /// Sets the concurrency key, at most 255 bytes: invocations of the service with the same key run one at a time, in
+    /// order of due time. Default: none.
     pub fn concurrency_key(mut self, key: impl Into<String>) -> Self {
         self.call.durable().concurrency_key = Some(key.into());
         self
@@ -146,7 +151,7 @@ impl<'a, C: Dispatch> InvokeAsyncCall<'a, C> {
     /// As for awaiting it.
     pub async fn accept(self) -> Result<Accepted> {
         let caller = self.caller;
-        caller.accept(Call::try_from(self)?).await
+        caller.accept(self.into_call()?).await
     }
 }
 
@@ -159,13 +164,11 @@ impl<'a, C: Dispatch> IntoFuture for InvokeAsyncCall<'a, C> {
     }
 }
 
-/// Converts the builder to a call with options, for a member of a group.
-impl<C: Dispatch> TryFrom<InvokeAsyncCall<'_, C>> for Call {
-    type Error = Error;
-
-    fn try_from(builder: InvokeAsyncCall<'_, C>) -> Result<Self> {
-        match builder.fault {
-            None => Ok(builder.call),
+/// A call with options, as a member of a group.
+impl<C: Dispatch> IntoCall for InvokeAsyncCall<'_, C> {
+    fn into_call(self) -> Result<Call> {
+        match self.fault {
+            None => Ok(self.call),
             Some(fault) => Err(fault),
         }
     }

@@ -5,14 +5,14 @@ use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
-use super::names::HandlerNames;
+use super::dispatch::LocalHandlers;
 use crate::model::error::{Error, Result, reason};
 use crate::service::handler::Handler;
 
-/// A service by name, with the types of its input and its output.
+/// A service handle: the name of a service, with the types of its input and its output.
 ///
-/// Use it to call services that other processes serve. The types are those of the caller: the service checks the input
-/// against its own declaration.
+/// Pass it to `call` or `call_async`, to call a service that this or another process serves. The types are those of the
+/// caller: the service checks the input against its own declaration.
 ///
 /// ```no_run
 /// use cidery::{Client, Result, Service};
@@ -69,12 +69,43 @@ impl<In, Out> fmt::Debug for Service<In, Out> {
     }
 }
 
-/// What can be invoked by its types: a [`Service`] handle, or a handler function.
+/// What a [`Client`](crate::Client) and every other [`Caller`](crate::Caller) can call by its types: a [`Service`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a service handle",
+    label = "expected a `cidery::Service<In, Out>`",
+    note = "a client does not know the names of functions. Name the service, and call the handle: \
+            `const GET: cidery::Service<In, Out> = cidery::Service::new(\"customer.get\");`, `call(GET, input)`",
+    note = "to call a service by its name, use `invoke(\"customer.get\", &input)`"
+)]
+pub trait ServiceHandle {
+    /// The input, as the caller passes it.
+    type Input;
+    /// The output, as the caller gets it.
+    type Output;
+
+    /// The name of the service.
+    #[doc(hidden)]
+    fn service_name(&self) -> &'static str;
+}
+
+impl<In, Out> ServiceHandle for Service<In, Out> {
+    type Input = In;
+    type Output = Out;
+
+    fn service_name(&self) -> &'static str {
+        self.name
+    }
+}
+
+/// What a [`Context`](crate::Context) and a [`NodeHandle`](crate::NodeHandle) can call by its types: a [`Service`], or
+/// a handler function that is registered in this process.
 ///
 /// `Via` disambiguates the two for the compiler; user code never names it.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is neither a service handle nor a handler",
-    note = "call a handler that is registered in this process, or a `cidery::Service<In, Out>`"
+    label = "expected a `cidery::Service<In, Out>` or a handler function",
+    note = "to call a service by its name, use `invoke(\"customer.get\", &input)`",
+    note = "to see why a function is not a handler, write `cidery::assert_handler!(name_of_the_function);` next to it"
 )]
 pub trait Target<Via> {
     /// The input, as the caller passes it.
@@ -88,7 +119,7 @@ pub trait Target<Via> {
     ///
     /// `FAILED_PRECONDITION` / `HANDLER_UNKNOWN` or `HANDLER_AMBIGUOUS`.
     #[doc(hidden)]
-    fn resolve(&self, names: Option<&HandlerNames>) -> Result<Cow<'static, str>>;
+    fn resolve(&self, caller: &impl LocalHandlers) -> Result<Cow<'static, str>>;
 }
 
 /// Marks service handles.
@@ -103,20 +134,21 @@ impl<In, Out> Target<AsHandle> for Service<In, Out> {
     type Input = In;
     type Output = Out;
 
-    fn resolve(&self, _: Option<&HandlerNames>) -> Result<Cow<'static, str>> {
+    fn resolve(&self, _: &impl LocalHandlers) -> Result<Cow<'static, str>> {
         Ok(Cow::Borrowed(self.name))
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<H: Handler<Args>, Args> Target<AsHandler<Args>> for H {
     type Input = H::Input;
     type Output = H::Output;
 
-    fn resolve(&self, names: Option<&HandlerNames>) -> Result<Cow<'static, str>> {
+    fn resolve(&self, caller: &impl LocalHandlers) -> Result<Cow<'static, str>> {
         let handler = type_name::<H>();
-        match names.map(|names| names.of(TypeId::of::<H>())) {
-            Some([name]) => Ok(Cow::Owned(name.to_string())),
-            Some([first, rest @ ..]) => {
+        match caller.handler_names().of(TypeId::of::<H>()) {
+            [name] => Ok(Cow::Owned(name.to_string())),
+            [first, rest @ ..] => {
                 let message = format!(
                     "`{handler}` is registered as `{first}` and {} more: call it by `Service::new(..)` with a name",
                     rest.len()
@@ -126,16 +158,10 @@ impl<H: Handler<Args>, Args> Target<AsHandler<Args>> for H {
                     message,
                 ))
             }
-            Some([]) => {
+            [] => {
                 let message = format!(
                     "`{handler}` is not registered in this process: add it as a service, or call it by \
                      `Service::new(..)` with its name"
-                );
-                Err(Error::failed_precondition(reason::HANDLER_UNKNOWN, message))
-            }
-            None => {
-                let message = format!(
-                    "a client does not know the name of `{handler}`: call it by `Service::new(..)` with its name"
                 );
                 Err(Error::failed_precondition(reason::HANDLER_UNKNOWN, message))
             }

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use crate::model::batch::{AcceptedGroup, Batch};
-use crate::model::call::Call;
 use crate::model::error::{Error, Result};
 use crate::model::id::Cid;
+use crate::model::into_call::IntoCall;
 use crate::model::invocation::Outcome;
 use crate::service::context::Context;
 use crate::service::context::invoke::once_key;
@@ -15,7 +15,7 @@ use crate::service::response::Response;
 /// The duration of one wait for the end of a group, after which the wait is repeated.
 const WAIT_INTERVAL: Duration = Duration::from_secs(60);
 
-/// A group that was accepted.
+/// A group of invocations that was accepted.
 #[derive(Clone, Debug)]
 pub struct Group {
     context: Context,
@@ -60,7 +60,8 @@ impl Group {
     }
 }
 
-/// A fan-out under construction. Await it, or [`join`](Self::join) it.
+/// The builder of a fan-out. Await it to invoke: it then is a [`Group`]. Or [`join`](Self::join) it, to wait for the
+/// outcomes.
 #[derive(Debug)]
 #[must_use = "nothing is invoked before this is awaited"]
 pub struct FanOut<'a> {
@@ -88,13 +89,9 @@ impl Context {
     ///
     /// # Errors
     ///
-    /// `NOT_FOUND` / `SERVICE_UNKNOWN`, `INVALID_ARGUMENT` / `BATCH_LIMIT` above 10 000, all violations of the inputs,
-    /// with the paths of the requests; or the error of a limit.
-    pub fn fan_out<C>(&self, calls: impl IntoIterator<Item = C>) -> FanOut<'_>
-    where
-        C: TryInto<Call>,
-        Error: From<C::Error>,
-    {
+    /// `NOT_FOUND` / `SERVICE_UNKNOWN`; `INVALID_ARGUMENT` / `BATCH_LIMIT` above 10 000 calls, or `INPUT_INVALID` with
+    /// all violations and the paths of the requests; or the error of a limit.
+    pub fn fan_out<C: IntoCall>(&self, calls: impl IntoIterator<Item = C>) -> FanOut<'_> {
         FanOut::new(self, calls)
     }
 
@@ -104,21 +101,13 @@ impl Context {
     /// # Errors
     ///
     /// As for [`fan_out`](Self::fan_out).
-    pub fn parallel<C>(&self, calls: impl IntoIterator<Item = C>) -> FanOut<'_>
-    where
-        C: TryInto<Call>,
-        Error: From<C::Error>,
-    {
+    pub fn parallel<C: IntoCall>(&self, calls: impl IntoIterator<Item = C>) -> FanOut<'_> {
         FanOut::new(self, calls)
     }
 }
 
 impl<'a> FanOut<'a> {
-    fn new<C>(context: &'a Context, calls: impl IntoIterator<Item = C>) -> Self
-    where
-        C: TryInto<Call>,
-        Error: From<C::Error>,
-    {
+    fn new<C: IntoCall>(context: &'a Context, calls: impl IntoIterator<Item = C>) -> Self {
         let (batch, fault) = match Batch::of(calls) {
             Ok(batch) => (batch, None),
             Err(fault) => (Batch::default(), Some(fault)),
@@ -149,7 +138,7 @@ impl<'a> FanOut<'a> {
         self
     }
 
-    /// Sets the idempotency key: a retry with the same key returns the first group.
+    /// Sets the idempotency key, at most 255 bytes: a retry with the same key returns the first group.
     pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
         self.batch.idempotency_key = Some(key.into());
         self
@@ -162,7 +151,8 @@ impl<'a> FanOut<'a> {
         self
     }
 
-    /// How long the group is kept after its end, and its members at least as long. Default: the node's retention.
+    /// Sets how long the group is kept after its end, and its members at least as long. Default: the node's retention,
+    /// 24 h.
     pub fn retention(mut self, retention: Duration) -> Self {
         self.batch.retention = Some(retention);
         self

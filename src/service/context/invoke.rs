@@ -4,12 +4,24 @@ use sha2::{Digest as _, Sha256};
 
 use crate::model::call::{Accepted, Call};
 use crate::model::error::Result;
-use crate::service::call::{Dispatch, HandlerNames, InvokeAsyncCall, caller};
+use crate::service::call::{
+    Dispatch, HandlerNames, InvokeAsyncCall, LocalHandlers, call_handlers, caller,
+};
 use crate::service::context::Context;
 use crate::service::platform::BoxFuture;
 use crate::service::response::Response;
 
-caller!(Context);
+caller!(
+    Context,
+    "ctx",
+    "The call is nested: it has the CID of this handler, by default its metadata, and it never outlives its deadline. \
+     The timeout is that of the call, or the service's, or 30 s. A failed call is not retried; \
+     [`invoke_with_retry`](Self::invoke_with_retry) retries it.",
+    "The invocation has a CID of its own, no deadline by default, and 15 min for each attempt. Where this handler is \
+     itself attempted again, it invokes the service again, unless the call is made \
+     [once](crate::InvokeAsyncCall::once) or [with the outcome](crate::InvokeAsyncCall::with_outcome)."
+);
+call_handlers!(Context, "ctx");
 
 impl Dispatch for Context {
     #[inline]
@@ -23,9 +35,11 @@ impl Dispatch for Context {
     fn accept(&self, call: Call) -> BoxFuture<'_, Result<Accepted>> {
         self.platform().invoke_async(call)
     }
+}
 
-    fn handler_names(&self) -> Option<&HandlerNames> {
-        Some(self.states().handler_names())
+impl LocalHandlers for Context {
+    fn handler_names(&self) -> &HandlerNames {
+        self.states().handler_names()
     }
 }
 

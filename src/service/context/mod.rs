@@ -19,10 +19,25 @@ use crate::model::id::{Cid, ServiceName};
 use crate::model::into_payload::IntoPayload;
 use crate::model::invocation::{InReplyTo, Progress};
 use crate::model::metadata::Metadata;
-use crate::service::platform::{KnownService, Platform};
+use crate::service::output::output_invalid;
+use crate::service::platform::{BoxFuture, KnownService, Platform};
 use crate::service::states::States;
 
-/// The context of a handler: facts of its invocation and calls of other services. Cheap to clone.
+/// The context of a handler: what is known of its invocation, calls of other services, progress and items,
+/// cancellation. Cheap to clone.
+///
+/// ```
+/// use cidery::{Context, Progress, Result, dict};
+///
+/// async fn build_report(ctx: Context) -> Result<()> {
+///     for page in 1..=3 {
+///         ctx.emit(dict! { "page": page }).await?;
+///         ctx.progress(Progress::at(f64::from(page) / 3.0));
+///     }
+///     ctx.invoke("report.built", dict! { "cid": ctx.cid().to_string() }).await?;
+///     Ok(())
+/// }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Context(Arc<ContextInner>);
 
@@ -34,7 +49,7 @@ struct ContextInner {
     states: Arc<States>,
 }
 
-/// The facts of one dispatch.
+/// What is known of an invocation while one of its attempts runs.
 #[derive(Clone, Debug)]
 pub struct InvocationInfo {
     /// The invocation.
@@ -114,7 +129,7 @@ impl Context {
         &self.0.info.metadata
     }
 
-    /// All facts of this dispatch.
+    /// All that is known of the invocation.
     #[must_use]
     pub fn info(&self) -> &InvocationInfo {
         &self.0.info
@@ -137,28 +152,30 @@ impl Context {
         }
     }
 
-    /// The last progress report of the previous attempt.
+    /// The last progress report of the previous attempt, from which this one can continue. `None` in the first attempt.
     #[must_use]
     pub fn last_progress(&self) -> Option<&Progress> {
         self.0.info.last_progress.as_ref()
     }
 
-    /// Emits an item into the result stream. In a nested call, or one that is not stored, it is dropped.
+    /// Emits an item into the result stream, which clients follow with [`Client::results`](crate::Client::results). The
+    /// item is as the input of [`invoke`](Self::invoke). In a nested call, or one that is not stored, it is dropped.
     ///
     /// # Errors
     ///
-    /// `RESOURCE_EXHAUSTED` / `ITEMS_LIMIT` above 10 000 items or 16 MiB of them; `INVALID_ARGUMENT` / `VALUE_INVALID`
-    /// where the item cannot be serialized.
-    pub async fn emit(&self, item: impl IntoPayload) -> Result<()> {
-        let item = item.into_payload()?;
-        self.0.platform.emit(item).await
+    /// `RESOURCE_EXHAUSTED` / `ITEMS_LIMIT` above 10 000 items or 16 MiB of them; `INTERNAL` / `OUTPUT_INVALID` where
+    /// the item cannot be serialized.
+    // The future does not name the type of the item, so that the compiler reports a wrong one once.
+    pub fn emit(&self, item: impl IntoPayload) -> BoxFuture<'_, Result<()>> {
+        let item = item.into_payload().map_err(output_invalid);
+        Box::pin(async move { self.0.platform.emit(item?).await })
     }
 
-    /// The services that can be invoked, by name.
+    /// Lists the services that can be invoked, by name.
     ///
     /// # Errors
     ///
-    /// Any error of the platform.
+    /// In a worker, `UNAVAILABLE` where the connection to the node is lost.
     pub async fn services(&self) -> Result<Vec<KnownService>> {
         self.0.platform.services().await
     }

@@ -1,29 +1,46 @@
 //! Synchronous calls with retries: exponential backoff within the caller's deadline.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::model::call::Call;
 use crate::model::error::{Error, Result};
+use crate::model::into_call::IntoServiceName;
 use crate::model::into_payload::IntoPayload;
 use crate::model::invocation::{RetryPolicy, should_retry};
 use crate::service::context::Context;
 use crate::service::platform::BoxFuture;
+use crate::service::refusal::refused_by;
 use crate::service::response::Response;
 
 impl Context {
-    /// Invokes another service and waits for its response. Retryable failures are retried within this handler's
-    /// deadline.
+    /// Invokes another service by name, waits for its response, and retries it while it fails with an error that a
+    /// retry may help, within the deadline of this handler.
+    ///
+    /// ```
+    /// # use cidery::{Context, Result, dict};
+    /// # async fn handler(ctx: Context) -> Result<()> {
+    /// let response = ctx.invoke_with_retry("crm.lookup", dict! { "cust_id": 1 }).await?;
+    /// # let _ = response;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// Default: 5 attempts in total, with a backoff of 100 ms that doubles up to 2 s; see [`RetryingCall::policy`]. The
+    /// service may run more than once.
     ///
     /// # Errors
     ///
-    /// The error of the last attempt.
+    /// The error of the last attempt: see [`invoke`](Self::invoke).
     pub fn invoke_with_retry(
         &self,
-        service: impl Into<Cow<'static, str>>,
+        service: impl IntoServiceName,
         input: impl IntoPayload,
     ) -> RetryingCall<'_> {
-        let call = input.into_payload().map(|input| Call::new(service, input));
+        let service = service.into_service_name();
+        let call = match input.into_payload() {
+            Ok(input) => Ok(Call::new(service, input)),
+            Err(error) => Err(refused_by(error, &service)),
+        };
         RetryingCall::new(self, call)
     }
 }
@@ -58,7 +75,8 @@ impl<'a> RetryingCall<'a> {
         self
     }
 
-    /// Sets the timeout of each attempt. A nested call never outlives its caller's deadline.
+    /// Sets the timeout of each attempt. Default: the service's, then 30 s. A nested call never outlives the deadline
+    /// of its caller.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         if let Ok(call) = &mut self.call {
             call.timeout = Some(timeout);

@@ -1,15 +1,17 @@
 //! Tower layers around the handler of one service.
 
-use std::fmt;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
+use std::{error, fmt};
 
+use tower::load_shed::error::Overloaded;
+use tower::timeout::error::Elapsed;
 use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{Definition, ErasedHandler, HandlerFuture};
-use crate::model::error::{BoxError, Error, Result};
+use crate::model::error::{BoxError, Error, Result, reason};
 use crate::model::payload::{Payload, Reply};
 use crate::service::context::Context;
 
@@ -52,8 +54,9 @@ impl Definition {
     ///
     /// A layer sees the input as the handler gets it, before its arguments are extracted, and a reply before it is
     /// checked. Its service is cloned for each call. An [`Error`] that it returns, also as the cause of another error,
-    /// is the error of the call; any other error is `INTERNAL` / `HANDLER_FAILED`. The layers of a service run in the
-    /// process of its handler.
+    /// is the error of the call. `tower::timeout` is `DEADLINE_EXCEEDED` / `HANDLER_TIMEOUT`, `tower::load_shed` is
+    /// `RESOURCE_EXHAUSTED` / `OVERLOADED`, and any other error is `INTERNAL` / `HANDLER_FAILED`. The layers of a
+    /// service run in the process of its handler.
     ///
     /// ```
     /// use std::task::{Context as TaskContext, Poll};
@@ -114,7 +117,31 @@ where
         poll_fn(|cx| service.poll_ready(cx)).await?;
         service.call(request).await
     };
-    outcome
-        .await
-        .map_err(|error| Error::of_handler(error.into()))
+    outcome.await.map_err(|error| of_layer(error.into()))
+}
+
+/// The error of a layer: those of tower's own layers have their kinds.
+fn of_layer(error: BoxError) -> Error {
+    if has_cause::<Elapsed>(&*error) {
+        let message = "the service did not respond within the timeout of one of its layers";
+        return Error::deadline_exceeded(reason::HANDLER_TIMEOUT, message).without_location();
+    }
+    if has_cause::<Overloaded>(&*error) {
+        let message = "a layer of the service refused the call: the service is at its limit";
+        return Error::resource_exhausted(reason::OVERLOADED, message).without_location();
+    }
+    Error::of_handler(error)
+}
+
+/// Whether an error, or one of its causes, is of this type. The causes of an error of this crate are those of its
+/// handler, which no layer made.
+fn has_cause<E: error::Error + 'static>(error: &(dyn error::Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause.filter(|error| !error.is::<Error>()) {
+        if error.is::<E>() {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }

@@ -56,11 +56,11 @@ pub struct Definition {
 }
 
 impl Definition {
-    /// Defines a service.
+    /// Defines a service: a name and a handler, whose types declare its input and output.
     ///
     /// # Errors
     ///
-    /// `INVALID_ARGUMENT` where the name is invalid.
+    /// `INVALID_ARGUMENT` / `REQUEST_INVALID` where the name is invalid: see [`ServiceName`].
     pub fn new<H: Handler<Args>, Args>(name: &str, handler: H) -> Result<Self> {
         let requirements = handler.requires();
         let reads_input = handler.reads_input();
@@ -116,7 +116,7 @@ impl Definition {
     ///
     /// # Errors
     ///
-    /// `INVALID_ARGUMENT` where the name is invalid.
+    /// `INVALID_ARGUMENT` / `REQUEST_INVALID` where the name is invalid.
     pub fn named(&self, name: &str) -> Result<Self> {
         Ok(Self {
             name: ServiceName::parse(name)?,
@@ -130,7 +130,7 @@ impl Definition {
         &self.name
     }
 
-    /// The declaration.
+    /// The declaration of its input and output.
     #[must_use]
     pub fn declaration(&self) -> &Arc<Sio> {
         &self.sio

@@ -17,21 +17,23 @@ impl Definition {
         self
     }
 
-    /// Sets all options at once.
+    /// Replaces all options.
     #[must_use]
     pub fn options(mut self, options: ServiceOptions) -> Self {
         self.options = options;
         self
     }
 
-    /// Sets the description, in a sentence.
+    /// Sets the description, in a sentence, for `cidery services`, `cidery describe` and the comments of exported
+    /// protos. Default: none. A doc comment of the handler is not in the program, so that it cannot be the description.
     #[must_use]
     pub fn description(mut self, description: impl Into<String>) -> Self {
         self.options.description = description.into();
         self
     }
 
-    /// Marks it as idempotent, so that it may run twice for one call.
+    /// Marks it as idempotent: it may run twice for one call, so the node retries a synchronous call whose worker was
+    /// lost. Default: not idempotent.
     #[must_use]
     pub fn idempotent(mut self) -> Self {
         self.options.idempotent = true;
@@ -66,21 +68,21 @@ impl Definition {
         self
     }
 
-    /// Sets the length of the queue of synchronous calls. Default: 1 024.
+    /// Sets how many synchronous calls wait for a handler; further ones fail with `QUEUE_FULL`. Default: 1 024.
     #[must_use]
     pub fn queue_length(mut self, calls: usize) -> Self {
         self.options.queue_length = Some(calls);
         self
     }
 
-    /// Sets the retention of outcomes. Default: 24 h.
+    /// Sets how long an invocation is kept after it succeeded. Default: 24 h.
     #[must_use]
     pub fn retention(mut self, retention: Duration) -> Self {
         self.options.retention = Some(retention);
         self
     }
 
-    /// Declares its input and output. A part that `sio` leaves open keeps the declaration of the handler's types.
+    /// Declares its input and output by elements. What `sio` does not declare, the types of the handler declare.
     #[must_use]
     pub fn sio(mut self, mut sio: Sio) -> Self {
         let of_types = Arc::unwrap_or_clone(self.sio);
@@ -91,14 +93,14 @@ impl Definition {
         self
     }
 
-    /// Wraps every response: `{"my_response_elem": ..}`.
+    /// Wraps every response in a dict with this key: `{"customer": ..}`. Default: not wrapped.
     #[must_use]
     pub fn response_elem(mut self, key: impl Into<String>) -> Self {
         Arc::make_mut(&mut self.sio).response_elem = Some(key.into());
         self
     }
 
-    /// Adds hooks. The first added hooks are outermost.
+    /// Adds hooks, which run inside of those of the node or worker. The first ones added are the outermost.
     #[must_use]
     pub fn hooks(mut self, hooks: impl Hooks) -> Self {
         self.hooks.push(Arc::new(hooks));

@@ -44,7 +44,7 @@ const MAX_QUEUED_BYTES: u64 = 256 << 20;
 /// How many threads read for callers. One more reads for claims, which must not wait behind a long list.
 const READERS: usize = 2;
 
-/// How a store is opened.
+/// The options of a [`SqliteStore`].
 #[derive(Clone, Copy, Debug)]
 pub struct SqliteOptions {
     /// How many bytes the store holds at most. New work is refused once seven eighths are full. Default: 64 GiB.

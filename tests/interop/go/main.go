@@ -64,7 +64,7 @@ func main() {
 	check(customer.GetCustName() == "Alexis Smith" && customer.GetCustId() == 1, customer)
 	check(len(header.Get("cidery-cid")) == 1, header)
 
-	accepted, err := customers.GetAsync(ctx, &customerpb.GetRequest{CustId: proto.Int64(9007199254740993)})
+	accepted, err := customers.GetAsync(ctx, &customerpb.GetAsyncRequest{CustId: proto.Int64(9007199254740993)})
 	must(err)
 	invocations := ciderypb.NewInvocationServiceClient(connection)
 	stream, err := invocations.StreamResults(ctx, &ciderypb.StreamResultsRequest{Cids: []string{accepted.GetCid()}})

@@ -1,5 +1,6 @@
-//! What users of the command line read and type: help, messages, what it waits for, input, addresses, samples.
+//! What users of the command line read and type: help, messages, what it waits for, input, addresses, samples, exports.
 
+mod export;
 mod help;
 mod input;
 mod messages;

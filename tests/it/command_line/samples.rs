@@ -8,10 +8,11 @@ use cidery::sio::{
     Bool, Bytes, Csv, Date, DateTime, Decimal, Dict, DictList, Float, Int, List, Secret, Sio, Text,
     Type, Uuid,
 };
-use cidery::{Definition, Node};
+use cidery::{Definition, Handler, Input, Node};
 
 use crate::support::binary::{stderr, stdout, tool};
-use crate::support::{TestNode, echo};
+use crate::support::programs::root;
+use crate::support::{Folder, TestNode, echo};
 
 /// Services whose samples need quotes, other names in messages, or another method.
 fn definitions() -> Vec<Definition> {
@@ -41,7 +42,18 @@ fn definitions() -> Vec<Definition> {
         echo("sample.optional", Sio::new().input(Text("t").optional())),
         echo("sample.undeclared", Sio::new()),
         echo("Sample", Sio::new().input(Text("t"))),
+        value("value.int", async |Input(n): Input<u8>| n / 2),
+        value("value.float", async |Input(n): Input<f64>| n),
+        value("value.text", async |Input(text): Input<String>| text),
+        value("value.bool", async |Input(flag): Input<bool>| !flag),
+        value("value.optional", async |Input(n): Input<Option<i64>>| n),
+        value("value.list", async |Input(list): Input<Vec<i64>>| list),
     ]
+}
+
+/// A service whose input is not a dict.
+fn value<Args>(name: &str, handler: impl Handler<Args>) -> Definition {
+    Definition::new(name, handler).unwrap()
 }
 
 /// `PATH` with the folders of programs in front.
@@ -63,34 +75,44 @@ async fn samples_work_when_they_are_pasted() {
         .fold(Node::builder().demo(), cidery::NodeBuilder::register);
     let node = TestNode::start(builder).await;
     let grpcurl = tool("CIDERY_GRPCURL", "samples for grpcurl");
-    let python = tool("CIDERY_PYTHON", "samples in Python");
+    let sdk = tool("CIDERY_SDK", "samples in Python");
     let path = path(&[
         env!("CARGO_BIN_EXE_cidery"),
         grpcurl.as_deref().unwrap_or("grpcurl"),
     ]);
+    // Exported files.
+    let folder = Folder::new("samples");
     // Called with their samples, these two fail as their descriptions say.
     let failing = ["demo.fail", "demo.flaky"];
     for service in node.client.services("").await.unwrap() {
         let described = node.client.describe(&service.name).await.unwrap();
-        assert_eq!(described.examples.len(), 3);
+        let tools: Vec<_> = described.examples.iter().map(|e| &*e.tool).collect();
+        let typed = if described.typed_method.is_empty() {
+            3
+        } else {
+            4
+        };
+        assert_eq!(tools, ["cidery", "python", "grpcurl", "export"][..typed]);
         for example in described.examples {
-            let mut command = match (example.tool.as_str(), &python) {
-                ("cidery", _) => Command::new("sh"),
+            let mut command = match (example.tool.as_str(), &sdk) {
+                ("cidery" | "export", _) => Command::new("sh"),
                 ("grpcurl", _) if grpcurl.is_some() => Command::new("sh"),
                 // Python starts slowly: one service with all types is enough.
-                ("python", Some(python)) if service.name.starts_with("sample.") => {
-                    Command::new(python)
+                ("python", Some(sdk)) if service.name.starts_with("sample.") => {
+                    Command::new(Path::new(sdk).join("python"))
                 }
                 _ => continue,
             };
             command
                 .arg("-c")
                 .arg(&example.text)
+                .current_dir(folder.path())
                 .env("PATH", &path)
+                .env("PYTHONPATH", root().join("python/src"))
                 .stdin(Stdio::null());
             let output = command.output().unwrap();
             let shown = format!("{}\n{}{}", example.text, stdout(&output), stderr(&output));
-            match failing.contains(&service.name.as_str()) {
+            match example.tool != "export" && failing.contains(&&*service.name) {
                 true => assert!(shown.contains("DEMO_F"), "{shown}"),
                 false => assert!(output.status.success(), "{shown}"),
             }

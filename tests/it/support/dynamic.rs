@@ -102,6 +102,12 @@ impl Dynamic {
         self.send(path, message, &[]).await.err()
     }
 
+    /// The request of a method, from JSON.
+    pub(crate) fn encoded(&self, path: &str, message: Json) -> Vec<u8> {
+        let message = DynamicMessage::deserialize(self.method(path).input(), message);
+        message.unwrap().encode_to_vec()
+    }
+
     fn method(&self, path: &str) -> MethodDescriptor {
         let (service, method) = path.split_once('/').unwrap();
         let service = self.pool.get_service_by_name(service).unwrap();
@@ -114,8 +120,7 @@ impl Dynamic {
         message: Json,
         metadata: &[(&'static str, &str)],
     ) -> Result<Response<Bytes>, Status> {
-        let message = DynamicMessage::deserialize(self.method(path).input(), message).unwrap();
-        let mut request = Request::new(Bytes::from(message.encode_to_vec()));
+        let mut request = Request::new(Bytes::from(self.encoded(path, message)));
         for (key, value) in metadata {
             request.metadata_mut().insert(*key, value.parse().unwrap());
         }

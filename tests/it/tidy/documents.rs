@@ -1,6 +1,8 @@
 //! Checks of what documents say: lists that must have an entry for everything that exists.
 
-use super::assert_none;
+use std::collections::BTreeSet;
+
+use super::{assert_none, shown, sources};
 
 /// The names of the values of an enum in a `.proto` file, without their prefix.
 fn values_of<'a>(proto: &'a str, prefix: &'a str) -> impl Iterator<Item = &'a str> {
@@ -40,4 +42,75 @@ fn the_format_of_the_store_is_explained() {
     assert!(upgrade.contains(&format!("writes format {format}.")));
     let store = include_str!("../../../docs/store.md");
     assert!(store.contains(&format!("`PRAGMA user_version`, currently {format}")));
+}
+
+/// The codes of violations in the sources: texts such as `"NOT_ONE_OF"` that are nothing else.
+fn codes_of_violations() -> BTreeSet<String> {
+    /// Files with other texts of this form.
+    const OTHERS: [&str; 4] = [
+        "src/model/error/kind.rs",
+        "src/model/invocation/state.rs",
+        "src/service/builtin/",
+        "src/service/runtime/signals.rs",
+    ];
+    const ROOMS: [&str; 6] = ["model", "codec", "service", "engine", "remote", "edge"];
+    let is_code = |text: &&str| {
+        text.len() > 4
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_uppercase() || b"_8".contains(&byte))
+    };
+    let mut codes = BTreeSet::new();
+    for (path, text) in sources("src") {
+        let path = shown(&path);
+        let is_room = ROOMS
+            .iter()
+            .any(|room| path.starts_with(&format!("src/{room}/")));
+        if !is_room
+            || path.ends_with("tests.rs")
+            || OTHERS.iter().any(|other| path.starts_with(other))
+        {
+            continue;
+        }
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        for line in code
+            .lines()
+            .filter(|line| !line.trim_start().starts_with("//") && !line.contains("env!"))
+        {
+            codes.extend(
+                line.split('"')
+                    .skip(1)
+                    .step_by(2)
+                    .filter(is_code)
+                    .map(str::to_owned),
+            );
+        }
+    }
+    codes
+}
+
+/// The first cells of a table in a section of a document.
+fn documented_codes(document: &str, heading: &str) -> BTreeSet<String> {
+    let (_, section) = document.split_once(&format!("\n{heading}\n")).unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    let cells = section
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split(" | ").next());
+    let names = cells.flat_map(|cell| cell.split(", "));
+    names
+        .map(|name| name.trim_matches('`').to_owned())
+        .collect()
+}
+
+#[test]
+fn codes_of_violations_are_documented() {
+    let codes = codes_of_violations();
+    assert!(codes.contains("MISSING") && codes.len() > 20, "{codes:?}");
+    let errors = documented_codes(include_str!("../../../docs/errors.md"), "## Violations");
+    assert_eq!(errors, codes, "docs/errors.md (left), the sources (right)");
+    let sio = documented_codes(include_str!("../../../docs/sio.md"), "## Violations");
+    assert!(
+        sio.contains("MISSING") && sio.is_subset(&codes),
+        "docs/sio.md: {sio:?}"
+    );
 }

@@ -278,7 +278,8 @@ fn no_unfinished_or_skipped_code_is_left() {
 fn reasons_are_documented() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/errors.md");
     let text = fs::read_to_string(path).unwrap();
-    let documented: Vec<&str> = text
+    let (reasons, _) = text.split_once("\n## Violations\n").unwrap();
+    let documented: Vec<&str> = reasons
         .lines()
         .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
         .collect();

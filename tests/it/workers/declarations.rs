@@ -65,8 +65,14 @@ async fn a_refused_hello_stores_no_declaration() {
     let node = TestNode::start(builder).await;
     let worker = Worker::builder().service("a.new", async || {});
     let worker = worker.service("a.own", async || {});
+    let worker = worker.service("cidery.ping", async || {});
     let error = worker.connect(&node.address().to_string()).await;
-    assert_eq!(error.unwrap_err().reason(), "SERVICE_EXISTS");
+    let error = error.unwrap_err();
+    assert_eq!(error.reason(), "SERVICE_EXISTS");
+    // All refused names at once.
+    for name in ["`a.own`", "`cidery.ping`"] {
+        assert!(error.message().contains(name), "{error}");
+    }
     let declarations = node.handle.invoker().store().declarations().await.unwrap();
     assert!(declarations.is_empty(), "{declarations:?}");
 }

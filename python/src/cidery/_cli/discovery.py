@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from cidery._service.base import BaseService
-from cidery._service.failures import begin_at_user_frame
+from cidery._service.failures import begin_at_user_frame, end_at_user_frame
 
 _SOURCE_ROOTS = frozenset({"src", "source"})
 _EXCLUDED_FOLDERS = frozenset({"node_modules", "site-packages", "test", "tests", "venv"})
@@ -101,10 +101,10 @@ def load_modules(files: Iterable[Path]) -> Iterator[tuple[Path, ModuleType | Exc
     importlib.invalidate_caches()
     previous: dict[Path, ModuleType] = {}
     for file in files:
-        if _is_loaded(file):
+        if is_loaded(file):
             previous[file] = _unregister(module_name(file))
     for file in files:
-        if _is_loaded(file):
+        if is_loaded(file):
             # Another file imported it already.
             yield file, sys.modules[module_name(file)]
             continue
@@ -120,7 +120,7 @@ def _try_load(file: Path) -> ModuleType | Exception:
     except KeyboardInterrupt:
         raise
     except Exception as error:
-        return begin_at_user_frame(error)
+        return end_at_user_frame(begin_at_user_frame(error))
     except BaseException as error:
         # A script that exits must not end the discovery.
         return ImportError(f"`{file}` raises {error!r}")
@@ -144,7 +144,8 @@ def _unregister(name: str) -> ModuleType:
     return module
 
 
-def _is_loaded(file: Path) -> bool:
+def is_loaded(file: Path) -> bool:
+    """Whether a file is imported as the module of its name."""
     found = getattr(sys.modules.get(module_name(file)), "__file__", None)
     return found is not None and Path(found).resolve() == file
 
@@ -157,10 +158,6 @@ def find_services(module: ModuleType) -> Iterator[Any]:
             isinstance(value, type)
             and issubclass(value, BaseService)
             and value.__module__ == module.__name__
-            and _has_handle(value)
+            and value.handle is not BaseService.handle
         ):
             yield value
-
-
-def _has_handle(cls: type[BaseService[Any, Any]]) -> bool:
-    return any("handle" in base.__dict__ for base in cls.__mro__ if base is not BaseService)

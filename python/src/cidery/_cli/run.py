@@ -17,8 +17,8 @@ from cidery._cli.discovery import (
     ModuleError,
     find_files,
     find_services,
+    is_loaded,
     load_modules,
-    module_name,
 )
 from cidery._cli.supervisor import ParentProcess, Supervisor
 from cidery._errors.exceptions import CideryError, InvalidArgument, NotFound
@@ -91,19 +91,16 @@ class Runner:
             draining.join()
         return 0
 
-    def _services(self, *, strict: bool) -> Iterator[Any]:
+    def _services(self) -> Iterator[Any]:
         names: dict[str, Path] = {}
-        for file, module in load_modules(find_files(self._options.paths)):
+        # All at once: an error must not leave modules unloaded.
+        for file, module in list(load_modules(find_files(self._options.paths))):
             if isinstance(module, Exception):
-                if strict and [Path(path).resolve() for path in self._options.paths] == [file]:
+                if self._is_required(file):
                     raise ModuleError(f"`{file}` cannot be imported") from module
-                # A module that cannot be imported keeps its previous version, and the others are
-                # served.
+                # The others are served.
                 _log.error("`%s` cannot be imported", file, exc_info=module)
-                found_before = sys.modules.get(module_name(file))
-                if strict or found_before is None:
-                    continue
-                module = found_before
+                continue
             for found in find_services(module):
                 if found.service_name in names:
                     other = names[found.service_name]
@@ -117,11 +114,16 @@ class Runner:
                 names[found.service_name] = file
                 yield found
 
+    def _is_required(self, file: Path) -> bool:
+        """Whether nothing is served without a file: it is the only one, or it is served already."""
+        is_served = self._worker is not None and is_loaded(file)
+        return is_served or [Path(path).resolve() for path in self._options.paths] == [file]
+
     def _valid_services(self) -> list[Any]:
         """The services with a valid declaration; the errors of the others are logged."""
         valid: list[Any] = []
         refused: list[Exception] = []
-        for service in self._services(strict=True):
+        for service in self._services():
             try:
                 Definition.of(service).to_proto()
             except Exception as error:
@@ -165,10 +167,12 @@ class Runner:
     def _reload(self) -> None:
         """Starts a worker with the current files; the previous one drains."""
         try:
-            worker = self._start_worker(list(self._services(strict=False)), is_first=False)
+            worker = self._start_worker(list(self._services()), is_first=False)
         except Exception as error:
             # No error in a file may end the running worker: it may be written only in part.
-            _log.error("not reloaded: %s: %s", type(error).__name__, error)
+            cause = error.__cause__ if isinstance(error, ModuleError) else None
+            still = "still serving the previous version"
+            _log.error("reload failed: %s; %s", describe_error(error), still, exc_info=cause)
             return
         previous, self._worker = self._worker, worker
         if previous is not None:
@@ -192,6 +196,14 @@ class Runner:
                     status = file.stat()
                     stamps[file] = (status.st_mtime_ns, status.st_size)
         return stamps
+
+
+def describe_error(error: Exception) -> str:
+    """The message of an error; with its class if it is none that the SDK raises for a user."""
+    is_ours = isinstance(
+        error, (CideryError, ModuleError, FileNotFoundError, TypeError, ValueError)
+    )
+    return str(error) if is_ours else f"{type(error).__name__}: {error}"
 
 
 def _log_refused(refused: Iterable[object]) -> None:

@@ -13,7 +13,13 @@ from cidery._client import transport as transport
 from cidery._errors.exceptions import CideryError
 from cidery._protocol import channel, operations
 from cidery._protocol.batch import AsyncGroup, BatchOptions, Member, accept_batch
-from cidery._protocol.calls import AsyncCalls
+from cidery._protocol.call_types import (
+    DefaultOptions,
+    InvokeAsyncOptions,
+    InvokeOptions,
+    Out,
+    P,
+)
 from cidery._protocol.options import (
     OPTION_NAMES,
     DataFormat,
@@ -24,14 +30,13 @@ from cidery._protocol.options import (
 )
 from cidery._protocol.result_cursor import ResultCursor
 from cidery._protocol.results import Event, Invocation, State
-from cidery._protocol.retry import MAX_ATTEMPTS, connect_failed
+from cidery._protocol.retry import MAX_ATTEMPTS, QUIET_SECONDS, connect_failed, log_waiting
 from cidery._protocol.steps import Operation
-from cidery._protocol.typed import In, Out
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from cidery._protocol.calls import AsyncFunction, Function, Typed
+    from cidery._protocol.call_types import AsyncInvocable, Invocable, ServiceName
     from cidery._protocol.filters import FilterOptions
     from cidery._protocol.messages import Accepted, Response
     from cidery.v1 import discovery_pb2, invocation_pb2
@@ -40,7 +45,7 @@ T = TypeVar("T")
 _NO_NAMES: frozenset[str] = frozenset()
 
 
-class AsyncClient(AsyncCalls):
+class AsyncClient:
     """A client of a node for asyncio. See `Client` for its methods and arguments."""
 
     def __init__(
@@ -64,69 +69,53 @@ class AsyncClient(AsyncCalls):
         self._options = Options()
         self._reserved_names = OPTION_NAMES
 
-    def with_options(self, **options: Any) -> AsyncClient:
+    def with_options(self, **options: Unpack[DefaultOptions]) -> AsyncClient:
         """The same client with default options; all keywords of its calls are the payload."""
         bound = AsyncClient.__new__(AsyncClient)
         bound.__dict__.update(self.__dict__)
-        bound._options = self._options.updated(options)
+        bound._options = self._options.updated(options, DefaultOptions.__annotations__)
         bound._reserved_names = _NO_NAMES
         return bound
 
-    @overload
+    async def invoke(
+        self, service: Invocable[P, Out] | ServiceName[P], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Out:
+        """Invokes a service and waits for its response, like `Client.invoke`."""
+        response = await self.call(service, *args, **kwargs)
+        return response.payload
+
     async def call(
-        self, service: Typed[In, Out], payload: In | None = None, /, **inline: Any
-    ) -> Response[Out]: ...
-
-    @overload
-    async def call(
-        self, service: AsyncFunction[In, Out], payload: In | None = None, /, **inline: Any
-    ) -> Response[Out]: ...
-
-    @overload
-    async def call(
-        self, service: Function[In, Out], payload: In | None = None, /, **inline: Any
-    ) -> Response[Out]: ...
-
-    @overload
-    async def call(self, service: str, payload: Any = None, /, **inline: Any) -> Response[Any]: ...
-
-    async def call(self, service: Any, payload: Any = None, /, **inline: Any) -> Response[Any]:
+        self, service: Invocable[P, Out] | ServiceName[P], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Response[Out]:
         """Like `invoke`, and returns the CID and the metadata as well."""
-        return await self._drive(operations.invoke(service, *self._split(payload, inline)))
+        payload, options = self._split(service, args, kwargs, InvokeOptions.__annotations__)
+        return await self._drive(operations.invoke(service, payload, options))
 
-    def _invoke_operation(self, service: Any, payload: Any, inline: Any) -> Operation[Any]:
-        return operations.invoke_payload(service, *self._split(payload, inline))
+    async def invoke_async(
+        self, service: AsyncInvocable[P, Any] | ServiceName[P], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Accepted:
+        """Invokes a service in the background; returns its CID once the request is on disk."""
+        payload, options = self._split(service, args, kwargs, InvokeAsyncOptions.__annotations__)
+        return await self._drive(operations.invoke_async(service, payload, options))
 
-    def _invoke_async_operation(
-        self, service: Any, payload: Any, inline: Any
-    ) -> Operation[Accepted]:
-        return operations.invoke_async(service, *self._split(payload, inline))
-
-    def _split(self, payload: Any, inline: Any) -> tuple[Any, Options]:
-        options, payload = split_call(self._options, payload, inline, reserved=self._reserved_names)
+    def _split(
+        self,
+        service: Any,
+        args: tuple[Any, ...],
+        inline: Mapping[str, Any],
+        valid: Iterable[str],
+    ) -> tuple[Any, Options]:
+        options, payload = split_call(
+            self._options, service, args, inline, reserved=self._reserved_names, valid=valid
+        )
         return payload, options
 
     async def invoke_batch(
-        self,
-        members: Iterable[Member],
-        *,
-        on_each: Any = None,
-        on_final: Any = None,
-        cid: str | None = None,
-        idempotency_key: str | None = None,
-        retention: Seconds | None = None,
-    ) -> AsyncGroup:
+        self, members: Iterable[Member[Out]], **batch_options: Unpack[BatchOptions]
+    ) -> AsyncGroup[Out]:
         """Invokes many services in the background: accepts all of them or none."""
-        batch_options: BatchOptions = {
-            "on_each": on_each,
-            "on_final": on_final,
-            "cid": cid,
-            "idempotency_key": idempotency_key,
-            "retention": retention,
-        }
-        return AsyncGroup(
-            await self._drive(accept_batch(members, self._options, batch_options)), self._drive
-        )
+        accepted = await self._drive(accept_batch(members, self._options, batch_options))
+        return AsyncGroup(accepted, self._drive)
 
     @overload
     async def result(self, cid: str, *, wait: Seconds | None = None) -> Any: ...
@@ -215,10 +204,18 @@ class AsyncClient(AsyncCalls):
 
     async def wait_for_ready(self, timeout: float = 10.0) -> AsyncClient:
         """Waits until the node is reachable; raises `ConnectFailed` after `timeout`."""
+        ready = asyncio.ensure_future(self._channel.channel_ready())
+        failure = connect_failed(self.node)
+        quiet = min(timeout, QUIET_SECONDS)
         try:
-            await asyncio.wait_for(self._channel.channel_ready(), timeout)
+            done, _ = await asyncio.wait([ready], timeout=quiet)
+            if not done and timeout > quiet:
+                log_waiting(failure)
+            await asyncio.wait_for(ready, timeout - quiet)
         except asyncio.TimeoutError:
-            raise connect_failed(self.node) from None
+            raise failure from None
+        finally:
+            ready.cancel()
         return self
 
     async def close(self) -> None:

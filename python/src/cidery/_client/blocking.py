@@ -11,7 +11,13 @@ from cidery._client import transport as transport
 from cidery._errors.exceptions import CideryError
 from cidery._protocol import channel, operations
 from cidery._protocol.batch import BatchOptions, Group, Member, accept_batch
-from cidery._protocol.calls import BlockingCalls
+from cidery._protocol.call_types import (
+    DefaultOptions,
+    InvokeAsyncOptions,
+    InvokeOptions,
+    Out,
+    P,
+)
 from cidery._protocol.options import (
     OPTION_NAMES,
     DataFormat,
@@ -22,14 +28,13 @@ from cidery._protocol.options import (
 )
 from cidery._protocol.result_cursor import ResultCursor
 from cidery._protocol.results import Event, Invocation, State
-from cidery._protocol.retry import MAX_ATTEMPTS, connect_failed
+from cidery._protocol.retry import MAX_ATTEMPTS, QUIET_SECONDS, connect_failed, log_waiting
 from cidery._protocol.steps import Operation
-from cidery._protocol.typed import In, Out
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from cidery._protocol.calls import AsyncFunction, Function, Typed
+    from cidery._protocol.call_types import AsyncInvocable, Invocable, ServiceName
     from cidery._protocol.filters import FilterOptions
     from cidery._protocol.messages import Accepted, Response
     from cidery.v1 import discovery_pb2, invocation_pb2
@@ -38,7 +43,7 @@ T = TypeVar("T")
 _NO_NAMES: frozenset[str] = frozenset()
 
 
-class Client(BlockingCalls):
+class Client:
     """A client of a node. Thread-safe; not usable across a fork.
 
     `node` is `host`, `host:port` or `http://host:port`, by default `CIDERY_NODE`, else
@@ -68,77 +73,74 @@ class Client(BlockingCalls):
         self._options = Options()
         self._reserved_names = OPTION_NAMES
 
-    def with_options(self, **options: Any) -> Client:
+    def with_options(self, **options: Unpack[DefaultOptions]) -> Client:
         """The same client, on the same connection, with default options for all its calls.
 
         All keywords of its calls are the payload, whatever their names.
         """
         bound = Client.__new__(Client)
         bound.__dict__.update(self.__dict__)
-        bound._options = self._options.updated(options)
+        bound._options = self._options.updated(options, DefaultOptions.__annotations__)
         bound._reserved_names = _NO_NAMES
         return bound
 
-    @overload
+    def invoke(
+        self, service: Invocable[P, Out] | ServiceName[P], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Out:
+        """Invokes a service and waits for its response. A failure of the service is raised.
+
+        `service` is a class, a `ServiceRef`, a decorated function or a name. The response is an
+        instance of the declared output type, where the service has one; given a name, it is a dict
+        with dot access, a list or a scalar.
+
+        Keywords are options (`timeout`, `cid`, …) with a payload argument, and the payload without
+        one. A service that takes no value has only options.
+        """
+        response = self.call(service, *args, **kwargs)
+        return response.payload
+
     def call(
-        self, service: Typed[In, Out], payload: In | None = None, /, **inline: Any
-    ) -> Response[Out]: ...
-
-    @overload
-    def call(
-        self, service: AsyncFunction[In, Out], payload: In | None = None, /, **inline: Any
-    ) -> Response[Out]: ...
-
-    @overload
-    def call(
-        self, service: Function[In, Out], payload: In | None = None, /, **inline: Any
-    ) -> Response[Out]: ...
-
-    @overload
-    def call(self, service: str, payload: Any = None, /, **inline: Any) -> Response[Any]: ...
-
-    def call(self, service: Any, payload: Any = None, /, **inline: Any) -> Response[Any]:
+        self, service: Invocable[P, Out] | ServiceName[P], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Response[Out]:
         """Like `invoke`, and returns the CID and the metadata as well."""
-        return self._drive(operations.invoke(service, *self._split(payload, inline)))
+        payload, options = self._split(service, args, kwargs, InvokeOptions.__annotations__)
+        return self._drive(operations.invoke(service, payload, options))
 
-    def _invoke_operation(self, service: Any, payload: Any, inline: Any) -> Operation[Any]:
-        return operations.invoke_payload(service, *self._split(payload, inline))
+    def invoke_async(
+        self, service: AsyncInvocable[P, Any] | ServiceName[P], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Accepted:
+        """Invokes a service in the background; returns its CID once the request is on disk.
 
-    def _invoke_async_operation(
-        self, service: Any, payload: Any, inline: Any
-    ) -> Operation[Accepted]:
-        return operations.invoke_async(service, *self._split(payload, inline))
+        Keywords are options with a payload argument, and the payload without one.
+        """
+        payload, options = self._split(service, args, kwargs, InvokeAsyncOptions.__annotations__)
+        return self._drive(operations.invoke_async(service, payload, options))
 
-    def _split(self, payload: Any, inline: Any) -> tuple[Any, Options]:
-        options, payload = split_call(self._options, payload, inline, reserved=self._reserved_names)
+    def _split(
+        self,
+        service: Any,
+        args: tuple[Any, ...],
+        inline: Mapping[str, Any],
+        valid: Iterable[str],
+    ) -> tuple[Any, Options]:
+        options, payload = split_call(
+            self._options, service, args, inline, reserved=self._reserved_names, valid=valid
+        )
         return payload, options
 
     def invoke_batch(
-        self,
-        members: Iterable[Member],
-        *,
-        on_each: Any = None,
-        on_final: Any = None,
-        cid: str | None = None,
-        idempotency_key: str | None = None,
-        retention: Seconds | None = None,
-    ) -> Group:
+        self, members: Iterable[Member[Out]], **batch_options: Unpack[BatchOptions]
+    ) -> Group[Out]:
         """Invokes many services in the background: accepts all of them or none.
 
-        Members are pairs of a service and a payload, or `Call`s with options, at most 10 000; a
+        Members are `Call`s, or pairs of the name of a service and a payload, at most 10 000; a
         service may occur more than once. The group has a CID of its own: it is followed and
         cancelled by it, and `join()` waits for the outcomes. `on_each` (a service, or several) is
         invoked with the outcome of each member, `on_final` with all outcomes. The group is accepted
         once by its `cid` or `idempotency_key`, and kept for `retention` after its end.
         """
-        batch_options: BatchOptions = {
-            "on_each": on_each,
-            "on_final": on_final,
-            "cid": cid,
-            "idempotency_key": idempotency_key,
-            "retention": retention,
-        }
-        return Group(self._drive(accept_batch(members, self._options, batch_options)), self._drive)
+        accepted = self._drive(accept_batch(members, self._options, batch_options))
+        return Group(accepted, self._drive)
 
     @overload
     def result(self, cid: str, *, wait: Seconds | None = None) -> Any: ...
@@ -255,10 +257,19 @@ class Client(BlockingCalls):
 
     def wait_for_ready(self, timeout: float = 10.0) -> Client:
         """Waits until the node is reachable; raises `ConnectFailed` after `timeout`."""
+        ready = grpc.channel_ready_future(self._channel)
+        quiet = min(timeout, QUIET_SECONDS)
         try:
-            grpc.channel_ready_future(self._channel).result(timeout)
+            ready.result(quiet)
         except grpc.FutureTimeoutError:
-            raise connect_failed(self.node) from None
+            failure = connect_failed(self.node)
+            if timeout <= quiet:
+                raise failure from None
+            log_waiting(failure)
+            try:
+                ready.result(timeout - quiet)
+            except grpc.FutureTimeoutError:
+                raise failure from None
         return self
 
     def close(self) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypedDict, TypeVar, overload
 
 from cidery._errors.exceptions import CideryError, InvalidArgument, NotFound, Violation
 from cidery._protocol import operations
+from cidery._protocol.call_types import InvokeAsyncOptions, Out, P
 from cidery._protocol.cid import new_cid
 from cidery._protocol.messages import invoke_async_request
 from cidery._protocol.options import (
@@ -17,34 +18,52 @@ from cidery._protocol.options import (
     service_name,
     service_names,
     split_call,
+    unknown_option,
 )
 from cidery._protocol.results import Event, EventKind, State
 from cidery._protocol.retry import is_safe_to_retry
 from cidery._protocol.steps import Operation, UnaryCall
-from cidery._protocol.typed import typed_value
+from cidery._protocol.typed import typed_response, typed_value
+from cidery._values.plain import to_plain
 from cidery.v1 import invocation_pb2, outcome_pb2
 
 if TYPE_CHECKING:
+    from cidery._protocol.call_types import AsyncInvocable, ServiceName
     from cidery._protocol.options import Seconds
 
 T = TypeVar("T")
 _GROUP_ONLY = ("once", "with_outcome")
 
 
-class Call:
-    """A member of a batch with options of its own: `Call("x", {"a": 1}, delay=5)`.
+class Call(Generic[Out]):
+    """A member of a batch: `Call(PlaceOrder, Place("pen"))`, `Call("x", {"a": 1}, delay=5)`.
 
     As for `invoke_async`, keywords are options with a payload argument, and the payload without
-    one.
+    one. The outcome has a response of the declared output type of the service.
     """
 
-    __slots__ = ("options", "payload", "service")
+    __slots__ = ("options", "payload", "service", "target")
 
-    def __init__(self, service: Any, payload: Any = None, /, **inline: Any) -> None:
+    def __init__(
+        self,
+        service: AsyncInvocable[P, Out] | ServiceName[P],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> None:
         # Validates here, so that the traceback shows the invalid call.
-        _, self.payload = split_call(Options(), payload, inline, reserved=OPTION_NAMES)
+        options, self.payload = split_call(
+            Options(),
+            service,
+            args,
+            kwargs,
+            reserved=OPTION_NAMES,
+            valid=InvokeAsyncOptions.__annotations__,
+        )
         self.service = service_name(service)
-        self.options: dict[str, Any] = inline if payload is not None else {}
+        self.target: Any = service
+        """The service as given: its class, or its name."""
+        self.options: dict[str, Any] = {} if options == Options() else dict(kwargs)
         for name in _GROUP_ONLY:
             if self.options.get(name):
                 raise TypeError(f"`{name}` is not an option of a member: a group is accepted whole")
@@ -53,8 +72,8 @@ class Call:
         return f"Call({self.service!r}, {self.payload!r})"
 
 
-Member: TypeAlias = "Call | tuple[Any, Any]"
-"""A pair of a service and a payload, or a `Call`."""
+Member: TypeAlias = "Call[Out] | tuple[str, Any]"
+"""A `Call`, or a pair of the name of a service and a payload."""
 
 
 class BatchOptions(TypedDict, total=False):
@@ -62,22 +81,28 @@ class BatchOptions(TypedDict, total=False):
 
     on_each: Any
     on_final: Any
-    once: str | None
     cid: str | None
     idempotency_key: str | None
     retention: Seconds | None
 
 
+class HandlerBatchOptions(BatchOptions, total=False):
+    """The options of a batch of a handler."""
+
+    once: str | None
+
+
 @dataclass(frozen=True)
-class Outcome:
+class Outcome(Generic[Out]):
     """The outcome of a member of a group: a response or a failure."""
 
     cid: str
     service: str
     state: State | None
     """The final state; `None` where the outcome is no longer kept and the state is unknown."""
-    response: Any = None
-    """The response of a member that succeeded."""
+    response: Out | None = None
+    """The response of a member that succeeded, an instance of the declared output type if it was
+    given as a class."""
     error: CideryError | None = None
     """Why the member failed, was cancelled, expired, or is no longer kept (`RESULT_EXPIRED`)."""
     metadata: dict[str, str] = field(default_factory=dict, repr=False)
@@ -89,7 +114,7 @@ class Outcome:
         return self.error is None
 
     @overload
-    def result(self) -> Any: ...
+    def result(self) -> Out: ...
 
     @overload
     def result(self, output: type[T]) -> T: ...
@@ -98,7 +123,9 @@ class Outcome:
         """Returns the response, as a type if one is given, or raises the failure."""
         if self.error is not None:
             raise self.error
-        return self.response if output is None else typed_value(output, self.response, self.cid)
+        if output is None:
+            return self.response
+        return typed_value(output, to_plain(self.response), self.cid)
 
 
 @dataclass(frozen=True)
@@ -107,11 +134,12 @@ class AcceptedGroup:
 
     cid: str
     members: tuple[str, ...]
-    services: tuple[str, ...]
+    targets: tuple[Any, ...]
+    """The services of the members, as given."""
     already_accepted: bool
 
 
-class _BaseGroup:
+class _BaseGroup(Generic[Out]):
     """What `Group` and `AsyncGroup` share."""
 
     def __init__(self, grouped: AcceptedGroup, drive: Callable[[Operation[Any]], Any]) -> None:
@@ -137,10 +165,10 @@ class _BaseGroup:
         return f"{type(self).__name__}(cid={self.cid!r}, members={len(self.members)})"
 
 
-class Group(_BaseGroup):
+class Group(_BaseGroup[Out]):
     """An accepted group: its CID, and the CIDs of its members in request order."""
 
-    def join(self, timeout: Seconds | None = None) -> list[Outcome]:
+    def join(self, timeout: Seconds | None = None) -> list[Outcome[Out]]:
         """Waits for all members; returns their outcomes in request order.
 
         Failures are outcomes. If `timeout` passes first, raises `DeadlineExceeded` /
@@ -149,21 +177,21 @@ class Group(_BaseGroup):
         All outcomes are in memory at once: by default at most 10 000 members of 16 MiB each. To
         process them one by one, read `Client.results(group.cid)`, or name a service in `on_each`.
         """
-        outcomes: list[Outcome] = self._drive(join(self._accepted, timeout))
+        outcomes: list[Outcome[Out]] = self._drive(join(self._accepted, timeout))
         return outcomes
 
 
-class AsyncGroup(_BaseGroup):
+class AsyncGroup(_BaseGroup[Out]):
     """An accepted group, for asyncio."""
 
-    async def join(self, timeout: Seconds | None = None) -> list[Outcome]:
+    async def join(self, timeout: Seconds | None = None) -> list[Outcome[Out]]:
         """Waits for all members; returns their outcomes in request order."""
-        outcomes: list[Outcome] = await self._drive(join(self._accepted, timeout))
+        outcomes: list[Outcome[Out]] = await self._drive(join(self._accepted, timeout))
         return outcomes
 
 
 def accept_batch(
-    members: Iterable[Member], options: Options, batch_options: BatchOptions
+    members: Iterable[Member[Any]], options: Options, batch_options: BatchOptions
 ) -> Operation[AcceptedGroup]:
     """Accepts a batch: all of its members or none.
 
@@ -171,7 +199,11 @@ def accept_batch(
     """
     given = batch_options.get("cid") or options.cid
     cid = given or new_cid()
-    requests = _requests(members, options.updated({"cid": None, "idempotency_key": None}))
+    for name in batch_options:
+        if name not in BatchOptions.__annotations__:
+            raise TypeError(unknown_option(name, BatchOptions.__annotations__))
+    calls = _calls(members)
+    requests = _requests(calls, options.updated({"cid": None, "idempotency_key": None}))
     request = invocation_pb2.InvokeBatchRequest(
         requests=requests,
         cid=cid,
@@ -190,37 +222,44 @@ def accept_batch(
     return AcceptedGroup(
         cid=response.cid,
         members=tuple(response.member_cids),
-        services=tuple(each.service for each in requests),
+        targets=tuple(call.target for call in calls),
         already_accepted=response.already_accepted and not accepted_by_retried_call,
     )
 
 
-def join(group: AcceptedGroup, timeout: Seconds | None) -> Operation[list[Outcome]]:
+def join(group: AcceptedGroup, timeout: Seconds | None) -> Operation[list[Outcome[Any]]]:
     """Waits for the end of a group; returns the outcomes of its members in request order."""
     yield from operations.wait_until_ended(group.cid, timeout)
-    services = dict(zip(group.members, group.services, strict=True))
-    outcomes: dict[str, Outcome] = {}
+    targets = dict(zip(group.members, group.targets, strict=True))
+    outcomes: dict[str, Outcome[Any]] = {}
 
     def on_event(event: Event) -> None:
         # Converted at once: an event holds its response both encoded and decoded.
-        if event.cid in services and event.kind.is_last:
-            outcomes[event.cid] = _outcome(event.cid, services[event.cid], event)
+        if event.cid in targets and event.kind.is_last:
+            outcomes[event.cid] = _outcome(event.cid, targets[event.cid], event)
 
     yield from operations.follow(group.cid, on_event)
-    return [outcomes.get(cid) or _outcome(cid, services[cid], None) for cid in group.members]
+    return [outcomes.get(cid) or _outcome(cid, targets[cid], None) for cid in group.members]
 
 
-def _requests(
-    members: Iterable[Member], options: Options
-) -> list[invocation_pb2.InvokeAsyncRequest]:
+def _calls(members: Iterable[Member[Any]]) -> list[Call[Any]]:
     if isinstance(members, (str, bytes, dict)):
-        raise TypeError(f"members are pairs of a service and a payload, or `Call`s: {members!r}")
-    return [_request(position, member, options) for position, member in enumerate(members)]
+        raise TypeError(f"members are `Call`s, or pairs of a service and a payload: {members!r}")
+    calls = []
+    for position, member in enumerate(members):
+        try:
+            calls.append(_to_call(member))
+        except TypeError as error:
+            raise TypeError(f"member {position}: {error}") from error
+    return calls
 
 
-def _request(position: int, member: Member, options: Options) -> invocation_pb2.InvokeAsyncRequest:
+def _requests(calls: list[Call[Any]], options: Options) -> list[invocation_pb2.InvokeAsyncRequest]:
+    return [_request(position, call, options) for position, call in enumerate(calls)]
+
+
+def _request(position: int, call: Call[Any], options: Options) -> invocation_pb2.InvokeAsyncRequest:
     try:
-        call = _to_call(member)
         own = options.updated(call.options)
         return invoke_async_request(call.service, call.payload, own)
     except TypeError as error:
@@ -234,12 +273,12 @@ def _request(position: int, member: Member, options: Options) -> invocation_pb2.
         raise InvalidArgument(reason=error.reason, violations=violations) from error
 
 
-def _to_call(member: Member) -> Call:
+def _to_call(member: Any) -> Call[Any]:
     if isinstance(member, Call):
         return member
     if isinstance(member, (tuple, list)) and len(member) == 2:
         return Call(*member)
-    raise TypeError(f"{member!r} is neither a pair of a service and a payload nor a `Call`")
+    raise TypeError(f"{member!r} is neither a `Call` nor a pair of a service and a payload")
 
 
 _STATES = {
@@ -250,12 +289,16 @@ _STATES = {
 }
 
 
-def _outcome(cid: str, service: str, terminal: Event | None) -> Outcome:
+def _outcome(cid: str, target: Any, terminal: Event | None) -> Outcome[Any]:
+    service = service_name(target)
     if terminal is not None and terminal.kind in _STATES:
         metadata = dict(terminal.message.succeeded.metadata)
-        return Outcome(
-            cid, service, _STATES[terminal.kind], terminal.payload, terminal.error, metadata
-        )
+        response, error = terminal.payload, terminal.error
+        try:
+            response = typed_response(target, response, cid) if error is None else None
+        except CideryError as mismatch:
+            response, error = None, mismatch
+        return Outcome(cid, service, _STATES[terminal.kind], response, error, metadata)
     error, state = None, None
     if terminal is not None:
         error, number = terminal.error, terminal.message.not_found.state

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Generic
 
+from cidery._protocol.call_types import Out
 from cidery._protocol.options import (
     DataFormat,
     OnDeadline,
@@ -14,7 +15,7 @@ from cidery._protocol.options import (
     service_names,
     timestamp,
 )
-from cidery._protocol.typed import Out, typed_response
+from cidery._protocol.typed import typed_response
 from cidery._values.bunch import Bunch
 from cidery._values.json_codec import parse_json
 from cidery._values.plain import to_plain

@@ -70,12 +70,6 @@ def invoke(service: Any, payload: Any, options: Options) -> Operation[Response[A
     return read_response(reply.message, options, service)
 
 
-def invoke_payload(service: Any, payload: Any, options: Options) -> Operation[Any]:
-    """Invokes a service; returns only the payload of its response."""
-    response = yield from invoke(service, payload, options)
-    return response.payload
-
-
 def _transport_timeout(timeout: float) -> float | None:
     # The node reports negative timeouts.
     return None if timeout > _MAX_TIMEOUT else max(timeout, 0.0) + TRANSPORT_SLACK
@@ -85,6 +79,9 @@ def invoke_async(
     service: Any, payload: Any, options: Options, dispatch: str = ""
 ) -> Operation[Accepted]:
     """Invokes a service in the background; returns its CID."""
+    for name in ("once", "with_outcome"):
+        if getattr(options, name):
+            raise TypeError(f"`{name}` is an option of calls that a handler makes")
     is_new_cid = not options.cid
     options = options.updated({"cid": options.cid or new_cid()})
     request = invoke_async_request(service_name(service), payload, options)

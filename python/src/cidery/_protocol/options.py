@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import difflib
 import enum
 import math
 from collections.abc import Iterable, Mapping
@@ -13,6 +14,7 @@ from typing import Any, TypeAlias
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from cidery._sio.model_fields import type_name
 from cidery.v1 import invocation_pb2, outcome_pb2
 
 Seconds: TypeAlias = "float | datetime.timedelta"
@@ -110,12 +112,11 @@ class Options:
     with_outcome: bool = False
     """Accepts the invocation together with the handler's response, or not at all if it fails."""
 
-    def updated(self, given: Mapping[str, Any]) -> Options:
-        """These options with changes; a `TypeError` for an unknown option."""
-        unknown = sorted(set(given) - OPTION_NAMES)
-        if unknown:
-            names = ", ".join(f"`{name}`" for name in unknown)
-            raise TypeError(f"{names}: unknown option; with a payload, keywords are options")
+    def updated(self, given: Mapping[str, Any], valid: Iterable[str] | None = None) -> Options:
+        """These options with changes; a `TypeError` for an unknown option, with the valid ones."""
+        for name in given:
+            if name not in OPTION_NAMES:
+                raise TypeError(unknown_option(name, valid or OPTION_NAMES))
         for name, value in given.items():
             if (
                 value is not None
@@ -157,16 +158,40 @@ _BACKGROUND_ONLY = OPTION_NAMES - {
 }
 
 
+def unknown_option(name: str, options: Iterable[str]) -> str:
+    """The message for an unknown option."""
+    names = sorted(options)
+    closest = difflib.get_close_matches(name, names, 1)
+    hint = f"; did you mean `{closest[0]}`?" if closest else ""
+    return f"`{name}` is not an option{hint} (options: {', '.join(names)})"
+
+
 def split_call(
-    options: Options, payload: Any, inline: Mapping[str, Any], *, reserved: frozenset[str]
+    options: Options,
+    service: Any,
+    arguments: tuple[Any, ...],
+    inline: Mapping[str, Any],
+    *,
+    reserved: frozenset[str],
+    valid: Iterable[str],
 ) -> tuple[Options, Any]:
     """Splits the arguments of a call into options and payload.
 
-    Keywords are options with a payload argument, and the payload without one. Without a payload
-    argument a keyword of `reserved` is ambiguous, and refused.
+    Keywords are options. Given only the name of a service they are the payload; a keyword of
+    `reserved` is ambiguous then, and refused.
     """
-    if payload is not None:
-        return options.updated(inline), payload
+    if len(arguments) > 1:
+        count = len(arguments)
+        raise TypeError(f"a call takes a service, one payload, and keywords: {count} were given")
+    payload = arguments[0] if arguments else None
+    if payload is not None or not isinstance(service, str):
+        unknown = sorted(set(inline) - OPTION_NAMES)
+        if unknown and payload is None:
+            raise TypeError(
+                f"`{unknown[0]}` is not an option: with a class or a function, the payload is an"
+                f" argument, such as `({type_name(service)}, {{{unknown[0]!r}: ...}})`"
+            )
+        return options.updated(inline, valid), {} if payload is None else payload
     ambiguous = sorted(reserved & set(inline))
     if ambiguous:
         name = ambiguous[0]
@@ -219,7 +244,8 @@ def service_name(service: Any) -> str:
     name = getattr(service, "service_name", None)
     if isinstance(name, str):
         return name
-    raise TypeError(f"{service!r} is neither a service nor the name of one")
+    given = f"`{type_name(service)}`" if hasattr(service, "__qualname__") else repr(service)
+    raise TypeError(f"{given} is neither a service nor the name of one")
 
 
 def service_names(services: Any) -> list[str]:

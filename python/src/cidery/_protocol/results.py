@@ -5,16 +5,19 @@ from __future__ import annotations
 import datetime
 import enum
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from cidery._errors.exceptions import CideryError, NotFound
 from cidery._errors.status_details import from_failure
 from cidery._protocol.messages import get_payload
-from cidery._values.struct_pb import from_value
+from cidery._protocol.progress import Progress
+from cidery._protocol.typed import typed_value
 from cidery.v1 import invocation_pb2, outcome_pb2
 
 if TYPE_CHECKING:
     from google.protobuf.timestamp_pb2 import Timestamp
+
+T = TypeVar("T")
 
 
 class State(str, enum.Enum):
@@ -70,26 +73,6 @@ _TERMINAL = frozenset(
 
 
 @dataclass(frozen=True)
-class Progress:
-    """A progress report of a running handler."""
-
-    fraction: float | None = None
-    """From 0 to 1."""
-    message: str = ""
-    value: Any = None
-    """A value for programs."""
-
-    @classmethod
-    def from_proto(cls, message: outcome_pb2.Progress) -> Progress:
-        """Decodes it from the contract."""
-        return cls(
-            fraction=message.fraction if message.HasField("fraction") else None,
-            message=message.message,
-            value=from_value(message.value) if message.HasField("value") else None,
-        )
-
-
-@dataclass(frozen=True)
 class Event:
     """An event of an invocation."""
 
@@ -100,7 +83,8 @@ class Event:
     attempt: int
     time: datetime.datetime | None
     payload: Any = None
-    """The response or the item."""
+    """The response or the item: a dict with dot access, a list or a scalar. `payload_as` returns it
+    as an instance of a type."""
     error: CideryError | None = None
     """Why it failed, was cancelled, expired, is retried, or was not found."""
     progress: Progress | None = None
@@ -111,6 +95,14 @@ class Event:
         default_factory=invocation_pb2.StreamResultsResponse, repr=False, compare=False
     )
     """The message itself."""
+
+    def payload_as(self, output: type[T]) -> T:
+        """The payload as an instance of a type; raises `Internal` / `OUTPUT_INVALID` if it does not
+        match, and the failure of an event that has one."""
+        if self.error is not None:
+            raise self.error
+        value: T = typed_value(output, self.payload, self.cid)
+        return value
 
     @classmethod
     def from_proto(cls, message: invocation_pb2.StreamResultsResponse) -> Event:
@@ -161,6 +153,7 @@ class Invocation:
     error: CideryError | None
     """The failure of an invocation that failed, or of the last attempt while it is retried."""
     progress: Progress | None
+    """The last progress report of the running attempt."""
     parent_cid: str
     root_cid: str
     retry_of: str
@@ -175,6 +168,13 @@ class Invocation:
     def has_ended(self) -> bool:
         """Whether it has ended."""
         return self.state.is_terminal
+
+    def payload_as(self, output: type[T]) -> T:
+        """The response as an instance of a type, like `Event.payload_as`."""
+        if self.error is not None:
+            raise self.error
+        value: T = typed_value(output, self.payload, self.cid)
+        return value
 
     @classmethod
     def from_proto(cls, message: outcome_pb2.Invocation) -> Invocation:

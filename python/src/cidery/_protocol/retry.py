@@ -5,7 +5,9 @@ The rules are equal to those of the Rust client.
 
 from __future__ import annotations
 
+import logging
 import random
+import time
 from typing import TYPE_CHECKING
 
 from cidery._errors.exceptions import CLASS_BY_KIND, CideryError, ConnectFailed
@@ -14,9 +16,13 @@ from cidery._errors.kind import Kind
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_log = logging.getLogger("cidery.client")
+
 MAX_ATTEMPTS = 8  # For some five seconds, as long as a node restarts.
 _INITIAL_BACKOFF = 0.1
 _MAX_BACKOFF = 2.0
+QUIET_SECONDS = 1.0
+"""Retries within this time are not logged: most end with success."""
 
 _NOT_DISPATCHED_REASONS = frozenset({"NODE_STOPPING", "NO_WORKER", "QUEUE_FULL"})
 _TRANSIENT_REASONS = _NOT_DISPATCHED_REASONS | {"CONNECT_FAILED", "PENDING_LIMIT"}
@@ -89,6 +95,11 @@ def is_safe_to_retry(error: CideryError) -> bool:
     return error.reason in _TRANSIENT_REASONS or is_transport_failure(error)
 
 
+def log_waiting(error: CideryError) -> None:
+    """Logs that a call is retried. Without a configured log, it is on standard error."""
+    _log.warning("%s; retrying for some seconds", error)
+
+
 class RetryState:
     """The attempts of one call and the backoff between them."""
 
@@ -97,12 +108,20 @@ class RetryState:
         self._max_attempts = max_attempts
         self._is_retryable = is_retryable
         self._backoff = _INITIAL_BACKOFF
+        self._began = time.monotonic()
+        self._is_logged = False
 
     def next_delay(self, error: CideryError) -> float:
-        """The delay before the next attempt in seconds; raises the failure if there is none."""
+        """The delay before the next attempt in seconds; raises the failure if there is none.
+
+        Logs once what it waits for, if the call is retried for longer than a second.
+        """
         if not self._is_retryable(error) or self.attempts >= self._max_attempts:
             raise error
         self.attempts += 1
+        if not self._is_logged and time.monotonic() - self._began >= QUIET_SECONDS:
+            self._is_logged = True
+            log_waiting(error)
         requested = min(error.retry_after or 0.0, _MAX_BACKOFF)
         delay = max(self._backoff * random.uniform(0.5, 1.0), requested)
         self._backoff = min(self._backoff * 2, _MAX_BACKOFF)

@@ -3,34 +3,57 @@
 from __future__ import annotations
 
 import functools
+import typing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeAlias, overload
 
 from cidery._errors.exceptions import CideryError, output_invalid, summarize
+from cidery._protocol.call_types import CallSignatures
 from cidery._sio.conversion import to_python_types
 from cidery._sio.declaration import Elements, Sio
 from cidery._sio.model_declarations import elements_of_model
-from cidery._sio.model_fields import is_model, list_item_model
+from cidery._sio.model_fields import concrete_origin, is_model, list_item_model, type_name
 from cidery._sio.model_instances import build_instance
 from cidery._sio.validation import check_output
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from typing_extensions import TypeVar
 
-    # Without types, a service takes and returns any value.
-    In = TypeVar("In", default=Any)
-    Out = TypeVar("Out", default=Any)
+    class Dataclass(Protocol):
+        """A dataclass."""
+
+        __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    class AttrsClass(Protocol):
+        """A class of attrs."""
+
+        __attrs_attrs__: ClassVar[Any]
+
+    class PydanticModel(Protocol):
+        """A model of pydantic."""
+
+        def model_dump(self, *args: Any, **kwargs: Any) -> Any:
+            """Converts it to a dict."""
+
+    Model: TypeAlias = Dataclass | AttrsClass | PydanticModel | Mapping[str, object]
+    Declared: TypeAlias = Model | Sequence[Model] | None
+    """What `declared_type` accepts: a class with typed fields, a list of one, or `None`."""
+
+    Input = TypeVar("Input", bound=Declared, default=Any)
+    Output = TypeVar("Output", bound=Declared, default=Any)
 else:
     from typing import TypeVar
 
-    In = TypeVar("In")
-    Out = TypeVar("Out")
+    Input = TypeVar("Input")
+    Output = TypeVar("Output")
 
 NO_VALUE: Any = type(None)
 """The type of a side of a service that has no value: `None` in `Service[None, Order]`."""
 
 
-class TypedService(Generic[In, Out]):
+class TypedService(CallSignatures[Input, Output], Generic[Input, Output]):
     """The base of all services: binds the types of the input and the output."""
 
     _has_typed_responses: ClassVar[bool] = True
@@ -38,7 +61,7 @@ class TypedService(Generic[In, Out]):
 
 
 @dataclass(frozen=True, init=False)
-class ServiceRef(Generic[In, Out]):
+class ServiceRef(CallSignatures[Input, Output], Generic[Input, Output]):
     """A service of another program: its name, and the types of its input and output.
 
     It is invoked like a service class: `client.invoke(place, Place("pen")).total`. A type is a
@@ -62,21 +85,21 @@ class ServiceRef(Generic[In, Out]):
     output: Any
 
     @overload
-    def __init__(self, name: str, input: type[In], output: type[Out]) -> None: ...
+    def __init__(self, name: str, input: type[Input], output: type[Output]) -> None: ...
 
     @overload
     def __init__(
-        self: ServiceRef[None, Out],
+        self: ServiceRef[None, Output],
         name: str,
         input: None,
-        output: type[Out],
+        output: type[Output],
     ) -> None: ...
 
     @overload
     def __init__(
-        self: ServiceRef[In, None],
+        self: ServiceRef[Input, None],
         name: str,
-        input: type[In],
+        input: type[Input],
         output: None,
     ) -> None: ...
 
@@ -98,17 +121,24 @@ def declared_type(given: Any) -> Any:
     """The type of a side of a service; raises a `TypeError` if it cannot be declared."""
     if given is None or given is NO_VALUE:
         return NO_VALUE
-    if is_declared_type(given):
+    if is_declared_type(given) or is_any_dict(given):
         return given
     raise TypeError(
-        f"{given!r} is not the type of an input or an output: give a class with typed fields (such"
-        " as a dataclass), a list of one, or `None`"
+        f"`{type_name(given)}` cannot be an input or an output: give a class with typed fields,"
+        " such as a dataclass, a list of one, `dict` for any dict, or `None`"
     )
 
 
 def is_declared_type(declared: Any) -> bool:
     """Whether it is a type with values of its own: a model, a list of models, or no value."""
     return declared is NO_VALUE or is_model(declared) or list_item_model(declared) is not None
+
+
+def is_any_dict(declared: Any) -> bool:
+    """Whether it is `dict`, or `dict[str, Any]`: any dict, which is not declared."""
+    return declared is dict or (
+        concrete_origin(declared) is dict and typing.get_args(declared)[1] in (Any, object)
+    )
 
 
 def elements_of_type(declared: Any, *, is_output: bool) -> Elements:
@@ -140,6 +170,8 @@ def typed_value(output: Any, value: Any, cid: str | None = None) -> Any:
 
     Keys that the type does not have are dropped: a newer service may return them.
     """
+    if is_any_dict(output):
+        return value
     sio = _output_declaration(declared_type(output))
     found = check_output(sio, value)
     violations, facts = found.violations, found.facts
@@ -149,8 +181,7 @@ def typed_value(output: Any, value: Any, cid: str | None = None) -> Any:
             return build_typed(output, converted, is_output=True)
         except CideryError as error:
             violations, facts = list(error.violations), error.facts
-    name = getattr(output, "__name__", repr(output))
-    message = f"the response is not a valid `{name}`: {summarize(violations)}"
+    message = f"the response is not a valid `{type_name(output)}`: {summarize(violations)}"
     refused = output_invalid(message, violations, facts)
     refused.cid = cid
     raise refused

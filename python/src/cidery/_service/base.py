@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias
 
 from cidery._errors.exceptions import output_invalid
-from cidery._protocol.typed import In, Out, TypedService
+from cidery._protocol.typed import Input, Output, TypedService
 from cidery._service.class_declaration import automatic_name, bind_type_arguments
 from cidery._service.handler_context import BaseContext
-from cidery._values.later import Later
+from cidery._sio.model_fields import type_name
 
 if TYPE_CHECKING:
     from cidery._protocol.options import RetryPolicy, Seconds
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from cidery._sio.element import EmptyStrings, UnknownKeys
 
 
-class BaseService(TypedService[In, Out], BaseContext):
+class BaseService(TypedService[Input, Output], BaseContext, Generic[Input, Output]):
     """The base of `Service` and `AsyncService`."""
 
     name: ClassVar[str] = ""
@@ -43,7 +43,7 @@ class BaseService(TypedService[In, Out], BaseContext):
     failure_retention: ClassVar[Seconds | None] = None
     pending_limit: ClassVar[int] = 0
 
-    request: Request[In]
+    request: Request[Input]
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -56,10 +56,7 @@ class BaseService(TypedService[In, Out], BaseContext):
             # Raised where the service is used, so that it affects no other service of its module.
             cls._invalid = error
 
-    # Any parameters: with one it gets the input, without any it reads `self.request.input`.
-    def handle(
-        self, *args: Any, **kwargs: Any
-    ) -> Out | Later | Awaitable[Out | Later | None] | None:
+    def handle(self, *args: Any, **kwargs: Any) -> Any:
         """Handles the invocation. The returned value is the response, unless it is `None`.
 
         `def handle(self, input: Place)` gets the declared input; `def handle(self)` reads it as
@@ -111,7 +108,11 @@ def service_class_of(declared: Any) -> type[BaseService[Any, Any]]:
     found = getattr(declared, "service_class", declared)
     if isinstance(found, type) and issubclass(found, BaseService):
         return found
-    raise TypeError(f"{declared!r} is not a service")
+    given = f"`{type_name(declared)}`" if hasattr(declared, "__qualname__") else repr(declared)
+    raise TypeError(
+        f"{given} is not a service: give a class that derives from `Service`, or a function with"
+        " `@service`"
+    )
 
 
 Hook: TypeAlias = "tuple[Callable[..., Any], tuple[Any, ...]]"

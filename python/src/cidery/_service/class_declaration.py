@@ -18,16 +18,17 @@ from uuid import UUID
 
 from cidery._protocol.typed import (
     NO_VALUE,
-    In,
-    Out,
+    Input,
+    Output,
     TypedService,
     declared_type,
     elements_of_type,
+    is_any_dict,
     is_declared_type,
 )
 from cidery._sio.declaration import CsvOptions, Elements, Sio
 from cidery._sio.element import EmptyStrings, UnknownKeys
-from cidery._sio.model_fields import concrete_origin
+from cidery._sio.model_fields import concrete_origin, type_name
 from cidery._values.bunch import Bunch
 from cidery._values.later import Later
 
@@ -54,7 +55,9 @@ def bind_type_arguments(cls: Any) -> None:
                 f"`{cls.__qualname__}` declares its {side} twice: by a type in brackets and by an"
                 " attribute"
             )
-        setattr(cls, side, declared_type(argument))
+        declared = declared_type(argument)
+        if not is_any_dict(declared):
+            setattr(cls, side, declared)
 
 
 def _arguments_of_bases(cls: type) -> tuple[Any, Any] | None:
@@ -64,7 +67,7 @@ def _arguments_of_bases(cls: type) -> tuple[Any, Any] | None:
         if isinstance(origin, type) and issubclass(origin, TypedService):
             parameters: Any = vars(origin)["__parameters__"]
             given = dict(zip(parameters, typing.get_args(base), strict=True))
-            inherited = getattr(origin, "_type_arguments", (In, Out))
+            inherited = getattr(origin, "_type_arguments", (Input, Output))
             input_type, output_type = (given.get(each, each) for each in inherited)
             return input_type, output_type
     return None
@@ -78,7 +81,7 @@ def input_parameter(handle: Any) -> str | None:
         if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)
     ]
     if len(parameters) > 1:
-        names = [each.name for each in parameters]
+        names = ", ".join(f"`{each.name}`" for each in parameters)
         raise TypeError(f"`handle` takes the input as its only parameter, not {names}")
     return parameters[0].name if parameters else None
 
@@ -139,8 +142,9 @@ def read_class_declaration(cls: type[Any]) -> tuple[Sio, dict[str, Any]]:
         hint = annotated.get(side)
         if is_declared_type(hint) and hint not in (NO_VALUE, declared):
             raise TypeError(
-                f"`handle` is annotated with {hint!r} as its {side}, and the service is"
-                f" declared with {declared!r}: give the types as `Service[Input, Output]`"
+                f"`handle` is annotated with `{type_name(hint)}` as its {side}, and the service is"
+                f" declared with `{type_name(declared)}`: give the types as"
+                " `Service[Input, Output]`"
             )
         if declared is None and _is_scalar(hint):
             # Refuses it, as `Service[int, int]`.

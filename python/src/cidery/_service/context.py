@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import concurrent.futures
 
     from cidery._protocol.options import DataFormat
-    from cidery._protocol.results import Progress
+    from cidery._protocol.progress import Progress
     from cidery._protocol.steps import Operation, Reply, UnaryCall
     from cidery.v1 import invocation_pb2
 

@@ -2,34 +2,82 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
-from collections.abc import Callable
-from typing import Any, TypeVar, overload
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypedDict, TypeVar, overload
 
+from cidery._protocol.call_types import CallSignatures, In, Out, P
+from cidery._protocol.options import unknown_option
 from cidery._service.base import BaseService
 from cidery._service.class_declaration import automatic_name, without_later
 from cidery._service.service import AsyncService, Service
-from cidery._sio.model_fields import is_model, list_item_model
+from cidery._sio.model_fields import is_model, list_item_model, type_name
 
-F = TypeVar("F", bound=Callable[..., Any])
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from cidery._protocol.options import RetryPolicy, Seconds
+    from cidery._service.handler_context import AsyncContext, Context
+    from cidery._sio.declaration import CsvOptions
+    from cidery._sio.element import EmptyStrings, UnknownKeys
+    from cidery._values.later import Later
+
+    Returned: TypeAlias = Out | Later
+    Awaited: TypeAlias = Coroutine[Any, Any, Out | Later]
+
+R = TypeVar("R")
 
 
-@overload
-def service(function: F, /) -> F: ...
+class ServiceOptions(TypedDict, total=False):
+    """The options of a service that is a function: the attributes of a service class."""
+
+    input: Any
+    output: Any
+    response_elem: str | None
+    unknown_keys: UnknownKeys | None
+    empty_strings: EmptyStrings | None
+    csv: CsvOptions | None
+    description: str
+    idempotent: bool
+    timeout: Seconds | None
+    attempt_timeout: Seconds | None
+    retry_policy: RetryPolicy | None
+    concurrency: int
+    queue_length: int
+    retention: Seconds | None
+    failure_retention: Seconds | None
+    pending_limit: int
 
 
-@overload
-def service(name: str | None = None, /, **options: Any) -> Callable[[F], F]: ...
+class ServiceFunction(CallSignatures[In, Out], Generic[P, R, In, Out]):
+    """A function that is a service. It is invoked like a service class, and stays callable."""
+
+    service_name: str
+    """The name of the service."""
+
+    def __init__(self, function: Callable[P, R], cls: type[BaseService[Any, Any]]) -> None:
+        self._function = function
+        self.service_class = cls
+        self.service_name = cls.service_name
+        functools.update_wrapper(self, function)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Calls the function, without a node."""
+        return self._function(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        return f"<service {self.service_name}>"
 
 
-def service(name: Any = None, /, **options: Any) -> Any:
+class ServiceDecorator:
     """Declares a function as a service: `@service`, or `@service("its.name", timeout=5)`.
 
-    The default name is `my-module.my-function`. A parameter named `ctx` gets the context
-    (`ctx.invoke`, `ctx.cid`, …): a `Context`, or an `AsyncContext` if the function is a coroutine.
-    Another parameter gets the input. A parameter or a result that is annotated with a class with
-    typed fields declares the input or the output. Type checkers expect `ctx` as the first
-    parameter.
+    The default name is `my-module.my-function`. The options are the attributes of a service class,
+    such as `timeout` and `retry_policy`. A parameter named `ctx` gets the context (`ctx.invoke`,
+    `ctx.cid`, …): a `Context`, or an `AsyncContext` if the function is a coroutine. Another
+    parameter gets the input. A parameter or a result that is annotated with a class with typed
+    fields declares the input or the output. Type checkers expect `ctx` as the first parameter.
 
     >>> from dataclasses import dataclass
     >>> from cidery import service, testing
@@ -45,27 +93,86 @@ def service(name: Any = None, /, **options: Any) -> Any:
     >>> testing.run(hello, Person("Ann")).text
     'Hello, Ann'
     """
-    if inspect.isfunction(name):
-        return _decorate(name, None, options)
-    if name is not None and not isinstance(name, str):
-        raise TypeError(
-            f"`@service` declares a function as a service, by default or by its name, not {name!r};"
-            " a class is one if it derives from `Service`"
-        )
-    return lambda function: _decorate(function, name, options)
+
+    def __init__(
+        self,
+        name: str | None = None,
+        options: ServiceOptions | None = None,
+        on_declared: Callable[[Any], object] | None = None,
+    ) -> None:
+        self._name = name
+        self._options = options or {}
+        self._on_declared = on_declared
+
+    # The first matching signature decides: coroutines first, and the context before the input.
+
+    @overload
+    def __call__(  # type: ignore[overload-overlap]
+        self, function: Callable[[AsyncContext], Awaited[Out]], /
+    ) -> ServiceFunction[[AsyncContext], Awaited[Out], Any, Out]: ...
+
+    @overload
+    def __call__(
+        self, function: Callable[[AsyncContext, In], Awaited[Out]], /
+    ) -> ServiceFunction[[AsyncContext, In], Awaited[Out], In, Out]: ...
+
+    @overload
+    def __call__(
+        self, function: Callable[[In], Awaited[Out]], /
+    ) -> ServiceFunction[[In], Awaited[Out], In, Out]: ...
+
+    @overload
+    def __call__(
+        self, function: Callable[[], Awaited[Out]], /
+    ) -> ServiceFunction[[], Awaited[Out], Any, Out]: ...
+
+    @overload
+    def __call__(
+        self, function: Callable[[Context], Returned[Out]], /
+    ) -> ServiceFunction[[Context], Out, Any, Out]: ...
+
+    @overload
+    def __call__(
+        self, function: Callable[[Context, In], Returned[Out]], /
+    ) -> ServiceFunction[[Context, In], Out, In, Out]: ...
+
+    @overload
+    def __call__(
+        self, function: Callable[[In], Returned[Out]], /
+    ) -> ServiceFunction[[In], Out, In, Out]: ...
+
+    @overload
+    def __call__(
+        self, function: Callable[[], Returned[Out]], /
+    ) -> ServiceFunction[[], Out, Any, Out]: ...
+
+    @overload
+    def __call__(
+        self, name: str | None = None, /, **options: Unpack[ServiceOptions]
+    ) -> ServiceDecorator: ...
+
+    def __call__(self, name: Any = None, /, **options: Any) -> Any:
+        """Declares a function, or returns a decorator with a name and options."""
+        if name is None or isinstance(name, str):
+            for each in options:
+                if each not in ServiceOptions.__annotations__:
+                    raise TypeError(unknown_option(each, ServiceOptions.__annotations__))
+            given: Any = {**self._options, **options}
+            return ServiceDecorator(name or self._name, given, self._on_declared)
+        if not inspect.isfunction(name):
+            what = f"`{type_name(name)}`" if inspect.isclass(name) else repr(name)
+            raise TypeError(
+                f"`@service` declares a function as a service, by default or by its name, not"
+                f" {what}; a class is one if it derives from `Service`"
+            )
+        cls = _class_from_function(name, self._name, dict(self._options))
+        declared: ServiceFunction[..., Any, Any, Any] = ServiceFunction(name, cls)
+        if self._on_declared is not None:
+            self._on_declared(declared)
+        return declared
 
 
-def _decorate(function: Any, name: str | None, options: dict[str, Any]) -> Any:
-    if not inspect.isfunction(function):
-        raise TypeError(
-            f"`@service` declares a function as a service, not {function!r}; a class is one if it"
-            " derives from `Service`"
-        )
-    cls = _class_from_function(function, name, options)
-    # The function stays callable, and refers to its service.
-    function.service_class = cls  # type: ignore[attr-defined]
-    function.service_name = cls.service_name  # type: ignore[attr-defined]
-    return function
+service = ServiceDecorator()
 
 
 def _class_from_function(
@@ -75,7 +182,11 @@ def _class_from_function(
     parameters = list(inspect.signature(function).parameters)
     inputs = [parameter for parameter in parameters if parameter != "ctx"]
     if len(inputs) > 1:
-        raise TypeError(f"`{function.__name__}` takes `ctx` and one input, not {inputs}")
+        names = ", ".join(f"`{name}`" for name in inputs)
+        raise TypeError(
+            f"`{function.__name__}` takes `ctx` and one input, not {names}: give a class with these"
+            " as its fields, such as a dataclass"
+        )
     annotations = {
         "input": hints.get(inputs[0]) if inputs else None,
         "output": without_later(hints.get("return")),

@@ -28,6 +28,7 @@ from cidery._service.service import AsyncService, Service
 from cidery._sio.conversion import to_python_types
 from cidery._sio.declaration import Sio
 from cidery._sio.local_checks import local_part
+from cidery._sio.model_fields import type_name
 from cidery._sio.validation import check_input, check_output, validated_input, validated_output
 from cidery._values.bunch import Bunch
 from cidery._values.json_codec import parse_json
@@ -81,10 +82,10 @@ class Definition:
         """Logs the annotations of the handler that cannot declare its input or output."""
         for side, hint in unused_annotations(self.cls, self.sio).items():
             _log.warning(
-                "%s: %r cannot declare its %s, which is not validated: give a class with typed"
+                "%s: `%s` cannot declare its %s, which is not validated: give a class with typed"
                 " fields, a list of one, or `Any`",
                 describe_class(self.cls),
-                hint,
+                type_name(hint),
                 side,
             )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import logging
 import os
 from pathlib import Path
@@ -22,8 +23,13 @@ if TYPE_CHECKING:
 E = TypeVar("E", bound=BaseException)
 
 _log = logging.getLogger("cidery.worker")
-# Files whose frames come before those of a handler or of a module.
-_INTERNAL_FILES = (str(Path(__file__).parents[1]) + os.sep, "<frozen importlib")
+# Files whose frames come before and after those of a handler or of a module.
+_INTERNAL_FILES = (
+    str(Path(__file__).parents[1]) + os.sep,
+    str(Path(asyncio.__file__).parent) + os.sep,
+    str(Path(concurrent.futures.__file__).parent) + os.sep,
+    "<frozen importlib",
+)
 
 
 def failure_from_exception(error: BaseException, service: str, cid: str) -> CideryError:
@@ -48,17 +54,37 @@ def begin_at_user_frame(error: E) -> E:
         each = chain.pop()
         if each is not None and id(each) not in seen:
             seen.add(id(each))
-            each.__traceback__ = _user_traceback(each.__traceback__)
+            each.__traceback__ = _user_traceback(each)
             chain += [each.__cause__, each.__context__]
     return error
 
 
-def _user_traceback(traceback: TracebackType | None) -> TracebackType | None:
-    """The part from the first frame of the user; all of it if there is none."""
-    frame = traceback
-    while frame is not None and frame.tb_frame.f_code.co_filename.startswith(_INTERNAL_FILES):
+def end_at_user_frame(error: E) -> E:
+    """Removes the frames of the SDK that follow the last one of the user, such as those of a
+    declaration that it refuses."""
+    last = frame = error.__traceback__
+    while frame is not None:
+        if not _is_internal(frame):
+            last = frame
         frame = frame.tb_next
-    return frame or traceback
+    if last is not None and not _is_internal(last):
+        last.tb_next = None
+    return error
+
+
+def _user_traceback(error: BaseException) -> TracebackType | None:
+    """The part from the first frame of the user; all of it if there is none."""
+    frame = error.__traceback__
+    while frame is not None and _is_internal(frame):
+        frame = frame.tb_next
+    if frame is None and isinstance(error, SyntaxError):
+        # Its message has the line of the file that cannot be compiled: no frame is of the user.
+        return None
+    return frame or error.__traceback__
+
+
+def _is_internal(traceback: TracebackType) -> bool:
+    return traceback.tb_frame.f_code.co_filename.startswith(_INTERNAL_FILES)
 
 
 def output_not_serializable(error: TypeError | InvalidArgument) -> CideryError:

@@ -6,22 +6,26 @@ Services derive from it, and functions get it as `ctx`.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 import threading
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from cidery._errors.exceptions import Cancelled
+from cidery._protocol.call_types import HandlerDefaultOptions
 from cidery._protocol.options import OPTION_NAMES, Options, split_call
-from cidery._protocol.results import Progress
+from cidery._protocol.progress import Progress
 from cidery._service.context import InvocationInfo, Platform, ReadOnly
 from cidery._service.driver import drive, drive_async
-from cidery._service.handler_calls import AsyncHandlerCalls, BlockingHandlerCalls
+from cidery._service.handler_calls import AsyncInvoker, HandlerCalls, Invoker
 from cidery._service.log_context import CidLogger
 from cidery._values.later import Later
 from cidery._values.plain import to_plain
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Iterable, Mapping
+
+    from typing_extensions import Unpack
 
     from cidery._protocol.steps import Operation
     from cidery._service.context import Caller
@@ -132,17 +136,27 @@ class BaseContext:
         extra = {"cid": facts.cid, "service": facts.service}
         self.logger = CidLogger(logging.getLogger(self.service_name), extra)
 
-    def _split(self, payload: Any, inline: Any) -> tuple[Any, Options]:
-        options, payload = split_call(Options(), payload, inline, reserved=OPTION_NAMES)
+    def _split(
+        self,
+        service: Any,
+        args: tuple[Any, ...],
+        inline: Mapping[str, Any],
+        valid: Iterable[str],
+    ) -> tuple[Any, Options]:
+        options, payload = split_call(
+            Options(), service, args, inline, reserved=OPTION_NAMES, valid=valid
+        )
         return payload, options
 
 
-class Context(BaseContext, BlockingHandlerCalls):
+class Context(BaseContext, Invoker):
     """The context of a handler that is a function: the parameter `ctx` of `@service`."""
 
-    def with_options(self, **options: Any) -> Invoker:
+    def with_options(self, **options: Unpack[HandlerDefaultOptions]) -> Invoker:
         """An invoker with default options; all keywords of its calls are the payload."""
-        return Invoker(self, Options().updated(options))
+        return _InvokerWithOptions(
+            self, Options().updated(options, HandlerDefaultOptions.__annotations__)
+        )
 
     def sleep(self, seconds: float = 1.0) -> Any:
         """Sleeps; raises `Cancelled` as soon as the handler is cancelled."""
@@ -161,12 +175,14 @@ class Context(BaseContext, BlockingHandlerCalls):
         return drive_operation(self._platform, operation)
 
 
-class AsyncContext(BaseContext, AsyncHandlerCalls):
+class AsyncContext(BaseContext, AsyncInvoker):
     """The context of a handler that is a coroutine, which awaits its calls."""
 
-    def with_options(self, **options: Any) -> AsyncInvoker:
+    def with_options(self, **options: Unpack[HandlerDefaultOptions]) -> AsyncInvoker:
         """An invoker with default options; all keywords of its calls are the payload."""
-        return AsyncInvoker(self, Options().updated(options))
+        return _AsyncInvokerWithOptions(
+            self, Options().updated(options, HandlerDefaultOptions.__annotations__)
+        )
 
     def sleep(self, seconds: float = 1.0) -> Coroutine[Any, Any, None]:
         """Sleeps, while other coroutines run."""
@@ -179,8 +195,20 @@ class AsyncContext(BaseContext, AsyncHandlerCalls):
         return drive_async(self._platform, operation)
 
 
-class _WithOptions:
-    """A caller and the default options of its calls."""
+def _name_methods(context: type, *bases: type) -> None:
+    """Names the inherited methods by the public class, in the messages of Python's errors."""
+    for base in bases:
+        for name, method in vars(base).items():
+            if inspect.isfunction(method) and not name.startswith("_"):
+                method.__qualname__ = f"{context.__name__}.{name}"
+
+
+_name_methods(Context, BaseContext, Invoker)
+_name_methods(AsyncContext, AsyncInvoker)
+
+
+class _WithOptions(HandlerCalls):
+    """A caller and the default options of its calls; all keywords of its calls are the payload."""
 
     def __init__(self, caller: Caller, options: Options) -> None:
         self._bound_caller = caller
@@ -189,14 +217,22 @@ class _WithOptions:
     def _caller(self) -> Caller:
         return self._bound_caller
 
-    def _split(self, payload: Any, inline: Any) -> tuple[Any, Options]:
-        options, payload = split_call(self._options, payload, inline, reserved=_NO_NAMES)
+    def _split(
+        self,
+        service: Any,
+        args: tuple[Any, ...],
+        inline: Mapping[str, Any],
+        valid: Iterable[str],
+    ) -> tuple[Any, Options]:
+        options, payload = split_call(
+            self._options, service, args, inline, reserved=_NO_NAMES, valid=valid
+        )
         return payload, options
 
 
-class Invoker(_WithOptions, BlockingHandlerCalls):
-    """Makes nested calls with default options; all keywords of its calls are the payload."""
+class _InvokerWithOptions(_WithOptions, Invoker):
+    """The invoker of a handler that is a function."""
 
 
-class AsyncInvoker(_WithOptions, AsyncHandlerCalls):
-    """Makes nested calls with default options, which are awaited."""
+class _AsyncInvokerWithOptions(_WithOptions, AsyncInvoker):
+    """The invoker of a handler that is a coroutine."""

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from cidery._service.context import InvocationInfo
 
-current_cid: contextvars.ContextVar[str] = contextvars.ContextVar("cidery_cid", default="-")
-current_service: contextvars.ContextVar[str] = contextvars.ContextVar("cidery_service", default="-")
+current_cid: contextvars.ContextVar[str] = contextvars.ContextVar("cidery_cid", default="")
+current_service: contextvars.ContextVar[str] = contextvars.ContextVar("cidery_service", default="")
 
 
 class CidLogger(logging.LoggerAdapter):  # type: ignore[type-arg]
@@ -26,7 +26,7 @@ class CidLogger(logging.LoggerAdapter):  # type: ignore[type-arg]
 
 
 class CidFilter(logging.Filter):
-    """Sets `cid` and `service` on every record: those of the current handler, or `-`."""
+    """Sets `cid` and `service` on every record: those of the current handler, or empty ones."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Sets the fields."""
@@ -34,6 +34,9 @@ class CidFilter(logging.Filter):
             record.cid = current_cid.get()
         if not hasattr(record, "service"):
             record.service = current_service.get()
+        # The logger of a service has its name already.
+        service = "" if record.service == record.name else record.service
+        record.invocation = "".join(f"{value} " for value in (service, record.cid) if value)
         return True
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Coroutine, Generator, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic
 
 from cidery._errors.exceptions import CideryError
 from cidery._errors.kind import Kind
 from cidery._protocol import operations
 from cidery._protocol.batch import AcceptedGroup, AsyncGroup, Group, Outcome, accept_batch
+from cidery._protocol.call_types import Out
 from cidery._protocol.messages import invoke_request, read_response
 from cidery._protocol.options import (
     Options,
@@ -25,7 +26,7 @@ from cidery._service.nested_calls import once_key
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from cidery._protocol.batch import BatchOptions, Member
+    from cidery._protocol.batch import HandlerBatchOptions, Member
     from cidery._protocol.options import Seconds
     from cidery._service.context import Caller
 
@@ -34,27 +35,30 @@ RETRY_POLICY = RetryPolicy(max_attempts=5, initial_interval=0.1, multiplier=2.0,
 _MAX_ATTEMPTS = 10_000
 
 
-class FanOut:
+class FanOut(Generic[Out]):
     """A fan-out of a coroutine handler: awaiting it returns an `AsyncGroup`.
 
     It can be joined directly: `await self.fan_out(calls).join()`.
     """
 
-    def __init__(self, fan_out: Coroutine[Any, Any, AsyncGroup]) -> None:
+    def __init__(self, fan_out: Coroutine[Any, Any, AsyncGroup[Out]]) -> None:
         # Created at once, so that Python warns about a coroutine that is never awaited.
         self._fan_out = fan_out
 
-    def __await__(self) -> Generator[Any, None, AsyncGroup]:
+    def __await__(self) -> Generator[Any, None, AsyncGroup[Out]]:
         return self._fan_out.__await__()
 
-    async def join(self, timeout: Seconds | None = None) -> list[Outcome]:
+    async def join(self, timeout: Seconds | None = None) -> list[Outcome[Out]]:
         """Accepts the batch and waits for all members, like `AsyncGroup.join`."""
         group = await self._fan_out
         return await group.join(timeout)
 
 
 def fan_out(
-    caller: Caller, members: Iterable[Member], options: Options, batch_options: BatchOptions
+    caller: Caller,
+    members: Iterable[Member[Any]],
+    options: Options,
+    batch_options: HandlerBatchOptions,
 ) -> Any:
     """A `Group`, or a `FanOut` if the handler is a coroutine."""
     once = batch_options.pop("once", None)
@@ -66,7 +70,7 @@ def fan_out(
         accepted: AcceptedGroup = caller._drive(accept_batch(members, options, batch_options))
         return Group(accepted, caller._drive)
 
-    async def fan_out() -> AsyncGroup:
+    async def fan_out() -> AsyncGroup[Any]:
         accepted = await caller._drive(accept_batch(members, options, batch_options))
         return AsyncGroup(accepted, caller._drive)
 

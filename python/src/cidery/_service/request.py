@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Generic
 
-from cidery._protocol.typed import In
+from cidery._protocol.call_types import In
 from cidery._values.bunch import Bunch
 
 if TYPE_CHECKING:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from cidery._protocol.typed import In, Out
+from typing import TYPE_CHECKING, Any, Generic
+
+from cidery._protocol.typed import Input, Output
 from cidery._service.base import BaseService
 from cidery._service.handler_context import AsyncContext, Context
 
+if TYPE_CHECKING:
+    from cidery._values.later import Later
 
-class Service(BaseService[In, Out], Context):
+
+class Service(BaseService[Input, Output], Context, Generic[Input, Output]):
     """A service: `handle` implements it.
 
     `Service[Place, Order]` takes a `Place` and returns an `Order`: classes with typed fields, lists
@@ -32,9 +37,19 @@ class Service(BaseService[In, Out], Context):
     3
     """
 
+    if TYPE_CHECKING:
+        # Any parameters: with one it gets the input, without any it reads `self.request.input`.
+        def handle(self, *args: Any, **kwargs: Any) -> Output | Later | None:
+            """Handles the invocation."""
 
-class AsyncService(BaseService[In, Out], AsyncContext):
+
+class AsyncService(BaseService[Input, Output], AsyncContext, Generic[Input, Output]):
     """A service whose `handle` is a coroutine, which awaits its calls.
 
     Otherwise the same as `Service`.
     """
+
+    if TYPE_CHECKING:
+
+        async def handle(self, *args: Any, **kwargs: Any) -> Output | Later | None:
+            """Handles the invocation."""

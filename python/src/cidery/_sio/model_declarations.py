@@ -28,6 +28,7 @@ from cidery._sio.model_fields import (
     is_model,
     list_item_model,
     resolve_hint,
+    type_name,
 )
 from cidery._values.plain import to_plain
 
@@ -109,7 +110,7 @@ class _ModelReader:
             return self._dict(hint, name)
         kind = _ELEMENT_TYPES.get(hint)
         if kind is None:
-            raise TypeError(f"`{name}`: {hint!r} is not a type that can be declared")
+            raise TypeError(f"`{name}`: `{type_name(hint)}` is not a type that can be declared")
         return Element(name, kind)
 
     def _annotated(self, args: tuple[Any, ...], name: str) -> Element:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import operator
+import re
 import typing
 from collections import abc
 from collections.abc import Callable
@@ -22,6 +23,8 @@ _CONCRETE_TYPES: dict[Any, type] = {
     abc.Sequence: list,
     abc.Set: set,
 }
+# The modules in the representation of a type, such as `typing.Optional[orders.Order]`.
+_MODULE = re.compile(r"\b(?:\w+\.)+(?=\w)")
 # Factories with a constant result, which can be announced as a default.
 _CONSTANT_FACTORIES = (list, dict, set, frozenset, tuple, str, int, float, bool, bytes)
 
@@ -46,6 +49,20 @@ def is_model(declared: Any) -> bool:
         or hasattr(declared, "__attrs_attrs__")
         or is_typed_dict(declared)
     )
+
+
+def type_name(hint: Any) -> str:
+    """The name of a type or a function as its author writes it, for messages.
+
+    >>> type_name(int), type_name(list[int]), type_name(None)
+    ('int', 'list[int]', 'None')
+    """
+    if hint is None or hint is type(None):
+        return "None"
+    if hasattr(hint, "__qualname__") and typing.get_origin(hint) is None:
+        name: str = hint.__qualname__.rpartition("<locals>.")[2]
+        return name
+    return _MODULE.sub("", repr(hint))
 
 
 def is_typed_dict(declared: Any) -> bool:

@@ -61,9 +61,20 @@ class _InstanceBuilder:
             if name in hints
         }
         if len(self.violations) > before:
-            # The constructor would report the refused fields as missing.
+            # The constructor would report the refused fields as missing. Pydantic validates plain
+            # values as well, and reports its other constraints with them.
+            if hasattr(model, "model_validate"):
+                self._replace_violations(before, model, value, path)
             return None
         return self._try_build(path, lambda: _construct(model, value, built, hints))
+
+    def _replace_violations(self, before: int, model: Any, value: Any, path: str) -> None:
+        """Replaces the violations of the fields of a pydantic model by those of all of it."""
+        nested = self.violations[before:]
+        del self.violations[before:]
+        self._try_build(path, lambda: model.model_validate(value))
+        found = {violation.path for violation in self.violations[before:]}
+        self.violations += [each for each in nested if each.path not in found]
 
     def _try_build(self, path: str, make: Callable[[], Any]) -> Any:
         try:

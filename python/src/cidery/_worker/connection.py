@@ -27,6 +27,7 @@ from cidery._errors.status_details import from_failure, from_rpc_error
 from cidery._protocol.channel import CHANNEL_OPTIONS, Stubs
 from cidery._protocol.retry import MAX_ATTEMPTS, classify
 from cidery._protocol.steps import SLEEP, Reply, UnaryCall
+from cidery._worker.outage import Outage
 from cidery._worker.outbox import Outbound, Outbox, Request
 from cidery.v1 import worker_pb2, worker_pb2_grpc
 
@@ -67,6 +68,7 @@ class Connection:
         metadata: tuple[tuple[str, str], ...] = (),
     ) -> None:
         self._node = node
+        self._outage = Outage(node)
         self._hello = hello
         self._handle = handle
         self._metadata = metadata
@@ -228,7 +230,7 @@ class Connection:
                     if not self.welcomed.done():
                         self.welcomed.set_exception(error)
                         return
-                    _log.warning("the worker is not connected; reconnecting: %s", error)
+                    self._outage.failed(error)
                     if isinstance(error, InvalidArgument):
                         self._abandon_session()
                 self._outbox = None
@@ -276,6 +278,7 @@ class Connection:
             raise failure from failure.__cause__
         outbox.batches_results = worker_pb2.CAPABILITY_BATCHING in first.welcome.capabilities
         self._resume(first.welcome, outbox)
+        self._outage.connected()
         if not self.welcomed.done():
             self.welcomed.set_result(None)
         await self._read_messages(stream)
@@ -321,10 +324,11 @@ class Connection:
                     break
                 self._handle_message(message)
             if not self._is_closed:
-                _log.warning("the node ended the worker's stream")
+                _log.warning("the node ended the stream; reconnecting")
         except grpc.RpcError as error:
             if not self._is_closed:
-                _log.warning("the worker's stream broke: %s", from_rpc_error(error))
+                lost = "the connection to the node was lost: %s; reconnecting"
+                _log.warning(lost, from_rpc_error(error))
         except asyncio.CancelledError:
             if not stream.cancelled():
                 raise

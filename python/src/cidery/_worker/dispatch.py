@@ -19,7 +19,7 @@ from cidery._errors.exceptions import (
 from cidery._errors.status_details import to_failure
 from cidery._protocol.messages import get_payload, set_payload
 from cidery._protocol.options import DataFormat
-from cidery._protocol.results import Progress
+from cidery._protocol.progress import Progress
 from cidery._protocol.steps import Reply, UnaryCall
 from cidery._service.context import InvocationInfo
 from cidery._service.definition import Definition

@@ -9,12 +9,12 @@ import re
 import signal
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any
 
 from cidery._errors.exceptions import CideryError, NotFound
 from cidery._errors.status_details import to_failure
 from cidery._protocol import channel
-from cidery._service.decorator import F, service
+from cidery._service.decorator import ServiceDecorator
 from cidery._service.definition import Definition, describe_class
 from cidery._worker.connection import Connection
 from cidery._worker.dispatch import DispatchPlatform, info_from_dispatch, run_handler
@@ -83,25 +83,10 @@ class Worker:
                 self.add(companion)
         return self
 
-    @overload
-    def service(self, function: F, /) -> F: ...
-
-    @overload
-    def service(self, name: str | None = None, /, **options: Any) -> Callable[[F], F]: ...
-
-    def service(self, name: Any = None, /, **options: Any) -> Any:
-        """Declares a function as a service, like the decorator `service`, and adds it."""
-        decorated = service(name, **options)
-        if hasattr(decorated, "service_class"):
-            self.add(decorated)
-            return decorated
-
-        def decorate(function: Any) -> Any:
-            declared = decorated(function)
-            self.add(declared)
-            return declared
-
-        return decorate
+    @property
+    def service(self) -> ServiceDecorator:
+        """The decorator `service`, which adds the function to this worker as well."""
+        return ServiceDecorator(on_declared=self.add)
 
     @property
     def services(self) -> list[str]:

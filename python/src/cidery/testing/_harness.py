@@ -10,19 +10,20 @@ import concurrent.futures
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any
 
 from cidery._errors.exceptions import NotFound
 from cidery._errors.status_details import to_failure
+from cidery._protocol.call_types import Out, P, TrialOptions
 from cidery._protocol.cid import new_cid
 from cidery._protocol.messages import get_payload, set_payload
-from cidery._protocol.options import DataFormat, service_name
-from cidery._protocol.results import Progress
+from cidery._protocol.options import DataFormat, service_name, unknown_option
+from cidery._protocol.progress import Progress
 from cidery._protocol.steps import SLEEP, STREAM_RESULTS, FollowStream, Reply, UnaryCall
 from cidery._protocol.typed import typed_response
 from cidery._service.context import InvocationInfo
 from cidery._service.definition import Definition
-from cidery._service.failures import failure_from_exception
+from cidery._service.failures import end_at_user_frame, failure_from_exception
 from cidery._sio.declaration_check import check_declaration
 from cidery._sio.validation import validated_input, validated_output
 from cidery._values.bunch import Bunch
@@ -33,8 +34,7 @@ from cidery._worker.dispatch import refuse_follow_ups
 from cidery.v1 import discovery_pb2, invocation_pb2, outcome_pb2
 
 if TYPE_CHECKING:
-    from cidery._protocol.calls import AsyncFunction, Function, Typed
-    from cidery._protocol.typed import In, Out
+    from cidery._protocol.call_types import Triable
 
 
 @dataclass(frozen=True)
@@ -85,28 +85,27 @@ class Trial:
     """The instance that ran."""
 
 
-@overload
-def run(service: Typed[In, Out], payload: In | None = None, /, **options: Any) -> Out: ...
-
-
-@overload
-def run(service: AsyncFunction[In, Out], payload: In | None = None, /, **options: Any) -> Out: ...
-
-
-@overload
-def run(service: Function[In, Out], payload: In | None = None, /, **options: Any) -> Out: ...
-
-
-def run(service: Any, payload: Any = None, /, **options: Any) -> Any:
+def run(service: Triable[P, Out], /, *args: P.args, **kwargs: P.kwargs) -> Out:
     """Runs a service and returns its response as a caller gets it: as its declared output type.
 
     `invokes` maps the services that it invokes, or their names, to a response, an exception, a
-    function of the payload, or another service. An exception of the service is raised unchanged.
+    function of the payload, or another service. An exception of the service is raised unchanged;
+    a call of a service that `invokes` does not have fails the test.
     """
-    return typed_response(service, trial(service, payload, **options).payload)
+    response: Out = typed_response(service, trial(service, *args, **kwargs).payload)
+    return response
 
 
-def trial(
+def trial(service: Triable[P, Any], /, *args: P.args, **kwargs: P.kwargs) -> Trial:
+    """Like `run`, and returns the calls as well."""
+    options: dict[str, Any] = dict(kwargs)
+    for name in options:
+        if name not in TrialOptions.__annotations__:
+            raise TypeError(unknown_option(name, TrialOptions.__annotations__))
+    return _trial(service, *args, **options)
+
+
+def _trial(
     service: Any,
     payload: Any = None,
     /,
@@ -118,7 +117,6 @@ def trial(
     attempt: int = 1,
     last_progress: Progress | None = None,
 ) -> Trial:
-    """Like `run`, and returns the calls as well."""
     definition = Definition.of(service)
     check_declaration(definition.sio)
     given = round_trip(to_plain({} if payload is None else payload))
@@ -139,10 +137,15 @@ def trial(
     out = Trial(ignored=found.ignored)
     answers = {service_name(each): answer for each, answer in (invokes or {}).items()}
     platform = FakePlatform(answers, out)
-    if definition.is_async:
-        response, out.service = asyncio.run(definition.run_async(info, platform))
-    else:
-        response, out.service = definition.run(info, platform)
+    try:
+        if definition.is_async:
+            response, out.service = asyncio.run(definition.run_async(info, platform))
+        else:
+            response, out.service = definition.run(info, platform)
+    except NotMocked as error:
+        # The last frame is the call of the service.
+        end_at_user_frame(error)
+        raise
     if isinstance(response, Later):
         refuse_follow_ups([each for each in out.invoked_async if each.with_outcome])
         out.later = response
@@ -155,8 +158,18 @@ def trial(
     return out
 
 
-class _NoAnswerConfigured(TypeError):
-    """`invokes` has no response for a service."""
+class NotMocked(AssertionError):
+    """The test gives no response of a service that is invoked.
+
+    It is no `CideryError`: a handler that handles failures of a service must not handle it.
+    """
+
+    def __init__(self, service: str, why: str = "its response is not given") -> None:
+        super().__init__(
+            f"the tested service invokes `{service}`, and {why}: add it to the test, such as"
+            f" `invokes={{{service!r}: {{...}}}}`, with a response, an exception, a function of"
+            " the payload, or a service"
+        )
 
 
 class FakePlatform:
@@ -220,15 +233,15 @@ class FakePlatform:
         if isinstance(answer, BaseException):
             raise answer
         if isinstance(answer, type) or hasattr(answer, "service_class"):
-            nested = trial(answer, payload, invokes=self._invokes)
+            nested = _trial(answer, payload, invokes=self._invokes)
             if nested.later is not None:
-                message = f"`{service}` returns `Later`: give its response in `invokes`"
-                raise _NoAnswerConfigured(message)
+                raise NotMocked(service, "it gives its response later")
             return nested.payload
         return answer(Bunch.of(payload)) if callable(answer) else answer
 
     def _describe(self, request: discovery_pb2.GetServiceRequest) -> Any:
-        self._check_known(request.service)
+        if request.service not in self._invokes:
+            raise NotFound("SERVICE_UNKNOWN", f"unknown service `{request.service}`")
         return discovery_pb2.GetServiceResponse()
 
     def _record_async(
@@ -268,7 +281,7 @@ class FakePlatform:
         event = invocation_pb2.StreamResultsResponse(cid=member.cid)
         try:
             set_payload(event.succeeded, self._answer(member.service, member.payload))
-        except _NoAnswerConfigured:
+        except NotMocked:
             raise
         except Exception as error:
             failure = failure_from_exception(error, member.service, member.cid)
@@ -283,8 +296,7 @@ class FakePlatform:
 
     def _check_known(self, service: str) -> None:
         if service not in self._invokes:
-            message = f"unknown service `{service}`: give its response in `invokes`"
-            raise NotFound("SERVICE_UNKNOWN", message)
+            raise NotMocked(service)
 
 
 def _recorded(request: invocation_pb2.InvokeAsyncRequest, with_outcome: bool) -> Invoked:

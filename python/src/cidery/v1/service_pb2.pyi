@@ -93,14 +93,16 @@ class Element(_message.Message):
     def __init__(self, name: _Optional[str] = ..., type: _Optional[_Union[ElementType, str]] = ..., optional: bool = ..., default_json: _Optional[str] = ..., elements: _Optional[_Iterable[_Union[Element, _Mapping]]] = ..., item: _Optional[_Union[Element, _Mapping]] = ..., number: _Optional[int] = ..., description: _Optional[str] = ..., one_of: _Optional[_Iterable[str]] = ..., minimum: _Optional[str] = ..., maximum: _Optional[str] = ..., unknown_keys: _Optional[_Union[UnknownKeys, str]] = ...) -> None: ...
 
 class Elements(_message.Message):
-    __slots__ = ("elements", "list", "unknown_keys")
+    __slots__ = ("elements", "list", "unknown_keys", "value")
     ELEMENTS_FIELD_NUMBER: _ClassVar[int]
     LIST_FIELD_NUMBER: _ClassVar[int]
     UNKNOWN_KEYS_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
     elements: _containers.RepeatedCompositeFieldContainer[Element]
     list: bool
     unknown_keys: UnknownKeys
-    def __init__(self, elements: _Optional[_Iterable[_Union[Element, _Mapping]]] = ..., list: bool = ..., unknown_keys: _Optional[_Union[UnknownKeys, str]] = ...) -> None: ...
+    value: bool
+    def __init__(self, elements: _Optional[_Iterable[_Union[Element, _Mapping]]] = ..., list: bool = ..., unknown_keys: _Optional[_Union[UnknownKeys, str]] = ..., value: bool = ...) -> None: ...
 
 class CsvOptions(_message.Message):
     __slots__ = ("no_header", "delimiter", "quote")

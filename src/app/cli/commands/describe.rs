@@ -9,7 +9,6 @@ use crate::app::cli::names::health_name;
 use crate::app::cli::objects;
 use crate::app::cli::printer::Printer;
 use crate::app::cli::times::duration_text;
-use crate::app::escape;
 use crate::codec::convert::timestamp_from_proto;
 use crate::codec::json;
 use crate::codec::proto::v1;
@@ -33,12 +32,11 @@ impl Describe {
             return Ok(());
         }
         let properties = properties(&service);
-        let width = properties.keys().map(str::len).max().unwrap_or_default();
-        for (key, value) in properties.iter() {
+        let rows = properties.iter().map(|(key, value)| {
             let text = value.as_text().map_or_else(|| plain(value), str::to_owned);
-            let text = escape::indented(&text, width + 2);
-            printer.text(&format!("{key:width$}  {text}"));
-        }
+            [key.to_owned(), text]
+        });
+        printer.properties(&rows.collect::<Vec<_>>());
         let sio = service
             .declaration
             .unwrap_or_default()
@@ -50,9 +48,19 @@ impl Describe {
         printer.data("Try it:");
         for example in service.examples {
             // Not indented, so that it can be pasted as it is.
-            printer.text(&format!("\n# {}\n{}", example.tool, example.text));
+            let heading = heading(&example.tool);
+            printer.text(&format!("\n# {heading}\n{}", example.text));
         }
         Ok(())
+    }
+}
+
+/// What a sample is for, from its tool.
+fn heading(tool: &str) -> &str {
+    match tool {
+        "python" => "python, with the SDK",
+        "export" => "types for clients in Go, Node, Java and others: docs/typed-clients.md",
+        tool => tool,
     }
 }
 
@@ -64,11 +72,11 @@ fn properties(service: &v1::ServiceDescription) -> Dict {
     let declaration = service.declaration.clone().unwrap_or_default();
     let options = service.effective_options.unwrap_or_default();
     let retry = options.retry_policy.unwrap_or_default();
-    let mut properties = dict! {
-        "name": declaration.name,
-        "description": declaration.description,
-        "health": health_name(service.health),
-    };
+    let mut properties = dict! { "name": declaration.name };
+    if !declaration.description.is_empty() {
+        properties.insert("description", declaration.description);
+    }
+    properties.insert("health", health_name(service.health));
     if service.typed_method.is_empty() {
         properties.insert(
             "typed method",
@@ -150,10 +158,11 @@ fn print_elements(printer: &Printer, title: &str, elements: Option<&v1::Elements
         printer.data(&format!("{title}: any value"));
         return;
     };
-    let title = match (side.elements.is_empty(), side.list) {
-        (true, _) => format!("{title}: nothing"),
-        (_, true) => format!("{title}: a list of dicts of"),
-        (_, false) => format!("{title}:"),
+    let title = match (side.elements.is_empty(), side.list, side.value) {
+        (true, _, _) => format!("{title}: nothing"),
+        (_, true, _) => format!("{title}: a list of dicts of"),
+        (_, _, true) => format!("{title}: one value, not a dict"),
+        (_, _, false) => format!("{title}:"),
     };
     printer.data(&title);
     if side.elements.is_empty() {

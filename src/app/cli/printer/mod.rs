@@ -231,6 +231,11 @@ impl Printer {
         self.text(&table::wrapped(&headings, rows, self.width()));
     }
 
+    /// Prints names and texts in two columns; texts wrap where the terminal is too narrow.
+    pub(super) fn properties(&self, rows: &[[String; 2]]) {
+        self.text(&table::properties(rows, self.width()));
+    }
+
     /// Prints one line to standard error. For programs, only a warning, as JSON.
     pub(super) fn note(&self, tone: Tone, text: &str) {
         let style = match tone {

@@ -114,3 +114,15 @@ pub(super) fn wrapped<'a>(
     }
     finish(table)
 }
+
+/// Two columns without headings: names, and texts of any number of lines, which wrap where the terminal is too narrow.
+pub(super) fn properties(rows: &[[String; 2]], width: Option<u16>) -> String {
+    let mut table = empty(width);
+    for [name, text] in rows {
+        table.add_row([Cell::new(name), Cell::new(escape::lines(text))]);
+    }
+    if let Some(names) = table.column_mut(0) {
+        names.set_constraint(ColumnConstraint::ContentWidth);
+    }
+    finish(table)
+}

@@ -1,7 +1,7 @@
 //! Requests to run a batch of calls in the background, and their acknowledgement.
 
 use super::request::{async_call_from_proto, async_call_to_proto, optional_cid};
-use crate::codec::convert::field::{parse_optional_cid, text_from_proto};
+use crate::codec::convert::field::{FieldErrors, parse_optional_cid, text_from_proto};
 use crate::codec::convert::time::{duration_from_proto, duration_to_proto};
 use crate::codec::proto::v1;
 use crate::model::batch::{AcceptedGroup, Batch};
@@ -19,14 +19,17 @@ pub fn batch_from_proto(
     message: v1::InvokeBatchRequest,
     traceparent: Option<&str>,
 ) -> Result<Batch> {
-    Ok(Batch {
-        cid: parse_optional_cid("cid", &message.cid)?,
+    let mut errors = FieldErrors::default();
+    let batch = Batch {
+        cid: errors.take(parse_optional_cid("cid", &message.cid)),
         idempotency_key: text_from_proto(message.idempotency_key),
         on_each: message.on_each,
         on_final: message.on_final,
-        retention: duration_from_proto("/retention", message.retention)?,
-        calls: calls_from_proto(message.requests, traceparent)?,
-    })
+        retention: errors.take(duration_from_proto("/retention", message.retention)),
+        calls: errors.take(calls_from_proto(message.requests, traceparent)),
+    };
+    errors.finish()?;
+    Ok(batch)
 }
 
 fn calls_from_proto(
@@ -35,9 +38,8 @@ fn calls_from_proto(
 ) -> Result<Vec<Call>> {
     let (mut calls, mut violations) = (Vec::with_capacity(requests.len()), Vec::new());
     for (position, request) in requests.into_iter().enumerate() {
-        let call = parse_optional_cid("cid", &request.cid)
-            .and_then(|cid| async_call_from_proto(cid, request, traceparent));
-        match call {
+        let cid = parse_optional_cid("cid", &request.cid);
+        match async_call_from_proto(cid, request, traceparent) {
             Ok(call) => calls.push(call),
             Err(error) => violations.extend(error.violations_at(&format!("/requests/{position}"))),
         }

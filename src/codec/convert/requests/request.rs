@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::options::{
     retry_policy_from_proto, retry_policy_to_proto, start_from_proto, start_to_proto,
 };
-use crate::codec::convert::field::{enum_from_proto, text_from_proto};
+use crate::codec::convert::field::{FieldErrors, enum_from_proto, text_from_proto};
 use crate::codec::convert::metadata::{metadata_to_proto, request_metadata};
 use crate::codec::convert::payload::{
     format_from_proto, format_to_proto, input_from_proto, payload_to_proto,
@@ -18,28 +18,36 @@ use crate::model::call::{Accepted, Call, DurableOptions, OnDeadline};
 use crate::model::error::Result;
 use crate::model::id::Cid;
 use crate::model::metadata::Metadata;
-use crate::model::payload::Format;
+use crate::model::payload::{Format, Payload};
 use crate::model::sio::Ignored;
 
-/// Converts a synchronous request. `cid` is the parsed CID of the message, where the caller gave one; `traceparent` is
-/// that of the transport.
+/// Converts a synchronous request. `cid` is that of the message, which the caller may leave out; `traceparent` is that
+/// of the transport.
 ///
 /// # Errors
 ///
-/// `INVALID_ARGUMENT` / `REQUEST_INVALID`, `FORMAT_INVALID` or `METADATA_TOO_LARGE`.
+/// `INVALID_ARGUMENT` / `REQUEST_INVALID` with all violations; where only one field is invalid, also `CID_INVALID`,
+/// `FORMAT_INVALID` or `METADATA_TOO_LARGE`.
 pub fn call_from_proto(
-    cid: Option<Cid>,
+    cid: Result<Option<Cid>>,
     message: v1::InvokeRequest,
     traceparent: Option<&str>,
 ) -> Result<Call> {
-    let on_deadline = match enum_from_proto("/on_deadline", message.on_deadline)? {
+    let mut errors = FieldErrors::default();
+    let cid = errors.take(cid);
+    let on_deadline = errors.take(enum_from_proto("/on_deadline", message.on_deadline));
+    let on_deadline = match on_deadline {
         v1::OnDeadline::Unspecified | v1::OnDeadline::Cancel => OnDeadline::Cancel,
         v1::OnDeadline::Continue => OnDeadline::Continue,
     };
-    let input = input_from_proto(message.input, message.data_format)?;
-    let response_format = format_from_proto("/response_format", message.response_format)?;
-    let timeout = duration_from_proto("/timeout", message.timeout)?;
-    let metadata = request_metadata(message.metadata, traceparent)?;
+    let input = input_from_proto(message.input, message.data_format);
+    let input = errors.take(input.map(Some));
+    let response_format = format_from_proto("/response_format", message.response_format);
+    let response_format = errors.take(response_format);
+    let timeout = errors.take(duration_from_proto("/timeout", message.timeout));
+    let metadata = errors.take(request_metadata(message.metadata, traceparent));
+    errors.finish()?;
+    let input = input.unwrap_or(Payload::empty());
     let idempotency_key = text_from_proto(message.idempotency_key);
     let has_options = idempotency_key.is_some() || on_deadline != OnDeadline::Cancel;
     let durable = has_options.then(|| {
@@ -91,35 +99,42 @@ pub fn call_to_proto(call: Call) -> Result<v1::InvokeRequest> {
 ///
 /// As for [`call_from_proto`].
 pub fn async_call_from_proto(
-    cid: Option<Cid>,
+    cid: Result<Option<Cid>>,
     message: v1::InvokeAsyncRequest,
     traceparent: Option<&str>,
 ) -> Result<Call> {
-    let metadata = request_metadata(message.metadata, traceparent)?;
-    let on_exhausted: v1::OnExhausted = enum_from_proto("/on_exhausted", message.on_exhausted)?;
+    let mut errors = FieldErrors::default();
+    let cid = errors.take(cid);
+    let metadata = errors.take(request_metadata(message.metadata, traceparent));
+    let on_exhausted: v1::OnExhausted =
+        errors.take(enum_from_proto("/on_exhausted", message.on_exhausted));
     let retry_policy = message.retry_policy.map(retry_policy_from_proto);
     let durable = DurableOptions {
-        start: start_from_proto(message.start)?,
-        expiration: duration_from_proto("/expiration", message.expiration)?,
-        deadline: optional_timestamp_from_proto("/deadline", message.deadline)?,
-        retry_policy: retry_policy.transpose()?,
+        start: errors.take(start_from_proto(message.start)),
+        expiration: errors.take(duration_from_proto("/expiration", message.expiration)),
+        deadline: errors.take(optional_timestamp_from_proto("/deadline", message.deadline)),
+        retry_policy: errors.take(retry_policy.transpose()),
         hold: on_exhausted == v1::OnExhausted::Hold,
         callbacks: message.callbacks,
         failure_callbacks: message.failure_callbacks,
-        retention: duration_from_proto("/retention", message.retention)?,
+        retention: errors.take(duration_from_proto("/retention", message.retention)),
         concurrency_key: text_from_proto(message.concurrency_key),
         idempotency_key: text_from_proto(message.idempotency_key),
         ..DurableOptions::default()
     };
-    Ok(Call {
+    let response_format = format_from_proto("/response_format", message.response_format);
+    let input = input_from_proto(message.input, message.data_format);
+    let call = Call {
         service: message.service.into(),
-        input: input_from_proto(message.input, message.data_format)?,
+        input: errors.take(input.map(Some)).unwrap_or(Payload::empty()),
         cid,
-        timeout: duration_from_proto("/timeout", message.timeout)?,
+        timeout: errors.take(duration_from_proto("/timeout", message.timeout)),
         metadata,
-        response_format: format_from_proto("/response_format", message.response_format)?,
+        response_format: errors.take(response_format),
         durable: Some(Box::new(durable)),
-    })
+    };
+    errors.finish()?;
+    Ok(call)
 }
 
 /// Converts a call to a request to run it in the background.

@@ -9,7 +9,7 @@ use tonic::metadata::MetadataMap;
 use super::filter;
 use super::view;
 use crate::codec::convert::{
-    duration_from_proto, enum_from_proto, page_size_from_proto, parse_optional_cid,
+    FieldErrors, duration_from_proto, enum_from_proto, page_size_from_proto, parse_optional_cid,
 };
 use crate::codec::proto::v1;
 use crate::edge::connection::Connection;
@@ -77,10 +77,15 @@ pub(super) async fn get(
         connection,
         transport,
     } = context;
-    let wait = duration_from_proto("/wait", message.wait)?.unwrap_or(Duration::ZERO);
+    let mut errors = FieldErrors::default();
+    let wait = errors.take(duration_from_proto("/wait", message.wait));
+    let wait = wait.unwrap_or(Duration::ZERO);
     // The response is sent within the deadline of the caller.
-    let wait = request::timeout(Some(wait), transport)?.unwrap_or(wait);
-    let view: v1::InvocationView = enum_from_proto("/view", message.view)?;
+    let wait = errors
+        .take(request::timeout(Some(wait), transport))
+        .unwrap_or(wait);
+    let view: v1::InvocationView = errors.take(enum_from_proto("/view", message.view));
+    errors.finish()?;
     let full = view == v1::InvocationView::Full;
     let wait = match request::dispatch_token(transport) {
         None => wait,
@@ -119,10 +124,13 @@ pub(super) async fn list(
         Some(connection) => Some(connection.answered.admit(PAGE_BYTES).await?),
         None => None,
     };
-    let view: v1::InvocationView = enum_from_proto("/view", message.view)?;
+    let mut errors = FieldErrors::default();
+    let view: v1::InvocationView = errors.take(enum_from_proto("/view", message.view));
     let full = view == v1::InvocationView::Full;
-    let size = page_size_from_proto(message.page_size, DEFAULT_PAGE, MAX_PAGE)?;
-    let before = filter::parse_page_token(&message.page_token)?;
+    let size = page_size_from_proto(message.page_size, DEFAULT_PAGE, MAX_PAGE);
+    let size = errors.take(size);
+    let before = errors.take(filter::parse_page_token(&message.page_token));
+    errors.finish()?;
     let page = filter::page(invoker, message.filter, before, size).await?;
     // The store cuts pages by what it has of each invocation, which is about what is sent.
     let (mut invocations, mut room) = (Vec::with_capacity(page.found.len()), LIST_PAGE_BYTES);

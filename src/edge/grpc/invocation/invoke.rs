@@ -8,10 +8,13 @@ use crate::codec::convert::{
 };
 use crate::codec::payload;
 use crate::codec::proto::v1;
-use crate::edge::grpc::invocation::plain_object;
-use crate::edge::grpc::request::{self, into_status, with_cid, with_ignored};
+use crate::edge::grpc::invocation::plain_object::PlainObject;
+use crate::edge::grpc::request::{
+    self, into_status, with_already_accepted, with_cid, with_ignored,
+};
+use crate::edge::grpc::unary::UnaryResponse;
 use crate::engine::Invoker;
-use crate::model::call::{Accepted, Call};
+use crate::model::call::{ALREADY_ACCEPTED_KEY, Accepted, Call};
 use crate::model::error::Result;
 use crate::model::id::Cid;
 use crate::model::payload::{Format, Payload, Reply};
@@ -32,8 +35,7 @@ pub(super) struct Incoming {
 #[derive(Clone, Copy)]
 pub(super) struct Expects {
     format: Format,
-    /// Whether the input may be a plain object that got lost.
-    may_be_lost: bool,
+    plain_object: PlainObject,
 }
 
 /// Decodes a synchronous request.
@@ -42,25 +44,28 @@ pub(super) fn read(
     request: Request<v1::InvokeRequest>,
 ) -> Result<Incoming, Status> {
     let (transport, _, message) = request.into_parts();
-    let requested_cid = into_status(parse_optional_cid("cid", &message.cid))?;
-    let cid = requested_cid.unwrap_or_else(Cid::new);
+    let requested_cid = parse_optional_cid("cid", &message.cid);
+    let cid = requested_cid.as_ref().ok().copied().flatten();
+    let cid = cid.unwrap_or_else(Cid::new);
+    let has_input = message.input.is_some();
     let call = read_call(requested_cid, message, &transport);
     let call = into_status(call.map_err(|error| error.with_cid(cid)))?;
     let expects = Expects {
         format: payload::answer_format(call.response_format, &call.input),
-        may_be_lost: plain_object::may_be_lost(&transport, &call.input),
+        plain_object: PlainObject::new(&transport, has_input, &call.input),
     };
     let caller = request::dispatch_token(&transport).map(|token| workers.context(token));
+    let caller = caller.transpose().map_err(|error| error.with_cid(cid));
     Ok(Incoming {
         cid,
         call,
-        caller: into_status(caller.transpose())?,
+        caller: into_status(caller)?,
         expects,
     })
 }
 
 fn read_call(
-    cid: Option<Cid>,
+    cid: Result<Option<Cid>>,
     message: v1::InvokeRequest,
     transport: &MetadataMap,
 ) -> Result<Call> {
@@ -75,15 +80,39 @@ pub(super) fn respond(
     expects: Expects,
     invoked: Result<(Cid, Reply)>,
 ) -> Result<Response<v1::InvokeResponse>, Status> {
-    let (cid, reply) = into_status(invoked.map_err(|error| match expects.may_be_lost {
-        true => plain_object::explain(error),
-        false => error,
-    }))?;
+    let invoked = invoked.map_err(|error| expects.plain_object.explain(error));
+    let (cid, reply) = into_status(invoked)?;
     let ignored = reply.metadata.get(IGNORED_KEY).map(str::to_owned);
+    let already_accepted = reply.metadata.get(ALREADY_ACCEPTED_KEY).is_some();
     let response = encode(invoker, cid, reply, expects.format);
     let response = into_status(response.map_err(|error| error.with_cid(cid)))?;
     let mut response = with_cid(cid, response);
-    with_ignored(&mut response, ignored.as_deref());
+    with_already_accepted(&mut response, already_accepted);
+    with_ignored(response.metadata_mut(), ignored.as_deref());
+    expects.plain_object.add_hint(&mut response);
+    Ok(response)
+}
+
+/// Accepts a call that continues after the deadline of its caller, and sends its CID before its outcome.
+pub(super) async fn begin(
+    invoker: &Invoker,
+    cid: Cid,
+    call: Call,
+    expects: Expects,
+) -> Result<Response<UnaryResponse<v1::InvokeResponse>>, Status> {
+    let begun = invoker.begin_durable(cid, call).await;
+    let begun = begun.map_err(|error| expects.plain_object.explain(error));
+    let (accepted, outcome) = into_status(begun)?;
+    let invoker = invoker.clone();
+    let message = async move {
+        let response = respond(&invoker, expects, outcome.await)?;
+        Ok((response.into_inner(), MetadataMap::new()))
+    };
+    let mut response = with_cid(accepted.cid, UnaryResponse::Late(Box::pin(message)));
+    with_already_accepted(&mut response, accepted.already_accepted);
+    let ignored = (!accepted.ignored.is_empty()).then(|| accepted.ignored.to_text());
+    with_ignored(response.metadata_mut(), ignored.as_deref());
+    expects.plain_object.add_hint(&mut response);
     Ok(response)
 }
 
@@ -104,12 +133,13 @@ fn encode(invoker: &Invoker, cid: Cid, reply: Reply, format: Format) -> Result<v
 pub(super) async fn invoke_async(
     invoker: &Invoker,
     workers: &WorkerRegistry,
-    cid: Option<Cid>,
+    cid: Result<Option<Cid>>,
     message: v1::InvokeAsyncRequest,
     transport: &MetadataMap,
-) -> Result<Accepted> {
+) -> Result<(Accepted, PlainObject)> {
+    let has_input = message.input.is_some();
     let call = async_call_from_proto(cid, message, request::traceparent(transport))?;
-    let may_be_lost = plain_object::may_be_lost(transport, &call.input);
+    let plain_object = PlainObject::new(transport, has_input, &call.input);
     let accepted = match request::dispatch_token(transport) {
         None => invoker.invoke_async(call).await,
         Some(token) => {
@@ -117,10 +147,10 @@ pub(super) async fn invoke_async(
             caller.platform().invoke_async(call).await
         }
     };
-    accepted.map_err(|error| match may_be_lost {
-        true => plain_object::explain(error),
-        false => error,
-    })
+    match accepted {
+        Ok(accepted) => Ok((accepted, plain_object)),
+        Err(error) => Err(plain_object.explain(error)),
+    }
 }
 
 /// Runs a nested call of a worker's handler as part of the handler's own invocation.

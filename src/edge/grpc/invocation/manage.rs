@@ -2,7 +2,9 @@
 //! or by filter.
 
 use super::filter;
-use crate::codec::convert::{change_to_proto, failed_change_to_proto, input_from_proto};
+use crate::codec::convert::{
+    change_to_proto, failed_change_to_proto, input_from_proto, parse_cids,
+};
 use crate::codec::proto::v1;
 use crate::engine::{InvocationView, Invoker};
 use crate::model::error::{Error, Result, Violation, reason};
@@ -39,14 +41,9 @@ async fn select(
     let too_many = Violation::too_many("/cids", cids.len(), MAX_SELECTED);
     Error::reject(reason::REQUEST_INVALID, too_many.into_iter().collect())?;
     if by_filter.is_none() {
-        let cids = cids
-            .iter()
-            .map(|cid| Cid::parse(cid))
-            .collect::<Result<_>>()?;
-        let next_page_token = String::new();
         return Ok(Selection {
-            cids,
-            next_page_token,
+            cids: parse_cids("cids", cids)?,
+            next_page_token: String::new(),
         });
     }
     let mut before = filter::parse_page_token(token)?;

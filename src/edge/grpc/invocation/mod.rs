@@ -6,7 +6,8 @@ mod filter;
 mod get;
 mod invoke;
 mod manage;
-mod plain_object;
+pub(super) mod plain_object;
+mod server;
 mod stream;
 mod view;
 
@@ -15,8 +16,10 @@ use tonic::{Request, Response, Status};
 
 use self::invoke::Incoming;
 pub(super) use self::invoke::invoke_nested;
+pub use self::server::InvocationServer;
 use self::stream::ResultResponses;
 use super::request::{self, into_status, with_cid, with_ignored};
+use super::unary::UnaryResponse;
 use crate::codec::convert::{
     accepted_group_to_proto, accepted_to_proto, parse_optional_cid, parse_required_cid,
 };
@@ -29,7 +32,7 @@ use crate::service::BoxFuture;
 
 /// The implementation of `InvocationService`. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct InvocationApi {
+pub(in crate::edge::grpc) struct InvocationApi {
     invoker: Invoker,
     workers: WorkerRegistry,
 }
@@ -40,22 +43,19 @@ impl InvocationApi {
     pub(crate) fn new(invoker: Invoker, workers: WorkerRegistry) -> Self {
         Self { invoker, workers }
     }
-}
 
-#[tonic::async_trait]
-impl InvocationService for InvocationApi {
-    type StreamResultsStream = ResultResponses;
-
-    /// Written by hand instead of with `async`: the request is decoded before the future is made, which would
-    /// otherwise hold it.
-    fn invoke<'a, 'async_trait>(
-        &'a self,
-        request: Request<v1::InvokeRequest>,
-    ) -> BoxFuture<'async_trait, Result<Response<v1::InvokeResponse>, Status>>
-    where
-        'a: 'async_trait,
-    {
+    /// Answers `Invoke`.
+    ///
+    /// Written by hand instead of with `async`: the request is decoded before the future is made, which would otherwise
+    /// hold it.
+    fn respond(&self, request: Request<v1::InvokeRequest>) -> InvokeFuture<'_> {
         match invoke::read(&self.workers, request) {
+            Ok(Incoming {
+                cid,
+                call,
+                caller: None,
+                expects,
+            }) if call.continues() => Box::pin(invoke::begin(&self.invoker, cid, call, expects)),
             Ok(Incoming {
                 cid,
                 call,
@@ -63,9 +63,10 @@ impl InvocationService for InvocationApi {
                 expects,
             }) => {
                 let invoked = self.invoker.invoke(cid, call);
-                Box::pin(
-                    invoked.map(move |invoked| invoke::respond(&self.invoker, expects, invoked)),
-                )
+                Box::pin(invoked.map(move |invoked| {
+                    let response = invoke::respond(&self.invoker, expects, invoked)?;
+                    Ok(response.map(UnaryResponse::Message))
+                }))
             }
             // A nested call: part of the invocation whose handler makes it.
             Ok(Incoming {
@@ -75,10 +76,28 @@ impl InvocationService for InvocationApi {
                 ..
             }) => Box::pin(async move {
                 let invoked = invoke_nested(&caller, call).await;
-                invoke::respond(&self.invoker, expects, invoked)
+                let response = invoke::respond(&self.invoker, expects, invoked)?;
+                Ok(response.map(UnaryResponse::Message))
             }),
             Err(status) => Box::pin(std::future::ready(Err(status))),
         }
+    }
+}
+
+/// The response of `Invoke`.
+type InvokeFuture<'a> = BoxFuture<'a, Result<Response<UnaryResponse<v1::InvokeResponse>>, Status>>;
+
+#[tonic::async_trait]
+impl InvocationService for InvocationApi {
+    type StreamResultsStream = ResultResponses;
+
+    /// Never called: [`InvocationServer`] answers it with `respond`.
+    async fn invoke(
+        &self,
+        request: Request<v1::InvokeRequest>,
+    ) -> Result<Response<v1::InvokeResponse>, Status> {
+        let _ = request;
+        Err(request::unimplemented("Invoke"))
     }
 
     async fn invoke_async(
@@ -86,16 +105,18 @@ impl InvocationService for InvocationApi {
         request: Request<v1::InvokeAsyncRequest>,
     ) -> Result<Response<v1::InvokeAsyncResponse>, Status> {
         let (transport, _, message) = request.into_parts();
-        let requested = into_status(parse_optional_cid("cid", &message.cid))?;
+        let requested = parse_optional_cid("cid", &message.cid);
+        let requested_cid = requested.as_ref().ok().copied().flatten();
         let Self { invoker, workers } = self;
         let accepted = invoke::invoke_async(invoker, workers, requested, message, &transport).await;
-        let accepted = into_status(accepted.map_err(|error| match requested {
+        let (accepted, expects) = into_status(accepted.map_err(|error| match requested_cid {
             Some(cid) => error.with_cid(cid),
             None => error,
         }))?;
         let mut response = with_cid(accepted.cid, accepted_to_proto(&accepted));
+        expects.add_hint(&mut response);
         let ignored = (!accepted.ignored.is_empty()).then(|| accepted.ignored.to_text());
-        with_ignored(&mut response, ignored.as_deref());
+        with_ignored(response.metadata_mut(), ignored.as_deref());
         Ok(response)
     }
 
@@ -108,7 +129,7 @@ impl InvocationService for InvocationApi {
         let accepted = into_status(accepted)?;
         let mut response = with_cid(accepted.cid, accepted_group_to_proto(&accepted));
         let ignored = (!accepted.ignored.is_empty()).then(|| accepted.ignored.to_text());
-        with_ignored(&mut response, ignored.as_deref());
+        with_ignored(response.metadata_mut(), ignored.as_deref());
         Ok(response)
     }
 

@@ -299,6 +299,25 @@ impl WorkerRegistry {
     }
 }
 
+/// `ALREADY_EXISTS` / `SERVICE_EXISTS`, with all names: a worker is refused for the whole of its hello.
+fn served_by_the_node(taken: &[&ServiceName]) -> Error {
+    let names: Vec<_> = taken.iter().map(|name| format!("`{name}`")).collect();
+    let (names, are) = (
+        names.join(", "),
+        if names.len() == 1 { "is" } else { "are" },
+    );
+    let message = format!(
+        "{names} {are} served by the node itself: remove {them} from the worker, or choose {other}",
+        them = if taken.len() == 1 { "it" } else { "them" },
+        other = if taken.len() == 1 {
+            "another name"
+        } else {
+            "other names"
+        },
+    );
+    Error::already_exists(reason::SERVICE_EXISTS, message)
+}
+
 impl RegistryInner {
     fn update(&self) -> MutexGuard<'_, ()> {
         self.update.lock().unwrap_or_else(PoisonError::into_inner)
@@ -360,13 +379,11 @@ impl RegistryInner {
         }
         let names = declarations.iter().map(|it| it.definition.name());
         let is_irreplaceable = |name: &&ServiceName| self.invoker.is_served_locally(name.as_str());
-        match names.into_iter().find(is_irreplaceable) {
-            None => Ok(()),
-            Some(name) => {
-                let message = format!("`{name}` is served by the node itself");
-                Err(Error::already_exists(reason::SERVICE_EXISTS, message))
-            }
+        let taken: Vec<_> = names.filter(is_irreplaceable).collect();
+        if taken.is_empty() {
+            return Ok(());
         }
+        Err(served_by_the_node(&taken))
     }
 
     fn admit(&self, session: &Arc<WorkerSession>, declarations: Vec<Declaration>) -> Result<()> {

@@ -104,8 +104,9 @@ pub(super) fn from_failure(failure: Option<FailureBlob>) -> Result<Error> {
     let failure = failure.ok_or_else(|| damaged("no failure"))?;
     let code = i32::try_from(failure.code).unwrap_or_default();
     let kind = Kind::from_grpc_code(code).unwrap_or(Kind::Unknown);
-    let mut error =
-        Error::new(kind, failure.reason, failure.message).with_retryable(failure.retryable);
+    let mut error = Error::new(kind, failure.reason, failure.message)
+        .without_location()
+        .with_retryable(failure.retryable);
     if let Some(delay) = failure.retry_after {
         error = error.with_retry_after(Duration::from_nanos(delay));
     }

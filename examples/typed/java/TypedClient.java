@@ -1,0 +1,143 @@
+// A Java client with generated types. docs/typed-clients.md explains it.
+//
+// Called with the address of a node that serves the demo services.
+
+import com.example.cidery.v1.Failure;
+import com.example.cidery.v1.GetInvocationRequest;
+import com.example.cidery.v1.Invocation;
+import com.example.cidery.v1.InvocationServiceGrpc;
+import com.example.cidery.v1.InvocationServiceGrpc.InvocationServiceBlockingStub;
+import com.example.cidery.v1.InvokeRequest;
+import com.example.customer.GetAsyncRequest;
+import com.example.customer.GetAsyncResponse;
+import com.example.customer.GetRequest;
+import com.example.customer.GetResponse;
+import com.example.customer.ServiceGrpc;
+import com.example.demo.FailAsyncRequest;
+import com.example.demo.FailResponse;
+import com.example.demo.SleepRequest;
+import com.google.protobuf.Any;
+import com.google.protobuf.ByteString;
+import com.google.protobuf.Duration;
+import com.google.protobuf.InvalidProtocolBufferException;
+import com.google.protobuf.Message;
+import com.google.protobuf.util.JsonFormat;
+import com.google.rpc.BadRequest;
+import com.google.rpc.BadRequest.FieldViolation;
+import com.google.rpc.ErrorInfo;
+import com.google.rpc.Status;
+import io.grpc.ManagedChannel;
+import io.grpc.ManagedChannelBuilder;
+import io.grpc.Metadata;
+import io.grpc.StatusRuntimeException;
+import io.grpc.protobuf.StatusProto;
+import io.grpc.stub.AbstractStub;
+import io.grpc.stub.MetadataUtils;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+
+public final class TypedClient {
+  /** A stub whose calls have an option. */
+  private static <S extends AbstractStub<S>> S with(S stub, String option, String value) {
+    Metadata headers = new Metadata();
+    headers.put(Metadata.Key.of(option, Metadata.ASCII_STRING_MARSHALLER), value);
+    return stub.withInterceptors(MetadataUtils.newAttachHeadersInterceptor(headers));
+  }
+
+  /** Waits for the outcome of a background call, and puts its response into a builder. A failure is an exception. */
+  private static void result(InvocationServiceBlockingStub invocations, String cid, Message.Builder response)
+      throws InvalidProtocolBufferException {
+    GetInvocationRequest request = GetInvocationRequest.newBuilder()
+        .setCid(cid)
+        .setWait(Duration.newBuilder().setSeconds(10))
+        .build();
+    Invocation invocation = invocations.getInvocation(request).getInvocation();
+    while (!invocation.hasOutcome()) {
+      invocation = invocations.getInvocation(request).getInvocation();
+    }
+    if (invocation.getOutcome().hasFailure()) {
+      Failure failure = invocation.getOutcome().getFailure();
+      throw StatusProto.toStatusRuntimeException(Status.newBuilder()
+          .setCode(failure.getCodeValue())
+          .setMessage(failure.getMessage())
+          .addAllDetails(failure.getDetailsList())
+          .build());
+    }
+    String json = JsonFormat.printer().print(invocation.getOutcome().getPayload());
+    JsonFormat.parser().ignoringUnknownFields().merge(json, response);
+  }
+
+  /** Prints a failure: code, reason, message, and each invalid field. */
+  private static void report(StatusRuntimeException e) throws InvalidProtocolBufferException {
+    String reason = "";
+    List<FieldViolation> violations = List.of();
+    for (Any detail : StatusProto.fromThrowable(e).getDetailsList()) {
+      if (detail.is(ErrorInfo.class)) {
+        reason = detail.unpack(ErrorInfo.class).getReason();
+      } else if (detail.is(BadRequest.class)) {
+        violations = detail.unpack(BadRequest.class).getFieldViolationsList();
+      }
+    }
+    System.out.println(e.getStatus().getCode() + " " + reason + ": " + e.getStatus().getDescription());
+    for (FieldViolation violation : violations) {
+      System.out.println("  " + violation.getField() + " " + violation.getReason());
+    }
+  }
+
+  private static void run(ManagedChannel channel) throws InvalidProtocolBufferException {
+    var invocations = InvocationServiceGrpc.newBlockingStub(channel).withDeadlineAfter(30, TimeUnit.SECONDS);
+    var demos = com.example.demo.ServiceGrpc.newBlockingStub(channel).withDeadlineAfter(30, TimeUnit.SECONDS);
+    var customers = ServiceGrpc.newBlockingStub(channel).withDeadlineAfter(30, TimeUnit.SECONDS);
+    GetRequest request = GetRequest.newBuilder().setCustId(1).build();
+    GetResponse customer = customers.get(request);
+    System.out.println(customer.getCustId() + " " + customer.getCustName());
+
+    // In the background, once: a repeated call with the same key returns the first CID.
+    var keyed = with(customers, "cidery-idempotency-key", "example-java");
+    GetAsyncRequest background = GetAsyncRequest.newBuilder().setCustId(1).build();
+    GetAsyncResponse accepted = keyed.getAsync(background);
+    GetAsyncResponse again = keyed.getAsync(background);
+    System.out.println("accepted once: " + accepted.getCid().equals(again.getCid()));
+
+    GetResponse.Builder later = GetResponse.newBuilder();
+    result(invocations, accepted.getCid(), later);
+    System.out.println(later.getCustId() + " " + later.getCustName());
+
+    try {
+      customers.get(GetRequest.getDefaultInstance());
+    } catch (StatusRuntimeException e) {
+      report(e);
+    }
+
+    // The node ends the call, and so can say why.
+    try {
+      with(demos, "cidery-timeout", "100ms").sleep(SleepRequest.newBuilder().setSeconds(60).build());
+    } catch (StatusRuntimeException e) {
+      report(e);
+    }
+
+    FailAsyncRequest gone = FailAsyncRequest.newBuilder().setCode("NOT_FOUND").setMessage("gone").build();
+    try {
+      result(invocations, demos.failAsync(gone).getCid(), FailResponse.newBuilder());
+    } catch (StatusRuntimeException e) {
+      report(e);
+    }
+
+    // More than 4 MiB.
+    ByteString document = ByteString.copyFromUtf8('"' + "x".repeat(5 << 20) + '"');
+    InvokeRequest echo = InvokeRequest.newBuilder().setService("cidery.echo").setDocument(document).build();
+    System.out.println(invocations.invoke(echo).getDocument().size() + " bytes");
+  }
+
+  public static void main(String[] args) throws Exception {
+    ManagedChannel channel = ManagedChannelBuilder.forTarget(args[0])
+        .usePlaintext()
+        .maxInboundMessageSize(16 << 20)
+        .build();
+    try {
+      run(channel);
+    } finally {
+      channel.shutdownNow();
+    }
+  }
+}
