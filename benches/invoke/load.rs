@@ -125,6 +125,11 @@ impl Calls {
         }
     }
 
+    /// The channel of the first connection.
+    pub(crate) fn channel(&self) -> Channel {
+        self.channels[0].clone()
+    }
+
     /// Makes the calls and measures the latency of each.
     pub(crate) async fn run<F>(
         &self,

@@ -18,6 +18,8 @@
 #![expect(clippy::disallowed_methods, reason = "no task outlives the bench")]
 
 #[cfg(feature = "sqlite")]
+mod accept_run;
+#[cfg(feature = "sqlite")]
 mod backlog;
 mod baseline;
 #[cfg(feature = "sqlite")]
@@ -70,8 +72,13 @@ fn main() {
         #[cfg(feature = "sqlite")]
         ["--serve", "backlog", folder] => backlog::serve(folder),
         #[cfg(feature = "sqlite")]
+        ["--serve", "log-accept-run"] => accept_run::serve(),
+        #[cfg(feature = "sqlite")]
+        ["--accept-run"] => accept_run::compare(),
+        #[cfg(feature = "sqlite")]
         ["--durable"] => {
             durable::compare();
+            accept_run::compare();
             outcome::compare();
         }
         #[cfg(feature = "sqlite")]
@@ -88,6 +95,7 @@ fn main() {
             #[cfg(feature = "sqlite")]
             {
                 durable::compare();
+                accept_run::compare();
                 outcome::compare();
             }
         }

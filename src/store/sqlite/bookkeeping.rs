@@ -6,7 +6,11 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::model::id::Cid;
+use super::blob;
+use super::hand_over::HandOver;
+use crate::engine::store::{Claim, ClaimLimit};
+use crate::model::id::{Cid, ServiceName};
+use crate::model::invocation::Invocation;
 use crate::store::ledger::Ledger;
 
 /// The ledger and the records in flight, behind one lock.
@@ -16,6 +20,7 @@ pub(super) struct Bookkeeping(Mutex<Entries>);
 #[derive(Debug, Default)]
 pub(super) struct Entries {
     pub(super) ledger: Ledger,
+    pub(super) hand_over: HandOver,
     /// Unclaimed records in flight, by CID; a claim skips these.
     unclaimed_records: HashMap<Cid, usize>,
     /// Those of them that were committed during the claim under way, which may have read the rows before.
@@ -29,9 +34,10 @@ impl Bookkeeping {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins a claim. There is one at a time.
-    pub(super) fn begin_claim(&self) -> ClaimGuard<'_> {
+    /// Begins a claim that reads the file. There is one at a time.
+    pub(super) fn begin_claim(&self, service: &ServiceName) -> ClaimGuard<'_> {
         let mut entries = self.lock();
+        entries.hand_over.begin_read(service);
         entries.forget_committed();
         entries.is_claiming = true;
         ClaimGuard(self)
@@ -55,6 +61,37 @@ impl Entries {
     /// Whether a claim has to skip an invocation because of a record without a claim.
     pub(super) fn has_unclaimed_record(&self, cid: Cid) -> bool {
         self.unclaimed_records.contains_key(&cid)
+    }
+
+    /// Hands an invocation that was accepted to the claims of its service. `bytes`: those of its request, encoded.
+    pub(super) fn hand_over(&mut self, invocation: &Invocation, bytes: usize) {
+        let request = &invocation.request;
+        if request.terms.concurrency_key.is_some() {
+            // It may have to wait for others with its key.
+            self.hand_over.forget(&request.service);
+        } else if invocation.due != request.accept_time {
+            let due = blob::nanos(invocation.next_wakeup());
+            self.hand_over.accepted_for(&request.service, due);
+        } else if !self.ledger.is_claimed(request.cid) {
+            // A claim may have read it between its commit and now.
+            self.hand_over.push(invocation, bytes);
+        }
+    }
+
+    /// Claims invocations of a service that were handed over; `None` if the file has to be read.
+    pub(super) fn claim_handed_over(
+        &mut self,
+        service: &ServiceName,
+        now: i64,
+        limit: ClaimLimit,
+    ) -> Option<Claim> {
+        let records = &self.unclaimed_records;
+        let is_excluded = |cid| records.contains_key(&cid);
+        let claim = self.hand_over.take(service, now, limit, is_excluded)?;
+        for invocation in &claim.invocations {
+            self.ledger.claim(service, invocation.request.cid, None);
+        }
+        Some(claim)
     }
 
     fn end_unclaimed_record(&mut self, cid: Cid) {

@@ -17,6 +17,7 @@ mod commands;
 mod directory;
 mod error;
 mod failure_log;
+mod hand_over;
 mod migrate;
 mod network;
 mod open;

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::path::Path;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 
 use super::directory::{StoreDirectory, unusable};
@@ -15,9 +16,9 @@ const APPLICATION_ID: i32 = 0x4349_4452;
 /// How long a connection waits for a lock of another one.
 pub(super) const BUSY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
 pub(super) const SCHEMA: &str = include_str!("schema.sql");
-/// The page caches: 64 MiB for the writer and 8 MiB for each reader. SQLite takes a negative number as KiB.
-const WRITER_CACHE: i32 = -65_536;
-const READER_CACHE: i32 = -8_192;
+/// The page cache of each connection: 8 MiB. SQLite takes a negative number as KiB. A larger one costs the writer more
+/// than it saves: a commit that splits a page scans all buckets of the cache, and the operating system caches the file.
+const CACHE_SIZE: i32 = -8_192;
 
 /// The generation of an opened store.
 #[derive(Clone, Copy, Debug)]
@@ -39,7 +40,7 @@ impl StoreDirectory {
             let connection = Connection::open_with_flags(&self.file, flags);
             self.format(&connection.map_err(|error| self.cannot_open(error))?)?;
         }
-        let connection = self.connect(WRITER_CACHE)?;
+        let connection = self.connect()?;
         match self.format(&connection)? {
             0 => create(&connection),
             known => migrate(&connection, known),
@@ -113,7 +114,7 @@ impl StoreDirectory {
 
     /// Opens the connection of a reader.
     pub(super) fn reader(&self) -> Result<Connection> {
-        self.connect(READER_CACHE)
+        self.connect()
     }
 
     /// As [`failed`]. The operator who starts the node reads the cause as well.
@@ -133,7 +134,7 @@ impl StoreDirectory {
         }
     }
 
-    fn connect(&self, cache: i32) -> Result<Connection> {
+    fn connect(&self) -> Result<Connection> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&self.file, flags);
         let connection = connection.map_err(|error| self.cannot_open(error))?;
@@ -144,14 +145,23 @@ impl StoreDirectory {
             connection.pragma_update(None, "synchronous", "FULL")?;
             // A checkpoint within a commit would delay its callers: the checkpointer thread runs them.
             connection.pragma_update(None, "wal_autocheckpoint", 0)?;
-            connection.pragma_update(None, "cache_size", cache)?;
+            connection.pragma_update(None, "cache_size", CACHE_SIZE)?;
             connection.busy_timeout(BUSY_TIMEOUT)?;
+            keep_plans(&connection)?;
             connection.set_prepared_statement_cache_capacity(64);
             Ok(())
         };
         set().map_err(|error| self.not_a_store(error))?;
         Ok(connection)
     }
+}
+
+/// Makes SQLite plan a statement without looking at the values that are bound to it. It would otherwise plan a cached
+/// statement with `LIMIT ?` or `column = ?` again for each execution, since clearing its values expires such a plan.
+pub(super) fn keep_plans(connection: &Connection) -> rusqlite::Result<()> {
+    connection
+        .set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
+        .map(drop)
 }
 
 /// `build.rs` records how SQLite was compiled.

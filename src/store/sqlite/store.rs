@@ -220,12 +220,20 @@ impl SqliteStore {
         if let Some(error) = self.shared.write_failure() {
             return Err(error);
         }
+        let handed_over = {
+            let mut entries = self.shared.bookkeeping.lock();
+            entries.claim_handed_over(service, now, limit)
+        };
+        if let Some(claim) = handed_over {
+            return Ok(claim);
+        }
         let _one_at_a_time = self.claim_lock.lock().await;
-        let _guard = self.shared.bookkeeping.begin_claim();
+        let _guard = self.shared.bookkeeping.begin_claim(service);
         let Due {
             found,
             too_large,
             next_due,
+            is_all,
         } = loop {
             let due = self.due(service, now, limit).await?;
             // Behind invocations that are skipped from now on, there may be sound ones.
@@ -236,8 +244,13 @@ impl SqliteStore {
             }
         };
         let mut invocations = found.invocations;
+        let found = invocations.len();
         let mut entries = self.shared.bookkeeping.lock();
         invocations.retain(|found| !entries.has_unclaimed_record(found.request.cid));
+        let is_all = is_all && invocations.len() == found;
+        entries
+            .hand_over
+            .end_read(service, &invocations, is_all, next_due);
         for invocation in &invocations {
             let request = &invocation.request;
             let key = request.terms.concurrency_key.clone();
@@ -308,7 +321,7 @@ impl Store for SqliteStore {
     }
 
     fn accept(&self, invocation: Invocation) -> BoxFuture<'_, Result<Acceptance>> {
-        Box::pin(async move { self.write(Accept::new(&invocation)?).await })
+        Box::pin(async move { self.write(Accept::new(invocation)?).await })
     }
 
     fn accept_group(

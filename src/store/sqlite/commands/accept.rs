@@ -7,16 +7,20 @@ use crate::engine::store::Acceptance;
 use crate::model::error::Result;
 use crate::model::id::ServiceName;
 use crate::model::invocation::Invocation;
-use crate::store::ledger::Ledger;
+use crate::store::sqlite::bookkeeping::Entries;
 use crate::store::sqlite::error::store_full;
 
 /// Accepts an invocation.
 #[derive(Debug)]
-pub(in crate::store::sqlite) struct Accept(NewInvocation);
+pub(in crate::store::sqlite) struct Accept {
+    invocation: Invocation,
+    new: NewInvocation,
+}
 
 impl Accept {
-    pub(in crate::store::sqlite) fn new(invocation: &Invocation) -> Result<Self> {
-        NewInvocation::encode(invocation).map(Self)
+    pub(in crate::store::sqlite) fn new(invocation: Invocation) -> Result<Self> {
+        let new = NewInvocation::encode(&invocation)?;
+        Ok(Self { invocation, new })
     }
 }
 
@@ -26,21 +30,29 @@ impl Command for Accept {
     const IS_NEW_WORK: bool = true;
 
     fn apply(&self, tx: &mut Tx<'_>) -> rusqlite::Result<Result<Acceptance>> {
-        accept(tx, &self.0, tx.has_room)
+        accept(tx, &self.new, tx.has_room)
     }
 
-    fn update_ledger(&self, reply: &Acceptance, ledger: &mut Ledger) {
+    fn update_entries(&self, reply: &Acceptance, entries: &mut Entries) {
         if let Acceptance::Stored = reply {
-            ledger.accept(&self.0.service, self.0.cid, self.0.promised);
+            let NewInvocation {
+                cid,
+                service,
+                promised,
+                request,
+                ..
+            } = &self.new;
+            entries.ledger.accept(service, *cid, *promised);
+            entries.hand_over(&self.invocation, request.len());
         }
     }
 
     fn service(&self) -> Option<&ServiceName> {
-        Some(&self.0.service)
+        Some(&self.new.service)
     }
 
     fn bytes(&self) -> usize {
-        self.0.request.len()
+        self.new.request.len()
     }
 }
 

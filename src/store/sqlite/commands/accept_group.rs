@@ -7,7 +7,7 @@ use crate::engine::store::Acceptance;
 use crate::model::error::Result;
 use crate::model::id::Cid;
 use crate::model::invocation::Invocation;
-use crate::store::ledger::Ledger;
+use crate::store::sqlite::bookkeeping::Entries;
 use crate::store::sqlite::error::store_full;
 
 /// Accepts a group and its members.
@@ -89,10 +89,17 @@ impl Command for AcceptGroup {
         }
     }
 
-    fn update_ledger(&self, reply: &Acceptance, ledger: &mut Ledger) {
+    fn update_entries(&self, reply: &Acceptance, entries: &mut Entries) {
         if let Acceptance::Stored = reply {
             for invocation in self.invocations() {
-                ledger.accept(&invocation.service, invocation.cid, invocation.promised);
+                let NewInvocation {
+                    cid,
+                    service,
+                    promised,
+                    ..
+                } = invocation;
+                entries.ledger.accept(service, *cid, *promised);
+                entries.hand_over.forget(service);
             }
         }
     }

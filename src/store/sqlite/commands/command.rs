@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use super::transaction::Tx;
 use crate::model::error::{Error, Result};
 use crate::model::id::ServiceName;
-use crate::store::ledger::Ledger;
+use crate::store::sqlite::bookkeeping::Entries;
 
 /// A write. The caller encodes everything it contains, so that the writer thread need not.
 pub(in crate::store::sqlite) trait Command:
@@ -29,8 +29,8 @@ pub(in crate::store::sqlite) trait Command:
     /// The outer one rolls back the transaction, the inner one is returned to the caller.
     fn apply(&self, tx: &mut Tx<'_>) -> rusqlite::Result<Result<Self::Reply>>;
 
-    /// Updates the ledger, after the commit and before the reply is sent.
-    fn update_ledger(&self, _reply: &Self::Reply, _ledger: &mut Ledger) {}
+    /// Updates what is kept in memory, after the commit and before the reply is sent.
+    fn update_entries(&self, _reply: &Self::Reply, _entries: &mut Entries) {}
 
     /// The service in whose queue at the writer it waits; `None` if it concerns several services or none.
     fn service(&self) -> Option<&ServiceName> {
@@ -59,8 +59,8 @@ pub(in crate::store::sqlite) trait QueuedCommand:
     fn is_purge(&self) -> bool;
     /// Applies the command, and keeps its reply until it is committed.
     fn apply(&mut self, tx: &mut Tx<'_>) -> rusqlite::Result<()>;
-    /// Updates the ledger. The command is committed.
-    fn update_ledger(&self, ledger: &mut Ledger);
+    /// Updates what is kept in memory. The command is committed.
+    fn update_entries(&self, entries: &mut Entries);
     /// Sends the reply to the caller. The command is committed.
     fn send_reply(self: Box<Self>);
     /// Sends an error to the caller: the command is not committed.
@@ -117,9 +117,9 @@ impl<C: Command> QueuedCommand for Queued<C> {
         Ok(())
     }
 
-    fn update_ledger(&self, ledger: &mut Ledger) {
+    fn update_entries(&self, entries: &mut Entries) {
         if let Some(Ok(reply)) = &self.reply {
-            self.command.update_ledger(reply, ledger);
+            self.command.update_entries(reply, entries);
         }
     }
 

@@ -10,8 +10,9 @@ use super::transaction::Tx;
 use crate::engine::store::{Acceptance, Record};
 use crate::model::error::{Error, Result};
 use crate::model::id::{Cid, ServiceName};
-use crate::store::ledger::Ledger;
 use crate::store::sqlite::blob;
+use crate::store::sqlite::bookkeeping::Entries;
+use crate::store::sqlite::hand_over::HandOver;
 use crate::store::sqlite::state_column::encode_state;
 
 /// If cancellation was requested, `wake` and `over` are 0, so that it is cancelled at the next poll.
@@ -36,10 +37,11 @@ pub(in crate::store::sqlite) struct RecordResult {
 #[derive(Debug)]
 pub(in crate::store::sqlite) struct Recorded {
     service: ServiceName,
-    /// The services of the invocations that were accepted with it.
-    followed_by: Vec<ServiceName>,
+    /// The positions of the invocations that were accepted with it.
+    followed_by: Vec<usize>,
     /// Whether the invocation waited for an outcome from outside before.
     was_awaiting_completion: bool,
+    has_concurrency_key: bool,
 }
 
 /// The row of an invocation that has not ended, as far as a record needs it.
@@ -124,15 +126,27 @@ impl RecordResult {
         Ok(())
     }
 
-    /// Accepts the invocations that follow, and returns the services of those that are new.
-    fn accept_followers(&self, tx: &mut Tx<'_>) -> rusqlite::Result<Vec<ServiceName>> {
-        let mut services = Vec::new();
-        for next in &self.followed_by {
+    /// Accepts the invocations that follow, and returns the positions of those that are new.
+    fn accept_followers(&self, tx: &mut Tx<'_>) -> rusqlite::Result<Vec<usize>> {
+        let mut accepted = Vec::new();
+        for (position, next) in self.followed_by.iter().enumerate() {
             if let Ok(Acceptance::Stored) = accept(tx, next, true)? {
-                services.push(next.service.clone());
+                accepted.push(position);
             }
         }
-        Ok(services)
+        Ok(accepted)
+    }
+
+    /// What a record of an invocation changes for the claims of its service.
+    fn update_hand_over(&self, recorded: &Recorded, hand_over: &mut HandOver) {
+        let Record { cid, state, .. } = self.record;
+        if !state.is_terminal() || recorded.has_concurrency_key {
+            // It becomes due again, or the next one with its key does.
+            hand_over.forget(&recorded.service);
+        } else if self.record.expected_attempts.is_some() {
+            // It was not claimed.
+            hand_over.remove(&recorded.service, cid);
+        }
     }
 }
 
@@ -169,19 +183,27 @@ impl Command for RecordResult {
         Ok(Ok(service.map(|service| Recorded {
             service,
             followed_by,
+            has_concurrency_key: row.concurrency_key.is_some(),
             was_awaiting_completion: row.is_waiting && !row.is_group,
         })))
     }
 
-    fn update_ledger(&self, reply: &Option<Recorded>, ledger: &mut Ledger) {
+    fn update_entries(&self, reply: &Option<Recorded>, entries: &mut Entries) {
         let Some(recorded) = reply else {
-            ledger.release(self.record.cid);
+            entries.ledger.release(self.record.cid);
+            entries.hand_over.forget(&self.record.service);
             return;
         };
         let was_awaiting = recorded.was_awaiting_completion;
-        ledger.record(&self.record, &recorded.service, was_awaiting);
-        for service in &recorded.followed_by {
-            ledger.add_pending(service, 1);
+        let service = &recorded.service;
+        entries.ledger.record(&self.record, service, was_awaiting);
+        self.update_hand_over(recorded, &mut entries.hand_over);
+        let invocations = self.record.followed_by.iter().zip(&self.followed_by);
+        for (position, (invocation, new)) in invocations.enumerate() {
+            if recorded.followed_by.contains(&position) {
+                entries.ledger.add_pending(&new.service, 1);
+                entries.hand_over(invocation, new.request.len());
+            }
         }
     }
 

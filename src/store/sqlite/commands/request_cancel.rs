@@ -7,6 +7,7 @@ use super::key_queue::KeyQueueHead;
 use super::transaction::Tx;
 use crate::model::error::Result;
 use crate::model::id::Cid;
+use crate::store::sqlite::bookkeeping::Entries;
 
 /// Requests the cancellation of an invocation. Returns whether it has not ended yet.
 #[derive(Debug)]
@@ -36,5 +37,10 @@ impl Command for RequestCancel {
             queue.update_head(tx)?;
         }
         Ok(Ok(true))
+    }
+
+    /// It is due now, whatever its service.
+    fn update_entries(&self, _: &bool, entries: &mut Entries) {
+        entries.hand_over.forget_all();
     }
 }

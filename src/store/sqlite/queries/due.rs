@@ -20,6 +20,8 @@ pub(in crate::store::sqlite) struct Due {
     pub(in crate::store::sqlite) too_large: Option<usize>,
     /// When the next one of the service is due, unless the limit on bytes has left out some that are due now.
     pub(in crate::store::sqlite) next_due: Option<i64>,
+    /// Whether no others are due now, claimed ones and those that wait for their key aside.
+    pub(in crate::store::sqlite) is_all: bool,
 }
 
 /// Finds due invocations of a service that are not claimed, those that have been due longest first.
@@ -31,8 +33,8 @@ pub(in crate::store::sqlite) fn due(
     claims: &Claims,
     recovering: Option<u32>,
 ) -> Result<Due> {
-    // Rows that are skipped: claimed ones, and heads whose key is busy.
-    let rows = limit.invocations.saturating_add(2 * claims.len());
+    // Rows that are skipped: claimed ones, and heads whose key is busy. One more shows whether any others are due.
+    let rows = limit.invocations.saturating_add(2 * claims.len() + 1);
     let rows = i64::try_from(rows).unwrap_or(i64::MAX);
     let query = DueQuery {
         connection,
@@ -58,6 +60,7 @@ pub(in crate::store::sqlite) fn due(
             found,
             too_large: room.too_large,
             next_due,
+            is_all: !room.has_left_out,
         })
     };
     read().map_err(failed)
@@ -69,6 +72,8 @@ struct Room {
     is_empty: bool,
     /// Whether there was no room for the bytes of an invocation.
     is_cut: bool,
+    /// Whether one is due for which there was no room, or that could not be read.
+    has_left_out: bool,
     too_large: Option<usize>,
 }
 
@@ -78,6 +83,7 @@ impl Room {
             left: limit,
             is_empty: true,
             is_cut: false,
+            has_left_out: false,
             too_large: None,
         }
     }
@@ -88,7 +94,12 @@ impl Room {
 
     /// Takes the room of an invocation; returns whether there was enough.
     fn take(&mut self, bytes: usize) -> bool {
+        if self.is_full() {
+            self.has_left_out = true;
+            return false;
+        }
         if bytes > self.left.bytes {
+            self.has_left_out = true;
             self.too_large = self.is_empty.then_some(bytes);
             self.is_cut = true;
             return false;
@@ -119,7 +130,7 @@ impl DueQuery<'_> {
         let mut rows = select.query(params![self.service.as_str(), self.now, limit])?;
         let mut ids = Vec::new();
         while let Some(row) = rows.next()?
-            && !room.is_full()
+            && !room.has_left_out
         {
             let (cid, key): (Vec<u8>, Option<String>) = (row.get(1)?, row.get(2)?);
             let is_claimed = blob::cid(&cid).is_ok_and(|cid| self.claims.contains(cid));
@@ -148,6 +159,7 @@ impl DueQuery<'_> {
         let named = params![self.service.as_str(), self.now, limit];
         let ids = select.query_map(named, |row| row.get(0))?;
         let mut found = Readable::default();
+        room.has_left_out = true;
         for id in ids {
             let Some((row, name, key)) = found.read_row(self.connection, id?)? else {
                 continue;

@@ -82,10 +82,12 @@ fn index_hint(connection: &Connection, filter: &Filter) -> rusqlite::Result<Opti
 mod tests {
     use super::*;
     use crate::model::id::{Cid, ServiceName};
+    use crate::store::sqlite::open::keep_plans;
 
     /// The query plan of a filter.
     fn plan(filter: &Filter, open: i64) -> String {
         let connection = Connection::open_in_memory().unwrap();
+        keep_plans(&connection).unwrap();
         connection
             .execute_batch(crate::store::sqlite::open::SCHEMA)
             .unwrap();

@@ -142,7 +142,7 @@ impl Writer {
                 self.damaged_writes = 0;
                 let mut entries = self.shared.bookkeeping.lock();
                 for command in &commands {
-                    command.update_ledger(&mut entries.ledger);
+                    command.update_entries(&mut entries);
                 }
                 drop(entries);
                 commands.into_iter().for_each(QueuedCommand::send_reply);
