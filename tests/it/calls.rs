@@ -91,7 +91,7 @@ async fn calls_all(ctx: Context) -> Result<()> {
     let error = ctx.fan_out([("order.place", &not_text)]).await.unwrap_err();
     assert_eq!(error.reason(), "VALUE_INVALID");
     let error = ctx.emit(&not_text).await.unwrap_err();
-    assert_eq!(error.reason(), "VALUE_INVALID");
+    assert_eq!(error.reason(), "OUTPUT_INVALID");
     Ok(())
 }
 

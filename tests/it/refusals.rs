@@ -415,7 +415,7 @@ async fn an_unknown_method_is_answered_with_what_there_is() {
         ),
         (
             "/cidery.Service/EchoAsync",
-            "service `cidery.echo` has no typed method: it declares neither its input nor its output; call it with \
+            "service `cidery.echo` has no typed method: neither its input nor its output is declared; call it with \
              `Invoke`",
         ),
         (

@@ -8,8 +8,7 @@ use crate::model::id::ServiceName;
 use crate::model::sio::{Element, Elements, Shape, Sio, Type, UnknownKeys};
 
 /// The usual reason why a service has no typed method.
-pub const UNDECLARED: &str =
-    "neither its input nor its output is declared as a dict or a list of dicts";
+pub const UNDECLARED: &str = "neither its input nor its output is declared";
 
 /// The field of a list of dicts.
 const ITEMS: &str = "items";

@@ -1,8 +1,8 @@
 //! Hands invocations that were just accepted to the claims of their service, from memory: they are not read back.
 //!
-//! A claim reads the file until it finds nothing more that is due. From then on the queue of the service contains all of
-//! its due work, as long as nothing but new invocations becomes due. Whatever else may be due then, such as a retry or
-//! the next invocation with a concurrency key, makes the next claim read the file again.
+//! A claim reads the file until it finds nothing more that is due. From then on the queue of the service contains all
+//! of its due work, as long as nothing but new invocations becomes due. Whatever else may be due then, such as a retry
+//! or the next invocation with a concurrency key, makes the next claim read the file again.
 
 use std::collections::{HashMap, VecDeque};
 

@@ -62,7 +62,7 @@ fn the_demo_prints_each_event_once_and_no_log_lines() {
     for text in [
         "  cidery invoke customer.get cust_id=1",
         "  grpcurl -plaintext",
-        "import grpc",
+        "from cidery import Client",
     ] {
         assert!(tried.contains(text), "{text} is not in {tried}");
     }

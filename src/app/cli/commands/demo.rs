@@ -224,7 +224,7 @@ impl Demonstration<'_> {
         ] {
             self.printer.data(&format!("  {line}"));
         }
-        self.heading("In Python (pip install grpcio-reflection)");
+        self.heading("In Python (pip install ./python)");
         let service = self.client.describe("customer.get").await?;
         let python = service
             .examples
