@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Iterator
 from typing import Any
 
 import grpc
@@ -51,7 +50,7 @@ def invoke_call(timeout: float | None) -> UnaryCall:
 
 
 @pytest.fixture
-def slept(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
+def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The delays between the attempts: a sleep only advances the clock."""
     delays: list[float] = []
 
@@ -62,7 +61,7 @@ def slept(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
     monkeypatch.setattr("asyncio.sleep", sleep_async)
     monkeypatch.setattr("cidery._protocol.retry.time.monotonic", lambda: 100.0 + sum(delays))
     monkeypatch.setattr(random, "uniform", lambda low, high: high)
-    yield delays
+    return delays
 
 
 def fail(stubs: Any, timeout: float | None) -> None:

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from cidery._values.later import Later
 
     Returned: TypeAlias = Out | Later
-    Awaited: TypeAlias = Coroutine[Any, Any, Out | Later]
+    Coroutined: TypeAlias = Coroutine[Any, Any, Out]
+    Awaited: TypeAlias = Coroutined[Out | Later]
 
 R = TypeVar("R")
 
@@ -109,22 +110,22 @@ class ServiceDecorator:
     @overload
     def __call__(  # type: ignore[overload-overlap]
         self, function: Callable[[AsyncContext], Awaited[Out]], /
-    ) -> ServiceFunction[[AsyncContext], Awaited[Out], Any, Out]: ...
+    ) -> ServiceFunction[[AsyncContext], Coroutined[Out], Any, Out]: ...
 
     @overload
     def __call__(
         self, function: Callable[[AsyncContext, In], Awaited[Out]], /
-    ) -> ServiceFunction[[AsyncContext, In], Awaited[Out], In, Out]: ...
+    ) -> ServiceFunction[[AsyncContext, In], Coroutined[Out], In, Out]: ...
 
     @overload
     def __call__(
         self, function: Callable[[In], Awaited[Out]], /
-    ) -> ServiceFunction[[In], Awaited[Out], In, Out]: ...
+    ) -> ServiceFunction[[In], Coroutined[Out], In, Out]: ...
 
     @overload
     def __call__(
         self, function: Callable[[], Awaited[Out]], /
-    ) -> ServiceFunction[[], Awaited[Out], Any, Out]: ...
+    ) -> ServiceFunction[[], Coroutined[Out], Any, Out]: ...
 
     @overload
     def __call__(
