@@ -226,7 +226,9 @@ def test_a_payload_of_another_type_is_an_error(served: Worker, client: Client) -
     with pytest.raises(TypeError, match="`retrys` is not an option"):
         client.with_options(retrys=5)  # type: ignore[call-arg]
     with pytest.raises(TypeError, match="`tiemout` is not an option; did you mean `timeout`"):
-        service("typed.misspelt", tiemout=5)  # type: ignore[call-overload]
+        misspelt: Any = service("typed.misspelt", tiemout=5)  # type: ignore[call-overload]
+        # Raised where it is used, so that it affects no other service of its module.
+        testing.run(misspelt(lambda: None))
 
 
 @service("typed.paid")

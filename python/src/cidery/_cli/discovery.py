@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib.util
+import inspect
 import os
 import sys
 from collections.abc import Iterable, Iterator
@@ -11,6 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from cidery._service.base import BaseService
+from cidery._service.definition import describe_class
 from cidery._service.failures import begin_at_user_frame, end_at_user_frame
 
 _SOURCE_ROOTS = frozenset({"src", "source"})
@@ -154,10 +157,35 @@ def find_services(module: ModuleType) -> Iterator[Any]:
     """The services that a module defines: classes with `handle`, and decorated functions."""
     for value in list(vars(module).values()):
         cls = getattr(value, "service_class", None)
-        if (isinstance(cls, type) and cls.__module__ == module.__name__) or (
-            isinstance(value, type)
-            and issubclass(value, BaseService)
-            and value.__module__ == module.__name__
-            and value.handle is not BaseService.handle
-        ):
+        is_function = isinstance(cls, type) and cls.__module__ == module.__name__
+        if is_function or (_is_service_class(value, module) and _has_handle(value)):
             yield value
+
+
+def find_without_handle(module: ModuleType) -> Iterator[str]:
+    """Describes the classes that declare a service and have no `handle`.
+
+    A class from which another one derives, or that declares nothing, is a base class.
+    """
+    for value in list(vars(module).values()):
+        if not _is_service_class(value, module) or _has_handle(value) or value.__subclasses__():
+            continue
+        own = vars(value)
+        methods = [name for name in own if inspect.isfunction(own[name])]
+        closest = difflib.get_close_matches("handle", methods, 1)
+        if closest or not _DECLARES.isdisjoint(own):
+            hint = f"; did you mean `handle` by `{closest[0]}`?" if closest else ""
+            yield f"{describe_class(value)} has no `handle`{hint}"
+
+
+# What distinguishes a service from a base class; `_type_arguments` are those of `Service[In, Out]`.
+_DECLARES = frozenset({"_type_arguments", "input", "output", "SimpleIO"})
+
+
+def _is_service_class(value: Any, module: ModuleType) -> bool:
+    is_own = isinstance(value, type) and value.__module__ == module.__name__
+    return is_own and issubclass(value, BaseService)
+
+
+def _has_handle(cls: type[BaseService[Any, Any]]) -> bool:
+    return cls.handle is not BaseService.handle

@@ -17,6 +17,7 @@ from cidery._cli.discovery import (
     ModuleError,
     find_files,
     find_services,
+    find_without_handle,
     is_loaded,
     load_modules,
 )
@@ -101,6 +102,7 @@ class Runner:
                 # The others are served.
                 _log.error("`%s` cannot be imported", file, exc_info=module)
                 continue
+            _log_refused(find_without_handle(module))
             for found in find_services(module):
                 if found.service_name in names:
                     other = names[found.service_name]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from cidery._protocol.options import DataFormat, duration
 from cidery._protocol.typed import build_typed
+from cidery._service.annotations import Unresolved
 from cidery._service.base import BaseService, lifecycle, service_class_of
 from cidery._service.class_declaration import (
     input_parameter,
@@ -81,6 +82,15 @@ class Definition:
     def warn_of_unused_annotations(self) -> None:
         """Logs the annotations of the handler that cannot declare its input or output."""
         for side, hint in unused_annotations(self.cls, self.sio).items():
+            if isinstance(hint, Unresolved):
+                _log.warning(
+                    "%s: `%s` does not exist at run time and cannot declare its %s, which is not"
+                    " validated: give the types as `Service[Input, Output]`",
+                    describe_class(self.cls),
+                    hint.name,
+                    side,
+                )
+                continue
             _log.warning(
                 "%s: `%s` cannot declare its %s, which is not validated: give a class with typed"
                 " fields, a list of one, or `Any`",
