@@ -166,7 +166,7 @@ def test_a_broken_file_of_several_fails_the_reload_until_it_is_fixed(
     node: Node, client: Client, tmp_path: Path
 ) -> None:
     never_imported, served = tmp_path / "a_broken.py", tmp_path / "my_module.py"
-    never_imported.write_text("import what_is_not_there")
+    never_imported.write_text("from cidery import Service\nimport what_is_not_there")
     put(served, FIRST)
     (tmp_path / "z_last.py").write_text(FIRST.replace("gate.pass", "z.gate").replace("made.", "z."))
     run = Run(node.address, tmp_path, "--reload")
@@ -193,6 +193,38 @@ def test_a_signal_drains_the_worker(node: Node, client: Client, tmp_path: Path) 
     assert run.end() == 0
     assert client.result(cid, wait=WAIT) == {"version": 1}
     assert client.get(cid).attempt == 1
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_stops_at_once(
+    number: signal.Signals, processes: str, node: Node, client: Client, tmp_path: Path
+) -> None:
+    (tmp_path / "my_module.py").write_text(FIRST)
+    run = Run(node.address, tmp_path, "--drain", "600", "--processes", processes)
+    run.wait_for("serving", times=int(processes))
+    cid = client.invoke_async("gate.pass", path=str(tmp_path / "gate"))
+    next(event for event in client.results(cid) if event.kind is EventKind.ITEM)
+    run.process.send_signal(number)
+    run.wait_for("waiting for 1 call, at most 600 s; press Ctrl-C again to stop now")
+    run.process.send_signal(number)
+    assert run.end() == 128 + number
+    run.wait_for(f"received {number.name} again: stopping now")
+    # The call was handed back.
+    assert client.get(cid).state is State.PENDING
+    client.cancel(cid)
+
+
+def test_a_second_signal_ends_a_worker_that_still_imports(node: Node, tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text("import sys, time\nprint('begun', file=sys.stderr)\n")
+    with (tmp_path / "slow.py").open("a") as module:
+        module.write("sys.stderr.flush()\nwhile True:\n    time.sleep(0.01)\n")
+    run = Run(node.address, tmp_path / "slow.py")
+    run.wait_for("begun")
+    run.process.send_signal(signal.SIGINT)
+    run.wait_for("received SIGINT: stopping")
+    run.process.send_signal(signal.SIGINT)
+    assert run.end() == 130
 
 
 def test_several_processes_serve_together(node: Node, client: Client, tmp_path: Path) -> None:
@@ -332,7 +364,7 @@ def test_a_module_that_fails_is_reported_from_its_own_frame(node: Node, tmp_path
     ("text", "last_line"),
     [
         ("def half(", 1),
-        ("from cidery import service\n@service\ndef f(ctx, a, b):\n    pass\n", 2),
+        ("from cidery import service\n@service\nclass F:\n    pass\n", 2),
     ],
 )
 def test_the_traceback_of_a_module_has_frames_of_the_user_only(
@@ -406,7 +438,7 @@ def test_a_program_without_a_log_configuration_logs_failures(node: Node, client:
 def test_a_broken_module_does_not_affect_the_others(
     node: Node, client: Client, tmp_path: Path
 ) -> None:
-    (tmp_path / "bad_module.py").write_text("import what_is_not_there")
+    (tmp_path / "bad_module.py").write_text("from cidery import Service\nimport what_is_not_there")
     (tmp_path / "my_module.py").write_text(FIRST)
     run = Run(node.address, tmp_path)
     run.wait_for("serving 3 services")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import signal
 import sys
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from cidery._cli.discovery import (
@@ -24,6 +24,7 @@ from cidery._cli.discovery import (
 from cidery._cli.supervisor import ParentProcess, Supervisor
 from cidery._errors.exceptions import CideryError, InvalidArgument, NotFound
 from cidery._service.definition import Definition
+from cidery._worker.stop_signals import STOP_SIGNALS, StopSignals
 from cidery._worker.worker import Worker
 
 _log = logging.getLogger("cidery.run")
@@ -53,17 +54,18 @@ class Runner:
     def __init__(self, options: RunOptions, parent: ParentProcess | None = None) -> None:
         self._options = options
         self._parent = parent
-        self._stop_requested = threading.Event()
+        numbers = STOP_SIGNALS if parent is None else (signal.SIGTERM,)
+        self._signals = StopSignals(_log, self._stop_now, numbers)
         self._worker: Worker | None = None
-        self._draining: list[threading.Thread] = []
-
-    def request_stop(self, number: int, _: FrameType | None) -> None:
-        """Handles a signal: stops after the drain."""
-        _log.info("received %s: stopping", signal.Signals(number).name)
-        self._stop_requested.set()
+        # Previous workers, and the threads that stop them.
+        self._draining: list[tuple[Worker, threading.Thread]] = []
 
     def run(self) -> int:
         """Serves until stopped; returns the exit code."""
+        with self._signals.handled():
+            return self._run()
+
+    def _run(self) -> int:
         if self._options.reload:
             # The cache compares times by whole seconds, and would miss a change within one.
             sys.dont_write_bytecode = True
@@ -82,15 +84,28 @@ class Runner:
         self._log_services("serving")
         if self._parent is not None:
             self._parent.notify_serving()
-        while not self._stop_requested.wait(_POLL_INTERVAL if self._options.reload else None):
+        while not self._signals.wait(_POLL_INTERVAL if self._options.reload else None):
             found = self._file_stamps()
             if found != stamps:
                 stamps = found
                 self._reload()
+        workers = [self._worker, *(worker for worker, _ in self._draining)]
+        self._signals.log_drain(sum(each.in_flight for each in workers), self._options.drain)
         self._worker.stop()
-        for draining in self._draining:
+        for _, draining in self._draining:
             draining.join()
+        if self._signals.exit_code:
+            _exit_now(self._signals.exit_code)
         return 0
+
+    def _stop_now(self) -> None:
+        """Handles a second signal."""
+        if self._worker is None:
+            # It imports files or connects.
+            _exit_now(self._signals.exit_code)
+            return
+        for worker in (self._worker, *(worker for worker, _ in self._draining)):
+            worker.stop_now()
 
     def _services(self) -> Iterator[Any]:
         names: dict[str, Path] = {}
@@ -180,7 +195,8 @@ class Runner:
         if previous is not None:
             draining = threading.Thread(target=previous.stop, name="cidery-drain")
             draining.start()
-            self._draining = [*(t for t in self._draining if t.is_alive()), draining]
+            unfinished = [each for each in self._draining if each[1].is_alive()]
+            self._draining = [*unfinished, (previous, draining)]
         self._log_services("reloaded")
 
     def _log_services(self, what: str) -> None:
@@ -218,12 +234,18 @@ def run(options: RunOptions) -> int:
     if options.processes > 1:
         return Supervisor(_command(options), options.name, options.processes).run()
     parent = None if options.parent_fd is None else ParentProcess(options.parent_fd)
-    runner = Runner(options, parent)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, runner.request_stop)
     if parent is not None:
+        # A terminal sends it to all processes, and the supervisor passes it on as SIGTERM. Not
+        # `SIG_IGN`, which programs that a handler starts would inherit.
+        signal.signal(signal.SIGINT, lambda *_: None)
         parent.watch()
-    return runner.run()
+    return Runner(options, parent).run()
+
+
+def _exit_now(code: int) -> None:
+    """Exits without waiting for threads that handlers have started."""
+    logging.shutdown()
+    os._exit(code)
 
 
 def _command(options: RunOptions) -> list[str]:

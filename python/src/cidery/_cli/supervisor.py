@@ -61,8 +61,8 @@ class Supervisor:
         self._exit_code = 0
 
     def run(self) -> int:
-        """Supervises until stopped; returns the exit code: 0, or that of a process that could not
-        start."""
+        """Supervises until stopped; returns the exit code: 0, that of a process that could not
+        start, or 128 and the number of a second signal."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         threads = [threading.Thread(target=child.supervise) for child in self._children]
@@ -94,8 +94,14 @@ class Supervisor:
         return True
 
     def _on_signal(self, number: int, _: FrameType | None) -> None:
+        name = signal.Signals(number).name
+        if self.is_stopping:
+            _log.warning("received %s again: stopping now", name)
+            self._exit_code = 128 + number
+        else:
+            _log.info("received %s: stopping", name)
+        # A worker process stops now at the second SIGTERM.
         self._stop()
-        _log.info("received %s: stopping", signal.Signals(number).name)
 
     def _stop(self) -> None:
         self._stop_requested.set()

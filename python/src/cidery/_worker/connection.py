@@ -173,6 +173,16 @@ class Connection:
 
         self._post(action)
 
+    def end_drain(self) -> None:
+        """Hands the dispatches in flight back, and waits for none that might be in transit."""
+        self.hand_back()
+
+        def action() -> None:
+            self._is_drained = True
+            self._update_idle()
+
+        self._post(action)
+
     def close(self) -> None:
         """Closes the stream permanently."""
 
