@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from cidery._cli.discovery import (
     is_loaded,
     load_modules,
 )
+from cidery._cli.selection import files_with_services
 from cidery._cli.supervisor import ParentProcess, Supervisor
 from cidery._errors.exceptions import CideryError, InvalidArgument, NotFound
 from cidery._service.definition import Definition
@@ -42,6 +43,7 @@ class RunOptions:
     drain: float = 30.0
     log_level: str = "info"
     reload: bool = False
+    exclude: Sequence[str] = ()
     zato: bool = False
     processes: int = 1
     parent_fd: int | None = None
@@ -57,6 +59,7 @@ class Runner:
         numbers = STOP_SIGNALS if parent is None else (signal.SIGTERM,)
         self._signals = StopSignals(_log, self._stop_now, numbers)
         self._worker: Worker | None = None
+        self._imported: set[Path] = set()
         # Previous workers, and the threads that stop them.
         self._draining: list[tuple[Worker, threading.Thread]] = []
 
@@ -110,7 +113,11 @@ class Runner:
     def _services(self) -> Iterator[Any]:
         names: dict[str, Path] = {}
         # All at once: an error must not leave modules unloaded.
-        for file, module in list(load_modules(find_files(self._options.paths))):
+        files = self._files()
+        named = {path.resolve() for path in map(Path, self._options.paths) if path.is_file()}
+        # A file that was imported stays one, also while it is written only in part.
+        self._imported |= named | files_with_services(file for file in files if file not in named)
+        for file, module in list(load_modules(files, self._imported)):
             if isinstance(module, Exception):
                 if self._is_required(file):
                     raise ModuleError(f"`{file}` cannot be imported") from module
@@ -205,11 +212,14 @@ class Runner:
         count = "1 service" if len(names) == 1 else f"{len(names)} services"
         _log.info("%s %s at %s: %s", what, count, self._worker.node, ", ".join(names))
 
+    def _files(self) -> list[Path]:
+        return find_files(self._options.paths, self._options.exclude)
+
     def _file_stamps(self) -> dict[Path, tuple[int, int]]:
         stamps = {}
         # Editors replace files, so that a file may be missing for an instant.
         with contextlib.suppress(OSError):
-            for file in find_files(self._options.paths):
+            for file in self._files():
                 with contextlib.suppress(OSError):
                     status = file.stat()
                     stamps[file] = (status.st_mtime_ns, status.st_size)
@@ -253,6 +263,7 @@ def _command(options: RunOptions) -> list[str]:
     command += ["--max-in-flight", str(options.max_in_flight), "--drain", str(options.drain)]
     command += ["--log-level", options.log_level]
     command += ["--node", options.node] if options.node else []
+    command += [f"--exclude={pattern}" for pattern in options.exclude]
     command += ["--reload"] if options.reload else []
     command += ["--zato"] if options.zato else []
     return command

@@ -6,7 +6,6 @@ import dataclasses
 import logging
 import os
 import re
-import threading
 from collections.abc import Callable
 from typing import Any
 
