@@ -226,10 +226,12 @@ def test_a_payload_of_another_type_is_an_error(served: Worker, client: Client) -
         client.invoke(place, Place("pen"), delay=5)  # type: ignore[call-arg]
     with pytest.raises(TypeError, match="`retrys` is not an option"):
         client.with_options(retrys=5)  # type: ignore[call-arg]
+    # An option of `@service` is reported where the service is used, not at the declaration.
+    service("typed.misspelt", tiemout=5)  # type: ignore[call-overload]
+    misspelt: dict[str, Any] = {"tiemout": 5}
+    nothing = service("typed.misspelt", **misspelt)(lambda: None)
     with pytest.raises(TypeError, match="`tiemout` is not an option; did you mean `timeout`"):
-        misspelt: Any = service("typed.misspelt", tiemout=5)  # type: ignore[call-overload]
-        # Raised where it is used, so that it affects no other service of its module.
-        testing.run(misspelt(lambda: None))
+        testing.run(nothing)
 
 
 @service("typed.paid")

@@ -43,8 +43,8 @@ def _path_of_module(given: str) -> str:
     if not all(part.isidentifier() for part in given.split(".")):
         return ""
     base = Path(*given.split("."))
-    candidates = [root / base for root in (Path(), Path("src"))]
-    found = [each for each in (*(c.with_suffix(".py") for c in candidates), *candidates)]
+    names = (base.with_suffix(".py"), base)
+    found = (root / name for root in (Path(), Path("src")) for name in names)
     path = next((each for each in found if each.exists()), None)
     return ": give the path of a file or a folder" + (f", such as `{path}`" if path else "")
 

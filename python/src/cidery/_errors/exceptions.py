@@ -44,8 +44,8 @@ class CideryError(Exception):
     Match on the class or on `reason`; the message may change at any time. An error that a handler
     raises reaches its caller unchanged, through any number of nested calls.
 
-    `reason` is `UPPER_SNAKE_CASE`, by default the name of the kind. Any other text is the message if
-    it is the only one, as in `NotFound("there is no customer 7")`; with a message, it raises a
+    `reason` is `UPPER_SNAKE_CASE`, by default the name of the kind. Any other text is the message
+    if it is the only one, as in `NotFound("there is no customer 7")`; with a message, it raises a
     `ValueError`. The default message is the first of the violations.
 
     >>> from cidery import NotFound

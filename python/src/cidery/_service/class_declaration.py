@@ -26,7 +26,7 @@ from cidery._protocol.typed import (
     is_any_dict,
     is_declared_type,
 )
-from cidery._service.annotations import annotation
+from cidery._sio.annotations import annotation
 from cidery._sio.declaration import CsvOptions, Elements, Sio
 from cidery._sio.element import EmptyStrings, UnknownKeys
 from cidery._sio.model_fields import concrete_origin, type_name

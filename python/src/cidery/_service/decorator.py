@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypedDict, TypeVar, o
 
 from cidery._protocol.call_types import CallSignatures, In, Out, P
 from cidery._protocol.options import unknown_option
-from cidery._service.annotations import Unresolved, annotation, local_names
 from cidery._service.base import BaseService
 from cidery._service.class_declaration import automatic_name, without_later
 from cidery._service.service import AsyncService, Service
+from cidery._sio.annotations import Unresolved, annotation, local_names
 from cidery._sio.model_fields import is_model, list_item_model, type_name
 
 if TYPE_CHECKING:

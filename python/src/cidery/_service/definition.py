@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from cidery._protocol.options import DataFormat, duration
 from cidery._protocol.typed import build_typed
-from cidery._service.annotations import Unresolved
 from cidery._service.base import BaseService, lifecycle, service_class_of
 from cidery._service.class_declaration import (
     input_parameter,
@@ -26,6 +25,7 @@ from cidery._service.log_context import LogContext
 from cidery._service.request import Request
 from cidery._service.response import HandlerResponse
 from cidery._service.service import AsyncService, Service
+from cidery._sio.annotations import Unresolved
 from cidery._sio.conversion import to_python_types
 from cidery._sio.declaration import Sio
 from cidery._sio.local_checks import local_part
