@@ -59,6 +59,7 @@ class Supervisor:
             for n in range(count)
         ]
         self._exit_code = 0
+        self._signals = 0
 
     def run(self) -> int:
         """Supervises until stopped; returns the exit code: 0, that of a process that could not
@@ -95,16 +96,22 @@ class Supervisor:
 
     def _on_signal(self, number: int, _: FrameType | None) -> None:
         name = signal.Signals(number).name
-        if self.is_stopping:
-            _log.warning("received %s again: stopping now", name)
-            self._exit_code = 128 + number
-        else:
+        # Counted first: the next signal may interrupt this handler.
+        self._signals += 1
+        if self._signals == 1:
+            self._stop()
             _log.info("received %s: stopping", name)
-        # A worker process stops now at the second SIGTERM.
-        self._stop()
+            return
+        _log.warning("received %s again: stopping now", name)
+        self._exit_code = 128 + number
+        # A worker process stops at once at its second SIGTERM.
+        self._terminate()
 
     def _stop(self) -> None:
         self._stop_requested.set()
+        self._terminate()
+
+    def _terminate(self) -> None:
         for child in self._children:
             child.terminate()
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import queue
 import signal
-import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 
@@ -24,13 +24,18 @@ class StopSignals:
         self._numbers = numbers
         self._log = log
         self._stop_now = stop_now
-        self._requested = threading.Event()
+        self._count = 0
+        # Unlike the lock of an event, its `put` may interrupt its `get`.
+        self._arrived: queue.SimpleQueue[None] = queue.SimpleQueue()
         self.exit_code = 0
         """0, or 128 and the number of the second signal."""
 
     def wait(self, seconds: float | None = None) -> bool:
         """Waits for the first signal; returns whether it has arrived."""
-        return self._requested.wait(seconds)
+        if self._count == 0:
+            with contextlib.suppress(queue.Empty):
+                self._arrived.get(timeout=seconds)
+        return self._count > 0
 
     @contextlib.contextmanager
     def handled(self) -> Iterator[None]:
@@ -52,9 +57,11 @@ class StopSignals:
 
     def _handle(self, number: int, _: FrameType | None) -> None:
         name = signal.Signals(number).name
-        if not self._requested.is_set():
+        # Counted first: the next signal may interrupt this handler.
+        self._count += 1
+        if self._count == 1:
             self._log.info("received %s: stopping", name)
-            self._requested.set()
+            self._arrived.put(None)
             return
         self._log.warning("received %s again: stopping now", name)
         self.exit_code = 128 + number
