@@ -436,6 +436,38 @@ def test_a_program_without_a_log_configuration_logs_failures(node: Node, client:
     assert log_lines.endswith("KeyError: 'secret detail'\n")
 
 
+OWN_WORKER = """
+import logging
+import sys
+from cidery import Worker, service
+
+@service("own.waits")
+def waits(ctx):
+    logging.info("begun")
+    ctx.sleep(600)
+
+logging.basicConfig(level=logging.INFO, format="%(message)s")
+Worker(waits, node=sys.argv[1], drain=600).run()
+"""
+
+
+def test_a_program_that_runs_a_worker_ends_at_the_second_signal(node: Node, client: Client) -> None:
+    command = [sys.executable, "-W", "error", "-c", OWN_WORKER, node.address]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        lines = iter(process.stderr.readline, "")
+        while not client.services("own.waits"):
+            assert process.poll() is None
+        cid = client.invoke_async("own.waits", {})
+        for wanted in ("begun", "waiting for 1 call, at most 600 s; press Ctrl-C again"):
+            assert any(wanted in line for line in lines)
+            process.send_signal(signal.SIGINT)
+        assert any("received SIGINT again: stopping now" in line for line in lines)
+        assert process.wait(WAIT) == 130
+    assert client.get(cid).state is State.PENDING
+    client.cancel(cid)
+
+
 def test_a_broken_module_does_not_affect_the_others(
     node: Node, client: Client, tmp_path: Path
 ) -> None:
