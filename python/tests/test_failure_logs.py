@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import logging
 import math
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from cidery import (
     AsyncService,
     CideryError,
     Client,
+    DateTime,
     Float,
     Int,
     Internal,
@@ -38,6 +40,16 @@ class Nan(Service):
 
     def handle(self) -> Any:
         return {"ratio": math.nan}
+
+
+class Undeclared(Service):
+    """The node validates it."""
+
+    name = "log.undeclared"
+    output = DateTime("at"), Int("count")
+
+    def handle(self) -> Any:
+        return {"at": datetime.datetime(2026, 1, 31), "count": "many"}
 
 
 class Unserializable(Service):
@@ -88,8 +100,17 @@ class Declines(Service):
 
 LOGGED: list[tuple[type[Service | AsyncService], str, list[str]]] = [
     (Nan, "OUTPUT_INVALID", ["OUTPUT_INVALID: `/ratio`: is nan"]),
+    (
+        Undeclared,
+        "OUTPUT_INVALID",
+        ["does not match the declaration", "\n  `/at`: ", "\n  `/count`: "],
+    ),
     (Unserializable, "OUTPUT_INVALID", ["the response of `log.unserializable`: `/lock` is "]),
-    (Unawaited, "OUTPUT_INVALID", ["of `log.unawaited`: the payload is the coroutine", "`await`?"]),
+    (
+        Unawaited,
+        "OUTPUT_INVALID",
+        ["of `log.unawaited`: the payload is a coroutine", "`await`?"],
+    ),
     (
         Misuses,
         "NESTED_CALL_REFUSED",

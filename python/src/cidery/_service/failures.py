@@ -39,7 +39,7 @@ _INTERNAL_FILES = (
 def failure_from_exception(error: BaseException, service: str, cid: str) -> CideryError:
     """The failure that the caller gets for an exception. The traceback is only logged."""
     if isinstance(error, CideryError):
-        _log_own_failure(error, service, cid)
+        log_own_failure(error, service, cid)
         return error
     if isinstance(error, (asyncio.CancelledError, KeyboardInterrupt)):
         return Cancelled("CANCELLED", "the service was cancelled")
@@ -50,7 +50,7 @@ def failure_from_exception(error: BaseException, service: str, cid: str) -> Cide
     return handler_failed(error)
 
 
-def _log_own_failure(error: CideryError, service: str, cid: str) -> None:
+def log_own_failure(error: CideryError, service: str, cid: str) -> None:
     """Logs a failure that the author of the service has to fix, and no caller: a broken output, an
     invalid call of another service, or a failure that the service reports as internal."""
     refused_by = error.facts.get("service") if _is_refusal(error) else None

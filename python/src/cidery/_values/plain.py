@@ -95,8 +95,7 @@ def _members(value: Any, path: str) -> Mapping[Any, Any] | list[Any]:
         # It will not be awaited: without this, Python warns about it where it is collected.
         value.close()
         raise TypeError(
-            f"{_location(path)} is the coroutine `{value.__qualname__}`, not its result: did you"
-            " forget `await`?"
+            f"{_location(path)} is a coroutine, not its result: did you forget `await`?"
         )
     if isinstance(value, _NOT_SERIALIZABLE):
         raise TypeError(f"{_location(path)} is {_type_of(value)}, which cannot be serialized")
