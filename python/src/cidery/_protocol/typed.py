@@ -141,11 +141,11 @@ def is_any_dict(declared: Any) -> bool:
     )
 
 
-def elements_of_type(declared: Any, *, is_output: bool) -> Elements:
-    """The elements of a type."""
+def elements_of_type(declared: Any, *, is_output: bool, has_policies: bool = True) -> Elements:
+    """The elements of a type, like `elements_of_model`."""
     if declared is NO_VALUE:
         return Elements()
-    return elements_of_model(declared, is_output=is_output)
+    return elements_of_model(declared, is_output=is_output, has_policies=has_policies)
 
 
 def build_typed(declared: Any, value: Any, *, is_output: bool = False) -> Any:
