@@ -125,7 +125,8 @@ class Outcome(Generic[Out]):
             raise self.error
         if output is None:
             return self.response
-        return typed_value(output, to_plain(self.response), self.cid)
+        described = f"response of `{self.service}`"
+        return typed_value(output, to_plain(self.response), self.cid, described)
 
 
 @dataclass(frozen=True)

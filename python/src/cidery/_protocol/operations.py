@@ -36,7 +36,7 @@ from cidery._protocol.result_cursor import ResultCursor
 from cidery._protocol.results import Event, Invocation, State
 from cidery._protocol.retry import is_connect_failure, is_safe_to_retry, never_retry, not_dispatched
 from cidery._protocol.steps import SLEEP, STREAM_RESULTS, FollowStream, Operation, UnaryCall
-from cidery._protocol.typed import declared_type, typed_value
+from cidery._protocol.typed import declared_type
 from cidery.v1 import (
     discovery_pb2,
     invocation_pb2,
@@ -123,7 +123,7 @@ def get_result(cid: str, output: Any, wait: Seconds | None) -> Operation[Any]:
     found = yield from wait_until_ended(cid, wait)
     if found.error is not None:
         raise found.error
-    return found.payload if output is None else typed_value(output, found.payload, cid)
+    return found.payload if output is None else found.payload_as(output)
 
 
 def wait_until_ended(cid: str, wait: Seconds | None) -> Operation[Invocation]:

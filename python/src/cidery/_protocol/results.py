@@ -97,11 +97,12 @@ class Event:
     """The message itself."""
 
     def payload_as(self, output: type[T]) -> T:
-        """The payload as an instance of a type; raises `Internal` / `OUTPUT_INVALID` if it does not
-        match, and the failure of an event that has one."""
+        """The payload as an instance of a type; raises `Internal` / `RESPONSE_MISMATCH` if it does
+        not match, and the failure of an event that has one."""
         if self.error is not None:
             raise self.error
-        value: T = typed_value(output, self.payload, self.cid)
+        described = "item" if self.kind is EventKind.ITEM else "response"
+        value: T = typed_value(output, self.payload, self.cid, described)
         return value
 
     @classmethod
@@ -173,7 +174,7 @@ class Invocation:
         """The response as an instance of a type, like `Event.payload_as`."""
         if self.error is not None:
             raise self.error
-        value: T = typed_value(output, self.payload, self.cid)
+        value: T = typed_value(output, self.payload, self.cid, f"response of `{self.service}`")
         return value
 
     @classmethod
