@@ -6,6 +6,7 @@ import asyncio
 import datetime
 import math
 import threading
+import traceback
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -323,16 +324,18 @@ def test_an_unreachable_node_fails_with_connect_failed() -> None:
             client.invoke("customer.get", cust_id=1)
         assert (caught.value.reason, caught.value.message) == ("CONNECT_FAILED", message)
         assert caught.value.has_no_side_effects
-        # The text of gRPC is the cause.
-        assert isinstance(caught.value.__cause__, Unavailable)
-        assert "failed to connect" in caught.value.__cause__.message.lower()
+        assert "failed to connect" in caught.value.facts["transport"].lower()
+        # The traceback has one error.
+        printed = "".join(traceback.format_exception(caught.value))
+        assert printed.count("Traceback") == 1
+        assert "TRANSPORT" not in printed
         with pytest.raises(ConnectFailed) as not_ready:
             client.wait_for_ready(timeout=0.1)
         assert not_ready.value.message == message
     with pytest.raises(ConnectFailed) as not_started:
         Worker(node="127.0.0.1:9").start()
     assert not_started.value.message == message
-    assert not_started.value.__cause__ is not None
+    assert "failed to connect" in not_started.value.facts["transport"].lower()
 
 
 @pytest.mark.parametrize(
@@ -512,3 +515,51 @@ def test_only_safe_failures_are_retried() -> None:
     assert count(stopping, is_safe_to_retry) == 5
     assert count(lost, is_safe_to_retry) == 5
     assert count(by_handler, is_safe_to_retry) == 1
+
+
+def test_a_closed_client_says_so(node: Node) -> None:
+    closed = Client(node.address)
+    bound = closed.with_options(timeout=5)
+    assert bound.invoke("cidery.echo", a=1) == {"a": 1}
+    cid = closed.invoke_async("cidery.echo", {})
+    events = closed.results(cid)
+    closed.close()
+    closed.close()
+    for call in (
+        lambda: closed.invoke("cidery.echo", {}),
+        lambda: bound.invoke("cidery.echo"),
+        lambda: next(events),
+        closed.wait_for_ready,
+        bound.services,
+    ):
+        with pytest.raises(RuntimeError, match="the client is closed"):
+            call()
+
+    async def calls() -> None:
+        client = AsyncClient(node.address)
+        assert await client.invoke("cidery.echo", a=1) == {"a": 1}
+        await client.close()
+        with pytest.raises(RuntimeError, match="the client is closed"):
+            await client.invoke("cidery.echo", {})
+
+    asyncio.run(calls())
+
+
+def test_an_asyncio_client_is_created_without_a_loop_and_used_in_one(node: Node) -> None:
+    client = AsyncClient(node.address)
+    bound = client.with_options(timeout=5)
+
+    async def call() -> Any:
+        return await bound.invoke("cidery.echo", a=1)
+
+    async def first() -> None:
+        assert await call() == {"a": 1}
+        # Another loop, in another thread, while this one runs.
+        with pytest.raises(RuntimeError, match="belongs to the event loop that used it first"):
+            await asyncio.to_thread(asyncio.run, call())
+        assert await call() == {"a": 1}
+        await client.close()
+
+    asyncio.run(first())
+    with pytest.raises(RuntimeError, match="belongs to the event loop that used it first"):
+        asyncio.run(call())

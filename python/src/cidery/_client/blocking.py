@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 import grpc
 
 from cidery._client import transport as transport
+from cidery._client.connection import Connection
 from cidery._errors.exceptions import CideryError
 from cidery._protocol import channel, operations
 from cidery._protocol.batch import BatchOptions, Group, Member, accept_batch
@@ -44,7 +45,8 @@ _NO_NAMES: frozenset[str] = frozenset()
 
 
 class Client:
-    """A client of a node. Thread-safe; not usable across a fork.
+    """A client of a node. Thread-safe; it connects at the first call, and is not usable across a
+    fork after that.
 
     `node` is `host`, `host:port` or `http://host:port`, by default `CIDERY_NODE`, else
     `127.0.0.1:24337`. `api_key` is `CIDERY_API_KEY` by default. `tries` is the maximum number of
@@ -61,13 +63,7 @@ class Client:
         tries: int = MAX_ATTEMPTS,
     ) -> None:
         self.node = channel.address(node)
-        options = channel.CHANNEL_OPTIONS
-        self._channel = (
-            grpc.secure_channel(self.node, credentials, options)
-            if credentials
-            else grpc.insecure_channel(self.node, options)
-        )
-        self._stubs = channel.Stubs(self._channel, self.node)
+        self._stubs = Connection(self.node, lambda: _open_channel(self.node, credentials))
         self._metadata = channel.credentials(api_key)
         self._max_attempts = max(tries, 1)
         self._options = Options()
@@ -257,7 +253,7 @@ class Client:
 
     def wait_for_ready(self, timeout: float = 10.0) -> Client:
         """Waits until the node is reachable; raises `ConnectFailed` after `timeout`."""
-        ready = grpc.channel_ready_future(self._channel)
+        ready = grpc.channel_ready_future(self._stubs.channel)
         quiet = min(timeout, QUIET_SECONDS)
         try:
             ready.result(quiet)
@@ -273,8 +269,10 @@ class Client:
         return self
 
     def close(self) -> None:
-        """Closes the connection."""
-        self._channel.close()
+        """Closes the connection. Later calls, also of its `with_options`, are a `RuntimeError`."""
+        opened = self._stubs.close()
+        if opened is not None:
+            opened.close()
 
     def __enter__(self) -> Client:
         return self
@@ -293,3 +291,9 @@ class Client:
         except StopIteration as done:
             result: T = done.value
             return result
+
+
+def _open_channel(node: str, credentials: grpc.ChannelCredentials | None) -> grpc.Channel:
+    if credentials is None:
+        return grpc.insecure_channel(node, channel.CHANNEL_OPTIONS)
+    return grpc.secure_channel(node, credentials, channel.CHANNEL_OPTIONS)
