@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 import math
+import re
 import threading
 import traceback
 import uuid
@@ -90,8 +91,36 @@ def test_a_timeout_must_be_finite_and_not_negative(client: Client) -> None:
         client.invoke("cidery.echo", {}, timeout=-1)
     # Longer than gRPC supports: it would treat the deadline as passed.
     assert client.invoke("cidery.echo", {}, timeout=10**10) == {}
-    with pytest.raises(TypeError, match="`initial_interval` is '1': neither a number of seconds"):
-        RetryPolicy(initial_interval="1").to_proto()  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"max_attempts": -1}, "`max_attempts` is -1: a policy has from 1 to 10000 attempts"),
+        ({"max_attempts": 0}, "`max_attempts` is 0: "),
+        ({"max_attempts": 10_001}, "`max_attempts` is 10001: "),
+        ({"max_attempts": 2.5}, "`max_attempts` is 2.5, not an `int`"),
+        ({"multiplier": 0.5}, "`multiplier` is 0.5: it is a number of at least 1"),
+        ({"multiplier": math.nan}, "`multiplier` is nan"),
+        ({"initial_interval": "1"}, "`initial_interval` is '1': neither a number of seconds"),
+        ({"initial_interval": -1}, "`initial_interval` is -1: it is not negative"),
+        ({"max_interval": math.inf}, "`max_interval` is inf"),
+    ],
+)
+def test_a_retry_policy_is_validated_when_it_is_created(
+    given: dict[str, Any], expected: str
+) -> None:
+    with pytest.raises((TypeError, ValueError), match=re.escape(expected)):
+        RetryPolicy(**given)
+    assert RetryPolicy(1, datetime.timedelta(), 1, 0).to_proto().max_attempts == 1
+
+
+@pytest.mark.parametrize("name", ["data_format", "response_format", "on_deadline", "on_exhausted"])
+def test_an_option_of_unknown_value_is_refused_with_the_known_ones(
+    name: str, client: Client
+) -> None:
+    with pytest.raises(ValueError, match=f"`{name}` is 'YAML', not one of `"):
+        client.with_options(**{name: "YAML"})  # type: ignore[arg-type]
 
 
 def test_an_ambiguous_keyword_is_refused(client: Client) -> None:
@@ -224,7 +253,7 @@ def test_all_options_of_a_background_call_are_sent(client: Client) -> None:
     assert found.message.concurrency_key == "k"
     assert found.message.deadline.ToDatetime(datetime.timezone.utc) == soon
     client.cancel(cid)
-    with pytest.raises(TypeError, match="has no time zone"):
+    with pytest.raises(TypeError, match=r"`deadline` is .*, which has no time zone: give one, as"):
         client.invoke_async("customer.get", {"cust_id": 1}, deadline=soon.replace(tzinfo=None))
 
 

@@ -24,13 +24,14 @@ from cidery._protocol.call_types import (
 from cidery._protocol.options import (
     OPTION_NAMES,
     DataFormat,
+    DataFormatName,
     Options,
     Seconds,
     service_name,
     split_call,
 )
 from cidery._protocol.result_cursor import ResultCursor
-from cidery._protocol.results import Event, Invocation, State
+from cidery._protocol.results import Change, Event, Invocation, State
 from cidery._protocol.retry import MAX_ATTEMPTS, QUIET_SECONDS, connect_failed, log_waiting
 from cidery._protocol.steps import Operation
 
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from cidery._protocol.call_types import AsyncInvocable, Invocable, ServiceName
     from cidery._protocol.filters import FilterOptions
     from cidery._protocol.messages import Accepted, Response
-    from cidery.v1 import discovery_pb2, invocation_pb2
+    from cidery.v1 import discovery_pb2
 
 T = TypeVar("T")
 _NO_NAMES: frozenset[str] = frozenset()
@@ -146,7 +147,7 @@ class AsyncClient:
         payload: Any = None,
         *,
         error: CideryError | None = None,
-        data_format: DataFormat | str | None = None,
+        data_format: DataFormat | DataFormatName | None = None,
         metadata: Mapping[str, str] | None = None,
     ) -> State:
         """Gives the outcome of an invocation that waits for completion; returns its state."""
@@ -173,7 +174,7 @@ class AsyncClient:
 
     async def cancel(
         self, *cids: str, reason: str = "", dry_run: bool = False, **filters: Unpack[FilterOptions]
-    ) -> list[invocation_pb2.InvocationChange]:
+    ) -> list[Change]:
         """Cancels invocations; returns the change of each."""
         return await self._drive(operations.cancel(cids, filters, reason, dry_run))
 
@@ -183,13 +184,13 @@ class AsyncClient:
         payload: Any = None,
         dry_run: bool = False,
         **filters: Unpack[FilterOptions],
-    ) -> list[invocation_pb2.InvocationChange]:
+    ) -> list[Change]:
         """Retries ended invocations, each under a new CID; returns the change of each."""
         return await self._drive(operations.retry(cids, filters, payload, dry_run))
 
     async def purge(
         self, *cids: str, dry_run: bool = False, **filters: Unpack[FilterOptions]
-    ) -> list[invocation_pb2.InvocationChange]:
+    ) -> list[Change]:
         """Removes ended invocations permanently; returns the change of each."""
         return await self._drive(operations.purge(cids, filters, dry_run))
 

@@ -22,13 +22,14 @@ from cidery._protocol.call_types import (
 from cidery._protocol.options import (
     OPTION_NAMES,
     DataFormat,
+    DataFormatName,
     Options,
     Seconds,
     service_name,
     split_call,
 )
 from cidery._protocol.result_cursor import ResultCursor
-from cidery._protocol.results import Event, Invocation, State
+from cidery._protocol.results import Change, Event, Invocation, State
 from cidery._protocol.retry import MAX_ATTEMPTS, QUIET_SECONDS, connect_failed, log_waiting
 from cidery._protocol.steps import Operation
 
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from cidery._protocol.call_types import AsyncInvocable, Invocable, ServiceName
     from cidery._protocol.filters import FilterOptions
     from cidery._protocol.messages import Accepted, Response
-    from cidery.v1 import discovery_pb2, invocation_pb2
+    from cidery.v1 import discovery_pb2
 
 T = TypeVar("T")
 _NO_NAMES: frozenset[str] = frozenset()
@@ -172,7 +173,7 @@ class Client:
         payload: Any = None,
         *,
         error: CideryError | None = None,
-        data_format: DataFormat | str | None = None,
+        data_format: DataFormat | DataFormatName | None = None,
         metadata: Mapping[str, str] | None = None,
     ) -> State:
         """Gives the outcome of an invocation that waits for completion; returns its state.
@@ -212,7 +213,7 @@ class Client:
 
     def cancel(
         self, *cids: str, reason: str = "", dry_run: bool = False, **filters: Unpack[FilterOptions]
-    ) -> list[invocation_pb2.InvocationChange]:
+    ) -> list[Change]:
         """Cancels invocations, by CID or by the filter keywords of `invocations`.
 
         Returns the change of each. With a filter they are cancelled page by page: if the connection
@@ -226,7 +227,7 @@ class Client:
         payload: Any = None,
         dry_run: bool = False,
         **filters: Unpack[FilterOptions],
-    ) -> list[invocation_pb2.InvocationChange]:
+    ) -> list[Change]:
         """Retries ended invocations, selected as for `cancel`, each under a new CID.
 
         Returns the change of each. `payload` is an edited input for a single invocation.
@@ -235,10 +236,10 @@ class Client:
 
     def purge(
         self, *cids: str, dry_run: bool = False, **filters: Unpack[FilterOptions]
-    ) -> list[invocation_pb2.InvocationChange]:
+    ) -> list[Change]:
         """Removes ended invocations and their outcomes permanently, selected as for `cancel`.
 
-        Returns the change of each; one that has not ended is kept, and its change has a `failure`.
+        Returns the change of each; one that has not ended is kept, and its change has an `error`.
         Fetching a removed one fails with `RESULT_EXPIRED`.
         """
         return self._drive(operations.purge(cids, filters, dry_run))

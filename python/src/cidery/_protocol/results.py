@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import enum
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 from cidery._errors.exceptions import CideryError, NotFound
 from cidery._errors.status_details import from_failure
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from google.protobuf.timestamp_pb2 import Timestamp
 
 T = TypeVar("T")
+
+
+StateName: TypeAlias = Literal["PENDING", "RUNNING", "SUCCEEDED", "FAILED", "CANCELLED", "EXPIRED"]
 
 
 class State(str, enum.Enum):
@@ -210,6 +213,34 @@ class Invocation:
             accept_time=_timestamp(message, "accept_time"),
             end_time=_timestamp(message, "end_time"),
             message=message,
+        )
+
+
+@dataclass(frozen=True)
+class Change:
+    """The change of one invocation that was cancelled, retried or purged."""
+
+    cid: str
+    state: State | None
+    """Its state now; `None` if it was not changed."""
+    cancel_requested: bool = False
+    """Whether its cancellation is requested, and its handler has not ended yet."""
+    new_cid: str = ""
+    """For a retry, the CID of the new invocation; else empty."""
+    error: CideryError | None = None
+    """Why it was not changed."""
+
+    @classmethod
+    def from_proto(cls, message: invocation_pb2.InvocationChange) -> Change:
+        """Decodes it from the contract."""
+        is_known = message.state != outcome_pb2.STATE_UNSPECIFIED
+        is_refused = message.HasField("failure")
+        return cls(
+            cid=message.cid,
+            state=State.from_proto(message.state) if is_known else None,
+            cancel_requested=message.cancel_requested,
+            new_cid=message.new_cid,
+            error=from_failure(message.failure, message.cid) if is_refused else None,
         )
 
 

@@ -73,6 +73,19 @@ def elements_of_model(
     return Elements(elements, is_list=item is not None, keys=reader.policy(root))
 
 
+def requires_value(declared: Any) -> bool:
+    """Whether a type has no value without content: a model with a required field, or a list of
+    models."""
+    if is_model(declared):
+        return _has_required_field(declared)
+    return list_item_model(declared) is not None
+
+
+@functools.lru_cache(maxsize=256)
+def _has_required_field(model: Any) -> bool:
+    return any(not field.is_optional for field in elements_of_model(model).elements)
+
+
 def has_one_item_type(args: tuple[Any, ...]) -> bool:
     """Whether all items of a list or a tuple have one type."""
     return all(arg == args[0] for arg in args if arg is not ...)
