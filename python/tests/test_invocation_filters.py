@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import datetime
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from cidery import (
     AsyncClient,
+    Change,
     CideryError,
     Client,
-    InvalidArgument,
+    DataFormat,
     NotFound,
+    OnDeadline,
+    OnExhausted,
     RetryPolicy,
     Service,
     State,
@@ -22,10 +25,12 @@ from cidery import (
     new_cid,
 )
 from cidery._protocol import operations
-from cidery._protocol.filters import FilterOptions, build_filter
+from cidery._protocol.filters import FilterOptions, PendingReason, build_filter
+from cidery._protocol.options import DataFormatName, OnDeadlineName, OnExhaustedName
+from cidery._protocol.results import StateName
 from cidery._protocol.steps import Reply
 from cidery.testing import Node
-from cidery.v1 import invocation_pb2
+from cidery.v1 import invocation_pb2, outcome_pb2
 
 WAIT = 20.0
 ONCE = RetryPolicy(max_attempts=1)
@@ -149,14 +154,14 @@ def test_ended_invocations_are_purged_by_filter(own: Client) -> None:
     assert len(own.invocations()) == 4, "nothing was done"
     changes = own.purge(**chosen)
     assert cids_of(changes) == {gone, slow}
-    assert [State.from_proto(change.state) for change in changes] == [State.FAILED] * 2
+    assert [(change.state, change.error) for change in changes] == [(State.FAILED, None)] * 2
     assert cids_of(own.invocations()) == {waiting, done}
     for cid in (gone, slow):
         with pytest.raises(NotFound) as removed:
             own.result(cid)
         assert removed.value.reason == "RESULT_EXPIRED"
     (change,) = own.retry(gone)
-    assert change.failure.reason == "RESULT_EXPIRED", "it cannot be run again either"
+    assert reason_of(change) == "RESULT_EXPIRED", "it cannot be run again either"
 
 
 def test_an_invocation_that_cannot_be_purged_does_not_affect_others(own: Client) -> None:
@@ -164,14 +169,20 @@ def test_an_invocation_that_cannot_be_purged_does_not_affect_others(own: Client)
     done = own.invoke_async("cidery.echo", {"n": 9})
     own.result(done, wait=WAIT)
     unknown = new_cid()
-    found = {c.cid: c.failure.reason for c in own.purge(waiting, done, unknown)}
-    assert found == {waiting: "NOT_ENDED", done: "", unknown: "CID_UNKNOWN"}
+    changes = own.purge(waiting, done, unknown)
+    found = {change.cid: (change.state, reason_of(change)) for change in changes}
+    assert found == {
+        waiting: (None, "NOT_ENDED"),
+        done: (State.SUCCEEDED, ""),
+        unknown: (None, "CID_UNKNOWN"),
+    }
+    assert [change.error.cid for change in changes if change.error] == [waiting, unknown]
     assert cids_of(own.invocations()) == {waiting}
     # Also by a filter: it matches pending invocations, which are kept.
     (change,) = own.purge(services="cidery.echo")
-    assert (change.cid, change.failure.reason) == (waiting, "NOT_ENDED")
+    assert (change.cid, reason_of(change)) == (waiting, "NOT_ENDED")
     (again,) = own.purge(done)
-    assert again.failure.reason == "RESULT_EXPIRED"
+    assert reason_of(again) == "RESULT_EXPIRED"
     assert own.get(waiting).state is State.PENDING
 
 
@@ -188,21 +199,39 @@ def test_empty_and_unknown_filters_are_refused(own: Client) -> None:
         wrong(accepted_after=None)
     with pytest.raises(TypeError, match=r"`service`: .* filters are `services`"):
         wrong(service="cidery.echo")
-    with pytest.raises(ValueError, match="PAUSE"):
-        own.cancel(pending_reasons="PAUSE")
-    with pytest.raises(ValueError, match="GONE"):
-        own.cancel(states="GONE")
-    with pytest.raises(TypeError, match="no time zone"):
+    with pytest.raises(ValueError, match="`pending_reasons` is 'PAUSE', not one of `DUE_LATER`, "):
+        own.cancel(pending_reasons="PAUSE")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="`states` is 'GONE', not one of `PENDING`, `RUNNING`, "):
+        own.cancel(states=["FAILED", "GONE"])  # type: ignore[list-item]
+    with pytest.raises(TypeError, match="`ended_after` is 2026-01-01T00:00:00, which has no time"):
         own.cancel(ended_after=datetime.datetime(2026, 1, 1))
-    with pytest.raises(InvalidArgument):
-        own.cancel()
-    with pytest.raises(InvalidArgument):
-        own.retry(waiting[0], states="FAILED")
-    with pytest.raises(InvalidArgument):
-        own.purge()
-    with pytest.raises(InvalidArgument):
-        own.purge(waiting[0], states="PENDING")
+    with pytest.raises(TypeError, match="`ended_after` is '2026', not a `datetime`"):
+        wrong(ended_after="2026")
+    with pytest.raises(TypeError, match="`root_cid` is 5, not a `str`"):
+        wrong(root_cid=5)
+    for change in (own.cancel, own.retry, own.purge):
+        with pytest.raises(TypeError, match="give CIDs, or filters such as `services=`; the"):
+            change()
+        with pytest.raises(TypeError, match="give CIDs or filters, not both"):
+            change(waiting[0], states="PENDING")
     assert own.get(waiting[0]).state is State.PENDING
+
+
+def reason_of(change: Change) -> str:
+    return change.error.reason if change.error is not None else ""
+
+
+def test_the_names_of_filters_are_those_of_the_contract() -> None:
+    reasons = outcome_pb2.PendingReason.keys()
+    assert [f"PENDING_REASON_{name}" for name in get_args(PendingReason)] == reasons[1:]
+    assert list(get_args(StateName)) == [state.value for state in State]
+    assert [f"STATE_{state.value}" for state in State] == outcome_pb2.State.keys()[1:]
+    for names, kind in (
+        (DataFormatName, DataFormat),
+        (OnDeadlineName, OnDeadline),
+        (OnExhaustedName, OnExhausted),
+    ):
+        assert list(get_args(names)) == [member.value for member in kind]
 
 
 FAILED: FilterOptions = {"states": "FAILED"}
@@ -226,7 +255,7 @@ def test_all_pages_are_processed(name: str) -> None:
             assert unary.request.filter == build_filter({"states": "FAILED"})
             seen.append(unary.request.page_token)
             change = invocation_pb2.InvocationChange(cid=new_cid())
-            changes.append(change)
+            changes.append(Change.from_proto(change))
             answer = Reply(response(changes=[change], next_page_token=token))
             unary = steps.send(answer)
     assert ended.value.value == changes
@@ -246,6 +275,6 @@ def test_the_asyncio_client_behaves_like_the_blocking_one(own: Client) -> None:
             assert cids_of(await client.purge(states="CANCELLED")) == set(waiting)
             assert await client.invocations(states="CANCELLED") == []
             (change,) = await client.purge(waiting[0])
-            assert change.failure.reason == "RESULT_EXPIRED"
+            assert reason_of(change) == "RESULT_EXPIRED"
 
     asyncio.run(calls())

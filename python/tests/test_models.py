@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import uuid
-from typing import Any
+from typing import Any, TypedDict
 
 import attrs
 import pydantic
@@ -16,9 +16,11 @@ from cidery import (
     Client,
     InvalidArgument,
     Service,
+    UnknownKeys,
     testing,
 )
 from cidery._sio.model_declarations import elements_of_model
+from cidery._sio.model_instances import build_instance
 from cidery.testing import Node
 
 
@@ -210,3 +212,79 @@ def test_the_constraints_of_pydantic_are_reported_at_once() -> None:
         "/lines/1/count",
         "/note",
     ]
+
+
+class Part(pydantic.BaseModel, extra="forbid"):
+    sku: str
+
+
+class Strict(pydantic.BaseModel, extra="forbid"):
+    part: Part
+    parts: list[Part] = []
+
+
+class Open(pydantic.BaseModel, extra="allow"):
+    sku: str
+
+
+@pydantic.dataclasses.dataclass(config=pydantic.ConfigDict(extra="forbid"))
+class StrictDataclass:
+    sku: str
+
+
+class OpenDict(TypedDict):
+    __pydantic_config__ = pydantic.ConfigDict(extra="allow")  # type: ignore[misc]
+    sku: str
+
+
+class TakesStrict(Service[Strict, Open]):
+    name = "models.strict"
+
+    def handle(self, input: Strict) -> Open:  # noqa: A002
+        return Open.model_validate({"sku": input.part.sku, "more": 1})
+
+
+class TakesOpen(Service[Open, None]):
+    name = "models.open"
+
+    def handle(self, input: Open) -> None:  # noqa: A002
+        assert input.model_extra == {"color": "red"}
+
+
+class DropsAll(Service[Strict, None]):
+    name = "models.drops"
+    unknown_keys = UnknownKeys.DROP
+
+    def handle(self, input: Strict) -> None:  # noqa: A002
+        assert input == Strict(part=Part(sku="pen"))
+
+
+UNDECLARED = {"part": {"sku": "pen", "a": 1}, "parts": [{"sku": "cup", "b": 1}], "c": 1}
+
+
+@pytest.mark.parametrize("has_node", [False, True])
+def test_the_extra_option_of_pydantic_is_the_policy_for_undeclared_keys(
+    has_node: bool, node: Node, client: Client
+) -> None:
+    def call(service: Any, payload: Any) -> Any:
+        return client.invoke(service, payload) if has_node else testing.run(service, payload)
+
+    with cidery.Worker(TakesStrict, TakesOpen, DropsAll, node=node.address):
+        with pytest.raises(InvalidArgument) as refused:
+            call(TakesStrict, UNDECLARED)
+        violations = [(each.path, each.reason) for each in refused.value.violations]
+        assert violations == [(path, "UNKNOWN_KEY") for path in ("/part/a", "/parts/0/b", "/c")]
+        # An open model keeps them, as an output and as an input.
+        kept = call(TakesStrict, Strict(part=Part(sku="pen")))
+        assert kept == Open.model_validate({"sku": "pen", "more": 1})
+        call(TakesOpen, {"sku": "pen", "color": "red"})
+        # The option of a service has precedence.
+        call(DropsAll, {"part": {"sku": "pen", "a": 1}, "c": 1})
+
+
+def test_other_types_of_pydantic_have_the_extra_option_as_well() -> None:
+    assert elements_of_model(StrictDataclass).keys is UnknownKeys.REFUSE
+    assert elements_of_model(OpenDict).keys is UnknownKeys.KEEP
+    given = {"sku": "pen", "color": "red"}
+    assert build_instance(OpenDict, given) == given
+    assert elements_of_model(Stamped).keys is elements_of_model(StampedByPydantic).keys is None

@@ -16,6 +16,7 @@ from cidery import (
     Aborted,
     AsyncContext,
     AsyncService,
+    Call,
     CideryError,
     Client,
     Context,
@@ -32,6 +33,7 @@ from cidery import (
     Text,
     Violation,
     Worker,
+    new_cid,
     service,
     testing,
 )
@@ -358,11 +360,33 @@ def test_annotations_that_cannot_declare_a_service_are_logged_once(
 def test_a_response_of_another_type_is_refused(serve: Serve, client: Client) -> None:
     serve(Fills)
     other = ServiceRef("py.fills", None, Told)
-    with pytest.raises(Internal, match="is not a valid `Told`: `/total`: is required") as caught:
-        client.invoke(other)
-    assert caught.value.reason == "OUTPUT_INVALID"
-    assert caught.value.cid
-    assert [violation.path for violation in caught.value.violations] == ["/total"]
+    cid = client.invoke_async(other)
+    group = client.invoke_batch([Call(other), ("py.fills", {})])
+    of_call, of_name = group.join(WAIT)
+    for called in (
+        lambda: client.invoke(other),
+        lambda: client.result(cid, Told, wait=WAIT),
+        lambda: client.get(cid).payload_as(Told),
+        lambda: of_call.result(),
+        lambda: of_name.result(Told),
+    ):
+        with pytest.raises(Internal) as caught:
+            called()
+        assert caught.value.reason == "RESPONSE_MISMATCH"
+        assert caught.value.message == (
+            "the response of `py.fills` is not a valid `Told`: `/total`: is required"
+        )
+        assert caught.value.cid is not None
+        assert not caught.value.is_retryable
+        assert [violation.path for violation in caught.value.violations] == ["/total"]
+    with pytest.raises(Internal, match="RESPONSE_MISMATCH: the response is not a valid `Told`"):
+        list(client.results(cid))[-1].payload_as(Told)
+
+
+def test_a_service_is_not_the_type_of_a_result(client: Client) -> None:
+    for given in (Fills, ServiceRef("py.fills", None, Told)):
+        with pytest.raises(TypeError, match=r"`py\.fills` is a service: give the type of its"):
+            client.result(new_cid(), given)  # type: ignore[arg-type]
 
 
 class Fills(Service):

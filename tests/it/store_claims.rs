@@ -40,7 +40,7 @@ impl Pair {
         let mut request = (*invocation(name, self.now, dict! {}).request).clone();
         request.accept_time = self.now;
         request.terms.start_time = due;
-        if self.random.u8(..) < 24 {
+        if self.random.u8(..) < 64 {
             request.terms.concurrency_key = Some("key".to_owned());
         }
         Invocation::accepted(request, 1)

@@ -19,6 +19,7 @@ from cidery import (
     AsyncClient,
     AsyncContext,
     AsyncService,
+    Change,
     CideryError,
     Client,
     Event,
@@ -40,9 +41,9 @@ from cidery import (
     service,
     testing,
 )
-from cidery.v1 import discovery_pb2, invocation_pb2
+from cidery.v1 import discovery_pb2
 
-Changes = list[invocation_pb2.InvocationChange]
+Changes = list[Change]
 WAIT = 20.0
 
 
@@ -147,8 +148,14 @@ def test_filters_have_their_types(client: Client) -> None:
     assert_type(client.purge(states=[State.FAILED], dry_run=True), Changes)
     with pytest.raises(TypeError):
         client.purge(service="types.echo")  # type: ignore[call-arg]
-    with pytest.raises(AttributeError):
+    with pytest.raises(TypeError):
         client.purge(ended_before="yesterday")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="`states` is 'DONE'"):
+        client.invocations(states="DONE")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="`pending_reasons` is 'LATER'"):
+        client.invocations(pending_reasons="LATER")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="`data_format` is 'yaml'"):
+        client.invoke("types.echo", "", data_format="yaml")
 
 
 def test_attributes_of_errors_have_their_types(client: Client) -> None:

@@ -159,6 +159,13 @@ def test_batches_have_the_types_of_their_services(served: Worker, client: Client
     assert outcomes[0].result(Order) == Order("pen", 2)
 
 
+def test_a_batch_of_several_services_has_the_types_of_all(served: Worker, client: Client) -> None:
+    group = client.invoke_batch([Call(place, Place("pen")), Call(Ping)])
+    first, second = group.join(WAIT)
+    assert first.result() == Order("pen", 2)
+    assert second.result() is None
+
+
 def test_events_and_invocations_have_payloads_of_a_type(served: Worker, client: Client) -> None:
     cid = client.invoke_async(place, Place("pen", 4))
     last = list(client.results(cid))[-1]
@@ -220,6 +227,16 @@ def test_a_payload_of_another_type_is_an_error(served: Worker, client: Client) -
         client.invoke_async(place, 5)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="did you mean `timeout`"):
         client.invoke(place, Place("pen"), tiemout=5)  # type: ignore[call-arg]
+    for call in (client.invoke, client.invoke_async, Call):
+        for each in (PlaceOrder, place):
+            with pytest.raises(TypeError, match=r"`typed\.place` takes a payload of type `Place`"):
+                call(each)
+    with pytest.raises(TypeError, match=r"`typed\.double` takes .* `Order`, and none is given"):
+        client.invoke(double)
+    with pytest.raises(
+        TypeError, match=r"`typed\.place-all` takes a payload of type `list\[Place\]`"
+    ):
+        client.invoke(PlaceAll, timeout=5)
     with pytest.raises(TypeError, match="the payload is an argument, such as `\\(PlaceOrder, "):
         client.invoke(PlaceOrder, sku="pen")  # type: ignore[call-arg]
     with pytest.raises(TypeError, match="`delay` is an option of `invoke_async`"):

@@ -189,3 +189,92 @@ impl HandOver {
 fn earliest(one: Option<i64>, other: Option<i64>) -> Option<i64> {
     one.into_iter().chain(other).min()
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::model::invocation::Request;
+    use crate::model::payload::Payload;
+
+    const NOW: i64 = 1_000;
+
+    fn service() -> ServiceName {
+        ServiceName::parse("a").unwrap()
+    }
+
+    fn invocation() -> Invocation {
+        let now = Timestamp::UNIX_EPOCH;
+        let request = Request::new(Cid::new(), service(), Payload::empty(), now);
+        Invocation::accepted(request, 1)
+    }
+
+    /// The queue of a service whose due work was all read.
+    fn complete() -> HandOver {
+        let mut hand_over = HandOver::default();
+        hand_over.begin_read(&service());
+        hand_over.end_read(&service(), &[], true, None);
+        hand_over
+    }
+
+    fn take(hand_over: &mut HandOver, now: i64, max: usize) -> Option<usize> {
+        let limit = ClaimLimit::invocations(max);
+        let claim = hand_over.take(&service(), now, limit, |_| false)?;
+        Some(claim.invocations.len())
+    }
+
+    #[test]
+    fn nothing_is_handed_over_before_the_file_was_read_to_its_end() {
+        let mut hand_over = HandOver::default();
+        hand_over.push(&invocation(), 1);
+        assert_eq!(take(&mut hand_over, NOW, 9), None);
+        hand_over.begin_read(&service());
+        hand_over.end_read(&service(), &[], false, None);
+        assert_eq!(take(&mut hand_over, NOW, 9), None);
+        let mut hand_over = complete();
+        hand_over.push(&invocation(), 1);
+        assert_eq!(take(&mut hand_over, NOW, 9), Some(1));
+        assert_eq!(take(&mut hand_over, NOW, 9), Some(0));
+    }
+
+    #[test]
+    fn what_is_accepted_during_a_read_is_handed_over_unless_it_was_read() {
+        let mut hand_over = HandOver::default();
+        hand_over.begin_read(&service());
+        let (read, other) = (invocation(), invocation());
+        hand_over.push(&read, 1);
+        hand_over.push(&other, 1);
+        hand_over.accepted_for(&service(), NOW + 5);
+        hand_over.end_read(&service(), &[read], true, Some(NOW + 9));
+        assert_eq!(take(&mut hand_over, NOW, 9), Some(1));
+        assert_eq!(take(&mut hand_over, NOW + 5, 9), None, "other work is due");
+    }
+
+    #[test]
+    fn a_full_queue_is_dropped_and_the_file_is_read_again() {
+        for (count, bytes) in [(MAX_QUEUED, 1), (2, MAX_SERVICE_BYTES / 2)] {
+            let mut hand_over = complete();
+            for _ in 0..count {
+                hand_over.push(&invocation(), bytes);
+            }
+            assert_eq!(hand_over.bytes, count * bytes);
+            hand_over.push(&invocation(), bytes);
+            assert_eq!(hand_over.bytes, 0);
+            assert_eq!(take(&mut hand_over, NOW, 9), None);
+        }
+    }
+
+    #[test]
+    fn the_bytes_of_what_is_taken_or_removed_are_free_again() {
+        let (mut hand_over, removed) = (complete(), invocation());
+        hand_over.push(&removed, 5);
+        hand_over.push(&invocation(), 7);
+        hand_over.remove(&service(), removed.request.cid);
+        assert_eq!(
+            (hand_over.bytes, take(&mut hand_over, NOW, 1)),
+            (7, Some(1))
+        );
+        assert_eq!(hand_over.bytes, 0);
+    }
+}

@@ -230,6 +230,8 @@ mod tests {
     use std::io::Write;
     use std::sync::{Arc, Mutex};
 
+    use rusqlite::StatementStatus;
+
     use super::*;
 
     #[derive(Clone, Default)]
@@ -263,5 +265,28 @@ mod tests {
             assert!(log.contains(text), "{log}");
         }
         assert_eq!(logged(false), "");
+    }
+
+    /// How often SQLite planned a cached statement again.
+    fn plans_of_a_cached_statement(keeps: bool) -> i32 {
+        let connection = Connection::open_in_memory().unwrap();
+        if keeps {
+            keep_plans(&connection).unwrap();
+        }
+        connection.execute_batch(SCHEMA).unwrap();
+        let select = "SELECT id FROM invocation WHERE service = ?1 AND state < 2 AND leads = 1
+             AND wake <= ?2 ORDER BY wake, id LIMIT ?3";
+        let cached = || connection.prepare_cached(select).unwrap();
+        for n in 1..4_i64 {
+            let found = cached().query_row([n, n, n], |_| Ok(()));
+            found.optional().unwrap();
+        }
+        cached().get_status(StatementStatus::RePrepare)
+    }
+
+    #[test]
+    fn a_cached_statement_is_planned_once() {
+        assert_eq!(plans_of_a_cached_statement(true), 0);
+        assert!(plans_of_a_cached_statement(false) > 0);
     }
 }

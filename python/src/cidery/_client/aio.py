@@ -10,6 +10,7 @@ import grpc
 import grpc.aio
 
 from cidery._client import transport as transport
+from cidery._client.connection import AsyncConnection
 from cidery._errors.exceptions import CideryError
 from cidery._protocol import channel, operations
 from cidery._protocol.batch import AsyncGroup, BatchOptions, Member, accept_batch
@@ -23,13 +24,14 @@ from cidery._protocol.call_types import (
 from cidery._protocol.options import (
     OPTION_NAMES,
     DataFormat,
+    DataFormatName,
     Options,
     Seconds,
     service_name,
     split_call,
 )
 from cidery._protocol.result_cursor import ResultCursor
-from cidery._protocol.results import Event, Invocation, State
+from cidery._protocol.results import Change, Event, Invocation, State
 from cidery._protocol.retry import MAX_ATTEMPTS, QUIET_SECONDS, connect_failed, log_waiting
 from cidery._protocol.steps import Operation
 
@@ -39,14 +41,18 @@ if TYPE_CHECKING:
     from cidery._protocol.call_types import AsyncInvocable, Invocable, ServiceName
     from cidery._protocol.filters import FilterOptions
     from cidery._protocol.messages import Accepted, Response
-    from cidery.v1 import discovery_pb2, invocation_pb2
+    from cidery.v1 import discovery_pb2
 
 T = TypeVar("T")
 _NO_NAMES: frozenset[str] = frozenset()
 
 
 class AsyncClient:
-    """A client of a node for asyncio. See `Client` for its methods and arguments."""
+    """A client of a node for asyncio. See `Client` for its methods and arguments.
+
+    It may be created anywhere, also at the top of a module. It connects at the first call, and
+    belongs to the event loop of that call: in another one its calls are a `RuntimeError`.
+    """
 
     def __init__(
         self,
@@ -57,13 +63,7 @@ class AsyncClient:
         tries: int = MAX_ATTEMPTS,
     ) -> None:
         self.node = channel.address(node)
-        options = channel.CHANNEL_OPTIONS
-        self._channel = (
-            grpc.aio.secure_channel(self.node, credentials, options)
-            if credentials
-            else grpc.aio.insecure_channel(self.node, options)
-        )
-        self._stubs = channel.Stubs(self._channel, self.node)
+        self._stubs = AsyncConnection(self.node, lambda: _open_channel(self.node, credentials))
         self._metadata = channel.credentials(api_key)
         self._max_attempts = max(tries, 1)
         self._options = Options()
@@ -147,7 +147,7 @@ class AsyncClient:
         payload: Any = None,
         *,
         error: CideryError | None = None,
-        data_format: DataFormat | str | None = None,
+        data_format: DataFormat | DataFormatName | None = None,
         metadata: Mapping[str, str] | None = None,
     ) -> State:
         """Gives the outcome of an invocation that waits for completion; returns its state."""
@@ -174,7 +174,7 @@ class AsyncClient:
 
     async def cancel(
         self, *cids: str, reason: str = "", dry_run: bool = False, **filters: Unpack[FilterOptions]
-    ) -> list[invocation_pb2.InvocationChange]:
+    ) -> list[Change]:
         """Cancels invocations; returns the change of each."""
         return await self._drive(operations.cancel(cids, filters, reason, dry_run))
 
@@ -184,13 +184,13 @@ class AsyncClient:
         payload: Any = None,
         dry_run: bool = False,
         **filters: Unpack[FilterOptions],
-    ) -> list[invocation_pb2.InvocationChange]:
+    ) -> list[Change]:
         """Retries ended invocations, each under a new CID; returns the change of each."""
         return await self._drive(operations.retry(cids, filters, payload, dry_run))
 
     async def purge(
         self, *cids: str, dry_run: bool = False, **filters: Unpack[FilterOptions]
-    ) -> list[invocation_pb2.InvocationChange]:
+    ) -> list[Change]:
         """Removes ended invocations permanently; returns the change of each."""
         return await self._drive(operations.purge(cids, filters, dry_run))
 
@@ -204,7 +204,7 @@ class AsyncClient:
 
     async def wait_for_ready(self, timeout: float = 10.0) -> AsyncClient:
         """Waits until the node is reachable; raises `ConnectFailed` after `timeout`."""
-        ready = asyncio.ensure_future(self._channel.channel_ready())
+        ready = asyncio.ensure_future(self._stubs.channel.channel_ready())
         failure = connect_failed(self.node)
         quiet = min(timeout, QUIET_SECONDS)
         try:
@@ -219,8 +219,10 @@ class AsyncClient:
         return self
 
     async def close(self) -> None:
-        """Closes the connection."""
-        await self._channel.close(None)
+        """Closes the connection. Later calls, also of its `with_options`, are a `RuntimeError`."""
+        opened = self._stubs.close()
+        if opened is not None:
+            await opened.close(None)
 
     async def __aenter__(self) -> AsyncClient:
         return self
@@ -239,3 +241,9 @@ class AsyncClient:
         except StopIteration as done:
             result: T = done.value
             return result
+
+
+def _open_channel(node: str, credentials: grpc.ChannelCredentials | None) -> grpc.aio.Channel:
+    if credentials is None:
+        return grpc.aio.insecure_channel(node, channel.CHANNEL_OPTIONS)
+    return grpc.aio.secure_channel(node, credentials, channel.CHANNEL_OPTIONS)

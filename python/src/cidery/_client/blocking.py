@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 import grpc
 
 from cidery._client import transport as transport
+from cidery._client.connection import Connection
 from cidery._errors.exceptions import CideryError
 from cidery._protocol import channel, operations
 from cidery._protocol.batch import BatchOptions, Group, Member, accept_batch
@@ -21,13 +22,14 @@ from cidery._protocol.call_types import (
 from cidery._protocol.options import (
     OPTION_NAMES,
     DataFormat,
+    DataFormatName,
     Options,
     Seconds,
     service_name,
     split_call,
 )
 from cidery._protocol.result_cursor import ResultCursor
-from cidery._protocol.results import Event, Invocation, State
+from cidery._protocol.results import Change, Event, Invocation, State
 from cidery._protocol.retry import MAX_ATTEMPTS, QUIET_SECONDS, connect_failed, log_waiting
 from cidery._protocol.steps import Operation
 
@@ -37,14 +39,15 @@ if TYPE_CHECKING:
     from cidery._protocol.call_types import AsyncInvocable, Invocable, ServiceName
     from cidery._protocol.filters import FilterOptions
     from cidery._protocol.messages import Accepted, Response
-    from cidery.v1 import discovery_pb2, invocation_pb2
+    from cidery.v1 import discovery_pb2
 
 T = TypeVar("T")
 _NO_NAMES: frozenset[str] = frozenset()
 
 
 class Client:
-    """A client of a node. Thread-safe; not usable across a fork.
+    """A client of a node. Thread-safe; it connects at the first call, and is not usable across a
+    fork after that.
 
     `node` is `host`, `host:port` or `http://host:port`, by default `CIDERY_NODE`, else
     `127.0.0.1:24337`. `api_key` is `CIDERY_API_KEY` by default. `tries` is the maximum number of
@@ -62,13 +65,7 @@ class Client:
         tries: int = MAX_ATTEMPTS,
     ) -> None:
         self.node = channel.address(node)
-        options = channel.CHANNEL_OPTIONS
-        self._channel = (
-            grpc.secure_channel(self.node, credentials, options)
-            if credentials
-            else grpc.insecure_channel(self.node, options)
-        )
-        self._stubs = channel.Stubs(self._channel, self.node)
+        self._stubs = Connection(self.node, lambda: _open_channel(self.node, credentials))
         self._metadata = channel.credentials(api_key)
         self._max_attempts = max(tries, 1)
         self._options = Options()
@@ -177,7 +174,7 @@ class Client:
         payload: Any = None,
         *,
         error: CideryError | None = None,
-        data_format: DataFormat | str | None = None,
+        data_format: DataFormat | DataFormatName | None = None,
         metadata: Mapping[str, str] | None = None,
     ) -> State:
         """Gives the outcome of an invocation that waits for completion; returns its state.
@@ -217,7 +214,7 @@ class Client:
 
     def cancel(
         self, *cids: str, reason: str = "", dry_run: bool = False, **filters: Unpack[FilterOptions]
-    ) -> list[invocation_pb2.InvocationChange]:
+    ) -> list[Change]:
         """Cancels invocations, by CID or by the filter keywords of `invocations`.
 
         Returns the change of each. With a filter they are cancelled page by page: if the connection
@@ -231,7 +228,7 @@ class Client:
         payload: Any = None,
         dry_run: bool = False,
         **filters: Unpack[FilterOptions],
-    ) -> list[invocation_pb2.InvocationChange]:
+    ) -> list[Change]:
         """Retries ended invocations, selected as for `cancel`, each under a new CID.
 
         Returns the change of each. `payload` is an edited input for a single invocation.
@@ -240,10 +237,10 @@ class Client:
 
     def purge(
         self, *cids: str, dry_run: bool = False, **filters: Unpack[FilterOptions]
-    ) -> list[invocation_pb2.InvocationChange]:
+    ) -> list[Change]:
         """Removes ended invocations and their outcomes permanently, selected as for `cancel`.
 
-        Returns the change of each; one that has not ended is kept, and its change has a `failure`.
+        Returns the change of each; one that has not ended is kept, and its change has an `error`.
         Fetching a removed one fails with `RESULT_EXPIRED`.
         """
         return self._drive(operations.purge(cids, filters, dry_run))
@@ -258,7 +255,7 @@ class Client:
 
     def wait_for_ready(self, timeout: float = 10.0) -> Client:
         """Waits until the node is reachable; raises `ConnectFailed` after `timeout`."""
-        ready = grpc.channel_ready_future(self._channel)
+        ready = grpc.channel_ready_future(self._stubs.channel)
         quiet = min(timeout, QUIET_SECONDS)
         try:
             ready.result(quiet)
@@ -274,8 +271,10 @@ class Client:
         return self
 
     def close(self) -> None:
-        """Closes the connection."""
-        self._channel.close()
+        """Closes the connection. Later calls, also of its `with_options`, are a `RuntimeError`."""
+        opened = self._stubs.close()
+        if opened is not None:
+            opened.close()
 
     def __enter__(self) -> Client:
         return self
@@ -294,3 +293,9 @@ class Client:
         except StopIteration as done:
             result: T = done.value
             return result
+
+
+def _open_channel(node: str, credentials: grpc.ChannelCredentials | None) -> grpc.Channel:
+    if credentials is None:
+        return grpc.insecure_channel(node, channel.CHANNEL_OPTIONS)
+    return grpc.secure_channel(node, credentials, channel.CHANNEL_OPTIONS)

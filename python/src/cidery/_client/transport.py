@@ -18,6 +18,7 @@ from cidery._protocol.retry import RetryState, classify, is_safe_to_retry
 from cidery._protocol.steps import STREAM_RESULTS, Reply
 
 if TYPE_CHECKING:
+    from cidery._client.connection import Connection
     from cidery._protocol.channel import Stubs
     from cidery._protocol.result_cursor import ResultCursor
     from cidery._protocol.results import Event
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
 Metadata = tuple[tuple[str, str], ...]
 
 
-def call_with_retry(stubs: Stubs, call: UnaryCall, metadata: Metadata, max_attempts: int) -> Reply:
+def call_with_retry(
+    stubs: Connection, call: UnaryCall, metadata: Metadata, max_attempts: int
+) -> Reply:
     """Makes a call, at most `max_attempts` times and within its timeout."""
     metadata = (*metadata, *call.metadata)
     if call.method == STREAM_RESULTS:
@@ -34,8 +37,8 @@ def call_with_retry(stubs: Stubs, call: UnaryCall, metadata: Metadata, max_attem
             call.request.on_event(event)
         return Reply(None)
     state = RetryState(max_attempts, call.is_retryable, call.timeout)
-    method = getattr(stubs, call.method)
     while True:
+        method = getattr(stubs, call.method)
         try:
             message = method(call.request, timeout=state.transport_timeout, metadata=metadata)
             return Reply(message, state.attempts)
@@ -45,7 +48,7 @@ def call_with_retry(stubs: Stubs, call: UnaryCall, metadata: Metadata, max_attem
 
 
 async def call_with_retry_async(
-    stubs: Stubs, call: UnaryCall, metadata: Metadata, max_attempts: int
+    stubs: Stubs | Connection, call: UnaryCall, metadata: Metadata, max_attempts: int
 ) -> Reply:
     """Makes a call like `call_with_retry`, for asyncio."""
     metadata = (*metadata, *call.metadata)
@@ -54,8 +57,8 @@ async def call_with_retry_async(
             call.request.on_event(event)
         return Reply(None)
     state = RetryState(max_attempts, call.is_retryable, call.timeout)
-    method = getattr(stubs, call.method)
     while True:
+        method = getattr(stubs, call.method)
         try:
             message = await method(call.request, timeout=state.transport_timeout, metadata=metadata)
             return Reply(message, state.attempts)
@@ -65,7 +68,7 @@ async def call_with_retry_async(
 
 
 def follow(
-    stubs: Stubs, cursor: ResultCursor, metadata: Metadata, max_attempts: int
+    stubs: Connection, cursor: ResultCursor, metadata: Metadata, max_attempts: int
 ) -> Iterator[Event]:
     """Streams events up to the last one; reopens the stream when it breaks.
 
@@ -84,7 +87,7 @@ def follow(
 
 
 async def follow_async(
-    stubs: Stubs, cursor: ResultCursor, metadata: Metadata, max_attempts: int
+    stubs: Stubs | Connection, cursor: ResultCursor, metadata: Metadata, max_attempts: int
 ) -> AsyncIterator[Event]:
     """Streams events up to the last one, for asyncio."""
     state = RetryState(max_attempts, is_safe_to_retry)

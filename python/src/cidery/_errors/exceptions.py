@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 
 _REASON = re.compile(r"[A-Z][A-Z0-9_]*")
+_MAX_LISTED = 5
+"""The maximum number of violations in the text of an error."""
 
 
 @dataclass(frozen=True)
@@ -125,8 +127,26 @@ class CideryError(Exception):
         return self.kind.retry is Retry.YES
 
     def __str__(self) -> str:
-        text = f"{self.reason}: {self.message}"
+        text = f"{self.reason}: {self._described()}"
         return f"{text} (CID {self.cid})" if self.cid else text
+
+    def __repr__(self) -> str:
+        cid = f", cid={self.cid!r}" if self.cid else ""
+        return f"{type(self).__name__}({self.reason!r}, {self.message!r}{cid})"
+
+    def _described(self) -> str:
+        """The message with the first violations, where it has at most one of them."""
+        if not self.violations:
+            return self.message
+        listed = "; ".join(map(str, self.violations[:_MAX_LISTED]))
+        more = len(self.violations) + self.violations_omitted - _MAX_LISTED
+        if more > 0:
+            listed += f"; and {more} more"
+        summary = re.escape(str(self.violations[0])) + r"(, and \d+ more)?"
+        found = re.search(summary, self.message)
+        if found is None:
+            return f"{self.message}: {listed}"
+        return self.message[: found.start()] + listed + self.message[found.end() :]
 
 
 def _restore(cls: type[CideryError], args: tuple[Any, ...], state: dict[str, Any]) -> CideryError:
@@ -276,6 +296,15 @@ def output_invalid(
     """The failure for an output that violates its declaration. It is not retried: the same code
     would return the same output."""
     return Internal("OUTPUT_INVALID", message, violations=violations, facts=facts, retryable=False)
+
+
+def response_mismatch(
+    message: str, violations: Iterable[Violation], facts: Mapping[str, str], cid: str | None
+) -> Internal:
+    """The failure for a response that is not of the type that its caller expects."""
+    return Internal(
+        "RESPONSE_MISMATCH", message, violations=violations, facts=facts, cid=cid, retryable=False
+    )
 
 
 def handler_failed(_: BaseException) -> CideryError:

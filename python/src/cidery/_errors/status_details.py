@@ -106,7 +106,7 @@ def from_failure(failure: outcome_pb2.Failure, cid: str | None = None) -> Cidery
     """Decodes a failure message of a node or a worker."""
     details = [(any_.type_url, any_.value) for any_ in failure.details]
     error = _from_details(failure.code, failure.message, details, cid)
-    error.reason = failure.reason or error.reason
+    _set_reason(error, failure.reason)
     if failure.HasField("retryable"):
         error.retryable = failure.retryable
     if failure.HasField("retry_delay"):
@@ -161,9 +161,15 @@ def _from_details(
         facts=facts,
         details=custom,
     )
-    # A reason of another program is passed through unchanged, whatever its form.
-    error.reason = reason or error.reason
+    _set_reason(error, reason)
     return error
+
+
+def _set_reason(error: CideryError, reason: str) -> None:
+    """Sets a reason of another program, which is passed through unchanged, whatever its form."""
+    if reason:
+        error.reason = reason
+        error.args = (reason, error.message)
 
 
 def _encode_details(error: CideryError) -> Iterable[AnyPb]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypedDict, TypeVar, o
 
 from cidery._errors.exceptions import CideryError, InvalidArgument, NotFound, Violation
 from cidery._protocol import operations
-from cidery._protocol.call_types import InvokeAsyncOptions, Out, P
+from cidery._protocol.call_types import CallOut, InvokeAsyncOptions, Out, P
 from cidery._protocol.cid import new_cid
 from cidery._protocol.messages import invoke_async_request
 from cidery._protocol.options import (
@@ -35,7 +35,7 @@ T = TypeVar("T")
 _GROUP_ONLY = ("once", "with_outcome")
 
 
-class Call(Generic[Out]):
+class Call(Generic[CallOut]):
     """A member of a batch: `Call(PlaceOrder, Place("pen"))`, `Call("x", {"a": 1}, delay=5)`.
 
     As for `invoke_async`, keywords are options with a payload argument, and the payload without
@@ -46,7 +46,7 @@ class Call(Generic[Out]):
 
     def __init__(
         self,
-        service: AsyncInvocable[P, Out] | ServiceName[P],
+        service: AsyncInvocable[P, CallOut] | ServiceName[P],
         /,
         *args: P.args,
         **kwargs: P.kwargs,
@@ -125,7 +125,8 @@ class Outcome(Generic[Out]):
             raise self.error
         if output is None:
             return self.response
-        return typed_value(output, to_plain(self.response), self.cid)
+        described = f"response of `{self.service}`"
+        return typed_value(output, to_plain(self.response), self.cid, described)
 
 
 @dataclass(frozen=True)

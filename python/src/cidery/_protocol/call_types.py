@@ -16,13 +16,24 @@ if TYPE_CHECKING:
 
     from typing_extensions import ParamSpec, TypeVar, Unpack
 
-    from cidery._protocol.options import DataFormat, OnDeadline, OnExhausted, RetryPolicy, Seconds
+    from cidery._protocol.options import (
+        DataFormat,
+        DataFormatName,
+        OnDeadline,
+        OnDeadlineName,
+        OnExhausted,
+        OnExhaustedName,
+        RetryPolicy,
+        Seconds,
+    )
     from cidery._protocol.progress import Progress
 
     P = ParamSpec("P")
     # Without types, a service takes and returns any value.
     In = TypeVar("In", default=Any)
     Out = TypeVar("Out", default=Any)
+    # A `Call` only gives values of it: a list of calls may have several types.
+    CallOut = TypeVar("CallOut", default=Any, covariant=True)
     ReturnType = TypeVar("ReturnType", covariant=True)
 else:
     from typing import ParamSpec, TypeVar
@@ -30,6 +41,7 @@ else:
     P = ParamSpec("P")
     In = TypeVar("In")
     Out = TypeVar("Out")
+    CallOut = TypeVar("CallOut", covariant=True)
     ReturnType = TypeVar("ReturnType", covariant=True)
 
 
@@ -40,14 +52,14 @@ class CommonOptions(TypedDict, total=False):
     metadata: Mapping[str, str] | None
     cid: str | None
     idempotency_key: str | None
-    data_format: DataFormat | str | None
-    response_format: DataFormat | str | None
+    data_format: DataFormat | DataFormatName | None
+    response_format: DataFormat | DataFormatName | None
 
 
 class InvokeOptions(CommonOptions, total=False):
     """The options of `invoke` and `call`."""
 
-    on_deadline: OnDeadline | str | None
+    on_deadline: OnDeadline | OnDeadlineName | None
 
 
 class InvokeAsyncOptions(CommonOptions, total=False):
@@ -58,7 +70,7 @@ class InvokeAsyncOptions(CommonOptions, total=False):
     expiration: Seconds | None
     deadline: datetime.datetime | None
     retry_policy: RetryPolicy | None
-    on_exhausted: OnExhausted | str | None
+    on_exhausted: OnExhausted | OnExhaustedName | None
     concurrency_key: str | None
     callback: Any
     failure_callback: Any
@@ -81,13 +93,13 @@ class HandlerInvokeAsyncOptions(InvokeAsyncOptions, total=False):
 class DefaultOptions(InvokeAsyncOptions, total=False):
     """The options of `with_options` of a client: those of any call."""
 
-    on_deadline: OnDeadline | str | None
+    on_deadline: OnDeadline | OnDeadlineName | None
 
 
 class HandlerDefaultOptions(HandlerInvokeAsyncOptions, total=False):
     """The options of `with_options` of a handler: those of any call."""
 
-    on_deadline: OnDeadline | str | None
+    on_deadline: OnDeadline | OnDeadlineName | None
 
 
 class TrialOptions(TypedDict, total=False):

@@ -7,12 +7,24 @@ accidentally empty list must not cancel all invocations.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypedDict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Literal, TypeAlias, TypedDict, get_args
 
-from cidery._protocol.options import service_names, timestamp
-from cidery._protocol.results import State
+from cidery._protocol.options import enum_value, not_one_of, service_names, timestamp
+from cidery._protocol.results import State, StateName
 from cidery.v1 import invocation_pb2, outcome_pb2
+
+PendingReason: TypeAlias = Literal[
+    "DUE_LATER",
+    "QUEUED",
+    "BACKOFF",
+    "NO_WORKER",
+    "NO_COMPATIBLE_WORKER",
+    "KEY_BUSY",
+    "PAUSED",
+    "HELD",
+]
+_PENDING_REASONS: tuple[PendingReason, ...] = get_args(PendingReason)
 
 
 class FilterOptions(TypedDict, total=False):
@@ -20,8 +32,8 @@ class FilterOptions(TypedDict, total=False):
 
     services: Any
     """Names or classes; a single one needs no list."""
-    states: State | str | Iterable[State | str]
-    pending_reasons: str | Iterable[str]
+    states: State | StateName | Iterable[State | StateName]
+    pending_reasons: PendingReason | Iterable[PendingReason]
     """Why they are pending: `DUE_LATER`, `NO_WORKER`, …"""
     failure_reasons: str | Iterable[str]
     accepted_after: datetime.datetime
@@ -42,27 +54,52 @@ def build_filter(filters: Mapping[str, Any]) -> invocation_pb2.InvocationFilter 
     for name, value in filters.items():
         if name not in _CONVERTERS:
             raise TypeError(f"`{name}`: unknown filter; the filters are {_FILTER_NAMES}")
-        given[name] = None if value is None else _CONVERTERS[name](value)
+        given[name] = None if value is None else _CONVERTERS[name](value, name)
         if not given[name]:
             raise ValueError(f"`{name}` is empty and would match everything: omit it")
     return invocation_pb2.InvocationFilter(**given) if given else None
 
 
-def _texts(given: Any) -> list[str]:
+def refuse_no_selection(cids: Sequence[str], filters: Mapping[str, Any]) -> None:
+    """Raises a `TypeError` unless invocations are selected by their CIDs or by a filter."""
+    if not cids and not filters:
+        raise TypeError(
+            f"give CIDs, or filters such as `services=`; the filters are {_FILTER_NAMES}"
+        )
+    if cids and filters:
+        raise TypeError("give CIDs or filters, not both")
+
+
+def _texts(given: Any, name: str) -> list[str]:
     return [given] if isinstance(given, str) else list(given)
 
 
-def _states(given: Any) -> list[int]:
-    return [outcome_pb2.State.Value(f"STATE_{State(each).value}") for each in _texts(given)]
+def _text(given: Any, name: str) -> str:
+    if not isinstance(given, str):
+        raise TypeError(f"`{name}` is {given!r}, not a `str`")
+    return given
 
 
-def _reasons(given: Any) -> list[int]:
+def _services(given: Any, name: str) -> list[str]:
+    return service_names(given)
+
+
+def _states(given: Any, name: str) -> list[int]:
+    states = [enum_value(State, each, name) for each in _texts(given, name)]
+    return [outcome_pb2.State.Value(f"STATE_{state.value}") for state in states]
+
+
+def _reasons(given: Any, name: str) -> list[int]:
     value = outcome_pb2.PendingReason.Value
-    return [value(f"PENDING_REASON_{each}") for each in _texts(given)]
+    reasons = _texts(given, name)
+    for reason in reasons:
+        if reason not in _PENDING_REASONS:
+            raise ValueError(not_one_of(reason, name, _PENDING_REASONS))
+    return [value(f"PENDING_REASON_{reason}") for reason in reasons]
 
 
-_CONVERTERS: dict[str, Callable[[Any], Any]] = {
-    "services": service_names,
+_CONVERTERS: dict[str, Callable[[Any, str], Any]] = {
+    "services": _services,
     "states": _states,
     "pending_reasons": _reasons,
     "failure_reasons": _texts,
@@ -70,8 +107,8 @@ _CONVERTERS: dict[str, Callable[[Any], Any]] = {
     "accepted_before": timestamp,
     "ended_after": timestamp,
     "ended_before": timestamp,
-    "parent_cid": str,
-    "root_cid": str,
-    "group_cid": str,
+    "parent_cid": _text,
+    "root_cid": _text,
+    "group_cid": _text,
 }
 _FILTER_NAMES = ", ".join(f"`{name}`" for name in _CONVERTERS)

@@ -8,10 +8,12 @@ from typing import Any, Generic
 from cidery._protocol.call_types import Out
 from cidery._protocol.options import (
     DataFormat,
+    DataFormatName,
     OnDeadline,
     OnExhausted,
     Options,
     duration,
+    enum_value,
     service_names,
     timestamp,
 )
@@ -48,9 +50,11 @@ class Accepted(str):
         return self
 
 
-def set_payload(message: Any, value: Any, data_format: DataFormat | str | None = None) -> None:
+def set_payload(
+    message: Any, value: Any, data_format: DataFormat | DataFormatName | None = None
+) -> None:
     """Sets `payload`, `value` or `document` of a message that has these three fields."""
-    parsed_format = DataFormat(data_format) if data_format else None
+    parsed_format = enum_value(DataFormat, data_format, "data_format") if data_format else None
     value = to_plain(value)
     if parsed_format not in (None, DataFormat.DICT) and isinstance(value, (str, bytes)):
         message.document = value.encode() if isinstance(value, str) else value
@@ -112,7 +116,7 @@ def invoke_async_request(
     for name in ("start_time", "deadline"):
         given = getattr(options, name)
         if given is not None:
-            getattr(request, name).CopyFrom(timestamp(given))
+            getattr(request, name).CopyFrom(timestamp(given, name))
     if options.retry_policy is not None:
         request.retry_policy.CopyFrom(options.retry_policy.to_proto())
     if options.on_exhausted and OnExhausted(options.on_exhausted) is OnExhausted.HOLD:

@@ -7,13 +7,13 @@ and handlers drive the same operations in their own way.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from cidery._errors.exceptions import CideryError, DeadlineExceeded
 from cidery._errors.status_details import to_failure
 from cidery._protocol.cid import new_cid
-from cidery._protocol.filters import build_filter
+from cidery._protocol.filters import build_filter, refuse_no_selection
 from cidery._protocol.messages import (
     Accepted,
     Response,
@@ -24,6 +24,7 @@ from cidery._protocol.messages import (
 )
 from cidery._protocol.options import (
     DataFormat,
+    DataFormatName,
     OnDeadline,
     Options,
     Seconds,
@@ -33,10 +34,10 @@ from cidery._protocol.options import (
     service_name,
 )
 from cidery._protocol.result_cursor import ResultCursor
-from cidery._protocol.results import Event, Invocation, State
+from cidery._protocol.results import Change, Event, Invocation, State
 from cidery._protocol.retry import is_connect_failure, is_safe_to_retry, never_retry, not_dispatched
 from cidery._protocol.steps import SLEEP, STREAM_RESULTS, FollowStream, Operation, UnaryCall
-from cidery._protocol.typed import declared_type, typed_value
+from cidery._protocol.typed import declared_type
 from cidery.v1 import (
     discovery_pb2,
     invocation_pb2,
@@ -113,7 +114,7 @@ def get_result(cid: str, output: Any, wait: Seconds | None) -> Operation[Any]:
     found = yield from wait_until_ended(cid, wait)
     if found.error is not None:
         raise found.error
-    return found.payload if output is None else typed_value(output, found.payload, cid)
+    return found.payload if output is None else found.payload_as(output)
 
 
 def wait_until_ended(cid: str, wait: Seconds | None) -> Operation[Invocation]:
@@ -151,7 +152,7 @@ def complete(
     token: str,
     payload: Any,
     error: CideryError | None,
-    data_format: DataFormat | str | None,
+    data_format: DataFormat | DataFormatName | None,
     metadata: Mapping[str, str] | None,
 ) -> Operation[State]:
     """Gives the outcome of an invocation that waits for completion."""
@@ -184,9 +185,10 @@ def list_invocations(filters: Mapping[str, Any], limit: int) -> Operation[list[I
 
 
 def cancel(
-    cids: Iterable[str], filters: Mapping[str, Any], reason: str, dry_run: bool
-) -> Operation[list[invocation_pb2.InvocationChange]]:
+    cids: Sequence[str], filters: Mapping[str, Any], reason: str, dry_run: bool
+) -> Operation[list[Change]]:
     """Cancels invocations."""
+    refuse_no_selection(cids, filters)
     request = invocation_pb2.CancelInvocationsRequest(
         cids=list(cids), filter=build_filter(filters), reason=reason, dry_run=dry_run
     )
@@ -194,9 +196,10 @@ def cancel(
 
 
 def retry(
-    cids: Iterable[str], filters: Mapping[str, Any], payload: Any, dry_run: bool
-) -> Operation[list[invocation_pb2.InvocationChange]]:
+    cids: Sequence[str], filters: Mapping[str, Any], payload: Any, dry_run: bool
+) -> Operation[list[Change]]:
     """Retries ended invocations."""
+    refuse_no_selection(cids, filters)
     request = invocation_pb2.RetryInvocationsRequest(
         cids=list(cids), filter=build_filter(filters), dry_run=dry_run
     )
@@ -206,21 +209,22 @@ def retry(
 
 
 def purge(
-    cids: Iterable[str], filters: Mapping[str, Any], dry_run: bool
-) -> Operation[list[invocation_pb2.InvocationChange]]:
+    cids: Sequence[str], filters: Mapping[str, Any], dry_run: bool
+) -> Operation[list[Change]]:
     """Removes ended invocations."""
+    refuse_no_selection(cids, filters)
     request = invocation_pb2.PurgeInvocationsRequest(
         cids=list(cids), filter=build_filter(filters), dry_run=dry_run
     )
     return _all_pages("PurgeInvocations", request)
 
 
-def _all_pages(method: str, request: Any) -> Operation[list[invocation_pb2.InvocationChange]]:
+def _all_pages(method: str, request: Any) -> Operation[list[Change]]:
     """Applies a change to invocations page by page."""
-    changes: list[invocation_pb2.InvocationChange] = []
+    changes: list[Change] = []
     while True:
         page = (yield UnaryCall(method, request, None, is_connect_failure)).message
-        changes += page.changes
+        changes += map(Change.from_proto, page.changes)
         request.page_token = page.next_page_token
         if not request.page_token:
             return changes

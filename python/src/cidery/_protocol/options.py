@@ -9,15 +9,22 @@ import enum
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeVar
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from cidery._sio.model_declarations import requires_value
 from cidery._sio.model_fields import type_name
 from cidery.v1 import invocation_pb2, outcome_pb2
 
 Seconds: TypeAlias = "float | datetime.timedelta"
+DataFormatName: TypeAlias = Literal["dict", "json", "csv", "text"]
+OnDeadlineName: TypeAlias = Literal["cancel", "continue"]
+OnExhaustedName: TypeAlias = Literal["fail", "hold"]
+
+_Enum = TypeVar("_Enum", bound=enum.Enum)
+_MAX_ATTEMPTS = 10_000
 
 
 class DataFormat(str, enum.Enum):
@@ -63,10 +70,27 @@ class RetryPolicy:
     `initial_interval` at first, multiplied by `multiplier` each time, at most `max_interval`."""
 
     max_attempts: int = 25
-    """The maximum number of attempts, including the first one."""
+    """The maximum number of attempts, including the first one: from 1 to 10 000."""
     initial_interval: Seconds = 0.5
+    """In seconds. A node waits at least a millisecond."""
     multiplier: float = 2.0
+    """At least 1."""
     max_interval: Seconds = 600.0
+    """In seconds."""
+
+    def __post_init__(self) -> None:
+        if type(self.max_attempts) is not int:
+            raise TypeError(f"`max_attempts` is {self.max_attempts!r}, not an `int`")
+        if not 1 <= self.max_attempts <= _MAX_ATTEMPTS:
+            raise ValueError(
+                f"`max_attempts` is {self.max_attempts}: a policy has from 1 to {_MAX_ATTEMPTS}"
+                " attempts, including the first one"
+            )
+        if not 1 <= self.multiplier < math.inf:
+            raise ValueError(f"`multiplier` is {self.multiplier}: it is a number of at least 1")
+        for name in ("initial_interval", "max_interval"):
+            if duration(getattr(self, name), name).ToNanoseconds() < 0:
+                raise ValueError(f"`{name}` is {getattr(self, name)}: it is not negative")
 
     def to_proto(self) -> invocation_pb2.RetryPolicy:
         """Encodes it for the contract."""
@@ -88,17 +112,17 @@ class Options:
     metadata: Mapping[str, str] | None = None
     cid: str | None = None
     idempotency_key: str | None = None
-    on_deadline: OnDeadline | str | None = None
-    data_format: DataFormat | str | None = None
+    on_deadline: OnDeadline | OnDeadlineName | None = None
+    data_format: DataFormat | DataFormatName | None = None
     """The format of an input that is a string or bytes. A dict needs none."""
-    response_format: DataFormat | str | None = None
+    response_format: DataFormat | DataFormatName | None = None
     # Options of background calls.
     delay: Seconds | None = None
     start_time: datetime.datetime | None = None
     expiration: Seconds | None = None
     deadline: datetime.datetime | None = None
     retry_policy: RetryPolicy | None = None
-    on_exhausted: OnExhausted | str | None = None
+    on_exhausted: OnExhausted | OnExhaustedName | None = None
     concurrency_key: str | None = None
     callback: Any = None
     """The service or services to invoke with the response: names or classes."""
@@ -125,6 +149,8 @@ class Options:
             ):
                 kinds = " or ".join(f"`{kind.__name__}`" for kind in _OPTION_TYPES[name])
                 raise TypeError(f"`{name}` is {value!r}, not a {kinds}")
+            if value is not None and name in _OPTION_ENUMS:
+                enum_value(_OPTION_ENUMS[name], value, name)
         return dataclasses.replace(self, **given) if given else self
 
 
@@ -147,6 +173,13 @@ _OPTION_TYPES: dict[str, tuple[type, ...]] = {
     "timeout": _DURATION_TYPES,
 }
 
+_OPTION_ENUMS: dict[str, type[enum.Enum]] = {
+    "data_format": DataFormat,
+    "on_deadline": OnDeadline,
+    "on_exhausted": OnExhausted,
+    "response_format": DataFormat,
+}
+
 _BACKGROUND_ONLY = OPTION_NAMES - {
     "timeout",
     "metadata",
@@ -156,6 +189,19 @@ _BACKGROUND_ONLY = OPTION_NAMES - {
     "data_format",
     "response_format",
 }
+
+
+def enum_value(kind: type[_Enum], value: Any, name: str) -> _Enum:
+    """The member of an enum by its value; a `ValueError` names the option and all values."""
+    try:
+        return kind(value)
+    except ValueError:
+        raise ValueError(not_one_of(value, name, [each.value for each in kind])) from None
+
+
+def not_one_of(value: Any, name: str, values: Iterable[str]) -> str:
+    """The message for a value that is none of those of an option."""
+    return f"`{name}` is {value!r}, not one of {', '.join(f'`{each}`' for each in values)}"
 
 
 def unknown_option(name: str, options: Iterable[str]) -> str:
@@ -191,6 +237,8 @@ def split_call(
                 f"`{unknown[0]}` is not an option: with a class or a function, the payload is an"
                 f" argument, such as `({type_name(service)}, {{{unknown[0]!r}: ...}})`"
             )
+        if payload is None:
+            _refuse_missing_payload(service)
         return options.updated(inline, valid), {} if payload is None else payload
     ambiguous = sorted(reserved & set(inline))
     if ambiguous:
@@ -200,6 +248,15 @@ def split_call(
             f" `with_options({name}=...)` for the option, `{{{name!r}: ...}}` for the payload"
         )
     return options, dict(inline)
+
+
+def _refuse_missing_payload(service: Any) -> None:
+    declared = getattr(getattr(service, "service_class", service), "input", None)
+    if requires_value(declared):
+        raise TypeError(
+            f"`{service_name(service)}` takes a payload of type `{type_name(declared)}`, and none"
+            " is given"
+        )
 
 
 def refuse_background_options(options: Options) -> None:
@@ -228,10 +285,15 @@ def seconds(value: Seconds) -> float:
     return value.total_seconds() if isinstance(value, datetime.timedelta) else float(value)
 
 
-def timestamp(value: datetime.datetime) -> Timestamp:
+def timestamp(value: datetime.datetime, name: str = "the time") -> Timestamp:
     """Encodes an instant; a `datetime` without a time zone is refused as ambiguous."""
+    if not isinstance(value, datetime.datetime):
+        raise TypeError(f"`{name}` is {value!r}, not a `datetime`")
     if value.tzinfo is None:
-        raise TypeError(f"{value!r} has no time zone, which an instant needs")
+        raise TypeError(
+            f"`{name}` is {value.isoformat()}, which has no time zone: give one, as in"
+            " `datetime.now(timezone.utc)`"
+        )
     out = Timestamp()
     out.FromDatetime(value)
     return out

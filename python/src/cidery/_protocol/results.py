@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import enum
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 from cidery._errors.exceptions import CideryError, NotFound
 from cidery._errors.status_details import from_failure
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from google.protobuf.timestamp_pb2 import Timestamp
 
 T = TypeVar("T")
+
+
+StateName: TypeAlias = Literal["PENDING", "RUNNING", "SUCCEEDED", "FAILED", "CANCELLED", "EXPIRED"]
 
 
 class State(str, enum.Enum):
@@ -97,11 +100,12 @@ class Event:
     """The message itself."""
 
     def payload_as(self, output: type[T]) -> T:
-        """The payload as an instance of a type; raises `Internal` / `OUTPUT_INVALID` if it does not
-        match, and the failure of an event that has one."""
+        """The payload as an instance of a type; raises `Internal` / `RESPONSE_MISMATCH` if it does
+        not match, and the failure of an event that has one."""
         if self.error is not None:
             raise self.error
-        value: T = typed_value(output, self.payload, self.cid)
+        described = "item" if self.kind is EventKind.ITEM else "response"
+        value: T = typed_value(output, self.payload, self.cid, described)
         return value
 
     @classmethod
@@ -173,7 +177,7 @@ class Invocation:
         """The response as an instance of a type, like `Event.payload_as`."""
         if self.error is not None:
             raise self.error
-        value: T = typed_value(output, self.payload, self.cid)
+        value: T = typed_value(output, self.payload, self.cid, f"response of `{self.service}`")
         return value
 
     @classmethod
@@ -209,6 +213,34 @@ class Invocation:
             accept_time=_timestamp(message, "accept_time"),
             end_time=_timestamp(message, "end_time"),
             message=message,
+        )
+
+
+@dataclass(frozen=True)
+class Change:
+    """The change of one invocation that was cancelled, retried or purged."""
+
+    cid: str
+    state: State | None
+    """Its state now; `None` if it was not changed."""
+    cancel_requested: bool = False
+    """Whether its cancellation is requested, and its handler has not ended yet."""
+    new_cid: str = ""
+    """For a retry, the CID of the new invocation; else empty."""
+    error: CideryError | None = None
+    """Why it was not changed."""
+
+    @classmethod
+    def from_proto(cls, message: invocation_pb2.InvocationChange) -> Change:
+        """Decodes it from the contract."""
+        is_known = message.state != outcome_pb2.STATE_UNSPECIFIED
+        is_refused = message.HasField("failure")
+        return cls(
+            cid=message.cid,
+            state=State.from_proto(message.state) if is_known else None,
+            cancel_requested=message.cancel_requested,
+            new_cid=message.new_cid,
+            error=from_failure(message.failure, message.cid) if is_refused else None,
         )
 
 

@@ -40,13 +40,14 @@ _CONNECT_FAILURE_TEXTS = (
 )
 
 
-def connect_failed(node: str, cid: str | None = None) -> ConnectFailed:
-    """The failure to reach a node."""
+def connect_failed(node: str, cid: str | None = None, cause: str = "") -> ConnectFailed:
+    """The failure to reach a node; `cause` is the text of the transport."""
     message = (
         f"no node answers at {node}; start one with `cidery serve`, or give another address"
         " (`CIDERY_NODE`, `--node`)"
     )
-    return ConnectFailed("CONNECT_FAILED", message, cid=cid)
+    facts = {"transport": cause} if cause else None
+    return ConnectFailed("CONNECT_FAILED", message, cid=cid, facts=facts)
 
 
 def classify(error: CideryError, node: str) -> CideryError:
@@ -55,10 +56,7 @@ def classify(error: CideryError, node: str) -> CideryError:
         return error
     message = error.message.lower()
     if any(text in message for text in _CONNECT_FAILURE_TEXTS):
-        failure = connect_failed(node, error.cid)
-        # It has the text of gRPC.
-        failure.__cause__ = error
-        return failure
+        return connect_failed(node, error.cid, error.message)
     return CLASS_BY_KIND[Kind.UNKNOWN]("TRANSPORT", error.message, cid=error.cid)
 
 

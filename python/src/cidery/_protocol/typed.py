@@ -7,7 +7,7 @@ import typing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeAlias, overload
 
-from cidery._errors.exceptions import CideryError, output_invalid, summarize
+from cidery._errors.exceptions import CideryError, response_mismatch, summarize
 from cidery._protocol.call_types import CallSignatures
 from cidery._sio.conversion import to_python_types
 from cidery._sio.declaration import Elements, Sio
@@ -123,6 +123,11 @@ def declared_type(given: Any) -> Any:
         return NO_VALUE
     if is_declared_type(given) or is_any_dict(given):
         return given
+    service = getattr(given, "service_name", None)
+    if isinstance(service, str):
+        raise TypeError(
+            f"`{service}` is a service: give the type of its input or its output instead of it"
+        )
     raise TypeError(
         f"`{type_name(given)}` cannot be an input or an output: give a class with typed fields,"
         " such as a dataclass, a list of one, `dict` for any dict, or `None`"
@@ -141,11 +146,11 @@ def is_any_dict(declared: Any) -> bool:
     )
 
 
-def elements_of_type(declared: Any, *, is_output: bool) -> Elements:
-    """The elements of a type."""
+def elements_of_type(declared: Any, *, is_output: bool, has_policies: bool = True) -> Elements:
+    """The elements of a type, like `elements_of_model`."""
     if declared is NO_VALUE:
         return Elements()
-    return elements_of_model(declared, is_output=is_output)
+    return elements_of_model(declared, is_output=is_output, has_policies=has_policies)
 
 
 def build_typed(declared: Any, value: Any, *, is_output: bool = False) -> Any:
@@ -162,13 +167,16 @@ def typed_response(service: Any, value: Any, cid: str | None = None) -> Any:
     wrapper = getattr(declaration, "response_elem", None)
     if wrapper and isinstance(value, dict) and wrapper in value:
         value = value[wrapper]
-    return typed_value(output, value, cid)
+    return typed_value(output, value, cid, f"response of `{declaration.service_name}`")
 
 
-def typed_value(output: Any, value: Any, cid: str | None = None) -> Any:
-    """A value as a type; raises `Internal` / `OUTPUT_INVALID` if it does not match.
+def typed_value(
+    output: Any, value: Any, cid: str | None = None, described: str = "response"
+) -> Any:
+    """A value as a type; raises `Internal` / `RESPONSE_MISMATCH` if it does not match.
 
-    Keys that the type does not have are dropped: a newer service may return them.
+    Keys that the type does not have are dropped, unless it refuses them: a newer service may return
+    them.
     """
     if is_any_dict(output):
         return value
@@ -181,10 +189,8 @@ def typed_value(output: Any, value: Any, cid: str | None = None) -> Any:
             return build_typed(output, converted, is_output=True)
         except CideryError as error:
             violations, facts = list(error.violations), error.facts
-    message = f"the response is not a valid `{type_name(output)}`: {summarize(violations)}"
-    refused = output_invalid(message, violations, facts)
-    refused.cid = cid
-    raise refused
+    message = f"the {described} is not a valid `{type_name(output)}`: {summarize(violations)}"
+    raise response_mismatch(message, violations, facts, cid)
 
 
 @functools.lru_cache(maxsize=1024)

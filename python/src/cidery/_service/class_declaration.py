@@ -136,6 +136,7 @@ def read_class_declaration(cls: type[Any]) -> tuple[Sio, dict[str, Any]]:
     simple_io = getattr(cls, "SimpleIO", None)
     where: Any = cls if simple_io is None else simple_io
     annotated = _annotations_of_handle(cls)
+    policy = getattr(where, "unknown_keys", None)
     sides: dict[str, Elements | None] = {}
     models: dict[str, Any] = {}
     for side in _SIDES:
@@ -154,14 +155,16 @@ def read_class_declaration(cls: type[Any]) -> tuple[Sio, dict[str, Any]]:
             declared_type(hint)
         if is_declared_type(declared):
             models[side] = declared
-            sides[side] = elements_of_type(declared, is_output=side == "output")
+            sides[side] = elements_of_type(
+                declared, is_output=side == "output", has_policies=policy is None
+            )
         else:
             sides[side] = None if declared is None else Elements.of_any(declared)
     sio = Sio(
         input=sides["input"],
         output=sides["output"],
         response_elem=getattr(where, "response_elem", None) or "",
-        unknown_keys=getattr(where, "unknown_keys", None) or UnknownKeys.DROP,
+        unknown_keys=policy or UnknownKeys.DROP,
         csv=_csv_of(where),
         empty_strings=getattr(where, "empty_strings", None) or EmptyStrings.REFUSE,
     )

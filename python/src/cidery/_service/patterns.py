@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 RETRY_POLICY = RetryPolicy(max_attempts=5, initial_interval=0.1, multiplier=2.0, max_interval=2.0)
 """The default retry policy of `invoke_with_retry`."""
-_MAX_ATTEMPTS = 10_000
 
 
 class FanOut(Generic[Out]):
@@ -99,10 +98,10 @@ def with_retry(caller: Caller, target: Any, payload: Any, options: Options) -> O
 def _backoff_intervals(policy: RetryPolicy) -> Iterator[float]:
     """The maximum delay before each retry."""
     interval, longest = seconds(policy.initial_interval), seconds(policy.max_interval)
-    for _ in range(min(policy.max_attempts, _MAX_ATTEMPTS) - 1):
+    for _ in range(policy.max_attempts - 1):
         interval = min(interval, longest)
         yield interval
-        interval *= max(policy.multiplier, 1.0)
+        interval *= policy.multiplier
 
 
 def _retry_delay(caller: Caller, interval: float | None, error: CideryError) -> float | None:

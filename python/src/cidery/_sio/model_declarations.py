@@ -2,6 +2,7 @@
 
 `str int float bool Decimal date datetime UUID bytes list dict` declare the elements of those types;
 `T | None` and fields with defaults are optional; `Annotated[int, Int("").number(7)]` sets options.
+`extra="forbid"` and `extra="allow"` of a pydantic model are its policies for undeclared keys.
 What the contract cannot express (values of a dict with any keys, tuples of several types, a class
 that contains itself) is kept for `local_checks`.
 """
@@ -19,11 +20,12 @@ import uuid
 from typing import Any
 
 from cidery._sio.declaration import Elements
-from cidery._sio.element import MISSING, Element, Type
+from cidery._sio.element import MISSING, Element, Type, UnknownKeys
 from cidery._sio.local_checks import refuse_hidden_secrets
 from cidery._sio.model_fields import (
     ModelField,
     concrete_origin,
+    extra_option,
     fields_of,
     is_model,
     list_item_model,
@@ -50,16 +52,38 @@ _ELEMENT_TYPES: dict[Any, Type] = {
     frozenset: Type.LIST,
     dict: Type.DICT,
 }
+_POLICIES = {"forbid": UnknownKeys.REFUSE, "allow": UnknownKeys.KEEP}
 # The content of an element. An annotation without any keeps that of its hint.
 _CONTENT_FIELDS = ("elements", "item", "texts", "each", "positions", "recursive_elements")
 
 
-def elements_of_model(model: Any, *, is_output: bool = False) -> Elements:
-    """The elements of a model, or of a list of one, as an input or as an output."""
+def elements_of_model(
+    model: Any, *, is_output: bool = False, has_policies: bool = True
+) -> Elements:
+    """The elements of a model, or of a list of one, as an input or as an output.
+
+    Without `has_policies`, the policies of models for undeclared keys do not apply: the service
+    has one of its own.
+    """
     item = list_item_model(model)
-    elements = _ModelReader(is_output).elements(model if item is None else item)
+    root = model if item is None else item
+    reader = _ModelReader(is_output, has_policies)
+    elements = reader.elements(root)
     refuse_hidden_secrets(elements)
-    return Elements(elements, is_list=item is not None)
+    return Elements(elements, is_list=item is not None, keys=reader.policy(root))
+
+
+def requires_value(declared: Any) -> bool:
+    """Whether a type has no value without content: a model with a required field, or a list of
+    models."""
+    if is_model(declared):
+        return _has_required_field(declared)
+    return list_item_model(declared) is not None
+
+
+@functools.lru_cache(maxsize=256)
+def _has_required_field(model: Any) -> bool:
+    return any(not field.is_optional for field in elements_of_model(model).elements)
 
 
 def has_one_item_type(args: tuple[Any, ...]) -> bool:
@@ -70,12 +94,20 @@ def has_one_item_type(args: tuple[Any, ...]) -> bool:
 class _ModelReader:
     """Converts hints to elements; `enclosing` are the models around them."""
 
-    def __init__(self, is_output: bool, inside: tuple[Any, ...] = ()) -> None:
+    def __init__(
+        self, is_output: bool, has_policies: bool, enclosing: tuple[Any, ...] = ()
+    ) -> None:
         self._is_output = is_output
-        self._enclosing = inside
+        self._has_policies = has_policies
+        self._enclosing = enclosing
+
+    def policy(self, model: Any) -> UnknownKeys | None:
+        """The policy of a model for undeclared keys; `None` for that of the service."""
+        return _POLICIES.get(extra_option(model)) if self._has_policies else None
 
     def elements(self, model: Any) -> tuple[Element, ...]:
-        reader = _ModelReader(self._is_output, (*self._enclosing, model))
+        enclosing = (*self._enclosing, model)
+        reader = _ModelReader(self._is_output, self._has_policies, enclosing)
         fields = fields_of(model, is_output=self._is_output)
         return tuple(reader._field(field) for field in fields)
 
@@ -123,7 +155,9 @@ class _ModelReader:
             getattr(annotation, part) for part in _CONTENT_FIELDS
         ):
             annotation = dataclasses.replace(
-                annotation, **{part: getattr(inside, part) for part in _CONTENT_FIELDS}
+                annotation,
+                keys=annotation.keys or inside.keys,
+                **{part: getattr(inside, part) for part in _CONTENT_FIELDS},
             )
         is_optional = inside.is_optional or annotation.is_optional
         return dataclasses.replace(annotation, name=name, is_optional=is_optional)
@@ -132,10 +166,14 @@ class _ModelReader:
         if model in self._enclosing:
             # A recursive class has no finite declaration.
             recursive_elements = functools.partial(
-                _elements_of_recursive_model, model, self._is_output
+                _elements_of_recursive_model, model, self._is_output, self._has_policies
             )
-            return Element(name, Type.DICT, recursive_elements=recursive_elements)
-        return Element(name, Type.DICT, elements=self.elements(model) or None)
+            return Element(
+                name, Type.DICT, recursive_elements=recursive_elements, keys=self.policy(model)
+            )
+        return Element(
+            name, Type.DICT, elements=self.elements(model) or None, keys=self.policy(model)
+        )
 
     def _list(self, args: tuple[Any, ...], name: str) -> Element:
         items = [self._element(arg, "") for arg in args if arg is not ...]
@@ -147,15 +185,17 @@ class _ModelReader:
             return dataclasses.replace(element, positions=tuple(items))
         if item.kind is Type.DICT:
             each = item if item.each or item.recursive_elements else None
-            return Element(name, Type.DICT_LIST, elements=item.elements, each=each)
+            return Element(name, Type.DICT_LIST, elements=item.elements, each=each, keys=item.keys)
         if item.is_optional:
             return Element(name, Type.LIST, item=Element(""), each=item)
         return Element(name, Type.LIST, item=item)
 
 
 @functools.lru_cache(maxsize=256)
-def _elements_of_recursive_model(model: Any, is_output: bool) -> tuple[Element, ...]:
-    return _ModelReader(is_output).elements(model)
+def _elements_of_recursive_model(
+    model: Any, is_output: bool, has_policies: bool
+) -> tuple[Element, ...]:
+    return _ModelReader(is_output, has_policies).elements(model)
 
 
 def _enum_element(name: str, values: tuple[Any, ...]) -> Element:

@@ -114,6 +114,12 @@ def fields_of(model: Any, *, is_output: bool) -> list[ModelField]:
     ]
 
 
+def extra_option(model: Any) -> str:
+    """The option `extra` of a pydantic model; empty for other models."""
+    config = getattr(model, "model_config", None) or getattr(model, "__pydantic_config__", None)
+    return str(config.get("extra") or "") if isinstance(config, dict) else ""
+
+
 def requires_argument(model: Any, name: str) -> bool:
     """Whether the constructor requires the field: its class has no default for it."""
     for field in dataclasses.fields(model) if dataclasses.is_dataclass(model) else ():

@@ -15,6 +15,7 @@ from typing import Any
 from cidery._errors.exceptions import CideryError, InvalidArgument, Violation
 from cidery._sio.model_fields import (
     concrete_origin,
+    extra_option,
     fields_of,
     is_model,
     is_typed_dict,
@@ -60,6 +61,8 @@ class _InstanceBuilder:
             for name, given in value.items()
             if name in hints
         }
+        if extra_option(model) == "allow":
+            built = {**value, **built}
         if len(self.violations) > before:
             # The constructor would report the refused fields as missing. Pydantic validates plain
             # values as well, and reports its other constraints with them.
