@@ -80,7 +80,7 @@ def test_invalid_functions_and_classes_affect_no_other_service(
         ("two-inputs", "`two_inputs` takes `ctx` and one input, not `a`, `b`"),
         ("annotation", "its input is annotated with `Missing`, and `Missing` does not exist at"),
         ("option", "`timout` is not an option; did you mean `timeout`?"),
-        ("typo", "has no `handle`; did you mean `handle` by `handler`?"),
+        ("typo", "has no `handle`; is `handler` a typo?"),
         ("empty", "has no `handle`\n"),
     ):
         (line,) = [each for each in refused if f"not served: `bad.{name}` (`pens." in each]

@@ -201,7 +201,7 @@ def find_without_handle(module: ModuleType) -> Iterator[str]:
         methods = [name for name in own if inspect.isfunction(own[name])]
         closest = difflib.get_close_matches("handle", methods, 1)
         if closest or not _DECLARES.isdisjoint(own):
-            hint = f"; did you mean `handle` by `{closest[0]}`?" if closest else ""
+            hint = f"; is `{closest[0]}` a typo?" if closest else ""
             yield f"{describe_class(value)} has no `handle`{hint}"
 
 
