@@ -131,10 +131,17 @@ def test_a_reason_comes_before_the_message() -> None:
     assert InvalidArgument("BAD", violations=[Violation("/a", "is odd")]).message == "`/a`: is odd"
     assert NotFound().reason == "NOT_FOUND"
     with pytest.raises(ValueError, match=r'`NotFound\("REASON", "message"\)`'):
-        NotFound("there is none")
+        NotFound("there is none", "really")
     restored = pickle.loads(pickle.dumps(error))
     assert vars(restored) == vars(error)
     assert restored.args == error.args
+
+
+@pytest.mark.parametrize("text", ["order 5 does not exist", "nothing", "nichts für uns", "5"])
+def test_a_text_that_is_no_reason_is_the_message(text: str) -> None:
+    error = NotFound(text)
+    assert (error.reason, error.message) == ("NOT_FOUND", text)
+    assert not from_failure(to_failure(error)).is_retryable
 
 
 def test_a_reason_of_another_program_is_passed_through() -> None:

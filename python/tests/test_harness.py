@@ -141,3 +141,22 @@ def test_the_fixtures_run_a_node_for_one_test(cidery_node: Node, cidery_client: 
     cidery_node.start()
     # The accepted invocation is on disk.
     assert cidery_client.with_options().result(cid, wait=20) == {"a": 1}
+
+
+@pytest.mark.parametrize("fraction", [25, 1.01, -0.5, float("nan")])
+def test_a_fraction_of_progress_is_from_0_to_1(fraction: float) -> None:
+    class Reports(Service):
+        def handle(self) -> Any:
+            self.progress(fraction)
+
+    with pytest.raises(ValueError, match=f"is {fraction}: not 0 to 1"):
+        testing.run(Reports)
+
+
+def test_a_rounding_error_of_progress_is_ignored() -> None:
+    class Reports(Service):
+        def handle(self) -> Any:
+            for fraction in (0, 1, 1.0000000000000002, -1e-12):
+                self.progress(fraction)
+
+    assert [each.fraction for each in testing.trial(Reports).progress] == [0, 1, 1, 0]

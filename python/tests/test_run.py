@@ -20,6 +20,7 @@ from cidery import Client, EventKind, Internal, InvalidArgument, RetryPolicy, St
 from cidery.__main__ import main, parser
 from cidery._cli.discovery import find_files, module_name
 from cidery._cli.run import RunOptions, _command
+from cidery._cli.selection import files_with_services
 from cidery.testing import Node
 
 WAIT = 20.0
@@ -166,7 +167,7 @@ def test_a_broken_file_of_several_fails_the_reload_until_it_is_fixed(
     node: Node, client: Client, tmp_path: Path
 ) -> None:
     never_imported, served = tmp_path / "a_broken.py", tmp_path / "my_module.py"
-    never_imported.write_text("import what_is_not_there")
+    never_imported.write_text("from cidery import Service\nimport what_is_not_there")
     put(served, FIRST)
     (tmp_path / "z_last.py").write_text(FIRST.replace("gate.pass", "z.gate").replace("made.", "z."))
     run = Run(node.address, tmp_path, "--reload")
@@ -193,6 +194,38 @@ def test_a_signal_drains_the_worker(node: Node, client: Client, tmp_path: Path) 
     assert run.end() == 0
     assert client.result(cid, wait=WAIT) == {"version": 1}
     assert client.get(cid).attempt == 1
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_stops_at_once(
+    number: signal.Signals, processes: str, node: Node, client: Client, tmp_path: Path
+) -> None:
+    (tmp_path / "my_module.py").write_text(FIRST)
+    run = Run(node.address, tmp_path, "--drain", "600", "--processes", processes)
+    run.wait_for("serving", times=int(processes))
+    cid = client.invoke_async("gate.pass", path=str(tmp_path / "gate"))
+    next(event for event in client.results(cid) if event.kind is EventKind.ITEM)
+    run.process.send_signal(number)
+    run.wait_for("waiting for 1 call, at most 600 s; press Ctrl-C again to stop now")
+    run.process.send_signal(number)
+    assert run.end() == 128 + number
+    run.wait_for(f"received {number.name} again: stopping now")
+    # The call was handed back.
+    assert client.get(cid).state is State.PENDING
+    client.cancel(cid)
+
+
+def test_a_second_signal_ends_a_worker_that_still_imports(node: Node, tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text("import sys, time\nprint('begun', file=sys.stderr)\n")
+    with (tmp_path / "slow.py").open("a") as module:
+        module.write("sys.stderr.flush()\nwhile True:\n    time.sleep(0.01)\n")
+    run = Run(node.address, tmp_path / "slow.py")
+    run.wait_for("begun")
+    run.process.send_signal(signal.SIGINT)
+    run.wait_for("received SIGINT: stopping")
+    run.process.send_signal(signal.SIGINT)
+    assert run.end() == 130
 
 
 def test_several_processes_serve_together(node: Node, client: Client, tmp_path: Path) -> None:
@@ -332,7 +365,7 @@ def test_a_module_that_fails_is_reported_from_its_own_frame(node: Node, tmp_path
     ("text", "last_line"),
     [
         ("def half(", 1),
-        ("from cidery import service\n@service\ndef f(ctx, a, b):\n    pass\n", 2),
+        ("from cidery import service\n@service\nclass F:\n    pass\n", 2),
     ],
 )
 def test_the_traceback_of_a_module_has_frames_of_the_user_only(
@@ -403,10 +436,42 @@ def test_a_program_without_a_log_configuration_logs_failures(node: Node, client:
     assert log_lines.endswith("KeyError: 'secret detail'\n")
 
 
+OWN_WORKER = """
+import logging
+import sys
+from cidery import Worker, service
+
+@service("own.waits")
+def waits(ctx):
+    logging.info("begun")
+    ctx.sleep(600)
+
+logging.basicConfig(level=logging.INFO, format="%(message)s")
+Worker(waits, node=sys.argv[1], drain=600).run()
+"""
+
+
+def test_a_program_that_runs_a_worker_ends_at_the_second_signal(node: Node, client: Client) -> None:
+    command = [sys.executable, "-W", "error", "-c", OWN_WORKER, node.address]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        lines = iter(process.stderr.readline, "")
+        while not client.services("own.waits"):
+            assert process.poll() is None
+        cid = client.invoke_async("own.waits", {})
+        for wanted in ("begun", "waiting for 1 call, at most 600 s; press Ctrl-C again"):
+            assert any(wanted in line for line in lines)
+            process.send_signal(signal.SIGINT)
+        assert any("received SIGINT again: stopping now" in line for line in lines)
+        assert process.wait(WAIT) == 130
+    assert client.get(cid).state is State.PENDING
+    client.cancel(cid)
+
+
 def test_a_broken_module_does_not_affect_the_others(
     node: Node, client: Client, tmp_path: Path
 ) -> None:
-    (tmp_path / "bad_module.py").write_text("import what_is_not_there")
+    (tmp_path / "bad_module.py").write_text("from cidery import Service\nimport what_is_not_there")
     (tmp_path / "my_module.py").write_text(FIRST)
     run = Run(node.address, tmp_path)
     run.wait_for("serving 3 services")
@@ -540,7 +605,15 @@ def test_the_exit_code_tells_an_error_to_fix_from_a_node_that_does_not_answer(
 def test_the_help_names_every_option() -> None:
     command = [sys.executable, "-m", "cidery", "run", "--help"]
     shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    for option in ("--node", "--reload", "--zato", "--processes", "--max-in-flight", "--name"):
+    for option in (
+        "--node",
+        "--reload",
+        "--exclude",
+        "--zato",
+        "--processes",
+        "--max-in-flight",
+        "--name",
+    ):
         assert option in shown
     defaults = vars(parser().parse_args(["run", "x"]))
     for option in ("processes", "max_in_flight", "drain", "log_level"):
@@ -551,6 +624,7 @@ def test_worker_processes_get_all_options() -> None:
     said = [
         *("run", "a.py", "b", "--node", "127.0.0.1:1", "--reload", "--zato", "--drain", "1.5"),
         *("--max-in-flight", "3", "--log-level", "warning", "--processes", "4", "--name", "n"),
+        *("--exclude", "scripts", "--exclude=-x"),
     ]
     options = vars(parser().parse_args(said))
     del options["command"]
@@ -598,6 +672,83 @@ def test_tests_and_virtual_environments_are_excluded(tmp_path: Path) -> None:
     # A file that is named explicitly is not excluded.
     tests = tmp_path / "tests"
     assert find_files([tests, tmp_path / "setup.py"]) == [tests / "e.py", tmp_path / "setup.py"]
+
+
+def test_files_and_folders_are_excluded_by_patterns(tmp_path: Path) -> None:
+    for name in ("a.py", "scripts/b.py", "crm/c_old.py", "crm/d.py", "crm/scripts/e.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+
+    def found(*exclude: str) -> list[str]:
+        return [file.relative_to(tmp_path).as_posix() for file in find_files([tmp_path], exclude)]
+
+    assert found("scripts", "*_old.py") == ["a.py", "crm/d.py"]
+    assert found("crm/*") == ["a.py", "scripts/b.py"]
+    assert find_files([tmp_path / "a.py"], ["a.py"]) == [tmp_path / "a.py"]
+
+
+SOURCES = {
+    "imports_class.py": ("from cidery import Service\n", True),
+    "imports_decorator.py": ("from cidery import service as svc\n", True),
+    "imports_all.py": ("from cidery import *\n", True),
+    "imports_module.py": ("import cidery as c\nclass A(c.AsyncService[int, int]): ...\n", True),
+    "of_worker.py": ("from my import worker\n@worker.service\ndef f(): ...\n", True),
+    "of_zato.py": ("from zato.server.service import Service\n", True),
+    "base.py": ("from cidery import Service\nclass Base(Service): ...\n", True),
+    "derived.py": ("from base import Base as B\nclass Mine(B[int, str]): ...\n", True),
+    "derived_twice.py": ("import derived\nclass Last(derived.Mine): ...\n", True),
+    "broken.py": ("def half(\n", True),
+    "client.py": ("from cidery import Client\nfrom base import Base\nClient().invoke(Base)", False),
+    "models.py": ("from dataclasses import dataclass\nclass Model: ...\n", False),
+    "script.py": ("raise SystemExit(3)\n", False),
+}
+
+
+def test_only_files_that_declare_services_are_selected(tmp_path: Path) -> None:
+    for name, (text, _) in SOURCES.items():
+        (tmp_path / name).write_text(text)
+    selected = files_with_services(tmp_path / name for name in sorted(SOURCES, reverse=True))
+    assert {file.name for file in selected} == {name for name, (_, yes) in SOURCES.items() if yes}
+
+
+def test_a_script_in_a_folder_does_not_run(node: Node, client: Client, tmp_path: Path) -> None:
+    (tmp_path / "my_module.py").write_text("import helper\n" + FIRST)
+    (tmp_path / "helper.py").write_text("IMPORTED = True\n")
+    (tmp_path / "cli.py").write_text(
+        "from cidery import Client\nopen(__file__ + '.ran', 'w').close()\n"
+        "Client().invoke('my-module.get-version')\n"
+    )
+    run = Run(node.address, tmp_path)
+    run.wait_for("serving 3 services")
+    assert client.invoke("my-module.get-version") == {"version": 1}
+    assert run.stop() == 0
+    assert not (tmp_path / "cli.py.ran").exists()
+    assert not [line for line in run.lines if "ERROR" in line]
+
+
+def test_options_are_not_abbreviated(capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in (["run", "a.py", "--nod", "x"], ["run", "--rel", "a.py"]):
+        with pytest.raises(SystemExit) as caught:
+            main(arguments)
+        assert caught.value.code == 2
+    assert "unrecognized arguments: --nod x" in capsys.readouterr().err
+
+
+def test_a_module_name_gets_a_hint_for_its_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "src" / "acme").mkdir(parents=True)
+    (tmp_path / "src" / "acme" / "services.py").touch()
+    monkeypatch.chdir(tmp_path)
+    for given, hint in (
+        ("acme.services", ": give the path of a file or a folder, such as `src/acme/services.py`"),
+        ("acme", ": give the path of a file or a folder, such as `src/acme`"),
+        ("not.there", ": give the path of a file or a folder"),
+        ("not/there.py", ""),
+    ):
+        with pytest.raises(FileNotFoundError) as caught:
+            find_files([given])
+        assert str(caught.value) == f"`{given}` does not exist{hint}"
 
 
 def test_a_project_below_src_imports_itself_by_full_names(

@@ -26,6 +26,7 @@ from zato_services import (
     Slow,
     Wrapped,
     made,
+    reason_of,
 )
 
 from cidery import (
@@ -35,7 +36,6 @@ from cidery import (
     Int,
     Internal,
     InvalidArgument,
-    NotFound,
     ResourceExhausted,
     RetryPolicy,
     Service,
@@ -237,11 +237,17 @@ def test_line_73_an_unset_response_is_empty(worker: Worker, client: Client) -> N
 
 
 def test_lines_79_80_an_unknown_name_is_not_found(does: Calls) -> None:
-    with pytest.raises(NotFound) as caught:
-        does(lambda self: self.invoke("model.nope"))
-    assert caught.value.reason == "SERVICE_UNKNOWN"
-    with pytest.raises(NotFound):
-        does(lambda self: self.invoke_async("model.nope", {}))
+    calls: list[Calls] = [
+        lambda self: self.invoke("model.nope"),
+        lambda self: self.invoke_async("model.nope", {}),
+    ]
+    for call in calls:
+        # Where the handler passes it on, its own caller is told that the handler is at fault.
+        with pytest.raises(Internal) as caught:
+            does(call)
+        assert caught.value.reason == "NESTED_CALL_REFUSED"
+        assert caught.value.facts["refusal"] == "SERVICE_UNKNOWN"
+        assert does(reason_of(call)) == "SERVICE_UNKNOWN"
 
 
 def test_line_82_recursion_ends_also_where_it_is_direct(worker: Worker, client: Client) -> None:

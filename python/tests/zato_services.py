@@ -6,12 +6,25 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from cidery import CideryError
 from cidery.zato._exceptions import BadRequest
 from cidery.zato._model import Model
 from cidery.zato._service import Service as ModelService
 
 WAIT = 20.0
 Calls = Callable[..., Any]
+
+
+def reason_of(call: Calls) -> Calls:
+    """A handler that returns the reason of the failure of a call which it handles itself."""
+
+    def handles(self: Any) -> str:
+        try:
+            return f"no failure: {call(self)}"
+        except CideryError as error:
+            return error.reason
+
+    return handles
 
 
 class Echo(ModelService):

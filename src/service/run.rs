@@ -45,9 +45,14 @@ fn call(
 ) -> HandlerFuture {
     match permit {
         None => definition.call(context, input),
-        Some(permit) => definition.call_with(context, input, |context, input| {
-            permit.dispatch(context, input)
-        }),
+        Some(permit) => {
+            let worker = Arc::clone(&permit);
+            let cid = context.cid();
+            let handler = |context, input| permit.dispatch(context, input);
+            definition.call_with(context, input, handler, move |error| {
+                worker.report_invalid_output(cid, error);
+            })
+        }
     }
 }
 

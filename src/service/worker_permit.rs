@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::model::error::Error;
+use crate::model::id::Cid;
 use crate::model::payload::Payload;
 use crate::model::token::Token;
 use crate::service::context::Context;
@@ -42,6 +44,9 @@ pub trait WorkerPermit: fmt::Debug + Send + Sync {
     /// Sends a dispatch and resolves with its outcome. Where the future is dropped before that, the worker is asked to
     /// cancel the dispatch, and a later result is refused.
     fn dispatch(self: Arc<Self>, context: Context, input: Payload) -> HandlerFuture;
+
+    /// Reports a response that violates the declaration to the worker, for its log. Does not wait.
+    fn report_invalid_output(&self, cid: Cid, error: &Error);
 
     /// Releases the permit while the handler waits for a nested call.
     fn release(&self);

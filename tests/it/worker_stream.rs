@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use cidery::codec::convert::failure_from_proto;
 use cidery::codec::proto::v1;
 use cidery::codec::proto::v1::serve_response::Message as Inbound;
 use cidery::codec::struct_pb;
@@ -210,17 +211,27 @@ async fn an_invalid_result_fails_its_dispatch_alone() {
         worker.answer(&dispatch.token, &answer);
         let error = calling.await.unwrap().unwrap_err();
         assert_eq!((error.kind(), error.reason()), (kind, reason));
+        if reason == "OUTPUT_INVALID" {
+            // The worker logs it: this is where the author of the service looks.
+            let invalid = worker.output_invalid().await;
+            let named = (invalid.token, invalid.cid, invalid.service.as_str());
+            assert_eq!(named, (dispatch.token, dispatch.cid, "a.task"));
+            let failure = failure_from_proto(invalid.failure.unwrap());
+            assert_eq!(failure.reason(), reason);
+            assert_eq!(failure.field_violations()[0].path, "/n");
+        }
     }
     // Bytes that are not a protobuf message.
     let calling = call(&node, dict! {});
     let dispatch = worker.dispatch().await;
     worker.send_result(v1::DispatchResult {
-        token: dispatch.token,
+        token: dispatch.token.clone(),
         outcome: Some(v1::dispatch_result::Outcome::Value(vec![0xff; 9].into())),
         ..v1::DispatchResult::default()
     });
     let error = calling.await.unwrap().unwrap_err();
     assert_eq!(error.reason(), "OUTPUT_INVALID");
+    assert_eq!(worker.output_invalid().await.token, dispatch.token);
     let calling = call(&node, dict! {});
     let dispatch = worker.dispatch().await;
     worker.answer(&dispatch.token, &dict! { "n": 1 });

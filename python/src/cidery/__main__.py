@@ -89,6 +89,7 @@ def parser() -> argparse.ArgumentParser:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         add_help=False,
+        allow_abbrev=False,
     )
     # The commands come first in the help.
     commands = parser.add_subparsers(
@@ -98,10 +99,14 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("-h", "--help", action="help", help="show this help")
     options.add_argument("--version", action="version", version=_version(), help="show the version")
     about = "serve the services of Python files and folders"
-    run = commands.add_parser("run", help=about, description=f"{about.capitalize()}.")
+    run = commands.add_parser(
+        "run", help=about, description=f"{about.capitalize()}.", allow_abbrev=False
+    )
     run.add_argument("paths", nargs="+", metavar="PATH", help="a file or a folder")
     run.add_argument("--node", help="HOST[:PORT] (default: CIDERY_NODE, then 127.0.0.1:24337)")
     run.add_argument("--reload", action="store_true", help="reload files when they change")
+    exclude = "leave out files and folders of a folder, such as `scripts` (repeatable)"
+    run.add_argument("--exclude", action="append", default=[], metavar="PATTERN", help=exclude)
     run.add_argument("--zato", action="store_true", help="serve modules of Zato unchanged")
     processes = "number of worker processes (default: %(default)s)"
     run.add_argument("--processes", type=_positive, default=1, metavar="N", help=processes)
@@ -116,7 +121,9 @@ def parser() -> argparse.ArgumentParser:
     # Set for the worker processes that `--processes` starts.
     run.add_argument("--parent-fd", type=int, help=argparse.SUPPRESS)
     about = "list what Zato modules use that `run --zato` does not support"
-    check = commands.add_parser("check", help=about, description=f"{about.capitalize()}.")
+    check = commands.add_parser(
+        "check", help=about, description=f"{about.capitalize()}.", allow_abbrev=False
+    )
     check.add_argument("paths", nargs="+", metavar="PATH", help="a file or a folder")
     return parser
 

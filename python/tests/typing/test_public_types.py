@@ -172,7 +172,8 @@ def test_attributes_of_errors_have_their_types(client: Client) -> None:
     failure: CideryError = NotFound("GONE", "gone", violations=[Violation("/a", "is odd")])
     assert_type(failure.facts, dict[str, str])
     with pytest.raises(ValueError, match="is not a reason"):
-        NotFound("there is none")
+        NotFound("there is none", "really")
+    assert NotFound("there is none").message == "there is none"
     with pytest.raises(TypeError):
         NotFound("GONE", "gone", "now")  # type: ignore[call-arg,arg-type]
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from typing_extensions import assert_type
@@ -242,5 +243,26 @@ def test_a_payload_of_another_type_is_an_error(served: Worker, client: Client) -
         client.invoke(place, Place("pen"), delay=5)  # type: ignore[call-arg]
     with pytest.raises(TypeError, match="`retrys` is not an option"):
         client.with_options(retrys=5)  # type: ignore[call-arg]
+    # An option of `@service` is reported where the service is used, not at the declaration.
+    service("typed.misspelt", tiemout=5)  # type: ignore[call-overload]
+    misspelt: dict[str, Any] = {"tiemout": 5}
+    nothing = service("typed.misspelt", **misspelt)(lambda: None)
     with pytest.raises(TypeError, match="`tiemout` is not an option; did you mean `timeout`"):
-        service("typed.misspelt", tiemout=5)  # type: ignore[call-overload]
+        testing.run(nothing)
+
+
+@service("typed.paid")
+async def paid(ctx: AsyncContext, input: Order) -> Order:  # noqa: A002
+    return Order(input.sku, input.total + 1)
+
+
+@service("typed.twice-paid")
+async def twice_paid(ctx: AsyncContext, input: Order) -> Order:  # noqa: A002
+    # Called as a function, it has the declared type of the result.
+    once = await paid(ctx, input)
+    assert_type(once, Order)
+    return await paid(ctx, once)
+
+
+def test_a_coroutine_that_is_called_as_a_function_returns_its_declared_type() -> None:
+    assert testing.run(twice_paid, Order("pen", 1)).total == 3

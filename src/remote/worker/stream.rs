@@ -8,10 +8,12 @@ use tonic::transport::Channel;
 
 use super::dispatch;
 use super::session::NodeSession;
+use crate::codec::convert::failure_from_proto;
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::serve_response::Message;
 use crate::codec::status::from_status;
 use crate::model::error::{Error, reason};
+use crate::service::log_failure;
 
 /// How long a worker that is closed waits for the node to close the stream.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -117,13 +119,80 @@ impl NodeStream {
                     failure.message
                 );
             }
+            Some(Message::OutputInvalid(invalid)) => log_invalid_output(invalid),
             Some(Message::Drained(_)) => session.set_drained(),
             Some(Message::Drain(_) | Message::Welcome(_)) | None => {}
         }
     }
 }
 
+/// Logs a response that violates the declaration, like the node does: this is where its handler runs.
+fn log_invalid_output(invalid: v1::OutputInvalid) {
+    let v1::OutputInvalid {
+        cid,
+        service,
+        failure,
+        ..
+    } = invalid;
+    let error = failure_from_proto(failure.unwrap_or_default());
+    let error = match error.field_violations() {
+        // A single one is the message.
+        [] | [_] => error,
+        several => {
+            let lines: Vec<_> = several.iter().map(ToString::to_string).collect();
+            error.with_trace(lines.join("\n"))
+        }
+    };
+    let span = tracing::info_span!("invocation", cid, service.name = service);
+    span.in_scope(|| log_failure(&error));
+}
+
 /// Whether the connection failed, rather than the node answered.
 fn is_connection_error(error: &Error) -> bool {
     [reason::CONNECT_FAILED, reason::TRANSPORT].contains(&error.reason())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+    use crate::codec::convert::failure_to_proto;
+    use crate::model::error::Violation;
+
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Log {
+        fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(line)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn an_invalid_output_is_logged_with_its_cid_its_service_and_all_violations() {
+        let mut error = Error::internal(reason::OUTPUT_INVALID, "it does not match");
+        for path in ["/a", "/b"] {
+            error = error.with_violation(Violation::new(path, "MALFORMED", "is odd"));
+        }
+        let invalid = v1::OutputInvalid {
+            cid: "the-cid".to_owned(),
+            service: "a.task".to_owned(),
+            failure: Some(failure_to_proto(&error)),
+            ..v1::OutputInvalid::default()
+        };
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone());
+        tracing::subscriber::with_default(subscriber.finish(), || log_invalid_output(invalid));
+        let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        for text in ["ERROR", "the-cid", "a.task", "OUTPUT_INVALID", "/a", "/b"] {
+            assert!(log.contains(text), "{text}: {log}");
+        }
+    }
 }

@@ -10,10 +10,11 @@ use super::in_flight::{DispatchState, WorkerReply, worker_lost};
 use super::member::PoolMember;
 use super::refusals::broken_protocol;
 use super::session::WorkerSession;
-use crate::codec::convert::{async_call_from_proto, parse_optional_cid};
+use crate::codec::convert::{async_call_from_proto, failure_to_proto, parse_optional_cid};
 use crate::codec::proto::v1;
 use crate::model::call::{Call, DurableOptions};
 use crate::model::error::{Error, Kind, Result, Violation, reason};
+use crate::model::id::Cid;
 use crate::model::payload::Payload;
 use crate::model::token::Token;
 use crate::service::{BoxFuture, Context, Definition, DispatchStatus, HandlerFuture, WorkerPermit};
@@ -108,6 +109,20 @@ impl WorkerPermit for CreditPermit {
             }
             Ok(reply)
         })
+    }
+
+    fn report_invalid_output(&self, cid: Cid, error: &Error) {
+        if let Some(token) = self.token.get() {
+            self.session()
+                .send_if_room(v1::serve_response::Message::OutputInvalid(
+                    v1::OutputInvalid {
+                        token: token.to_string(),
+                        cid: cid.to_string(),
+                        service: self.definition().name().to_string(),
+                        failure: Some(failure_to_proto(error)),
+                    },
+                ));
+        }
     }
 
     fn release(&self) {

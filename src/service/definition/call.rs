@@ -90,22 +90,25 @@ impl Definition {
     #[doc(hidden)]
     #[must_use]
     pub fn call(&self, context: Context, input: Payload) -> HandlerFuture {
-        self.call_with(context, input, |context, input| match &self.handler {
+        let handler = |context: Context, input| match &self.handler {
             Some(handler) => handler(context, input),
             None => {
                 let message = format!("no worker serves `{}`", context.service());
                 let error = Error::unavailable(reason::NO_WORKER, message);
                 Box::pin(std::future::ready(Err(error)))
             }
-        })
+        };
+        self.call_with(context, input, handler, |_| ())
     }
 
-    /// Like [`call`](Self::call), with the handler of a worker in place of its own.
+    /// Like [`call`](Self::call), with the handler of a worker in place of its own. `on_invalid` is called with the
+    /// error of a response that violates the declaration.
     pub(crate) fn call_with(
         &self,
         context: Context,
         input: Payload,
         handler: impl FnOnce(Context, Payload) -> HandlerFuture,
+        on_invalid: impl FnOnce(&Error) + Send + 'static,
     ) -> HandlerFuture {
         let sio = &self.sio;
         let redacts = sio.input.is_some() && sio.has_secrets();
@@ -122,7 +125,7 @@ impl Definition {
             })?;
             match platform.answers_later() {
                 Some(_) => Ok(reply),
-                None => check_output(&sio, reply),
+                None => check_output(&sio, reply).inspect_err(on_invalid),
             }
         })
     }

@@ -184,6 +184,17 @@ impl RawWorker {
         }
     }
 
+    /// Receives the report of an invalid output. Skips acknowledgements.
+    pub(crate) async fn output_invalid(&mut self) -> v1::OutputInvalid {
+        loop {
+            match self.next().await {
+                Ok(Some(Inbound::OutputInvalid(invalid))) => return invalid,
+                Ok(Some(Inbound::Received(_))) => {}
+                other => panic!("no report but {other:?}"),
+            }
+        }
+    }
+
     /// Asserts that no message arrives within 50 ms.
     pub(crate) async fn assert_no_message(&mut self) {
         let wait = std::time::Duration::from_millis(50);

@@ -2,48 +2,70 @@
 
 from __future__ import annotations
 
+import difflib
+import fnmatch
 import importlib.util
+import inspect
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from cidery._service.base import BaseService
+from cidery._service.definition import describe_class
 from cidery._service.failures import begin_at_user_frame, end_at_user_frame
 
 _SOURCE_ROOTS = frozenset({"src", "source"})
 _EXCLUDED_FOLDERS = frozenset({"node_modules", "site-packages", "test", "tests", "venv"})
 
 
-def find_files(paths: Iterable[str | Path]) -> list[Path]:
+def find_files(paths: Iterable[str | Path], exclude: Sequence[str] = ()) -> list[Path]:
     """The Python files of files and folders, in order.
 
     Excludes hidden files, tests, virtual environments and `setup.py` of folders, since importing
-    runs them. A file that is named explicitly is never excluded.
+    runs them, and what matches a pattern of `exclude`: by its name, or by its path in the folder.
+    A file that is named explicitly is never excluded.
     """
     found: dict[Path, None] = {}
     for path in map(Path, paths):
         if not path.exists():
-            raise FileNotFoundError(f"`{path}` does not exist")
-        for file in _files_in(path) if path.is_dir() else [path]:
+            hint = _path_of_module(str(path))
+            raise FileNotFoundError(f"`{path}` does not exist{hint}")
+        for file in _files_in(path, exclude) if path.is_dir() else [path]:
             found[file.resolve()] = None
     return list(found)
 
 
-def _files_in(folder: Path) -> list[Path]:
+def _path_of_module(given: str) -> str:
+    """A hint for a module that is given instead of a path."""
+    if not all(part.isidentifier() for part in given.split(".")):
+        return ""
+    base = Path(*given.split("."))
+    names = (base.with_suffix(".py"), base)
+    found = (root / name for root in (Path(), Path("src")) for name in names)
+    path = next((each for each in found if each.exists()), None)
+    return ": give the path of a file or a folder" + (f", such as `{path}`" if path else "")
+
+
+def _files_in(folder: Path, exclude: Sequence[str]) -> list[Path]:
+    def is_matched(path: Path) -> bool:
+        texts = (path.name, path.relative_to(folder).as_posix())
+        return any(fnmatch.fnmatch(text, pattern) for text in texts for pattern in exclude)
+
     found = []
     for at, folders, files in os.walk(folder):
+        inside = [Path(at, name) for name in folders]
         # `os.walk` does not enter removed folders.
-        folders[:] = [name for name in folders if not _is_excluded(Path(at, name))]
+        folders[:] = [each.name for each in inside if not _is_excluded(each, is_matched)]
         found += [Path(at, name) for name in files if _may_have_services(name)]
-    return sorted(found)
+    return sorted(file for file in found if not is_matched(file))
 
 
-def _is_excluded(folder: Path) -> bool:
+def _is_excluded(folder: Path, is_matched: Callable[[Path], bool]) -> bool:
     is_other = folder.name in _EXCLUDED_FOLDERS or folder.name.startswith((".", "__"))
-    return is_other or (folder / "pyvenv.cfg").exists()
+    return is_other or is_matched(folder) or (folder / "pyvenv.cfg").exists()
 
 
 def _may_have_services(name: str) -> bool:
@@ -95,15 +117,20 @@ def load_module(file: Path) -> ModuleType:
     return module
 
 
-def load_modules(files: Iterable[Path]) -> Iterator[tuple[Path, ModuleType | Exception]]:
-    """Reloads files, each once, so that modules that import one another get the new versions."""
+def load_modules(
+    files: Iterable[Path], imported: Collection[Path]
+) -> Iterator[tuple[Path, ModuleType | Exception]]:
+    """Reloads files, each once, so that modules that import one another get the new versions.
+
+    Files that are not in `imported` are loaded only if others import them.
+    """
     files = list(files)
     importlib.invalidate_caches()
     previous: dict[Path, ModuleType] = {}
     for file in files:
         if is_loaded(file):
             previous[file] = _unregister(module_name(file))
-    for file in files:
+    for file in (file for file in files if file in imported):
         if is_loaded(file):
             # Another file imported it already.
             yield file, sys.modules[module_name(file)]
@@ -112,6 +139,9 @@ def load_modules(files: Iterable[Path]) -> Iterator[tuple[Path, ModuleType | Exc
         if isinstance(found, Exception) and file in previous:
             _register(module_name(file), previous[file])
         yield file, found
+    for file in files:
+        if file not in imported and not is_loaded(file) and file in previous:
+            _register(module_name(file), previous[file])
 
 
 def _try_load(file: Path) -> ModuleType | Exception:
@@ -154,10 +184,35 @@ def find_services(module: ModuleType) -> Iterator[Any]:
     """The services that a module defines: classes with `handle`, and decorated functions."""
     for value in list(vars(module).values()):
         cls = getattr(value, "service_class", None)
-        if (isinstance(cls, type) and cls.__module__ == module.__name__) or (
-            isinstance(value, type)
-            and issubclass(value, BaseService)
-            and value.__module__ == module.__name__
-            and value.handle is not BaseService.handle
-        ):
+        is_function = isinstance(cls, type) and cls.__module__ == module.__name__
+        if is_function or (_is_service_class(value, module) and _has_handle(value)):
             yield value
+
+
+def find_without_handle(module: ModuleType) -> Iterator[str]:
+    """Describes the classes that declare a service and have no `handle`.
+
+    A class from which another one derives, or that declares nothing, is a base class.
+    """
+    for value in list(vars(module).values()):
+        if not _is_service_class(value, module) or _has_handle(value) or value.__subclasses__():
+            continue
+        own = vars(value)
+        methods = [name for name in own if inspect.isfunction(own[name])]
+        closest = difflib.get_close_matches("handle", methods, 1)
+        if closest or not _DECLARES.isdisjoint(own):
+            hint = f"; is `{closest[0]}` a typo?" if closest else ""
+            yield f"{describe_class(value)} has no `handle`{hint}"
+
+
+# What distinguishes a service from a base class; `_type_arguments` are those of `Service[In, Out]`.
+_DECLARES = frozenset({"_type_arguments", "input", "output", "SimpleIO"})
+
+
+def _is_service_class(value: Any, module: ModuleType) -> bool:
+    is_own = isinstance(value, type) and value.__module__ == module.__name__
+    return is_own and issubclass(value, BaseService)
+
+
+def _has_handle(cls: type[BaseService[Any, Any]]) -> bool:
+    return cls.handle is not BaseService.handle

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import signal
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from cidery._cli.discovery import (
     ModuleError,
     find_files,
     find_services,
+    find_without_handle,
     is_loaded,
     load_modules,
 )
+from cidery._cli.selection import files_with_services
 from cidery._cli.supervisor import ParentProcess, Supervisor
 from cidery._errors.exceptions import CideryError, InvalidArgument, NotFound
 from cidery._service.definition import Definition
+from cidery._worker.stop_signals import STOP_SIGNALS, StopSignals
 from cidery._worker.worker import Worker
 
 _log = logging.getLogger("cidery.run")
@@ -40,6 +43,7 @@ class RunOptions:
     drain: float = 30.0
     log_level: str = "info"
     reload: bool = False
+    exclude: Sequence[str] = ()
     zato: bool = False
     processes: int = 1
     parent_fd: int | None = None
@@ -52,17 +56,19 @@ class Runner:
     def __init__(self, options: RunOptions, parent: ParentProcess | None = None) -> None:
         self._options = options
         self._parent = parent
-        self._stop_requested = threading.Event()
+        numbers = STOP_SIGNALS if parent is None else (signal.SIGTERM,)
+        self._signals = StopSignals(_log, self._stop_now, numbers)
         self._worker: Worker | None = None
-        self._draining: list[threading.Thread] = []
-
-    def request_stop(self, number: int, _: FrameType | None) -> None:
-        """Handles a signal: stops after the drain."""
-        _log.info("received %s: stopping", signal.Signals(number).name)
-        self._stop_requested.set()
+        self._imported: set[Path] = set()
+        # Previous workers, and the threads that stop them.
+        self._draining: list[tuple[Worker, threading.Thread]] = []
 
     def run(self) -> int:
         """Serves until stopped; returns the exit code."""
+        with self._signals.handled():
+            return self._run()
+
+    def _run(self) -> int:
         if self._options.reload:
             # The cache compares times by whole seconds, and would miss a change within one.
             sys.dont_write_bytecode = True
@@ -81,26 +87,44 @@ class Runner:
         self._log_services("serving")
         if self._parent is not None:
             self._parent.notify_serving()
-        while not self._stop_requested.wait(_POLL_INTERVAL if self._options.reload else None):
+        while not self._signals.wait(_POLL_INTERVAL if self._options.reload else None):
             found = self._file_stamps()
             if found != stamps:
                 stamps = found
                 self._reload()
+        workers = [self._worker, *(worker for worker, _ in self._draining)]
+        self._signals.log_drain(sum(each.in_flight for each in workers), self._options.drain)
         self._worker.stop()
-        for draining in self._draining:
+        for _, draining in self._draining:
             draining.join()
+        if self._signals.exit_code:
+            _exit_now(self._signals.exit_code)
         return 0
+
+    def _stop_now(self) -> None:
+        """Handles a second signal."""
+        if self._worker is None:
+            # It imports files or connects.
+            _exit_now(self._signals.exit_code)
+            return
+        for worker in (self._worker, *(worker for worker, _ in self._draining)):
+            worker.stop_now()
 
     def _services(self) -> Iterator[Any]:
         names: dict[str, Path] = {}
         # All at once: an error must not leave modules unloaded.
-        for file, module in list(load_modules(find_files(self._options.paths))):
+        files = self._files()
+        named = {path.resolve() for path in map(Path, self._options.paths) if path.is_file()}
+        # A file that was imported stays one, also while it is written only in part.
+        self._imported |= named | files_with_services(file for file in files if file not in named)
+        for file, module in list(load_modules(files, self._imported)):
             if isinstance(module, Exception):
                 if self._is_required(file):
                     raise ModuleError(f"`{file}` cannot be imported") from module
                 # The others are served.
                 _log.error("`%s` cannot be imported", file, exc_info=module)
                 continue
+            _log_refused(find_without_handle(module))
             for found in find_services(module):
                 if found.service_name in names:
                     other = names[found.service_name]
@@ -178,7 +202,8 @@ class Runner:
         if previous is not None:
             draining = threading.Thread(target=previous.stop, name="cidery-drain")
             draining.start()
-            self._draining = [*(t for t in self._draining if t.is_alive()), draining]
+            unfinished = [each for each in self._draining if each[1].is_alive()]
+            self._draining = [*unfinished, (previous, draining)]
         self._log_services("reloaded")
 
     def _log_services(self, what: str) -> None:
@@ -187,11 +212,14 @@ class Runner:
         count = "1 service" if len(names) == 1 else f"{len(names)} services"
         _log.info("%s %s at %s: %s", what, count, self._worker.node, ", ".join(names))
 
+    def _files(self) -> list[Path]:
+        return find_files(self._options.paths, self._options.exclude)
+
     def _file_stamps(self) -> dict[Path, tuple[int, int]]:
         stamps = {}
         # Editors replace files, so that a file may be missing for an instant.
         with contextlib.suppress(OSError):
-            for file in find_files(self._options.paths):
+            for file in self._files():
                 with contextlib.suppress(OSError):
                     status = file.stat()
                     stamps[file] = (status.st_mtime_ns, status.st_size)
@@ -216,12 +244,18 @@ def run(options: RunOptions) -> int:
     if options.processes > 1:
         return Supervisor(_command(options), options.name, options.processes).run()
     parent = None if options.parent_fd is None else ParentProcess(options.parent_fd)
-    runner = Runner(options, parent)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, runner.request_stop)
     if parent is not None:
+        # A terminal sends it to all processes, and the supervisor passes it on as SIGTERM. Not
+        # `SIG_IGN`, which programs that a handler starts would inherit.
+        signal.signal(signal.SIGINT, lambda *_: None)
         parent.watch()
-    return runner.run()
+    return Runner(options, parent).run()
+
+
+def _exit_now(code: int) -> None:
+    """Exits without waiting for threads that handlers have started."""
+    logging.shutdown()
+    os._exit(code)
 
 
 def _command(options: RunOptions) -> list[str]:
@@ -229,6 +263,7 @@ def _command(options: RunOptions) -> list[str]:
     command += ["--max-in-flight", str(options.max_in_flight), "--drain", str(options.drain)]
     command += ["--log-level", options.log_level]
     command += ["--node", options.node] if options.node else []
+    command += [f"--exclude={pattern}" for pattern in options.exclude]
     command += ["--reload"] if options.reload else []
     command += ["--zato"] if options.zato else []
     return command

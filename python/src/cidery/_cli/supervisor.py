@@ -59,10 +59,11 @@ class Supervisor:
             for n in range(count)
         ]
         self._exit_code = 0
+        self._signals = 0
 
     def run(self) -> int:
-        """Supervises until stopped; returns the exit code: 0, or that of a process that could not
-        start."""
+        """Supervises until stopped; returns the exit code: 0, that of a process that could not
+        start, or 128 and the number of a second signal."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         threads = [threading.Thread(target=child.supervise) for child in self._children]
@@ -94,11 +95,23 @@ class Supervisor:
         return True
 
     def _on_signal(self, number: int, _: FrameType | None) -> None:
-        self._stop()
-        _log.info("received %s: stopping", signal.Signals(number).name)
+        name = signal.Signals(number).name
+        # Counted first: the next signal may interrupt this handler.
+        self._signals += 1
+        if self._signals == 1:
+            self._stop()
+            _log.info("received %s: stopping", name)
+            return
+        _log.warning("received %s again: stopping now", name)
+        self._exit_code = 128 + number
+        # A worker process stops at once at its second SIGTERM.
+        self._terminate()
 
     def _stop(self) -> None:
         self._stop_requested.set()
+        self._terminate()
+
+    def _terminate(self) -> None:
         for child in self._children:
             child.terminate()
 

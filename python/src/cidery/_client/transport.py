@@ -30,17 +30,17 @@ Metadata = tuple[tuple[str, str], ...]
 def call_with_retry(
     stubs: Connection, call: UnaryCall, metadata: Metadata, max_attempts: int
 ) -> Reply:
-    """Makes a call, at most `max_attempts` times."""
+    """Makes a call, at most `max_attempts` times and within its timeout."""
     metadata = (*metadata, *call.metadata)
     if call.method == STREAM_RESULTS:
         for event in follow(stubs, call.request.cursor, metadata, max_attempts):
             call.request.on_event(event)
         return Reply(None)
-    state = RetryState(max_attempts, call.is_retryable)
+    state = RetryState(max_attempts, call.is_retryable, call.timeout)
     while True:
         method = getattr(stubs, call.method)
         try:
-            message = method(call.request, timeout=call.timeout, metadata=metadata)
+            message = method(call.request, timeout=state.transport_timeout, metadata=metadata)
             return Reply(message, state.attempts)
         except grpc.RpcError as error:
             failure = classify(from_rpc_error(error, call.cid), stubs.node)
@@ -50,17 +50,17 @@ def call_with_retry(
 async def call_with_retry_async(
     stubs: Stubs | Connection, call: UnaryCall, metadata: Metadata, max_attempts: int
 ) -> Reply:
-    """Makes a call, at most `max_attempts` times, for asyncio."""
+    """Makes a call like `call_with_retry`, for asyncio."""
     metadata = (*metadata, *call.metadata)
     if call.method == STREAM_RESULTS:
         async for event in follow_async(stubs, call.request.cursor, metadata, max_attempts):
             call.request.on_event(event)
         return Reply(None)
-    state = RetryState(max_attempts, call.is_retryable)
+    state = RetryState(max_attempts, call.is_retryable, call.timeout)
     while True:
         method = getattr(stubs, call.method)
         try:
-            message = await method(call.request, timeout=call.timeout, metadata=metadata)
+            message = await method(call.request, timeout=state.transport_timeout, metadata=metadata)
             return Reply(message, state.attempts)
         except grpc.RpcError as error:
             failure = classify(from_rpc_error(error, call.cid), stubs.node)

@@ -46,7 +46,8 @@ class CideryError(Exception):
     Match on the class or on `reason`; the message may change at any time. An error that a handler
     raises reaches its caller unchanged, through any number of nested calls.
 
-    `reason` is `UPPER_SNAKE_CASE`, by default the name of the kind; any other text raises a
+    `reason` is `UPPER_SNAKE_CASE`, by default the name of the kind. Any other text is the message
+    if it is the only one, as in `NotFound("there is no customer 7")`; with a message, it raises a
     `ValueError`. The default message is the first of the violations.
 
     >>> from cidery import NotFound
@@ -69,7 +70,11 @@ class CideryError(Exception):
         facts: Mapping[str, str] | None = None,
         details: Iterable[Detail] = (),
     ) -> None:
-        if reason and not _REASON.fullmatch(str(reason)):
+        is_reason = not reason or _REASON.fullmatch(str(reason)) is not None
+        if not is_reason and not message:
+            # `NotFound("there is no order 5")`, as Python's own exceptions.
+            reason, message = "", reason
+        elif not is_reason:
             name = type(self).__name__
             raise ValueError(
                 f"{reason!r} is not a reason: give one in `UPPER_SNAKE_CASE`, then the message:"

@@ -43,11 +43,6 @@ from cidery.v1 import (
     invocation_pb2,
 )
 
-# The transport's timeout exceeds that of the node: a client that ends a call itself never reads the
-# status with its reason and CID.
-TRANSPORT_SLACK = 0.5
-# Ten years. gRPC overflows with much longer timeouts and treats them as past.
-_MAX_TIMEOUT = 10 * 366 * 86_400.0
 # A request waits at most this long for an outcome, and is then repeated.
 _MAX_WAIT = 60.0
 _PAGE_SIZE = 1_000
@@ -65,15 +60,10 @@ def invoke(service: Any, payload: Any, options: Options) -> Operation[Response[A
     on_deadline = options.on_deadline and OnDeadline(options.on_deadline)
     # A durable call is accepted once by its CID or key, so a retry is safe.
     is_durable = on_deadline is OnDeadline.CONTINUE or options.idempotency_key
-    timeout = None if options.timeout is None else _transport_timeout(seconds(options.timeout))
+    timeout = None if options.timeout is None else seconds(options.timeout)
     is_retryable = is_safe_to_retry if is_durable else not_dispatched(request.service)
     reply = yield UnaryCall("Invoke", request, timeout, is_retryable, cid)
     return read_response(reply.message, options, service)
-
-
-def _transport_timeout(timeout: float) -> float | None:
-    # The node reports negative timeouts.
-    return None if timeout > _MAX_TIMEOUT else max(timeout, 0.0) + TRANSPORT_SLACK
 
 
 def invoke_async(

@@ -107,8 +107,8 @@ class Options:
     """The options of a call."""
 
     timeout: Seconds | None = None
-    """The time to wait; in the background, the timeout of an attempt, which each progress report
-    restarts."""
+    """The time to wait, including retries; in the background, the timeout of an attempt, which each
+    progress report restarts."""
     metadata: Mapping[str, str] | None = None
     cid: str | None = None
     idempotency_key: str | None = None

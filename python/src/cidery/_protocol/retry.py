@@ -21,6 +21,9 @@ _log = logging.getLogger("cidery.client")
 MAX_ATTEMPTS = 8  # For some five seconds, as long as a node restarts.
 _INITIAL_BACKOFF = 0.1
 _MAX_BACKOFF = 2.0
+_TRANSPORT_SLACK = 0.5
+# Ten years. gRPC overflows with much longer timeouts and treats them as past.
+_MAX_TIMEOUT = 10 * 366 * 86_400.0
 QUIET_SECONDS = 1.0
 """Retries within this time are not logged: most end with success."""
 
@@ -99,15 +102,38 @@ def log_waiting(error: CideryError) -> None:
 
 
 class RetryState:
-    """The attempts of one call and the backoff between them."""
+    """The attempts of one call and the backoff between them.
 
-    def __init__(self, max_attempts: int, is_retryable: Callable[[CideryError], bool]) -> None:
+    `timeout` is that of the call in seconds, for all its attempts: none begins after it.
+    """
+
+    def __init__(
+        self,
+        max_attempts: int,
+        is_retryable: Callable[[CideryError], bool],
+        timeout: float | None = None,
+    ) -> None:
         self.attempts = 1
+        self._timeout = timeout
         self._max_attempts = max_attempts
         self._is_retryable = is_retryable
         self._backoff = _INITIAL_BACKOFF
         self._began = time.monotonic()
         self._is_logged = False
+
+    @property
+    def seconds_left(self) -> float | None:
+        """The rest of the timeout; `None` without one."""
+        if self._timeout is None:
+            return None
+        return max(0.0, self._timeout - (time.monotonic() - self._began))
+
+    @property
+    def transport_timeout(self) -> float | None:
+        """The timeout that gRPC enforces, longer than that of the node: a client that ends a call
+        itself never reads the status with its reason and CID."""
+        left = self.seconds_left
+        return None if left is None or left > _MAX_TIMEOUT else left + _TRANSPORT_SLACK
 
     def next_delay(self, error: CideryError) -> float:
         """The delay before the next attempt in seconds; raises the failure if there is none.
@@ -116,11 +142,14 @@ class RetryState:
         """
         if not self._is_retryable(error) or self.attempts >= self._max_attempts:
             raise error
+        requested = min(error.retry_after or 0.0, _MAX_BACKOFF)
+        delay = max(self._backoff * random.uniform(0.5, 1.0), requested)
+        left = self.seconds_left
+        if left is not None and delay >= left:
+            raise error
         self.attempts += 1
         if not self._is_logged and time.monotonic() - self._began >= QUIET_SECONDS:
             self._is_logged = True
             log_waiting(error)
-        requested = min(error.retry_after or 0.0, _MAX_BACKOFF)
-        delay = max(self._backoff * random.uniform(0.5, 1.0), requested)
         self._backoff = min(self._backoff * 2, _MAX_BACKOFF)
         return delay

@@ -20,6 +20,8 @@ class UnaryCall:
     method: str
     request: Any
     timeout: float | None
+    """The time for all attempts, in seconds: the node enforces it, and the transport a bit later.
+    """
     is_retryable: Callable[[CideryError], bool]
     cid: str | None = None
     metadata: tuple[tuple[str, str], ...] = ()

@@ -148,4 +148,4 @@ def lifecycle(
     try:
         return service.response.final_payload()
     except TypeError as error:
-        raise output_invalid(str(error)) from error
+        raise output_invalid(f"the response of `{service.service_name}`: {error}") from error

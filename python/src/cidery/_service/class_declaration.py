@@ -26,6 +26,7 @@ from cidery._protocol.typed import (
     is_any_dict,
     is_declared_type,
 )
+from cidery._sio.annotations import annotation
 from cidery._sio.declaration import CsvOptions, Elements, Sio
 from cidery._sio.element import EmptyStrings, UnknownKeys
 from cidery._sio.model_fields import concrete_origin, type_name
@@ -93,8 +94,10 @@ def _annotations_of_handle(cls: type[Any]) -> dict[str, Any]:
     parameter = input_parameter(cls.handle)
     if parameter is None:
         return {}
-    hints = inspect.get_annotations(cls.handle, eval_str=True)
-    return {"input": hints.get(parameter), "output": without_later(hints.get("return"))}
+    return {
+        "input": annotation(cls.handle, parameter),
+        "output": without_later(annotation(cls.handle, "return")),
+    }
 
 
 def unused_annotations(cls: type[Any], sio: Sio) -> dict[str, Any]:

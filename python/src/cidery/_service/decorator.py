@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypedDict, TypeVar, overload
 
 from cidery._protocol.call_types import CallSignatures, In, Out, P
@@ -12,6 +12,7 @@ from cidery._protocol.options import unknown_option
 from cidery._service.base import BaseService
 from cidery._service.class_declaration import automatic_name, without_later
 from cidery._service.service import AsyncService, Service
+from cidery._sio.annotations import Unresolved, annotation, local_names
 from cidery._sio.model_fields import is_model, list_item_model, type_name
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
     from cidery._values.later import Later
 
     Returned: TypeAlias = Out | Later
-    Awaited: TypeAlias = Coroutine[Any, Any, Out | Later]
+    Coroutined: TypeAlias = Coroutine[Any, Any, Out]
+    Awaited: TypeAlias = Coroutined[Out | Later]
 
 R = TypeVar("R")
 
@@ -109,22 +111,22 @@ class ServiceDecorator:
     @overload
     def __call__(  # type: ignore[overload-overlap]
         self, function: Callable[[AsyncContext], Awaited[Out]], /
-    ) -> ServiceFunction[[AsyncContext], Awaited[Out], Any, Out]: ...
+    ) -> ServiceFunction[[AsyncContext], Coroutined[Out], Any, Out]: ...
 
     @overload
     def __call__(
         self, function: Callable[[AsyncContext, In], Awaited[Out]], /
-    ) -> ServiceFunction[[AsyncContext, In], Awaited[Out], In, Out]: ...
+    ) -> ServiceFunction[[AsyncContext, In], Coroutined[Out], In, Out]: ...
 
     @overload
     def __call__(
         self, function: Callable[[In], Awaited[Out]], /
-    ) -> ServiceFunction[[In], Awaited[Out], In, Out]: ...
+    ) -> ServiceFunction[[In], Coroutined[Out], In, Out]: ...
 
     @overload
     def __call__(
         self, function: Callable[[], Awaited[Out]], /
-    ) -> ServiceFunction[[], Awaited[Out], Any, Out]: ...
+    ) -> ServiceFunction[[], Coroutined[Out], Any, Out]: ...
 
     @overload
     def __call__(
@@ -154,9 +156,6 @@ class ServiceDecorator:
     def __call__(self, name: Any = None, /, **options: Any) -> Any:
         """Declares a function, or returns a decorator with a name and options."""
         if name is None or isinstance(name, str):
-            for each in options:
-                if each not in ServiceOptions.__annotations__:
-                    raise TypeError(unknown_option(each, ServiceOptions.__annotations__))
             given: Any = {**self._options, **options}
             return ServiceDecorator(name or self._name, given, self._on_declared)
         if not inspect.isfunction(name):
@@ -165,7 +164,7 @@ class ServiceDecorator:
                 f"`@service` declares a function as a service, by default or by its name, not"
                 f" {what}; a class is one if it derives from `Service`"
             )
-        cls = _class_from_function(name, self._name, dict(self._options))
+        cls = _class_from_function(name, self._name, dict(self._options), local_names(1))
         declared: ServiceFunction[..., Any, Any, Any] = ServiceFunction(name, cls)
         if self._on_declared is not None:
             self._on_declared(declared)
@@ -176,25 +175,30 @@ service = ServiceDecorator()
 
 
 def _class_from_function(
-    function: Callable[..., Any], name: str | None, options: dict[str, Any]
+    function: Callable[..., Any],
+    name: str | None,
+    options: dict[str, Any],
+    names: Mapping[str, Any],
 ) -> type[BaseService[Any, Any]]:
-    hints = inspect.get_annotations(function, eval_str=True)
+    """The class of a function.
+
+    An error of its declaration is raised where the service is used, so that it affects no other
+    service of its module.
+    """
     parameters = list(inspect.signature(function).parameters)
     inputs = [parameter for parameter in parameters if parameter != "ctx"]
-    if len(inputs) > 1:
-        names = ", ".join(f"`{name}`" for name in inputs)
-        raise TypeError(
-            f"`{function.__name__}` takes `ctx` and one input, not {names}: give a class with these"
-            " as its fields, such as a dataclass"
-        )
-    annotations = {
-        "input": hints.get(inputs[0]) if inputs else None,
-        "output": without_later(hints.get("return")),
-    }
-    annotations = {side: hint for side, hint in annotations.items() if side not in options}
+    annotations: dict[str, Any] = {}
+    invalid: TypeError | None = None
+    try:
+        _check_declaration(function, inputs, options)
+        annotations = _declared_sides(function, inputs, options, names)
+    except TypeError as error:
+        invalid = error
+        options = {}
     for side, hint in annotations.items():
         if is_model(hint) or list_item_model(hint):
             options[side] = hint
+    context = annotation(function, "ctx", names)
 
     def arguments(self: BaseService[Any, Any]) -> list[Any]:
         return [self if each == "ctx" else self.request.input for each in parameters]
@@ -215,7 +219,44 @@ def _class_from_function(
         "__doc__": function.__doc__,
         "name": name or automatic_name(function.__module__, function.__name__.replace("_", "-")),
         "handle": handle,
-        "_annotations": {**annotations, "ctx": hints.get("ctx")},
+        "_annotations": {**annotations, "ctx": context},
+        "_invalid": invalid,
         **options,
     }
     return type(function.__name__, (base,), body)
+
+
+def _check_declaration(
+    function: Callable[..., Any], inputs: list[str], options: Mapping[str, Any]
+) -> None:
+    for each in options:
+        if each not in ServiceOptions.__annotations__:
+            raise TypeError(unknown_option(each, ServiceOptions.__annotations__))
+    if len(inputs) > 1:
+        names = ", ".join(f"`{name}`" for name in inputs)
+        raise TypeError(
+            f"`{function.__name__}` takes `ctx` and one input, not {names}: give a class with these"
+            " as its fields, such as a dataclass"
+        )
+
+
+def _declared_sides(
+    function: Callable[..., Any],
+    inputs: list[str],
+    options: Mapping[str, Any],
+    names: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The annotations of the input and the output, where no option declares them."""
+    annotated = {"input": inputs[0] if inputs else None, "output": "return"}
+    found = {
+        side: without_later(annotation(function, name, names))
+        for side, name in annotated.items()
+        if side not in options
+    }
+    for side, hint in found.items():
+        if isinstance(hint, Unresolved):
+            raise TypeError(
+                f"its {side} is annotated with `{hint}`, and `{hint.name}` does not exist at run"
+                " time: import it outside of `if TYPE_CHECKING`, and define it before the function"
+            )
+    return found

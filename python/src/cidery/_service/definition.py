@@ -25,6 +25,7 @@ from cidery._service.log_context import LogContext
 from cidery._service.request import Request
 from cidery._service.response import HandlerResponse
 from cidery._service.service import AsyncService, Service
+from cidery._sio.annotations import Unresolved
 from cidery._sio.conversion import to_python_types
 from cidery._sio.declaration import Sio
 from cidery._sio.local_checks import local_part
@@ -81,6 +82,15 @@ class Definition:
     def warn_of_unused_annotations(self) -> None:
         """Logs the annotations of the handler that cannot declare its input or output."""
         for side, hint in unused_annotations(self.cls, self.sio).items():
+            if isinstance(hint, Unresolved):
+                _log.warning(
+                    "%s: `%s` does not exist at run time and cannot declare its %s, which is not"
+                    " validated: give the types as `Service[Input, Output]`",
+                    describe_class(self.cls),
+                    hint.name,
+                    side,
+                )
+                continue
             _log.warning(
                 "%s: `%s` cannot declare its %s, which is not validated: give a class with typed"
                 " fields, a list of one, or `Any`",

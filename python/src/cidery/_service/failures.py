@@ -16,11 +16,15 @@ from cidery._errors.exceptions import (
     handler_failed,
     output_invalid,
 )
+from cidery._errors.kind import Kind
 
 if TYPE_CHECKING:
     from types import TracebackType
 
 E = TypeVar("E", bound=BaseException)
+
+# The kinds that report an error in a service, not in the request of its caller.
+_OWN_KINDS = frozenset({Kind.INTERNAL, Kind.UNKNOWN, Kind.DATA_LOSS})
 
 _log = logging.getLogger("cidery.worker")
 # Files whose frames come before and after those of a handler or of a module.
@@ -35,6 +39,7 @@ _INTERNAL_FILES = (
 def failure_from_exception(error: BaseException, service: str, cid: str) -> CideryError:
     """The failure that the caller gets for an exception. The traceback is only logged."""
     if isinstance(error, CideryError):
+        log_own_failure(error, service, cid)
         return error
     if isinstance(error, (asyncio.CancelledError, KeyboardInterrupt)):
         return Cancelled("CANCELLED", "the service was cancelled")
@@ -43,6 +48,39 @@ def failure_from_exception(error: BaseException, service: str, cid: str) -> Cide
     extra = {"cid": cid, "service": service}
     _log.error("`%s` failed, CID %s", service, cid, exc_info=error, extra=extra)
     return handler_failed(error)
+
+
+def log_own_failure(error: CideryError, service: str, cid: str) -> None:
+    """Logs a failure that the author of the service has to fix, and no caller: a broken output, an
+    invalid call of another service, or a failure that the service reports as internal."""
+    refused_by = error.facts.get("service") if _is_refusal(error) else None
+    if error.kind not in _OWN_KINDS and refused_by is None:
+        return
+    what = f"{error.reason}: {error.message}"
+    if refused_by is not None:
+        what = f"it made an invalid call of `{refused_by}`: {what}"
+    # A single one is the message.
+    several = error.violations if len(error.violations) > 1 else ()
+    lines = "".join(f"\n  {violation}" for violation in several)
+    begin_at_user_frame(error)
+    frame = error.__traceback__
+    has_user_frame = frame is not None and not _is_internal(frame)
+    if has_user_frame:
+        end_at_user_frame(error)
+    _log.error(
+        "`%s` failed, CID %s: %s%s",
+        service,
+        cid,
+        what,
+        lines,
+        exc_info=error if has_user_frame else None,
+        extra={"cid": cid, "service": service},
+    )
+
+
+def _is_refusal(error: CideryError) -> bool:
+    """Whether a node refused a call because of its service or its input."""
+    return error.reason == "SERVICE_UNKNOWN" or error.kind is Kind.INVALID_ARGUMENT
 
 
 def begin_at_user_frame(error: E) -> E:

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from cidery._service.request import Request
     from cidery._service.response import HandlerResponse
 
+# That of a sum of fractions.
+_ROUNDING_ERROR = 1e-6
 _NO_NAMES: frozenset[str] = frozenset()
 
 
@@ -100,7 +102,14 @@ class BaseContext:
     # Progress and async completion.
 
     def progress(self, fraction: float | None = None, message: str = "", value: Any = None) -> None:
-        """Reports progress, which restarts the timeout of the attempt."""
+        """Reports progress, which restarts the timeout of the attempt.
+
+        `fraction` is from 0 to 1; anything else raises a `ValueError`, except rounding errors.
+        """
+        if fraction is not None:
+            if not -_ROUNDING_ERROR <= fraction <= 1 + _ROUNDING_ERROR:
+                raise ValueError(f"the fraction of a progress report is {fraction}: not 0 to 1")
+            fraction = min(max(fraction, 0.0), 1.0)
         self._platform.progress(Progress(fraction, message, to_plain(value)))
 
     def emit(self, item: Any) -> None:

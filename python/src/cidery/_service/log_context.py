@@ -30,13 +30,12 @@ class CidFilter(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Sets the fields."""
-        if not hasattr(record, "cid"):
-            record.cid = current_cid.get()
-        if not hasattr(record, "service"):
-            record.service = current_service.get()
+        fields = vars(record)
+        cid = fields.setdefault("cid", current_cid.get())
+        service = fields.setdefault("service", current_service.get())
         # The logger of a service has its name already.
-        service = "" if record.service == record.name else record.service
-        record.invocation = "".join(f"{value} " for value in (service, record.cid) if value)
+        named = "" if service == record.name else service
+        fields["invocation"] = "".join(f"{value} " for value in (named, cid) if value)
         return True
 
 

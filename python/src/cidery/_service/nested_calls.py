@@ -16,7 +16,7 @@ from cidery._protocol.messages import (
     invoke_request,
     read_response,
 )
-from cidery._protocol.options import Options, refuse_background_options, service_name
+from cidery._protocol.options import Options, refuse_background_options, seconds, service_name
 from cidery._protocol.retry import not_dispatched
 from cidery._protocol.steps import Operation, UnaryCall
 
@@ -30,7 +30,8 @@ def invoke(caller: Caller, service: Any, payload: Any, options: Options) -> Oper
     """Invokes a service and waits for its response."""
     refuse_background_options(options)
     request = invoke_request(service_name(service), payload, options)
-    reply = yield UnaryCall("Invoke", request, None, not_dispatched(request.service))
+    timeout = None if options.timeout is None else seconds(options.timeout)
+    reply = yield UnaryCall("Invoke", request, timeout, not_dispatched(request.service))
     return read_response(reply.message, options, service).payload
 
 

@@ -91,6 +91,12 @@ def _members(value: Any, path: str) -> Mapping[Any, Any] | list[Any]:
     """One level of an object: its items or its fields."""
     if isinstance(value, Mapping):
         return value
+    if isinstance(value, types.CoroutineType):
+        # It will not be awaited: without this, Python warns about it where it is collected.
+        value.close()
+        raise TypeError(
+            f"{_location(path)} is a coroutine, not its result: did you forget `await`?"
+        )
     if isinstance(value, _NOT_SERIALIZABLE):
         raise TypeError(f"{_location(path)} is {_type_of(value)}, which cannot be serialized")
     if isinstance(value, tuple) and hasattr(value, "_fields"):

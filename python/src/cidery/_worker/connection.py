@@ -27,6 +27,7 @@ from cidery._errors.status_details import from_failure, from_rpc_error
 from cidery._protocol.channel import CHANNEL_OPTIONS, Stubs
 from cidery._protocol.retry import MAX_ATTEMPTS, classify
 from cidery._protocol.steps import SLEEP, Reply, UnaryCall
+from cidery._service.failures import log_own_failure
 from cidery._worker.outage import Outage
 from cidery._worker.outbox import Outbound, Outbox, Request
 from cidery.v1 import worker_pb2, worker_pb2_grpc
@@ -169,6 +170,16 @@ class Connection:
                 self._send(Request(hand_back=worker_pb2.HandBack(tokens=list(in_flight))))
             for each in in_flight.values():
                 each.cancel()
+            self._update_idle()
+
+        self._post(action)
+
+    def end_drain(self) -> None:
+        """Hands the dispatches in flight back, and waits for none that might be in transit."""
+        self.hand_back()
+
+        def action() -> None:
+            self._is_drained = True
             self._update_idle()
 
         self._post(action)
@@ -352,6 +363,9 @@ class Connection:
         elif kind == "refused":
             self._results.pop(message.refused.token, None)
             _log.warning("the node refused a message: %s", from_failure(message.refused.failure))
+        elif kind == "output_invalid":
+            invalid = message.output_invalid
+            log_own_failure(from_failure(invalid.failure), invalid.service, invalid.cid)
         elif kind == "drained":
             self._is_drained = True
             self._update_idle()

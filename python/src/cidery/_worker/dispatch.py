@@ -107,8 +107,10 @@ class DispatchPlatform:
         if call.method == "GetInvocation" and not call.blocks:
             # A call that does not block keeps the permit: getting it back might take long.
             return self._connection.call(call)
-        remaining = self._info.seconds_left
-        timeout = remaining if call.method == "Invoke" else None
+        timeout = call.timeout
+        if call.method == "Invoke":
+            limits = [each for each in (timeout, self._info.seconds_left) if each is not None]
+            timeout = min(limits, default=None)
         metadata = (*call.metadata, ("cidery-dispatch", self.token))
         nested = dataclasses.replace(call, timeout=timeout, metadata=metadata)
         future = self._connection.call(nested)

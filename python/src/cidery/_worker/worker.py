@@ -6,10 +6,8 @@ import dataclasses
 import logging
 import os
 import re
-import signal
-import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cidery._errors.exceptions import CideryError, NotFound
 from cidery._errors.status_details import to_failure
@@ -19,11 +17,9 @@ from cidery._service.definition import Definition, describe_class
 from cidery._worker.connection import Connection
 from cidery._worker.dispatch import DispatchPlatform, info_from_dispatch, run_handler
 from cidery._worker.handler_loop import HandlerLoop
+from cidery._worker.stop_signals import StopSignals
 from cidery._worker.thread_pool import ThreadPool
 from cidery.v1 import worker_pb2
-
-if TYPE_CHECKING:
-    from types import FrameType
 
 _log = logging.getLogger("cidery.worker")
 
@@ -139,25 +135,25 @@ class Worker:
         self._threads.close()
         self._handler_loop.close()
 
+    def stop_now(self) -> None:
+        """Ends the wait of a running `stop`: the dispatches in flight are handed back to the node.
+
+        Does not block, so that a signal handler can call it.
+        """
+        if self._connection is not None:
+            self._connection.end_drain()
+
     def run(self) -> None:
-        """Serves until SIGTERM or SIGINT, then stops like `stop`."""
-        stop_requested = threading.Event()
-
-        def request_stop(number: int, _: FrameType | None) -> None:
-            _log.info("received %s: stopping", signal.Signals(number).name)
-            stop_requested.set()
-
-        before = {
-            number: signal.signal(number, request_stop)
-            for number in (signal.SIGTERM, signal.SIGINT)
-        }
-        try:
+        """Serves until SIGTERM or SIGINT, then stops like `stop`. A second signal ends the drain,
+        and raises `SystemExit` with 128 and its number."""
+        signals = StopSignals(_log, self.stop_now)
+        with signals.handled():
             self.start()
-            stop_requested.wait()
+            signals.wait()
+            signals.log_drain(self.in_flight, self._drain)
             self.stop()
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+        if signals.exit_code:
+            raise SystemExit(signals.exit_code)
 
     def __enter__(self) -> Worker:
         return self.start()

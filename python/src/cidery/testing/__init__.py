@@ -11,7 +11,26 @@
 {'total': 15}
 """
 
-from cidery.testing._harness import Invoked, InvokedGroup, NotMocked, Trial, run, trial
+from cidery.testing._harness import (
+    Invoked,
+    InvokedGroup,
+    NotMocked,
+    Trial,
+    run,
+    run_async,
+    trial,
+    trial_async,
+)
 from cidery.testing._node import Node
 
-__all__ = ["Invoked", "InvokedGroup", "Node", "NotMocked", "Trial", "run", "trial"]
+__all__ = [
+    "Invoked",
+    "InvokedGroup",
+    "Node",
+    "NotMocked",
+    "Trial",
+    "run",
+    "run_async",
+    "trial",
+    "trial_async",
+]

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextvars
+import inspect
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from cidery._errors.exceptions import NotFound
 from cidery._errors.status_details import to_failure
@@ -35,6 +37,8 @@ from cidery.v1 import discovery_pb2, invocation_pb2, outcome_pb2
 
 if TYPE_CHECKING:
     from cidery._protocol.call_types import Triable
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,9 @@ def run(service: Triable[P, Out], /, *args: P.args, **kwargs: P.kwargs) -> Out:
     `invokes` maps the services that it invokes, or their names, to a response, an exception, a
     function of the payload, or another service. An exception of the service is raised unchanged;
     a call of a service that `invokes` does not have fails the test.
+
+    A coroutine runs on an event loop of its own. In a test that is a coroutine, `run_async` runs it
+    on the loop of the test.
     """
     response: Out = typed_response(service, trial(service, *args, **kwargs).payload)
     return response
@@ -98,14 +105,59 @@ def run(service: Triable[P, Out], /, *args: P.args, **kwargs: P.kwargs) -> Out:
 
 def trial(service: Triable[P, Any], /, *args: P.args, **kwargs: P.kwargs) -> Trial:
     """Like `run`, and returns the calls as well."""
-    options: dict[str, Any] = dict(kwargs)
+    return _complete(service, _trial(service, *args, **_checked(kwargs)))
+
+
+async def run_async(service: Triable[P, Out], /, *args: P.args, **kwargs: P.kwargs) -> Out:
+    """Like `run`, for tests that are coroutines: services run on their event loop."""
+    response: Out = typed_response(service, (await trial_async(service, *args, **kwargs)).payload)
+    return response
+
+
+async def trial_async(service: Triable[P, Any], /, *args: P.args, **kwargs: P.kwargs) -> Trial:
+    """Like `trial`, for tests that are coroutines."""
+    return await _trial(service, *args, **_checked(kwargs))
+
+
+def _checked(options: Mapping[str, Any]) -> dict[str, Any]:
     for name in options:
         if name not in TrialOptions.__annotations__:
             raise TypeError(unknown_option(name, TrialOptions.__annotations__))
-    return _trial(service, *args, **options)
+    return dict(options)
 
 
-def _trial(
+def _complete(service: Any, trial: Coroutine[Any, Any, Trial]) -> Trial:
+    """The result of a trial, for callers that are no coroutines."""
+    try:
+        is_async = Definition.of(service).is_async
+    except BaseException:
+        trial.close()
+        raise
+    return _run_coroutine(trial) if is_async else _run_at_once(trial)
+
+
+def _run_coroutine(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Runs a coroutine on a new event loop: in a new thread if this one runs a loop already."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(coroutine)
+    context = contextvars.copy_context()
+    with concurrent.futures.ThreadPoolExecutor(1, "cidery-trial") as thread:
+        return thread.submit(context.run, asyncio.run, coroutine).result()
+
+
+def _run_at_once(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Runs a coroutine that awaits nothing."""
+    try:
+        coroutine.send(None)
+    except StopIteration as done:
+        result: T = done.value
+        return result
+    raise AssertionError("the trial of a function awaits nothing")
+
+
+async def _trial(
     service: Any,
     payload: Any = None,
     /,
@@ -117,6 +169,7 @@ def _trial(
     attempt: int = 1,
     last_progress: Progress | None = None,
 ) -> Trial:
+    """Runs a service; it awaits nothing if the handler is a function."""
     definition = Definition.of(service)
     check_declaration(definition.sio)
     given = round_trip(to_plain({} if payload is None else payload))
@@ -136,10 +189,10 @@ def _trial(
     )
     out = Trial(ignored=found.ignored)
     answers = {service_name(each): answer for each, answer in (invokes or {}).items()}
-    platform = FakePlatform(answers, out)
+    platform = FakePlatform(answers, out, is_async=definition.is_async)
     try:
         if definition.is_async:
-            response, out.service = asyncio.run(definition.run_async(info, platform))
+            response, out.service = await definition.run_async(info, platform)
         else:
             response, out.service = definition.run(info, platform)
     except NotMocked as error:
@@ -173,34 +226,44 @@ class NotMocked(AssertionError):
 
 
 class FakePlatform:
-    """The platform of a test."""
+    """The platform of a test.
 
-    def __init__(self, invokes: Mapping[str, Any], out: Trial) -> None:
+    Its methods are coroutines. Those of a handler that is a function await nothing: services that
+    are coroutines run on a loop of their own. A handler that is a coroutine shares its loop.
+    """
+
+    def __init__(self, invokes: Mapping[str, Any], out: Trial, *, is_async: bool) -> None:
         self.cancelled = threading.Event()
         # As long as the token of a node.
         self.token = new_cid().replace("-", "")
         self._invokes = invokes
         self._out = out
+        self._is_async = is_async
         self._terminal_events: dict[str, list[invocation_pb2.StreamResultsResponse]] = {}
-        self._methods: dict[str, Callable[[Any], Any]] = {
+        self._methods: dict[str, Callable[[Any], Coroutine[Any, Any, Any]]] = {
             "GetInvocation": self._get_group,
             "GetService": self._describe,
             "Invoke": self._invoke,
-            "InvokeAsync": self._record_async,
+            "InvokeAsync": self._accept,
             "InvokeBatch": self._record_group,
             STREAM_RESULTS: self._follow_group,
-            # A test does not sleep.
-            SLEEP: lambda _: None,
+            SLEEP: self._sleep,
         }
 
     def call(self, call: UnaryCall) -> concurrent.futures.Future[Reply]:
         """Answers a nested call as `invokes` specifies."""
+        reply = self._reply(call)
+        if self._is_async:
+            return asyncio.run_coroutine_threadsafe(reply, asyncio.get_running_loop())
         future: concurrent.futures.Future[Reply] = concurrent.futures.Future()
         try:
-            future.set_result(Reply(self._methods[call.method](call.request)))
+            future.set_result(_run_at_once(reply))
         except Exception as error:
             future.set_exception(error)
         return future
+
+    async def _reply(self, call: UnaryCall) -> Reply:
+        return Reply(await self._methods[call.method](call.request))
 
     def follow_up(self, request: invocation_pb2.InvokeAsyncRequest) -> None:
         """Records it."""
@@ -218,31 +281,43 @@ class FakePlatform:
         """Records it."""
         self._out.items.append(round_trip(item))
 
-    def _invoke(self, request: invocation_pb2.InvokeRequest) -> invocation_pb2.InvokeResponse:
+    async def _sleep(self, _: Any) -> None:
+        """A test does not sleep."""
+
+    async def _invoke(self, request: invocation_pb2.InvokeRequest) -> invocation_pb2.InvokeResponse:
         self._check_known(request.service)
         payload = get_payload(request, "input")
         self._out.invoked.append(Invoked(request.service, payload, request=request))
         response = invocation_pb2.InvokeResponse()
-        set_payload(response, self._answer(request.service, payload))
+        set_payload(response, await self._answer(request.service, payload))
         return response
 
-    def _answer(self, service: str, payload: Any) -> Any:
+    async def _answer(self, service: str, payload: Any) -> Any:
         """The response of a service by `invokes`."""
         self._check_known(service)
         answer = self._invokes[service]
         if isinstance(answer, BaseException):
             raise answer
         if isinstance(answer, type) or hasattr(answer, "service_class"):
-            nested = _trial(answer, payload, invokes=self._invokes)
+            trial = _trial(answer, payload, invokes=self._invokes)
+            nested = await trial if self._is_async else _complete(answer, trial)
             if nested.later is not None:
                 raise NotMocked(service, "it gives its response later")
             return nested.payload
-        return answer(Bunch.of(payload)) if callable(answer) else answer
+        found = answer(Bunch.of(payload)) if callable(answer) else answer
+        if not inspect.iscoroutine(found):
+            return found
+        return await found if self._is_async else _run_coroutine(found)
 
-    def _describe(self, request: discovery_pb2.GetServiceRequest) -> Any:
+    async def _describe(self, request: discovery_pb2.GetServiceRequest) -> Any:
         if request.service not in self._invokes:
             raise NotFound("SERVICE_UNKNOWN", f"unknown service `{request.service}`")
         return discovery_pb2.GetServiceResponse()
+
+    async def _accept(
+        self, request: invocation_pb2.InvokeAsyncRequest
+    ) -> invocation_pb2.InvokeAsyncResponse:
+        return self._record_async(request)
 
     def _record_async(
         self, request: invocation_pb2.InvokeAsyncRequest, *, with_outcome: bool = False
@@ -251,7 +326,7 @@ class FakePlatform:
         self._out.invoked_async.append(recorded)
         return invocation_pb2.InvokeAsyncResponse(cid=recorded.cid)
 
-    def _record_group(
+    async def _record_group(
         self, request: invocation_pb2.InvokeBatchRequest
     ) -> invocation_pb2.InvokeBatchResponse:
         members = tuple(_recorded(member, False) for member in request.requests)
@@ -260,27 +335,27 @@ class FakePlatform:
         cids = [member.cid for member in members]
         return invocation_pb2.InvokeBatchResponse(cid=request.cid, member_cids=cids)
 
-    def _get_group(
+    async def _get_group(
         self, request: invocation_pb2.GetInvocationRequest
     ) -> invocation_pb2.GetInvocationResponse:
         group = self._group(request.cid)
         found = outcome_pb2.Invocation(cid=group.cid, state=outcome_pb2.STATE_SUCCEEDED)
         return invocation_pb2.GetInvocationResponse(invocation=found)
 
-    def _follow_group(self, follow: FollowStream) -> None:
+    async def _follow_group(self, follow: FollowStream) -> None:
         (cid,) = follow.cursor.request().cids
         if cid not in self._terminal_events:
             self._terminal_events[cid] = [
-                self._terminal_event(member) for member in self._group(cid).members
+                await self._terminal_event(member) for member in self._group(cid).members
             ]
         for event in self._terminal_events[cid]:
             follow.on_event(follow.cursor.record(event))
 
-    def _terminal_event(self, member: Invoked) -> invocation_pb2.StreamResultsResponse:
+    async def _terminal_event(self, member: Invoked) -> invocation_pb2.StreamResultsResponse:
         """The terminal event of a member of a batch: a success or a failure."""
         event = invocation_pb2.StreamResultsResponse(cid=member.cid)
         try:
-            set_payload(event.succeeded, self._answer(member.service, member.payload))
+            set_payload(event.succeeded, await self._answer(member.service, member.payload))
         except NotMocked:
             raise
         except Exception as error:

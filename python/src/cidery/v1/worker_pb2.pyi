@@ -49,7 +49,7 @@ class ServeRequest(_message.Message):
     def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., result: _Optional[_Union[DispatchResult, _Mapping]] = ..., progress: _Optional[_Union[DispatchProgress, _Mapping]] = ..., item: _Optional[_Union[DispatchItem, _Mapping]] = ..., hand_back: _Optional[_Union[HandBack, _Mapping]] = ..., drain: _Optional[_Union[WorkerDrain, _Mapping]] = ..., results: _Optional[_Iterable[_Union[DispatchResult, _Mapping]]] = ...) -> None: ...
 
 class ServeResponse(_message.Message):
-    __slots__ = ("welcome", "dispatch", "cancel", "refused", "drain", "received", "drained", "dispatches")
+    __slots__ = ("welcome", "dispatch", "cancel", "refused", "drain", "received", "drained", "output_invalid", "dispatches")
     WELCOME_FIELD_NUMBER: _ClassVar[int]
     DISPATCH_FIELD_NUMBER: _ClassVar[int]
     CANCEL_FIELD_NUMBER: _ClassVar[int]
@@ -57,6 +57,7 @@ class ServeResponse(_message.Message):
     DRAIN_FIELD_NUMBER: _ClassVar[int]
     RECEIVED_FIELD_NUMBER: _ClassVar[int]
     DRAINED_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_INVALID_FIELD_NUMBER: _ClassVar[int]
     DISPATCHES_FIELD_NUMBER: _ClassVar[int]
     welcome: Welcome
     dispatch: Dispatch
@@ -65,8 +66,9 @@ class ServeResponse(_message.Message):
     drain: NodeDrain
     received: Received
     drained: Drained
+    output_invalid: OutputInvalid
     dispatches: _containers.RepeatedCompositeFieldContainer[Dispatch]
-    def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., dispatch: _Optional[_Union[Dispatch, _Mapping]] = ..., cancel: _Optional[_Union[CancelDispatch, _Mapping]] = ..., refused: _Optional[_Union[Refused, _Mapping]] = ..., drain: _Optional[_Union[NodeDrain, _Mapping]] = ..., received: _Optional[_Union[Received, _Mapping]] = ..., drained: _Optional[_Union[Drained, _Mapping]] = ..., dispatches: _Optional[_Iterable[_Union[Dispatch, _Mapping]]] = ...) -> None: ...
+    def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., dispatch: _Optional[_Union[Dispatch, _Mapping]] = ..., cancel: _Optional[_Union[CancelDispatch, _Mapping]] = ..., refused: _Optional[_Union[Refused, _Mapping]] = ..., drain: _Optional[_Union[NodeDrain, _Mapping]] = ..., received: _Optional[_Union[Received, _Mapping]] = ..., drained: _Optional[_Union[Drained, _Mapping]] = ..., output_invalid: _Optional[_Union[OutputInvalid, _Mapping]] = ..., dispatches: _Optional[_Iterable[_Union[Dispatch, _Mapping]]] = ...) -> None: ...
 
 class Hello(_message.Message):
     __slots__ = ("name", "services", "max_in_flight", "capabilities", "build_id", "max_message_bytes", "session", "tokens")
@@ -235,6 +237,18 @@ class Refused(_message.Message):
     token: str
     failure: _outcome_pb2.Failure
     def __init__(self, token: _Optional[str] = ..., failure: _Optional[_Union[_outcome_pb2.Failure, _Mapping]] = ...) -> None: ...
+
+class OutputInvalid(_message.Message):
+    __slots__ = ("token", "cid", "service", "failure")
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    CID_FIELD_NUMBER: _ClassVar[int]
+    SERVICE_FIELD_NUMBER: _ClassVar[int]
+    FAILURE_FIELD_NUMBER: _ClassVar[int]
+    token: str
+    cid: str
+    service: str
+    failure: _outcome_pb2.Failure
+    def __init__(self, token: _Optional[str] = ..., cid: _Optional[str] = ..., service: _Optional[str] = ..., failure: _Optional[_Union[_outcome_pb2.Failure, _Mapping]] = ...) -> None: ...
 
 class Received(_message.Message):
     __slots__ = ("tokens",)

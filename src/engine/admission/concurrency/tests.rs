@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::engine::admission::worker_pool::Location;
+use crate::model::id::Cid;
 use crate::model::payload::Payload;
 use crate::model::token::Token;
 use crate::service::{BoxFuture, Context, Definition, DispatchStatus, HandlerFuture};
@@ -63,6 +64,9 @@ impl WorkerPermit for HeldPermit {
         "one"
     }
     fn dispatch(self: Arc<Self>, _: Context, _: Payload) -> HandlerFuture {
+        unreachable!()
+    }
+    fn report_invalid_output(&self, _: Cid, _: &Error) {
         unreachable!()
     }
     fn release(&self) {}
