@@ -10,6 +10,9 @@ use crate::codec::proto::v1;
 use crate::model::error::Result;
 
 /// List services.
+///
+/// The columns RUNNING and PENDING are left out where the terminal is too narrow for them; `--output json` has them
+/// always.
 #[derive(Args, Debug)]
 pub(in crate::app::cli) struct Services {
     /// Only services whose names start with this prefix.
@@ -32,8 +35,8 @@ impl Services {
                 Column::fixed("NAME"),
                 Column::fixed("HEALTH"),
                 Column::text("SERVED BY"),
-                Column::fixed("RUNNING"),
-                Column::fixed("PENDING"),
+                Column::optional("RUNNING"),
+                Column::optional("PENDING"),
                 Column::text("DESCRIPTION"),
             ],
             rows: services.iter().map(row).collect(),
