@@ -10,9 +10,6 @@ use crate::codec::proto::v1;
 use crate::model::error::Result;
 
 /// List services.
-///
-/// The columns RUNNING and PENDING are left out where the terminal is too narrow for them; `--output json` has them
-/// always.
 #[derive(Args, Debug)]
 pub(in crate::app::cli) struct Services {
     /// Only services whose names start with this prefix.

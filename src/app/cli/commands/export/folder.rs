@@ -116,8 +116,8 @@ fn failed(verb: &str, path: &Path, error: io::Error) -> Error {
 }
 
 /// The files of earlier exports in a folder that are not part of this one, sorted. Hidden folders and links are not
-/// searched, and only the first entries of a very large folder. Cidery's own files are not among them: clients need them
-/// with every export, and an option of its own writes them.
+/// searched, and only the first entries of a very large folder. Cidery's own files are not among them: clients need
+/// them with every export, and an option of its own writes them.
 pub(super) fn earlier_exports(folder: &Path, targets: &[Target]) -> Vec<PathBuf> {
     let current: HashSet<&Path> = targets.iter().map(|target| target.path.as_path()).collect();
     let mut folders = vec![folder.to_owned()];
