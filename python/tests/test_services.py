@@ -46,7 +46,11 @@ WAIT = 20.0
 
 
 class GetCustomer(Service):
-    """Finds a customer."""
+    """Finds a
+    customer.
+
+    The name is the one on the contract.
+    """
 
     name = "crm.get-customer"
     input = Int("cust_id"), "-note"

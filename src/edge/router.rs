@@ -76,7 +76,7 @@ impl PortService {
         allowed_hosts: AllowedHosts,
     ) -> Result<Self> {
         let catalog = Catalog::new(invoker)?;
-        let invocation = grpc::invocation_service(invoker, workers);
+        let invocation = grpc::invocation_service(invoker, workers, &catalog);
         let routes = grpc::other_services(invoker, workers, serving, &catalog, address);
         let typed = grpc::typed_methods(invoker, workers, &catalog);
         let health = HealthApi::new(invoker.clone(), catalog.clone(), serving.clone());

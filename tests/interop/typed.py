@@ -14,8 +14,8 @@ import grpc
 from google.rpc import error_details_pb2, status_pb2
 
 from cidery.v1 import invocation_pb2, invocation_pb2_grpc, outcome_pb2
-from customer import service_pb2 as customer, service_pb2_grpc as customer_grpc
-from invoking import service_pb2 as invoking, service_pb2_grpc as invoking_grpc
+from customer import customer_pb2 as customer, customer_pb2_grpc as customer_grpc
+from invoking import invoking_pb2 as invoking, invoking_pb2_grpc as invoking_grpc
 
 
 def details(error: grpc.RpcError) -> tuple[error_details_pb2.ErrorInfo, error_details_pb2.BadRequest]:

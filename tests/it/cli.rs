@@ -385,6 +385,8 @@ fn descriptions_show_input_and_output() {
     let text = stdout(&server.run(&["describe", "customer.import"]));
     for line in [
         "typed method       customer.Service/Import",
+        "in background      customer.Service/ImportAsync",
+        "cidery export proto --api --node ",
         "served by          the node, declaration ",
         "Input: a list of dicts of",
         "since      Date     no                 Since when they are a customer.",
@@ -407,6 +409,7 @@ fn descriptions_show_input_and_output() {
         headings.collect::<Vec<_>>(),
         [
             "# cidery",
+            "# cidery, in the background, with the result afterwards",
             "# python, with the SDK",
             "# grpcurl",
             "# types for clients in Go, Node, Java and others: docs/typed-clients.md",
@@ -491,23 +494,25 @@ fn exports_print_the_files_they_wrote_or_why_they_failed() {
     let output = export(&["--service", "customer.get"]);
     assert_eq!(
         stdout(&output).trim(),
-        format!("{out}/customer/service.proto")
+        format!("{out}/customer/customer.proto")
     );
-    let text = std::fs::read_to_string(folder.join("customer/service.proto")).unwrap();
+    let text = std::fs::read_to_string(folder.join("customer/customer.proto")).unwrap();
     assert!(
         text.contains("rpc GetAsync(GetAsyncRequest)") && !text.contains("Import"),
         "{text}"
     );
     // Those of the node itself are not exported unless they are requested.
     let output = export(&[]);
+    assert_eq!(output.status.code(), Some(3));
     assert_eq!(stdout(&output), "");
-    assert!(stderr(&output).contains("`--builtins`"));
+    let message = stderr(&output);
+    assert!(
+        message.contains("NO_TYPED_METHOD") && message.contains("`--builtins`"),
+        "{message}"
+    );
     let all = stdout(&export(&["--builtins"]));
     for path in ["customer", "demo", "cidery", "invoking"] {
-        assert!(
-            all.contains(&format!("{out}/{path}/service.proto")),
-            "{all}"
-        );
+        assert!(all.contains(&format!("{out}/{path}/{path}.proto")), "{all}");
     }
     for (options, code, expected) in [
         (&["--service", "cidery.echo"][..], 3, "NO_TYPED_METHOD"),

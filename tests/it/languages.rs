@@ -246,6 +246,15 @@ fn calls(program: &Program, address: &str, languages: &[&str]) {
     }
 }
 
+/// Follows a call: a client prints the items before the response.
+fn items(program: &Program, address: &str) {
+    let printed = run(program, &[address, "demo.count", "{\"to\": 2}", "stream"]);
+    let values = printed.lines.iter().filter(|line| line.starts_with('{'));
+    let values = values.map(|line| json::read(line.as_bytes()).unwrap().normalized());
+    let expected = [dict! { "n": 1 }, dict! { "n": 2 }, dict! { "total": 2 }].map(Value::Dict);
+    assert_eq!(values.collect::<Vec<_>>(), expected, "{}", printed.notes);
+}
+
 /// Calls that are refused before a handler runs: a client prints all details.
 fn refused_calls(program: &Program, address: &str) {
     for (service, mode, expected) in [
@@ -311,6 +320,7 @@ async fn each_client_calls_each_worker() {
         tokio::task::spawn_blocking(move || {
             calls(&program, &address, &languages);
             refused_calls(&program, &address);
+            items(&program, &address);
         })
     });
     let mut calls = futures_util::stream::iter(calls).buffer_unordered(2);

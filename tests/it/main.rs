@@ -71,6 +71,7 @@ mod tidy;
 mod tutorial;
 mod typed;
 mod typed_clients;
+mod typed_outcomes;
 mod typed_refusals;
 mod worker_hello;
 mod worker_resume;

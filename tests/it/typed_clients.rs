@@ -1,10 +1,11 @@
 //! `docs/typed-clients.md`: its commands print what it shows, its code is that of the examples, its options are all.
 
 use std::collections::BTreeSet;
+use std::process::Command;
 
 use serde_json::json;
 
-use crate::support::binary::{Server, tool};
+use crate::support::binary::{Server, stderr, stdout, tool};
 use crate::support::console::{Shell, blocks, sessions};
 use crate::support::dynamic::Dynamic;
 use crate::support::error_of;
@@ -70,6 +71,24 @@ fn the_code_of_the_page_is_that_of_the_examples() {
             assert!(is_there, "not in the example:\n{block}");
         }
     }
+}
+
+/// Without arguments, the programs print their usage, and so does the script that installs what they need.
+#[test]
+fn programs_print_their_usage() {
+    let mut help = Command::new(root().join("scripts/tools"));
+    let help = help.arg("--help").output().unwrap();
+    assert!(help.status.success());
+    assert!(stdout(&help).contains("eval \"$(scripts/tools)\""));
+    assert_eq!(stderr(&help), "");
+    let Some(modules) = tool("CIDERY_NODE_MODULES", "the usage of a typed client") else {
+        return;
+    };
+    let mut command = Command::new("node");
+    command.arg(root().join("examples/typed/node/client.js"));
+    let usage = command.env("NODE_PATH", modules).output().unwrap();
+    assert_eq!(usage.status.code(), Some(2));
+    assert_eq!(stderr(&usage), "usage: node client.js FOLDER ADDRESS\n");
 }
 
 /// The rows of the table with this heading, as cells.

@@ -166,6 +166,12 @@ func follow(ctx context.Context, invocations pb.InvocationServiceClient, cid str
 		message := event.ProtoReflect()
 		name := message.WhichOneof(message.Descriptor().Oneofs().ByName("event")).Name()
 		fmt.Println(name)
+		if item := event.GetItem(); item != nil {
+			show(item)
+		}
+		if progress := event.GetProgress().GetProgress(); progress != nil {
+			fmt.Fprintln(os.Stderr, "progress", progress.GetFraction(), progress.GetMessage())
+		}
 		if retry := event.GetRetryScheduled(); retry != nil {
 			at := retry.GetStartTime().AsTime().Format(time.RFC3339)
 			fmt.Fprintf(os.Stderr, "attempt %d: %s; next at %s\n", event.GetAttempt(), summary(retry.GetFailure()), at)

@@ -15,6 +15,7 @@ import cidery.v1.InvocationServiceGrpc.InvocationServiceBlockingStub;
 import cidery.v1.OutcomeOuterClass.Failure;
 import cidery.v1.OutcomeOuterClass.Invocation;
 import cidery.v1.OutcomeOuterClass.Outcome;
+import cidery.v1.OutcomeOuterClass.Progress;
 import com.google.protobuf.Any;
 import com.google.protobuf.Duration;
 import com.google.protobuf.InvalidProtocolBufferException;
@@ -147,6 +148,11 @@ public final class ExampleClient {
       StreamResultsResponse event = events.next();
       System.out.println(event.getEventCase().name().toLowerCase(Locale.ROOT));
       switch (event.getEventCase()) {
+        case ITEM -> show(event.getItem().hasValue() ? event.getItem().getValue() : event.getItem().getPayload());
+        case PROGRESS -> {
+          Progress progress = event.getProgress().getProgress();
+          System.err.println("progress " + progress.getFraction() + " " + progress.getMessage());
+        }
         case RETRY_SCHEDULED -> {
           RetryScheduledEvent retry = event.getRetryScheduled();
           System.err.println("attempt " + event.getAttempt() + ": " + summary(retry.getFailure())

@@ -89,7 +89,12 @@ async function wait(cid) {
 async function follow(cid) {
   for await (const { event, [event]: what, attempt } of client.StreamResults({ cids: [cid] }, { deadline })) {
     console.log(event);
-    if (event === "retry_scheduled") {
+    if (event === "item") {
+      show(what);
+    } else if (event === "progress") {
+      const { fraction, message = "" } = what.progress;
+      console.error(`progress ${fraction ?? ""} ${message}`);
+    } else if (event === "retry_scheduled") {
       const next = new Date(what.start_time.seconds * 1000).toISOString();
       console.error(`attempt ${attempt}: ${summary(what.failure)}; next at ${next}`);
     } else if (event === "succeeded" || what.failure) {

@@ -101,7 +101,12 @@ def stream(stub, service, payload):
     for event in stub.StreamResults(request, timeout=remaining()):
         name = event.WhichOneof("event")
         print(name)
-        if name == "retry_scheduled":
+        if name == "item":
+            show(event.item, "item")
+        elif name == "progress":
+            progress = event.progress.progress
+            note(f"progress {progress.fraction} {progress.message}")
+        elif name == "retry_scheduled":
             retry = event.retry_scheduled
             next_time = retry.start_time.ToJsonString()
             note(f"attempt {event.attempt}: {summary_of(retry.failure)}; next at {next_time}")

@@ -1,12 +1,14 @@
 // A Go client with generated types. docs/typed-clients.md explains it.
 //
-// Called with the address of a node that serves the demo services.
+// Usage: go run . ADDRESS, of a node that serves the demo services.
 package main
 
 import (
 	"context"
 	"fmt"
+	"io"
 	"log"
+	"math"
 	"os"
 	"strconv"
 	"strings"
@@ -18,11 +20,10 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 
-	ciderypb "example.com/typed/stubs/cidery/v1"
+	cideryv1pb "example.com/typed/stubs/cidery/v1"
 	customerpb "example.com/typed/stubs/customer"
 	demopb "example.com/typed/stubs/demo"
 )
@@ -30,9 +31,9 @@ import (
 // result waits for the outcome of a background call, until the deadline of ctx: its response, or its failure as the
 // error of a gRPC call.
 func result(
-	ctx context.Context, invocations ciderypb.InvocationServiceClient, cid string, response proto.Message,
+	ctx context.Context, invocations cideryv1pb.InvocationServiceClient, cid string, response proto.Message,
 ) error {
-	request := &ciderypb.GetInvocationRequest{Cid: cid, Wait: durationpb.New(10 * time.Second)}
+	request := &cideryv1pb.GetInvocationRequest{Cid: cid, Wait: durationpb.New(10 * time.Second), Typed: true}
 	for {
 		found, err := invocations.GetInvocation(ctx, request)
 		if err != nil {
@@ -47,13 +48,43 @@ func result(
 			})
 		}
 		if outcome != nil {
-			text, err := protojson.Marshal(outcome.GetPayload())
-			if err != nil {
-				return err
-			}
-			return protojson.UnmarshalOptions{DiscardUnknown: true}.Unmarshal(text, response)
+			return outcome.GetTyped().UnmarshalTo(response)
 		}
 	}
+}
+
+// follow prints the items and the progress of an invocation that come after a sequence, and returns the sequence of the
+// last event. It stops after `limit` items.
+func follow(
+	ctx context.Context, invocations cideryv1pb.InvocationServiceClient, cid string, after uint64, limit int,
+) (uint64, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	request := &cideryv1pb.StreamResultsRequest{Cids: []string{cid}, AfterSequences: map[string]uint64{cid: after}}
+	stream, err := invocations.StreamResults(ctx, request)
+	if err != nil {
+		return after, err
+	}
+	for limit > 0 {
+		event, err := stream.Recv()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return after, err
+		}
+		if event.GetSequence() > 0 {
+			after = event.GetSequence()
+		}
+		switch what := event.GetEvent().(type) {
+		case *cideryv1pb.StreamResultsResponse_Item:
+			limit--
+			fmt.Println("item", what.Item.GetPayload().AsMap()["n"])
+		case *cideryv1pb.StreamResultsResponse_Progress:
+			fmt.Fprintln(os.Stderr, "progress", what.Progress.GetProgress().GetFraction())
+		}
+	}
+	return after, nil
 }
 
 // report prints a failure: code, reason, message, and each invalid field.
@@ -81,6 +112,9 @@ func must(err error) {
 }
 
 func main() {
+	if len(os.Args) != 2 {
+		log.Fatal("usage: go run . ADDRESS")
+	}
 	connection, err := grpc.NewClient(os.Args[1],
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(16<<20)))
@@ -88,7 +122,7 @@ func main() {
 	defer connection.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	invocations := ciderypb.NewInvocationServiceClient(connection)
+	invocations := cideryv1pb.NewInvocationServiceClient(connection)
 	demos := demopb.NewServiceClient(connection)
 
 	customers := customerpb.NewServiceClient(connection)
@@ -123,9 +157,17 @@ func main() {
 	must(err)
 	report(result(ctx, invocations, failing.GetCid(), new(demopb.FailResponse)))
 
+	// The events of a call. A stream that breaks, here after one item, is resumed after the last event.
+	counting, err := demos.CountAsync(ctx, &demopb.CountAsyncRequest{To: proto.Int64(3)})
+	must(err)
+	seen, err := follow(ctx, invocations, counting.GetCid(), 0, 1)
+	must(err)
+	_, err = follow(ctx, invocations, counting.GetCid(), seen, math.MaxInt)
+	must(err)
+
 	// More than 4 MiB.
 	document := []byte(strconv.Quote(strings.Repeat("x", 5<<20)))
-	echo := &ciderypb.InvokeRequest{Service: "cidery.echo", Input: &ciderypb.InvokeRequest_Document{Document: document}}
+	echo := &cideryv1pb.InvokeRequest{Service: "cidery.echo", Input: &cideryv1pb.InvokeRequest_Document{Document: document}}
 	large, err := invocations.Invoke(ctx, echo)
 	must(err)
 	fmt.Println(len(large.GetDocument()), "bytes")

@@ -1,6 +1,6 @@
 // A Java client with generated types. docs/typed-clients.md explains it.
 //
-// Called with the address of a node that serves the demo services.
+// Usage: java TypedClient ADDRESS, of a node that serves the demo services.
 
 import com.example.cidery.v1.Failure;
 import com.example.cidery.v1.GetInvocationRequest;
@@ -8,11 +8,14 @@ import com.example.cidery.v1.Invocation;
 import com.example.cidery.v1.InvocationServiceGrpc;
 import com.example.cidery.v1.InvocationServiceGrpc.InvocationServiceBlockingStub;
 import com.example.cidery.v1.InvokeRequest;
+import com.example.cidery.v1.StreamResultsRequest;
+import com.example.cidery.v1.StreamResultsResponse;
 import com.example.customer.GetAsyncRequest;
 import com.example.customer.GetAsyncResponse;
 import com.example.customer.GetRequest;
 import com.example.customer.GetResponse;
 import com.example.customer.ServiceGrpc;
+import com.example.demo.CountAsyncRequest;
 import com.example.demo.FailAsyncRequest;
 import com.example.demo.FailResponse;
 import com.example.demo.SleepRequest;
@@ -21,11 +24,11 @@ import com.google.protobuf.ByteString;
 import com.google.protobuf.Duration;
 import com.google.protobuf.InvalidProtocolBufferException;
 import com.google.protobuf.Message;
-import com.google.protobuf.util.JsonFormat;
 import com.google.rpc.BadRequest;
 import com.google.rpc.BadRequest.FieldViolation;
 import com.google.rpc.ErrorInfo;
 import com.google.rpc.Status;
+import io.grpc.Context;
 import io.grpc.ManagedChannel;
 import io.grpc.ManagedChannelBuilder;
 import io.grpc.Metadata;
@@ -33,6 +36,7 @@ import io.grpc.StatusRuntimeException;
 import io.grpc.protobuf.StatusProto;
 import io.grpc.stub.AbstractStub;
 import io.grpc.stub.MetadataUtils;
+import java.util.Iterator;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 
@@ -44,12 +48,13 @@ public final class TypedClient {
     return stub.withInterceptors(MetadataUtils.newAttachHeadersInterceptor(headers));
   }
 
-  /** Waits for the outcome of a background call, and puts its response into a builder. A failure is an exception. */
-  private static void result(InvocationServiceBlockingStub invocations, String cid, Message.Builder response)
+  /** Waits for the outcome of a background call, and returns its response. A failure is an exception. */
+  private static <R extends Message> R result(InvocationServiceBlockingStub invocations, String cid, Class<R> response)
       throws InvalidProtocolBufferException {
     GetInvocationRequest request = GetInvocationRequest.newBuilder()
         .setCid(cid)
         .setWait(Duration.newBuilder().setSeconds(10))
+        .setTyped(true)
         .build();
     Invocation invocation = invocations.getInvocation(request).getInvocation();
     while (!invocation.hasOutcome()) {
@@ -63,8 +68,36 @@ public final class TypedClient {
           .addAllDetails(failure.getDetailsList())
           .build());
     }
-    String json = JsonFormat.printer().print(invocation.getOutcome().getPayload());
-    JsonFormat.parser().ignoringUnknownFields().merge(json, response);
+    return invocation.getOutcome().getTyped().unpack(response);
+  }
+
+  /**
+   * Prints the items and the progress of an invocation that come after a sequence, and returns the sequence of the last
+   * event. Stops after `limit` items.
+   */
+  private static long follow(InvocationServiceBlockingStub invocations, String cid, long after, int limit)
+      throws Exception {
+    StreamResultsRequest request = StreamResultsRequest.newBuilder()
+        .addCids(cid)
+        .putAfterSequences(cid, after)
+        .build();
+    // Where it is left early, the stream is cancelled.
+    try (var context = Context.current().withCancellation()) {
+      Iterator<StreamResultsResponse> events = context.call(() -> invocations.streamResults(request));
+      while (limit > 0 && events.hasNext()) {
+        StreamResultsResponse event = events.next();
+        if (event.getSequence() > 0) {
+          after = event.getSequence();
+        }
+        if (event.hasItem()) {
+          limit--;
+          System.out.println("item " + (long) event.getItem().getPayload().getFieldsOrThrow("n").getNumberValue());
+        } else if (event.hasProgress()) {
+          System.err.println("progress " + event.getProgress().getProgress().getFraction());
+        }
+      }
+    }
+    return after;
   }
 
   /** Prints a failure: code, reason, message, and each invalid field. */
@@ -84,7 +117,7 @@ public final class TypedClient {
     }
   }
 
-  private static void run(ManagedChannel channel) throws InvalidProtocolBufferException {
+  private static void run(ManagedChannel channel) throws Exception {
     var invocations = InvocationServiceGrpc.newBlockingStub(channel).withDeadlineAfter(30, TimeUnit.SECONDS);
     var demos = com.example.demo.ServiceGrpc.newBlockingStub(channel).withDeadlineAfter(30, TimeUnit.SECONDS);
     var customers = ServiceGrpc.newBlockingStub(channel).withDeadlineAfter(30, TimeUnit.SECONDS);
@@ -99,8 +132,7 @@ public final class TypedClient {
     GetAsyncResponse again = keyed.getAsync(background);
     System.out.println("accepted once: " + accepted.getCid().equals(again.getCid()));
 
-    GetResponse.Builder later = GetResponse.newBuilder();
-    result(invocations, accepted.getCid(), later);
+    GetResponse later = result(invocations, accepted.getCid(), GetResponse.class);
     System.out.println(later.getCustId() + " " + later.getCustName());
 
     try {
@@ -118,10 +150,15 @@ public final class TypedClient {
 
     FailAsyncRequest gone = FailAsyncRequest.newBuilder().setCode("NOT_FOUND").setMessage("gone").build();
     try {
-      result(invocations, demos.failAsync(gone).getCid(), FailResponse.newBuilder());
+      result(invocations, demos.failAsync(gone).getCid(), FailResponse.class);
     } catch (StatusRuntimeException e) {
       report(e);
     }
+
+    // The events of a call. A stream that breaks, here after one item, is resumed after the last event.
+    String counting = demos.countAsync(CountAsyncRequest.newBuilder().setTo(3).build()).getCid();
+    long seen = follow(invocations, counting, 0, 1);
+    follow(invocations, counting, seen, Integer.MAX_VALUE);
 
     // More than 4 MiB.
     ByteString document = ByteString.copyFromUtf8('"' + "x".repeat(5 << 20) + '"');
@@ -130,6 +167,10 @@ public final class TypedClient {
   }
 
   public static void main(String[] args) throws Exception {
+    if (args.length != 1) {
+      System.err.println("usage: java TypedClient ADDRESS");
+      System.exit(2);
+    }
     ManagedChannel channel = ManagedChannelBuilder.forTarget(args[0])
         .usePlaintext()
         .maxInboundMessageSize(16 << 20)

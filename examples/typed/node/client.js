@@ -1,13 +1,18 @@
 // A JavaScript client of typed methods. docs/typed-clients.md explains it.
 //
-// Called with the folder of the exported files and the address of a node that serves the demo services.
+// Usage: node client.js FOLDER ADDRESS, with the folder of the exported files and the address of a node that serves the
+// demo services.
 "use strict";
 
 const grpc = require("@grpc/grpc-js");
 const protoLoader = require("@grpc/proto-loader");
 
 const [folder, address] = process.argv.slice(2);
-const files = ["customer/service.proto", "demo/service.proto", "cidery/v1/invocation.proto"];
+if (!address) {
+  console.error("usage: node client.js FOLDER ADDRESS");
+  process.exit(2);
+}
+const files = ["customer/customer.proto", "demo/demo.proto", "cidery/v1/invocation.proto"];
 const errorFiles = ["google/rpc/status.proto", "google/rpc/error_details.proto"];
 const definition = protoLoader.loadSync([...files, ...errorFiles], {
   keepCase: true,
@@ -34,39 +39,56 @@ function call(client, method, request, options = {}, seconds = 30) {
   });
 }
 
-// A `google.protobuf.Struct` as a plain object.
-const fromStruct = ({ fields }) =>
-  Object.fromEntries(Object.entries(fields).map(([key, value]) => [key, fromValue(value)]));
-function fromValue({ kind, [kind]: value }) {
-  if (kind === "nullValue") return null;
-  if (kind === "listValue") return value.values.map(fromValue);
-  return kind === "structValue" ? fromStruct(value) : value;
+// The failure of a background call, as the error of a synchronous one.
+function toError({ code, message, details }) {
+  const name = code.replace("CODE_", "");
+  const status = { code: grpc.status[name], message, details };
+  const metadata = new grpc.Metadata();
+  metadata.set("grpc-status-details-bin", definition["google.rpc.Status"].serialize(status));
+  const error = new Error(`${status.code} ${name}: ${message}`);
+  return Object.assign(error, { code: status.code, details: message, metadata });
 }
 
-// Waits for the outcome of a background call: its response as a message of this type, or an error with its failure.
+// Waits for the outcome of a background call: its response as a message of this type, or the error of its failure.
 async function result(cid, type) {
   for (;;) {
-    const request = { cid, wait: { seconds: 10 } };
+    const request = { cid, wait: { seconds: 10 }, typed: true };
     const { outcome } = (await call(invocations, "GetInvocation", request)).invocation;
-    if (outcome?.failure) throw Object.assign(new Error(outcome.failure.message), { failure: outcome.failure });
+    if (outcome?.failure) throw toError(outcome.failure);
     if (outcome) {
-      const { serialize, deserialize } = definition[type];
-      return deserialize(serialize(fromStruct(outcome.payload)));
+      if (!outcome.typed?.type_url.endsWith(`/${type}`)) throw new Error(`the outcome of ${cid} is no ${type}`);
+      return definition[type].deserialize(outcome.typed.value);
     }
   }
+}
+
+// Prints the items and the progress of an invocation that come after a sequence, and returns the sequence of the last
+// event. It stops after `limit` items.
+async function follow(cid, after, limit = Infinity) {
+  const request = { cids: [cid], after_sequences: { [cid]: after } };
+  const deadline = Date.now() + 30_000;
+  for await (const { sequence, event, [event]: what } of invocations.StreamResults(request, { deadline })) {
+    if (sequence !== "0") after = sequence;
+    if (event === "item") {
+      console.log("item", what.payload.fields.n.numberValue);
+      if (--limit === 0) break;
+    } else if (event === "progress") {
+      console.error("progress", what.progress.fraction);
+    }
+  }
+  return after;
 }
 
 // Prints a failure: code, reason, message, and each invalid field.
 function report(error) {
   const [bytes] = error.metadata?.get("grpc-status-details-bin") ?? [];
   const status = bytes && definition["google.rpc.Status"].deserialize(bytes);
-  const code = error.failure?.code.replace("CODE_", "") ?? grpc.status[error.code];
   const found = {};
-  for (const { type_url, value } of (error.failure ?? status)?.details ?? []) {
+  for (const { type_url, value } of status?.details ?? []) {
     const type = type_url.split("/").pop();
     found[type] = definition[type]?.deserialize(value);
   }
-  console.log(`${code} ${found["google.rpc.ErrorInfo"]?.reason}: ${error.details ?? error.message}`);
+  console.log(`${grpc.status[error.code]} ${found["google.rpc.ErrorInfo"]?.reason}: ${error.details}`);
   for (const { field, reason } of found["google.rpc.BadRequest"]?.field_violations ?? []) {
     console.log(" ", field, reason);
   }
@@ -93,6 +115,11 @@ async function main() {
 
   const failing = await call(demos, "FailAsync", { code: "NOT_FOUND", message: "gone" });
   await result(failing.cid, "demo.FailResponse").catch(report);
+
+  // The events of a call. A stream that breaks, here after one item, is resumed after the last event.
+  const counting = await call(demos, "CountAsync", { to: 3 });
+  const seen = await follow(counting.cid, 0, 1);
+  await follow(counting.cid, seen);
 
   // More than 4 MiB.
   const document = Buffer.from(JSON.stringify("x".repeat(5 << 20)));

@@ -74,6 +74,8 @@ enum Command {
     /// Show the history and attempts of an invocation.
     Explain(explain::Explain),
     /// List services.
+    ///
+    /// The columns RUNNING and PENDING are left out where the terminal is too narrow for them; --output json has them.
     Services(services::Services),
     /// Show the input, output, options and samples of a service.
     Describe(describe::Describe),

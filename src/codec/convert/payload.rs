@@ -64,7 +64,7 @@ payload_oneof! {
     v1::succeeded_event::Output { Payload, Value, Document };
     v1::input::Input { Payload, Value, Document };
     v1::retry_invocations_request::Input { Payload, Value, Document };
-    v1::outcome::Outcome { Payload, Value, Document, else Failure };
+    v1::outcome::Outcome { Payload, Value, Document, else Failure Typed };
     v1::dispatch::Input { Payload, Value, Document };
     v1::dispatch_result::Outcome { Payload, Value, Document, else Failure Later };
     v1::complete_invocation_request::Outcome { Payload, Value, Document, else Failure };

@@ -97,9 +97,15 @@ const REPEATED: i32 = 3;
 const TYPE_STRING: i32 = 9;
 const TYPE_BOOL: i32 = 8;
 
-/// The file path of a package: `customer/service.proto`.
-pub(super) fn file_name(package: &str) -> String {
-    format!("{}/service.proto", package.replace('.', "/"))
+/// The file path of a package: `crm/customer/crm_customer.proto` for `crm.customer`. Each file has a name of its own,
+/// because some code generators name their output after the file alone.
+pub(super) fn file_path(package: &str) -> String {
+    format!("{}/{}.proto", package.replace('.', "/"), file_stem(package))
+}
+
+/// The file name of a package, without its extension.
+pub(super) fn file_stem(package: &str) -> String {
+    package.replace('.', "_")
 }
 
 /// The files that the messages of a package import.
@@ -133,7 +139,7 @@ pub(super) fn imports(methods: &[Arc<Method>]) -> Vec<String> {
 #[must_use]
 pub fn descriptor(package: &str, methods: &[Arc<Method>]) -> Vec<u8> {
     let mut file = FileProto {
-        name: file_name(package),
+        name: file_path(package),
         package: package.to_owned(),
         dependency: imports(methods),
         syntax: "proto3".to_owned(),

@@ -4,9 +4,6 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::names::is_java_keyword;
 
-/// The outer class of a file named `service.proto`, by the convention of Java.
-pub(super) const JAVA_OUTER_CLASSNAME: &str = "ServiceProto";
-
 /// The options of the file of one package.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PackageOptions {

@@ -276,12 +276,12 @@ fn proto_files_are_complete_and_quoted() {
     let method = std::sync::Arc::new(method("odd.names", &sio));
     let options = PackageOptions::of_packages(["odd"], Some("example.com/stubs"), Some("com.x"));
     let file = proto_file("odd", &[method], &options["odd"]);
-    assert_eq!(file.path, "odd/service.proto");
+    assert_eq!(file.path, "odd/odd.proto");
     for line in [
         "import \"google/protobuf/timestamp.proto\";",
         "option go_package = \"example.com/stubs/odd;oddpb\";",
         "option java_multiple_files = true;",
-        "option java_outer_classname = \"ServiceProto\";",
+        "option java_outer_classname = \"OddProto\";",
         "option java_package = \"com.x.odd\";",
         "  rpc NamesAsync(NamesAsyncRequest) returns (NamesAsyncResponse);",
         "[json_name = \"a \\\"b\\\"\"];",
@@ -292,6 +292,22 @@ fn proto_files_are_complete_and_quoted() {
     ] {
         assert!(file.text.contains(line), "{line} is not in\n{}", file.text);
     }
+    let (header, _) = file.text.split_once("\nsyntax").unwrap();
+    assert!(header.lines().all(|line| line.starts_with("//")));
+    assert!(header.contains("Field numbers are hashes"), "{header}");
+}
+
+/// Some code generators name their output after the file alone.
+#[test]
+fn no_two_files_have_one_name() {
+    let options = PackageOptions::of_packages(["a.customer", "b.customer"], None, None);
+    let files = ["a.customer", "b.customer"].map(|name| proto_file(name, &[], &options[name]));
+    assert_eq!(
+        files.each_ref().map(|file| file.path.as_str()),
+        ["a/customer/a_customer.proto", "b/customer/b_customer.proto"]
+    );
+    let class = "option java_outer_classname = \"BCustomerProto\";";
+    assert!(files[1].text.contains(class), "{}", files[1].text);
 }
 
 #[test]

@@ -46,6 +46,13 @@ pub(super) fn call_examples(
             "cidery",
             format!("cidery invoke {service} --node {address} --json {input}"),
         ),
+        (
+            "background",
+            format!(
+                "cidery invoke {service} --async --node {address} --json {input}\n\
+                 cidery result last --wait 30s --node {address}"
+            ),
+        ),
         ("python", python(address, service, sample)),
         (
             "grpcurl",
@@ -54,7 +61,7 @@ pub(super) fn call_examples(
     ];
     if typed.is_some() {
         let export =
-            format!("cidery export proto --node {address} --service {service} --out protos");
+            format!("cidery export proto --api --node {address} --service {service} --out protos");
         examples.push(("export", export));
     }
     let example = |(tool, text): (&str, String)| v1::CallExample {

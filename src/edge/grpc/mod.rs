@@ -12,6 +12,7 @@ mod oversize;
 mod reflection;
 mod request;
 mod typed;
+mod typed_response;
 mod unary;
 mod unknown_method;
 mod worker;
@@ -49,8 +50,12 @@ pub(super) const LONG_LIVED_STREAMS: [&str; 3] = [
 ];
 
 /// `InvocationService`, on the fast path.
-pub(super) fn invocation_service(invoker: &Invoker, workers: &WorkerRegistry) -> InvocationServer {
-    let api = InvocationApi::new(invoker.clone(), workers.clone());
+pub(super) fn invocation_service(
+    invoker: &Invoker,
+    workers: &WorkerRegistry,
+    catalog: &Catalog,
+) -> InvocationServer {
+    let api = InvocationApi::new(invoker.clone(), workers.clone(), catalog.clone());
     InvocationServer::new(api, invoker.limits().message_bytes)
 }
 

@@ -20,22 +20,22 @@ use super::call_options::{self, is_metadata};
 use super::catalog::Catalog;
 use super::invocation::{invoke_nested, plain_object};
 use super::request::{self, into_status, with_already_accepted, with_cid, with_ignored};
+use super::typed_response::encode_response;
 use super::unary::{LateMessage, UnaryResponse};
 use super::unknown_method::unknown_method;
 use crate::codec::convert::accepted_to_proto;
-use crate::codec::payload;
 use crate::codec::status::{CID_KEY, cid_value, to_status};
-use crate::codec::typed::{CallMode, Method, MethodMatch, decode, encode};
+use crate::codec::typed::{CallMode, Method, MethodMatch, decode};
 use crate::codec::wire::RawCodec;
 use crate::engine::Invoker;
 use crate::model::call::{ALREADY_ACCEPTED_KEY, Call};
-use crate::model::error::{Error, Result, reason};
+use crate::model::error::Result;
 use crate::model::id::Cid;
 use crate::model::metadata::Metadata;
 use crate::model::payload::{Payload, Reply};
 use crate::model::sio::IGNORED_KEY;
 use crate::remote::worker_registry::WorkerRegistry;
-use crate::service::{self, output_invalid};
+use crate::service;
 
 /// The tower service of all typed methods.
 #[derive(Clone, Debug)]
@@ -216,13 +216,7 @@ impl ReplyEncoder {
     /// The message, and the metadata to send with it.
     fn encode(&self, reply: Reply) -> Result<LateMessage<Bytes>> {
         let Reply { payload, metadata } = reply;
-        let value = payload::decode(payload).map_err(output_invalid)?;
-        let body = encode(&self.method.response, &value).map_err(|violation| {
-            output_invalid(Error::violations(reason::OUTPUT_INVALID, vec![violation]))
-        })?;
-        if body.len() > self.limit {
-            return Err(request::too_large(body.len(), self.limit));
-        }
+        let body = encode_response(&self.method, payload, self.limit)?;
         let ignored = self
             .ignored
             .as_deref()

@@ -118,7 +118,9 @@ class Definition:
                 getattr(options, name).CopyFrom(duration(value, name))
         if cls.retry_policy is not None:
             options.retry_policy.CopyFrom(cls.retry_policy.to_proto())
-        document = (cls.__dict__.get("__doc__") or "").strip().partition("\n")[0]
+        # The first paragraph, on one line: by convention it is the summary.
+        document = inspect.cleandoc(cls.__dict__.get("__doc__") or "").partition("\n\n")[0]
+        document = " ".join(document.split())
         return service_pb2.ServiceDeclaration(
             name=self.name,
             description=cls.description or document,

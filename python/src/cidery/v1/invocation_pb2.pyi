@@ -330,18 +330,20 @@ class NotFoundEvent(_message.Message):
     def __init__(self, reason: _Optional[str] = ..., message: _Optional[str] = ..., state: _Optional[_Union[_outcome_pb2.State, str]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class GetInvocationRequest(_message.Message):
-    __slots__ = ("cid", "service", "idempotency_key", "wait", "view")
+    __slots__ = ("cid", "service", "idempotency_key", "wait", "view", "typed")
     CID_FIELD_NUMBER: _ClassVar[int]
     SERVICE_FIELD_NUMBER: _ClassVar[int]
     IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
     WAIT_FIELD_NUMBER: _ClassVar[int]
     VIEW_FIELD_NUMBER: _ClassVar[int]
+    TYPED_FIELD_NUMBER: _ClassVar[int]
     cid: str
     service: str
     idempotency_key: str
     wait: _duration_pb2.Duration
     view: InvocationView
-    def __init__(self, cid: _Optional[str] = ..., service: _Optional[str] = ..., idempotency_key: _Optional[str] = ..., wait: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., view: _Optional[_Union[InvocationView, str]] = ...) -> None: ...
+    typed: bool
+    def __init__(self, cid: _Optional[str] = ..., service: _Optional[str] = ..., idempotency_key: _Optional[str] = ..., wait: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., view: _Optional[_Union[InvocationView, str]] = ..., typed: bool = ...) -> None: ...
 
 class GetInvocationResponse(_message.Message):
     __slots__ = ("invocation",)

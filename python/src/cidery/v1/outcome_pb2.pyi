@@ -126,7 +126,7 @@ class Progress(_message.Message):
     def __init__(self, fraction: _Optional[float] = ..., message: _Optional[str] = ..., value: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ...) -> None: ...
 
 class Outcome(_message.Message):
-    __slots__ = ("payload", "value", "document", "failure", "data_format", "metadata")
+    __slots__ = ("payload", "value", "document", "failure", "typed", "data_format", "metadata")
     class MetadataEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -138,15 +138,17 @@ class Outcome(_message.Message):
     VALUE_FIELD_NUMBER: _ClassVar[int]
     DOCUMENT_FIELD_NUMBER: _ClassVar[int]
     FAILURE_FIELD_NUMBER: _ClassVar[int]
+    TYPED_FIELD_NUMBER: _ClassVar[int]
     DATA_FORMAT_FIELD_NUMBER: _ClassVar[int]
     METADATA_FIELD_NUMBER: _ClassVar[int]
     payload: _struct_pb2.Struct
     value: _struct_pb2.Value
     document: bytes
     failure: Failure
+    typed: _any_pb2.Any
     data_format: DataFormat
     metadata: _containers.ScalarMap[str, str]
-    def __init__(self, payload: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., value: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., document: _Optional[bytes] = ..., failure: _Optional[_Union[Failure, _Mapping]] = ..., data_format: _Optional[_Union[DataFormat, str]] = ..., metadata: _Optional[_Mapping[str, str]] = ...) -> None: ...
+    def __init__(self, payload: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., value: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., document: _Optional[bytes] = ..., failure: _Optional[_Union[Failure, _Mapping]] = ..., typed: _Optional[_Union[_any_pb2.Any, _Mapping]] = ..., data_format: _Optional[_Union[DataFormat, str]] = ..., metadata: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class Input(_message.Message):
     __slots__ = ("payload", "value", "document", "data_format")

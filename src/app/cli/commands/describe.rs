@@ -63,6 +63,7 @@ impl Describe {
 /// What a sample is for, from its tool.
 fn heading(tool: &str) -> &str {
     match tool {
+        "background" => "cidery, in the background, with the result afterwards",
         "python" => "python, with the SDK",
         "export" => "types for clients in Go, Node, Java and others: docs/typed-clients.md",
         tool => tool,
@@ -89,6 +90,8 @@ fn properties(service: &v1::ServiceDescription) -> Dict {
         );
     } else {
         properties.insert("typed method", service.typed_method.as_str());
+        let background = format!("{}Async", service.typed_method);
+        properties.insert("in background", background);
     }
     let sio = declaration.sio.unwrap_or_default();
     if !sio.response_elem.is_empty() {

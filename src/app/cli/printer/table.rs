@@ -18,6 +18,7 @@ const GAP: u16 = 2;
 pub(in crate::app::cli) struct Column {
     heading: &'static str,
     is_text: bool,
+    is_optional: bool,
 }
 
 impl Column {
@@ -26,6 +27,16 @@ impl Column {
         Self {
             heading,
             is_text: false,
+            is_optional: false,
+        }
+    }
+
+    /// A column that is as wide as its widest cell, and is left out where the terminal is too narrow for the table.
+    pub(in crate::app::cli) const fn optional(heading: &'static str) -> Self {
+        Self {
+            heading,
+            is_text: false,
+            is_optional: true,
         }
     }
 
@@ -34,6 +45,7 @@ impl Column {
         Self {
             heading,
             is_text: true,
+            is_optional: false,
         }
     }
 }
@@ -79,15 +91,22 @@ pub(super) fn list<'a>(
     rows: impl Iterator<Item = &'a [String]>,
     width: Option<u16>,
 ) -> String {
+    let rows: Vec<&[String]> = rows.collect();
+    let is_narrow = width.is_some_and(|width| natural_width(columns, &rows) > width.into());
+    let is_shown = |column: &Column| !(is_narrow && column.is_optional);
     let mut table = empty(width);
     table.set_truncation_indicator("…");
     table.set_delimiter(NO_DELIMITER);
-    table.set_header(columns.iter().map(|column| column.heading));
+    let shown = columns.iter().filter(|column| is_shown(column));
+    table.set_header(shown.clone().map(|column| column.heading));
     for row in rows {
-        let mut row = cells(row);
+        let shown = row.iter().zip(columns);
+        let shown = shown.filter_map(|(cell, column)| is_shown(column).then_some(cell));
+        let mut row = cells(shown);
         row.max_height(1);
         table.add_row(row);
     }
+    let columns = shown;
     for (column, shape) in table.column_iter_mut().zip(columns) {
         column.set_constraint(match shape.is_text {
             true => {
@@ -99,6 +118,17 @@ pub(super) fn list<'a>(
         });
     }
     finish(table)
+}
+
+/// The width of a table in which nothing is cut, in characters.
+fn natural_width(columns: &[Column], rows: &[&[String]]) -> usize {
+    let widths = columns.iter().enumerate().map(|(index, column)| {
+        let cells = rows.iter().filter_map(|row| row.get(index));
+        let widest = cells.map(|cell| cell.chars().count()).max();
+        widest.unwrap_or_default().max(column.heading.len())
+    });
+    let gaps = columns.len().saturating_sub(1) * usize::from(GAP);
+    widths.sum::<usize>() + gaps
 }
 
 /// A table whose cells wrap where the terminal is too narrow.

@@ -13,7 +13,9 @@ use crate::codec::convert::{
 };
 use crate::codec::proto::v1;
 use crate::edge::connection::Connection;
+use crate::edge::grpc::catalog::Catalog;
 use crate::edge::grpc::request;
+use crate::edge::grpc::typed_response::stored_response;
 use crate::engine::Invoker;
 use crate::engine::store::{LIST_PAGE_BYTES, Stored};
 use crate::model::error::{Error, Result, Violation, reason};
@@ -61,6 +63,7 @@ pub(super) async fn requested_cid(
 pub(super) struct GetContext<'a> {
     pub(super) invoker: &'a Invoker,
     pub(super) workers: &'a WorkerRegistry,
+    pub(super) catalog: &'a Catalog,
     pub(super) connection: Option<&'a Arc<Connection>>,
     pub(super) transport: &'a MetadataMap,
 }
@@ -74,6 +77,7 @@ pub(super) async fn get(
     let GetContext {
         invoker,
         workers,
+        catalog,
         connection,
         transport,
     } = context;
@@ -103,7 +107,17 @@ pub(super) async fn get(
         }
         None => (invoker.find(cid, wait).await?, None),
     };
+    let typed = match found.invocation.outcome() {
+        Some(Ok(reply)) if message.typed => {
+            let service = found.invocation.request.service.as_str();
+            Some(stored_response(invoker, catalog, service, reply.payload).await?)
+        }
+        _ => None,
+    };
     let mut invocation = view::to_proto(invoker, found, full)?;
+    if let (Some(typed), Some(outcome)) = (typed, &mut invocation.outcome) {
+        outcome.outcome = Some(v1::outcome::Outcome::Typed(typed));
+    }
     if full {
         let found = invoker.children(cid, MAX_CHILDREN).await?;
         invocation.child_cids = found.children.iter().map(Cid::to_string).collect();

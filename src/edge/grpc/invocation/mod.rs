@@ -18,6 +18,7 @@ use self::invoke::Incoming;
 pub(super) use self::invoke::invoke_nested;
 pub use self::server::InvocationServer;
 use self::stream::ResultResponses;
+use super::catalog::Catalog;
 use super::request::{self, into_status, with_cid, with_ignored};
 use super::unary::UnaryResponse;
 use crate::codec::convert::{
@@ -35,13 +36,18 @@ use crate::service::BoxFuture;
 pub(in crate::edge::grpc) struct InvocationApi {
     invoker: Invoker,
     workers: WorkerRegistry,
+    catalog: Catalog,
 }
 
 impl InvocationApi {
     /// Creates the service of a node.
     #[must_use]
-    pub(crate) fn new(invoker: Invoker, workers: WorkerRegistry) -> Self {
-        Self { invoker, workers }
+    pub(crate) fn new(invoker: Invoker, workers: WorkerRegistry, catalog: Catalog) -> Self {
+        Self {
+            invoker,
+            workers,
+            catalog,
+        }
     }
 
     /// Answers `Invoke`.
@@ -107,7 +113,9 @@ impl InvocationService for InvocationApi {
         let (transport, _, message) = request.into_parts();
         let requested = parse_optional_cid("cid", &message.cid);
         let requested_cid = requested.as_ref().ok().copied().flatten();
-        let Self { invoker, workers } = self;
+        let Self {
+            invoker, workers, ..
+        } = self;
         let accepted = invoke::invoke_async(invoker, workers, requested, message, &transport).await;
         let (accepted, expects) = into_status(accepted.map_err(|error| match requested_cid {
             Some(cid) => error.with_cid(cid),
@@ -152,6 +160,7 @@ impl InvocationService for InvocationApi {
         let context = get::GetContext {
             invoker: &self.invoker,
             workers: &self.workers,
+            catalog: &self.catalog,
             connection: extensions.get(),
             transport: &transport,
         };

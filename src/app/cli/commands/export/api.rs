@@ -1,5 +1,7 @@
 //! The `.proto` files that this binary was built with: Cidery's own API, and the messages of error details.
 
+use std::path::Path;
+
 use crate::codec::typed::names::to_pascal_case;
 use crate::codec::typed::{HEADER, PackageOptions, ProtoFile};
 
@@ -38,6 +40,12 @@ pub(super) fn details_files() -> impl Iterator<Item = ProtoFile> {
     DETAILS
         .into_iter()
         .map(|(path, text)| proto_file(path, text))
+}
+
+/// Whether a path in the output directory is that of one of these files.
+pub(super) fn is_own(path: &Path) -> bool {
+    let mut own = API.iter().chain(&DETAILS);
+    own.any(|(known, _)| path == Path::new(known))
 }
 
 fn proto_file(path: &str, text: &str) -> ProtoFile {

@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
+use super::api;
 use crate::codec::typed::{HEADER, ProtoFile};
 use crate::model::error::{Error, Result, reason};
 
@@ -115,7 +116,8 @@ fn failed(verb: &str, path: &Path, error: io::Error) -> Error {
 }
 
 /// The files of earlier exports in a folder that are not part of this one, sorted. Hidden folders and links are not
-/// searched, and only the first entries of a very large folder.
+/// searched, and only the first entries of a very large folder. Cidery's own files are not among them: clients need
+/// them with every export, and an option of its own writes them.
 pub(super) fn earlier_exports(folder: &Path, targets: &[Target]) -> Vec<PathBuf> {
     let current: HashSet<&Path> = targets.iter().map(|target| target.path.as_path()).collect();
     let mut folders = vec![folder.to_owned()];
@@ -137,7 +139,8 @@ pub(super) fn earlier_exports(folder: &Path, targets: &[Target]) -> Vec<PathBuf>
             }
         }
     }
-    found.retain(|path| !current.contains(path.as_path()));
+    let is_own = |path: &Path| path.strip_prefix(folder).is_ok_and(api::is_own);
+    found.retain(|path| !current.contains(path.as_path()) && !is_own(path));
     found.sort();
     found
 }

@@ -37,7 +37,7 @@ pub(in crate::app::cli) struct Export {
 enum ExportCommand {
     /// Write .proto files with the typed methods of a node's services, for client generators.
     ///
-    /// Each package is one file: `customer.get` is in `customer/service.proto`. A file that this command wrote before,
+    /// Each package is one file: `customer.get` is in `customer/customer.proto`. A file that this command wrote before,
     /// as its first line tells, is replaced. If there is any other file in the place of one, nothing is written, unless
     /// --force is given. Other files in the output directory stay.
     ///
@@ -84,6 +84,14 @@ struct Described {
     description: String,
 }
 
+/// The services of an export.
+#[derive(Default)]
+struct Selection {
+    described: Vec<Described>,
+    /// How many built-in and demo services with a typed method are left out.
+    builtins: usize,
+}
+
 impl Export {
     pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<()> {
         let ExportCommand::Proto(proto) = self.export;
@@ -93,7 +101,10 @@ impl Export {
 
 impl Proto {
     async fn run(self, printer: &Printer) -> Result<()> {
-        let mut described = match self.described(printer).await {
+        let Selection {
+            mut described,
+            builtins,
+        } = match self.selection(printer).await {
             // Cidery's own files need no node.
             Err(error)
                 if self.api
@@ -102,21 +113,26 @@ impl Proto {
             {
                 let note = format!("only Cidery's own files are written: {error}");
                 printer.note(Tone::Warning, &note);
-                Vec::new()
+                Selection::default()
             }
-            described => described?,
+            selection => selection?,
         };
         described.sort_by(|a, b| a.name.cmp(&b.name));
         let files = self.files(printer, &described);
         if files.is_empty() {
-            printer.note(
-                Tone::Warning,
-                "no service has a typed method, apart from built-in services (`--builtins`): nothing was written",
-            );
+            let message = "no service has a typed method, apart from built-in and demo services (`--builtins` exports \
+                           them); nothing was written";
+            return Err(Error::failed_precondition(reason::NO_TYPED_METHOD, message));
         }
         let targets = folder::plan(&self.out, files, self.force)?;
         folder::write(&targets)?;
         print(printer, &targets);
+        if builtins > 0 {
+            let note = format!(
+                "{builtins} built-in and demo services are left out: `--builtins` exports them"
+            );
+            printer.note(Tone::Quiet, &note);
+        }
         let removed = targets.iter().filter(|target| !target.removed.is_empty());
         let removed = removed.map(|target| {
             let (path, methods) = (target.path.display(), target.removed.join("`, `"));
@@ -160,13 +176,13 @@ impl Proto {
     }
 
     /// The selected services that have a typed method. Notes name those that have none.
-    async fn described(&self, printer: &Printer) -> Result<Vec<Described>> {
+    async fn selection(&self, printer: &Printer) -> Result<Selection> {
         let client = self.node.connect(printer).await?;
         let builtins = match self.builtins {
             true => HashMap::new(),
             false => builtin_declarations()?,
         };
-        let mut described = Vec::new();
+        let mut selection = Selection::default();
         let mut left_out = Vec::new();
         for summary in client.services("").await? {
             let is_selected = self.services.contains(&summary.name);
@@ -182,6 +198,7 @@ impl Proto {
             let declaration = service.declaration.unwrap_or_default();
             let sio = declaration.sio.unwrap_or_default();
             if !is_selected && builtins.get(&summary.name) == Some(&sio) {
+                selection.builtins += usize::from(!service.typed_method.is_empty());
                 continue;
             }
             if service.typed_method.is_empty() {
@@ -193,20 +210,21 @@ impl Proto {
                 left_out.push(format!("`{}` is left out: {note}", summary.name));
                 continue;
             }
-            described.push(Described {
+            selection.described.push(Described {
                 name: ServiceName::parse(&summary.name)?,
                 sio: sio_from_proto(sio)?,
                 description: declaration.description,
             });
         }
         for name in &self.services {
+            let described = &selection.described;
             if !described.iter().any(|known| known.name.as_str() == name) {
                 // Fails, with similar names.
                 client.describe(name).await?;
             }
         }
         notes(printer, "services", left_out);
-        Ok(described)
+        Ok(selection)
     }
 }
 
