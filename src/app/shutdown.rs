@@ -20,6 +20,9 @@ const DRAIN_NOTICE: Duration = Duration::from_millis(250);
 /// How long connections and background tasks have to end once no handler runs any more.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// How many services with running handlers a log line names.
+const MAX_LISTED: usize = 5;
+
 /// Stops a node, in this order:
 ///
 /// 1. Health reports `NOT_SERVING`, workers get no new dispatches, the listener closes.
@@ -57,6 +60,28 @@ pub(in crate::app) async fn stop(
     }
 }
 
+/// How many handlers of which services run: `customer.import=2, demo.sleep=1`, the most first; `None` if none does.
+pub(in crate::app) fn running_services(invoker: &Invoker) -> Option<String> {
+    let services = invoker.services().into_iter();
+    let running = services.map(|service| {
+        let running: usize = service.locations.iter().map(|place| place.running).sum();
+        (running, service.definition.name().to_string())
+    });
+    let mut running: Vec<_> = running.filter(|(running, _)| *running > 0).collect();
+    running.sort_by(|(one, _), (other, _)| other.cmp(one));
+    let listed: Vec<String> = running
+        .iter()
+        .take(MAX_LISTED)
+        .map(|(running, name)| format!("{name}={running}"))
+        .collect();
+    let more = if running.len() > MAX_LISTED {
+        ", …"
+    } else {
+        ""
+    };
+    (!listed.is_empty()).then(|| listed.join(", ") + more)
+}
+
 /// Waits for running handlers until the deadline, then cancels them.
 async fn drain_handlers(invoker: &Invoker, deadline: Instant, drain_timeout: Duration) {
     let drained = tokio::time::timeout_at(deadline, invoker.wait_idle()).await;
@@ -65,7 +90,8 @@ async fn drain_handlers(invoker: &Invoker, deadline: Instant, drain_timeout: Dur
     }
     tracing::warn!(
         running = invoker.running_handlers(),
-        drain_ms = drain_timeout.as_millis(),
+        services = running_services(invoker),
+        drain = ?drain_timeout,
         "drain timeout reached: cancelling running handlers"
     );
     invoker.halt();
@@ -75,6 +101,7 @@ async fn drain_handlers(invoker: &Invoker, deadline: Instant, drain_timeout: Dur
     if stopped.is_err() {
         tracing::error!(
             running = invoker.running_handlers(),
+            services = running_services(invoker),
             "handlers did not stop within the grace period"
         );
     }

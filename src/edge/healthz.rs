@@ -10,8 +10,8 @@ use crate::edge::plain_text::plain_text;
 /// The path of the health check. A route of the host at this path replaces it.
 pub(super) const HEALTH_PATH: &str = "/healthz";
 
-/// Answers a request for [`HEALTH_PATH`]: 200 `ok` while the node serves; 503 while it starts or drains, or while its
-/// store fails.
+/// Answers a request for [`HEALTH_PATH`]: 200 `ok` while the node serves; 503 while it starts, while its store fails,
+/// and on connections that are open when it drains. New ones are refused then.
 pub(super) fn respond(method: &Method, health: &HealthApi) -> Response<Body> {
     if !matches!(*method, Method::GET | Method::HEAD) {
         let mut response = plain_text(

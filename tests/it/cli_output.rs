@@ -246,7 +246,7 @@ fn cids_are_found_by_unique_prefixes_and_as_the_last_one() {
         (stdout(&output).trim().to_owned(), stderr(&output))
     };
     let none = with_state(&["result", "last"]);
-    assert!(none.1.contains("USAGE_INVALID"), "{none:?}");
+    assert!(none.1.contains("NO_LAST_INVOCATION"), "{none:?}");
     let (cid, _) = with_state(&["invoke", "demo.count", "to=2", "--async"]);
     assert_eq!(with_state(&["explain", "last", "-o", "name"]).0, cid);
     let result = with_state(&["result", "last", "--wait", "30s", "-o", "jsonl"]);

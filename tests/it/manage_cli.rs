@@ -118,6 +118,50 @@ async fn invocations_are_selected_by_filter() {
     line(server.run(&["cancel", &running]));
 }
 
+/// Held invocations are left out of a bulk retry, and a refusal says why.
+#[tokio::test]
+async fn a_change_says_what_it_leaves_out_and_what_state_it_found() {
+    let server = Server::start(&[]);
+    let fail = ["invoke", "demo.fail", "code=NOT_FOUND", "--async"];
+    // Only what a retry may help is held.
+    let down = ["invoke", "demo.fail", "code=UNAVAILABLE", "--async"];
+    let hold = [&down[..], &["--hold", "--retry", "1"]].concat();
+    let held = stdout(&server.run(&hold)).trim().to_owned();
+    let failed = stdout(&server.run(&fail)).trim().to_owned();
+    server.run(&["result", &failed, "--wait", "10s"]);
+    until("it is held", || {
+        let output = server.run(&["invocations", "--pending", "held,paused", "-o", "name"]);
+        stdout(&output).trim() == held
+    })
+    .await;
+    let output = server.run(&["retry", "--service", "demo.fail", "--dry-run"]);
+    let note = "1 held invocation not included: `--pending held` selects held invocations";
+    assert!(stderr(&output).contains(note), "{}", stderr(&output));
+    let shown = stdout(&output);
+    assert!(shown.contains(&failed) && !shown.contains(&held), "{shown}");
+    assert!(
+        shown.contains("NEW CID") && !shown.contains("STATE"),
+        "{shown}"
+    );
+    let explicit = ["retry", "--pending", "held", "--yes"];
+    let output = server.run(&explicit);
+    assert!(
+        !stderr(&output).contains("not included"),
+        "{}",
+        stderr(&output)
+    );
+    assert!(stdout(&output).contains("released"), "{}", stdout(&output));
+    let refused = server.run(&["cancel", &failed]);
+    let shown = stdout(&refused);
+    assert!(shown.contains("FAILED  ENDED"), "{shown}");
+    assert!(!shown.contains("NEW CID"), "{shown}");
+    for states in ["failed,cancelled", "FAILED"] {
+        let filter = ["--state", states, "--failure", "demo_failed", "--count"];
+        let count = server.run(&[&["invocations"], &filter[..]].concat());
+        assert_ne!(stdout(&count), "0\n", "{}", stderr(&count));
+    }
+}
+
 /// JSON output: an array of changes, and an object.
 #[test]
 fn changes_and_histories_are_printed_as_json() {
@@ -151,6 +195,18 @@ fn changes_and_histories_are_printed_as_json() {
         attempt["start_time"].is_string() && history["reason"] == "DEMO_FAILED",
         "{history}"
     );
+    // Times have the same length, and nothing is due any more.
+    assert!(history["start_time"].is_null(), "{history}");
+    for time in [
+        &history["accept_time"],
+        &history["end_time"],
+        &attempt["end_time"],
+    ] {
+        assert_eq!(
+            time.as_str().unwrap().len(),
+            "2026-01-31T08:30:00.123456Z".len()
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use anstream::ColorChoice;
 use clap::{ArgAction, Args, ValueEnum};
 use jiff::{Span, SpanRelativeTo};
+use tracing::{Level, enabled};
 
 use crate::app::log_queue::LogGuard;
 use crate::app::telemetry::{self, LogFormat};
@@ -108,6 +109,11 @@ impl LogArgs {
         let filter = self.log.as_deref().or(filter);
         telemetry::init(self.log_format, filter.unwrap_or("info"))
     }
+
+    /// Whether the log is JSON, and has errors.
+    pub(super) fn has_json_errors(&self) -> bool {
+        self.log_format == LogFormat::Json && enabled!(Level::ERROR)
+    }
 }
 
 /// An error in how a command is used.
@@ -129,6 +135,14 @@ pub(super) fn duration(text: &str) -> std::result::Result<Duration, String> {
     match duration <= MAX_DURATION {
         true => Ok(duration),
         false => Err("a duration is at most 876000h (100 years)".to_owned()),
+    }
+}
+
+/// Parses a duration that is not zero, see [`duration`].
+pub(super) fn positive_duration(text: &str) -> std::result::Result<Duration, String> {
+    match duration(text)? {
+        Duration::ZERO => Err("must be longer than 0s".to_owned()),
+        duration => Ok(duration),
     }
 }
 
@@ -174,6 +188,8 @@ mod tests {
         assert_eq!(duration("1m 30s"), Ok(Duration::from_secs(90)));
         assert_eq!(duration("1w 2d"), Ok(Duration::from_hours(9 * 24)));
         assert!(duration("-1s").is_err());
+        assert_eq!(duration("0s"), Ok(Duration::ZERO));
+        assert!(positive_duration("0s").is_err());
         assert!(duration("1mo").is_err());
         assert!(duration("5").is_err());
         assert!(duration("876000h").is_ok());

@@ -3,6 +3,7 @@
 use super::names::{shown_cids, state_name};
 use super::objects;
 use super::printer::{Column, List, Printer, Row, Tone};
+use super::selection::Action;
 use crate::codec::convert::failure_from_proto;
 use crate::codec::proto::v1;
 use crate::model::error::{Error, Result};
@@ -10,14 +11,14 @@ use crate::model::error::{Error, Result};
 /// The width of a table with whole CIDs, old and new, and with what is beside them.
 const WIDE: u16 = 110;
 
-/// Prints changes: `done` is what has happened to the invocations that were changed, such as `cancelled`. Returns the
-/// first failure.
+/// Prints changes. Returns the first failure.
 pub(super) fn print_changes(
     printer: &Printer,
-    done: &str,
+    action: &Action,
     dry_run: bool,
     changes: Vec<v1::InvocationChange>,
 ) -> Result<()> {
+    let done = action.done;
     let (all, failed) = (
         changes.len(),
         changes.iter().filter(|one| one.failure.is_some()).count(),
@@ -35,9 +36,14 @@ pub(super) fn print_changes(
         };
         let result = match &change.failure {
             // The first failure is printed with its message as the error of the command.
+            Some(failure) if action.has_new_cids && !state.is_empty() => {
+                format!("{} ({state})", failure.reason)
+            }
             Some(failure) => failure.reason.clone(),
             None if dry_run => format!("would be {done}"),
             None if change.cancel_requested => "cancel requested".to_owned(),
+            // The same invocation continues.
+            None if change.new_cid == change.cid => "released".to_owned(),
             None => done.to_owned(),
         };
         first_failure = first_failure.or_else(|| change.failure.map(failure_from_proto));
@@ -47,15 +53,21 @@ pub(super) fn print_changes(
                 false => change.new_cid,
             },
             object,
-            cells: [cid, state, new_cid, result],
+            // The state of an invocation that continues as a new one is its old outcome.
+            cells: match action.has_new_cids {
+                true => [cid, new_cid, result],
+                false => [cid, state, result],
+            },
         });
     }
     if all > 0 {
         printer.list(List {
             columns: [
                 Column::fixed("CID"),
-                Column::fixed("STATE"),
-                Column::fixed("NEW CID"),
+                Column::fixed(match action.has_new_cids {
+                    true => "NEW CID",
+                    false => "STATE",
+                }),
                 Column::text("RESULT"),
             ],
             rows,

@@ -50,8 +50,8 @@ impl CidArg {
     /// # Errors
     ///
     /// `NOT_FOUND` / `CID_UNKNOWN` and `INVALID_ARGUMENT` / `CID_AMBIGUOUS` for a prefix, which is looked up among the
-    /// 10 000 newest invocations; `USAGE_INVALID` for `last` where there is none; `UNAVAILABLE` where the connection is
-    /// lost.
+    /// 10 000 newest invocations; `NO_LAST_INVOCATION` for `last` where there is none; `UNAVAILABLE` where the
+    /// connection is lost.
     pub(super) async fn resolve(self, client: &ContractClient) -> Result<Cid> {
         match self {
             Self::Whole(cid) => Ok(cid),

@@ -1,5 +1,5 @@
-//! Ctrl-C while a command waits for an invocation that the node runs in the background: the command ends, and the
-//! invocation continues.
+//! Ctrl-C while a command waits for an invocation: one that the node runs in the background continues, a synchronous
+//! call is cancelled.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::model::error::{Error, Result, reason};
 use crate::model::id::Cid;
 
 /// The exit code of a process that SIGINT ends, as shells report it: 128 + 2.
-const INTERRUPTED: u8 = 130;
+pub(super) const INTERRUPTED: u8 = 130;
 
 /// Waits for a command that follows an invocation, at most this long.
 ///
@@ -35,30 +35,53 @@ pub(super) async fn at_most(
 
 /// Waits for a command that follows an invocation, or until Ctrl-C: then says that the invocation continues, and ends
 /// the process.
-#[expect(
-    clippy::exit,
-    reason = "an interrupt ends the process, as it does without a handler of the signal"
-)]
 pub(super) async fn until_interrupted(
     cid: Cid,
     printer: &Printer,
     command: impl Future<Output = Result<()>>,
 ) -> Result<()> {
+    let detach = || {
+        printer.note(Tone::Heading, &format!("detached: {cid} is still running"));
+        let commands = [
+            format!("  cidery result {cid} --follow   to follow it again"),
+            format!("  cidery cancel {cid}            to cancel it"),
+        ];
+        for command in commands {
+            printer.note(Tone::Quiet, &command);
+        }
+    };
+    or_interrupted(command, detach).await
+}
+
+/// Waits for a synchronous call, or until Ctrl-C: then says that the call is cancelled, and ends the process, and with
+/// its connection the call.
+pub(super) async fn cancelled_if_interrupted(
+    cid: Cid,
+    printer: &Printer,
+    call: impl Future<Output = Result<()>>,
+) -> Result<()> {
+    let cancelled = || {
+        let text = format!("interrupted: the call {cid} is cancelled");
+        printer.note(Tone::Heading, &text);
+    };
+    or_interrupted(call, cancelled).await
+}
+
+#[expect(
+    clippy::exit,
+    reason = "an interrupt ends the process, as it does without a handler of the signal"
+)]
+async fn or_interrupted(
+    command: impl Future<Output = Result<()>>,
+    interrupted: impl FnOnce(),
+) -> Result<()> {
     tokio::select! {
         outcome = command => return outcome,
-        interrupted = tokio::signal::ctrl_c() => if interrupted.is_err() {
+        caught = tokio::signal::ctrl_c() => if caught.is_err() {
             // Signals cannot be caught: they end the process.
             return std::future::pending().await;
         },
     }
-    printer.note(Tone::Heading, &format!("detached: {cid} is still running"));
-    printer.note(
-        Tone::Quiet,
-        &format!("  cidery result {cid} --follow   to follow it again"),
-    );
-    printer.note(
-        Tone::Quiet,
-        &format!("  cidery cancel {cid}            to cancel it"),
-    );
+    interrupted();
     std::process::exit(i32::from(INTERRUPTED));
 }

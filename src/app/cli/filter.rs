@@ -18,19 +18,26 @@ pub(super) struct FilterArgs {
     /// Only invocations of this service (repeatable).
     #[arg(long = "service", value_name = "NAME")]
     services: Vec<String>,
-    /// Only invocations in this state (repeatable).
-    #[arg(long = "state", value_enum, ignore_case = true, value_name = "STATE")]
+    /// Only invocations in this state (repeatable, or several with commas).
+    #[arg(
+        long = "state",
+        value_enum,
+        ignore_case = true,
+        value_delimiter = ',',
+        value_name = "STATE"
+    )]
     states: Vec<StateArg>,
     /// Only invocations that are pending for this reason (repeatable).
     #[arg(
         long = "pending",
         value_enum,
         ignore_case = true,
+        value_delimiter = ',',
         value_name = "REASON"
     )]
     pending: Vec<PendingArg>,
     /// Only invocations whose last attempt failed for this reason (repeatable).
-    #[arg(long = "failure", value_name = "REASON")]
+    #[arg(long = "failure", value_delimiter = ',', value_name = "REASON")]
     failures: Vec<String>,
     /// Only invocations accepted at or after this time: an age (`1h`, `2d`), a local date or time, or RFC 3339.
     #[arg(long, value_parser = past_time, value_name = "TIME")]
@@ -102,13 +109,25 @@ pub(super) async fn note_unknown_services(
     names: &[String],
     printer: &Printer,
 ) -> Result<()> {
+    for name in unknown_services(client, names).await? {
+        printer.note(Tone::Warning, &format!("no service `{name}` is known"));
+    }
+    Ok(())
+}
+
+/// The services of a filter that the node does not know.
+pub(super) async fn unknown_services<'a>(
+    client: &ContractClient,
+    names: &'a [String],
+) -> Result<Vec<&'a str>> {
+    let mut unknown = Vec::new();
     for name in names {
         let known = client.services(name).await?;
         if !known.iter().any(|service| service.name == *name) {
-            printer.note(Tone::Warning, &format!("no service `{name}` is known"));
+            unknown.push(name.as_str());
         }
     }
-    Ok(())
+    Ok(unknown)
 }
 
 impl FilterArgs {
@@ -130,10 +149,21 @@ impl FilterArgs {
             return Err(usage_error(format!("`--state {name}`: {verb}")));
         }
         // Only pending invocations have a reason to be pending.
-        if self.states.is_empty() && self.pending.is_empty() {
+        if self.has_no_states() {
             self.states = possible.to_vec();
         }
         Ok(())
+    }
+
+    /// Whether it selects invocations whatever their state.
+    pub(super) fn has_no_states(&self) -> bool {
+        self.states.is_empty() && self.pending.is_empty()
+    }
+
+    /// The filter of held invocations only, in its message.
+    pub(super) fn held(mut self) -> Result<v1::InvocationFilter> {
+        self.pending = vec![PendingArg::Held];
+        self.filter()
     }
 
     /// Converts it to its message.
@@ -152,12 +182,18 @@ impl FilterArgs {
             PendingArg::Paused => v1::PendingReason::Paused,
             PendingArg::Held => v1::PendingReason::Held,
         });
+        // Reasons are in upper case, unless a service has its own idea of them.
+        let failures = self.failures.into_iter();
+        let failures = failures.flat_map(|reason| match reason.to_ascii_uppercase() {
+            upper if upper == reason => vec![reason],
+            upper => vec![reason, upper],
+        });
         let cid = |cid: Option<Cid>| cid.map(|cid| cid.to_string()).unwrap_or_default();
         Ok(v1::InvocationFilter {
             services: self.services,
             states: states.map(i32::from).collect(),
             pending_reasons: reasons.map(i32::from).collect(),
-            failure_reasons: self.failures,
+            failure_reasons: failures.collect(),
             accepted_after: self.accepted_after.map(timestamp_to_proto),
             accepted_before: self.accepted_before.map(timestamp_to_proto),
             ended_after: self.ended_after.map(timestamp_to_proto),

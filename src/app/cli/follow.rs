@@ -1,11 +1,14 @@
 //! Prints the events of an invocation as they arrive: items and the response as data, everything else as notes.
 
+use std::time::Duration;
+
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::Timestamp;
 
 use super::names::state_name;
 use super::objects;
 use super::printer::{Printer, Tone, of_stored};
+use super::retry_note::across_restarts;
 use super::times::{between, duration_text, local_time, time_of_day};
 use crate::app::escape;
 use crate::codec::convert::{
@@ -20,8 +23,29 @@ use crate::model::payload::{Format, Payload};
 use crate::remote::client::ContractClient;
 
 /// Follows an invocation to its end. Returns its failure, if it fails.
+///
+/// # Errors
+///
+/// Also `UNAVAILABLE` / `CONNECT_FAILED` where the node cannot be reached for about a minute: the invocation continues.
 pub(super) async fn follow(client: &ContractClient, cid: Cid, printer: &Printer) -> Result<()> {
-    let mut results = client.results(cid).await?;
+    let is_lost = |error: &Error| {
+        error.cid().is_none()
+            && [reason::CONNECT_FAILED, reason::TRANSPORT].contains(&error.reason())
+    };
+    match show_events(client, cid, printer).await {
+        Err(error) if is_lost(&error) => Err(detached(client.node(), cid, &error)),
+        outcome => outcome,
+    }
+}
+
+/// The error of a command that follows an invocation and has lost the node.
+fn detached(node: &str, cid: Cid, error: &Error) -> Error {
+    let message = format!("detached from {cid}: lost the node {node}: {error}");
+    Error::unavailable(reason::CONNECT_FAILED, message).with_cid(cid)
+}
+
+async fn show_events(client: &ContractClient, cid: Cid, printer: &Printer) -> Result<()> {
+    let mut results = across_restarts(client, printer).results(cid).await?;
     let mut follower = Follower::new(cid, printer);
     if printer.is_name() {
         printer.data(&cid.to_string());
@@ -41,12 +65,18 @@ pub(super) struct Follower<'a> {
     printer: &'a Printer,
     /// From the first progress report to the next event of another kind.
     bar: Option<ProgressBar>,
+    /// When progress was noted last.
+    noted: Option<Timestamp>,
 }
 
 impl<'a> Follower<'a> {
     pub(super) fn new(cid: Cid, printer: &'a Printer) -> Self {
-        let bar = None;
-        Self { cid, printer, bar }
+        Self {
+            cid,
+            printer,
+            bar: None,
+            noted: None,
+        }
     }
 
     /// Prints one event; returns the outcome if it is the last one.
@@ -61,6 +91,8 @@ impl<'a> Follower<'a> {
                 .progress
                 .iter()
                 .for_each(|progress| show_progress(bar, progress));
+        } else if let Some(Event::Progress(event)) = &response.event {
+            self.note_progress(response, event);
         } else if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
         }
@@ -149,6 +181,25 @@ impl<'a> Follower<'a> {
         Ok(())
     }
 
+    /// Notes progress in a line, at most one for each [`PROGRESS_INTERVAL`] of the invocation.
+    fn note_progress(&mut self, response: &v1::StreamResultsResponse, event: &v1::ProgressEvent) {
+        let now = time(response.event_time.as_ref()).unwrap_or_default();
+        let is_soon = self
+            .noted
+            .is_some_and(|noted| between(noted, now) < PROGRESS_INTERVAL);
+        if !self.printer.is_table() || is_soon {
+            return;
+        }
+        self.noted = Some(now);
+        let progress = event.progress.clone().unwrap_or_default();
+        let percent = progress
+            .fraction
+            .map(|fraction| fraction.clamp(0.0, 1.0) * 100.0);
+        let percent = percent.map(|percent| format!("{percent:.0} % "));
+        let text = percent.unwrap_or_default() + &progress.message;
+        self.note(Tone::Quiet, response, "progress", &text);
+    }
+
     fn note(&self, tone: Tone, response: &v1::StreamResultsResponse, what: &str, text: &str) {
         let time = time(response.event_time.as_ref());
         let time = time.map(time_of_day).unwrap_or_default();
@@ -178,6 +229,8 @@ fn show_progress(bar: &ProgressBar, progress: &v1::Progress) {
     bar.set_message(escape::line(&progress.message).into_owned());
 }
 
+/// The least time between two notes of progress.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
 /// The length of a progress bar.
 const PROGRESS_STEPS: u64 = 1_000;
 
@@ -202,5 +255,23 @@ pub(super) fn outcome(invocation: v1::Invocation, cid: Cid) -> Result<Payload> {
             reason::TRANSPORT,
             "the node answered with an empty outcome",
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lost_node_is_named_with_the_invocation() {
+        let cid = Cid::new();
+        let cause = Error::unavailable(reason::TRANSPORT, "broken pipe");
+        let error = detached("127.0.0.1:9000", cid, &cause);
+        let message = format!("detached from {cid}: lost the node 127.0.0.1:9000: broken pipe");
+        assert_eq!(error.message(), message);
+        assert_eq!(
+            (error.reason(), error.cid()),
+            (reason::CONNECT_FAILED, Some(cid))
+        );
     }
 }

@@ -146,7 +146,11 @@ fn elements(elements: &[String]) -> Result<Value> {
                 }
             }
             _ => {
-                let message = format!("`{element}` is not `key=value`");
+                let meant = match element.strip_prefix('=') {
+                    Some(value) => format!("KEY={value}"),
+                    None => format!("{element}=VALUE"),
+                };
+                let message = format!("`{element}` is not `KEY=VALUE`; did you mean `{meant}`?");
                 violations.push(Violation::new("", "MALFORMED", message));
             }
         }
@@ -154,7 +158,7 @@ fn elements(elements: &[String]) -> Result<Value> {
     if violations.is_empty() {
         return Ok(Value::Dict(dict));
     }
-    Err(Error::violations(reason::REQUEST_INVALID, violations))
+    Err(Error::violations(reason::USAGE_INVALID, violations))
 }
 
 /// Parses a value as JSON if it is valid JSON. Numbers that would change when written back (`1.10`, `1e5`) stay text.

@@ -6,8 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::args::usage_error;
-use crate::model::error::Result;
+use crate::model::error::{Error, Result, reason};
 use crate::model::id::Cid;
 
 fn file() -> Option<PathBuf> {
@@ -41,14 +40,13 @@ fn write(file: &Path, cid: Cid) -> std::io::Result<()> {
 ///
 /// # Errors
 ///
-/// `INVALID_ARGUMENT` / `USAGE_INVALID` where none is remembered.
+/// `NOT_FOUND` / `NO_LAST_INVOCATION` where none is remembered.
 pub(super) fn recall() -> Result<Cid> {
     let text = file().and_then(|file| std::fs::read_to_string(file).ok());
     let cid = text.and_then(|text| Cid::from_canonical(text.trim()));
     cid.ok_or_else(|| {
-        usage_error(
-            "there is no last invocation: `last` is the last one that `cidery invoke --async`, `--follow` or \
-             `--continue` started",
-        )
+        let message = "there is no last invocation: `last` is the last one that `cidery invoke --async`, `--follow` or \
+             `--continue` started";
+        Error::not_found(reason::NO_LAST_INVOCATION, message)
     })
 }

@@ -10,6 +10,7 @@ mod commands;
 mod detach;
 mod filter;
 mod follow;
+mod global_help;
 mod groups;
 mod input;
 mod last;
@@ -134,7 +135,8 @@ pub fn main() -> ExitCode {
 
 /// The command line with all that is added to what clap derives.
 fn command() -> clap::Command {
-    groups::grouped(node_option::hide_elsewhere(Cli::command()))
+    let command = global_help::summarized(node_option::hide_elsewhere(Cli::command()));
+    groups::grouped(command)
 }
 
 /// Runs a command. The exit code is 0 unless it fails or is ended by a signal.

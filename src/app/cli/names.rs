@@ -10,10 +10,11 @@ use crate::model::value::Value;
 /// The length of a CID whose time, to the millisecond, and first random bits are shown.
 const SHORT_CID: usize = 18;
 
-/// A timestamp for programs: RFC 3339 in UTC; null where there is none.
+/// A timestamp for programs: RFC 3339 in UTC, to the microsecond, always with six digits: times of the same length
+/// sort as text. Null where there is none.
 pub(super) fn time_value(time: Option<&Timestamp>) -> Value {
     let time = time.and_then(timestamp_from_proto);
-    time.map_or(Value::Null, |time| Value::Text(time.to_string()))
+    time.map_or(Value::Null, |time| Value::Text(format!("{time:.6}")))
 }
 
 /// A text for programs; null where it is empty.

@@ -6,7 +6,7 @@ use clap::{Arg, ArgMatches, Args, Command};
 use super::args::usage_error;
 use super::printer::Printer;
 use super::retry_note::note_retries;
-use crate::model::error::Result;
+use crate::model::error::{Kind, Result, reason};
 use crate::remote::client::ContractClient;
 
 /// The name of the option.
@@ -30,7 +30,12 @@ pub(super) struct NodeArgs {
 impl NodeArgs {
     /// Connects to the node. While a later call is retried, the user is told.
     pub(super) async fn connect(&self, printer: &Printer) -> Result<ContractClient> {
-        let client = ContractClient::connect(&self.node).await?;
+        let client = ContractClient::connect(&self.node).await;
+        // The address is an argument, or in the environment.
+        let client = client.map_err(|error| match error.kind() {
+            Kind::InvalidArgument => error.with_reason(reason::USAGE_INVALID),
+            _ => error,
+        })?;
         Ok(note_retries(client, printer))
     }
 }

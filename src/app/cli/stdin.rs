@@ -4,6 +4,7 @@ use std::io::{self, Read};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
+use super::args::usage_error;
 use super::printer::{Printer, Tone};
 use crate::codec::limits::MAX_MESSAGE_BYTES;
 use crate::model::error::{Error, Result, reason};
@@ -56,7 +57,7 @@ pub(super) fn read(printer: &Printer) -> Result<Vec<u8>> {
 ///
 /// # Errors
 ///
-/// `INVALID_ARGUMENT` / `REQUEST_INVALID` with the error of the system; `RESOURCE_EXHAUSTED` / `MESSAGE_TOO_LARGE`.
+/// `INVALID_ARGUMENT` / `USAGE_INVALID` with the error of the system; `RESOURCE_EXHAUSTED` / `MESSAGE_TOO_LARGE`.
 pub(super) fn read_all(name: &str, file: impl Read) -> Result<Vec<u8>> {
     let mut text = Vec::new();
     // One byte more than a node takes: a file without an end is not read forever.
@@ -74,5 +75,5 @@ pub(super) fn read_all(name: &str, file: impl Read) -> Result<Vec<u8>> {
 /// The error of a file that cannot be read.
 pub(super) fn cannot_read(name: &str, error: &io::Error) -> Error {
     let message = format!("cannot read {name}: {error}");
-    Error::invalid_argument(reason::REQUEST_INVALID, message)
+    usage_error(message)
 }

@@ -7,18 +7,20 @@ use super::printer::{Printer, Tone};
 use crate::app::NodeHandle;
 use crate::service::runtime::Signals;
 
-/// Stops a node gracefully after `signal`; the next signal stops it at once. Says what Ctrl-C waits for.
+/// Stops a node gracefully after `signal`; the next signal stops it at once. Tells a person what Ctrl-C waits for; the
+/// log says it for every signal.
 ///
 /// Returns the exit code: 0 after a graceful stop, otherwise the one with which a shell reports the second signal.
 pub(super) async fn stop(
     node: NodeHandle,
     drain: Duration,
-    signal: &'static str,
+    signal: &str,
     signals: &mut Signals,
     printer: &Printer,
 ) -> ExitCode {
+    node.log_stop(signal);
     let running = node.invoker().running_handlers();
-    if running > 0 && signal == "SIGINT" {
+    if running > 0 && signal == "SIGINT" && printer.has_reader() {
         let handlers = match running {
             1 => "1 running handler".to_owned(),
             _ => format!("{running} running handlers"),
@@ -29,7 +31,7 @@ pub(super) async fn stop(
         );
         printer.note(Tone::Heading, &text);
     }
-    match signals.stop(signal, node.stop()).await {
+    match signals.stop(node.stop()).await {
         None => ExitCode::SUCCESS,
         Some(forced) => ExitCode::from(128 + number(forced)),
     }

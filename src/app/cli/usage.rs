@@ -14,7 +14,8 @@ pub(super) fn report(mut answer: clap::Error, command: &clap::Command) -> ExitCo
     let arguments: Vec<String> = arguments
         .map(|argument| argument.to_string_lossy().into_owned())
         .collect();
-    let is_for_people = matches!(output(&arguments), Output::Table | Output::Name);
+    let is_for_people =
+        matches!(output(&arguments), Output::Table | Output::Name) && !has_json_log(&arguments);
     improve(&mut answer, command, &arguments);
     if !answer.use_stderr() || is_for_people {
         let _ = answer.print();
@@ -24,6 +25,19 @@ pub(super) fn report(mut answer: clap::Error, command: &clap::Command) -> ExitCo
     let message = text.split("\n\n").next().unwrap_or_default();
     let message = message.trim_start_matches("error: ").trim();
     printer::fail_as_json(&usage_error(message))
+}
+
+/// Whether arguments start a node whose log is JSON: then standard error has nothing else.
+fn has_json_log(arguments: &[String]) -> bool {
+    let starts_node = |argument: &String| matches!(argument.as_str(), "serve" | "demo");
+    let given = arguments.iter().enumerate().find_map(|(at, argument)| {
+        match argument.strip_prefix("--log-format")? {
+            "" => arguments.get(at + 1).map(String::as_str),
+            value => value.strip_prefix('='),
+        }
+    });
+    let configured = std::env::var("CIDERY_LOG_FORMAT").ok();
+    arguments.iter().any(starts_node) && given.or(configured.as_deref()) == Some("json")
 }
 
 /// The output format that arguments ask for, whether or not they can be parsed.

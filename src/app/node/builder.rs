@@ -277,7 +277,8 @@ impl NodeBuilder {
             tracing::info!(%address, "serving");
         }
         let signal = signals.next().await;
-        let _ = signals.stop(signal, node.stop()).await;
+        node.log_stop(signal);
+        let _ = signals.stop(node.stop()).await;
         Ok(())
     }
 

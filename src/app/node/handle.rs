@@ -45,6 +45,17 @@ impl NodeHandle {
         &self.invoker
     }
 
+    /// Logs that a signal stops the node, and what it waits for.
+    pub(in crate::app) fn log_stop(&self, signal: &str) {
+        tracing::info!(
+            signal,
+            running = self.invoker.running_handlers(),
+            services = shutdown::running_services(&self.invoker),
+            drain = ?self.drain_timeout,
+            "stopping"
+        );
+    }
+
     /// Stops the node gracefully and returns when it has stopped.
     ///
     /// The node reports `NOT_SERVING`, closes its listener, and 250 ms later refuses new work. Running handlers then

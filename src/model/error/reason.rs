@@ -97,6 +97,10 @@ reasons! {
     NODE_LOST
     /// The node is stopping.
     NODE_STOPPING
+    /// `cidery` has started no invocation that `last` could stand for.
+    NO_LAST_INVOCATION
+    /// The server at the address of a node does not speak HTTP/2.
+    NOT_A_NODE
     /// A field, an option or an RPC that this version does not support.
     NOT_SUPPORTED
     /// The output of a service does not match its declaration.

@@ -85,7 +85,7 @@ pub(in crate::remote) fn authority(endpoint: &Endpoint) -> &str {
 }
 
 /// The error of the system, without the errors of the transport around it.
-fn cause_of(error: &(dyn std::error::Error + 'static)) -> String {
+pub(in crate::remote) fn cause_of(error: &(dyn std::error::Error + 'static)) -> String {
     let mut cause = error;
     while let Some(source) = cause.source() {
         cause = source;

@@ -4,10 +4,9 @@ use tonic::Streaming;
 use tonic::transport::Channel;
 
 use super::retry::{Retries, is_safe_to_retry, retry};
-use super::transport::is_transport_error;
+use super::transport::{error_from_status, is_transport_error};
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::invocation_service_client::InvocationServiceClient;
-use crate::codec::status::from_status;
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::Cid;
 
@@ -56,7 +55,7 @@ impl ResultStream {
     /// `UNAVAILABLE` where the connection is lost and cannot be re-established.
     pub async fn next(&mut self) -> Result<Option<v1::StreamResultsResponse>> {
         let next = self.stream.message().await;
-        match next.map_err(|status| from_status(&status)) {
+        match next.map_err(|status| error_from_status(&status)) {
             Ok(event) => Ok(self.record(event)),
             Err(error) if is_transport_error(&error) || error.reason() == reason::NODE_STOPPING => {
                 self.resume(&error).await
@@ -74,7 +73,7 @@ impl ResultStream {
             async move {
                 let mut stream = stream.await?;
                 let first = stream.message().await;
-                let first = first.map_err(|status| from_status(&status))?;
+                let first = first.map_err(|status| error_from_status(&status))?;
                 Ok((stream, first))
             }
         };
@@ -102,6 +101,6 @@ async fn open(
     request: v1::StreamResultsRequest,
 ) -> Result<Streaming<v1::StreamResultsResponse>> {
     let stream = stub.stream_results(request).await;
-    let stream = stream.map_err(|status| from_status(&status))?;
+    let stream = stream.map_err(|status| error_from_status(&status))?;
     Ok(stream.into_inner())
 }

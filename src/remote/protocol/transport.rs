@@ -4,13 +4,27 @@ use std::error::Error as _;
 
 use tonic::{ConnectError, Response, Status};
 
+use super::endpoint::cause_of;
 use crate::codec::status::from_status;
 use crate::model::error::{Error, Kind, reason};
 use crate::model::sio::{IGNORED_KEY, Ignored};
 
-/// Converts the status of a failed call. A transport error is `UNAVAILABLE` / `TRANSPORT` only where the node did not
-/// process the call; otherwise it is `UNKNOWN`, because a proxy or a node that froze may have received the call.
+/// Converts the status of a failed call. Where no connection could be made, it is `UNAVAILABLE` / `CONNECT_FAILED`;
+/// where the peer does not speak HTTP/2, `FAILED_PRECONDITION` / `NOT_A_NODE`. Any other transport error is
+/// `UNAVAILABLE` / `TRANSPORT` only where the node did not process the call; otherwise it is `UNKNOWN`, because a proxy
+/// or a node that froze may have received the call.
 pub(in crate::remote) fn error_from_status(status: &Status) -> Error {
+    match connection_failure(status) {
+        Some(ConnectionFailure::Refused(cause)) => {
+            let message = format!("cannot connect to the node: {cause}");
+            return Error::unavailable(reason::CONNECT_FAILED, message);
+        }
+        Some(ConnectionFailure::NotHttp2) => {
+            let message = "the server at this address is not a Cidery node";
+            return Error::failed_precondition(reason::NOT_A_NODE, message);
+        }
+        None => {}
+    }
     let error = from_status(status);
     let is_unavailable = error.reason() == reason::TRANSPORT && error.kind() == Kind::Unavailable;
     match (not_processed(status), is_unavailable) {
@@ -21,6 +35,31 @@ pub(in crate::remote) fn error_from_status(status: &Status) -> Error {
         (false, true) => Error::new(Kind::Unknown, reason::TRANSPORT, error.message()),
         (true, true) | (false, false) => error,
     }
+}
+
+/// Why there is no connection to a node.
+enum ConnectionFailure {
+    /// With the error of the system.
+    Refused(String),
+    /// What the peer sends is not HTTP/2.
+    NotHttp2,
+}
+
+fn connection_failure(status: &Status) -> Option<ConnectionFailure> {
+    let mut cause = status.source();
+    while let Some(error) = cause {
+        if error.is::<ConnectError>() {
+            return Some(ConnectionFailure::Refused(cause_of(error)));
+        }
+        if let Some(error) = error.downcast_ref::<h2::Error>() {
+            // An answer in HTTP/1 is read as a frame that is far too large.
+            let is_no_frame = error.reason() == Some(h2::Reason::FRAME_SIZE_ERROR);
+            let is_found_here = error.is_go_away() && error.is_library();
+            return (is_no_frame && is_found_here).then_some(ConnectionFailure::NotHttp2);
+        }
+        cause = error.source();
+    }
+    None
 }
 
 /// Whether the node did not process the call: there was no connection, it closed before the request was sent, or the

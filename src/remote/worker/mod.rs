@@ -206,7 +206,10 @@ impl WorkerBuilder {
             _ = signals.next() => return Ok(()),
         };
         tokio::select! {
-            signal = signals.next() => drop(signals.stop(signal, worker.stop()).await),
+            signal = signals.next() => {
+                tracing::info!(signal, "stopping");
+                let _ = signals.stop(worker.stop()).await;
+            }
             () = worker.ended() => {}
         }
         Ok(())

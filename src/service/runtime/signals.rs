@@ -70,13 +70,8 @@ impl Signals {
         }
     }
 
-    /// Stops gracefully after the signal that has arrived. The next signal drops `stop`, and its name is returned.
-    pub(crate) async fn stop(
-        &mut self,
-        signal: &str,
-        stop: impl Future<Output = ()>,
-    ) -> Option<&'static str> {
-        tracing::info!(signal, "stopping");
+    /// Stops gracefully after the first signal. The next one drops `stop`, and its name is returned.
+    pub(crate) async fn stop(&mut self, stop: impl Future<Output = ()>) -> Option<&'static str> {
         tokio::select! {
             () = stop => {
                 tracing::info!("stopped");

@@ -2,8 +2,10 @@
 
 use cidery::codec::json;
 
+use super::waiting::wait_until_running;
 use crate::support::binary::{Server, cidery, stderr, stdout};
 use crate::support::proxy::Proxy;
+use crate::support::pty::Terminal;
 use crate::support::{Folder, until};
 
 fn log_of(server: &mut Server) -> String {
@@ -48,7 +50,11 @@ fn the_demo_prints_each_event_once_and_no_log_lines() {
         .unwrap();
     let (shown, noted) = (stdout(&output), stderr(&output));
     assert!(output.status.success(), "{shown}{noted}");
-    assert_eq!(noted, "");
+    // Nothing is left to try at a node that has stopped.
+    assert!(noted.starts_with("The node stops now."), "{noted}");
+    assert!(noted.contains("in memory only"), "{noted}");
+    assert!(!shown.contains("Try it yourself"), "{shown}");
+    assert_eq!(noted.lines().count(), 1, "{noted}");
     let count = |text: &str| shown.lines().filter(|line| line.starts_with(text)).count();
     assert_eq!(count("<- item             {\"n\":"), 3, "{shown}");
     assert_eq!(
@@ -58,6 +64,12 @@ fn the_demo_prints_each_event_once_and_no_log_lines() {
     );
     assert_eq!(count("<- accepted         demo.count"), 1, "{shown}");
     assert_eq!(count("<- succeeded        {\"total\":3}"), 1, "{shown}");
+}
+
+#[test]
+fn a_running_demo_says_what_can_be_tried_and_that_it_is_in_memory() {
+    let mut terminal = Terminal::run(cidery().args(["demo", "--listen", "127.0.0.1:0"]), 80);
+    let shown = terminal.read_until("The node keeps running").to_owned();
     let tried = shown.split("== Try it yourself").nth(1).unwrap();
     for text in [
         "  cidery invoke customer.get cust_id=1",
@@ -66,6 +78,59 @@ fn the_demo_prints_each_event_once_and_no_log_lines() {
     ] {
         assert!(tried.contains(text), "{text} is not in {tried}");
     }
+    terminal.read_until("in memory only");
+}
+
+/// The value of each line of a JSON log.
+fn events(log: &str) -> Vec<serde_json::Value> {
+    let lines = log.lines().map(|line| (line, serde_json::from_str(line)));
+    lines
+        .map(|(line, value)| value.unwrap_or_else(|error| panic!("{error}: {line}")))
+        .collect()
+}
+
+#[test]
+fn a_json_log_has_nothing_but_json_and_says_what_a_stop_waits_for() {
+    for signal in ["TERM", "INT"] {
+        let mut server = Server::start(&["--log-format", "json", "--drain", "50ms"]);
+        let sleep = ["invoke", "demo.sleep", "seconds=600", "--async"];
+        for _ in 0..2 {
+            let cid = stdout(&server.run(&sleep)).trim().to_owned();
+            server.run(&["result", &cid, "--follow", "--wait", "1ms"]);
+        }
+        wait_until_running(&server.address, 2);
+        server.signal(signal);
+        let mut log = String::new();
+        std::io::Read::read_to_string(server.child.stderr.as_mut().unwrap(), &mut log).unwrap();
+        let events = events(&log);
+        let stopping = events.iter().find(|event| event["message"] == "stopping");
+        let stopping = stopping.unwrap();
+        assert_eq!(stopping["signal"], format!("SIG{signal}"));
+        assert_eq!(stopping["running"], 2, "{stopping}");
+        assert_eq!(stopping["services"], "demo.sleep=2", "{stopping}");
+        assert_eq!(stopping["drain"], "50ms", "{stopping}");
+    }
+}
+
+#[test]
+fn a_json_log_has_the_failure_of_the_start() {
+    let server = Server::start(&[]);
+    let serve = ["serve", "--in-memory", "--log-format", "json", "--listen"];
+    let failed = server.run(&[&serve[..], &[&server.address]].concat());
+    assert_eq!(failed.status.code(), Some(6));
+    let [event] = &events(&stderr(&failed))[..] else {
+        panic!("{}", stderr(&failed));
+    };
+    assert_eq!(event["level"], "ERROR");
+    assert_eq!(event["reason"], "BIND_FAILED");
+    assert!(event["hint"].as_str().unwrap().contains("--listen"));
+    // An error has to be somewhere.
+    let silent = [&serve[..], &[&server.address, "--log", "off"]].concat();
+    assert!(stderr(&server.run(&silent)).contains("BIND_FAILED"));
+    let wrong = server.run(&["serve", "--log-format=json", "--drain", "5"]);
+    assert_eq!(wrong.status.code(), Some(2));
+    let wrong = &events(&stderr(&wrong))[0];
+    assert_eq!(wrong["error"]["reason"], "USAGE_INVALID");
 }
 
 /// An operator sees at once that calls are at risk, not only when the lease of the worker expires.

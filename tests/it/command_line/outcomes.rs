@@ -56,7 +56,7 @@ fn the_timeout_of_a_followed_invocation_limits_the_wait() {
     let sleep = ["invoke", "demo.sleep", "seconds=600"];
     let still_running = |output: &Output| {
         let shown = stderr(output);
-        assert_eq!(output.status.code(), Some(5), "{shown}");
+        assert_eq!(output.status.code(), Some(8), "{shown}");
         assert!(shown.contains("STILL_RUNNING"), "{shown}");
         assert!(shown.contains("--follow` waits for its outcome"), "{shown}");
     };
@@ -64,6 +64,12 @@ fn the_timeout_of_a_followed_invocation_limits_the_wait() {
     still_running(&followed);
     let cid = followed_cid(&followed);
     still_running(&server.run(&["result", &cid, "--follow", "--wait", "50ms"]));
+    still_running(&server.run(&["result", &cid]));
+    // What has ended by its timeout is told apart.
+    let timed_out = server.run(&[&sleep[..], &["--timeout", "50ms"]].concat());
+    assert_eq!(timed_out.status.code(), Some(5));
+    let never = server.run(&[&sleep[..], &["--timeout", "0s"]].concat());
+    assert_eq!(never.status.code(), Some(2), "{}", stderr(&never));
     let running = server.run(&["invocations", "--state", "running", "--count"]);
     assert_eq!(stdout(&running), "1\n");
     let attempt = ["--follow", "--attempt-timeout", "50ms", "--retry", "1"];
@@ -78,6 +84,19 @@ fn the_timeout_of_a_followed_invocation_limits_the_wait() {
     assert!(stderr(&neither).contains("use `--attempt-timeout`"));
     let misplaced = server.run(&[&sleep[..], &["--attempt-timeout", "5s"]].concat());
     assert!(stderr(&misplaced).contains("requires `--async` or `--follow`"));
+}
+
+#[test]
+fn without_a_last_invocation_there_is_none_to_find() {
+    let server = Server::start(&[]);
+    let state = Folder::new("no-last");
+    let mut command = cidery();
+    command
+        .args(["result", "last", "-n", &server.address])
+        .env("XDG_STATE_HOME", state.path());
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(4));
+    assert!(stderr(&output).contains("NO_LAST_INVOCATION"));
 }
 
 /// Also one that the command has waited for, and whose CID it chose.
@@ -101,6 +120,20 @@ fn the_last_invocation_is_the_last_one_that_is_stored() {
     assert_eq!(last(), "{\"n\":1}\n");
     echo("n=2", &["--continue"]);
     assert_eq!(last(), "{\"n\":2}\n");
+    // The new one of a retry.
+    let failed = run(&["invoke", "demo.fail", "code=NOT_FOUND", "--follow"]);
+    assert_eq!(failed.status.code(), Some(4));
+    let failed = stdout(&run(&["explain", "last", "-o", "name"]));
+    let retried = stdout(&run(&["retry", "last", "-o", "name"]));
+    let last_cid = || stdout(&run(&["explain", "last", "-o", "name"]));
+    assert!(
+        failed != retried && last_cid() == retried,
+        "{failed}{retried}"
+    );
+    let two = [failed.trim(), retried.trim()];
+    let explained = stdout(&run(&["explain", two[0], two[1], "-o", "name"]));
+    assert_eq!(explained, failed + &retried);
+    echo("n=2", &["--continue"]);
     // Neither a call that is not stored nor one that is refused.
     echo("n=3", &[]);
     let refused = echo("n=4", &["--idempotency-key", "k"]);
@@ -112,16 +145,19 @@ fn the_last_invocation_is_the_last_one_that_is_stored() {
 fn an_unknown_service_of_a_filter_is_a_note() {
     let server = Server::start(&[]);
     let note = "no service `no.such` is known";
-    for command in [
-        &["invocations"][..],
-        &["invocations", "--count"],
-        &["cancel", "--yes"],
-    ] {
+    for command in [&["invocations"][..], &["invocations", "--count"]] {
         let output = server.run(&[command, &["--service", "no.such"]].concat());
         assert!(output.status.success(), "{command:?}");
         assert!(stderr(&output).contains(note), "{}", stderr(&output));
         let output = server.run(&[command, &["--service", "cidery.ping"]].concat());
         assert!(!stderr(&output).contains("known"), "{}", stderr(&output));
+    }
+    for command in ["cancel", "retry", "purge"] {
+        let output = server.run(&[command, "--yes", "--service", "no.such"]);
+        assert_eq!(output.status.code(), Some(4), "{command}");
+        assert!(stderr(&output).contains(note), "{}", stderr(&output));
+        let output = server.run(&[command, "--yes", "--service", "cidery.ping"]);
+        assert!(output.status.success(), "{}", stderr(&output));
     }
     let json = server.run(&["invocations", "--service", "no.such", "-o", "json"]);
     assert_eq!(stdout(&json), "[]\n");

@@ -1,11 +1,13 @@
 //! What a terminal shows: the question before a bulk change, the progress bar, examples.
 
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
 use std::sync::Arc;
 
 use cidery::{Context, Progress, Worker};
 use tokio::sync::Semaphore;
 
-use crate::support::binary::{Server, cidery, stderr, stdout};
+use crate::support::binary::{Server, cidery, stdout};
 use crate::support::pty::Terminal;
 
 /// Runs a command against a node in a terminal of 80 columns.
@@ -24,13 +26,20 @@ fn a_bulk_change_is_asked_for() {
     }
     let cancel = ["cancel", "--service", "cidery.echo"];
     let pending = || stdout(&server.run(&["invocations", "--state", "pending", "--count"]));
-    for (key, code, left) in [("n", 7, "2\n"), ("\r", 7, "2\n"), ("y", 0, "0\n")] {
+    for (key, code, left) in [
+        ("n", 7, "2\n"),
+        ("\r", 7, "2\n"),
+        ("\u{3}", 130, "2\n"),
+        ("y", 0, "0\n"),
+    ] {
         let mut asking = run(&server, &cancel);
-        asking.read_until("Cancel 2 invocations? [y/N]");
+        asking.read_until("Cancel 2 invocations of cidery.echo (2 PENDING)? [y/N]");
         asking.type_keys(key);
         let shown = asking.read_to_end().to_owned();
         assert_eq!(asking.child.wait().unwrap().code(), Some(code), "{shown}");
         assert_eq!(pending(), left, "{key:?}: {shown}");
+        let (hidden, restored) = (shown.rfind("\u{1b}[?25l"), shown.rfind("\u{1b}[?25h"));
+        assert!(hidden.is_some() && hidden < restored, "{key:?}: {shown:?}");
     }
 }
 
@@ -43,6 +52,7 @@ async fn progress_is_a_bar_until_the_next_event() {
         let wait = Arc::clone(&wait);
         async move {
             ctx.progress(Progress::at(0.5).message("midway"));
+            ctx.progress(Progress::at(0.5).message("midway"));
             wait.acquire().await.unwrap().forget();
         }
     };
@@ -53,14 +63,28 @@ async fn progress_is_a_bar_until_the_next_event() {
     let shown = following.read_until("midway").to_owned();
     assert!(shown.contains("#############-----------"), "{shown:?}");
     assert!(shown.contains("50 %  midway"), "{shown:?}");
-    gate.add_permits(2);
+    gate.add_permits(1);
     let shown = following.read_until("succeeded");
     let after = shown.split_once("midway").unwrap().1;
     assert!(after.contains("\u{1b}[2K"), "the bar is cleared: {after:?}");
     following.read_to_end();
     assert_eq!(following.child.wait().unwrap().code(), Some(0));
-    let output = server.run(&half);
-    assert!(!stderr(&output).contains('%'), "{}", stderr(&output));
+    // One line for each report, at most one per second.
+    let mut piped = cidery();
+    piped.args(half).env("CIDERY_NODE", &server.address);
+    let mut piped = piped
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let noted = BufReader::new(piped.stderr.take().unwrap()).lines();
+    let mut noted = noted.map(Result::unwrap);
+    let line = noted.find(|line| line.contains("progress")).unwrap();
+    assert!(line.ends_with("  progress   50 % midway"), "{line}");
+    gate.add_permits(1);
+    let rest: Vec<String> = noted.collect();
+    assert!(!rest.concat().contains("progress"), "{rest:?}");
+    assert!(piped.wait().unwrap().success());
     worker.stop().await;
 }
 

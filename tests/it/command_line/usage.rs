@@ -125,6 +125,26 @@ fn an_invocation_that_would_end_before_it_starts_is_refused() {
     }
 }
 
+#[test]
+fn values_out_of_range_are_usage_errors() {
+    for (arguments, message) in [
+        (&["invocations", "--limit", "0"][..], "0 is not in 1.."),
+        (&["services", "-n", "127.0.0.1:99999"], "use `HOST:PORT`"),
+    ] {
+        let shown = usage_error(arguments);
+        assert!(shown.contains(message), "{shown}");
+    }
+}
+
+/// What other programs call `--async`.
+#[test]
+fn background_is_another_name_of_async() {
+    let server = Server::start(&[]);
+    let output = server.run(&["invoke", "cidery.echo", "a=1", "--background"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    cidery::Cid::parse(stdout(&output).trim()).unwrap();
+}
+
 /// A node that cannot open its store says why, and what to do.
 #[test]
 fn an_unusable_data_directory_is_one_line() {

@@ -1,12 +1,14 @@
 //! What the command line waits for, and what Ctrl-C does then.
 
-use std::io::{BufRead as _, BufReader, Lines};
+use std::io::{BufRead as _, BufReader, Lines, Read as _, Write as _};
+use std::net::TcpListener;
 use std::process::{Child, ChildStderr, Command, Stdio};
 
 use cidery::Cid;
 
-use crate::support::TestNode;
 use crate::support::binary::{Server, cidery, stderr, stdout};
+use crate::support::pty::Terminal;
+use crate::support::{Folder, TestNode, any_port};
 
 struct Running {
     child: Child,
@@ -37,10 +39,14 @@ impl Running {
     }
 
     fn interrupt(&self) {
-        let pid = self.child.id().to_string();
-        let sent = Command::new("kill").args(["-s", "INT", &pid]).status();
-        assert!(sent.unwrap().success());
+        interrupt(&self.child);
     }
+}
+
+fn interrupt(child: &Child) {
+    let pid = child.id().to_string();
+    let sent = Command::new("kill").args(["-s", "INT", &pid]).status();
+    assert!(sent.unwrap().success());
 }
 
 impl Drop for Running {
@@ -97,7 +103,7 @@ fn a_command_that_follows_is_detached_by_an_interrupt() {
 }
 
 /// Waits until so many handlers of `demo.sleep` run on a node.
-fn wait_until_running(address: &str, handlers: u32) {
+pub(super) fn wait_until_running(address: &str, handlers: u32) {
     let expected = format!("\"running\":{handlers},");
     for _ in 0..1_000 {
         let mut command = cidery();
@@ -119,49 +125,91 @@ fn wait_until_running(address: &str, handlers: u32) {
 #[test]
 fn an_interrupted_node_says_what_it_waits_for_and_a_second_interrupt_ends_it() {
     for command in [&["serve", "--demo", "--in-memory"][..], &["demo"]] {
-        let mut node = Running::start(cidery().args(command).args([
-            "--listen",
-            "127.0.0.1:0",
-            "--log",
-            "error",
-        ]));
-        let mut out = BufReader::new(node.child.stdout.take().unwrap());
-        let mut first = String::new();
-        out.read_line(&mut first).unwrap();
-        let address = first
-            .trim()
-            .strip_prefix("listening on ")
-            .unwrap()
-            .to_owned();
-        let last = match command {
-            ["demo"] => Some("The node keeps running"),
-            _ => None,
+        let options = ["--listen", "127.0.0.1:0", "--log", "error"];
+        let mut node = Terminal::run(cidery().args(command).args(options), 100);
+        let ready = match command {
+            ["demo"] => "The node keeps running",
+            _ => "try:",
         };
-        // The demonstration is read to its end: it must not fill the pipe.
-        let reader =
-            std::thread::spawn(move || drop(std::io::copy(&mut out, &mut std::io::sink())));
-        if let Some(last) = last {
-            node.read_until(last);
-        }
-        let run = |arguments: &[&str]| {
-            cidery()
-                .args(arguments)
-                .args(["--node", &address])
-                .output()
-                .unwrap()
-        };
-        run(&["invoke", "demo.sleep", "seconds=600", "--async"]);
-        wait_until_running(&address, 1);
-        node.interrupt();
-        let lines = node.read_until("press Ctrl-C");
-        assert_eq!(
-            lines.last().unwrap(),
-            "waiting for 1 running handler, at most 30s; press Ctrl-C again to stop at once"
+        let shown = node.read_until(ready).to_owned();
+        let address = shown.split("listening on ").nth(1).unwrap();
+        let address = address.lines().next().unwrap().trim();
+        let sleep = ["invoke", "demo.sleep", "seconds=600", "--async"];
+        let accepted = cidery().args(sleep).args(["--node", address]).output();
+        assert!(accepted.unwrap().status.success());
+        wait_until_running(address, 1);
+        interrupt(&node.child);
+        node.read_until(
+            "waiting for 1 running handler, at most 30s; press Ctrl-C again to stop at once",
         );
-        node.interrupt();
+        interrupt(&node.child);
+        node.read_to_end();
         assert_eq!(node.child.wait().unwrap().code(), Some(130));
-        reader.join().unwrap();
     }
+}
+
+/// Drain and restart of a node last longer than the retries of other calls.
+#[test]
+fn a_command_that_follows_survives_a_restart_of_the_node() {
+    let folder = Folder::new("follow-restart");
+    let free = TcpListener::bind(any_port()).unwrap();
+    let address = free.local_addr().unwrap().to_string();
+    drop(free);
+    let data = folder.path().to_str().unwrap();
+    let options = ["--data-dir", data, "--listen", &address];
+    let mut server = Server::start(&options);
+    let later = ["invoke", "demo.count", "to=1", "--follow", "--delay", "1h"];
+    let mut following = Running::start(cidery().args(later).args(["--node", &address]));
+    let noted = following.read_until("accepted");
+    let cid = noted[0].strip_prefix("following ").unwrap().to_owned();
+    server.signal("TERM");
+    server.child.wait().unwrap();
+    let note = following.read_until("retrying").pop().unwrap();
+    let expected = "cannot connect to the node: connection refused; retrying for about a minute";
+    assert_eq!(note, expected);
+    let server = Server::start(&options);
+    server.run(&["cancel", &cid]);
+    following.read_until("cancelled");
+    assert_eq!(following.child.wait().unwrap().code(), Some(7));
+}
+
+/// A server that is none, such as one of web pages, is no reason to retry.
+#[test]
+fn a_server_that_is_no_node_is_an_error_at_once() {
+    let listener = TcpListener::bind(any_port()).unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n");
+        }
+    });
+    let cid = Cid::new().to_string();
+    for command in [&["services"][..], &["result", &cid, "--follow"]] {
+        let mut command = cidery().args(command).args(["-n", &address]).output();
+        let output = command.as_mut().unwrap();
+        let expected = format!(
+            "error: {address} answers, but is not a Cidery node (NOT_A_NODE)\nhint: check `--node`, or the \
+             environment variable `CIDERY_NODE`\n"
+        );
+        assert!(stderr(output).ends_with(&expected), "{}", stderr(output));
+        assert!(!stderr(output).contains("retrying"), "{}", stderr(output));
+        assert_eq!(output.status.code(), Some(3));
+    }
+}
+
+#[test]
+fn an_interrupted_call_is_cancelled_and_says_so() {
+    let server = Server::start(&[]);
+    let sleep = ["invoke", "demo.sleep", "seconds=600", "--node"];
+    let mut calling = Running::start(cidery().args(sleep).arg(&server.address));
+    wait_until_running(&server.address, 1);
+    calling.interrupt();
+    let note = calling.read_until("interrupted").pop().unwrap();
+    assert!(note.starts_with("interrupted: the call "), "{note}");
+    assert!(note.ends_with(" is cancelled"), "{note}");
+    assert_eq!(calling.child.wait().unwrap().code(), Some(130));
+    wait_until_running(&server.address, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,6 +10,9 @@ use crate::model::error::Result;
 
 const CANCEL: Action = Action {
     verb: "cancel",
+    done: "cancelled",
+    leaves_out_held: false,
+    has_new_cids: false,
     states: &[StateArg::Pending, StateArg::Running],
     otherwise: "only pending and running invocations can be cancelled",
 };
@@ -31,6 +34,6 @@ impl Cancel {
         let changes = selected
             .change(async |client, cids| client.cancel_for(cids, reason, dry_run).await)
             .await?;
-        print_changes(printer, "cancelled", dry_run, changes)
+        print_changes(printer, &CANCEL, dry_run, changes)
     }
 }

@@ -8,7 +8,7 @@ use clap::Args;
 use crate::app::Node;
 use crate::app::cli::address::{dial_address, listen_address, node_option};
 use crate::app::cli::args::LogArgs;
-use crate::app::cli::printer::{Printer, Tone};
+use crate::app::cli::printer::{Printer, Tone, log_failure};
 use crate::app::cli::stop::stop;
 use crate::app::shutdown::{DRAIN_TIMEOUT, catch_signals};
 use crate::codec::convert::{failure_from_proto, outcome_from_proto};
@@ -47,6 +47,10 @@ impl Demo {
     pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<ExitCode> {
         // By default the log has errors only, so that no lines appear within the demonstration.
         let _log = self.log.init(printer.log_filter().or(Some("error")))?;
+        log_failure(&self.log, self.serve(printer).await)
+    }
+
+    async fn serve(&self, printer: &Printer) -> Result<ExitCode> {
         let mut signals = catch_signals()?;
         let node = Node::builder().listen(self.listen).demo().start().await?;
         let address = dial_address(node.address().unwrap_or(self.listen));
@@ -82,12 +86,17 @@ impl Demo {
         let client = client.clone();
         let demonstration = Demonstration { client, printer };
         demonstration.everything().await?;
-        demonstration.print_examples(address).await?;
-        if !self.exit {
-            printer.note(Tone::Quiet, "");
-            let text = "The node keeps running; press Ctrl-C to stop it.";
+        if self.exit {
+            let text = "The node stops now. Its invocations were in memory only; `cidery demo` keeps it running, and \
+                        `cidery serve` stores them on disk.";
             printer.note(Tone::Heading, text);
+            return Ok(());
         }
+        demonstration.print_examples(address).await?;
+        printer.note(Tone::Quiet, "");
+        let text =
+            "The node keeps running, with its invocations in memory only; press Ctrl-C to stop it.";
+        printer.note(Tone::Heading, text);
         Ok(())
     }
 }

@@ -6,7 +6,7 @@ use crate::app::cli::cid_arg::CidArg;
 use crate::app::cli::names::{reason_name, service_name, state_name};
 use crate::app::cli::node_option::NodeArgs;
 use crate::app::cli::objects;
-use crate::app::cli::printer::Printer;
+use crate::app::cli::printer::{List, Printer, Row};
 use crate::app::cli::times::local_time_exact;
 use crate::app::escape;
 use crate::codec::convert::{failure_from_proto, timestamp_from_proto};
@@ -14,15 +14,17 @@ use crate::codec::json;
 use crate::codec::proto::v1;
 use crate::model::error::Result;
 use crate::model::id::Cid;
+use crate::model::value::Value;
 use crate::remote::client::ContractClient;
 
 /// Show the history of an invocation: its acceptance, attempts, outcome, origin and children.
 #[derive(Args, Debug)]
 pub(in crate::app::cli) struct Explain {
-    /// CID of the invocation, a unique prefix of it, or `last`.
+    /// CIDs of the invocations, unique prefixes of them, or `last`.
     ///
     /// `last` is the last stored invocation that this user started with `invoke`, from any terminal and at any node.
-    cid: CidArg,
+    #[arg(required = true, value_name = "CID")]
+    cids: Vec<CidArg>,
     #[command(flatten)]
     node: NodeArgs,
 }
@@ -30,7 +32,42 @@ pub(in crate::app::cli) struct Explain {
 impl Explain {
     pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<()> {
         let client = self.node.connect(printer).await?;
-        let cid = self.cid.resolve(&client).await?;
+        let mut histories = Vec::with_capacity(self.cids.len());
+        for cid in self.cids {
+            let cid = cid.resolve(&client).await?;
+            histories.push(History::read(&client, cid).await?);
+        }
+        match histories.as_slice() {
+            _ if printer.is_table() => {
+                for (position, history) in histories.iter().enumerate() {
+                    if position > 0 {
+                        printer.data("");
+                    }
+                    history.print(printer);
+                }
+            }
+            [history] => {
+                printer.object(&history.invocation.cid, || history.object());
+            }
+            histories => printer.list(List {
+                columns: [],
+                rows: histories.iter().map(History::row).collect(),
+                if_empty: "",
+            }),
+        }
+        Ok(())
+    }
+}
+
+/// An invocation with all that `explain` shows.
+struct History {
+    invocation: v1::Invocation,
+    children: Vec<v1::Invocation>,
+    members: Vec<v1::Invocation>,
+}
+
+impl History {
+    async fn read(client: &ContractClient, cid: Cid) -> Result<Self> {
         let invocation = client.explain(cid).await?;
         let filter = v1::InvocationFilter {
             parent_cid: cid.to_string(),
@@ -39,14 +76,30 @@ impl Explain {
         let mut children = client.invocations(filter, MAX_CHILDREN).await?;
         children.reverse();
         let members = match &invocation.group {
-            Some(group) => members(&client, cid, group.members).await?,
+            Some(group) => members(client, cid, group.members).await?,
             None => Vec::new(),
         };
-        let object = || objects::explanation(&invocation, &children, &members);
-        if !printer.object(&invocation.cid, object) {
-            print_text(printer, &invocation, &children, &members);
+        Ok(Self {
+            invocation,
+            children,
+            members,
+        })
+    }
+
+    fn object(&self) -> Value {
+        objects::explanation(&self.invocation, &self.children, &self.members)
+    }
+
+    fn row(&self) -> Row<0> {
+        Row {
+            name: self.invocation.cid.clone(),
+            object: self.object(),
+            cells: [],
         }
-        Ok(())
+    }
+
+    fn print(&self, printer: &Printer) {
+        print_text(printer, &self.invocation, &self.children, &self.members);
     }
 }
 

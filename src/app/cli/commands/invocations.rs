@@ -20,8 +20,13 @@ pub(in crate::app::cli) struct Invocations {
     #[command(flatten)]
     filter: FilterArgs,
     /// Maximum number of invocations.
-    #[arg(long, default_value_t = 20, value_name = "NUMBER")]
-    limit: usize,
+    #[arg(
+        long,
+        value_parser = clap::value_parser!(u32).range(1..),
+        default_value = "20",
+        value_name = "NUMBER"
+    )]
+    limit: u32,
     /// List all invocations that match.
     #[arg(long, conflicts_with = "limit")]
     all: bool,
@@ -50,7 +55,10 @@ impl Invocations {
             }
             return Ok(());
         }
-        let limit = if self.all { usize::MAX } else { self.limit };
+        let limit = match self.all {
+            true => usize::MAX,
+            false => usize::try_from(self.limit).unwrap_or(usize::MAX),
+        };
         // One more tells whether the list is complete.
         let mut found = client.invocations(filter, limit.saturating_add(1)).await?;
         let is_cut = found.len() > limit;

@@ -5,8 +5,8 @@ use std::time::Duration;
 use clap::Args;
 use jiff::Timestamp;
 
-use crate::app::cli::args::{duration, usage_error};
-use crate::app::cli::detach::{at_most, until_interrupted};
+use crate::app::cli::args::{duration, positive_duration, usage_error};
+use crate::app::cli::detach::{at_most, cancelled_if_interrupted, until_interrupted};
 use crate::app::cli::follow::follow;
 use crate::app::cli::input::{DocumentFormat, InputArgs};
 use crate::app::cli::last;
@@ -33,13 +33,13 @@ pub(in crate::app::cli) struct Invoke {
     #[arg(long, value_enum, value_name = "FORMAT")]
     response_format: Option<DocumentFormat>,
     /// Print the CID once the invocation is accepted, without waiting for the response.
-    #[arg(long = "async", conflicts_with = "follow")]
+    #[arg(long = "async", alias = "background", conflicts_with = "follow")]
     is_async: bool,
     /// Run in the background and show all events. Items and the response go to standard output.
     #[arg(long)]
     follow: bool,
     /// Time to wait for the response. A call that takes longer is cancelled, unless --continue or --follow is given.
-    #[arg(long, value_parser = duration, value_name = "DURATION")]
+    #[arg(long, value_parser = positive_duration, value_name = "DURATION")]
     timeout: Option<Duration>,
     /// Deduplicate: repeats with the same key return the first result.
     #[arg(long, value_name = "KEY")]
@@ -74,7 +74,12 @@ pub(in crate::app::cli) struct Invoke {
     #[arg(long, value_parser = future_time, value_name = "TIME", help_heading = BACKGROUND)]
     deadline: Option<Timestamp>,
     /// Time that an attempt may run without progress. Default: the timeout of the service.
-    #[arg(long, value_parser = duration, value_name = "DURATION", help_heading = BACKGROUND)]
+    #[arg(
+        long,
+        value_parser = positive_duration,
+        value_name = "DURATION",
+        help_heading = BACKGROUND
+    )]
     attempt_timeout: Option<Duration>,
     /// Maximum number of attempts, including the first.
     #[arg(
@@ -254,8 +259,7 @@ impl Invoke {
         };
         match is_durable {
             true => until_interrupted(cid, printer, invoked).await,
-            // Ctrl-C ends the process, and with its connection the call.
-            false => invoked.await,
+            false => cancelled_if_interrupted(cid, printer, invoked).await,
         }
     }
 }

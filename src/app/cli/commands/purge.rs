@@ -10,6 +10,9 @@ use crate::model::error::Result;
 
 const PURGE: Action = Action {
     verb: "purge",
+    done: "purged",
+    leaves_out_held: false,
+    has_new_cids: false,
     states: &[
         StateArg::Succeeded,
         StateArg::Failed,
@@ -33,6 +36,6 @@ impl Purge {
         let changes = selected
             .change(async |client, cids| client.purge(cids, dry_run).await)
             .await?;
-        print_changes(printer, "purged", dry_run, changes)
+        print_changes(printer, &PURGE, dry_run, changes)
     }
 }

@@ -6,14 +6,19 @@ use crate::app::cli::args::usage_error;
 use crate::app::cli::changes::print_changes;
 use crate::app::cli::filter::StateArg;
 use crate::app::cli::input::DocumentArgs;
+use crate::app::cli::last;
 use crate::app::cli::printer::Printer;
 use crate::app::cli::selection::{Action, SelectionArgs};
 use crate::model::error::Result;
+use crate::model::id::Cid;
 use crate::remote::client::ContractClient;
 
-/// Held invocations are pending: a filter selects them with `--pending held`.
+/// Held invocations are pending, and an operator decides about each: a filter selects them with `--pending held` only.
 const RETRY: Action = Action {
     verb: "retry",
+    done: "retried",
+    leaves_out_held: true,
+    has_new_cids: true,
     states: &[StateArg::Failed, StateArg::Cancelled, StateArg::Expired],
     otherwise: "only failed, cancelled, expired and held (`--pending held`) invocations can be retried",
 };
@@ -44,6 +49,13 @@ impl Retry {
                 return Err(usage_error(message));
             }
         };
-        print_changes(printer, "retried", dry_run, changes)
+        // The one that the user works on from now on, as after `invoke`.
+        if selected.is_by_cid
+            && let [change] = changes.as_slice()
+            && let Ok(cid) = Cid::parse(&change.new_cid)
+        {
+            last::remember(cid);
+        }
+        print_changes(printer, &RETRY, dry_run, changes)
     }
 }

@@ -8,7 +8,7 @@ use clap::Args;
 
 use crate::app::cli::address::{dial_address, listen_address, node_option};
 use crate::app::cli::args::{LogArgs, bytes, duration};
-use crate::app::cli::printer::{Printer, Tone};
+use crate::app::cli::printer::{Printer, Tone, log_failure};
 use crate::app::cli::stop::stop;
 use crate::app::shutdown::catch_signals;
 use crate::app::{Node, NodeBuilder};
@@ -86,6 +86,10 @@ pub(in crate::app::cli) struct Serve {
 impl Serve {
     pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<ExitCode> {
         let _log = self.log.init(printer.log_filter())?;
+        log_failure(&self.log, self.serve(printer).await)
+    }
+
+    async fn serve(&self, printer: &Printer) -> Result<ExitCode> {
         let builder = Node::builder().listen(self.listen).drain(self.drain);
         let (mut builder, stored) = self.add_store(builder)?;
         builder = builder.limits(|limits| {

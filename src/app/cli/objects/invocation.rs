@@ -19,6 +19,9 @@ pub(in crate::app::cli) fn invocation(invocation: &v1::Invocation) -> Dict {
             "on_final": group.on_final.clone(),
         })
     });
+    // Once it has ended, no attempt is due, whatever was due when it ended.
+    let next_start = invocation.start_time.as_ref();
+    let next_start = next_start.filter(|_| invocation.end_time.is_none());
     dict! {
         "cid": invocation.cid.as_str(),
         "service": text_value(&invocation.service),
@@ -26,7 +29,7 @@ pub(in crate::app::cli) fn invocation(invocation: &v1::Invocation) -> Dict {
         "reason": text_value(&reason_name(invocation)),
         "attempt": invocation.attempt,
         "accept_time": time_value(invocation.accept_time.as_ref()),
-        "start_time": time_value(invocation.start_time.as_ref()),
+        "start_time": time_value(next_start),
         "end_time": time_value(invocation.end_time.as_ref()),
         "purge_time": time_value(invocation.purge_time.as_ref()),
         "parent_cid": text_value(&invocation.parent_cid),

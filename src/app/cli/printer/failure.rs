@@ -18,11 +18,19 @@ const USAGE: u8 = 2;
 /// The exit code where the command did what it should, and a service, or the worker of `check-worker`, failed.
 const FAILED: u8 = 1;
 
+/// The exit code where a command stopped waiting for an invocation, which continues.
+const STILL_RUNNING: u8 = 8;
+
 /// The exit code of a command that failed, see docs/cli.md.
 pub(super) fn exit_code(error: &Error) -> ExitCode {
     ExitCode::from(match error.reason() {
         reason::USAGE_INVALID => USAGE,
         reason::CHECKS_FAILED => FAILED,
+        reason::STILL_RUNNING if error.fact(STORED).is_none() => STILL_RUNNING,
+        // It never fits, unlike what a node has no room for now.
+        reason::MESSAGE_TOO_LARGE if error.fact(STORED).is_none() => {
+            Kind::InvalidArgument.exit_code()
+        }
         _ if is_unavailable(error.kind()) && is_outcome(error) => FAILED,
         _ => error.kind().exit_code(),
     })
@@ -72,6 +80,20 @@ pub(super) fn write_json(error: &Error, err: &mut impl io::Write) -> io::Result<
     writeln!(err, "{}", escape::json(&text))
 }
 
+/// Logs an error: one event of the log.
+pub(super) fn write_log(error: &Error) {
+    let causes: Vec<String> = causes(error).collect();
+    let causes = (!causes.is_empty()).then(|| causes.join(": "));
+    let (code, reason) = (error.kind().name(), error.reason());
+    tracing::error!(
+        code,
+        reason,
+        causes,
+        hint = hint(error).as_deref(),
+        "{error}"
+    );
+}
+
 /// The object of an error, as docs/cli.md describes it.
 pub(in crate::app::cli) fn to_object(error: &Error) -> Value {
     let mut object = failure_dict(error);
@@ -103,7 +125,13 @@ fn hint(error: &Error) -> Option<Cow<'static, str>> {
     if let (reason::STILL_RUNNING, Some(cid)) = (error.reason(), error.cid()) {
         return Some(format!("`cidery result {cid} --follow` waits for its outcome").into());
     }
+    if let (reason::CONNECT_FAILED, Some(cid)) = (error.reason(), error.cid()) {
+        let hint =
+            format!("the invocation continues: `cidery result {cid} --follow` follows it again");
+        return Some(hint.into());
+    }
     let hint = match (error.reason(), error.kind()) {
+        (reason::NOT_A_NODE, _) => "check `--node`, or the environment variable `CIDERY_NODE`",
         (reason::CONNECT_FAILED, _) => {
             "start a node with `cidery serve`, or give the address of another one with `--node HOST:PORT`"
         }
@@ -145,6 +173,27 @@ fn is_denied(error: &Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_command_that_lost_the_node_says_how_to_continue() {
+        let cid = Cid::new();
+        let lost = Error::unavailable(reason::CONNECT_FAILED, "x").with_cid(cid);
+        let command = format!("`cidery result {cid} --follow`");
+        assert!(hint(&lost).unwrap().contains(&command));
+    }
+
+    #[test]
+    fn the_reason_decides_before_the_code() {
+        let code = |error: &Error| format!("{:?}", exit_code(error));
+        let is = |number: u8| format!("{:?}", ExitCode::from(number));
+        let large = Error::resource_exhausted(reason::MESSAGE_TOO_LARGE, "x");
+        assert_eq!(code(&large), is(3));
+        assert_eq!(code(&of_stored(large, Cid::new())), is(1));
+        let running = Error::deadline_exceeded(reason::STILL_RUNNING, "x");
+        assert_eq!(code(&running), is(8));
+        let late = Error::deadline_exceeded(reason::DEADLINE_EXCEEDED, "x");
+        assert_eq!(code(&late), is(5));
+    }
 
     #[test]
     fn hints_end_without_a_full_stop() {

@@ -15,7 +15,7 @@ use std::process::ExitCode;
 pub(super) use self::failure::{of_stored, to_object as error_object};
 use self::style::{BOLD, DIM, GREEN, YELLOW};
 pub(super) use self::table::Column;
-use super::args::{GlobalArgs, Output};
+use super::args::{GlobalArgs, LogArgs, Output};
 use crate::app::escape;
 use crate::codec::{json, payload};
 use crate::dict;
@@ -269,6 +269,21 @@ impl Printer {
             }
             Output::Json | Output::Jsonl | Output::Yaml => fail_as_json(error),
         }
+    }
+}
+
+/// Logs a failure where the log is JSON, so that standard error has nothing else; then only its exit code is left.
+///
+/// # Errors
+///
+/// The failure, where the log does not have it.
+pub(super) fn log_failure(log: &LogArgs, outcome: Result<ExitCode>) -> Result<ExitCode> {
+    match outcome {
+        Err(error) if log.has_json_errors() => {
+            failure::write_log(&error);
+            Ok(failure::exit_code(&error))
+        }
+        outcome => outcome,
     }
 }
 

@@ -1,6 +1,8 @@
 //! `CancelInvocations`, `RetryInvocations` and `PurgeInvocations`: bulk changes of stored invocations, selected by CIDs
 //! or by filter.
 
+use std::time::Duration;
+
 use super::filter;
 use crate::codec::convert::{
     change_to_proto, failed_change_to_proto, input_from_proto, parse_cids,
@@ -76,10 +78,24 @@ async fn apply_to_each<F: Future<Output = v1::InvocationChange>>(
     changes.buffered(CONCURRENCY).collect().await
 }
 
-fn to_change(cid: Cid, outcome: Result<InvocationView>) -> v1::InvocationChange {
+async fn to_change(
+    invoker: &Invoker,
+    cid: Cid,
+    outcome: Result<InvocationView>,
+) -> v1::InvocationChange {
     match outcome {
         Ok(found) => change_to_proto(&found.invocation),
-        Err(error) => failed_change_to_proto(cid, &error),
+        Err(error) => refused(invoker, cid, &error).await,
+    }
+}
+
+/// The refusal of a change, with the state of the invocation as far as it is stored.
+async fn refused(invoker: &Invoker, cid: Cid, error: &Error) -> v1::InvocationChange {
+    let found = invoker.find(cid, Duration::ZERO).await;
+    let current = found.map(|found| change_to_proto(&found.invocation));
+    v1::InvocationChange {
+        failure: failed_change_to_proto(cid, error).failure,
+        ..current.unwrap_or_else(|_| failed_change_to_proto(cid, error))
     }
 }
 
@@ -104,7 +120,7 @@ pub(super) async fn cancel(
             true => invoker.check_cancel(cid).await,
             false => invoker.cancel(cid).await,
         };
-        to_change(cid, outcome)
+        to_change(invoker, cid, outcome).await
     };
     Ok(v1::CancelInvocationsResponse {
         changes: apply_to_each(selection.cids, change).await,
@@ -128,7 +144,7 @@ pub(super) async fn purge(
             true => invoker.check_purge(cid).await,
             false => invoker.purge(cid).await,
         };
-        to_change(cid, outcome)
+        to_change(invoker, cid, outcome).await
     };
     Ok(v1::PurgeInvocationsResponse {
         changes: apply_to_each(selection.cids, change).await,
@@ -175,7 +191,7 @@ async fn retry_one(
 ) -> v1::InvocationChange {
     let found = match invoker.check_retry(cid, input.is_some()).await {
         Ok(found) => found,
-        Err(error) => return failed_change_to_proto(cid, &error),
+        Err(error) => return refused(invoker, cid, &error).await,
     };
     if dry_run {
         return change_to_proto(&found.invocation);
@@ -185,6 +201,6 @@ async fn retry_one(
             new_cid: accepted.cid.to_string(),
             ..change_to_proto(&found.invocation)
         },
-        Err(error) => failed_change_to_proto(cid, &error),
+        Err(error) => refused(invoker, cid, &error).await,
     }
 }

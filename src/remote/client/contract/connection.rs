@@ -1,13 +1,15 @@
 //! The connection of a client, and the retry of its calls.
 
+use std::sync::Arc;
+
 use tonic::transport::Channel;
 use tonic::{Response, Status};
 
 use crate::codec::proto::v1::admin_service_client::AdminServiceClient;
 use crate::codec::proto::v1::discovery_service_client::DiscoveryServiceClient;
 use crate::codec::proto::v1::invocation_service_client::InvocationServiceClient;
-use crate::model::error::{Error, Result};
-use crate::remote::protocol::endpoint::{connect, endpoint};
+use crate::model::error::{Error, Result, reason};
+use crate::remote::protocol::endpoint::{authority, connect, endpoint};
 #[cfg(feature = "cli")]
 use crate::remote::protocol::retry::OnRetry;
 use crate::remote::protocol::retry::{
@@ -24,6 +26,7 @@ pub struct ContractClient {
     pub(super) discovery: DiscoveryServiceClient<Channel>,
     pub(super) admin: AdminServiceClient<Channel>,
     pub(super) retries: Retries,
+    node: Arc<str>,
 }
 
 impl ContractClient {
@@ -33,7 +36,8 @@ impl ContractClient {
     ///
     /// `INVALID_ARGUMENT` for a malformed address; `UNAVAILABLE` / `CONNECT_FAILED`.
     pub async fn connect(node: &str) -> Result<Self> {
-        let channel = connect(&endpoint(node)?).await?;
+        let endpoint = endpoint(node)?;
+        let channel = connect(&endpoint).await?;
         Ok(Self {
             invocation: InvocationServiceClient::new(channel.clone())
                 .max_decoding_message_size(MAX_RESPONSE_BYTES),
@@ -41,7 +45,14 @@ impl ContractClient {
                 .max_decoding_message_size(MAX_RESPONSE_BYTES),
             admin: AdminServiceClient::new(channel),
             retries: Retries::default(),
+            node: authority(&endpoint).into(),
         })
+    }
+
+    /// The host and the port of the node.
+    #[cfg(feature = "cli")]
+    pub(crate) fn node(&self) -> &str {
+        &self.node
     }
 
     /// The number of attempts of a call that is safe to retry: it failed before it was dispatched, or it is accepted
@@ -69,7 +80,19 @@ impl ContractClient {
     where
         F: Future<Output = std::result::Result<Response<T>, Status>>,
     {
-        call_with_retry(&self.retries, is_safe, call).await
+        let answer = call_with_retry(&self.retries, is_safe, call).await;
+        answer.map_err(|error| self.name_node(error))
+    }
+
+    /// Names the node where an error says that it is none.
+    pub(super) fn name_node(&self, error: Error) -> Error {
+        match error.reason() {
+            reason::NOT_A_NODE => {
+                let message = format!("{} answers, but is not a Cidery node", self.node);
+                error.with_message(message)
+            }
+            _ => error,
+        }
     }
 
     /// Makes a call that is idempotent.

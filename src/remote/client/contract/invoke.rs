@@ -88,7 +88,8 @@ impl ContractClient {
     ///
     /// The node's answer; `UNAVAILABLE` where the connection is lost.
     pub async fn results(&self, cid: Cid) -> Result<ResultStream> {
-        ResultStream::open(self.invocation.clone(), cid, self.retries.clone()).await
+        let stream = ResultStream::open(self.invocation.clone(), cid, self.retries.clone()).await;
+        stream.map_err(|error| self.name_node(error))
     }
 
     /// Follows the invocations of a request.
@@ -97,7 +98,9 @@ impl ContractClient {
     ///
     /// As for [`results`](Self::results).
     pub async fn follow(&self, request: v1::StreamResultsRequest) -> Result<ResultStream> {
-        ResultStream::follow(self.invocation.clone(), request, self.retries.clone()).await
+        let stream =
+            ResultStream::follow(self.invocation.clone(), request, self.retries.clone()).await;
+        stream.map_err(|error| self.name_node(error))
     }
 
     /// Looks up an invocation, once it has ended or `wait` has elapsed.
