@@ -81,6 +81,7 @@ impl Committer {
             attempt_timeout: route.attempt_timeout(&invocation.request),
             max_crashes: self.limits.max_crashes,
             jitter: fastrand::f64(),
+            cancel_reason: None,
             now: self.clock.now(),
         }
     }
@@ -97,7 +98,13 @@ impl Committer {
         trigger: Trigger,
         source: Source<'_>,
     ) -> bool {
-        let rules = self.rules(route, invocation);
+        let rules = Rules {
+            cancel_reason: match source {
+                Source::Attempt(live) => live.cancel_reason(),
+                Source::Claimed | Source::Unclaimed => None,
+            },
+            ..self.rules(route, invocation)
+        };
         match transition(invocation, state, trigger, &rules) {
             Ok(change) => self.commit_change(route, invocation, change, source).await,
             Err(error) => {

@@ -99,10 +99,11 @@ pub(super) async fn cancel(
     }
     let selection = select(invoker, &message.cids, message.filter, &message.page_token).await?;
     let dry_run = message.dry_run;
+    let cancel_reason = Some(message.reason).filter(|text| !text.is_empty());
     let change = async |cid| {
         let outcome = match dry_run {
             true => invoker.check_cancel(cid).await,
-            false => invoker.cancel(cid).await,
+            false => invoker.cancel(cid, cancel_reason.clone()).await,
         };
         to_change(cid, outcome)
     };
