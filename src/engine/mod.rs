@@ -16,6 +16,7 @@ mod durable;
 mod execution;
 mod lifecycle;
 mod limits;
+pub(crate) mod log_limit;
 mod results;
 mod routing;
 mod running_budget;

@@ -5,14 +5,16 @@ use std::time::Duration;
 
 use cidery::codec::proto::v1;
 use cidery::codec::proto::v1::stream_results_response::Event;
+use cidery::engine::clock::Clock;
 use cidery::engine::store::Store as _;
 use cidery::model::call::{Call, Start};
 use cidery::remote::client::ContractClient;
+use cidery::sio::Sio;
 use cidery::store::SqliteStore;
-use cidery::{Cid, Node, NodeHandle, RetryPolicy, dict};
+use cidery::{Cid, Context, Definition, Node, NodeHandle, RetryPolicy, Worker, dict};
 
-use crate::support::binary::{Server, stderr, stdout};
-use crate::support::{Folder, PATIENCE, TestNode, ended, failure, follow};
+use crate::support::binary::{Server, cidery, stderr, stdout};
+use crate::support::{Folder, PATIENCE, TestNode, ended, failure, follow, paths};
 
 const REASON: &str = "ops ticket 12";
 
@@ -157,6 +159,74 @@ async fn a_held_invocation_has_no_due_time() {
         _ => None,
     });
     assert_eq!(retry.unwrap().start_time, None);
+    node.handle.stop().await;
+}
+
+#[tokio::test]
+async fn explain_says_what_a_pending_invocation_waits_for() {
+    let node = TestNode::start(Node::builder().demo().drain(Duration::ZERO)).await;
+    let address = node.address().to_string();
+    let explain = async |cid: Cid| {
+        let mut command = cidery();
+        command.args(["explain", &cid.to_string()]);
+        command.env("CIDERY_NODE", &address);
+        let explained = tokio::task::spawn_blocking(move || command.output().unwrap());
+        stdout(&explained.await.unwrap())
+    };
+    let keyed = || {
+        let mut sleep = Call::new("demo.sleep", dict! { "seconds": 3_600 });
+        sleep.durable().concurrency_key = Some("k".to_owned());
+        sleep
+    };
+    let first = node.client.invoke_async(keyed()).await.unwrap().cid;
+    wait_for(&node.client, first, is_running).await;
+    let second = node.client.invoke_async(keyed()).await.unwrap().cid;
+    let text = explain(second).await;
+    let why = format!("waits: key `k` is held by {first}");
+    assert!(text.contains(&why), "{text}");
+    let worker = Worker::builder().service("report.build", async || "built");
+    let worker = worker.connect(&address).await.unwrap();
+    worker.stop().await;
+    let report = node.client.invoke_async(Call::new("report.build", ()));
+    let report = report.await.unwrap().cid;
+    wait_for(&node.client, report, |it| {
+        it.pending_reason() == v1::PendingReason::NoWorker
+    })
+    .await;
+    let text = explain(report).await;
+    let why = "waits: no worker serves `report.build`: start one";
+    assert!(text.contains(why), "{text}");
+    node.handle.stop().await;
+}
+
+#[tokio::test]
+async fn a_deadline_before_the_start_is_refused() {
+    let node = TestNode::demo().await;
+    let mut call = Call::new("demo.sleep", dict! { "seconds": 0 });
+    call.durable().start = Some(Start::After(Duration::from_hours(2)));
+    let hour = jiff::SignedDuration::from_hours(1);
+    call.durable().deadline = Some(Clock::System.now().checked_add(hour).unwrap());
+    let error = node.client.invoke_async(call).await.unwrap_err();
+    assert_eq!(paths(&error), ["/deadline"], "{error:?}");
+    node.handle.stop().await;
+}
+
+#[tokio::test]
+async fn an_invalid_output_of_a_nested_call_names_its_service() {
+    async fn calls(ctx: Context) -> cidery::Result<()> {
+        ctx.invoke("b.wrong", ()).await.map(drop)
+    }
+    let wrong = Definition::new("b.wrong", async || dict! {}).unwrap();
+    let wrong = wrong.sio(Sio::new().output("n"));
+    let builder = Node::builder().register(wrong).service("a.calls", calls);
+    let node = TestNode::start(builder).await;
+    let error = node.client.invoke(Call::new("a.calls", ())).await;
+    let error = error.unwrap_err();
+    assert_eq!(error.reason(), "OUTPUT_INVALID");
+    assert!(
+        error.message().starts_with("service `b.wrong`: "),
+        "{error}"
+    );
     node.handle.stop().await;
 }
 

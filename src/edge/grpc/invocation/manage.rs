@@ -83,6 +83,22 @@ fn to_change(cid: Cid, outcome: Result<InvocationView>) -> v1::InvocationChange 
     }
 }
 
+/// Logs what an operator changed: one line for each request.
+fn log(what: &str, changes: &[v1::InvocationChange], cancel_reason: Option<&str>) {
+    let refused = changes.iter().filter(|one| one.failure.is_some()).count();
+    let only = match changes {
+        [only] => Some(only.cid.as_str()),
+        _ => None,
+    };
+    tracing::info!(
+        cid = only,
+        changed = changes.len() - refused,
+        refused,
+        reason = cancel_reason,
+        "invocations {what}"
+    );
+}
+
 /// Cancels the selected invocations, each independently.
 ///
 /// # Errors
@@ -107,8 +123,12 @@ pub(super) async fn cancel(
         };
         to_change(cid, outcome)
     };
+    let changes = apply_to_each(selection.cids, change).await;
+    if !dry_run {
+        log("cancelled", &changes, cancel_reason.as_deref());
+    }
     Ok(v1::CancelInvocationsResponse {
-        changes: apply_to_each(selection.cids, change).await,
+        changes,
         next_page_token: selection.next_page_token,
     })
 }
@@ -131,8 +151,12 @@ pub(super) async fn purge(
         };
         to_change(cid, outcome)
     };
+    let changes = apply_to_each(selection.cids, change).await;
+    if !dry_run {
+        log("purged", &changes, None);
+    }
     Ok(v1::PurgeInvocationsResponse {
-        changes: apply_to_each(selection.cids, change).await,
+        changes,
         next_page_token: selection.next_page_token,
     })
 }
@@ -162,8 +186,12 @@ pub(super) async fn retry(
     let selection = select(invoker, &message.cids, message.filter, &message.page_token).await?;
     let dry_run = message.dry_run;
     let change = async |cid| retry_one(invoker, cid, input.clone(), dry_run).await;
+    let changes = apply_to_each(selection.cids, change).await;
+    if !dry_run {
+        log("retried", &changes, None);
+    }
     Ok(v1::RetryInvocationsResponse {
-        changes: apply_to_each(selection.cids, change).await,
+        changes,
         next_page_token: selection.next_page_token,
     })
 }
