@@ -110,7 +110,9 @@ async fn a_node_whose_store_has_failed_stops_with_a_failure() {
     gate.add_permits(3);
     worker.stop().await;
     let (log, status) = server.terminate();
+    let given_up = "commit failed: the attempt runs again once the node has restarted";
     assert_eq!(log.matches("commit failed").count(), 1, "{log}");
+    assert!(log.contains(given_up), "{log}");
     assert_eq!(status.code(), Some(6), "{log}");
 }
 

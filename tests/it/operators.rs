@@ -1,5 +1,5 @@
-//! What operators do to invocations, and what the history of an invocation says about it: reasons of cancellations, held
-//! invocations, attempts that a restart interrupted.
+//! What operators do to invocations, and what the history of an invocation says about it: reasons of cancellations,
+//! held invocations, attempts that a restart interrupted.
 
 use std::time::Duration;
 

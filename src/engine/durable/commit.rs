@@ -192,8 +192,8 @@ impl Committer {
     }
 
     /// Commits a record, and retries until the store takes it, unless it is damaged or has failed for good: an outcome
-    /// must not be lost, and a full disk may have room later. Until then the invocation counts as running, and its permits
-    /// stay taken.
+    /// must not be lost, and a full disk may have room later. Until then the invocation counts as running, and its
+    /// permits stay taken.
     async fn commit_with_retry(&self, record: &Record) -> bool {
         let mut stuck = None;
         loop {

@@ -3,8 +3,8 @@
 use crate::model::invocation::{Event, EventKind, HELD, Request, should_retry};
 use crate::service::{is_for_operator, location};
 
-/// Logs the event with which an attempt ended, if the attempt failed. A failure that a caller has to fix is debug output,
-/// unless attempts were made in vain: no caller waits for background work.
+/// Logs the event with which an attempt ended, if the attempt failed. A failure that a caller has to fix is debug
+/// output, unless attempts were made in vain: no caller waits for background work.
 pub(in crate::engine) fn log(request: &Request, event: &Event) {
     let Request { cid, service, .. } = request;
     let attempt = event.attempt;

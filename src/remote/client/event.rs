@@ -63,8 +63,8 @@ pub enum EventKind {
     RetryScheduled {
         /// Why it failed.
         failure: Error,
-        /// When the next attempt is due; `None` where no attempt is left, and the invocation is held until it is retried
-        /// or cancelled.
+        /// When the next attempt is due; `None` where no attempt is left, and the invocation is held until it is
+        /// retried or cancelled.
         start_time: Option<Timestamp>,
     },
     /// The last event: the response.

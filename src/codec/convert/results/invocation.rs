@@ -122,8 +122,8 @@ fn input_to_proto(invocation: &Invocation) -> Result<v1::Input> {
     })
 }
 
-/// Rebuilds the attempts: each begins with a `Started` event and ends with the next event that is not an item. What ends
-/// the invocation later, such as a cancellation while it is held, is not part of its last attempt.
+/// Rebuilds the attempts: each begins with a `Started` event and ends with the next event that is not an item. What
+/// ends the invocation later, such as a cancellation while it is held, is not part of its last attempt.
 fn attempts_to_proto(invocation: &Invocation) -> Vec<v1::Attempt> {
     let mut attempts: Vec<v1::Attempt> = Vec::new();
     for event in &invocation.events {

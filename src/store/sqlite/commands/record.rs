@@ -15,8 +15,8 @@ use crate::store::sqlite::bookkeeping::Entries;
 use crate::store::sqlite::hand_over::HandOver;
 use crate::store::sqlite::state_column::encode_state;
 
-/// If cancellation was requested, `wake` and `over` are 0, so that it is cancelled at the next poll; the reason, which is
-/// a field of the last failure, stays until then.
+/// If cancellation was requested, `wake` and `over` are 0, so that it is cancelled at the next poll; the reason, which
+/// is a field of the last failure, stays until then.
 const UPDATE: &str =
     "UPDATE invocation SET state = ?2, due = ?3, generation = ?4, losses = ?15, attempts = ?5,
      events = ?6, progress = ?7, 
