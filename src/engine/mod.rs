@@ -16,6 +16,7 @@ mod durable;
 mod execution;
 mod lifecycle;
 mod limits;
+pub(crate) mod log_limit;
 mod results;
 mod routing;
 mod running_budget;
@@ -183,13 +184,14 @@ impl Invoker {
     }
 
     /// Cancels an invocation: at once where it does not run; otherwise its handler is asked to stop, which is recorded
-    /// before this resolves, and dropped after the grace period. Of a group, all members.
+    /// before this resolves, and dropped after the grace period. Of a group, all members. The reason is part of the
+    /// outcome.
     ///
     /// # Errors
     ///
     /// `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`; `FAILED_PRECONDITION` / `ENDED`.
-    pub async fn cancel(&self, cid: Cid) -> Result<InvocationView> {
-        self.0.canceller.cancel(cid).await
+    pub async fn cancel(&self, cid: Cid, cancel_reason: Option<String>) -> Result<InvocationView> {
+        self.0.canceller.cancel(cid, cancel_reason).await
     }
 
     /// The invocation that [`cancel`](Self::cancel) would cancel.

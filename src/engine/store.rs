@@ -106,8 +106,13 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 
     /// Records that the cancellation of a running invocation was requested ([`Invocation::cancel_requested`]), and
     /// returns whether the invocation has not ended yet. Unless it is a group, it has expired from then on, whenever it
-    /// is not claimed.
-    fn request_cancel(&self, cid: Cid) -> BoxFuture<'_, Result<bool>>;
+    /// is not claimed. The reason of the first request that has one is kept ([`Invocation::cancel_reason`]) until the
+    /// invocation has ended.
+    fn request_cancel(
+        &self,
+        cid: Cid,
+        cancel_reason: Option<String>,
+    ) -> BoxFuture<'_, Result<bool>>;
 
     /// The invocation that was accepted with an idempotency key, until it is removed. A key identifies one invocation,
     /// whatever its service; `service` decides between several in a store of an earlier format.

@@ -18,6 +18,16 @@ pub(crate) fn refused_by(error: Error, service: &str) -> Error {
     }
 }
 
+/// The error of a nested call of a service, as the handler that called it gets it: [refused](refused_by), or with the
+/// name of the service whose output is invalid. The caller of the handler would take that for the handler's own.
+pub(crate) fn of_nested(error: Error, service: &str) -> Error {
+    if error.reason() != reason::OUTPUT_INVALID || error.fact(SERVICE).is_some() {
+        return refused_by(error, service);
+    }
+    let message = format!("service `{service}`: {}", error.message());
+    error.with_message(message).with_info(SERVICE, service)
+}
+
 /// The error of a handler as its caller gets it: a refused call is `INTERNAL` / `NESTED_CALL_REFUSED`.
 ///
 /// Violations are left out: they are of an input that the caller did not send. They are in the trace.

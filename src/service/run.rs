@@ -1,7 +1,7 @@
 //! Runs a handler with its hooks and turns panics into errors.
 
 use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
@@ -126,13 +126,28 @@ async fn run_before_hooks(
 /// Logs failures that an operator has to fix as errors; those that a caller has to fix are debug output.
 pub(crate) fn log_failure(error: &Error) {
     let (reason, trace) = (error.reason(), error.trace());
-    match error.kind() {
-        Kind::Internal | Kind::Unknown | Kind::DataLoss => {
-            let location = error.location().map(tracing::field::display);
+    match is_for_operator(error) {
+        true => {
+            let location = location(error).map(tracing::field::display);
             tracing::error!(reason, trace, location, "{error}");
         }
-        _ => tracing::debug!(reason, trace, "{error}"),
+        false => tracing::debug!(reason, trace, "{error}"),
     }
+}
+
+/// Whether an operator has to fix the cause of a failure, and not a caller.
+pub(crate) fn is_for_operator(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        Kind::Internal | Kind::Unknown | Kind::DataLoss
+    )
+}
+
+/// Where a failure was made, unless that is in this crate: its users look for the line in their own code.
+pub(crate) fn location(error: &Error) -> Option<&'static Location<'static>> {
+    let this_crate = file!().strip_suffix("service/run.rs").unwrap_or_default();
+    let is_ours = |location: &&Location<'_>| location.file().starts_with(this_crate);
+    error.location().filter(|location| !is_ours(location))
 }
 
 /// A future that turns panics into errors.

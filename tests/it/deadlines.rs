@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cidery::model::call::Call;
-use cidery::{Cid, Context, Definition, Kind, Node, Result, Value, dict};
+use cidery::{Cid, Context, Definition, Kind, Node, Result, Value, Worker, dict};
 use prost::Message as _;
 
 use crate::support::raw::{INVOKE, Raw, framed};
@@ -120,6 +120,24 @@ async fn a_nested_call_ends_with_its_callers_deadline_or_its_own() {
     let error = node.invoke("patient", ()).await.unwrap_err();
     assert_eq!(error.reason(), "DEADLINE_EXCEEDED");
     assert_eq!(start.elapsed(), Duration::from_secs(30));
+}
+
+/// A worker tells the node with each nested call how long its own deadline still is: no reason to wait longer than the
+/// service itself allows.
+#[tokio::test]
+async fn the_timeout_of_a_service_holds_for_nested_calls_of_workers() {
+    let slow = Definition::new("b.slow", std::future::pending::<()>).unwrap();
+    let slow = slow.timeout(Duration::from_millis(50));
+    let node = TestNode::start(Node::builder().register(slow)).await;
+    async fn calls(ctx: Context) -> Result<()> {
+        ctx.invoke("b.slow", ()).await.map(drop)
+    }
+    let worker = Worker::builder().service("a.calls", calls);
+    let worker = worker.connect(&node.address().to_string()).await.unwrap();
+    let error = node.client.invoke(Call::new("a.calls", ())).await;
+    let error = error.unwrap_err();
+    assert_eq!(error.fact("timeout_ms"), Some("50"), "{error:?}");
+    worker.stop().await;
 }
 
 #[tokio::test(start_paused = true)]

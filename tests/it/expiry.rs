@@ -39,7 +39,7 @@ async fn expires_while_all_permits_are_taken() {
     .await;
     assert_eq!(state(&node, expires, 4).await, State::Expired);
     assert!(!state(&node, running, 0).await.is_terminal());
-    node.invoker().cancel(running).await.unwrap();
+    node.invoker().cancel(running, None).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
@@ -54,7 +54,7 @@ async fn expires_while_its_concurrency_key_is_busy() {
     let running = keyed(None).await;
     let expires = keyed(Some(2)).await;
     assert_eq!(state(&node, expires, 4).await, State::Expired);
-    node.invoker().cancel(running).await.unwrap();
+    node.invoker().cancel(running, None).await.unwrap();
 }
 
 #[tokio::test]
@@ -81,7 +81,7 @@ async fn expires_while_no_worker_serves_it() {
     let cancelled = accept(&first, later(None)).await;
     first.stop().await;
     let second = start(false).await;
-    second.invoker().cancel(cancelled).await.unwrap();
+    second.invoker().cancel(cancelled, None).await.unwrap();
     assert_eq!(state(&second, cancelled, 0).await, State::Cancelled);
     assert_eq!(state(&second, expires, 30).await, State::Expired);
     assert_eq!(state(&second, waits, 0).await, State::ACCEPTED);

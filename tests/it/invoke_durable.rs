@@ -254,7 +254,7 @@ async fn a_call_that_continues_answers_its_cid_before_its_outcome() {
         let cid = Cid::parse(cid).unwrap();
         // The caller goes away.
         drop((response, send));
-        node.handle.invoker().cancel(cid).await.unwrap();
+        node.handle.invoker().cancel(cid, None).await.unwrap();
         assert_eq!(
             ended(&node.client, cid).await.state,
             i32::from(v1::State::Cancelled)

@@ -47,6 +47,7 @@ mod manage_cli;
 mod nested;
 mod node;
 mod node_restart;
+mod operators;
 mod packaging;
 mod power_loss;
 mod public_api;

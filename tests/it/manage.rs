@@ -94,15 +94,15 @@ async fn a_pending_invocation_is_cancelled_immediately(disk: Option<&Folder>) {
         3_600,
     )));
     let cid = node.invoker().invoke_async(later).await.unwrap().cid;
-    let found = node.invoker().cancel(cid).await.unwrap().invocation;
+    let found = node.invoker().cancel(cid, None).await.unwrap().invocation;
     assert_eq!((found.state, found.attempts), (State::Cancelled, 0));
     assert_eq!(found.outcome().unwrap().unwrap_err().reason(), "CANCELLED");
-    let error = node.invoker().cancel(cid).await.unwrap_err();
+    let error = node.invoker().cancel(cid, None).await.unwrap_err();
     assert_eq!(
         (error.kind(), error.reason()),
         (Kind::FailedPrecondition, "ENDED")
     );
-    let error = node.invoker().cancel(Cid::new()).await.unwrap_err();
+    let error = node.invoker().cancel(Cid::new(), None).await.unwrap_err();
     assert_eq!(error.reason(), "CID_UNKNOWN");
     let service = cidery::ServiceName::parse("demo.sleep").unwrap();
     assert_eq!(node.invoker().store().pending_count(&service), 0);
@@ -121,7 +121,7 @@ async fn a_running_handler_is_cancelled_and_dropped_after_the_grace_period(disk:
     ] {
         let cid = node.invoke_async(service, input).await.unwrap();
         running(&node, cid).await;
-        let found = node.invoker().cancel(cid).await.unwrap().invocation;
+        let found = node.invoker().cancel(cid, None).await.unwrap().invocation;
         let cancel_requested = State::Running {
             cancel_requested: true,
         };
@@ -148,7 +148,7 @@ async fn a_response_in_time_beats_a_cancellation(disk: Option<&Folder>) {
     let node = start(Node::builder().service("polite", polite), disk).await;
     let cid = node.invoke_async("polite", ()).await.unwrap();
     running(&node, cid).await;
-    node.invoker().cancel(cid).await.unwrap();
+    node.invoker().cancel(cid, None).await.unwrap();
     assert_eq!(ended(&node, cid).await.invocation.state, State::Succeeded);
     node.stop().await;
 }
@@ -175,7 +175,10 @@ async fn a_failed_invocation_is_retried_as_a_new_one(disk: Option<&Folder>) {
         .await
         .unwrap()
         .cid;
-    node.invoker().cancel(again).await.map_or_else(drop, drop);
+    node.invoker()
+        .cancel(again, None)
+        .await
+        .map_or_else(drop, drop);
     let good = node
         .invoke_async("customer.get", dict! { "cust_id": 1 })
         .await
@@ -297,7 +300,7 @@ async fn concurrent_cancellations_keep_counts_correct(disk: Option<&Folder>) {
     let mut cancelling = JoinSet::new();
     for cid in cids.iter().rev().step_by(2) {
         let (node, cid) = (Arc::clone(&node), *cid);
-        cancelling.spawn(async move { drop(node.invoker().cancel(cid).await) });
+        cancelling.spawn(async move { drop(node.invoker().cancel(cid, None).await) });
     }
     cancelling.join_all().await;
     for cid in cids {
@@ -355,7 +358,7 @@ async fn a_cancellation_survives_a_crash() {
         let node = builder.no_listener().store(store).start().await.unwrap();
         let cid = node.invoke_async("stubborn", ()).await.unwrap();
         running(&node, cid).await;
-        node.invoker().cancel(cid).await.unwrap();
+        node.invoker().cancel(cid, None).await.unwrap();
         for file in ["cidery.db", "cidery.db-wal"] {
             std::fs::copy(folder.path().join(file), copy.path().join(file)).unwrap();
         }

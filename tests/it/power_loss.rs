@@ -197,7 +197,7 @@ async fn work(store: &SqliteStore, n: usize, answer: impl Fn(u8, Cid)) {
         1 => {
             store.accept(next).await.unwrap();
             answer(ACCEPTED, cid);
-            store.request_cancel(cid).await.unwrap();
+            store.request_cancel(cid, None).await.unwrap();
             answer(CANCEL_REQUESTED, cid);
         }
         2 => {

@@ -234,7 +234,7 @@ async fn accepted_between_the_poll_and_the_sleep_of_its_scheduler() {
     let first = due_in(1).await;
     tokio::time::sleep(hour / 2).await;
     due_in(3).await;
-    node.invoker().cancel(first).await.unwrap();
+    node.invoker().cancel(first, None).await.unwrap();
     let claim = gates.close(Point::AfterClaim);
     tokio::time::sleep(hour * 2 / 3).await;
     claim.arrived().await;
@@ -265,7 +265,7 @@ async fn cancelled_between_its_claim_and_its_first_attempt() {
     let cid = node.invoker().invoke_async(call).await.unwrap().cid;
     claimed.arrived().await;
     let invoker = node.invoker().clone();
-    let cancel = spawn(async move { invoker.cancel(cid).await });
+    let cancel = spawn(async move { invoker.cancel(cid, None).await });
     refused.arrived().await;
     refused.open();
     claimed.open();

@@ -173,8 +173,8 @@ impl Pair {
         let cid = *cid;
         self.trace.push(format!("cancel {cid}"));
         self.cancelled.push(cid);
-        let ours = self.sqlite.request_cancel(cid).await.unwrap();
-        assert_eq!(ours, self.memory.request_cancel(cid).await.unwrap());
+        let ours = self.sqlite.request_cancel(cid, None).await.unwrap();
+        assert_eq!(ours, self.memory.request_cancel(cid, None).await.unwrap());
     }
 }
 

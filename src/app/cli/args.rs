@@ -146,19 +146,33 @@ pub(super) fn positive_duration(text: &str) -> std::result::Result<Duration, Str
     }
 }
 
-/// Parses a size: `1048576`, `64MiB`, `1GiB`.
+/// The smallest limit of a store: 16 MiB. A smaller one is most likely a number without its unit.
+const MIN_STORE_LIMIT: u64 = 16 << 20;
+
+/// Parses the limit of a store: a [size](bytes) of at least 16 MiB.
+pub(super) fn store_limit(text: &str) -> std::result::Result<u64, String> {
+    match bytes(text)? {
+        limit if limit < MIN_STORE_LIMIT => Err(format!(
+            "{limit} bytes is less than the smallest store, 16MiB"
+        )),
+        limit => Ok(limit),
+    }
+}
+
+/// Parses a size: `1048576`, `64MiB`, `1GiB`; `64M` and `1G` are the same, as in units of systemd.
 pub(super) fn bytes(text: &str) -> std::result::Result<u64, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit = text.get(digits.len()..).unwrap_or_default();
     let shift = match unit {
         "" | "B" => 0,
-        "KiB" => 10,
-        "MiB" => 20,
-        "GiB" => 30,
-        "TiB" => 40,
+        "K" | "KiB" => 10,
+        "M" | "MiB" => 20,
+        "G" | "GiB" => 30,
+        "T" | "TiB" => 40,
         _ => {
             return Err(
-                "use a number of bytes, or one with `KiB`, `MiB`, `GiB` or `TiB`".to_owned(),
+                "use a number of bytes, or one with `K`, `M`, `G` or `T` (or `KiB`, `MiB`, `GiB`, `TiB`)"
+                    .to_owned(),
             );
         }
     };
@@ -177,6 +191,9 @@ mod tests {
     fn sizes_are_parsed() {
         assert_eq!(bytes("512"), Ok(512));
         assert_eq!(bytes("64MiB"), Ok(64 << 20));
+        assert_eq!(bytes("64M"), Ok(64 << 20));
+        assert_eq!(store_limit("16M"), Ok(16 << 20));
+        assert!(store_limit("5").is_err() && store_limit("15M").is_err());
         for wrong in ["", "MiB", "1.5GiB", "1MB", "-1", "99999999999TiB"] {
             assert!(bytes(wrong).is_err(), "{wrong}");
         }

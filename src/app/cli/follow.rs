@@ -5,7 +5,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::Timestamp;
 
-use super::names::state_name;
+use super::names::{reason_name, state_name};
 use super::objects;
 use super::printer::{Printer, Tone, of_stored};
 use super::retry_note::across_restarts;
@@ -22,7 +22,7 @@ use crate::model::id::Cid;
 use crate::model::payload::{Format, Payload};
 use crate::remote::client::ContractClient;
 
-/// Follows an invocation to its end. Returns its failure, if it fails.
+/// Follows an invocation to its end, or until it is held. Returns its failure, if it fails.
 ///
 /// # Errors
 ///
@@ -55,8 +55,27 @@ async fn show_events(client: &ContractClient, cid: Cid, printer: &Printer) -> Re
         if let Some(outcome) = follower.show(&response) {
             return outcome;
         }
+        // One that was held before and retried since has the same event.
+        if is_held(&response)
+            && reason_name(&client.invocation(cid, Duration::ZERO).await?) == "HELD"
+        {
+            return Err(held(cid, response.attempt));
+        }
     }
     Ok(())
+}
+
+/// Whether the event says that no attempt is left, and the invocation is held.
+fn is_held(response: &v1::StreamResultsResponse) -> bool {
+    matches!(&response.event, Some(Event::RetryScheduled(event)) if event.start_time.is_none())
+}
+
+/// `DEADLINE_EXCEEDED` / `STILL_RUNNING`: a held invocation ends only when an operator decides.
+fn held(cid: Cid, attempt: u32) -> Error {
+    let message = format!(
+        "{cid} has not ended: it is held after attempt {attempt}; `cidery retry {cid}` or `cidery cancel {cid}`"
+    );
+    Error::deadline_exceeded(reason::STILL_RUNNING, message).with_cid(cid)
 }
 
 /// Prints the events of one invocation. A progress bar is shown where standard error is a terminal.
@@ -172,7 +191,7 @@ impl<'a> Follower<'a> {
                     let (at, delay) = (time_of_day(start), duration_text(between(now, start)));
                     format!("; next attempt at {at} (in {delay})")
                 });
-                let next = next.unwrap_or_default();
+                let next = next.unwrap_or_else(|| "; held: retry or cancel it".to_owned());
                 let text = format!("attempt {attempt}: {failure} ({}){next}", failure.reason());
                 self.note(Tone::Warning, response, "failed", &text);
             }

@@ -79,11 +79,9 @@ impl AdminService for AdminApi {
         &self,
         request: Request<v1::ForgetServiceRequest>,
     ) -> Result<Response<v1::ForgetServiceResponse>, Status> {
-        into_status(
-            self.workers
-                .forget_service(&request.get_ref().service)
-                .await,
-        )?;
+        let service = &request.get_ref().service;
+        into_status(self.workers.forget_service(service).await)?;
+        tracing::info!(service.name = %service, "service forgotten");
         Ok(Response::new(v1::ForgetServiceResponse {}))
     }
 

@@ -9,6 +9,7 @@ use tonic::{Response, Status};
 
 use crate::codec::convert::DISPATCH_KEY;
 use crate::codec::status::{CID_KEY, cid_value, to_status};
+use crate::engine::Invoker;
 use crate::model::call::ALREADY_ACCEPTED_KEY;
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::id::Cid;
@@ -83,6 +84,26 @@ pub(super) fn timeout(
         (Some(a), Some(b)) => Some(a.min(b)),
         (a, b) => a.or(b),
     })
+}
+
+/// The timeout of a synchronous call of a service: the [smaller one](timeout), of what the message and the transport
+/// give.
+///
+/// A worker sends the rest of its own deadline as `grpc-timeout` of a nested call. Unless the handler itself gives a
+/// timeout, that of the service holds, within this rest.
+pub(super) fn call_timeout(
+    invoker: &Invoker,
+    service: &str,
+    given: Option<Duration>,
+    transport: &MetadataMap,
+) -> Result<Option<Duration>> {
+    let smallest = timeout(given, transport)?;
+    if given.is_some() || smallest.is_none() || dispatch_token(transport).is_none() {
+        return Ok(smallest);
+    }
+    let definition = invoker.definition(service).ok();
+    let own = definition.and_then(|definition| definition.service_options().timeout);
+    Ok(smallest.into_iter().chain(own).min())
 }
 
 /// Parses a `grpc-timeout`: at most eight digits and a unit (gRPC over HTTP/2, `Timeout`).

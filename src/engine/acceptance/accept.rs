@@ -254,7 +254,7 @@ impl Acceptor {
             Start::After(delay) => saturating_add(now, delay),
             Start::At(time) => time.max(now),
         });
-        check_options(&options)?;
+        check_options(&options, start_time)?;
         Ok(Terms {
             start_time: start_time.map(|time| time.min(HELD)),
             expire_time: options
@@ -335,7 +335,12 @@ fn check_input(route: &Route, input: &Payload) -> Result<Ignored> {
 }
 
 /// Checks the limits of options, all violations at once.
-fn check_options(options: &DurableOptions) -> Result<()> {
+fn check_options(options: &DurableOptions, start_time: Option<Timestamp>) -> Result<()> {
+    let is_too_early = |deadline: &Timestamp| start_time.is_some_and(|start| *deadline <= start);
+    let deadline = options.deadline.filter(is_too_early).map(|_| {
+        let message = "is not after the start: the invocation would never run";
+        Violation::new("/deadline", "OUT_OF_RANGE", message)
+    });
     let too_long = |(field, key): (&'static str, &Option<String>)| {
         key.as_ref()
             .filter(|key| key.len() > Terms::MAX_KEY_BYTES)?;
@@ -353,7 +358,9 @@ fn check_options(options: &DurableOptions) -> Result<()> {
     ];
     Error::reject(
         reason::REQUEST_INVALID,
-        keys.chain(too_many_callbacks(lists)).collect(),
+        keys.chain(deadline)
+            .chain(too_many_callbacks(lists))
+            .collect(),
     )
 }
 

@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use crate::engine::clock::{Clock, saturating_add};
-use crate::engine::durable::callbacks;
 use crate::engine::durable::transition::{Rules, StateChange, Trigger, transition};
+use crate::engine::durable::{callbacks, failed_attempt};
 use crate::engine::limits::Limits;
+use crate::engine::log_limit::LogLimit;
 use crate::engine::results::hub::Hub;
 use crate::engine::results::live::{Live, next_sequence};
 use crate::engine::routing::{Route, Routes};
@@ -43,6 +45,8 @@ pub(in crate::engine) struct Committer {
     group_wakeup: Arc<Notify>,
     /// Counts the commits that the store refuses and that are retried.
     stuck: TaskTracker,
+    /// Limits how often refused commits are logged.
+    log: LogLimit,
 }
 
 impl Committer {
@@ -62,12 +66,14 @@ impl Committer {
             limits,
             group_wakeup,
             stuck: TaskTracker::new(),
+            log: LogLimit::default(),
         }
     }
 
-    /// Whether the store refuses commits at the moment (its disk is full): new attempts would be refused too.
+    /// Whether the store refuses commits at the moment (its disk is full), or for good: those of new attempts would be
+    /// refused too.
     pub(in crate::engine) fn is_stuck(&self) -> bool {
-        !self.stuck.is_empty()
+        !self.stuck.is_empty() || self.store.health().is_err()
     }
 
     /// What transitions of a service's invocation depend on, now.
@@ -81,6 +87,7 @@ impl Committer {
             attempt_timeout: route.attempt_timeout(&invocation.request),
             max_crashes: self.limits.max_crashes,
             jitter: fastrand::f64(),
+            cancel_reason: None,
             now: self.clock.now(),
         }
     }
@@ -97,7 +104,13 @@ impl Committer {
         trigger: Trigger,
         source: Source<'_>,
     ) -> bool {
-        let rules = self.rules(route, invocation);
+        let rules = Rules {
+            cancel_reason: match source {
+                Source::Attempt(live) => live.cancel_reason(),
+                Source::Claimed | Source::Unclaimed => None,
+            },
+            ..self.rules(route, invocation)
+        };
         match transition(invocation, state, trigger, &rules) {
             Ok(change) => self.commit_change(route, invocation, change, source).await,
             Err(error) => {
@@ -151,6 +164,7 @@ impl Committer {
         match source {
             Source::Attempt(live) => {
                 if let Some(last) = record.events.last().filter(|_| taken) {
+                    failed_attempt::log(&invocation.request, last);
                     live.publish(Arc::clone(last));
                 }
                 self.hub.close(cid, taken);
@@ -177,8 +191,9 @@ impl Committer {
         }
     }
 
-    /// Commits a record, and retries until the store takes it, unless it is damaged: an outcome must not be lost, and a
-    /// full disk may have room later. Until then the invocation counts as running, and its permits stay taken.
+    /// Commits a record, and retries until the store takes it, unless it is damaged or has failed for good: an outcome
+    /// must not be lost, and a full disk may have room later. Until then the invocation counts as running, and its
+    /// permits stay taken.
     async fn commit_with_retry(&self, record: &Record) -> bool {
         let mut stuck = None;
         loop {
@@ -190,9 +205,23 @@ impl Committer {
                     tracing::error!(cid = %record.cid, %error, "commit failed: the store is damaged there");
                     return false;
                 }
+                // The store has logged why. The invocation stays claimed until it is opened again.
+                Err(error) if self.store.health().is_err() => {
+                    if let Some(omitted) = self.log.is_due(error.reason(), Instant::now()) {
+                        tracing::error!(
+                            cid = %record.cid,
+                            %error,
+                            omitted,
+                            "commit failed: the attempt runs again once the node has restarted"
+                        );
+                    }
+                    return false;
+                }
                 Err(error) => {
                     stuck.get_or_insert_with(|| self.stuck.token());
-                    tracing::error!(cid = %record.cid, %error, "commit failed; retrying");
+                    if let Some(omitted) = self.log.is_due(error.reason(), Instant::now()) {
+                        tracing::error!(cid = %record.cid, %error, omitted, "commit failed; retrying");
+                    }
                     tokio::time::sleep(STORE_RETRY_DELAY).await;
                 }
             }

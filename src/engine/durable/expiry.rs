@@ -47,6 +47,10 @@ impl Expiry {
         lifecycle.spawn_until_drain("expiry", async move {
             loop {
                 self.clock.pause(POLL_INTERVAL).await;
+                // Nothing is written any more.
+                if self.store.health().is_err() {
+                    continue;
+                }
                 loop {
                     match self.end_batch().await {
                         Ok(ended) if ended >= BATCH => tokio::task::yield_now().await,

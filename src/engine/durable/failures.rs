@@ -18,9 +18,14 @@ pub(in crate::engine) fn attempt_timed_out(invocation: &Invocation, timeout: Dur
         .with_info("timeout_ms", timeout.as_millis())
 }
 
-/// `CANCELLED`.
-pub(in crate::engine) fn cancelled() -> Error {
-    Error::cancelled(reason::CANCELLED, "the invocation was cancelled")
+/// `CANCELLED`, with the reason that the caller gave, if it gave one.
+pub(in crate::engine) fn cancelled(cancel_reason: Option<&str>) -> Error {
+    const MESSAGE: &str = "the invocation was cancelled";
+    match cancel_reason {
+        None => Error::cancelled(reason::CANCELLED, MESSAGE),
+        Some(text) => Error::cancelled(reason::CANCELLED, format!("{MESSAGE}: {text}"))
+            .with_info("cancel_reason", text),
+    }
 }
 
 /// `DEADLINE_EXCEEDED` / `EXPIRED`.
@@ -39,6 +44,12 @@ pub(in crate::engine) fn deadline_passed(time: Timestamp) -> Error {
 pub(in crate::engine) fn node_lost() -> Error {
     let message = "the node ended before the service answered; the call is attempted at most once";
     Error::new(Kind::Unknown, reason::NODE_LOST, message).with_retryable(false)
+}
+
+/// `UNAVAILABLE` / `NODE_STOPPING`: the attempt does not count and is repeated.
+pub(in crate::engine) fn interrupted_by_stop() -> Error {
+    let message = "the node stopped during the attempt, which does not count";
+    Error::unavailable(reason::NODE_STOPPING, message)
 }
 
 /// `INTERNAL` / `POISONED`: the node crashed too often during this invocation.

@@ -4,6 +4,7 @@ pub(in crate::engine) mod callbacks;
 pub(in crate::engine) mod commit;
 pub(in crate::engine) mod deferral;
 pub(in crate::engine) mod expiry;
+pub(in crate::engine) mod failed_attempt;
 pub(in crate::engine) mod failures;
 pub(in crate::engine) mod group_outcomes;
 pub(in crate::engine) mod groups;

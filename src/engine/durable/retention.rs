@@ -17,6 +17,10 @@ pub(in crate::engine) fn start(store: Arc<dyn Store>, clock: Clock, lifecycle: &
     lifecycle.spawn_until_drain("retention", async move {
         loop {
             clock.pause(POLL_INTERVAL).await;
+            // Nothing is written any more.
+            if store.health().is_err() {
+                continue;
+            }
             loop {
                 match store.purge(clock.now(), BATCH).await {
                     Ok(removed) if removed >= BATCH => tokio::task::yield_now().await,

@@ -221,7 +221,7 @@ impl Runner {
         let recorded = self.store.record_attempts(vec![cid]).await;
         recorded.map_err(|error| {
             tracing::error!(%cid, %error, "cannot record the start of an attempt");
-            AttemptResult::HandedBack
+            AttemptResult::HandedBack(error)
         })
     }
 
@@ -278,12 +278,14 @@ impl Runner {
                         AttemptResult::WorkerLost(error)
                     }
                     Some(DispatchStatus::HandedBack | DispatchStatus::NotStarted) => {
-                        AttemptResult::HandedBack
+                        AttemptResult::HandedBack(error)
                     }
                     Some(DispatchStatus::Open) | None => AttemptResult::Outcome(Err(error)),
                 }
             }
-            Some(Err(_)) | None if stop == Stop::Cancel => AttemptResult::Outcome(Err(cancelled())),
+            Some(Err(_)) | None if stop == Stop::Cancel => {
+                AttemptResult::Outcome(Err(cancelled(None)))
+            }
             // The handler was asked to stop at its timeout: that is the failure, whatever it returns.
             Some(Err(_)) | None => {
                 AttemptResult::Outcome(Err(attempt_timed_out(invocation, timeout)))

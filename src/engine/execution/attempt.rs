@@ -130,9 +130,11 @@ impl Running {
         let outcome = ready!(Pin::new(&mut CatchUnwind(&mut self.future)).poll(cx));
         let outcome =
             outcome.map_err(|error| error_of_handler(error, self.dispatch.service.as_str()));
-        // A failure that nested calls pass on is logged once, by the outermost one.
+        // A failure that nested calls pass on is logged once, by the outermost one. That of a stored invocation is
+        // logged once it is known what follows.
         if let Err(error) = &outcome
             && !self.dispatch.is_nested()
+            && !self.dispatch.is_stored()
         {
             log_failure(error);
         }

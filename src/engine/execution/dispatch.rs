@@ -107,6 +107,11 @@ impl Dispatch {
         self.invoker.runtime()
     }
 
+    /// Whether it is an attempt of a stored invocation.
+    pub(in crate::engine) fn is_stored(&self) -> bool {
+        self.live.is_some()
+    }
+
     pub(in crate::engine) fn is_nested(&self) -> bool {
         self.callers.is_some()
     }

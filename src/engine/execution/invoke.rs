@@ -22,7 +22,7 @@ use crate::model::call::{Accepted, Call};
 use crate::model::error::Result;
 use crate::model::id::Cid;
 use crate::model::payload::{Payload, Reply};
-use crate::service::{Admitted, BoxFuture, InvocationInfo, output_invalid, refused_by};
+use crate::service::{Admitted, BoxFuture, InvocationInfo, of_nested, output_invalid, refused_by};
 
 /// A checked call from outside.
 enum PreparedCall<'a> {
@@ -266,7 +266,7 @@ impl NestedInvoker for Executor {
                 .permits
                 .release_during(&parent.cancel, nested)
                 .await
-                .map_err(|error| refused_by(error, route.name().as_str()))?;
+                .map_err(|error| of_nested(error, route.name().as_str()))?;
             match call.response_format {
                 // A handler reads the response as a value, unless it asks for a format.
                 None => Ok(reply),

@@ -28,6 +28,8 @@ pub(in crate::engine) struct Live {
     pub(in crate::engine) cancel: CancellationToken,
     /// Fires when a caller cancels the invocation.
     pub(in crate::engine) cancel_requested: CancellationToken,
+    /// Why, if the caller gave a reason. That of the first request stays.
+    cancel_reason: OnceLock<String>,
     /// Where a worker runs the attempt: its permit, which knows the token of the dispatch.
     worker_permit: Option<Weak<dyn WorkerPermit>>,
     /// The completion token that the handler in this process asked for.
@@ -143,6 +145,7 @@ impl Live {
             cid: invocation.request.cid,
             cancel: CancellationToken::new(),
             cancel_requested: CancellationToken::new(),
+            cancel_reason: OnceLock::new(),
             worker_permit: worker.map(Arc::downgrade),
             completion_token: OnceLock::new(),
             memory: Arc::clone(memory),
@@ -256,6 +259,11 @@ impl Live {
         }
     }
 
+    /// The reason that a caller gave for the cancellation.
+    pub(in crate::engine) fn cancel_reason(&self) -> Option<&str> {
+        self.cancel_reason.get().map(String::as_str)
+    }
+
     /// Restarts the attempt timeout.
     pub(in crate::engine) fn heartbeat(&self) {
         self.lock().last_heartbeat = Instant::now();
@@ -316,10 +324,13 @@ impl Live {
     }
 
     /// Asks the handler to stop because a caller cancels the invocation; returns whether the attempt still runs.
-    pub(in crate::engine) fn request_cancel(&self) -> bool {
+    pub(in crate::engine) fn request_cancel(&self, cancel_reason: Option<&str>) -> bool {
         let mut state = self.lock();
         if state.sealed {
             return false;
+        }
+        if let Some(text) = cancel_reason {
+            let _ = self.cancel_reason.set(text.to_owned());
         }
         state.state = state.state.after(Transition::Cancel).unwrap_or(state.state);
         drop(state);

@@ -40,6 +40,8 @@ pub struct Invocation {
     pub recovered: bool,
     /// Whether its cancellation was requested while its handler ran.
     pub cancel_requested: bool,
+    /// The reason that was given for it, if one was.
+    pub cancel_reason: Option<String>,
     /// Whether an earlier invocation with its concurrency key blocks it, while it is pending.
     pub key_busy: bool,
     /// The asynchronous completion of its last attempt, if the handler returned `Later`.
@@ -74,6 +76,7 @@ impl Invocation {
             crash_count: 0,
             recovered: false,
             cancel_requested: false,
+            cancel_reason: None,
             key_busy: false,
             completion: None,
             open_members: request.group().map_or(0, |group| group.members),

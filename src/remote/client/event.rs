@@ -58,12 +58,13 @@ pub enum EventKind {
     Progress(Progress),
     /// The handler emitted an item.
     Item(Value),
-    /// An attempt failed and another one follows.
+    /// An attempt failed and another one follows, or the invocation is held.
     #[non_exhaustive]
     RetryScheduled {
         /// Why it failed.
         failure: Error,
-        /// When the next attempt is due.
+        /// When the next attempt is due; `None` where no attempt is left, and the invocation is held until it is
+        /// retried or cancelled.
         start_time: Option<Timestamp>,
     },
     /// The last event: the response.

@@ -55,8 +55,8 @@ async fn handle(
     let input = definition.admit(input)?.input;
     let platform = WorkerPlatform::new(Arc::clone(session), channel, token, path, info.deadline);
     let platform = Arc::new(platform);
-    let span =
-        tracing::info_span!("invocation", cid = %info.cid, service.name = info.service.as_str());
+    let (cid, service, attempt) = (info.cid, info.service.as_str(), info.attempt);
+    let span = tracing::info_span!("invocation", %cid, service.name = service, attempt);
     let states = Arc::clone(&shared.states);
     let context = Context::new(info, cancel, Arc::clone(&platform) as _, states);
     let (future, _) = run(definition, &shared.hooks, None, context, input);

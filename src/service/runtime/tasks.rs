@@ -31,9 +31,9 @@ impl Tasks {
         }
     }
 
-    /// Spawns a task. Its log lines carry its name.
+    /// Spawns a task. Its log lines carry its name, where the log has all details: to others, it means nothing.
     pub fn spawn(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
-        let span = tracing::debug_span!("task", name);
+        let span = tracing::trace_span!(parent: None, "task", name);
         self.tracker.spawn_on(task.instrument(span), &self.runtime);
     }
 

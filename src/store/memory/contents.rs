@@ -202,7 +202,7 @@ impl Contents {
     }
 
     /// Records that cancellation was requested. Returns whether the invocation has not ended yet.
-    pub(super) fn request_cancel(&mut self, cid: Cid) -> bool {
+    pub(super) fn request_cancel(&mut self, cid: Cid, cancel_reason: Option<String>) -> bool {
         let Some(invocation) = self.invocations.get_mut(&cid) else {
             return false;
         };
@@ -213,6 +213,8 @@ impl Contents {
             self.expiring.remove(&before);
         }
         invocation.cancel_requested = true;
+        let known = invocation.cancel_reason.take();
+        invocation.cancel_reason = known.or(cancel_reason);
         self.expiring.extend(expiry(invocation));
         true
     }
@@ -296,6 +298,9 @@ fn apply(invocation: &mut Invocation, record: Record) -> Vec<Invocation> {
     invocation.progress = record.progress;
     invocation.last_failure = record.last_failure;
     invocation.deferred = record.deferred;
+    if record.state.is_terminal() {
+        invocation.cancel_reason = None;
+    }
     invocation.completion = record.completion;
     invocation.events.extend(record.events);
     record.followed_by

@@ -174,8 +174,12 @@ impl Store for MemoryStore {
         ready(Ok(is_recorded))
     }
 
-    fn request_cancel(&self, cid: Cid) -> BoxFuture<'_, Result<bool>> {
-        ready(Ok(self.contents().request_cancel(cid)))
+    fn request_cancel(
+        &self,
+        cid: Cid,
+        cancel_reason: Option<String>,
+    ) -> BoxFuture<'_, Result<bool>> {
+        ready(Ok(self.contents().request_cancel(cid, cancel_reason)))
     }
 
     fn find_by_idempotency_key(

@@ -1,28 +1,16 @@
 //! The log of failures: one line a minute for each reason, however many callers meet it.
 
-use std::collections::HashMap;
 use std::error::Error as _;
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::model::error::{Error, Kind};
-
-/// How often failures with the same reason are logged.
-const INTERVAL: Duration = Duration::from_secs(60);
+use super::writer::space::Usage;
+use crate::engine::log_limit::LogLimit;
+use crate::model::error::{Error, Kind, reason};
 
 /// Logs the causes of failures, which callers do not get.
 #[derive(Debug, Default)]
-pub(super) struct FailureLog(Mutex<HashMap<String, Logged>>);
-
-/// The failures with one reason.
-#[derive(Debug)]
-struct Logged {
-    last: Instant,
-    /// How many have not been logged since.
-    omitted: u64,
-}
+pub(super) struct FailureLog(LogLimit);
 
 impl FailureLog {
     /// Logs a failure of the disk or of the file. What only concerns the caller is not logged.
@@ -31,7 +19,7 @@ impl FailureLog {
         if cause.is_none() && failure.kind() != Kind::DataLoss {
             return;
         }
-        let Some(omitted) = self.is_due(failure.reason(), Instant::now()) else {
+        let Some(omitted) = self.0.is_due(failure.reason(), Instant::now()) else {
             return;
         };
         tracing::error!(
@@ -43,39 +31,19 @@ impl FailureLog {
         );
     }
 
-    /// How many failures with this reason were omitted, if the next one is to be logged.
-    fn is_due(&self, reason: &str, now: Instant) -> Option<u64> {
-        let mut logged = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(known) = logged.get_mut(reason) else {
-            // There are few reasons.
-            let first = Logged {
-                last: now,
-                omitted: 0,
-            };
-            logged.insert(reason.to_owned(), first);
-            return Some(0);
+    /// Logs that new work is refused because the store, or its disk, is at its limit.
+    pub(super) fn log_full(&self, usage: &Usage) {
+        let Some(omitted) = self.0.is_due(reason::STORE_FULL, Instant::now()) else {
+            return;
         };
-        if now.duration_since(known.last) < INTERVAL {
-            known.omitted += 1;
-            return None;
-        }
-        known.last = now;
-        Some(std::mem::take(&mut known.omitted))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn failures_are_logged_once_a_minute_for_each_reason() {
-        let (log, start) = (FailureLog::default(), Instant::now());
-        assert_eq!(log.is_due("a", start), Some(0));
-        assert_eq!(log.is_due("a", start), None);
-        assert_eq!(log.is_due("a", start + INTERVAL / 2), None);
-        assert_eq!(log.is_due("b", start), Some(0));
-        assert_eq!(log.is_due("a", start + INTERVAL), Some(2));
-        assert_eq!(log.is_due("a", start + INTERVAL * 2), Some(0));
+        tracing::warn!(
+            reason = reason::STORE_FULL,
+            used_bytes = usage.used,
+            limit_bytes = usage.limit,
+            free_disk_bytes = usage.free,
+            keep_free_bytes = usage.min_free,
+            omitted,
+            "new invocations are refused: the store is full"
+        );
     }
 }

@@ -371,8 +371,12 @@ impl Store for SqliteStore {
         })
     }
 
-    fn request_cancel(&self, cid: Cid) -> BoxFuture<'_, Result<bool>> {
-        Box::pin(self.write(RequestCancel(cid)))
+    fn request_cancel(
+        &self,
+        cid: Cid,
+        cancel_reason: Option<String>,
+    ) -> BoxFuture<'_, Result<bool>> {
+        Box::pin(self.write(RequestCancel { cid, cancel_reason }))
     }
 
     fn find_by_idempotency_key(

@@ -43,6 +43,41 @@ fn the_first_log_line_says_what_is_served_where() {
 }
 
 #[test]
+fn the_log_says_which_attempts_failed_and_what_operators_did() {
+    let mut server = Server::start(&[]);
+    let fail = ["invoke", "demo.fail", "code=INTERNAL", "retryable=true"];
+    let failed = server.run(&[&fail[..], &["--retry", "2", "--follow"]].concat());
+    assert!(!failed.status.success());
+    let later = server.run(&["invoke", "demo.count", "to=1", "--async", "--delay", "1h"]);
+    let cid = stdout(&later);
+    let cid = cid.trim();
+    let cancelled = server.run(&["cancel", cid, "--reason", "ops ticket 12", "--yes"]);
+    assert!(cancelled.status.success(), "{}", stderr(&cancelled));
+    let later = server.run(&["invoke", "demo.count", "to=1", "--async", "--delay", "1h"]);
+    assert!(later.status.success());
+    let (log, _) = server.terminate();
+    let line = |text: &str| {
+        let found = log.lines().find(|line| line.contains(text));
+        found.unwrap_or_else(|| panic!("{text}: {log}"))
+    };
+    assert!(
+        line("attempt=1").contains(" WARN attempt failed: "),
+        "{log}"
+    );
+    assert!(line("attempt=2").contains("ERROR failed: "), "{log}");
+    assert_eq!(log.matches("demo.fail").count(), 2, "{log}");
+    let cancelled = line("invocations cancelled");
+    assert!(
+        cancelled.contains(cid) && cancelled.contains("ops ticket 12"),
+        "{cancelled}"
+    );
+    assert!(line("pending invocations are lost").contains("pending=1"));
+    for internal in ["task{", "location=src"] {
+        assert!(!log.contains(internal), "{log}");
+    }
+}
+
+#[test]
 fn the_demo_prints_each_event_once_and_no_log_lines() {
     let output = cidery()
         .args(["demo", "--exit", "--listen", "127.0.0.1:0"])

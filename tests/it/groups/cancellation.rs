@@ -65,7 +65,7 @@ async fn the_next_node_continues_the_cancellation_of_a_group() {
     let group = node.client.invoke_batch(batch).await.unwrap();
     // The state after a crash right after that.
     let store = node.handle.invoker().store();
-    assert!(store.request_cancel(group.cid).await.unwrap());
+    assert!(store.request_cancel(group.cid, None).await.unwrap());
     let found = node.client.invocation(group.cid, Duration::ZERO).await;
     let found = found.unwrap();
     assert!(found.state() == v1::State::Running && found.cancel_requested);
@@ -95,7 +95,7 @@ async fn a_pending_cancellation_needs_no_worker() {
     let cid = node.client.invoke_async(call).await.unwrap().cid;
     // The state after a crash while the handler ran.
     let store = node.handle.invoker().store();
-    assert!(store.request_cancel(cid).await.unwrap());
+    assert!(store.request_cancel(cid, None).await.unwrap());
     node.handle.stop().await;
     drop((node.client, node.stub));
     let node = start().await;

@@ -435,8 +435,13 @@ async fn a_request_to_cancel_is_stored_until_the_invocation_has_ended(store: &dy
     let cid = accepted(store, "a", NOW).await;
     claimed(store, "a", NOW, 1).await;
     assert!(!found(store, cid).await.cancel_requested);
-    assert!(store.request_cancel(cid).await.unwrap());
-    assert!(found(store, cid).await.cancel_requested);
+    for reason in [None, Some("first"), Some("second"), None] {
+        let requested = store.request_cancel(cid, reason.map(str::to_owned));
+        assert!(requested.await.unwrap());
+    }
+    let requested = found(store, cid).await;
+    assert!(requested.cancel_requested && requested.last_failure.is_none());
+    assert_eq!(requested.cancel_reason.as_deref(), Some("first"));
     assert!(store.expired(NOW, 9).await.unwrap().is_empty());
     // It has expired, whatever the record says.
     let pending = Record {
@@ -448,9 +453,10 @@ async fn a_request_to_cancel_is_stored_until_the_invocation_has_ended(store: &dy
     let overdue = store.expired(NOW, 9).await.unwrap();
     assert_eq!(overdue.len(), 1);
     assert!(overdue[0].cancel_requested);
+    assert_eq!(overdue[0].cancel_reason.as_deref(), Some("first"));
     assert!(store.record(succeeded(cid)).await.unwrap());
-    assert!(!store.request_cancel(cid).await.unwrap());
-    assert!(!store.request_cancel(Cid::new()).await.unwrap());
+    assert!(!store.request_cancel(cid, None).await.unwrap());
+    assert!(!store.request_cancel(Cid::new(), None).await.unwrap());
 }
 
 fn with_terms(invocation: Invocation, change: impl FnOnce(&mut Terms)) -> Invocation {

@@ -84,6 +84,15 @@ impl Server {
             .unwrap()
     }
 
+    /// Stops the node with SIGTERM; returns its log, and how it ended.
+    pub(crate) fn terminate(&mut self) -> (String, std::process::ExitStatus) {
+        self.signal("TERM");
+        let mut log = String::new();
+        let stderr = self.child.stderr.as_mut().unwrap();
+        std::io::Read::read_to_string(stderr, &mut log).unwrap();
+        (log, self.child.wait().unwrap())
+    }
+
     /// Sends a signal by its name.
     pub(crate) fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();

@@ -160,8 +160,12 @@ impl Store for GatedStore {
         })
     }
 
-    fn request_cancel(&self, cid: Cid) -> BoxFuture<'_, Result<bool>> {
-        self.inner.request_cancel(cid)
+    fn request_cancel(
+        &self,
+        cid: Cid,
+        cancel_reason: Option<String>,
+    ) -> BoxFuture<'_, Result<bool>> {
+        self.inner.request_cancel(cid, cancel_reason)
     }
 
     fn find_by_idempotency_key(

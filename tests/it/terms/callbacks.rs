@@ -63,7 +63,7 @@ async fn callbacks_receive_the_outcome_and_its_origin(disk: Option<&Folder>) {
         call
     };
     let cancelled = accept(&node, waits()).await;
-    node.invoker().cancel(cancelled).await.unwrap();
+    node.invoker().cancel(cancelled, None).await.unwrap();
     let mut short = waits();
     short.durable().expiration = Some(Duration::from_millis(10));
     let expired = accept(&node, short).await;

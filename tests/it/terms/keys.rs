@@ -146,7 +146,7 @@ async fn invocations_with_one_concurrency_key_run_one_at_a_time_in_order(disk: O
         .invocation;
     assert_eq!(found.state, State::ACCEPTED);
     for cid in [second, first] {
-        node.invoker().cancel(cid).await.unwrap();
+        node.invoker().cancel(cid, None).await.unwrap();
         ended(&node, cid).await;
     }
     node.stop().await;

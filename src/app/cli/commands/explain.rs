@@ -62,6 +62,7 @@ impl Explain {
 /// An invocation with all that `explain` shows.
 struct History {
     invocation: v1::Invocation,
+    waits_for: Option<String>,
     children: Vec<v1::Invocation>,
     members: Vec<v1::Invocation>,
 }
@@ -79,8 +80,10 @@ impl History {
             Some(group) => members(client, cid, group.members).await?,
             None => Vec::new(),
         };
+        let waits_for = why_it_waits(client, &invocation).await?;
         Ok(Self {
             invocation,
+            waits_for,
             children,
             members,
         })
@@ -99,8 +102,64 @@ impl History {
     }
 
     fn print(&self, printer: &Printer) {
-        print_text(printer, &self.invocation, &self.children, &self.members);
+        let (invocation, waits_for) = (&self.invocation, self.waits_for.as_deref());
+        print_text(
+            printer,
+            invocation,
+            waits_for,
+            &self.children,
+            &self.members,
+        );
     }
+}
+
+/// What a pending invocation that is due, or held, waits for; `None` for others.
+async fn why_it_waits(
+    client: &ContractClient,
+    invocation: &v1::Invocation,
+) -> Result<Option<String>> {
+    let service = &invocation.service;
+    let last_failure = invocation.last_failure.as_ref();
+    Ok(Some(match invocation.pending_reason() {
+        v1::PendingReason::Held => "held: retry or cancel it".to_owned(),
+        v1::PendingReason::NoWorker => {
+            format!("waits: no worker serves `{service}`: start one")
+        }
+        v1::PendingReason::NoCompatibleWorker => {
+            let why = last_failure.map(|failure| format!(": {}", failure.message));
+            let why = why.unwrap_or_default();
+            format!("waits: no connected worker accepts its input{why}")
+        }
+        v1::PendingReason::KeyBusy => {
+            let key = &invocation.concurrency_key;
+            match key_holder(client, invocation).await? {
+                Some(cid) => format!("waits: key `{key}` is held by {cid}"),
+                None => {
+                    format!("waits: an earlier invocation with the key `{key}` has not ended")
+                }
+            }
+        }
+        v1::PendingReason::Queued => {
+            format!("waits: as many handlers of `{service}` run as its limit allows")
+        }
+        v1::PendingReason::Unspecified
+        | v1::PendingReason::DueLater
+        | v1::PendingReason::Backoff
+        | v1::PendingReason::Paused => return Ok(None),
+    }))
+}
+
+/// The running invocation that holds the concurrency key of another one, if it is among those accepted last.
+async fn key_holder(client: &ContractClient, waiting: &v1::Invocation) -> Result<Option<String>> {
+    let filter = v1::InvocationFilter {
+        services: vec![waiting.service.clone()],
+        states: vec![v1::State::Running.into()],
+        ..v1::InvocationFilter::default()
+    };
+    let running = client.invocations(filter, MAX_CHILDREN).await?;
+    let mut running = running.into_iter();
+    let holder = running.find(|one| one.concurrency_key == waiting.concurrency_key);
+    Ok(holder.map(|holder| holder.cid))
 }
 
 /// How many children, or members of a group, are shown.
@@ -138,6 +197,7 @@ fn origin(invocation: &v1::Invocation) -> impl Iterator<Item = (&'static str, &s
 fn print_text(
     printer: &Printer,
     invocation: &v1::Invocation,
+    why_it_waits: Option<&str>,
     children: &[v1::Invocation],
     members: &[v1::Invocation],
 ) {
@@ -157,7 +217,7 @@ fn print_text(
         printer.data(&format!("input: {}", input_text(invocation)));
     }
     printer.data("");
-    let rows: Vec<_> = timeline(invocation)
+    let rows: Vec<_> = timeline(invocation, why_it_waits)
         .into_iter()
         .map(|(when, what)| [when, what])
         .collect();
@@ -248,7 +308,7 @@ fn at(time: Option<&prost_types::Timestamp>) -> String {
 }
 
 /// The events of an invocation in order, with their times.
-fn timeline(invocation: &v1::Invocation) -> Vec<(String, String)> {
+fn timeline(invocation: &v1::Invocation, why_it_waits: Option<&str>) -> Vec<(String, String)> {
     let mut timeline = vec![(at(invocation.accept_time.as_ref()), "accepted".to_owned())];
     for attempt in &invocation.attempts {
         let place = match attempt.worker.as_str() {
@@ -290,14 +350,15 @@ fn timeline(invocation: &v1::Invocation) -> Vec<(String, String)> {
         ));
     } else {
         let due = at(invocation.start_time.as_ref());
-        match (reason_name(invocation).as_str(), invocation.state()) {
-            ("HELD", _) => timeline.push((String::new(), "held: retry or cancel it".to_owned())),
-            (_, v1::State::Pending) => timeline.push((due, "due".to_owned())),
+        match invocation.state() {
+            // A held one has no due time.
+            v1::State::Pending if !due.is_empty() => timeline.push((due, "due".to_owned())),
             _ if invocation.waiting_for_completion => {
                 timeline.push((due, "times out unless it is completed before".to_owned()));
             }
             _ => {}
         }
+        timeline.extend(why_it_waits.map(|why| (String::new(), why.to_owned())));
     }
     timeline
 }

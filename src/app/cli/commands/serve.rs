@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::app::cli::address::{dial_address, listen_address, node_option};
-use crate::app::cli::args::{LogArgs, bytes, duration};
+use crate::app::cli::args::{LogArgs, bytes, duration, store_limit};
 use crate::app::cli::printer::{Printer, Tone, log_failure};
 use crate::app::cli::stop::stop;
 use crate::app::shutdown::catch_signals;
@@ -42,8 +42,8 @@ pub(in crate::app::cli) struct Serve {
         value_name = "FOLDER"
     )]
     data_dir: std::path::PathBuf,
-    /// Maximum size of the store. New invocations are refused when 7/8 of it is used. Default: 64GiB.
-    #[arg(long, value_parser = bytes, value_name = "SIZE")]
+    /// Maximum size of the store, at least 16MiB. New invocations are refused when 7/8 of it is used. Default: 64GiB.
+    #[arg(long, value_parser = store_limit, value_name = "SIZE")]
     store_limit: Option<u64>,
     /// Minimum free disk space. New invocations are refused below it. Default: 64MiB.
     #[arg(long, value_parser = bytes, value_name = "SIZE")]
@@ -122,7 +122,16 @@ impl Serve {
             "serving"
         );
         let signal = signals.next().await;
-        Ok(stop(node, self.drain, signal, &mut signals, printer).await)
+        let invoker = node.invoker().clone();
+        let code = stop(node, self.drain, signal, &mut signals, printer).await;
+        let store = invoker.store();
+        match store.total_pending_count() {
+            0 => {}
+            pending if self.in_memory => tracing::warn!(pending, "pending invocations are lost"),
+            pending => tracing::info!(pending, "pending invocations continue at the next start"),
+        }
+        // What could not be written runs again: a supervisor must not take that for a clean end.
+        store.health().map(|()| code)
     }
 
     /// Opens the data directory, unless the node stores nothing.

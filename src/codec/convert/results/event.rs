@@ -13,7 +13,7 @@ use crate::codec::proto::v1::stream_results_response::Event as Proto;
 use crate::codec::struct_pb;
 use crate::model::error::{Error, Kind, Result, reason};
 use crate::model::id::Cid;
-use crate::model::invocation::{Event, EventKind, Outcome, Progress, ProgressRecord, State};
+use crate::model::invocation::{Event, EventKind, HELD, Outcome, Progress, ProgressRecord, State};
 use crate::model::payload::{Format, Payload, Reply};
 
 /// Converts an event to the contract's form. `run` is the sequence of the `started` event of its run; 0 before the
@@ -26,7 +26,7 @@ pub fn event_to_proto(cid: Cid, event: &Event, run: u64) -> Result<v1::StreamRes
     let kind = match &event.kind {
         EventKind::Accepted { service, due } => Proto::Accepted(v1::AcceptedEvent {
             service: service.to_string(),
-            start_time: Some(timestamp_to_proto(*due)),
+            start_time: due_to_proto(*due),
         }),
         EventKind::Started { worker } => Proto::Started(v1::StartedEvent {
             worker: worker.clone(),
@@ -37,7 +37,7 @@ pub fn event_to_proto(cid: Cid, event: &Event, run: u64) -> Result<v1::StreamRes
         EventKind::RetryScheduled { failure, due } => {
             Proto::RetryScheduled(v1::RetryScheduledEvent {
                 failure: Some(failure_to_proto(failure)),
-                start_time: Some(timestamp_to_proto(*due)),
+                start_time: due_to_proto(*due),
             })
         }
         EventKind::Succeeded(reply) => Proto::Succeeded(succeeded_to_proto(reply.clone())?),
@@ -59,6 +59,11 @@ pub fn event_to_proto(cid: Cid, event: &Event, run: u64) -> Result<v1::StreamRes
         event: Some(kind),
         run,
     })
+}
+
+/// When an invocation is due; `None` while it is held.
+pub(super) fn due_to_proto(due: Timestamp) -> Option<prost_types::Timestamp> {
+    (due < HELD).then(|| timestamp_to_proto(due))
 }
 
 /// Converts a terminal event to the outcome that it carries; `None` for every other event.

@@ -1,6 +1,6 @@
 //! Stored invocations, as `GetInvocation` and `ListInvocations` return them.
 
-use super::event::progress_to_proto;
+use super::event::{due_to_proto, progress_to_proto};
 use super::state::state_to_proto;
 use crate::codec::convert::failure::failure_to_proto;
 use crate::codec::convert::metadata::metadata_to_proto;
@@ -40,7 +40,7 @@ pub fn invocation_to_proto(
         attempt: invocation.attempts + u32::from(waiting_for_completion),
         waiting_for_completion,
         accept_time: time(Some(request.accept_time)),
-        start_time: time(Some(invocation.due)),
+        start_time: due_to_proto(invocation.due),
         first_attempt_time: time(invocation.first_attempt_time),
         end_time: time(invocation.end_time),
         purge_time: time(invocation.purge_time),
@@ -122,7 +122,8 @@ fn input_to_proto(invocation: &Invocation) -> Result<v1::Input> {
     })
 }
 
-/// Rebuilds the attempts: each begins with a `Started` event and ends with the next event that is not an item.
+/// Rebuilds the attempts: each begins with a `Started` event and ends with the next event that is not an item. What
+/// ends the invocation later, such as a cancellation while it is held, is not part of its last attempt.
 fn attempts_to_proto(invocation: &Invocation) -> Vec<v1::Attempt> {
     let mut attempts: Vec<v1::Attempt> = Vec::new();
     for event in &invocation.events {
@@ -130,6 +131,8 @@ fn attempts_to_proto(invocation: &Invocation) -> Vec<v1::Attempt> {
         let (failure, end_time) = match &event.kind {
             EventKind::Accepted { .. } | EventKind::Item(_) => continue,
             EventKind::Started { worker } => {
+                // Stores of earlier versions have no event for the end of an attempt that does not count.
+                attempts.pop_if(|last| last.number == event.attempt && last.end_time.is_none());
                 attempts.push(v1::Attempt {
                     number: event.attempt,
                     start_time: time,
@@ -146,7 +149,7 @@ fn attempts_to_proto(invocation: &Invocation) -> Vec<v1::Attempt> {
         };
         if let Some(attempt) = attempts
             .last_mut()
-            .filter(|last| last.number == event.attempt)
+            .filter(|last| last.number == event.attempt && last.end_time.is_none())
         {
             attempt.end_time = end_time;
             attempt.failure = failure.map(failure_to_proto);

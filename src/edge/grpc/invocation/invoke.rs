@@ -40,6 +40,7 @@ pub(super) struct Expects {
 
 /// Decodes a synchronous request.
 pub(super) fn read(
+    invoker: &Invoker,
     workers: &WorkerRegistry,
     request: Request<v1::InvokeRequest>,
 ) -> Result<Incoming, Status> {
@@ -48,7 +49,7 @@ pub(super) fn read(
     let cid = requested_cid.as_ref().ok().copied().flatten();
     let cid = cid.unwrap_or_else(Cid::new);
     let has_input = message.input.is_some();
-    let call = read_call(requested_cid, message, &transport);
+    let call = read_call(invoker, requested_cid, message, &transport);
     let call = into_status(call.map_err(|error| error.with_cid(cid)))?;
     let expects = Expects {
         format: payload::answer_format(call.response_format, &call.input),
@@ -65,12 +66,13 @@ pub(super) fn read(
 }
 
 fn read_call(
+    invoker: &Invoker,
     cid: Result<Option<Cid>>,
     message: v1::InvokeRequest,
     transport: &MetadataMap,
 ) -> Result<Call> {
     let mut call = call_from_proto(cid, message, request::traceparent(transport))?;
-    call.timeout = request::timeout(call.timeout, transport)?;
+    call.timeout = request::call_timeout(invoker, &call.service, call.timeout, transport)?;
     Ok(call)
 }
 

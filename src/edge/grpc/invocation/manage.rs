@@ -99,6 +99,22 @@ async fn refused(invoker: &Invoker, cid: Cid, error: &Error) -> v1::InvocationCh
     }
 }
 
+/// Logs what an operator changed: one line for each request.
+fn log(what: &str, changes: &[v1::InvocationChange], cancel_reason: Option<&str>) {
+    let refused = changes.iter().filter(|one| one.failure.is_some()).count();
+    let only = match changes {
+        [only] => Some(only.cid.as_str()),
+        _ => None,
+    };
+    tracing::info!(
+        cid = only,
+        changed = changes.len() - refused,
+        refused,
+        reason = cancel_reason,
+        "invocations {what}"
+    );
+}
+
 /// Cancels the selected invocations, each independently.
 ///
 /// # Errors
@@ -115,15 +131,20 @@ pub(super) async fn cancel(
     }
     let selection = select(invoker, &message.cids, message.filter, &message.page_token).await?;
     let dry_run = message.dry_run;
+    let cancel_reason = Some(message.reason).filter(|text| !text.is_empty());
     let change = async |cid| {
         let outcome = match dry_run {
             true => invoker.check_cancel(cid).await,
-            false => invoker.cancel(cid).await,
+            false => invoker.cancel(cid, cancel_reason.clone()).await,
         };
         to_change(invoker, cid, outcome).await
     };
+    let changes = apply_to_each(selection.cids, change).await;
+    if !dry_run {
+        log("cancelled", &changes, cancel_reason.as_deref());
+    }
     Ok(v1::CancelInvocationsResponse {
-        changes: apply_to_each(selection.cids, change).await,
+        changes,
         next_page_token: selection.next_page_token,
     })
 }
@@ -146,8 +167,12 @@ pub(super) async fn purge(
         };
         to_change(invoker, cid, outcome).await
     };
+    let changes = apply_to_each(selection.cids, change).await;
+    if !dry_run {
+        log("purged", &changes, None);
+    }
     Ok(v1::PurgeInvocationsResponse {
-        changes: apply_to_each(selection.cids, change).await,
+        changes,
         next_page_token: selection.next_page_token,
     })
 }
@@ -177,8 +202,12 @@ pub(super) async fn retry(
     let selection = select(invoker, &message.cids, message.filter, &message.page_token).await?;
     let dry_run = message.dry_run;
     let change = async |cid| retry_one(invoker, cid, input.clone(), dry_run).await;
+    let changes = apply_to_each(selection.cids, change).await;
+    if !dry_run {
+        log("retried", &changes, None);
+    }
     Ok(v1::RetryInvocationsResponse {
-        changes: apply_to_each(selection.cids, change).await,
+        changes,
         next_page_token: selection.next_page_token,
     })
 }

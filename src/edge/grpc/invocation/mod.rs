@@ -55,7 +55,7 @@ impl InvocationApi {
     /// Written by hand instead of with `async`: the request is decoded before the future is made, which would otherwise
     /// hold it.
     fn respond(&self, request: Request<v1::InvokeRequest>) -> InvokeFuture<'_> {
-        match invoke::read(&self.workers, request) {
+        match invoke::read(&self.invoker, &self.workers, request) {
             Ok(Incoming {
                 cid,
                 call,

@@ -44,13 +44,17 @@ impl Canceller {
     }
 
     /// Cancels an invocation: at once where it does not run; otherwise its handler is asked to stop, which is recorded
-    /// before this resolves, and dropped after the grace period.
+    /// before this resolves, and dropped after the grace period. The reason is part of the outcome.
     ///
     /// # Errors
     ///
     /// `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`; `FAILED_PRECONDITION` / `ENDED`.
-    pub(in crate::engine) async fn cancel(self: &Arc<Self>, cid: Cid) -> Result<InvocationView> {
-        let cancel = Arc::clone(self).cancel_now(cid);
+    pub(in crate::engine) async fn cancel(
+        self: &Arc<Self>,
+        cid: Cid,
+        cancel_reason: Option<String>,
+    ) -> Result<InvocationView> {
+        let cancel = Arc::clone(self).cancel_now(cid, cancel_reason);
         let tasks = self.lifecycle.tasks();
         tasks.run_to_completion("cancel", cancel).await
     }
@@ -68,23 +72,31 @@ impl Canceller {
         }
     }
 
-    async fn cancel_now(self: Arc<Self>, cid: Cid) -> Result<InvocationView> {
+    async fn cancel_now(
+        self: Arc<Self>,
+        cid: Cid,
+        cancel_reason: Option<String>,
+    ) -> Result<InvocationView> {
+        let recorded = || self.store.request_cancel(cid, cancel_reason.clone());
         let until = Instant::now() + CLAIM_TIMEOUT;
         // Subscribed before anything is read: a change in between notifies.
         let invocation = Subscription::new(&self.hub, cid);
         loop {
             if let Some(live) = self.hub.live(cid) {
                 // Otherwise the attempt ends just now, and its commit notifies.
-                if self.store.request_cancel(cid).await? && live.request_cancel() {
+                if recorded().await? && live.request_cancel(cancel_reason.as_deref()) {
                     return self.results.get(cid).await;
                 }
             } else {
                 let view = self.check(cid).await?;
                 if view.invocation.request.group().is_some() {
-                    return self.cancel_group(cid).await;
+                    return self.cancel_group(cid, cancel_reason).await;
                 }
                 // Otherwise the invocation was claimed, and its attempt or its commit notifies.
-                if self.cancel_pending(&view.invocation).await? {
+                if self
+                    .cancel_pending(&view.invocation, cancel_reason.clone())
+                    .await?
+                {
                     return self.results.get(cid).await;
                 }
             }
@@ -93,13 +105,17 @@ impl Canceller {
             }
         }
         // The holder of the claim reads the request before it starts an attempt.
-        self.store.request_cancel(cid).await?;
+        recorded().await?;
         self.check(cid).await
     }
 
-    async fn cancel_pending(&self, invocation: &Invocation) -> Result<bool> {
+    async fn cancel_pending(
+        &self,
+        invocation: &Invocation,
+        cancel_reason: Option<String>,
+    ) -> Result<bool> {
         let route = self.routes.find(invocation.request.service.as_str())?;
-        let (state, trigger) = (invocation.state, Trigger::Cancelled);
+        let (state, trigger) = (invocation.state, Trigger::Cancelled(cancel_reason));
         let cancelled = self
             .committer
             .apply(&route, invocation, state, trigger, Source::Unclaimed);
@@ -107,12 +123,19 @@ impl Canceller {
     }
 
     /// Cancels the members of a group that have not ended; the group ends with the last of them.
-    fn cancel_group(self: &Arc<Self>, group: Cid) -> BoxFuture<'_, Result<InvocationView>> {
+    fn cancel_group(
+        self: &Arc<Self>,
+        group: Cid,
+        cancel_reason: Option<String>,
+    ) -> BoxFuture<'_, Result<InvocationView>> {
         Box::pin(async move {
             // Recorded first: the next node resumes where this one ends before all members are cancelled.
-            self.store.request_cancel(group).await?;
+            self.store
+                .request_cancel(group, cancel_reason.clone())
+                .await?;
             let members = self.store.members(group).await?;
-            let cancelled = futures_util::stream::iter(members).map(|(_, cid)| self.cancel(cid));
+            let cancelled = futures_util::stream::iter(members)
+                .map(|(_, cid)| self.cancel(cid, cancel_reason.clone()));
             let mut cancelled = cancelled.buffer_unordered(CONCURRENT_CANCELLATIONS);
             let mut failed = None;
             while let Some(cancelled) = cancelled.next().await {
@@ -149,7 +172,7 @@ impl Canceller {
             for found in page.invocations {
                 if found.request.group().is_some()
                     && found.cancel_requested
-                    && let Err(error) = self.cancel(found.request.cid).await
+                    && let Err(error) = self.cancel(found.request.cid, found.cancel_reason).await
                     && error.reason() != reason::ENDED
                 {
                     failed = Err(error);

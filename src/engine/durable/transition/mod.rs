@@ -7,7 +7,8 @@ use jiff::Timestamp;
 
 use crate::engine::clock::saturating_add;
 use crate::engine::durable::failures::{
-    attempt_timed_out, cancelled, deadline_passed, expired, node_lost, poisoned_by_workers,
+    attempt_timed_out, cancelled, deadline_passed, expired, interrupted_by_stop, node_lost,
+    poisoned_by_workers,
 };
 use crate::model::error::{Error, Result, reason};
 use crate::model::invocation::{
@@ -32,8 +33,8 @@ pub(in crate::engine) const RUNNING: State = State::Running {
 pub(in crate::engine) enum AttemptResult {
     /// With an outcome.
     Outcome(Outcome),
-    /// The worker handed it back: the attempt does not count.
-    HandedBack,
+    /// The worker handed it back, with this failure: the attempt does not count.
+    HandedBack(Error),
     /// The node halted: the attempt does not count, but may have started.
     Halted,
     /// Its worker was lost.
@@ -47,8 +48,8 @@ pub(in crate::engine) enum AttemptResult {
 pub(in crate::engine) enum Trigger {
     /// An attempt ended.
     AttemptEnded(AttemptResult),
-    /// A caller cancels it before an attempt runs.
-    Cancelled,
+    /// A caller cancels it before an attempt runs, for a reason if it gave one.
+    Cancelled(Option<String>),
     /// It did not start before its expiration.
     Expired(Timestamp),
     /// It did not end before its deadline.
@@ -71,6 +72,8 @@ pub(in crate::engine) struct Rules<'a> {
     pub(in crate::engine) max_crashes: u32,
     /// A random number in 0..1, for full jitter of the backoff.
     pub(in crate::engine) jitter: f64,
+    /// Why the attempt under way is cancelled, if its caller gave a reason.
+    pub(in crate::engine) cancel_reason: Option<&'a str>,
     pub(in crate::engine) now: Timestamp,
 }
 
@@ -125,7 +128,7 @@ pub(in crate::engine) fn transition(
     let end = |transition, error| end_without_attempt(invocation, state, transition, error, now);
     match trigger {
         Trigger::AttemptEnded(result) => attempt_ended(invocation, state, result, rules),
-        Trigger::Cancelled => end(Transition::Cancel, cancelled()),
+        Trigger::Cancelled(reason) => end(Transition::Cancel, cancelled(reason.as_deref())),
         Trigger::Expired(time) => end(Transition::ExpirationPassed, expired(time)),
         Trigger::DeadlinePassed(time) => end(Transition::DeadlinePassed, deadline_passed(time)),
         Trigger::Crashed(error) => end(Transition::UncleanRestart { poisoned: true }, error),
@@ -156,14 +159,14 @@ fn attempt_ended(
     let is_cancelled = is_cancel_requested(state);
     match result {
         AttemptResult::Outcome(Ok(reply)) => {
-            end_attempt(invocation, state, Transition::Response, Ok(reply), now)
+            end_attempt(invocation, state, Transition::Response, Ok(reply), rules)
         }
         AttemptResult::Outcome(Err(error)) if is_cancelled => {
-            end_attempt(invocation, state, FINAL, Err(error), now)
+            end_attempt(invocation, state, FINAL, Err(error), rules)
         }
         AttemptResult::Outcome(Err(error)) => failed(invocation, state, error, rules),
         AttemptResult::Halted if invocation.request.terms.at_most_once => {
-            end_attempt(invocation, state, FINAL, Err(node_lost()), now)
+            end_attempt(invocation, state, FINAL, Err(node_lost()), rules)
         }
         AttemptResult::AwaitingCompletion(token) => {
             match state.after(Transition::AwaitCompletion) {
@@ -177,30 +180,41 @@ fn attempt_ended(
                 }),
                 _ => {
                     let transition = Transition::AwaitCompletion;
-                    end_attempt(invocation, state, transition, Err(cancelled()), now)
+                    end_attempt(invocation, state, transition, Err(cancelled(None)), rules)
                 }
             }
         }
         AttemptResult::WorkerLost(error) => worker_lost(invocation, state, error, rules),
-        // The attempt does not count: the next one has the same number.
-        AttemptResult::HandedBack | AttemptResult::Halted => {
-            match state.after(Transition::HandedBack) {
-                Some(pending @ State::Pending { .. }) => Ok(StateChange {
-                    state: pending,
-                    // A worker that hands back all it gets is not polled in a loop.
-                    due: saturating_add(rules.now, HANDED_BACK_DELAY),
-                    last_failure: invocation.last_failure.clone(),
-                    ..StateChange::unchanged(invocation, now)
+        AttemptResult::HandedBack(error) => interrupted(invocation, state, error, rules),
+        AttemptResult::Halted => interrupted(invocation, state, interrupted_by_stop(), rules),
+    }
+}
+
+/// After an attempt that does not count: the next one has the same number. Its end is recorded all the same, so that no
+/// attempt seems to run for ever.
+fn interrupted(
+    invocation: &Invocation,
+    state: State,
+    error: Error,
+    rules: &Rules<'_>,
+) -> Result<StateChange> {
+    let transition = Transition::HandedBack;
+    match state.after(transition) {
+        Some(pending @ State::Pending { .. }) => {
+            // A worker that hands back all it gets is not polled in a loop.
+            let due = saturating_add(rules.now, HANDED_BACK_DELAY);
+            Ok(StateChange {
+                state: pending,
+                due,
+                event: Some(EventKind::RetryScheduled {
+                    failure: error,
+                    due,
                 }),
-                _ => end_attempt(
-                    invocation,
-                    state,
-                    Transition::HandedBack,
-                    Err(cancelled()),
-                    now,
-                ),
-            }
+                last_failure: invocation.last_failure.clone(),
+                ..StateChange::unchanged(invocation, rules.now)
+            })
         }
+        _ => end_attempt(invocation, state, transition, Err(error), rules),
     }
 }
 
@@ -239,7 +253,7 @@ fn failed(
                 ..StateChange::unchanged(invocation, now)
             })
         }
-        _ => end_attempt(invocation, state, transition, Err(error), now),
+        _ => end_attempt(invocation, state, transition, Err(error), rules),
     }
 }
 
@@ -272,7 +286,7 @@ fn worker_lost(
                 true => poisoned_by_workers(crash_count),
                 false => error,
             };
-            end_attempt(invocation, state, transition, Err(error), now)
+            end_attempt(invocation, state, transition, Err(error), rules)
         }
     }
 }
@@ -283,11 +297,11 @@ fn end_attempt(
     state: State,
     transition: Transition,
     outcome: Outcome,
-    now: Timestamp,
+    rules: &Rules<'_>,
 ) -> Result<StateChange> {
     let state = terminal_after(invocation, state, transition)?;
     let event = match (state, outcome) {
-        (State::Cancelled, Err(_)) => EventKind::Cancelled(cancelled()),
+        (State::Cancelled, Err(_)) => EventKind::Cancelled(cancelled(rules.cancel_reason)),
         (state, outcome) => end_event(state, outcome),
     };
     Ok(StateChange {
@@ -295,7 +309,7 @@ fn end_attempt(
         attempts: invocation.attempts + 1,
         crash_count: 0,
         event: Some(event),
-        ..StateChange::unchanged(invocation, now)
+        ..StateChange::unchanged(invocation, rules.now)
     })
 }
 
@@ -367,7 +381,8 @@ pub(in crate::engine) fn expiry(
 ) -> Option<(State, Trigger)> {
     let now = rules.now;
     if invocation.cancel_requested {
-        return Some((invocation.state, Trigger::Cancelled));
+        let trigger = Trigger::Cancelled(invocation.cancel_reason.clone());
+        return Some((invocation.state, trigger));
     }
     let terms = &invocation.request.terms;
     let passed = |time: Option<Timestamp>| time.filter(|time| *time <= now);

@@ -20,6 +20,7 @@ fn change(state: State, trigger: Trigger) -> Result<StateChange> {
         attempt_timeout: Duration::from_secs(900),
         max_crashes: 2,
         jitter: 0.5,
+        cancel_reason: Some("ops ticket 12"),
         now: NOW,
     };
     transition(&invocation(), state, trigger, &rules)
@@ -39,7 +40,7 @@ fn an_impossible_transition_is_an_error_and_not_a_failed_invocation() {
             Trigger::AttemptEnded(AttemptResult::Outcome(Err(error())))
         }),
         ("--PC-", &|| {
-            Trigger::AttemptEnded(AttemptResult::HandedBack)
+            Trigger::AttemptEnded(AttemptResult::HandedBack(error()))
         }),
         ("--PC-", &|| Trigger::AttemptEnded(AttemptResult::Halted)),
         ("--PC-", &|| {
@@ -48,7 +49,7 @@ fn an_impossible_transition_is_an_error_and_not_a_failed_invocation() {
         ("--PC-", &|| {
             Trigger::AttemptEnded(AttemptResult::AwaitingCompletion(token))
         }),
-        ("CC---", &|| Trigger::Cancelled),
+        ("CC---", &|| Trigger::Cancelled(None)),
         ("E----", &|| Trigger::Expired(NOW)),
         ("EFFC-", &|| Trigger::DeadlinePassed(NOW)),
         ("-FFC-", &|| Trigger::Crashed(error())),
@@ -103,12 +104,18 @@ fn a_cancelled_attempt_ends_cancelled_whatever_its_result() {
     };
     for result in [
         AttemptResult::Outcome(Err(Error::unavailable("GONE", "gone"))),
-        AttemptResult::HandedBack,
+        AttemptResult::HandedBack(Error::unavailable("BACK", "back")),
         AttemptResult::Halted,
         AttemptResult::WorkerLost(Error::unavailable("GONE", "gone")),
     ] {
         let ended = change(state, Trigger::AttemptEnded(result)).unwrap();
         assert_eq!(ended.state, State::Cancelled);
-        assert!(matches!(ended.event, Some(EventKind::Cancelled(_))));
+        let Some(EventKind::Cancelled(error)) = ended.event else {
+            panic!("{:?}", ended.event);
+        };
+        assert_eq!(
+            error.message(),
+            "the invocation was cancelled: ops ticket 12"
+        );
     }
 }

@@ -35,6 +35,20 @@ pub(super) struct FailureBlob {
     /// Of the last failure of a pending invocation: whether it is deferred.
     #[prost(bool, tag = "11")]
     deferred: bool,
+    /// Of an invocation whose cancellation was requested while its handler ran: the reason that was given. The other
+    /// fields are unset where no attempt has failed before.
+    #[prost(string, optional, tag = "12")]
+    cancel_reason: Option<String>,
+}
+
+/// What the column `last_failure` has.
+#[derive(Debug, Default)]
+pub(in crate::store::sqlite) struct LastFailure {
+    pub(in crate::store::sqlite) error: Option<Error>,
+    /// Whether the invocation is deferred.
+    pub(in crate::store::sqlite) deferred: bool,
+    /// Why it is cancelled.
+    pub(in crate::store::sqlite) cancel_reason: Option<String>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -64,11 +78,34 @@ pub(in crate::store::sqlite) fn encode_last_failure(error: &Error, deferred: boo
     failure.encode_to_vec()
 }
 
-/// Decodes a last failure, and whether the invocation is deferred.
-pub(in crate::store::sqlite) fn decode_last_failure(blob: &[u8]) -> Result<(Error, bool)> {
-    let failure = FailureBlob::decode(blob).map_err(damaged)?;
-    let deferred = failure.deferred;
-    Ok((from_failure(Some(failure))?, deferred))
+/// Adds the reason of a cancellation to a last failure, unless it has one. A blob that is damaged stays as it is.
+pub(in crate::store::sqlite) fn with_cancel_reason(blob: Option<Vec<u8>>, text: &str) -> Vec<u8> {
+    let blob = blob.unwrap_or_default();
+    match FailureBlob::decode(blob.as_slice()) {
+        Ok(failure) if failure.cancel_reason.is_none() => FailureBlob {
+            cancel_reason: Some(text.to_owned()),
+            ..failure
+        }
+        .encode_to_vec(),
+        Ok(_) | Err(_) => blob,
+    }
+}
+
+/// Decodes the column `last_failure`.
+pub(in crate::store::sqlite) fn decode_last_failure(blob: Option<&[u8]>) -> Result<LastFailure> {
+    let Some(blob) = blob else {
+        return Ok(LastFailure::default());
+    };
+    let mut failure = FailureBlob::decode(blob).map_err(damaged)?;
+    Ok(LastFailure {
+        deferred: failure.deferred,
+        cancel_reason: failure.cancel_reason.take(),
+        // Code 0 is success.
+        error: match failure.code {
+            0 => None,
+            _ => Some(from_failure(Some(failure))?),
+        },
+    })
 }
 
 pub(super) fn to_failure(error: &Error) -> FailureBlob {
@@ -97,6 +134,7 @@ pub(super) fn to_failure(error: &Error) -> FailureBlob {
         details: error.details().iter().map(detail).collect(),
         trace: error.trace(),
         deferred: false,
+        cancel_reason: None,
     }
 }
 

@@ -15,10 +15,13 @@ use crate::store::sqlite::bookkeeping::Entries;
 use crate::store::sqlite::hand_over::HandOver;
 use crate::store::sqlite::state_column::encode_state;
 
-/// If cancellation was requested, `wake` and `over` are 0, so that it is cancelled at the next poll.
+/// If cancellation was requested, `wake` and `over` are 0, so that it is cancelled at the next poll; the reason, which
+/// is a field of the last failure, stays until then.
 const UPDATE: &str =
     "UPDATE invocation SET state = ?2, due = ?3, generation = ?4, losses = ?15, attempts = ?5,
-     events = ?6, progress = ?7, last_failure = ?8, first_attempt_time = ?9, end_time = ?10,
+     events = ?6, progress = ?7, 
+     last_failure = CASE WHEN cancel_requested AND ?2 < 2 THEN last_failure ELSE ?8 END,
+     first_attempt_time = ?9, end_time = ?10,
      purge_time = ?11, tombstone_until = ?12, failure_reason = ?14, later = ?17, awaited = ?18,
      wake = CASE WHEN cancel_requested AND ?2 < 2 THEN 0 ELSE ?13 END,
      over = CASE WHEN cancel_requested AND ?2 < 2 THEN 0 ELSE ?16 END WHERE id = ?1";

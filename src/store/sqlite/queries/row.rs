@@ -103,10 +103,7 @@ impl InvocationRow {
             .map(blob::decode_progress)
             .transpose()?;
         let state = decode_state(self.state)?;
-        let last_failure = self.last_failure.as_deref();
-        let last_failure = last_failure.map(blob::decode_last_failure).transpose()?;
-        let (last_failure, deferred) = last_failure.unzip();
-        let deferred = deferred.unwrap_or_default();
+        let last_failure = blob::decode_last_failure(self.last_failure.as_deref())?;
         Ok(Invocation {
             request: Arc::new(request),
             state,
@@ -117,11 +114,12 @@ impl InvocationRow {
             end_time: self.end_time.map(blob::timestamp),
             purge_time: self.purge_time.map(blob::timestamp),
             progress: progress.map(Arc::new),
-            last_failure,
-            deferred,
+            last_failure: last_failure.error,
+            deferred: last_failure.deferred,
             events,
             crash_count: self.crash_count,
             cancel_requested: self.cancel_requested,
+            cancel_reason: last_failure.cancel_reason,
             completion: self.completion_token.map(|token| AsyncCompletion {
                 token: TokenHash(token),
                 pending: self.is_waiting,

@@ -160,7 +160,7 @@ impl Writer {
 
     fn try_commit(&mut self, commands: &mut [Box<dyn QueuedCommand>]) -> rusqlite::Result<()> {
         let has_new_work = commands.iter().any(|command| command.is_new_work());
-        let has_room = has_new_work && self.space.has_room(&self.connection);
+        let has_room = has_new_work && self.has_room();
         let behavior = TransactionBehavior::Immediate;
         let transaction = self.connection.transaction_with_behavior(behavior)?;
         let mut tx = Tx::new(&transaction, &self.services, self.generation, has_room);
@@ -173,6 +173,16 @@ impl Writer {
         self.syncing += start.elapsed();
         self.services.extend(new_services);
         Ok(())
+    }
+
+    /// Whether new work is accepted; otherwise that is logged.
+    fn has_room(&self) -> bool {
+        let usage = self.space.usage(&self.connection);
+        let has_room = usage.has_room();
+        if !has_room {
+            self.shared.failures.log_full(&usage);
+        }
+        has_room
     }
 
     /// The failure of a single command. One that meets a damaged page fails alone: SQLite has written nothing of it.

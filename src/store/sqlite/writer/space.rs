@@ -22,15 +22,39 @@ pub(in crate::store::sqlite) struct Space {
 }
 
 impl Space {
-    /// Whether new work is accepted.
-    pub(in crate::store::sqlite) fn has_room(&self, connection: &Connection) -> bool {
+    /// How much of the limits is used now.
+    pub(in crate::store::sqlite) fn usage(&self, connection: &Connection) -> Usage {
         let pages = pragma(connection, "page_count");
         let used = pages.saturating_sub(pragma(connection, "freelist_count"));
         let used = used.saturating_mul(pragma(connection, "page_size"));
         let free = rustix::fs::statvfs(&self.directory)
             .map_or(u64::MAX, |disk| disk.f_bavail.saturating_mul(disk.f_frsize));
-        let limit = self.bytes_limit - self.bytes_limit / RESERVED_FRACTION;
-        used <= limit && free > self.min_free_bytes
+        Usage {
+            used,
+            limit: self.bytes_limit - self.bytes_limit / RESERVED_FRACTION,
+            free,
+            min_free: self.min_free_bytes,
+        }
+    }
+}
+
+/// How much of the limits of a store is used, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::store::sqlite) struct Usage {
+    /// What the pages in use take.
+    pub(in crate::store::sqlite) used: u64,
+    /// What they may take before new work is refused.
+    pub(in crate::store::sqlite) limit: u64,
+    /// What is free on the disk.
+    pub(in crate::store::sqlite) free: u64,
+    /// What must stay free.
+    pub(in crate::store::sqlite) min_free: u64,
+}
+
+impl Usage {
+    /// Whether new work is accepted.
+    pub(in crate::store::sqlite) fn has_room(&self) -> bool {
+        self.used <= self.limit && self.free > self.min_free
     }
 }
 

@@ -35,7 +35,7 @@ async fn fails_after(change: impl FnOnce(&Path)) {
     let error = refused(&store).await;
     assert_eq!(error.reason(), "STORE_FAILED", "{error}");
     assert_eq!(store.health().unwrap_err().reason(), "STORE_FAILED");
-    let error = store.request_cancel(cid).await.unwrap_err();
+    let error = store.request_cancel(cid, None).await.unwrap_err();
     assert_eq!(error.reason(), "STORE_FAILED", "all writes end");
     assert_eq!(found(&store, cid).await.request.cid, cid, "reads go on");
     // Closing it leaves the files of others alone.

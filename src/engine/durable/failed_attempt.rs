@@ -1,0 +1,50 @@
+//! The log of failed attempts of background work: a warning where another attempt follows, an error where none does.
+
+use crate::model::invocation::{Event, EventKind, HELD, Request, should_retry};
+use crate::service::{is_for_operator, location};
+
+/// Logs the event with which an attempt ended, if the attempt failed. A failure that a caller has to fix is debug
+/// output, unless attempts were made in vain: no caller waits for background work.
+pub(in crate::engine) fn log(request: &Request, event: &Event) {
+    let Request { cid, service, .. } = request;
+    let attempt = event.attempt;
+    match &event.kind {
+        EventKind::RetryScheduled { failure, due } if *due < HELD => {
+            let (reason, trace) = (failure.reason(), failure.trace());
+            match is_for_operator(failure) {
+                true => {
+                    let location = location(failure).map(tracing::field::display);
+                    tracing::warn!(
+                        %cid, service.name = %service, attempt, next = %due, reason, trace, location,
+                        "attempt failed: {failure}"
+                    );
+                }
+                false => tracing::debug!(
+                    %cid, service.name = %service, attempt, next = %due, reason, trace,
+                    "attempt failed: {failure}"
+                ),
+            }
+        }
+        EventKind::RetryScheduled { failure, .. } | EventKind::Failed(failure) => {
+            let (reason, trace) = (failure.reason(), failure.trace());
+            let what = match event.kind.terminal_state() {
+                None => "held",
+                Some(_) => "failed",
+            };
+            match is_for_operator(failure) || should_retry(failure) {
+                true => {
+                    let location = location(failure).map(tracing::field::display);
+                    tracing::error!(
+                        %cid, service.name = %service, attempt, reason, trace, location,
+                        "{what}: {failure}"
+                    );
+                }
+                false => tracing::debug!(
+                    %cid, service.name = %service, attempt, reason, trace,
+                    "{what}: {failure}"
+                ),
+            }
+        }
+        _ => {}
+    }
+}
