@@ -6,7 +6,6 @@ mod filter;
 mod get;
 mod invoke;
 mod manage;
-pub(super) mod plain_object;
 mod server;
 mod stream;
 mod view;
@@ -18,6 +17,7 @@ use self::invoke::Incoming;
 pub(super) use self::invoke::invoke_nested;
 pub use self::server::InvocationServer;
 use self::stream::ResultResponses;
+use super::hint::Hint;
 use super::request::{self, into_status, with_cid, with_ignored};
 use super::unary::UnaryResponse;
 use crate::codec::convert::{
@@ -49,7 +49,7 @@ impl InvocationApi {
     /// Written by hand instead of with `async`: the request is decoded before the future is made, which would otherwise
     /// hold it.
     fn respond(&self, request: Request<v1::InvokeRequest>) -> InvokeFuture<'_> {
-        match invoke::read(&self.workers, request) {
+        match invoke::read(&self.invoker, &self.workers, request) {
             Ok(Incoming {
                 cid,
                 call,
@@ -108,13 +108,15 @@ impl InvocationService for InvocationApi {
         let requested = parse_optional_cid("cid", &message.cid);
         let requested_cid = requested.as_ref().ok().copied().flatten();
         let Self { invoker, workers } = self;
+        let input = message.input.as_ref();
+        let hint = Hint::of_input(&transport, invoker, &message.service, input);
         let accepted = invoke::invoke_async(invoker, workers, requested, message, &transport).await;
-        let (accepted, expects) = into_status(accepted.map_err(|error| match requested_cid {
-            Some(cid) => error.with_cid(cid),
-            None => error,
+        let accepted = into_status(accepted.map_err(|error| match requested_cid {
+            Some(cid) => hint.explain(error.with_cid(cid)),
+            None => hint.explain(error),
         }))?;
         let mut response = with_cid(accepted.cid, accepted_to_proto(&accepted));
-        expects.add_hint(&mut response);
+        hint.add(&mut response);
         let ignored = (!accepted.ignored.is_empty()).then(|| accepted.ignored.to_text());
         with_ignored(response.metadata_mut(), ignored.as_deref());
         Ok(response)
@@ -125,9 +127,13 @@ impl InvocationService for InvocationApi {
         request: Request<v1::InvokeBatchRequest>,
     ) -> Result<Response<v1::InvokeBatchResponse>, Status> {
         let (transport, _, message) = request.into_parts();
+        let requests = message.requests.iter();
+        let inputs = requests.map(|request| (request.service.as_str(), request.input.as_ref()));
+        let hint = Hint::of_inputs(&transport, &self.invoker, inputs);
         let accepted = batch::accept(&self.invoker, &self.workers, message, &transport).await;
-        let accepted = into_status(accepted)?;
+        let accepted = into_status(accepted.map_err(|error| hint.explain(error)))?;
         let mut response = with_cid(accepted.cid, accepted_group_to_proto(&accepted));
+        hint.add(&mut response);
         let ignored = (!accepted.ignored.is_empty()).then(|| accepted.ignored.to_text());
         with_ignored(response.metadata_mut(), ignored.as_deref());
         Ok(response)
@@ -181,8 +187,13 @@ impl InvocationService for InvocationApi {
         &self,
         request: Request<v1::RetryInvocationsRequest>,
     ) -> Result<Response<v1::RetryInvocationsResponse>, Status> {
-        let response = manage::retry(&self.invoker, request.into_inner()).await;
-        into_status(response).map(Response::new)
+        let (transport, _, message) = request.into_parts();
+        let hint = Hint::of_input(&transport, &self.invoker, "", message.input.as_ref());
+        let response = manage::retry(&self.invoker, message).await;
+        let response = into_status(response.map_err(|error| hint.explain(error)))?;
+        let mut response = Response::new(response);
+        hint.add(&mut response);
+        Ok(response)
     }
 
     async fn purge_invocations(
@@ -197,10 +208,13 @@ impl InvocationService for InvocationApi {
         &self,
         request: Request<v1::CompleteInvocationRequest>,
     ) -> Result<Response<v1::CompleteInvocationResponse>, Status> {
-        let message = request.into_inner();
+        let (transport, _, message) = request.into_parts();
         let cid = into_status(parse_required_cid("cid", &message.cid))?;
+        let hint = Hint::of_input(&transport, &self.invoker, "", message.outcome.as_ref());
         let response = complete::complete(&self.invoker, &self.workers, cid, message).await;
-        let response = into_status(response.map_err(|error| error.with_cid(cid)))?;
-        Ok(with_cid(cid, response))
+        let response = response.map_err(|error| hint.explain(error.with_cid(cid)));
+        let mut response = with_cid(cid, into_status(response)?);
+        hint.add(&mut response);
+        Ok(response)
     }
 }
