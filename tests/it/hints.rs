@@ -5,7 +5,7 @@ use cidery::codec::proto::v1;
 use cidery::codec::struct_pb;
 use cidery::model::call::Call;
 use cidery::sio::{DateTime, Dict as Mapping, DictList, Int, Sio};
-use cidery::{Dict, Node, dict};
+use cidery::{Definition, Dict, Error, Node, dict};
 use prost::Message;
 use serde_json::json;
 
@@ -218,29 +218,35 @@ async fn an_option_without_its_prefix_is_metadata_and_the_response_says_so() {
 /// A key that is dropped may be the name of an element that is missing.
 #[tokio::test]
 async fn a_refused_input_names_the_keys_that_were_ignored() {
-    let node = TestNode::demo().await;
-    let invoke = async |dict: Dict| {
+    let fail = async || Err::<Dict, _>(Error::not_found("GONE", "gone"));
+    let fail = Definition::new("see.fail", fail).unwrap();
+    let node = TestNode::start(Node::builder().demo().register(fail)).await;
+    let invoke = async |service: &str, dict: Dict| {
         let mut raw = Raw::connect(node.address()).await;
-        let answer = raw
-            .call(INVOKE, &[], invoke_dict("customer.get", &dict))
-            .await;
+        let answer = raw.call(INVOKE, &[], invoke_dict(service, &dict)).await;
         let ignored = answer.get("cidery-ignored").map(str::to_owned);
         (answer.error(), ignored)
     };
-    let (error, ignored) = invoke(dict! { "custId": 1, "tenant": "a" }).await;
+    let (error, ignored) = invoke("customer.get", dict! { "custId": 1, "tenant": "a" }).await;
     assert_eq!(
         error.message(),
         "`/cust_id`: is required; `custId` is not declared: did you mean `cust_id`?"
     );
     assert_eq!(ignored.as_deref(), Some("custId,tenant"));
     assert_eq!(error.fact("ignored"), ignored.as_deref());
-    let (error, ignored) = invoke(dict! { "cust_id": "x", "custId": 1 }).await;
+    let (error, ignored) = invoke("customer.get", dict! { "cust_id": "x", "custId": 1 }).await;
     assert!(!error.message().contains("did you mean"), "{error}");
     assert_eq!(ignored.as_deref(), Some("custId"));
-    let (error, ignored) = invoke(dict! {}).await;
+    let (error, ignored) = invoke("customer.get", dict! {}).await;
     assert_eq!(
         (error.message(), ignored),
         ("`/cust_id`: is required", None)
+    );
+    // Whatever the failure is.
+    let (error, ignored) = invoke("see.fail", dict! { "custId": 1 }).await;
+    assert_eq!(
+        (error.reason(), ignored.as_deref()),
+        ("GONE", Some("custId"))
     );
     // A background call is refused by the same check.
     let call = Call::new("customer.get", dict! { "CustID": 1 });

@@ -128,7 +128,7 @@ impl TypedMethod {
                     CallMode::Sync => self.invoke(cid, &transport, call, ignored).await,
                     CallMode::Async => self.invoke_async(&transport, call, ignored).await,
                 };
-                response.map_err(|error| refused(&method.request, names, error))
+                response.map_err(|error| call_failed(&method.request, names, error))
             }
         };
         match response {
@@ -220,12 +220,12 @@ impl TypedMethod {
     }
 }
 
-/// The error of an input that was refused, with paths in the message that carried it, and the fields that were ignored.
-fn refused(request: &MessageBody, ignored: Option<String>, error: Error) -> Error {
-    if error.reason() != reason::INPUT_INVALID {
-        return error;
-    }
-    let error = request.locate(error);
+/// The error of a call, with the fields that were ignored. Paths in an input that was refused are those of its message.
+fn call_failed(request: &MessageBody, ignored: Option<String>, error: Error) -> Error {
+    let error = match error.reason() {
+        reason::INPUT_INVALID => request.locate(error),
+        _ => error,
+    };
     match ignored {
         Some(names) if error.fact(IGNORED).is_none() => error.with_info(IGNORED, names),
         _ => error,
