@@ -1,4 +1,4 @@
-//! Finds what arrived empty in an encoded `Struct` or `Value`: a client that drops unknown keys sends a plain object so.
+//! Finds what arrived empty in an encoded `Struct` or `Value`: clients that drop unknown keys send plain objects so.
 
 use std::str;
 

@@ -1,4 +1,4 @@
-//! Finds what arrived empty in a typed request: a client that drops unknown keys sends a plain object so.
+//! Finds what arrived empty in a typed request: clients that drop unknown keys send plain objects so.
 
 use super::message::{FieldType, MessageType};
 use super::method::Body;

@@ -1,9 +1,9 @@
 //! Hints for callers whose requests may not say what they mean.
 //!
 //! Generated code for JavaScript drops what is not a field: a plain object as a `Struct`, a `Date` as a `Timestamp` and
-//! a misspelled field arrive empty, and nothing else tells the caller. Only clients in Node.js get these hints, and only
-//! their inputs are searched. The hint is the metadata `cidery-hint` of the response, and `hint` in the `ErrorInfo` of a
-//! failure: not its message, which users may read.
+//! a misspelled field arrive empty, and nothing else tells the caller. Only clients in Node.js get these hints, and
+//! only their inputs are searched. The hint is the metadata `cidery-hint` of the response, and `hint` in the
+//! `ErrorInfo` of a failure: not its message, which users may read.
 
 use http::header::USER_AGENT;
 use tonic::Response;

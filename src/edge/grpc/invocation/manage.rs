@@ -1,5 +1,5 @@
-//! `CancelInvocations`, `RetryInvocations` and `PurgeInvocations`: bulk changes of stored invocations, selected by CIDs,
-//! by filter, or all of them.
+//! `CancelInvocations`, `RetryInvocations` and `PurgeInvocations`: bulk changes of stored invocations, selected by
+//! CIDs, by filter, or all of them.
 
 use super::filter;
 use crate::codec::convert::{
