@@ -62,47 +62,49 @@ fn hint(answer: &Answer) -> Option<&str> {
     hint
 }
 
+const AS_STRUCT: &str = "write a Struct as {fields: {KEY: {stringValue: '...'}}}";
+
+/// Calls, and the parts of the hint that a client in JavaScript gets. Other clients send what they mean.
+async fn check_hints(node: &TestNode, calls: &[(&str, Bytes, [&str; 2])]) {
+    let mut raw = Raw::connect(node.address()).await;
+    for (path, body, parts) in calls {
+        let answer = raw.call(path, NODE, body.clone()).await;
+        let found = hint(&answer).unwrap_or_else(|| panic!("no hint: {parts:?}"));
+        assert!(parts.iter().all(|part| found.contains(part)), "{found}");
+        let other = raw.call(path, &[], body.clone()).await;
+        assert_eq!(hint(&other), None);
+    }
+}
+
 /// Generated code for JavaScript drops the keys of a plain object.
 #[tokio::test]
-async fn a_client_in_javascript_learns_what_arrived_empty() {
-    let sio = Sio::new()
-        .optional_input(Mapping("extra"))
-        .optional_input(DateTime("since"))
-        .optional_input(DictList("rows").with([Int("n")]));
-    let builder = Node::builder().demo().register(echo("see.all", sio));
-    let node = TestNode::start(builder).await;
-    let client = Dynamic::discover(node.address(), "see.Service").await;
-    let typed = |message| framed(&client.encoded("see.Service/All", message));
-    let mut raw = Raw::connect(node.address()).await;
-    let nested = dict! { "a": 1, "extra": Dict::new() };
-    let list = dict! { "list": Vec::<i64>::new() };
+async fn a_client_in_javascript_learns_which_payload_arrived_empty() {
+    let node = TestNode::demo().await;
+    let none = Dict::new;
+    let dict = |dict| invoke_dict("cidery.echo", &dict);
     let no_kind = v1::invoke_request::Input::Value(Bytes::new());
-    let empty_async = async_request("cidery.echo", &Dict::new());
-    let as_struct = "write a Struct as {fields: {KEY: {stringValue: '...'}}}";
-    let keep_case =
-        "the message arrived empty; in JavaScript, keys that are not fields are dropped";
-    for (path, body, parts) in [
+    let background = async_request("cidery.echo", &none()).encode_to_vec();
+    let cust_id = "the payload arrived empty; in JavaScript, write a Struct as {fields: {cust_id: {numberValue: 1}}}";
+    let otherwise = "document: Buffer.from(JSON.stringify(...)) instead, or call the typed method";
+    let calls = [
         (
             INVOKE,
-            invoke_dict("customer.get", &Dict::new()),
-            [
-                "the payload arrived empty; in JavaScript, write a Struct as {fields: {cust_id: {numberValue: 1}}}, or",
-                "document: Buffer.from(JSON.stringify(...)) instead, or call the typed method",
-            ],
+            invoke_dict("customer.get", &none()),
+            [cust_id, otherwise],
         ),
         (
             INVOKE,
-            invoke_dict("cidery.echo", &Dict::new()),
-            ["the payload arrived empty; ", as_struct],
+            dict(none()),
+            ["the payload arrived empty; ", AS_STRUCT],
         ),
         (
             INVOKE,
-            invoke_dict("cidery.echo", &nested),
-            ["`/extra` arrived empty; ", as_struct],
+            dict(dict! { "a": 1, "extra": none() }),
+            ["`/extra` arrived empty; ", AS_STRUCT],
         ),
         (
             INVOKE,
-            invoke_dict("cidery.echo", &list),
+            dict(dict! { "list": Vec::<i64>::new() }),
             ["`/list` arrived empty; ", "write a ListValue as {values: ["],
         ),
         (
@@ -115,32 +117,67 @@ async fn a_client_in_javascript_learns_what_arrived_empty() {
         ),
         (
             INVOKE_ASYNC,
-            framed(&empty_async.encode_to_vec()),
-            ["the payload arrived empty; ", as_struct],
+            framed(&background),
+            ["the payload arrived empty; ", AS_STRUCT],
         ),
         (
             INVOKE_BATCH,
-            batch(&[dict! { "a": 1 }, Dict::new()]),
-            ["`/requests/1/payload` arrived empty; ", as_struct],
+            batch(&[dict! { "a": 1 }, none()]),
+            ["`/requests/1/payload` arrived empty; ", AS_STRUCT],
         ),
+    ];
+    check_hints(&node, &calls).await;
+    let without_input = v1::InvokeRequest {
+        service: "cidery.echo".to_owned(),
+        ..v1::InvokeRequest::default()
+    };
+    let mut raw = Raw::connect(node.address()).await;
+    for body in [
+        dict(dict! { "a": 1 }),
+        framed(&without_input.encode_to_vec()),
+        // It takes nothing.
+        invoke_dict("cidery.ping", &none()),
+    ] {
+        let answer = raw.call(INVOKE, NODE, body).await;
+        assert_eq!(
+            (hint(&answer), answer.get("grpc-status")),
+            (None, Some("0"))
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_client_in_javascript_learns_what_of_a_typed_message_arrived_empty() {
+    let sio = Sio::new()
+        .optional_input(Mapping("extra"))
+        .optional_input(DateTime("since"))
+        .optional_input(DictList("rows").with([Int("n")]));
+    let builder = Node::builder().demo().register(echo("see.all", sio));
+    let node = TestNode::start(builder).await;
+    let client = Dynamic::discover(node.address(), "see.Service").await;
+    let typed = |message| framed(&client.encoded("see.Service/All", message));
+    let dropped = "the message arrived empty; in JavaScript, keys that are not fields are dropped";
+    let date = json!({ "since": "1970-01-01T00:00:00Z" });
+    let rows = json!({ "rows": [{ "n": 1 }, {}] });
+    let calls = [
         (
             "/customer.Service/Get",
             framed(&[]),
-            [keep_case, "keepCase: true"],
+            [dropped, "keepCase: true"],
         ),
         (
             "/see.Service/All",
             typed(json!({})),
-            [keep_case, "keepCase: true"],
+            [dropped, "keepCase: true"],
         ),
         (
             "/see.Service/All",
             typed(json!({ "extra": {} })),
-            ["`/extra` arrived empty; ", as_struct],
+            ["`/extra` arrived empty; ", AS_STRUCT],
         ),
         (
             "/see.Service/AllAsync",
-            typed(json!({ "since": "1970-01-01T00:00:00Z" })),
+            typed(date),
             [
                 "`/since` arrived empty; ",
                 "write a Timestamp as {seconds: ",
@@ -148,39 +185,18 @@ async fn a_client_in_javascript_learns_what_arrived_empty() {
         ),
         (
             "/see.Service/All",
-            typed(json!({ "rows": [{ "n": 1 }, {}] })),
+            typed(rows),
             ["`/rows/*` arrived empty; ", "keepCase: true"],
         ),
-    ] {
-        let answer = raw.call(path, NODE, body.clone()).await;
-        let found = hint(&answer).unwrap_or_else(|| panic!("no hint: {parts:?}"));
-        assert!(parts.iter().all(|part| found.contains(part)), "{found}");
-        // Clients in other languages send what they mean.
-        let other = raw.call(path, &[], body).await;
-        assert_eq!(hint(&other), None);
-    }
-    for (path, body) in [
-        (INVOKE, invoke_dict("cidery.echo", &dict! { "a": 1 })),
-        (
-            INVOKE,
-            framed(
-                &v1::InvokeRequest {
-                    service: "cidery.echo".to_owned(),
-                    ..v1::InvokeRequest::default()
-                }
-                .encode_to_vec(),
-            ),
-        ),
-        // It takes nothing.
-        (INVOKE, invoke_dict("cidery.ping", &Dict::new())),
-        ("/see.Service/All", typed(json!({ "extra": { "a": 1 } }))),
-    ] {
-        let answer = raw.call(path, NODE, body).await;
-        assert_eq!(
-            (hint(&answer), answer.get("grpc-status")),
-            (None, Some("0"))
-        );
-    }
+    ];
+    check_hints(&node, &calls).await;
+    let mut raw = Raw::connect(node.address()).await;
+    let full = typed(json!({ "extra": { "a": 1 } }));
+    let answer = raw.call("/see.Service/All", NODE, full).await;
+    assert_eq!(
+        (hint(&answer), answer.get("grpc-status")),
+        (None, Some("0"))
+    );
 }
 
 #[tokio::test]

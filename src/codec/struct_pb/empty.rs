@@ -116,7 +116,7 @@ mod tests {
                 Some(("/a/b", EmptyKind::List)),
             ),
             (
-                dict! { "list": items.clone() },
+                dict! { "list": items },
                 Some(("/list/*", EmptyKind::Struct)),
             ),
         ] {

@@ -8,8 +8,8 @@ use crate::codec::convert::payload::{PayloadOneof as _, format_of};
 use crate::codec::convert::time::timestamp_to_proto;
 use crate::codec::proto::v1;
 use crate::model::error::{Error, Result};
-use crate::model::id::{Cid, texts};
-use crate::model::invocation::{EventKind, Group, Invocation, Outcome, State};
+use crate::model::id::texts;
+use crate::model::invocation::{EventKind, Group, Invocation, State};
 
 /// Converts an invocation to the contract's form; `full` adds the input and the attempts.
 ///
@@ -31,8 +31,6 @@ pub fn invocation_to_proto(
     );
     // The current attempt is counted in `attempts` only when it ends.
     let waiting_for_completion = invocation.waits_for_completion();
-    let outcome = invocation.outcome();
-    let outcome = outcome.map(|outcome| outcome_to_proto(request.cid, outcome));
     let last_failure = invocation.last_failure.as_ref();
     Ok(v1::Invocation {
         cid: request.cid.to_string(),
@@ -73,7 +71,7 @@ pub fn invocation_to_proto(
             .as_deref()
             .map(|shown| progress_to_proto(&shown.progress))
             .transpose()?,
-        outcome: outcome.transpose()?,
+        outcome: outcome_to_proto(invocation)?,
         last_failure: last_failure
             .map(|failure| failure_of_invocation_to_proto(request.cid, failure)),
         input: full.then(|| input_to_proto(invocation)).transpose()?,
@@ -104,8 +102,12 @@ fn group_to_proto(invocation: &Invocation, group: &Group) -> v1::Group {
     }
 }
 
-fn outcome_to_proto(cid: Cid, outcome: Outcome) -> Result<v1::Outcome> {
-    Ok(match outcome {
+fn outcome_to_proto(invocation: &Invocation) -> Result<Option<v1::Outcome>> {
+    let Some(outcome) = invocation.outcome() else {
+        return Ok(None);
+    };
+    let cid = invocation.request.cid;
+    Ok(Some(match outcome {
         Ok(reply) => v1::Outcome {
             data_format: format_of(&reply.payload).into(),
             metadata: metadata_to_proto(&reply.metadata),
@@ -117,7 +119,7 @@ fn outcome_to_proto(cid: Cid, outcome: Outcome) -> Result<v1::Outcome> {
             )),
             ..v1::Outcome::default()
         },
-    })
+    }))
 }
 
 fn input_to_proto(invocation: &Invocation) -> Result<v1::Input> {

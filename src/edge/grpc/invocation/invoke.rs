@@ -82,7 +82,7 @@ fn read_call(
 /// Encodes the reply of a synchronous invocation, with its CID and the ignored input keys as response headers.
 pub(super) fn respond(
     invoker: &Invoker,
-    expects: Expects,
+    expects: &Expects,
     invoked: Result<(Cid, Reply)>,
 ) -> Result<Response<v1::InvokeResponse>, Status> {
     let invoked = invoked.map_err(|error| expects.hint.explain(error));
@@ -111,7 +111,7 @@ pub(super) async fn begin(
     let invoker = invoker.clone();
     let hint = expects.hint.clone();
     let message = async move {
-        let response = respond(&invoker, expects, outcome.await)?;
+        let response = respond(&invoker, &expects, outcome.await)?;
         Ok((response.into_inner(), MetadataMap::new()))
     };
     let mut response = with_cid(accepted.cid, UnaryResponse::Late(Box::pin(message)));

@@ -64,7 +64,7 @@ impl InvocationApi {
             }) => {
                 let invoked = self.invoker.invoke(cid, call);
                 Box::pin(invoked.map(move |invoked| {
-                    let response = invoke::respond(&self.invoker, expects, invoked)?;
+                    let response = invoke::respond(&self.invoker, &expects, invoked)?;
                     Ok(response.map(UnaryResponse::Message))
                 }))
             }
@@ -76,7 +76,7 @@ impl InvocationApi {
                 ..
             }) => Box::pin(async move {
                 let invoked = invoke_nested(&caller, call).await;
-                let response = invoke::respond(&self.invoker, expects, invoked)?;
+                let response = invoke::respond(&self.invoker, &expects, invoked)?;
                 Ok(response.map(UnaryResponse::Message))
             }),
             Err(status) => Box::pin(std::future::ready(Err(status))),
