@@ -12,16 +12,23 @@ use tonic::{Code, Status};
 use tonic_types::pb;
 
 use crate::model::call::{ALREADY_ACCEPTED, ALREADY_ACCEPTED_KEY};
-use crate::model::error::{Detail, Error, Kind, Violation, reason};
+use crate::model::error::{Detail, Error, IGNORED, Kind, Violation, reason};
 use crate::model::id::Cid;
+use crate::model::sio::IGNORED_KEY;
 
 /// The domain of the reasons.
 pub const DOMAIN: &str = "cidery";
 /// The metadata key with the CID of every response.
 pub const CID_KEY: &str = "cidery-cid";
+/// The metadata key of a hint: what may be wrong with a request.
+pub const HINT_KEY: &str = "cidery-hint";
+/// The `ErrorInfo` entry of a hint.
+pub const HINT: &str = "hint";
 
 /// Clients reject trailers above 8 KiB, and base64 turns three bytes into four: this many bytes fit with the rest.
 const MAX_DETAIL_BYTES: usize = 5 * 1024;
+/// The details, the message and what repeats a part of them in a header of its own, encoded.
+const MAX_HEADER_BYTES: usize = 7 * 1024;
 /// The `ErrorInfo` entry that counts the omitted violations.
 const OMITTED: &str = "violations_omitted";
 const MAX_INFO_BYTES: usize = 1024;
@@ -59,6 +66,18 @@ pub fn to_status(error: &Error) -> Status {
     if error.fact(ALREADY_ACCEPTED).is_some() {
         let value = MetadataValue::from_static("true");
         status.metadata_mut().insert(ALREADY_ACCEPTED_KEY, value);
+    }
+    let mut room = MAX_HEADER_BYTES
+        .saturating_sub(status.details().len().div_ceil(3) * 4)
+        .saturating_sub(message.len() * 3);
+    for (fact, key) in [(HINT, HINT_KEY), (IGNORED, IGNORED_KEY)] {
+        if let Some(text) = error.fact(fact)
+            && text.len() <= room
+            && let Ok(value) = text.parse()
+        {
+            room -= text.len();
+            status.metadata_mut().insert(key, value);
+        }
     }
     status
 }

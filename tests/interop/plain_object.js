@@ -1,4 +1,5 @@
-// A JavaScript client that sends a plain object as a `google.protobuf.Struct`: prints the messages of the failures.
+// A JavaScript client that sends a plain object as a `google.protobuf.Struct`: prints the messages and
+// the hints of the failures.
 //
 // Called with the folder of the .proto files and the address of a node that serves the demo services.
 "use strict";
@@ -16,7 +17,10 @@ async function main() {
   for (const method of ["Invoke", "InvokeAsync"]) {
     const call = promisify(client[method]).bind(client);
     for (const payload of [{ cust_id: 1 }, { fields: { cust: { numberValue: 1 } } }]) {
-      await call({ service: "customer.get", payload }).catch((error) => console.log(error.details));
+      await call({ service: "customer.get", payload }).catch((error) => {
+        console.log(error.details);
+        console.log(`hint: ${error.metadata.get("cidery-hint")}`);
+      });
     }
   }
   client.close();

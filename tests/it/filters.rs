@@ -1,10 +1,12 @@
 //! Limits of the filters of stored invocations.
 
 use cidery::codec::proto::v1;
+use cidery::model::call::Call;
+use cidery::remote::client::Selector;
 use cidery::store::SqliteStore;
-use cidery::{Kind, Node};
+use cidery::{Kind, Node, dict};
 
-use crate::support::{Folder, TestNode, paths};
+use crate::support::{Folder, PATIENCE, TestNode, error_of, paths};
 
 fn filter(values: usize) -> v1::InvocationFilter {
     v1::InvocationFilter {
@@ -43,4 +45,95 @@ async fn each_list_of_a_filter_has_a_limit() {
     }
     let cancelled = node.client.cancel(filter(1_001), false).await;
     assert_eq!(cancelled.unwrap_err().kind(), Kind::InvalidArgument);
+}
+
+/// Clients that drop unknown names send a misspelled filter as an empty one.
+#[tokio::test]
+async fn an_empty_filter_changes_nothing_unless_all_is_set() {
+    let node = TestNode::demo().await;
+    let call = Call::new("customer.get", dict! { "cust_id": 1 });
+    let accepted = node.client.invoke_async(call).await;
+    let cid = accepted.unwrap().cid;
+    node.client.invocation(cid, PATIENCE).await.unwrap();
+    let empty = Some(v1::InvocationFilter::default());
+    let cids = vec![cid.to_string()];
+    let one = Some(filter(1));
+    for (filter, cids, all, path, code) in [
+        (empty.clone(), vec![], false, "/filter", "MISSING"),
+        (one, vec![], true, "/all", "CONFLICT"),
+        (None, cids.clone(), true, "/all", "CONFLICT"),
+        (empty.clone(), cids, true, "/filter", "CONFLICT"),
+        (None, vec![], false, "/cids", "MISSING"),
+    ] {
+        let mut stub = node.stub.clone();
+        let cancel = v1::CancelInvocationsRequest {
+            cids: cids.clone(),
+            filter: filter.clone(),
+            all,
+            ..Default::default()
+        };
+        let retry = v1::RetryInvocationsRequest {
+            cids: cids.clone(),
+            filter: filter.clone(),
+            all,
+            ..Default::default()
+        };
+        let purge = v1::PurgeInvocationsRequest {
+            cids,
+            filter,
+            all,
+            ..Default::default()
+        };
+        for refused in [
+            stub.cancel_invocations(cancel).await.unwrap_err(),
+            stub.retry_invocations(retry).await.unwrap_err(),
+            stub.purge_invocations(purge).await.unwrap_err(),
+        ] {
+            let error = error_of(&refused);
+            let violation = &error.field_violations()[0];
+            assert_eq!(
+                (error.reason(), violation.path.as_str(), &*violation.code),
+                ("REQUEST_INVALID", path, code)
+            );
+        }
+    }
+    let purge = |filter, dry_run| v1::PurgeInvocationsRequest {
+        filter,
+        dry_run,
+        all: true,
+        ..Default::default()
+    };
+    let mut stub = node.stub.clone();
+    for request in [purge(empty, true), purge(None, true), purge(None, false)] {
+        let purged = stub.purge_invocations(request).await.unwrap().into_inner();
+        assert_eq!(purged.changes.len(), 1);
+        assert_eq!(purged.changes[0].failure, None);
+    }
+    assert!(node.client.invocation(cid, PATIENCE).await.is_err());
+    assert!(
+        node.client
+            .cancel(Selector::All, false)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+}
+
+#[tokio::test]
+async fn unspecified_and_unknown_values_of_a_filter_are_refused() {
+    let node = TestNode::demo().await;
+    let invalid = v1::InvocationFilter {
+        states: vec![0, v1::State::Failed.into(), 99],
+        pending_reasons: vec![v1::PendingReason::Held.into(), 0],
+        ..Default::default()
+    };
+    let refused = node.client.invocations(invalid, 1).await.unwrap_err();
+    let expected = [
+        "/filter/pending_reasons/1",
+        "/filter/states/0",
+        "/filter/states/2",
+    ];
+    assert_eq!(paths(&refused), expected);
+    let mut codes = refused.field_violations().iter().map(|it| &*it.code);
+    assert!(codes.all(|code| code == "UNKNOWN_VALUE"));
 }

@@ -277,12 +277,11 @@ fn a_plain_object_of_a_javascript_client_is_explained() {
     let output = command.output().unwrap();
     succeeded(&output);
     let required = "`/cust_id`: is required";
-    let explained = format!(
-        "{required}; the payload arrived empty: in JavaScript, write a `Struct` as {{fields: {{cust_id: {{stringValue: \
-         '...'}}}}}} (`numberValue`, `boolValue`), or call the typed method of the service with a plain object \
-         (proto-loader: with `keepCase: true`)"
+    let both = format!(
+        "{required}\nhint: the payload arrived empty; in JavaScript, write a Struct as {{fields: {{cust_id: \
+         {{numberValue: 1}}}}}}, or send document: Buffer.from(JSON.stringify(...)) instead, or call the typed method \
+         with a plain object (keepCase: true)\n{required}; `cust` is not declared: did you mean `cust_id`?\nhint: \n"
     );
-    let both = format!("{explained}\n{required}\n");
     assert_eq!(stdout(&output), both.repeat(2));
 }
 

@@ -33,6 +33,7 @@ mod fuzz;
 mod groups;
 mod handlers;
 mod health;
+mod hints;
 mod hooks;
 mod interop;
 mod invoke;

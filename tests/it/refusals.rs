@@ -1,15 +1,17 @@
 //! What a refused call tells its caller: a reason, the CID of the call in its details, and what to do.
 
 use bytes::Bytes;
+use cidery::codec::proto::v1::stream_results_response::Event;
 use cidery::codec::proto::{health, v1};
 use cidery::codec::struct_pb;
+use cidery::model::call::Call;
 use cidery::sio::{Int, Sio};
 use cidery::{Definition, Dict, Error, Node, dict};
 use prost::Message;
 use tonic_types::pb;
 
-use crate::support::TestNode;
 use crate::support::raw::{Answer, Raw, framed};
+use crate::support::{PATIENCE, TestNode, failure, follow};
 
 const INVOCATION: &str = "/cidery.v1.InvocationService";
 
@@ -429,63 +431,6 @@ async fn an_unknown_method_is_answered_with_what_there_is() {
     }
 }
 
-/// Generated code for JavaScript drops the keys of a plain object.
-#[tokio::test]
-async fn a_client_in_javascript_gets_hints() {
-    const NODE: &[(&str, &str)] = &[("user-agent", "grpc-node-js/1.14.0")];
-    let node = node().await;
-    let mut raw = Raw::connect(node.address()).await;
-    let empty = payload(&dict! {});
-    for (call, hint) in [
-        (
-            invoke("customer.get", |m| m.input = empty.clone(), ""),
-            "{fields: {cust_id: {stringValue",
-        ),
-        (
-            invoke(
-                "cidery.echo",
-                |m| m.input = Some(v1::invoke_request::Input::Value(Bytes::new())),
-                "",
-            ),
-            "{structValue: {fields: {...}}}",
-        ),
-        (refused("/customer.Service/Get", &(), ""), "keepCase: true"),
-    ] {
-        let answer = raw.call(&call.path, NODE, call.body.clone()).await;
-        assert!(
-            answer.error().message().contains(hint),
-            "{}",
-            answer.error()
-        );
-        let other = raw.call(&call.path, &[], call.body).await;
-        assert!(
-            !other.error().message().contains("JavaScript"),
-            "{}",
-            other.error()
-        );
-    }
-    // Where nothing is required, the call succeeds.
-    for call in [
-        invoke("cidery.echo", |m| m.input = empty.clone(), ""),
-        invoke_async(
-            "cidery.echo",
-            |m| m.input = Some(v1::invoke_async_request::Input::Payload(Bytes::new())),
-            "",
-        ),
-    ] {
-        let answer = raw.call(&call.path, NODE, call.body.clone()).await;
-        assert_eq!(answer.get("grpc-status"), Some("0"));
-        assert!(answer.get("cidery-hint").unwrap().contains("arrived empty"));
-        let other = raw.call(&call.path, &[], call.body).await;
-        assert_eq!(other.get("cidery-hint"), None);
-    }
-    let without_input = invoke("cidery.echo", |_| {}, "");
-    let answer = raw
-        .call(&without_input.path, NODE, without_input.body)
-        .await;
-    assert_eq!(answer.get("cidery-hint"), None);
-}
-
 /// A TLS library recognizes plain text, and says so.
 #[tokio::test]
 async fn a_tls_handshake_is_answered_in_plain_text() {
@@ -507,4 +452,45 @@ async fn a_tls_handshake_is_answered_in_plain_text() {
         String::from_utf8_lossy(&answer)
     );
     node.assert_healthy().await;
+}
+
+/// Where a failure is part of a message, its details name the invocation, as those of a failed call do.
+#[tokio::test]
+async fn stored_failures_and_failed_events_name_their_invocation() {
+    use tokio_stream::StreamExt as _;
+    let node = node().await;
+    let mut stub = node.stub.clone();
+    let call = Call::new("demo.fail", dict! { "code": "NOT_FOUND" });
+    let cid = node.client.invoke_async(call).await.unwrap().cid;
+    let request = v1::GetInvocationRequest {
+        cid: cid.to_string(),
+        wait: prost_types::Duration::try_from(PATIENCE).ok(),
+        view: v1::InvocationView::Full.into(),
+        ..v1::GetInvocationRequest::default()
+    };
+    let response = stub.get_invocation(request).await.unwrap().into_inner();
+    let invocation = response.invocation.unwrap();
+    let mut failures: Vec<v1::Failure> = invocation.last_failure.clone().into_iter().collect();
+    failures.extend(
+        invocation
+            .attempts
+            .iter()
+            .filter_map(|it| it.failure.clone()),
+    );
+    failures.push(failure(invocation));
+    let events = stub.stream_results(follow(cid)).await.unwrap().into_inner();
+    let events: Vec<_> = events.map(Result::unwrap).collect().await;
+    let Some(Event::Failed(failed)) = events.last().unwrap().event.clone() else {
+        panic!("{events:?}");
+    };
+    failures.extend(failed.failure);
+    let change = node.client.cancel(cid, false).await.unwrap().remove(0);
+    failures.extend(change.failure);
+    assert!(failures.len() >= 4, "{failures:?}");
+    for failure in failures {
+        let mut details = failure.details.iter();
+        let request = details.find(|any| any.type_url.ends_with("google.rpc.RequestInfo"));
+        let request = pb::RequestInfo::decode(&*request.unwrap().value).unwrap();
+        assert_eq!(request.request_id, cid.to_string());
+    }
 }

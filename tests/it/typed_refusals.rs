@@ -77,6 +77,31 @@ async fn all_invalid_options_are_reported_and_the_valid_ones_listed() {
 }
 
 #[tokio::test]
+async fn an_option_that_is_sent_twice_or_too_long_is_refused_by_its_name() {
+    let node = TestNode::demo().await;
+    let mut raw = Raw::connect(node.address()).await;
+    let long = "k".repeat(256);
+    for (name, values, code) in [
+        ("cidery-timeout", ["1s", "2s"].as_slice(), "DUPLICATE"),
+        ("cidery-cid", &["", ""], "DUPLICATE"),
+        ("cidery-on-deadline", &["cancel", "cancel"], "DUPLICATE"),
+        ("cidery-idempotency-key", &["a", "b"], "DUPLICATE"),
+        ("cidery-idempotency-key", &[&long], "TOO_LARGE"),
+    ] {
+        let headers: Vec<_> = values.iter().map(|value| (name, *value)).collect();
+        let answer = raw
+            .call("/customer.Service/Get", &headers, framed(&[]))
+            .await;
+        let error = answer.error();
+        let found = &error.field_violations()[0];
+        assert_eq!(
+            (found.path.as_str(), &*found.code),
+            (format!("/{name}").as_str(), code)
+        );
+    }
+}
+
+#[tokio::test]
 async fn all_malformed_fields_of_a_message_are_reported() {
     let sio = Sio::new()
         .input(Text("a"))

@@ -4,6 +4,7 @@ use super::time::{duration_to_proto, lenient_duration_from_proto};
 use crate::codec::proto::v1;
 use crate::codec::status;
 use crate::model::error::{Error, Kind, Result, Violation, reason};
+use crate::model::id::Cid;
 
 /// The longest reason of a failure that a handler or a caller made, in bytes. A longer one is cut: it is an identifier.
 const MAX_REASON_BYTES: usize = 256;
@@ -21,6 +22,15 @@ pub fn failure_to_proto(error: &Error) -> v1::Failure {
         retryable: error.retryable_override(),
         retry_delay: error.retry_after().map(duration_to_proto),
         details: status::details(error),
+    }
+}
+
+/// Converts the failure of an invocation to the contract's form, whose details name the invocation.
+#[must_use]
+pub(super) fn failure_of_invocation_to_proto(cid: Cid, error: &Error) -> v1::Failure {
+    match error.cid() {
+        Some(known) if known == cid => failure_to_proto(error),
+        _ => failure_to_proto(&error.clone().with_cid(cid)),
     }
 }
 

@@ -16,6 +16,12 @@ impl FieldErrors {
         })
     }
 
+    /// Adds a violation.
+    pub fn refuse(&mut self, violation: Violation) {
+        let error = Error::violations(reason::REQUEST_INVALID, vec![violation]);
+        self.0.push(error);
+    }
+
     /// Rejects a request that has invalid fields.
     ///
     /// # Errors

@@ -4,6 +4,7 @@
 //! duplicate fields. Otherwise the malformed bytes of one caller could end the stream of a worker. Scanning and
 //! decoding are one walk with two sinks, so that both accept the same bytes.
 
+mod empty;
 mod encode;
 mod read;
 mod walk;
@@ -11,6 +12,7 @@ mod walk;
 use crate::model::error::{Error, Result, Violation, Violations, reason};
 use crate::model::value::{Dict, Value};
 
+pub use self::empty::{EmptyKind, EmptyMember, empty_in_struct, empty_in_value};
 pub(in crate::codec) use self::encode::WireWriter;
 pub use self::encode::{encode_dict, encode_value};
 pub(in crate::codec) use self::read::{Malformed, WireField, WireReader};

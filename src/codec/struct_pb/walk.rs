@@ -9,16 +9,16 @@ use crate::codec::limits::{MAX_DEPTH, MAX_KEYS};
 use crate::model::error::{TOO_MANY_KEYS, Violation, Violations};
 use crate::model::value::{Dict, Value};
 
-const ENTRIES: u64 = 1;
+pub(super) const ENTRIES: u64 = 1;
 const ENTRY_KEY: u64 = 1;
 const ENTRY_VALUE: u64 = 2;
-const ITEMS: u64 = 1;
+pub(super) const ITEMS: u64 = 1;
 const VALUE_NULL: u64 = 1;
 const VALUE_NUMBER: u64 = 2;
 const VALUE_TEXT: u64 = 3;
 const VALUE_BOOL: u64 = 4;
 pub(super) const VALUE_STRUCT: u64 = 5;
-const VALUE_LIST: u64 = 6;
+pub(super) const VALUE_LIST: u64 = 6;
 /// Number and wire type in one byte.
 const KEY_TAG: u8 = 0x0a;
 const ENTRY_VALUE_TAG: u8 = 0x12;
@@ -271,7 +271,7 @@ fn short_entry(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 /// The key and the value of an entry in any encoding.
-fn any_entry(bytes: &[u8]) -> Result<(&[u8], &[u8]), Violation> {
+pub(super) fn any_entry(bytes: &[u8]) -> Result<(&[u8], &[u8]), Violation> {
     let (mut key, mut value) = (None, None);
     let mut reader = WireReader::new(bytes);
     while let Some((number, field)) = reader.field()? {

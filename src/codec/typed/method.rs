@@ -4,6 +4,7 @@ use super::comments::{Side, comments};
 use super::message::{Field, FieldType, MessageType};
 use super::names::{SERVICE, package_and_method, to_pascal_case};
 use super::nested_names::resolve_names;
+use crate::model::error::{Error, Violation};
 use crate::model::id::ServiceName;
 use crate::model::sio::{Element, Elements, Shape, Sio, Type, UnknownKeys};
 
@@ -38,6 +39,29 @@ pub struct Body {
     /// The message.
     pub message: MessageType,
     pub(super) form: Form,
+}
+
+impl Body {
+    /// The error of a value as that of the message that carried it: in a list, the path `/0/name` becomes
+    /// `/items/0/name`.
+    #[must_use]
+    pub fn locate(&self, error: Error) -> Error {
+        let field = match (self.form, self.message.fields.as_slice()) {
+            (Form::Items | Form::Whole, [field]) => &field.key,
+            _ => return error,
+        };
+        let under = |violation: Violation| violation.under(field);
+        let Some(first) = error.field_violations().first().cloned() else {
+            return error;
+        };
+        let rest = error.message().strip_prefix(&first.to_string());
+        let message = rest.map(|rest| format!("{}{rest}", under(first)));
+        let error = error.map_violations(under);
+        match message {
+            Some(message) => error.with_message(message),
+            None => error,
+        }
+    }
 }
 
 /// The mapping between a value and a message.

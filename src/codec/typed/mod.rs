@@ -9,6 +9,7 @@ mod comments;
 mod decode;
 mod descriptor;
 mod directory;
+mod empty;
 mod encode;
 mod message;
 mod method;

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 use tonic::metadata::MetadataMap;
 
 use super::request;
@@ -14,6 +14,7 @@ use crate::codec::typed::CallMode;
 use crate::model::call::{Call, OnDeadline, Start};
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::id::Cid;
+use crate::model::invocation::Terms;
 use crate::model::metadata::{Metadata, TRACEPARENT};
 
 const TIMEOUT_KEY: &str = "cidery-timeout";
@@ -67,8 +68,10 @@ const CREDENTIAL_HEADERS: [&str; 19] = [
 
 /// The CID that a caller brings in a header.
 pub(super) fn requested_cid(transport: &MetadataMap) -> Result<Option<Cid>> {
-    let header = transport.get(CID_KEY).map(|cid| cid.to_str());
-    parse_optional_cid(CID_KEY, header.and_then(Result::ok).unwrap_or_default())
+    let Some(header) = single(transport.as_ref(), CID_KEY)? else {
+        return Ok(None);
+    };
+    parse_optional_cid(CID_KEY, header.to_str().unwrap_or_default())
 }
 
 /// Applies the options in the metadata of a request to a call, and the metadata of the call itself.
@@ -97,29 +100,71 @@ pub(super) fn apply(call: &mut Call, transport: &MetadataMap, mode: CallMode) ->
         // It bounds an attempt, and `grpc-timeout` only the acceptance.
         CallMode::Async => timeout,
     };
-    if let Some(key) = headers.get(IDEMPOTENCY_KEY) {
-        let key = key.to_str().ok().filter(|key| !key.is_empty());
-        let key = key.ok_or_else(|| malformed(IDEMPOTENCY_KEY, "must be non-empty ASCII text"));
-        call.durable().idempotency_key = errors.take(key.map(|key| Some(key.to_owned())));
+    if headers.contains_key(IDEMPOTENCY_KEY) {
+        call.durable().idempotency_key = errors.take(idempotency_key(headers));
     }
     if mode == CallMode::Async
         && let Some(delay) = errors.take(duration(headers, DELAY_KEY))
     {
         call.durable().start = Some(Start::After(delay));
     }
-    if let (CallMode::Sync, Some(value)) = (mode, headers.get(ON_DEADLINE_KEY)) {
-        let on_deadline = match value.as_bytes() {
-            b"cancel" => Ok(OnDeadline::Cancel),
-            b"continue" => Ok(OnDeadline::Continue),
-            _ => Err(malformed(ON_DEADLINE_KEY, "must be `cancel` or `continue`")),
-        };
-        call.durable().on_deadline = errors.take(on_deadline);
+    if mode == CallMode::Sync && headers.contains_key(ON_DEADLINE_KEY) {
+        call.durable().on_deadline = errors.take(on_deadline(headers));
     }
     let metadata = metadata(headers);
     errors.take(metadata.check());
     errors.finish()?;
     call.metadata = (!metadata.is_empty()).then(|| Arc::new(metadata));
     Ok(())
+}
+
+/// An option that is metadata of a call because its name has no prefix, or underscores: what the caller may have meant.
+pub(super) fn misnamed(metadata: &Metadata) -> Option<String> {
+    let mut names = metadata.iter().map(|(name, _)| name);
+    let (name, option) = names.find_map(|name| {
+        let option = match name {
+            "cid" | "cidery_cid" => CID_KEY,
+            "timeout" | "cidery_timeout" => TIMEOUT_KEY,
+            "delay" | "cidery_delay" => DELAY_KEY,
+            "idempotency-key" | "idempotency_key" | "cidery_idempotency_key" => IDEMPOTENCY_KEY,
+            "on-deadline" | "on_deadline" | "cidery_on_deadline" => ON_DEADLINE_KEY,
+            _ => return None,
+        };
+        Some((name, option))
+    })?;
+    Some(format!(
+        "`{name}` is metadata for the handler; the option of the call is `{option}`"
+    ))
+}
+
+/// The value of an option. A header that is sent twice has two.
+fn single<'a>(headers: &'a HeaderMap, key: &str) -> Result<Option<&'a HeaderValue>> {
+    let mut values = headers.get_all(key).iter();
+    let first = values.next();
+    match values.next() {
+        None => Ok(first),
+        Some(_) => Err(invalid(key, "DUPLICATE", "is sent more than once")),
+    }
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>> {
+    let key = single(headers, IDEMPOTENCY_KEY)?.and_then(|key| key.to_str().ok());
+    let Some(key) = key.filter(|key| !key.is_empty()) else {
+        return Err(malformed(IDEMPOTENCY_KEY, "must be non-empty ASCII text"));
+    };
+    if key.len() > Terms::MAX_KEY_BYTES {
+        let message = format!("is longer than {} bytes", Terms::MAX_KEY_BYTES);
+        return Err(invalid(IDEMPOTENCY_KEY, "TOO_LARGE", &message));
+    }
+    Ok(Some(key.to_owned()))
+}
+
+fn on_deadline(headers: &HeaderMap) -> Result<OnDeadline> {
+    match single(headers, ON_DEADLINE_KEY)?.map(HeaderValue::as_bytes) {
+        Some(b"cancel") => Ok(OnDeadline::Cancel),
+        Some(b"continue") => Ok(OnDeadline::Continue),
+        _ => Err(malformed(ON_DEADLINE_KEY, "must be `cancel` or `continue`")),
+    }
 }
 
 /// The error of a reserved key that is no option of the method.
@@ -147,7 +192,7 @@ fn unknown(name: &str, mode: CallMode, options: &[&str], of_other_mode: &[&str])
 
 /// Parses a duration header: `500ms`, `2s`, `1m 30s`.
 fn duration(headers: &HeaderMap, key: &str) -> Result<Option<Duration>> {
-    let Some(value) = headers.get(key) else {
+    let Some(value) = single(headers, key)? else {
         return Ok(None);
     };
     let text = value.to_str().unwrap_or_default();
@@ -158,7 +203,11 @@ fn duration(headers: &HeaderMap, key: &str) -> Result<Option<Duration>> {
 }
 
 fn malformed(key: &str, message: &str) -> Error {
-    let violation = Violation::new(format!("/{key}"), "MALFORMED", message);
+    invalid(key, "MALFORMED", message)
+}
+
+fn invalid(key: &str, code: &'static str, message: &str) -> Error {
+    let violation = Violation::new(format!("/{key}"), code, message);
     Error::violations(reason::REQUEST_INVALID, vec![violation])
 }
 

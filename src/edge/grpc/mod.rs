@@ -7,6 +7,7 @@ mod descriptor_pool;
 mod discovery;
 mod examples;
 mod health;
+mod hint;
 mod invocation;
 mod oversize;
 mod reflection;

@@ -18,18 +18,19 @@ use tower_service::Service;
 
 use super::call_options::{self, is_metadata};
 use super::catalog::Catalog;
-use super::invocation::{invoke_nested, plain_object};
+use super::hint::Hint;
+use super::invocation::invoke_nested;
 use super::request::{self, into_status, with_already_accepted, with_cid, with_ignored};
 use super::typed_response::encode_response;
 use super::unary::{LateMessage, UnaryResponse};
 use super::unknown_method::unknown_method;
 use crate::codec::convert::accepted_to_proto;
 use crate::codec::status::{CID_KEY, cid_value, to_status};
-use crate::codec::typed::{CallMode, Method, MethodMatch, decode};
+use crate::codec::typed::{Body as MessageBody, CallMode, Method, MethodMatch, decode};
 use crate::codec::wire::RawCodec;
 use crate::engine::Invoker;
 use crate::model::call::{ALREADY_ACCEPTED_KEY, Call};
-use crate::model::error::Result;
+use crate::model::error::{Error, IGNORED, Result, reason};
 use crate::model::id::Cid;
 use crate::model::metadata::Metadata;
 use crate::model::payload::{Payload, Reply};
@@ -116,31 +117,43 @@ impl TypedMethod {
         let requested = call_options::requested_cid(&transport).unwrap_or_default();
         let cid = requested.unwrap_or_else(Cid::new);
         let mode = self.found.mode;
-        let is_empty = message.is_empty() && plain_object::is_node(&transport);
-        let response = match mode {
-            CallMode::Sync => self.invoke(cid, &transport, &message).await,
-            CallMode::Async => self.invoke_async(&transport, &message).await,
-        };
-        into_status(response.map_err(|error| {
-            let error = match (error.cid(), mode, requested) {
-                (None, CallMode::Sync, _) => error.with_cid(cid),
-                (None, CallMode::Async, Some(cid)) => error.with_cid(cid),
-                _ => error,
-            };
-            match is_empty {
-                true => plain_object::explain_empty_message(error),
-                false => error,
+        let mut hint = Hint::of_message(&transport, &self.found.method.request, &message);
+        let method = Arc::clone(&self.found.method);
+        let response = match self.read(&transport, &message) {
+            Err(error) => Err(error),
+            Ok((call, ignored)) => {
+                hint.or(|| call_options::misnamed(call.metadata.as_deref()?));
+                let names = ignored.clone();
+                let response = match mode {
+                    CallMode::Sync => self.invoke(cid, &transport, call, ignored).await,
+                    CallMode::Async => self.invoke_async(&transport, call, ignored).await,
+                };
+                response.map_err(|error| call_failed(&method.request, names, error))
             }
-        }))
+        };
+        match response {
+            Ok(mut response) => {
+                hint.add(&mut response);
+                Ok(response)
+            }
+            Err(error) => {
+                let error = match (error.cid(), mode, requested) {
+                    (None, CallMode::Sync, _) => error.with_cid(cid),
+                    (None, CallMode::Async, Some(cid)) => error.with_cid(cid),
+                    _ => error,
+                };
+                into_status(Err(hint.explain(error)))
+            }
+        }
     }
 
     async fn invoke(
         self,
         cid: Cid,
         transport: &MetadataMap,
-        message: &[u8],
+        call: Call,
+        ignored: Option<String>,
     ) -> Result<TypedResponse> {
-        let (call, ignored) = self.read(transport, message)?;
         let encoder = ReplyEncoder {
             method: Arc::clone(&self.found.method),
             limit: self.invoker.limits().message_bytes,
@@ -173,8 +186,12 @@ impl TypedMethod {
         ))
     }
 
-    async fn invoke_async(&self, transport: &MetadataMap, message: &[u8]) -> Result<TypedResponse> {
-        let (call, ignored) = self.read(transport, message)?;
+    async fn invoke_async(
+        self,
+        transport: &MetadataMap,
+        call: Call,
+        ignored: Option<String>,
+    ) -> Result<TypedResponse> {
         let accepted = match self.caller(transport)? {
             None => self.invoker.invoke_async(call).await?,
             Some(caller) => caller.platform().invoke_async(call).await?,
@@ -200,6 +217,18 @@ impl TypedMethod {
     fn caller(&self, transport: &MetadataMap) -> Result<Option<service::Context>> {
         let token = request::dispatch_token(transport);
         token.map(|token| self.workers.context(token)).transpose()
+    }
+}
+
+/// The error of a call, with the fields that were ignored. Paths in an input that was refused are those of its message.
+fn call_failed(request: &MessageBody, ignored: Option<String>, error: Error) -> Error {
+    let error = match error.reason() {
+        reason::INPUT_INVALID => request.locate(error),
+        _ => error,
+    };
+    match ignored {
+        Some(names) if error.fact(IGNORED).is_none() => error.with_info(IGNORED, names),
+        _ => error,
     }
 }
 

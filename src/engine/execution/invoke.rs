@@ -13,7 +13,7 @@ use crate::engine::execution::deadline::{CallLimits, Caller, WithDeadline};
 use crate::engine::execution::dispatch::{Dispatch, NestedInvoker};
 use crate::engine::execution::executor::{Executor, Scope, SyncRequest};
 use crate::engine::execution::invoke_durable::{DurableCall, invoke_durable};
-use crate::engine::execution::response_format::{ResponseFormat, with_ignored};
+use crate::engine::execution::response_format::{ResponseFormat, outcome_with_ignored};
 use crate::engine::execution::runtime::HandlerRuntime;
 use crate::engine::execution::worker_dispatch::dispatch_to_worker;
 use crate::engine::routing::Route;
@@ -205,8 +205,8 @@ impl Executor {
             };
             let definition = &route.definition;
             let (attempt, _) = self.start(route, definition, permits, info, scope, input);
-            let reply = WithDeadline::new(attempt, limits).await?;
-            Ok(with_ignored(reply, &ignored))
+            let outcome = WithDeadline::new(attempt, limits).await;
+            outcome_with_ignored(outcome, &ignored)
         }
     }
 

@@ -1,7 +1,7 @@
 //! The format in which a caller gets its response: the one it asks for, or that of its input.
 
 use crate::codec::payload;
-use crate::model::error::{Result, reason};
+use crate::model::error::{IGNORED, Result, reason};
 use crate::model::payload::{Format, Payload, Reply};
 use crate::model::sio::{IGNORED_KEY, Ignored};
 use crate::service::Definition;
@@ -51,6 +51,18 @@ impl ResponseFormat {
             (written, _) => written?,
         };
         Ok(Reply { payload, metadata })
+    }
+}
+
+/// Adds the names of input keys that were ignored to the outcome of a call: one of them may be why it failed.
+pub(in crate::engine) fn outcome_with_ignored(
+    outcome: Result<Reply>,
+    ignored: &Ignored,
+) -> Result<Reply> {
+    match outcome {
+        Ok(reply) => Ok(with_ignored(reply, ignored)),
+        Err(error) if ignored.is_empty() || error.fact(IGNORED).is_some() => Err(error),
+        Err(error) => Err(error.with_info(IGNORED, ignored.to_text())),
     }
 }
 

@@ -7,7 +7,7 @@ use crate::engine::admission::concurrency::Permits;
 use crate::engine::admission::worker_pool::no_worker;
 use crate::engine::execution::deadline::{CallLimits, WithDeadline};
 use crate::engine::execution::executor::{Executor, Scope, SyncRequest};
-use crate::engine::execution::response_format::with_ignored;
+use crate::engine::execution::response_format::outcome_with_ignored;
 use crate::engine::execution::runtime::HandlerRuntime;
 use crate::engine::routing::Route;
 use crate::model::error::{Error, Result, reason};
@@ -137,7 +137,7 @@ pub(in crate::engine) async fn dispatch_to_worker(
             }
         };
         if !is_safe_to_retry || outcome.is_ok() || retries_left == 0 {
-            return Ok(with_ignored(outcome?, &ignored));
+            return outcome_with_ignored(outcome, &ignored);
         }
         retries_left -= 1;
     }

@@ -20,8 +20,8 @@ pub use self::detail::Detail;
 pub use self::foreign::BoxError;
 pub use self::kind::{Kind, Retry};
 pub use self::violation::{Violation, push_segment};
-pub(crate) use self::violations::TOO_MANY_KEYS;
 pub use self::violations::Violations;
+pub(crate) use self::violations::{IGNORED, TOO_MANY_KEYS};
 use crate::model::cid::Cid;
 
 /// The result of a function that fails with an [`Error`]. In a program with `use cidery::Result`, another error type is

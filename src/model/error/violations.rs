@@ -9,6 +9,9 @@ const MAX_KEY_BYTES: usize = 512;
 /// The code of a value with too many parts: reading it ends there, and so does all that contains it.
 pub(crate) const TOO_MANY_KEYS: &str = "TOO_MANY_KEYS";
 
+/// The `ErrorInfo` entry that lists the undeclared keys that were dropped.
+pub(crate) const IGNORED: &str = "ignored";
+
 /// The violations of an input.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Violations {
@@ -16,6 +19,9 @@ pub struct Violations {
     pub kept: Vec<Violation>,
     /// The number of further violations.
     pub omitted: usize,
+    /// The undeclared keys that were dropped from the input, as in the metadata `cidery-ignored`: one may be a
+    /// misspelled name of an element that is missing.
+    pub ignored: Option<String>,
 }
 
 impl Violations {
@@ -24,6 +30,10 @@ impl Violations {
     pub fn into_error(self, reason: &'static str) -> Error {
         let omitted = self.omitted;
         let error = Error::violations(reason, self.kept);
+        let error = match self.ignored {
+            Some(ignored) => error.with_info(IGNORED, ignored),
+            None => error,
+        };
         if omitted == 0 {
             return error;
         }
@@ -58,6 +68,7 @@ impl Violations {
             .into_iter()
             .for_each(|violation| self.add(violation));
         self.omitted += more.omitted;
+        self.ignored = self.ignored.take().or(more.ignored);
     }
 
     /// Puts a key in front of the paths of all but the first violations: of those that were found below it.

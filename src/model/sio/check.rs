@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::mem;
 
+use super::closest::closest_name;
 use super::element::{Element, Type};
 use super::ignored::Ignored;
 use super::scalar::{self, ScalarError};
@@ -111,7 +112,11 @@ impl<'a> Check<'a> {
             let ignored = self.ignored;
             return Ok(Checked { value, ignored });
         }
-        Err(self.violations)
+        let ignored = (!self.ignored.is_empty()).then(|| self.ignored.to_text());
+        Err(Violations {
+            ignored,
+            ..self.violations
+        })
     }
 
     fn root(&mut self, declared: &'a Elements, value: Value) -> Value {
@@ -174,6 +179,7 @@ impl<'a> Check<'a> {
         // Absent elements reserve no memory.
         let mut out = Dict::with_capacity(elements.len().min(dict.len()));
         let mut found = 0;
+        let first = self.violations.kept.len();
         let before = self.lookups;
         self.lookups += elements.len();
         if self.lookups > MAX_LOOKUPS {
@@ -197,7 +203,7 @@ impl<'a> Check<'a> {
             self.path.pop();
         }
         if found < dict.len() {
-            self.unknown(elements, unknown, dict, &mut out);
+            self.unknown(elements, unknown, dict, first, &mut out);
         }
         out
     }
@@ -321,11 +327,13 @@ impl<'a> Check<'a> {
         }
     }
 
+    /// Handles undeclared keys of a dict, whose own violations begin at `first`.
     fn unknown(
         &mut self,
         elements: &'a [Element],
         policy: UnknownKeys,
         dict: Dict,
+        first: usize,
         out: &mut Dict,
     ) {
         let known = self.declared.remove(&elements.as_ptr());
@@ -350,6 +358,7 @@ impl<'a> Check<'a> {
                     let name = self.render(Some(&key), |_| "*".to_owned());
                     let name = name.strip_prefix('/').unwrap_or(&name);
                     self.ignored.add(name.to_owned());
+                    self.name_misspelled(&key, &declared, first);
                 }
                 UnknownKeys::Refuse if self.violations.is_full() => self.violations.omitted += 1,
                 UnknownKeys::Refuse => {
@@ -364,6 +373,22 @@ impl<'a> Check<'a> {
             }
         }
         self.declared.insert(elements.as_ptr(), declared);
+    }
+
+    /// Names a key that was dropped where the element is missing that it may be meant for.
+    fn name_misspelled(&mut self, key: &str, declared: &HashSet<&'a str>, first: usize) {
+        if self.violations.kept.len() == first {
+            return;
+        }
+        let Some(name) = closest_name(key, declared) else {
+            return;
+        };
+        let path = self.pointer(Some(name));
+        let mut missing = self.violations.kept.iter_mut().skip(first);
+        if let Some(missing) = missing.find(|it| it.code == "MISSING" && it.path == path) {
+            let advice = format!("; `{key}` is not declared: did you mean `{name}`?");
+            missing.message.push_str(&advice);
+        }
     }
 
     fn wrong_type(&mut self, value: &Value, expected: &str) -> Value {
@@ -409,20 +434,6 @@ impl<'a> Check<'a> {
         }
         pointer
     }
-}
-
-fn closest_name<'a>(key: &str, declared: &HashSet<&'a str>) -> Option<&'a str> {
-    const MIN_SIMILARITY: f64 = 0.85;
-    const MAX_BYTES: usize = 100;
-    if key.len() > MAX_BYTES {
-        return None;
-    }
-    let similarity = |name: &&str| strsim::jaro_winkler(key, name);
-    let similar = declared
-        .iter()
-        .copied()
-        .filter(|name| similarity(name) >= MIN_SIMILARITY);
-    similar.max_by(|a, b| similarity(a).total_cmp(&similarity(b)).then(b.cmp(a)))
 }
 
 #[cfg(test)]

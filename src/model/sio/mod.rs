@@ -5,6 +5,7 @@
 //! the table of types.
 
 mod check;
+mod closest;
 mod declaration;
 mod element;
 mod ignored;

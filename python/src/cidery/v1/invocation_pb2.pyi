@@ -412,18 +412,20 @@ class InvocationChange(_message.Message):
     def __init__(self, cid: _Optional[str] = ..., state: _Optional[_Union[_outcome_pb2.State, str]] = ..., cancel_requested: bool = ..., new_cid: _Optional[str] = ..., failure: _Optional[_Union[_outcome_pb2.Failure, _Mapping]] = ...) -> None: ...
 
 class CancelInvocationsRequest(_message.Message):
-    __slots__ = ("cids", "filter", "dry_run", "page_token", "reason")
+    __slots__ = ("cids", "filter", "dry_run", "page_token", "reason", "all")
     CIDS_FIELD_NUMBER: _ClassVar[int]
     FILTER_FIELD_NUMBER: _ClassVar[int]
     DRY_RUN_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
+    ALL_FIELD_NUMBER: _ClassVar[int]
     cids: _containers.RepeatedScalarFieldContainer[str]
     filter: InvocationFilter
     dry_run: bool
     page_token: str
     reason: str
-    def __init__(self, cids: _Optional[_Iterable[str]] = ..., filter: _Optional[_Union[InvocationFilter, _Mapping]] = ..., dry_run: bool = ..., page_token: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+    all: bool
+    def __init__(self, cids: _Optional[_Iterable[str]] = ..., filter: _Optional[_Union[InvocationFilter, _Mapping]] = ..., dry_run: bool = ..., page_token: _Optional[str] = ..., reason: _Optional[str] = ..., all: bool = ...) -> None: ...
 
 class CancelInvocationsResponse(_message.Message):
     __slots__ = ("changes", "next_page_token")
@@ -434,7 +436,7 @@ class CancelInvocationsResponse(_message.Message):
     def __init__(self, changes: _Optional[_Iterable[_Union[InvocationChange, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class RetryInvocationsRequest(_message.Message):
-    __slots__ = ("cids", "filter", "dry_run", "page_token", "payload", "value", "document", "data_format")
+    __slots__ = ("cids", "filter", "dry_run", "page_token", "payload", "value", "document", "data_format", "all")
     CIDS_FIELD_NUMBER: _ClassVar[int]
     FILTER_FIELD_NUMBER: _ClassVar[int]
     DRY_RUN_FIELD_NUMBER: _ClassVar[int]
@@ -443,6 +445,7 @@ class RetryInvocationsRequest(_message.Message):
     VALUE_FIELD_NUMBER: _ClassVar[int]
     DOCUMENT_FIELD_NUMBER: _ClassVar[int]
     DATA_FORMAT_FIELD_NUMBER: _ClassVar[int]
+    ALL_FIELD_NUMBER: _ClassVar[int]
     cids: _containers.RepeatedScalarFieldContainer[str]
     filter: InvocationFilter
     dry_run: bool
@@ -451,7 +454,8 @@ class RetryInvocationsRequest(_message.Message):
     value: _struct_pb2.Value
     document: bytes
     data_format: _outcome_pb2.DataFormat
-    def __init__(self, cids: _Optional[_Iterable[str]] = ..., filter: _Optional[_Union[InvocationFilter, _Mapping]] = ..., dry_run: bool = ..., page_token: _Optional[str] = ..., payload: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., value: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., document: _Optional[bytes] = ..., data_format: _Optional[_Union[_outcome_pb2.DataFormat, str]] = ...) -> None: ...
+    all: bool
+    def __init__(self, cids: _Optional[_Iterable[str]] = ..., filter: _Optional[_Union[InvocationFilter, _Mapping]] = ..., dry_run: bool = ..., page_token: _Optional[str] = ..., payload: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., value: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., document: _Optional[bytes] = ..., data_format: _Optional[_Union[_outcome_pb2.DataFormat, str]] = ..., all: bool = ...) -> None: ...
 
 class RetryInvocationsResponse(_message.Message):
     __slots__ = ("changes", "next_page_token")
@@ -462,16 +466,18 @@ class RetryInvocationsResponse(_message.Message):
     def __init__(self, changes: _Optional[_Iterable[_Union[InvocationChange, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class PurgeInvocationsRequest(_message.Message):
-    __slots__ = ("cids", "filter", "dry_run", "page_token")
+    __slots__ = ("cids", "filter", "dry_run", "page_token", "all")
     CIDS_FIELD_NUMBER: _ClassVar[int]
     FILTER_FIELD_NUMBER: _ClassVar[int]
     DRY_RUN_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    ALL_FIELD_NUMBER: _ClassVar[int]
     cids: _containers.RepeatedScalarFieldContainer[str]
     filter: InvocationFilter
     dry_run: bool
     page_token: str
-    def __init__(self, cids: _Optional[_Iterable[str]] = ..., filter: _Optional[_Union[InvocationFilter, _Mapping]] = ..., dry_run: bool = ..., page_token: _Optional[str] = ...) -> None: ...
+    all: bool
+    def __init__(self, cids: _Optional[_Iterable[str]] = ..., filter: _Optional[_Union[InvocationFilter, _Mapping]] = ..., dry_run: bool = ..., page_token: _Optional[str] = ..., all: bool = ...) -> None: ...
 
 class PurgeInvocationsResponse(_message.Message):
     __slots__ = ("changes", "next_page_token")

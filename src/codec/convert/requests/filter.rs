@@ -1,6 +1,6 @@
 //! Filters of stored invocations.
 
-use crate::codec::convert::field::{enum_from_proto, parse_optional_cid};
+use crate::codec::convert::field::{FieldErrors, enum_from_proto, parse_optional_cid};
 use crate::codec::convert::time::optional_timestamp_from_proto;
 use crate::codec::proto::v1;
 use crate::model::error::{Error, Result, Violation, reason};
@@ -14,18 +14,30 @@ const MAX_VALUES: usize = 1_000;
 ///
 /// # Errors
 ///
-/// `INVALID_ARGUMENT` / `REQUEST_INVALID`, for each list with more than 1 000 values.
+/// `INVALID_ARGUMENT` / `REQUEST_INVALID`, for each list with more than 1 000 values, and for each value that its enum
+/// does not have or that is unspecified.
 pub fn filter_from_proto(filter: Option<v1::InvocationFilter>) -> Result<Filter> {
     let filter = filter.unwrap_or_default();
     check_lists(&filter)?;
     let time = |field: &str, time| optional_timestamp_from_proto(&format!("/filter/{field}"), time);
-    for reason in filter.pending_reasons {
-        let _: v1::PendingReason = enum_from_proto("/filter/pending_reasons", reason)?;
+    let mut errors = FieldErrors::default();
+    for (index, reason) in filter.pending_reasons.into_iter().enumerate() {
+        let path = format!("/filter/pending_reasons/{index}");
+        let reason = errors.take(enum_from_proto(&path, reason).map(Some));
+        if reason == Some(v1::PendingReason::Unspecified) {
+            errors.refuse(unspecified(path));
+        }
     }
     let mut states = Vec::new();
-    for state in filter.states {
-        states.extend(states_from_proto(enum_from_proto("/filter/states", state)?));
+    for (index, state) in filter.states.into_iter().enumerate() {
+        let path = format!("/filter/states/{index}");
+        match errors.take(enum_from_proto(&path, state).map(Some)) {
+            Some(v1::State::Unspecified) => errors.refuse(unspecified(path)),
+            Some(state) => states.extend(states_from_proto(state)),
+            None => {}
+        }
     }
+    errors.finish()?;
     let services = filter.services.iter().map(|name| ServiceName::parse(name));
     Ok(Filter {
         services: services.collect::<Result<_>>()?,
@@ -53,6 +65,15 @@ fn check_lists(filter: &v1::InvocationFilter) -> Result<()> {
     let too_long = lists.into_iter();
     let too_long = too_long.filter_map(|(field, n)| Violation::too_many(field, n, MAX_VALUES));
     Error::reject(reason::REQUEST_INVALID, too_long.collect())
+}
+
+/// The violation of a value that is the default of its enum: nothing matches it.
+fn unspecified(path: String) -> Violation {
+    Violation::new(
+        path,
+        "UNKNOWN_VALUE",
+        "is unspecified: omit it, or name a value",
+    )
 }
 
 /// The states of the model that a state of the contract matches.

@@ -1,7 +1,7 @@
 //! Changes of stored invocations, as `CancelInvocations`, `RetryInvocations` and `PurgeInvocations` return them.
 
 use super::state::state_to_proto;
-use crate::codec::convert::failure::failure_to_proto;
+use crate::codec::convert::failure::failure_of_invocation_to_proto;
 use crate::codec::proto::v1;
 use crate::model::error::Error;
 use crate::model::id::Cid;
@@ -29,7 +29,7 @@ pub fn change_to_proto(invocation: &Invocation) -> v1::InvocationChange {
 pub fn failed_change_to_proto(cid: Cid, error: &Error) -> v1::InvocationChange {
     v1::InvocationChange {
         cid: cid.to_string(),
-        failure: Some(failure_to_proto(error)),
+        failure: Some(failure_of_invocation_to_proto(cid, error)),
         ..v1::InvocationChange::default()
     }
 }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::state::state_to_proto;
-use crate::codec::convert::failure::{failure_from_proto, failure_to_proto};
+use crate::codec::convert::failure::{failure_from_proto, failure_of_invocation_to_proto};
 use crate::codec::convert::metadata::metadata_to_proto;
 use crate::codec::convert::payload::{PayloadOneof as _, format_of, reply_from_proto};
 use crate::codec::convert::time::timestamp_to_proto;
@@ -36,19 +36,19 @@ pub fn event_to_proto(cid: Cid, event: &Event, run: u64) -> Result<v1::StreamRes
         }),
         EventKind::RetryScheduled { failure, due } => {
             Proto::RetryScheduled(v1::RetryScheduledEvent {
-                failure: Some(failure_to_proto(failure)),
+                failure: Some(failure_of_invocation_to_proto(cid, failure)),
                 start_time: due_to_proto(*due),
             })
         }
         EventKind::Succeeded(reply) => Proto::Succeeded(succeeded_to_proto(reply.clone())?),
         EventKind::Failed(error) => Proto::Failed(v1::FailedEvent {
-            failure: Some(failure_to_proto(error)),
+            failure: Some(failure_of_invocation_to_proto(cid, error)),
         }),
         EventKind::Cancelled(error) => Proto::Cancelled(v1::CancelledEvent {
-            failure: Some(failure_to_proto(error)),
+            failure: Some(failure_of_invocation_to_proto(cid, error)),
         }),
         EventKind::Expired(error) => Proto::Expired(v1::ExpiredEvent {
-            failure: Some(failure_to_proto(error)),
+            failure: Some(failure_of_invocation_to_proto(cid, error)),
         }),
     };
     Ok(v1::StreamResultsResponse {

@@ -2,14 +2,14 @@
 
 use super::event::{due_to_proto, progress_to_proto};
 use super::state::state_to_proto;
-use crate::codec::convert::failure::failure_to_proto;
+use crate::codec::convert::failure::failure_of_invocation_to_proto;
 use crate::codec::convert::metadata::metadata_to_proto;
 use crate::codec::convert::payload::{PayloadOneof as _, format_of};
 use crate::codec::convert::time::timestamp_to_proto;
 use crate::codec::proto::v1;
 use crate::model::error::{Error, Result};
 use crate::model::id::texts;
-use crate::model::invocation::{EventKind, Group, Invocation, Outcome, State};
+use crate::model::invocation::{EventKind, Group, Invocation, State};
 
 /// Converts an invocation to the contract's form; `full` adds the input and the attempts.
 ///
@@ -31,6 +31,7 @@ pub fn invocation_to_proto(
     );
     // The current attempt is counted in `attempts` only when it ends.
     let waiting_for_completion = invocation.waits_for_completion();
+    let last_failure = invocation.last_failure.as_ref();
     Ok(v1::Invocation {
         cid: request.cid.to_string(),
         service: request.service.to_string(),
@@ -70,8 +71,9 @@ pub fn invocation_to_proto(
             .as_deref()
             .map(|shown| progress_to_proto(&shown.progress))
             .transpose()?,
-        outcome: invocation.outcome().map(outcome_to_proto).transpose()?,
-        last_failure: invocation.last_failure.as_ref().map(failure_to_proto),
+        outcome: outcome_to_proto(invocation)?,
+        last_failure: last_failure
+            .map(|failure| failure_of_invocation_to_proto(request.cid, failure)),
         input: full.then(|| input_to_proto(invocation)).transpose()?,
         attempts: if full {
             attempts_to_proto(invocation)
@@ -100,18 +102,24 @@ fn group_to_proto(invocation: &Invocation, group: &Group) -> v1::Group {
     }
 }
 
-fn outcome_to_proto(outcome: Outcome) -> Result<v1::Outcome> {
-    Ok(match outcome {
+fn outcome_to_proto(invocation: &Invocation) -> Result<Option<v1::Outcome>> {
+    let Some(outcome) = invocation.outcome() else {
+        return Ok(None);
+    };
+    let cid = invocation.request.cid;
+    Ok(Some(match outcome {
         Ok(reply) => v1::Outcome {
             data_format: format_of(&reply.payload).into(),
             metadata: metadata_to_proto(&reply.metadata),
             outcome: Some(v1::outcome::Outcome::from_payload(reply.payload)?),
         },
         Err(error) => v1::Outcome {
-            outcome: Some(v1::outcome::Outcome::Failure(failure_to_proto(&error))),
+            outcome: Some(v1::outcome::Outcome::Failure(
+                failure_of_invocation_to_proto(cid, &error),
+            )),
             ..v1::Outcome::default()
         },
-    })
+    }))
 }
 
 fn input_to_proto(invocation: &Invocation) -> Result<v1::Input> {
@@ -125,6 +133,7 @@ fn input_to_proto(invocation: &Invocation) -> Result<v1::Input> {
 /// Rebuilds the attempts: each begins with a `Started` event and ends with the next event that is not an item. What
 /// ends the invocation later, such as a cancellation while it is held, is not part of its last attempt.
 fn attempts_to_proto(invocation: &Invocation) -> Vec<v1::Attempt> {
+    let cid = invocation.request.cid;
     let mut attempts: Vec<v1::Attempt> = Vec::new();
     for event in &invocation.events {
         let time = Some(timestamp_to_proto(event.time));
@@ -152,7 +161,7 @@ fn attempts_to_proto(invocation: &Invocation) -> Vec<v1::Attempt> {
             .filter(|last| last.number == event.attempt && last.end_time.is_none())
         {
             attempt.end_time = end_time;
-            attempt.failure = failure.map(failure_to_proto);
+            attempt.failure = failure.map(|failure| failure_of_invocation_to_proto(cid, failure));
             attempt.trace = failure.and_then(Error::trace).unwrap_or_default();
         }
     }

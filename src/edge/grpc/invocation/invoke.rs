@@ -8,7 +8,7 @@ use crate::codec::convert::{
 };
 use crate::codec::payload;
 use crate::codec::proto::v1;
-use crate::edge::grpc::invocation::plain_object::PlainObject;
+use crate::edge::grpc::hint::Hint;
 use crate::edge::grpc::request::{
     self, into_status, with_already_accepted, with_cid, with_ignored,
 };
@@ -32,10 +32,9 @@ pub(super) struct Incoming {
 }
 
 /// What the response depends on.
-#[derive(Clone, Copy)]
 pub(super) struct Expects {
     format: Format,
-    plain_object: PlainObject,
+    hint: Hint,
 }
 
 /// Decodes a synchronous request.
@@ -48,12 +47,17 @@ pub(super) fn read(
     let requested_cid = parse_optional_cid("cid", &message.cid);
     let cid = requested_cid.as_ref().ok().copied().flatten();
     let cid = cid.unwrap_or_else(Cid::new);
-    let has_input = message.input.is_some();
+    let hint = Hint::of_input(
+        &transport,
+        invoker,
+        &message.service,
+        message.input.as_ref(),
+    );
     let call = read_call(invoker, requested_cid, message, &transport);
-    let call = into_status(call.map_err(|error| error.with_cid(cid)))?;
+    let call = into_status(call.map_err(|error| hint.explain(error.with_cid(cid))))?;
     let expects = Expects {
         format: payload::answer_format(call.response_format, &call.input),
-        plain_object: PlainObject::new(&transport, has_input, &call.input),
+        hint,
     };
     let caller = request::dispatch_token(&transport).map(|token| workers.context(token));
     let caller = caller.transpose().map_err(|error| error.with_cid(cid));
@@ -79,10 +83,10 @@ fn read_call(
 /// Encodes the reply of a synchronous invocation, with its CID and the ignored input keys as response headers.
 pub(super) fn respond(
     invoker: &Invoker,
-    expects: Expects,
+    expects: &Expects,
     invoked: Result<(Cid, Reply)>,
 ) -> Result<Response<v1::InvokeResponse>, Status> {
-    let invoked = invoked.map_err(|error| expects.plain_object.explain(error));
+    let invoked = invoked.map_err(|error| expects.hint.explain(error));
     let (cid, reply) = into_status(invoked)?;
     let ignored = reply.metadata.get(IGNORED_KEY).map(str::to_owned);
     let already_accepted = reply.metadata.get(ALREADY_ACCEPTED_KEY).is_some();
@@ -91,7 +95,7 @@ pub(super) fn respond(
     let mut response = with_cid(cid, response);
     with_already_accepted(&mut response, already_accepted);
     with_ignored(response.metadata_mut(), ignored.as_deref());
-    expects.plain_object.add_hint(&mut response);
+    expects.hint.add(&mut response);
     Ok(response)
 }
 
@@ -103,18 +107,19 @@ pub(super) async fn begin(
     expects: Expects,
 ) -> Result<Response<UnaryResponse<v1::InvokeResponse>>, Status> {
     let begun = invoker.begin_durable(cid, call).await;
-    let begun = begun.map_err(|error| expects.plain_object.explain(error));
+    let begun = begun.map_err(|error| expects.hint.explain(error));
     let (accepted, outcome) = into_status(begun)?;
     let invoker = invoker.clone();
+    let hint = expects.hint.clone();
     let message = async move {
-        let response = respond(&invoker, expects, outcome.await)?;
+        let response = respond(&invoker, &expects, outcome.await)?;
         Ok((response.into_inner(), MetadataMap::new()))
     };
     let mut response = with_cid(accepted.cid, UnaryResponse::Late(Box::pin(message)));
     with_already_accepted(&mut response, accepted.already_accepted);
     let ignored = (!accepted.ignored.is_empty()).then(|| accepted.ignored.to_text());
     with_ignored(response.metadata_mut(), ignored.as_deref());
-    expects.plain_object.add_hint(&mut response);
+    hint.add(&mut response);
     Ok(response)
 }
 
@@ -138,20 +143,14 @@ pub(super) async fn invoke_async(
     cid: Result<Option<Cid>>,
     message: v1::InvokeAsyncRequest,
     transport: &MetadataMap,
-) -> Result<(Accepted, PlainObject)> {
-    let has_input = message.input.is_some();
+) -> Result<Accepted> {
     let call = async_call_from_proto(cid, message, request::traceparent(transport))?;
-    let plain_object = PlainObject::new(transport, has_input, &call.input);
-    let accepted = match request::dispatch_token(transport) {
+    match request::dispatch_token(transport) {
         None => invoker.invoke_async(call).await,
         Some(token) => {
             let caller = workers.context(token)?;
             caller.platform().invoke_async(call).await
         }
-    };
-    match accepted {
-        Ok(accepted) => Ok((accepted, plain_object)),
-        Err(error) => Err(plain_object.explain(error)),
     }
 }
 

@@ -1,5 +1,5 @@
-//! `CancelInvocations`, `RetryInvocations` and `PurgeInvocations`: bulk changes of stored invocations, selected by CIDs
-//! or by filter.
+//! `CancelInvocations`, `RetryInvocations` and `PurgeInvocations`: bulk changes of stored invocations, selected by
+//! CIDs, by filter, or all of them.
 
 use std::time::Duration;
 
@@ -20,35 +20,68 @@ const CONCURRENCY: usize = 64;
 /// The longest reason that an operator gives, in bytes.
 const MAX_REASON_BYTES: usize = 1024;
 
+/// What a request selects.
+struct Selector {
+    cids: Vec<String>,
+    filter: Option<v1::InvocationFilter>,
+    all: bool,
+    page_token: String,
+}
+
 /// The invocations that a request selects, and the token of the next page.
 struct Selection {
     cids: Vec<Cid>,
     next_page_token: String,
 }
 
-async fn select(
-    invoker: &Invoker,
-    cids: &[String],
-    by_filter: Option<v1::InvocationFilter>,
-    token: &str,
-) -> Result<Selection> {
-    if !cids.is_empty() && by_filter.is_some() {
-        let violation = Violation::new("/filter", "CONFLICT", "cannot be combined with `cids`");
-        return Err(Error::violations(reason::REQUEST_INVALID, vec![violation]));
-    }
-    if cids.is_empty() && by_filter.is_none() {
-        let violation = Violation::new("/cids", "MISSING", "is required, unless `filter` is given");
-        return Err(Error::violations(reason::REQUEST_INVALID, vec![violation]));
-    }
+/// Refuses a request that selects nothing, or in more than one way.
+///
+/// An empty filter does not select everything: clients that drop unknown names send it for one that is misspelled.
+fn check(selector: &Selector) -> Result<()> {
+    let is_empty = |filter: &v1::InvocationFilter| *filter == v1::InvocationFilter::default();
+    let filter = selector.filter.as_ref();
+    let has_criterion = filter.is_some_and(|filter| !is_empty(filter));
+    let (path, code, message) = match (selector.cids.is_empty(), filter, selector.all) {
+        (false, Some(_), _) => ("/filter", "CONFLICT", "cannot be combined with `cids`"),
+        (false, None, true) => ("/all", "CONFLICT", "cannot be combined with `cids`"),
+        (true, Some(_), true) if has_criterion => (
+            "/all",
+            "CONFLICT",
+            "cannot be combined with a criterion in `filter`",
+        ),
+        (true, Some(_), false) if !has_criterion => {
+            let message = "has no criterion: set one of its fields, whose names are those of `InvocationFilter` (some \
+                           clients drop misspelled ones), or set `all` to select every invocation";
+            ("/filter", "MISSING", message)
+        }
+        (true, None, false) => (
+            "/cids",
+            "MISSING",
+            "is required, unless `filter` or `all` is given",
+        ),
+        (false, None, false) | (true, _, _) => return Ok(()),
+    };
+    let violation = Violation::new(path, code, message);
+    Err(Error::violations(reason::REQUEST_INVALID, vec![violation]))
+}
+
+async fn select(invoker: &Invoker, selector: Selector) -> Result<Selection> {
+    check(&selector)?;
+    let Selector {
+        cids,
+        filter: by_filter,
+        page_token,
+        ..
+    } = selector;
     let too_many = Violation::too_many("/cids", cids.len(), MAX_SELECTED);
     Error::reject(reason::REQUEST_INVALID, too_many.into_iter().collect())?;
-    if by_filter.is_none() {
+    if !cids.is_empty() {
         return Ok(Selection {
-            cids: parse_cids("cids", cids)?,
+            cids: parse_cids("cids", &cids)?,
             next_page_token: String::new(),
         });
     }
-    let mut before = filter::parse_page_token(token)?;
+    let mut before = filter::parse_page_token(&page_token)?;
     let mut cids = Vec::new();
     // Pages are limited by bytes, the selection by the number of invocations.
     loop {
@@ -129,7 +162,13 @@ pub(super) async fn cancel(
         let violation = Violation::new("/reason", "TOO_LARGE", text);
         return Err(Error::violations(reason::REQUEST_INVALID, vec![violation]));
     }
-    let selection = select(invoker, &message.cids, message.filter, &message.page_token).await?;
+    let selector = Selector {
+        cids: message.cids,
+        filter: message.filter,
+        all: message.all,
+        page_token: message.page_token,
+    };
+    let selection = select(invoker, selector).await?;
     let dry_run = message.dry_run;
     let cancel_reason = Some(message.reason).filter(|text| !text.is_empty());
     let change = async |cid| {
@@ -158,7 +197,13 @@ pub(super) async fn purge(
     invoker: &Invoker,
     message: v1::PurgeInvocationsRequest,
 ) -> Result<v1::PurgeInvocationsResponse> {
-    let selection = select(invoker, &message.cids, message.filter, &message.page_token).await?;
+    let selector = Selector {
+        cids: message.cids,
+        filter: message.filter,
+        all: message.all,
+        page_token: message.page_token,
+    };
+    let selection = select(invoker, selector).await?;
     let dry_run = message.dry_run;
     let change = async |cid| {
         let outcome = match dry_run {
@@ -199,7 +244,13 @@ pub(super) async fn retry(
         true => Some(input_from_proto(message.input, message.data_format)?),
         false => None,
     };
-    let selection = select(invoker, &message.cids, message.filter, &message.page_token).await?;
+    let selector = Selector {
+        cids: message.cids,
+        filter: message.filter,
+        all: message.all,
+        page_token: message.page_token,
+    };
+    let selection = select(invoker, selector).await?;
     let dry_run = message.dry_run;
     let change = async |cid| retry_one(invoker, cid, input.clone(), dry_run).await;
     let changes = apply_to_each(selection.cids, change).await;

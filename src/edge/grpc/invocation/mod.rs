@@ -6,7 +6,6 @@ mod filter;
 mod get;
 mod invoke;
 mod manage;
-pub(super) mod plain_object;
 mod server;
 mod stream;
 mod view;
@@ -19,6 +18,7 @@ pub(super) use self::invoke::invoke_nested;
 pub use self::server::InvocationServer;
 use self::stream::ResultResponses;
 use super::catalog::Catalog;
+use super::hint::Hint;
 use super::request::{self, into_status, with_cid, with_ignored};
 use super::unary::UnaryResponse;
 use crate::codec::convert::{
@@ -70,7 +70,7 @@ impl InvocationApi {
             }) => {
                 let invoked = self.invoker.invoke(cid, call);
                 Box::pin(invoked.map(move |invoked| {
-                    let response = invoke::respond(&self.invoker, expects, invoked)?;
+                    let response = invoke::respond(&self.invoker, &expects, invoked)?;
                     Ok(response.map(UnaryResponse::Message))
                 }))
             }
@@ -82,7 +82,7 @@ impl InvocationApi {
                 ..
             }) => Box::pin(async move {
                 let invoked = invoke_nested(&caller, call).await;
-                let response = invoke::respond(&self.invoker, expects, invoked)?;
+                let response = invoke::respond(&self.invoker, &expects, invoked)?;
                 Ok(response.map(UnaryResponse::Message))
             }),
             Err(status) => Box::pin(std::future::ready(Err(status))),
@@ -116,13 +116,15 @@ impl InvocationService for InvocationApi {
         let Self {
             invoker, workers, ..
         } = self;
+        let input = message.input.as_ref();
+        let hint = Hint::of_input(&transport, invoker, &message.service, input);
         let accepted = invoke::invoke_async(invoker, workers, requested, message, &transport).await;
-        let (accepted, expects) = into_status(accepted.map_err(|error| match requested_cid {
-            Some(cid) => error.with_cid(cid),
-            None => error,
+        let accepted = into_status(accepted.map_err(|error| match requested_cid {
+            Some(cid) => hint.explain(error.with_cid(cid)),
+            None => hint.explain(error),
         }))?;
         let mut response = with_cid(accepted.cid, accepted_to_proto(&accepted));
-        expects.add_hint(&mut response);
+        hint.add(&mut response);
         let ignored = (!accepted.ignored.is_empty()).then(|| accepted.ignored.to_text());
         with_ignored(response.metadata_mut(), ignored.as_deref());
         Ok(response)
@@ -133,9 +135,13 @@ impl InvocationService for InvocationApi {
         request: Request<v1::InvokeBatchRequest>,
     ) -> Result<Response<v1::InvokeBatchResponse>, Status> {
         let (transport, _, message) = request.into_parts();
+        let requests = message.requests.iter();
+        let inputs = requests.map(|request| (request.service.as_str(), request.input.as_ref()));
+        let hint = Hint::of_inputs(&transport, &self.invoker, inputs);
         let accepted = batch::accept(&self.invoker, &self.workers, message, &transport).await;
-        let accepted = into_status(accepted)?;
+        let accepted = into_status(accepted.map_err(|error| hint.explain(error)))?;
         let mut response = with_cid(accepted.cid, accepted_group_to_proto(&accepted));
+        hint.add(&mut response);
         let ignored = (!accepted.ignored.is_empty()).then(|| accepted.ignored.to_text());
         with_ignored(response.metadata_mut(), ignored.as_deref());
         Ok(response)
@@ -190,8 +196,13 @@ impl InvocationService for InvocationApi {
         &self,
         request: Request<v1::RetryInvocationsRequest>,
     ) -> Result<Response<v1::RetryInvocationsResponse>, Status> {
-        let response = manage::retry(&self.invoker, request.into_inner()).await;
-        into_status(response).map(Response::new)
+        let (transport, _, message) = request.into_parts();
+        let hint = Hint::of_input(&transport, &self.invoker, "", message.input.as_ref());
+        let response = manage::retry(&self.invoker, message).await;
+        let response = into_status(response.map_err(|error| hint.explain(error)))?;
+        let mut response = Response::new(response);
+        hint.add(&mut response);
+        Ok(response)
     }
 
     async fn purge_invocations(
@@ -206,10 +217,13 @@ impl InvocationService for InvocationApi {
         &self,
         request: Request<v1::CompleteInvocationRequest>,
     ) -> Result<Response<v1::CompleteInvocationResponse>, Status> {
-        let message = request.into_inner();
+        let (transport, _, message) = request.into_parts();
         let cid = into_status(parse_required_cid("cid", &message.cid))?;
+        let hint = Hint::of_input(&transport, &self.invoker, "", message.outcome.as_ref());
         let response = complete::complete(&self.invoker, &self.workers, cid, message).await;
-        let response = into_status(response.map_err(|error| error.with_cid(cid)))?;
-        Ok(with_cid(cid, response))
+        let response = response.map_err(|error| hint.explain(error.with_cid(cid)));
+        let mut response = with_cid(cid, into_status(response)?);
+        hint.add(&mut response);
+        Ok(response)
     }
 }

@@ -12,8 +12,10 @@ use crate::model::payload::Payload;
 pub enum Selector {
     /// By CID.
     Cids(Vec<Cid>),
-    /// By filter.
+    /// By filter. The node refuses one without a criterion.
     Filter(Box<v1::InvocationFilter>),
+    /// All of them.
+    All,
 }
 
 impl From<Cid> for Selector {
@@ -41,11 +43,12 @@ impl From<v1::InvocationFilter> for Selector {
 }
 
 impl Selector {
-    /// The fields of a request: CIDs, or a filter.
-    fn into_fields(self) -> (Vec<String>, Option<v1::InvocationFilter>) {
+    /// The fields of a request: `cids`, `filter`, `all`.
+    fn into_fields(self) -> (Vec<String>, Option<v1::InvocationFilter>, bool) {
         match self {
-            Self::Cids(cids) => (cids.iter().map(Cid::to_string).collect(), None),
-            Self::Filter(filter) => (Vec::new(), Some(*filter)),
+            Self::Cids(cids) => (cids.iter().map(Cid::to_string).collect(), None, false),
+            Self::Filter(filter) => (Vec::new(), Some(*filter), false),
+            Self::All => (Vec::new(), None, true),
         }
     }
 }
@@ -132,11 +135,12 @@ impl ContractClient {
         reason: &str,
         dry_run: bool,
     ) -> Result<Vec<v1::InvocationChange>> {
-        let (cids, filter) = selector.into().into_fields();
+        let (cids, filter, all) = selector.into().into_fields();
         let page = async |page_token| {
             let request = v1::CancelInvocationsRequest {
                 cids: cids.clone(),
                 filter: filter.clone(),
+                all,
                 dry_run,
                 page_token,
                 reason: reason.to_owned(),
@@ -163,11 +167,12 @@ impl ContractClient {
         selector: impl Into<Selector>,
         dry_run: bool,
     ) -> Result<Vec<v1::InvocationChange>> {
-        let (cids, filter) = selector.into().into_fields();
+        let (cids, filter, all) = selector.into().into_fields();
         let page = async |page_token| {
             let request = v1::RetryInvocationsRequest {
                 cids: cids.clone(),
                 filter: filter.clone(),
+                all,
                 dry_run,
                 page_token,
                 ..v1::RetryInvocationsRequest::default()
@@ -218,11 +223,12 @@ impl ContractClient {
         selector: impl Into<Selector>,
         dry_run: bool,
     ) -> Result<Vec<v1::InvocationChange>> {
-        let (cids, filter) = selector.into().into_fields();
+        let (cids, filter, all) = selector.into().into_fields();
         let page = async |page_token| {
             let request = v1::PurgeInvocationsRequest {
                 cids: cids.clone(),
                 filter: filter.clone(),
+                all,
                 dry_run,
                 page_token,
             };
