@@ -8,7 +8,7 @@ use std::task::{Context as TaskContext, Poll};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::model::error::{Error, Kind, Result, reason};
+use crate::model::error::{Error, Kind, PANICKED, Result, reason};
 use crate::model::payload::{Payload, Reply};
 use crate::service::context::Context;
 use crate::service::definition::{Definition, HandlerFuture};
@@ -124,9 +124,27 @@ pub(crate) fn log_failure(error: &Error) {
     match error.kind() {
         Kind::Internal | Kind::Unknown | Kind::DataLoss => {
             let location = error.location().map(tracing::field::display);
-            tracing::error!(reason, trace, location, "{error}");
+            let cause = undeclared_cause(error).unwrap_or_else(|| error.message().to_owned());
+            tracing::error!(reason, trace, location, "{cause}");
         }
         _ => tracing::debug!(reason, trace, "{error}"),
+    }
+}
+
+/// The cause of a failure that the handler did not declare, whose message says only where the log is.
+fn undeclared_cause(error: &Error) -> Option<String> {
+    match error.reason() {
+        reason::HANDLER_FAILED | reason::HANDLER_PANICKED => {
+            let trace = error.trace()?;
+            let mut lines = trace.lines();
+            // The last line of a traceback is the cause.
+            let cause = match trace.starts_with("Traceback ") {
+                true => lines.next_back(),
+                false => lines.next(),
+            };
+            cause.map(str::to_owned)
+        }
+        _ => None,
     }
 }
 
@@ -159,10 +177,7 @@ fn panic_error(panic: &(dyn Any + Send)) -> Error {
         .copied()
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("no message");
-    Error::internal(
-        reason::HANDLER_PANICKED,
-        "the service panicked; its log has the details",
-    )
-    .without_location()
-    .with_trace(format!("panicked: {text}"))
+    Error::internal(reason::HANDLER_PANICKED, PANICKED)
+        .without_location()
+        .with_trace(format!("panicked: {text}"))
 }
