@@ -65,14 +65,14 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 ///   [`cidery::Error`](Error) among its causes is what the caller gets; any other error is `HANDLER_FAILED`.
 ///
 /// `anyhow::bail!` returns an `anyhow::Error`, so that it needs a function that returns `anyhow::Result`. In one that
-/// returns [`cidery::Result`](Result), write `return Err(Error::not_found("CUSTOMER_UNKNOWN", "there is no customer 7"))`.
+/// returns [`cidery::Result`](Result), write `return Err(Error::not_found("CUSTOMER_UNKNOWN", "no customer 7"))`.
 ///
 /// # Formats
 ///
 /// | format | for | has |
 /// |---|---|---|
 /// | `{error}` | text around it | the message |
-/// | `{error:?}`, `{error:#}` | a log line, `main`, `unwrap` and assertions | one line: the message, kind and reason, the CID, the violations and the causes |
+/// | `{error:?}`, `{error:#}` | logs, `main`, `unwrap`, assertions | a line: also kind, reason, CID, causes |
 /// | `{error:#?}` | debugging | the structure, on many lines, with the place in the source |
 #[derive(Clone)]
 pub struct Error(Box<ErrorInner>);
