@@ -31,6 +31,7 @@ async fn greet(ctx: Context, Input(req): Input<Greet>) -> Result<Greeting> {
 
 #[tokio::main]
 async fn main() -> Result<()> {
+    tracing_subscriber::fmt().init();
     let node = std::env::args().nth(1);
     Worker::builder()
         .service("hello.greet", greet)

@@ -16,18 +16,17 @@ async fn step(ctx: Context, input: Dict) -> Result<Dict> {
 
 #[tokio::main]
 async fn main() -> Result<()> {
+    tracing_subscriber::fmt().init();
     let mut arguments = std::env::args().skip(1);
     let (Some(address), Some(data)) = (arguments.next(), arguments.next()) else {
         return Err(Error::invalid_argument("USAGE", "node HOST:PORT DATA_DIR"));
     };
-    let address = address.parse().map_err(|error| {
-        let message = format!("`{address}` is not an address: {error}");
-        Error::invalid_argument("USAGE", message)
-    })?;
-    Node::builder()
+    let node = Node::builder()
         .listen(address)
         .store(SqliteStore::open(data)?)
         .service("rust.step", step)
-        .run()
-        .await
+        .start()
+        .await?;
+    // With port 0, `node.address()` has the port. It is also logged.
+    node.run_until_signal().await
 }

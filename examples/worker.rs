@@ -55,6 +55,7 @@ async fn step(ctx: Context, input: Dict) -> Result<Dict> {
 
 #[tokio::main]
 async fn main() -> Result<()> {
+    tracing_subscriber::fmt().init();
     let Some(node) = std::env::args().nth(1) else {
         return Err(Error::invalid_argument("USAGE", "worker HOST:PORT"));
     };

@@ -22,6 +22,8 @@
 //!
 //! #[tokio::main]
 //! async fn main() -> Result<()> {
+//!     // The details of failures are in the log, which needs a subscriber.
+//!     tracing_subscriber::fmt().init();
 //!     // Listens on 127.0.0.1:24337, and drains on SIGTERM.
 //!     Node::builder().service("customer.get", get_customer).run().await
 //! }
@@ -56,8 +58,6 @@
 //!
 //! ```no_run
 //! # async fn example() -> cidery::Result<()> {
-//! use std::time::Duration;
-//!
 //! use cidery::{Client, Service, dict};
 //! # #[derive(serde::Serialize)]
 //! # struct GetCustomer { cust_id: u64 }
@@ -71,25 +71,27 @@
 //!
 //! // Returns once the request is stored. The CID identifies the invocation. Names and dicts do without types.
 //! let cid = client.invoke_async("report.create", dict! { "year": 2026 }).await?;
-//! let outcome = client.outcome(cid, Duration::from_secs(30)).await?;
+//! let response = client.wait(cid).await?;
 //! # Ok(())
 //! # }
 //! ```
 //!
 //! # Dependencies
 //!
-//! The program above needs this, beside a path or a version of `cidery`:
+//! The program above needs this, beside a path or a version of `cidery`. (`docs/rust.md` in the repository goes on from
+//! here: events, layers, tests, logs.)
 //!
 //! ```toml
 //! [dependencies]
 //! schemars = "1"
 //! serde = { version = "1", features = ["derive"] }
 //! tokio = { version = "1", features = ["macros", "rt-multi-thread"] }
+//! tracing-subscriber = "0.3"
 //! ```
 //!
-//! Crates whose types are in the API are re-exported, so that their versions always match: [`bytes`], [`jiff`],
-//! [`schemars`], [`serde`], [`tokio_util`], [`tower_layer`] and [`tower_service`]. The derive macros then are told
-//! where their crate is:
+//! Crates whose types are in the API are re-exported, so that their versions always match: `axum` (with the feature
+//! `server`), [`bytes`], [`jiff`], [`schemars`], [`serde`], [`tokio_util`], [`tower_layer`] and [`tower_service`]. The
+//! derive macros then are told where their crate is:
 //!
 //! ```
 //! #[derive(cidery::serde::Deserialize, cidery::schemars::JsonSchema)]
@@ -113,6 +115,14 @@
 //! | `sqlite` | no | `SqliteStore`: a node that stores invocations on disk. Implies `server`, needs a C compiler |
 //! | `cli` | no | the program `cidery`. Implies `sqlite`; libraries do not need it |
 //!
+//! With `sqlite`, add the following lines to `.cargo/config.toml` of the program. SQLite then syncs with `fdatasync`,
+//! which is faster on Linux:
+//!
+//! ```toml
+//! [env]
+//! LIBSQLITE3_FLAGS = "-DHAVE_FDATASYNC=1"
+//! ```
+//!
 //! With `default-features = false` the crate has clients, workers and their services, without the dependencies of the
 //! server.
 //!
@@ -125,8 +135,8 @@
 //! * **Call services**: every [`Caller`] has the same methods: `invoke` and `invoke_async` by name
 //!   ([`IntoServiceName`]) with an input that implements [`IntoPayload`]; `call` and `call_async` by types, with a
 //!   [`Service`] ([`ServiceHandle`]) or, within the process of handlers, a handler ([`Target`]). They return an
-//!   [`InvokeCall`], which is awaited as a [`Response`] or another type that implements [`FromResponse`], or an
-//!   [`InvokeAsyncCall`].
+//!   [`InvokeCall`] or an [`InvokeAsyncCall`]. An `invoke` gives a [`Response`], which [`parse`](Response::parse) reads
+//!   as a type; a `call` gives the output of the service; the others give a [`Cid`].
 //! * **Call from a handler**: [`Context`], with [`InvocationInfo`] and [`InReplyTo`]; [`RetryingCall`], [`FanOut`] of
 //!   calls ([`IntoCall`]) and its [`Group`]; [`Progress`], [`KnownService`]; [`Answer`] and [`Later`] for a response
 //!   that is completed later.
@@ -196,6 +206,9 @@ pub mod edge;
 pub mod app;
 
 // The crates whose types are in the API.
+#[cfg(feature = "server")]
+#[doc(no_inline)]
+pub use axum;
 #[doc(no_inline)]
 pub use {bytes, jiff, schemars, serde, tokio_util, tower_layer, tower_service};
 
@@ -217,7 +230,7 @@ pub use crate::model::into_call::{IntoCall, IntoServiceName};
 pub use crate::model::into_payload::IntoPayload;
 #[doc(inline)]
 pub use crate::service::{
-    Caller, FromResponse, InvokeAsyncCall, InvokeCall, Response, Service, ServiceHandle, Target,
+    Caller, InvokeAsyncCall, InvokeCall, Response, Service, ServiceHandle, Target,
 };
 
 // Call from a handler.
@@ -289,6 +302,11 @@ pub struct Readme;
 #[cfg(doctest)]
 #[doc = include_str!("../docs/patterns.md")]
 pub struct Patterns;
+
+/// The code of the documentation of services in Rust, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/rust.md")]
+pub struct Rust;
 
 /// The code of the documentation of Simple IO, compiled.
 #[cfg(doctest)]

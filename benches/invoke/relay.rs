@@ -152,7 +152,7 @@ pub(crate) fn compare() {
 pub(crate) fn serve_node() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        let builder = Node::builder().listen("127.0.0.1:0".parse().unwrap());
+        let builder = Node::builder().listen("127.0.0.1:0");
         let node = builder.start().await.unwrap();
         println!("{}", node.address().unwrap());
         std::future::pending::<()>().await;

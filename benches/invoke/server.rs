@@ -67,7 +67,7 @@ pub(crate) fn serve_echo(change: impl FnOnce(NodeBuilder) -> NodeBuilder) {
     runtime.block_on(async {
         let node = change(Node::builder())
             .service("echo", async |input: Dict| input)
-            .listen("127.0.0.1:0".parse().unwrap())
+            .listen("127.0.0.1:0")
             .start()
             .await
             .unwrap();

@@ -44,18 +44,27 @@ macro_rules! assert_handler {
             #[allow(dead_code, unused_imports, reason = "compiled, and never called")]
             fn check() {
                 use $crate::service::assert_handler::{
-                    AnyOutput as _, FirstArgument, Function, HandlerError, InputType, LastArgument,
-                    NotAsync as _, OtherArgument as _, OutputType, ReturnedFuture, WithSchema,
+                    AnyArgument as _, AnyOutput as _, ByValue, FirstArgument, Function,
+                    HandlerError, InputType, LastArgument, NotAsync as _, OtherArgument as _,
+                    OutputType, ReturnedFuture, WithSchema,
                 };
                 let signature = Function::signature($handler);
-                FirstArgument::check(signature.a());
-                FirstArgument::check(signature.b());
-                FirstArgument::check(signature.c());
-                FirstArgument::check(signature.d());
-                FirstArgument::check(signature.e());
-                FirstArgument::check(signature.f());
-                FirstArgument::check(signature.g());
+                ByValue::check(signature.a().by_value());
+                FirstArgument::check(signature.a().argument());
+                ByValue::check(signature.b().by_value());
+                FirstArgument::check(signature.b().argument());
+                ByValue::check(signature.c().by_value());
+                FirstArgument::check(signature.c().argument());
+                ByValue::check(signature.d().by_value());
+                FirstArgument::check(signature.d().argument());
+                ByValue::check(signature.e().by_value());
+                FirstArgument::check(signature.e().argument());
+                ByValue::check(signature.f().by_value());
+                FirstArgument::check(signature.f().argument());
+                ByValue::check(signature.g().by_value());
+                FirstArgument::check(signature.g().argument());
                 let last = signature.last();
+                ByValue::check(last.by_value());
                 LastArgument::check(last.argument());
                 InputType::check(last.input());
                 WithSchema::check(last.input());
@@ -93,6 +102,10 @@ pub trait Function<Args>: Sized {
 #[derive(Debug)]
 pub struct Signature<First, L, R>(PhantomData<(First, L, R)>);
 
+/// The type of an argument before the last one.
+#[derive(Debug)]
+pub struct First<T>(PhantomData<fn() -> T>);
+
 /// The type of a last argument.
 #[derive(Debug)]
 pub struct Last<T>(PhantomData<fn() -> T>);
@@ -117,8 +130,8 @@ macro_rules! arguments {
             $(
                 /// An argument before the last one.
                 #[must_use]
-                pub const fn $name(&self) -> PhantomData<$arg> {
-                    PhantomData
+                pub const fn $name(&self) -> First<$arg> {
+                    First(PhantomData)
                 }
             )*
 
@@ -168,6 +181,24 @@ impl<Func: Fn() -> R, R> Function<()> for Func {
     type Signature = Signature<(Absent, Absent, Absent, Absent, Absent, Absent, Absent), Absent, R>;
 }
 
+/// An argument.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be an argument of a handler: arguments are taken by value",
+    label = "a reference",
+    note = "remove the `&`: `Context` is cheap to clone, and the input is owned by the handler"
+)]
+pub trait ByValue: Sized {
+    /// It is not a reference.
+    fn check(_: PhantomData<Self>) {}
+}
+
+/// Stands for every type that is not a reference.
+#[derive(Debug)]
+pub struct Owned;
+
+#[diagnostic::do_not_recommend]
+impl ByValue for Owned {}
+
 /// An argument before the last one.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an argument before the last one",
@@ -200,6 +231,62 @@ impl<T: FromInput<Via>, Via> LastArgument<Via> for T {}
 
 // Methods of a type come before those of a trait, so each kind of type has its own checks.
 
+macro_rules! references {
+    ($($position:ident),*) => {
+        $(
+            impl<'a, T: ?Sized> $position<&'a T> {
+                /// The reference.
+                #[must_use]
+                pub const fn by_value(&self) -> PhantomData<&'a T> {
+                    PhantomData
+                }
+
+                /// Only that it is a reference is reported.
+                #[must_use]
+                pub const fn argument(&self) -> PhantomData<Absent> {
+                    PhantomData
+                }
+            }
+
+            impl<'a, T: ?Sized> $position<&'a mut T> {
+                /// The reference.
+                #[must_use]
+                pub const fn by_value(&self) -> PhantomData<&'a mut T> {
+                    PhantomData
+                }
+
+                /// Only that it is a reference is reported.
+                #[must_use]
+                pub const fn argument(&self) -> PhantomData<Absent> {
+                    PhantomData
+                }
+            }
+        )*
+    };
+}
+
+references!(First, Last);
+
+/// Any argument that is not a reference.
+pub trait AnyArgument {
+    /// The argument before the last one.
+    type Type;
+
+    /// It is no reference.
+    fn by_value(&self) -> PhantomData<Owned> {
+        PhantomData
+    }
+
+    /// The argument.
+    fn argument(&self) -> PhantomData<Self::Type> {
+        PhantomData
+    }
+}
+
+impl<T> AnyArgument for First<T> {
+    type Type = T;
+}
+
 impl<T> Last<Input<T>> {
     /// The type of the input.
     #[must_use]
@@ -221,6 +308,11 @@ impl<T> Last<Input<T>> {
 pub trait OtherArgument {
     /// The argument.
     type Argument;
+
+    /// It is no reference.
+    fn by_value(&self) -> PhantomData<Owned> {
+        PhantomData
+    }
 
     /// There is no type of an input.
     fn input(&self) -> PhantomData<()> {

@@ -42,8 +42,8 @@ use crate::service::states::Requirements;
     label = "not an `async fn` whose arguments and output fit",
     note = "to see which requirement is not met, write `cidery::assert_handler!(name_of_the_function);` next to it",
     note = "a handler is an `async fn` (or a closure that returns a future which is `Send + 'static`)",
-    note = "its arguments: `Context`, `Cid`, `State<T>`, `Metadata`, and last the input: `Input<T>`, `Dict`, `Value` \
-            or `Payload`",
+    note = "its arguments, by value: `Context`, `Cid`, `State<T>`, `Metadata`, and last the input: `Input<T>`, `Dict`, \
+            `Value` or `Payload`",
     note = "its output: anything that implements `serde::Serialize` and `schemars::JsonSchema`, or a `Result` of that \
             with a `cidery::Error`, an `anyhow::Error` or another type that implements `std::error::Error`, `Send` \
             and `Sync`"

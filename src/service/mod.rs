@@ -9,6 +9,7 @@ mod definition;
 mod extract;
 mod handler;
 mod hooks;
+mod layers;
 mod output;
 mod platform;
 mod refusal;
@@ -19,9 +20,7 @@ pub mod runtime;
 mod states;
 mod worker_permit;
 
-pub use self::call::{
-    Caller, FromResponse, InvokeAsyncCall, InvokeCall, Service, ServiceHandle, Target,
-};
+pub use self::call::{Caller, InvokeAsyncCall, InvokeCall, Service, ServiceHandle, Target};
 pub(crate) use self::call::{
     Dispatch, HandlerNames, LocalHandlers, OutsideCaller, call_handlers, call_target,
     call_target_async, caller,
@@ -31,6 +30,7 @@ pub use self::definition::{Admitted, Definition, HandlerFuture, HandlerRequest, 
 pub use self::extract::{FromContext, FromInput, Input, State};
 pub use self::handler::Handler;
 pub use self::hooks::{ErasedHooks, Hooks};
+pub(crate) use self::layers::Layers;
 pub use self::output::IntoReply;
 pub(crate) use self::output::output_invalid;
 pub use self::platform::{BoxFuture, KnownService, Platform};

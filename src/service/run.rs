@@ -8,7 +8,7 @@ use std::task::{Context as TaskContext, Poll};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::model::error::{Error, Kind, Result, reason};
+use crate::model::error::{Error, Kind, PANICKED, Result, reason};
 use crate::model::payload::{Payload, Reply};
 use crate::service::context::Context;
 use crate::service::definition::{Definition, HandlerFuture};
@@ -129,7 +129,8 @@ pub(crate) fn log_failure(error: &Error) {
     match is_for_operator(error) {
         true => {
             let location = location(error).map(tracing::field::display);
-            tracing::error!(reason, trace, location, "{error}");
+            let cause = log_message(error);
+            tracing::error!(reason, trace, location, "{cause}");
         }
         false => tracing::debug!(reason, trace, "{error}"),
     }
@@ -148,6 +149,28 @@ pub(crate) fn location(error: &Error) -> Option<&'static Location<'static>> {
     let this_crate = file!().strip_suffix("service/run.rs").unwrap_or_default();
     let is_ours = |location: &&Location<'_>| location.file().starts_with(this_crate);
     error.location().filter(|location| !is_ours(location))
+}
+
+/// The message of a failure in a log: of a failure that the handler did not declare, its cause.
+pub(crate) fn log_message(error: &Error) -> String {
+    undeclared_cause(error).unwrap_or_else(|| error.message().to_owned())
+}
+
+/// The cause of a failure that the handler did not declare, whose message says only where the log is.
+fn undeclared_cause(error: &Error) -> Option<String> {
+    match error.reason() {
+        reason::HANDLER_FAILED | reason::HANDLER_PANICKED => {
+            let trace = error.trace()?;
+            let mut lines = trace.lines();
+            // The last line of a traceback is the cause.
+            let cause = match trace.starts_with("Traceback ") {
+                true => lines.next_back(),
+                false => lines.next(),
+            };
+            cause.map(str::to_owned)
+        }
+        _ => None,
+    }
 }
 
 /// A future that turns panics into errors.
@@ -179,10 +202,7 @@ fn panic_error(panic: &(dyn Any + Send)) -> Error {
         .copied()
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("no message");
-    Error::internal(
-        reason::HANDLER_PANICKED,
-        "the service panicked; its log has the details",
-    )
-    .without_location()
-    .with_trace(format!("panicked: {text}"))
+    Error::internal(reason::HANDLER_PANICKED, PANICKED)
+        .without_location()
+        .with_trace(format!("panicked: {text}"))
 }

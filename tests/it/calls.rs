@@ -228,3 +228,27 @@ async fn definitions_and_registries_are_added_alike() {
     assert_eq!(client.services("b.").await.unwrap().len(), 2);
     worker.stop().await;
 }
+
+/// A handler retries and fans out by types, with a handle and with a function.
+#[tokio::test]
+async fn a_handler_retries_and_fans_out_by_types() {
+    async fn totals(ctx: Context) -> Result<Vec<u32>> {
+        let retried = ctx
+            .call_with_retry(PLACE, pens(1))
+            .timeout(PATIENCE)
+            .await?;
+        let group = ctx.fan_out_calls(place, [pens(2), pens(3)]).await?;
+        let joined = group.clone().join().await?;
+        let orders = ctx.fan_out_calls(PLACE, (4..6).map(pens)).join().await?;
+        let totals = joined
+            .into_iter()
+            .chain(orders)
+            .map(|order| Ok(order?.total));
+        std::iter::once(Ok(retried.total)).chain(totals).collect()
+    }
+    let node = Node::builder().service("order.place", place);
+    let node = node.service("order.totals", totals).no_listener();
+    let node = node.start().await.unwrap();
+    let found = node.call(totals, ()).await.unwrap();
+    assert_eq!(found, [10, 20, 30, 40, 50]);
+}

@@ -48,6 +48,12 @@ async fn outcomes_are_replies_errors_or_absent() {
         "BROKEN"
     );
 
+    let response = client.wait(ended).await.unwrap();
+    assert_eq!(response.cid(), ended);
+    assert!(response.at::<bool>("fixed").unwrap());
+    let error = client.wait(failed).await.unwrap_err();
+    assert_eq!((error.reason(), error.cid()), ("BROKEN", Some(failed)));
+
     let pending = client.invoke_async("a.failing", ()).delay(HOUR);
     let pending = pending.await.unwrap();
     let outcome = client.outcome(pending, Duration::ZERO).await.unwrap();

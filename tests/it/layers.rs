@@ -95,6 +95,29 @@ async fn layers_nest_and_see_the_input_and_the_outcome() {
     worker.stop().await;
 }
 
+/// Those that are added before and after the layer, in a node and in a worker.
+#[tokio::test]
+async fn a_layer_of_a_builder_wraps_all_services() {
+    let node = Node::builder()
+        .service("a.first", returns)
+        .layer(layer_fn(marks::<HandlerService>("i")))
+        .layer(layer_fn(marks("o")))
+        .service("a.second", returns)
+        .listen(any_port());
+    let node = node.start().await.unwrap();
+    let address = node.address().unwrap().to_string();
+    let worker = Worker::builder()
+        .layer(layer_fn(marks::<HandlerService>("i")))
+        .layer(layer_fn(marks("o")))
+        .service("a.third", returns);
+    let worker = worker.connect(&address).await.unwrap();
+    for service in ["a.first", "a.second", "a.third"] {
+        let marked = node.invoke(service, dict! {}).await.unwrap();
+        assert_eq!(marked["path"], Value::from("oi"), "{service}");
+    }
+    worker.stop().await;
+}
+
 /// The node checks the input before a layer sees it, also where the handler would check it later.
 #[tokio::test]
 async fn layers_see_only_inputs_that_were_checked() {

@@ -31,7 +31,9 @@ async fn routes_of_the_host_share_the_port() {
 
 #[tokio::test]
 async fn a_public_address_requires_insecure() {
-    let outside = ([0, 0, 0, 0], 0).into();
+    let error = Node::builder().listen("no address").start().await;
+    assert_eq!(error.unwrap_err().reason(), "REQUEST_INVALID");
+    let outside = "0.0.0.0:0";
     let error = Node::builder().listen(outside).start().await.unwrap_err();
     assert_eq!(
         (error.kind(), error.reason()),

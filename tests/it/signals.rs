@@ -162,7 +162,7 @@ async fn run_until_stops_a_worker_and_a_node_gracefully() {
     };
     let address = free_address();
     let (stop_node, node_stopped) = oneshot::channel::<()>();
-    let node = Node::builder().listen(address.parse().unwrap());
+    let node = Node::builder().listen(&address);
     let node = spawn(node.run_until(async { drop(node_stopped.await) }));
     let connected = async {
         loop {

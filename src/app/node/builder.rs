@@ -1,12 +1,14 @@
 //! The builder of a node: services, state, hooks, limits, address; then it starts the node.
 
 use std::fmt;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use tokio::net::TcpListener;
+use tower_layer::Layer;
+use tower_service::Service;
 
 use crate::app::node::handle::NodeHandle;
 use crate::app::shutdown::{DRAIN_TIMEOUT, catch_signals};
@@ -17,24 +19,32 @@ use crate::edge::{AllowedHosts, PortService, WrapRouter};
 use crate::engine::clock::Clock;
 use crate::engine::store::Store;
 use crate::engine::{Invoker, Limits, Parts};
-use crate::model::error::{Error, Result, reason};
+use crate::model::error::{BoxError, Error, Result, reason};
+use crate::model::payload::Reply;
 use crate::remote::protocol::endpoint::DEFAULT_PORT;
 use crate::remote::worker_registry::WorkerRegistry;
-use crate::service::runtime::Tasks;
-use crate::service::{Definition, ErasedHooks, Handler, Hooks, Registry, States, builtin};
+use crate::service::runtime::{Tasks, warn_without_subscriber};
+use crate::service::{
+    Definition, ErasedHooks, Handler, HandlerRequest, HandlerService, Hooks, Layers, Registry,
+    States, builtin,
+};
 use crate::store::MemoryStore;
 
 /// The default address.
 const DEFAULT_ADDRESS: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), DEFAULT_PORT);
 
-/// Builds a node. It installs no global tracing subscriber, and only [`run`](Self::run) catches signals.
+/// Builds a node. Only [`run`](Self::run) catches signals.
+///
+/// It logs with `tracing`, and installs no subscriber: `tracing_subscriber::fmt().init()` at the start of `main` does.
+/// Without one there is no log, and [`run`](Self::run) writes a line to standard error that says so.
 #[must_use = "a builder does nothing until `start` or `run` is called"]
 pub struct NodeBuilder {
     registry: Registry,
     error: Option<Error>,
     states: States,
     hooks: Vec<Arc<dyn ErasedHooks>>,
+    layers: Layers,
     store: Option<Arc<dyn Store>>,
     limits: Limits,
     clock: Clock,
@@ -64,6 +74,7 @@ impl Default for NodeBuilder {
             error: None,
             states: States::default(),
             hooks: Vec::new(),
+            layers: Layers::default(),
             store: None,
             limits: Limits::default(),
             clock: Clock::System,
@@ -109,6 +120,28 @@ impl NodeBuilder {
         self
     }
 
+    /// Wraps the handlers of all services, also of those that are added later, in a tower layer: see
+    /// [`Definition::layer`]. The layer that is added last is the outermost, and outside of those of the services. The
+    /// services of workers and the built-in ones (`cidery.*`) are not wrapped.
+    ///
+    /// ```
+    /// use cidery::Node;
+    /// use tower::limit::ConcurrencyLimitLayer;
+    ///
+    /// // At most eight calls of each service run at once.
+    /// let builder = Node::builder().layer(ConcurrencyLimitLayer::new(8));
+    /// ```
+    pub fn layer<L>(mut self, layer: L) -> Self
+    where
+        L: Layer<HandlerService> + Send + Sync + 'static,
+        L::Service: Service<HandlerRequest, Response = Reply> + Clone + Send + Sync + 'static,
+        <L::Service as Service<HandlerRequest>>::Error: Into<BoxError>,
+        <L::Service as Service<HandlerRequest>>::Future: Send,
+    {
+        self.layers.add(layer);
+        self
+    }
+
     /// Sets the store of invocations: a [`MemoryStore`] or a `SqliteStore`. Default: in memory, 1 GiB.
     pub fn store(mut self, store: impl Store) -> Self {
         self.store = Some(Arc::new(store));
@@ -127,9 +160,17 @@ impl NodeBuilder {
         self
     }
 
-    /// Sets the address to listen on. Default: `127.0.0.1:24337`.
-    pub fn listen(mut self, address: SocketAddr) -> Self {
-        self.address = Some(address);
+    /// Sets the address to listen on: a text such as `"127.0.0.1:0"`, a [`SocketAddr`], or a pair of an IP address and
+    /// a port. With port 0 the system chooses a free one, which [`NodeHandle::address`] returns and
+    /// [`run`](Self::run) logs. Default: `127.0.0.1:24337`. An address that is invalid is reported by
+    /// [`start`](Self::start).
+    ///
+    /// A host name is resolved at once, which blocks the thread; the node listens on the first address.
+    pub fn listen(mut self, address: impl ToSocketAddrs) -> Self {
+        match first_address(address) {
+            Ok(address) => self.address = Some(address),
+            Err(error) => drop(self.error.get_or_insert(error)),
+        }
         self
     }
 
@@ -167,8 +208,17 @@ impl NodeBuilder {
         self
     }
 
-    /// Adds HTTP routes of the host, with their layers, on the same port. Requests that match none of them go to gRPC.
-    /// Requests of web pages from other hosts do not reach the routes; see [`allow_host`](Self::allow_host).
+    /// Adds HTTP routes of the host, with their layers, on the same port: a router of axum 0.8, which is
+    /// [`cidery::axum`](crate::axum). Requests that match none of them go to gRPC. Requests of web pages from other
+    /// hosts do not reach the routes; see [`allow_host`](Self::allow_host).
+    ///
+    /// ```
+    /// use cidery::Node;
+    /// use cidery::axum::{Router, routing::get};
+    ///
+    /// let routes = Router::new().route("/version", get(async || env!("CARGO_PKG_VERSION")));
+    /// let builder = Node::builder().routes(routes);
+    /// ```
     ///
     /// # Panics
     ///
@@ -178,8 +228,8 @@ impl NodeBuilder {
         self
     }
 
-    /// Wraps the router of the whole port, gRPC included: `|router| router.layer(..)`. Calls nest: the last one is the
-    /// outermost.
+    /// Wraps the router of the whole port, gRPC included: `|router| router.layer(..)`, with the `Router` of
+    /// [axum 0.8](crate::axum). Calls nest: the last one is the outermost.
     pub fn wrap(mut self, wrap: impl FnOnce(Router) -> Router + Send + 'static) -> Self {
         self.wrap = Some(match self.wrap {
             None => Box::new(wrap),
@@ -199,6 +249,7 @@ impl NodeBuilder {
         if let Some(error) = self.error {
             return Err(error);
         }
+        self.registry = self.layers.apply(self.registry);
         builtin::add_platform(&mut self.registry)?;
         if self.demo {
             builtin::add_demo(&mut self.registry)?;
@@ -265,20 +316,17 @@ impl NodeBuilder {
     /// The signals are SIGTERM, SIGINT (Ctrl-C), and SIGHUP unless the process was started with SIGHUP ignored
     /// (`nohup`). Running handlers then have the [drain timeout](Self::drain) to finish; see [`NodeHandle::stop`].
     /// After a second signal this returns at once, and the caller should end the process. Signals stay caught until
-    /// then. Use [`run_until`](Self::run_until) to decide when the node stops, without signals.
+    /// then. Use [`run_until`](Self::run_until) to decide when the node stops, without signals, and
+    /// [`NodeHandle::run_until_signal`] where the program needs the handle, such as for the address of port 0. The
+    /// address is also logged.
     ///
     /// # Errors
     ///
     /// As for [`start`](Self::start); `INTERNAL` / `SIGNALS_FAILED`.
     pub async fn run(self) -> Result<()> {
-        let mut signals = catch_signals()?;
-        let node = self.start().await?;
-        if let Some(address) = node.address() {
-            tracing::info!(%address, "serving");
-        }
-        let signal = signals.next().await;
-        node.log_stop(signal);
-        let _ = signals.stop(node.stop()).await;
+        warn_without_subscriber();
+        let signals = catch_signals()?;
+        self.start().await?.serve_until_signal(signals).await;
         Ok(())
     }
 
@@ -302,6 +350,19 @@ impl NodeBuilder {
         node.stop().await;
         Ok(())
     }
+}
+
+fn first_address(address: impl ToSocketAddrs) -> Result<SocketAddr> {
+    let addresses = address.to_socket_addrs();
+    let first = addresses.and_then(|mut addresses| {
+        addresses
+            .next()
+            .ok_or_else(|| std::io::Error::other("no such host"))
+    });
+    first.map_err(|error| {
+        let message = format!("the address to listen on is invalid: {error}");
+        Error::invalid_argument(reason::REQUEST_INVALID, message).with_source(error)
+    })
 }
 
 fn connection_limits(limits: &Limits) -> ConnectionLimits {

@@ -12,7 +12,7 @@ use crate::model::call::{Accepted, Call};
 use crate::model::error::Result;
 use crate::model::id::Cid;
 use crate::remote::worker_registry::WorkerRegistry;
-use crate::service::runtime::Tasks;
+use crate::service::runtime::{Signals, Tasks, warn_without_subscriber};
 use crate::service::{
     BoxFuture, Dispatch, HandlerNames, LocalHandlers, OutsideCaller, Response, call_handlers,
     caller,
@@ -54,6 +54,38 @@ impl NodeHandle {
             drain = ?self.drain_timeout,
             "stopping"
         );
+    }
+
+    /// Serves until a signal, then stops the node gracefully, as [`NodeBuilder::run`](crate::NodeBuilder::run) does. A
+    /// signal that arrives before this is called ends the process at once.
+    ///
+    /// ```no_run
+    /// # async fn example() -> cidery::Result<()> {
+    /// let node = cidery::Node::builder().listen("127.0.0.1:0").start().await?;
+    /// if let Some(address) = node.address() {
+    ///     println!("the port is {}", address.port());
+    /// }
+    /// node.run_until_signal().await
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// `INTERNAL` / `SIGNALS_FAILED`.
+    pub async fn run_until_signal(self) -> Result<()> {
+        warn_without_subscriber();
+        self.serve_until_signal(shutdown::catch_signals()?).await;
+        Ok(())
+    }
+
+    /// Stops after the next signal, and returns at once after a second one.
+    pub(in crate::app) async fn serve_until_signal(self, mut signals: Signals) {
+        if let Some(address) = self.address() {
+            tracing::info!(%address, "serving");
+        }
+        let signal = signals.next().await;
+        self.log_stop(signal);
+        let _ = signals.stop(self.stop()).await;
     }
 
     /// Stops the node gracefully and returns when it has stopped.

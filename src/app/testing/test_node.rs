@@ -40,10 +40,7 @@ impl TestNode {
         let builder = builder
             .clock(Clock::Manual(clock.clone()))
             .hooks(RevealsFailures);
-        let node = builder
-            .listen((Ipv4Addr::LOCALHOST, 0).into())
-            .start()
-            .await?;
+        let node = builder.listen((Ipv4Addr::LOCALHOST, 0)).start().await?;
         let address = node
             .address()
             .ok_or_else(|| Error::internal(reason::BIND_FAILED, "the node has no address"))?;

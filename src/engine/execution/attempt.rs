@@ -128,8 +128,7 @@ impl Running {
     fn poll(&mut self, cx: &mut std::task::Context<'_>) -> Poll<Result<Reply>> {
         let _entered = self.span.enter();
         let outcome = ready!(Pin::new(&mut CatchUnwind(&mut self.future)).poll(cx));
-        let outcome =
-            outcome.map_err(|error| error_of_handler(error, self.dispatch.service.as_str()));
+        let outcome = outcome.map_err(|error| self.failure(error));
         // A failure that nested calls pass on is logged once, by the outermost one. That of a stored invocation is
         // logged once it is known what follows.
         if let Err(error) = &outcome
@@ -139,6 +138,17 @@ impl Running {
             log_failure(error);
         }
         Poll::Ready(outcome)
+    }
+
+    /// The failure of the handler, as its caller and the log get it.
+    fn failure(&self, error: Error) -> Error {
+        let dispatch = &self.dispatch;
+        let error = dispatch.nested_failure.explain(error);
+        let error = error_of_handler(error, dispatch.service.as_str());
+        match dispatch.permits.worker() {
+            Some(worker) => error.with_log_of(format_args!("worker `{}`", worker.worker())),
+            None => error.with_log_of(format_args!("the node")),
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use crate::codec::{payload, struct_pb};
 use crate::engine::acceptance::accept::Parent;
 use crate::engine::admission::permits::HeldPermits;
 use crate::engine::execution::call_chain::{self, CallChain};
+use crate::engine::execution::nested_failure::NestedFailure;
 use crate::engine::execution::runtime::HandlerRuntime;
 use crate::engine::limits::Limits;
 use crate::engine::results::live::{ItemRejected, Live};
@@ -63,6 +64,7 @@ pub(in crate::engine) struct Dispatch {
     callers: Option<Arc<CallChain>>,
     /// Why the handler is asked to stop, where that was known as it was asked.
     stop_cause: OnceLock<Error>,
+    pub(in crate::engine) nested_failure: NestedFailure,
     /// Where items and progress go. `None` in nested calls and in those that are not stored: nothing can follow them.
     live: Option<Arc<Live>>,
     /// The completion token, once the handler has asked for it.
@@ -94,6 +96,7 @@ impl Dispatch {
             permits,
             callers,
             stop_cause: OnceLock::new(),
+            nested_failure: NestedFailure::default(),
             live,
             offered_token: OnceLock::new(),
             awaited_token: OnceLock::new(),

@@ -266,7 +266,8 @@ impl NestedInvoker for Executor {
                 .permits
                 .release_during(&parent.cancel, nested)
                 .await
-                .map_err(|error| of_nested(error, route.name().as_str()))?;
+                .map_err(|error| of_nested(error, route.name().as_str()))
+                .inspect_err(|error| parent.nested_failure.set(route.name().as_str(), error))?;
             match call.response_format {
                 // A handler reads the response as a value, unless it asks for a format.
                 None => Ok(reply),

@@ -7,6 +7,7 @@ pub(in crate::engine) mod dispatch;
 pub(in crate::engine) mod executor;
 pub(in crate::engine) mod invoke;
 pub(in crate::engine) mod invoke_durable;
+pub(in crate::engine) mod nested_failure;
 pub(in crate::engine) mod pending_completions;
 pub(in crate::engine) mod response_format;
 pub(in crate::engine) mod runtime;

@@ -6,30 +6,52 @@ use std::{array, char, env, error, ffi, fmt, io, net, num, path, str, string, sy
 
 use super::{Error, reason};
 
+/// The message of a failure that a handler did not declare. Workers in other languages send the same.
+const FAILED: &str = "the service failed; its log has the details";
+/// The message of a panic.
+pub(crate) const PANICKED: &str = "the service panicked; its log has the details";
+
 /// A boxed error of any type that can be sent between threads.
 pub type BoxError = Box<dyn error::Error + Send + Sync>;
 
 impl Error {
-    /// Creates the error of a failure that a handler did not declare: `INTERNAL` / `HANDLER_FAILED`. The cause is
-    /// logged, never sent.
+    /// Creates the error of a failure that a handler did not declare: `INTERNAL` / `HANDLER_FAILED`. The cause is any
+    /// error that converts to a [`BoxError`], such as one that implements [`std::error::Error`], or an `anyhow::Error`.
+    /// It is logged, never sent.
     ///
     /// ```
+    /// # fn read(text: &str) -> anyhow::Result<u64> { Ok(text.parse()?) }
     /// # fn example(text: &str) -> cidery::Result<()> {
-    /// // `?` alone does not convert this error.
+    /// // `?` alone does not convert these errors.
     /// let id = uuid::Uuid::parse_str(text).map_err(cidery::Error::undeclared)?;
-    /// # let _ = id;
+    /// let count = read(text).map_err(cidery::Error::undeclared)?;
+    /// # let _ = (id, count);
     /// # Ok(())
     /// # }
     /// ```
     #[track_caller]
-    pub fn undeclared(source: impl error::Error + Send + Sync + 'static) -> Self {
-        Self::unknown_to_callers().with_source(source)
+    pub fn undeclared(source: impl Into<BoxError>) -> Self {
+        let mut error = Self::unknown_to_callers();
+        error.0.source = Some(Arc::from(source.into()));
+        error
     }
 
     #[track_caller]
     fn unknown_to_callers() -> Self {
-        let message = "the service failed; its log has the details";
-        Self::internal(reason::HANDLER_FAILED, message)
+        Self::internal(reason::HANDLER_FAILED, FAILED)
+    }
+
+    /// Names the process whose log has the details, in the message that says no more than that.
+    #[must_use]
+    pub(crate) fn with_log_of(self, process: fmt::Arguments<'_>) -> Self {
+        let what = match self.message() {
+            FAILED => "failed",
+            PANICKED => "panicked",
+            _ => return self,
+        };
+        self.with_message(format!(
+            "the service {what}; the log of {process} has the details"
+        ))
     }
 
     /// Converts any error as if a handler had returned it. An [`Error`] is kept, and is found among the causes of any
@@ -81,17 +103,41 @@ fn causes(error: &dyn error::Error) -> String {
     text
 }
 
+/// An error that `?` converts to an [`Error`]: those of [the list](Error#-and-the-errors-of-other-crates).
+///
+/// A crate converts errors of its own with `impl From<MyError> for cidery::Error`.
+// With `?` the compiler prints the label, and neither the message nor notes.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not convert to `cidery::Error`",
+    label = "not converted: write `.map_err(cidery::Error::undeclared)?`, or return `anyhow::Result<T>` from the \
+             handler"
+)]
+pub trait IntoError {
+    /// Converts it.
+    #[track_caller]
+    fn into_error(self) -> Error;
+}
+
+/// The compiler names [`IntoError`] where `?` does not convert an error, and prints its notes.
+impl<E: IntoError> From<E> for Error {
+    #[track_caller]
+    fn from(error: E) -> Self {
+        error.into_error()
+    }
+}
+
 #[diagnostic::do_not_recommend]
-impl From<std::convert::Infallible> for Error {
-    fn from(never: std::convert::Infallible) -> Self {
-        match never {}
+impl IntoError for std::convert::Infallible {
+    fn into_error(self) -> Error {
+        match self {}
     }
 }
 
 /// As for [`Error::of_handler`].
-impl From<BoxError> for Error {
-    fn from(error: BoxError) -> Self {
-        Self::of_handler(error)
+#[diagnostic::do_not_recommend]
+impl IntoError for BoxError {
+    fn into_error(self) -> Error {
+        Error::of_handler(self)
     }
 }
 
@@ -103,10 +149,10 @@ macro_rules! undeclared {
         $(
             /// `INTERNAL` / `HANDLER_FAILED`: the error is the cause, which is logged and never sent.
             #[diagnostic::do_not_recommend]
-            impl From<$error> for Error {
+            impl IntoError for $error {
                 #[track_caller]
-                fn from(error: $error) -> Self {
-                    Self::undeclared(error)
+                fn into_error(self) -> Error {
+                    Error::undeclared(self)
                 }
             }
         )*

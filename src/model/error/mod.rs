@@ -17,7 +17,8 @@ use std::time::Duration;
 use std::{error, fmt};
 
 pub use self::detail::Detail;
-pub use self::foreign::BoxError;
+pub(crate) use self::foreign::PANICKED;
+pub use self::foreign::{BoxError, IntoError};
 pub use self::kind::{Kind, Retry};
 pub use self::violation::{Violation, push_segment};
 pub use self::violations::Violations;
@@ -55,13 +56,24 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// * [`BoxError`], which is `Box<dyn std::error::Error + Send + Sync>`: an [`Error`] in it, or among its causes, is
 ///   kept.
 ///
-/// Every other error, such as that of an HTTP client or a database:
+/// Every other error, such as `anyhow::Error`, or that of an HTTP client or a database:
 ///
 /// * `.map_err(cidery::Error::undeclared)?` does the same as above: [`Error::undeclared`];
 /// * `.map_err(|error| Error::unavailable("CRM_DOWN", "the CRM does not answer").with_source(error))?` tells the caller
 ///   a kind and a reason of your own;
 /// * or the handler returns `anyhow::Result<T>`, or a `Result` with any error that implements [`std::error::Error`]. A
 ///   [`cidery::Error`](Error) among its causes is what the caller gets; any other error is `HANDLER_FAILED`.
+///
+/// `anyhow::bail!` returns an `anyhow::Error`, so that it needs a function that returns `anyhow::Result`. In one that
+/// returns [`cidery::Result`](Result), write `return Err(Error::not_found("CUSTOMER_UNKNOWN", "no customer 7"))`.
+///
+/// # Formats
+///
+/// | format | for | has |
+/// |---|---|---|
+/// | `{error}` | text around it | the message |
+/// | `{error:?}`, `{error:#}` | logs, `main`, `unwrap`, assertions | a line: also kind, reason, CID, causes |
+/// | `{error:#?}` | debugging | the structure, on many lines, with the place in the source |
 #[derive(Clone)]
 pub struct Error(Box<ErrorInner>);
 
@@ -280,7 +292,10 @@ fn summary(violations: &[Violation]) -> String {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.message)
+        match f.alternate() {
+            true => self.fmt_line(f),
+            false => f.write_str(&self.0.message),
+        }
     }
 }
 

@@ -66,6 +66,9 @@ pub struct Client {
     contract: ContractClient,
 }
 
+/// The duration of one wait for an outcome, after which the wait is repeated.
+const WAIT_INTERVAL: Duration = Duration::from_secs(60);
+
 impl Client {
     /// Connects to the node at an address: `HOST:PORT`, such as `127.0.0.1:24337` or `[::1]:24337`. Default port:
     /// 24337. A connection that is lost later is re-established by the next call.
@@ -135,6 +138,31 @@ impl Client {
         let invocation = self.contract.invocation(cid, wait).await?;
         let outcome = invocation_outcome_from_proto(invocation)?;
         Ok(outcome.map(|outcome| response(cid, outcome)))
+    }
+
+    /// Waits until an asynchronous invocation has ended, without a timeout, and returns its response, or its failure as
+    /// the error. [`outcome`](Self::outcome) waits with a timeout, and tells the failure of the invocation from that of
+    /// the connection.
+    ///
+    /// ```no_run
+    /// # async fn example(client: &cidery::Client) -> cidery::Result<()> {
+    /// let cid = client.invoke_async("report.create", cidery::dict! { "year": 2026 }).await?;
+    /// let pages: u32 = client.wait(cid).await?.at("pages")?;
+    /// # let _ = pages;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The failure of the invocation, with its CID; `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`; a [lost
+    /// connection](Self#lost-connections).
+    pub async fn wait(&self, cid: Cid) -> Result<Response> {
+        loop {
+            if let Some(outcome) = self.outcome(cid, WAIT_INTERVAL).await? {
+                return outcome;
+            }
+        }
     }
 
     /// Follows an invocation from its beginning to its end, and a group with its members: a stream of its events.
@@ -276,7 +304,7 @@ impl Client {
     ) -> InvokeCall<'_, Self, S::Output>
     where
         S::Input: Serialize + 'static,
-        S::Output: DeserializeOwned,
+        S::Output: DeserializeOwned + 'static,
     {
         Caller::call(self, service, input)
     }

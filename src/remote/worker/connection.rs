@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 use tonic::transport::Endpoint;
 
 use super::outage::Outage;
@@ -53,8 +54,9 @@ impl Connection {
         &self.sessions
     }
 
-    /// Serves until the worker stops. The first answer of the node goes to `first_answer`.
-    pub(super) async fn serve(self, first_answer: &FirstAnswerSender) {
+    /// Serves until the worker stops. The first answer of the node goes to `first_answer`. Where no node can be reached
+    /// until `give_up_at`, that is the answer.
+    pub(super) async fn serve(self, first_answer: &FirstAnswerSender, give_up_at: Option<Instant>) {
         let shared = self.sessions.shared();
         let closed = shared.closed();
         let mut backoff = Backoff::new(MAX_RECONNECT_BACKOFF);
@@ -77,7 +79,9 @@ impl Connection {
                         NodeStreamEnd::Ended => session.abandon(),
                     }
                 }
-                Some(Err(error)) if first_answer.borrow().is_none() => {
+                Some(Err(error))
+                    if first_answer.borrow().is_none() && is_final(&error, give_up_at) =>
+                {
                     first_answer.send_replace(Some(Err(error)));
                     break;
                 }
@@ -89,9 +93,11 @@ impl Connection {
                 }
                 None => break,
             }
+            let next = Instant::now() + backoff.next_delay();
+            let last = give_up_at.filter(|_| first_answer.borrow().is_none());
             tokio::select! {
                 () = closed.cancelled() => {}
-                () = tokio::time::sleep(backoff.next_delay()) => {}
+                () = tokio::time::sleep_until(last.map_or(next, |last| next.min(last))) => {}
                 // A node that replaces the stopped one is up soon.
                 () = self.sessions.detached_ended() => backoff.reset(),
             }
@@ -173,4 +179,10 @@ impl Connection {
         session.connect(welcome, outbox);
         Ok(NodeStream::new(channel, inbound))
     }
+}
+
+/// Whether the first failure to connect is the answer: the node refuses the worker, or the time to wait for it is over.
+fn is_final(error: &Error, give_up_at: Option<Instant>) -> bool {
+    let is_away = error.kind() == Kind::Unavailable || error.reason() == reason::TRANSPORT;
+    !is_away || give_up_at.is_some_and(|end| end <= Instant::now())
 }

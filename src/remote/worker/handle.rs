@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::connection::Connection;
 use super::sessions::Sessions;
 use crate::model::error::{Error, Result, reason};
+use crate::service::runtime::{Signals, warn_without_subscriber};
 
 /// A running worker. It continues when the handle is dropped; [`stop`](Self::stop) ends it.
 #[derive(Debug)]
@@ -18,22 +20,33 @@ pub struct WorkerHandle {
 }
 
 impl WorkerHandle {
-    pub(super) async fn start(connection: Connection, drain: Duration) -> Result<Self> {
+    /// Connects. A node that cannot be reached is an error once `connect_timeout` has elapsed, if there is one.
+    pub(super) async fn start(
+        connection: Connection,
+        drain: Duration,
+        connect_timeout: Option<Duration>,
+    ) -> Result<Self> {
+        let give_up_at = connect_timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let sessions = Arc::clone(connection.sessions());
+        // A worker that still waits for its node ends where this future is dropped.
+        let close_on_drop = sessions.shared().closed().clone().drop_guard();
         let (first_answer, mut answered) = watch::channel(None);
         let (end, ended) = watch::channel(false);
         sessions.shared().tasks().spawn("worker", async move {
-            connection.serve(&first_answer).await;
+            connection.serve(&first_answer, give_up_at).await;
             end.send_replace(true);
         });
         let answer = answered.wait_for(Option::is_some).await;
         match answer.map(|answer| answer.clone()) {
             Ok(Some(Err(error))) => Err(error),
-            Ok(_) => Ok(Self {
-                sessions,
-                drain,
-                ended,
-            }),
+            Ok(_) => {
+                let _ = close_on_drop.disarm();
+                Ok(Self {
+                    sessions,
+                    drain,
+                    ended,
+                })
+            }
             Err(_) => {
                 let message = "the worker ended before the node welcomed it";
                 Err(Error::unavailable(reason::CONNECT_FAILED, message))
@@ -57,6 +70,30 @@ impl WorkerHandle {
     pub async fn ended(&self) {
         // The sender is dropped only after it has sent.
         let _ = self.ended.clone().wait_for(|ended| *ended).await;
+    }
+
+    /// Serves until a signal, then stops the worker gracefully, as [`WorkerBuilder::run`](super::WorkerBuilder::run)
+    /// does. Returns too where the worker has stopped. A signal that arrives before this is called ends the process at
+    /// once.
+    ///
+    /// # Errors
+    ///
+    /// `INTERNAL` / `SIGNALS_FAILED`.
+    pub async fn run_until_signal(self) -> Result<()> {
+        warn_without_subscriber();
+        self.stop_on_signal(Signals::new()?).await;
+        Ok(())
+    }
+
+    /// Stops after the next signal, and returns at once after a second one.
+    pub(super) async fn stop_on_signal(self, mut signals: Signals) {
+        tokio::select! {
+            signal = signals.next() => {
+                tracing::info!(signal, "stopping");
+                let _ = signals.stop(self.stop()).await;
+            }
+            () = self.ended() => {}
+        }
     }
 
     /// Stops the worker gracefully and returns when it has stopped. It takes no new calls. Running handlers have the

@@ -14,15 +14,22 @@ mod stream;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tower_layer::Layer;
+use tower_service::Service;
+
 use self::connection::Connection;
 pub use self::handle::WorkerHandle;
 use self::sessions::Sessions;
 use self::shared::WorkerShared;
 use crate::codec::proto::v1;
-use crate::model::error::{Error, Result};
+use crate::model::error::{BoxError, Error, Result};
+use crate::model::payload::Reply;
 use crate::remote::protocol::declaration::definition_to_proto;
-use crate::service::runtime::{Signals, Tasks};
-use crate::service::{Definition, ErasedHooks, Handler, Hooks, Registry, States};
+use crate::service::runtime::{Signals, Tasks, warn_without_subscriber};
+use crate::service::{
+    Definition, ErasedHooks, Handler, HandlerRequest, HandlerService, Hooks, Layers, Registry,
+    States,
+};
 
 /// The default number of dispatches that a worker takes at once.
 const DEFAULT_MAX_IN_FLIGHT: u32 = 100;
@@ -55,6 +62,9 @@ impl Worker {
 }
 
 /// Builds a worker.
+///
+/// It logs with `tracing`, and installs no subscriber: `tracing_subscriber::fmt().init()` at the start of `main` does.
+/// Without one there is no log, and [`run`](Self::run) writes a line to standard error that says so.
 #[must_use = "nothing is served before it is connected"]
 #[derive(Debug)]
 pub struct WorkerBuilder {
@@ -62,11 +72,13 @@ pub struct WorkerBuilder {
     fault: Option<Error>,
     states: States,
     hooks: Vec<Arc<dyn ErasedHooks>>,
+    layers: Layers,
     name: String,
     build_id: String,
     max_in_flight: u32,
     max_message_bytes: u32,
     drain: Duration,
+    connect_timeout: Option<Duration>,
 }
 
 impl Default for WorkerBuilder {
@@ -76,11 +88,13 @@ impl Default for WorkerBuilder {
             fault: None,
             states: States::default(),
             hooks: Vec::new(),
+            layers: Layers::default(),
             name: format!("worker-{}", std::process::id()),
             build_id: String::new(),
             max_in_flight: DEFAULT_MAX_IN_FLIGHT,
             max_message_bytes: DEFAULT_MAX_MESSAGE_BYTES,
             drain: DEFAULT_DRAIN_TIMEOUT,
+            connect_timeout: None,
         }
     }
 }
@@ -116,6 +130,27 @@ impl WorkerBuilder {
         self
     }
 
+    /// Wraps the handlers of all services, also of those that are added later, in a tower layer: see
+    /// [`Definition::layer`]. The layer that is added last is the outermost, and outside of those of the services.
+    ///
+    /// ```
+    /// use cidery::Worker;
+    /// use tower::limit::ConcurrencyLimitLayer;
+    ///
+    /// // At most eight calls of each service run at once.
+    /// let builder = Worker::builder().layer(ConcurrencyLimitLayer::new(8));
+    /// ```
+    pub fn layer<L>(mut self, layer: L) -> Self
+    where
+        L: Layer<HandlerService> + Send + Sync + 'static,
+        L::Service: Service<HandlerRequest, Response = Reply> + Clone + Send + Sync + 'static,
+        <L::Service as Service<HandlerRequest>>::Error: Into<BoxError>,
+        <L::Service as Service<HandlerRequest>>::Future: Send,
+    {
+        self.layers.add(layer);
+        self
+    }
+
     /// Sets the name, which is shown to operators. Default: `worker-` and the process id.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
@@ -147,6 +182,14 @@ impl WorkerBuilder {
         self
     }
 
+    /// Sets how long the worker tries to reach its node at the start; zero tries once. Default: [`run`](Self::run) and
+    /// [`run_until`](Self::run_until) wait for the node without a limit, as for one that is lost later, and log a
+    /// warning; [`connect`](Self::connect) tries once.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = Some(timeout);
+        self
+    }
+
     /// Connects to the node at an address, `HOST:PORT`, and serves. Returns once the node has accepted the worker. A
     /// connection that is lost later is re-established, and running handlers continue meanwhile. Catches no signals:
     /// [`WorkerHandle::stop`] stops the worker.
@@ -157,13 +200,23 @@ impl WorkerBuilder {
     /// can be reached there; `ALREADY_EXISTS` / `SERVICE_EXISTS` or `INVALID_ARGUMENT` for a service that cannot be
     /// added; `FAILED_PRECONDITION` / `STATE_MISSING`; the error with which the node refuses the worker, such as
     /// `WORKER_REFUSED`.
-    pub async fn connect(mut self, node: &str) -> Result<WorkerHandle> {
+    pub async fn connect(self, node: &str) -> Result<WorkerHandle> {
+        let timeout = self.connect_timeout.unwrap_or_default();
+        self.connect_within(node, Some(timeout)).await
+    }
+
+    /// Connects; without a timeout it waits for the node.
+    async fn connect_within(
+        mut self,
+        node: &str,
+        timeout: Option<Duration>,
+    ) -> Result<WorkerHandle> {
         if let Some(fault) = self.fault {
             return Err(fault);
         }
         let handler_names = Arc::new(self.registry.handler_names());
         self.states.set_handler_names(handler_names);
-        let definitions: Vec<Definition> = self.registry.into();
+        let definitions: Vec<Definition> = self.layers.apply(self.registry).into();
         for definition in &definitions {
             definition.check_states(&self.states, "worker")?;
         }
@@ -184,11 +237,11 @@ impl WorkerBuilder {
         let handlers = handlers.collect();
         let shared = WorkerShared::new(handlers, self.states, self.hooks, Tasks::new());
         let connection = Connection::new(node, hello, Sessions::new(shared))?;
-        WorkerHandle::start(connection, self.drain).await
+        WorkerHandle::start(connection, self.drain, timeout).await
     }
 
     /// Connects to the node at an address and serves until a signal, then stops gracefully: a rolling restart fails no
-    /// call.
+    /// call. A worker may start before its node: it waits, unless there is a [timeout](Self::connect_timeout).
     ///
     /// The signals are SIGTERM, SIGINT (Ctrl-C), and SIGHUP unless the process was started with SIGHUP ignored
     /// (`nohup`). The worker then takes no new dispatches, and running handlers have the [drain time](Self::drain) to
@@ -200,22 +253,19 @@ impl WorkerBuilder {
     ///
     /// As for [`connect`](Self::connect); `INTERNAL` / `SIGNALS_FAILED`.
     pub async fn run(self, node: &str) -> Result<()> {
+        warn_without_subscriber();
         let mut signals = Signals::new()?;
+        let timeout = self.connect_timeout;
         let worker = tokio::select! {
-            worker = self.connect(node) => worker?,
+            worker = self.connect_within(node, timeout) => worker?,
             _ = signals.next() => return Ok(()),
         };
-        tokio::select! {
-            signal = signals.next() => {
-                tracing::info!(signal, "stopping");
-                let _ = signals.stop(worker.stop()).await;
-            }
-            () = worker.ended() => {}
-        }
+        worker.stop_on_signal(signals).await;
         Ok(())
     }
 
     /// Connects to the node at an address and serves until `stop` resolves, then stops gracefully. Catches no signals.
+    /// Waits for its node as [`run`](Self::run) does.
     ///
     /// ```no_run
     /// # async fn example() -> cidery::Result<()> {
@@ -230,7 +280,12 @@ impl WorkerBuilder {
     ///
     /// As for [`connect`](Self::connect).
     pub async fn run_until(self, node: &str, stop: impl Future<Output = ()>) -> Result<()> {
-        let worker = self.connect(node).await?;
+        let timeout = self.connect_timeout;
+        let mut stop = std::pin::pin!(stop);
+        let worker = tokio::select! {
+            worker = self.connect_within(node, timeout) => worker?,
+            () = &mut stop => return Ok(()),
+        };
         tokio::select! {
             () = stop => worker.stop().await,
             () = worker.ended() => {}

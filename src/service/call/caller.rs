@@ -55,10 +55,10 @@ pub trait Caller: Dispatch + Sized {
     fn call<S: ServiceHandle>(&self, service: S, input: S::Input) -> InvokeCall<'_, Self, S::Output>
     where
         S::Input: Serialize + 'static,
-        S::Output: DeserializeOwned,
+        S::Output: DeserializeOwned + 'static,
     {
         let (call, fault) = typed(Ok(service.service_name().into()), input);
-        InvokeCall::new(self, call, fault)
+        InvokeCall::typed(self, call, fault)
     }
 
     /// Calls a service by its types in the background, and returns the CID once the invocation is stored.
@@ -92,9 +92,10 @@ pub(crate) fn call_target<'a, C: LocalHandlers, T: Target<Via>, Via>(
 ) -> InvokeCall<'a, C, T::Output>
 where
     T::Input: Serialize + 'static,
+    T::Output: DeserializeOwned + 'static,
 {
     let (call, fault) = typed(service.resolve(caller), input);
-    InvokeCall::new(caller, call, fault)
+    InvokeCall::typed(caller, call, fault)
 }
 
 /// An asynchronous call by the types of a handle or of a handler.
@@ -109,6 +110,21 @@ where
 {
     let (call, fault) = typed(service.resolve(caller), input);
     InvokeAsyncCall::new(caller, call, fault)
+}
+
+/// The call that a builder of its own makes, by the types of a handle or of a handler.
+pub(crate) fn target_call<C: LocalHandlers, T: Target<Via>, Via>(
+    caller: &C,
+    service: &T,
+    input: T::Input,
+) -> Result<Call>
+where
+    T::Input: Serialize + 'static,
+{
+    match typed(service.resolve(caller), input) {
+        (call, None) => Ok(call),
+        (_, Some(fault)) => Err(fault),
+    }
 }
 
 /// A call by types, and the error that its caller gets instead, where there is one.
@@ -286,7 +302,7 @@ macro_rules! call_handlers {
             ) -> $crate::service::InvokeCall<'_, Self, T::Output>
             where
                 T::Input: serde::Serialize + 'static,
-                T::Output: serde::de::DeserializeOwned,
+                T::Output: serde::de::DeserializeOwned + 'static,
             {
                 $crate::service::call_target(self, &service, input)
             }

@@ -1,6 +1,5 @@
 //! The builder of a synchronous call: `ctx.invoke("crm.lookup", &request).timeout(..).await`.
 
-use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,8 +14,10 @@ use crate::model::value::Value;
 use crate::service::platform::BoxFuture;
 use crate::service::response::Response;
 
-/// The builder of a synchronous call, which `invoke` and `call` return. Await it to invoke: it then is a [`Response`],
-/// or the output of a call by types.
+/// The builder of a synchronous call, which `invoke` and `call` return. Await it to invoke.
+///
+/// A call by name then gives a [`Response`], which [`parse`](Response::parse) reads as a type; a call by types gives
+/// the output of the service.
 #[derive(Debug)]
 #[must_use = "nothing is invoked before this is awaited"]
 pub struct InvokeCall<'a, C, Out = Response> {
@@ -24,20 +25,40 @@ pub struct InvokeCall<'a, C, Out = Response> {
     call: Call,
     /// The error that it fails with, instead of being sent.
     fault: Option<Error>,
-    output: PhantomData<fn() -> Out>,
+    /// Reads the response as the output. Not a bound of its future: the compiler would report a missing implementation
+    /// twice.
+    read: ReadResponse<'a, Out>,
 }
 
-impl<'a, C: Dispatch, Out> InvokeCall<'a, C, Out> {
+type ReadResponse<'a, Out> = fn(BoxFuture<'a, Result<Response>>) -> BoxFuture<'a, Result<Out>>;
+
+impl<'a, C: Dispatch> InvokeCall<'a, C> {
+    /// A call that gives the response as it is.
     #[inline]
     pub(super) fn new(caller: &'a C, call: Call, fault: Option<Error>) -> Self {
         Self {
             caller,
             call,
             fault,
-            output: PhantomData,
+            read: std::convert::identity,
         }
     }
+}
 
+impl<'a, C: Dispatch, Out: DeserializeOwned + 'static> InvokeCall<'a, C, Out> {
+    /// A call that gives the output of a service by its types.
+    #[inline]
+    pub(super) fn typed(caller: &'a C, call: Call, fault: Option<Error>) -> Self {
+        Self {
+            caller,
+            call,
+            fault,
+            read: |response| Box::pin(async { response.await?.parse() }),
+        }
+    }
+}
+
+impl<C: Dispatch, Out> InvokeCall<'_, C, Out> {
     /// Sets the timeout. Default: the service's, then 30 s. A nested call never outlives its caller's deadline.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.call.timeout = Some(timeout);
@@ -86,40 +107,13 @@ impl<C: Dispatch> InvokeCall<'_, C> {
     }
 }
 
-/// What a synchronous call can be awaited as: a [`Response`], or any type that it is parsed into.
-pub trait FromResponse: Sized {
-    /// Reads the response of a call.
-    fn read<'a>(response: BoxFuture<'a, Result<Response>>) -> BoxFuture<'a, Result<Self>>
-    where
-        Self: 'a;
-}
-
-impl FromResponse for Response {
-    #[inline]
-    fn read<'a>(response: BoxFuture<'a, Result<Self>>) -> BoxFuture<'a, Result<Self>>
-    where
-        Self: 'a,
-    {
-        response
-    }
-}
-
-impl<T: DeserializeOwned> FromResponse for T {
-    fn read<'a>(response: BoxFuture<'a, Result<Response>>) -> BoxFuture<'a, Result<Self>>
-    where
-        T: 'a,
-    {
-        Box::pin(async { response.await?.parse() })
-    }
-}
-
-impl<'a, C: Dispatch, Out: FromResponse + 'a> IntoFuture for InvokeCall<'a, C, Out> {
+impl<'a, C: Dispatch, Out: 'a> IntoFuture for InvokeCall<'a, C, Out> {
     type Output = Result<Out>;
     type IntoFuture = BoxFuture<'a, Result<Out>>;
 
     fn into_future(self) -> Self::IntoFuture {
         match self.fault {
-            None => Out::read(self.caller.respond(self.call)),
+            None => (self.read)(self.caller.respond(self.call)),
             Some(fault) => Box::pin(async { Err(fault) }),
         }
     }

@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
 use crate::model::batch::{AcceptedGroup, Batch};
 use crate::model::error::{Error, Result};
 use crate::model::id::Cid;
 use crate::model::into_call::IntoCall;
 use crate::model::invocation::Outcome;
+use crate::service::call::{Target, target_call};
 use crate::service::context::Context;
 use crate::service::context::invoke::once_key;
 use crate::service::platform::BoxFuture;
@@ -16,13 +20,24 @@ use crate::service::response::Response;
 const WAIT_INTERVAL: Duration = Duration::from_secs(60);
 
 /// A group of invocations that was accepted.
-#[derive(Clone, Debug)]
-pub struct Group {
+#[derive(Debug)]
+pub struct Group<Out = Response> {
     context: Context,
     accepted: AcceptedGroup,
+    read: fn(Response) -> Result<Out>,
 }
 
-impl Group {
+impl<Out> Clone for Group<Out> {
+    fn clone(&self) -> Self {
+        Self {
+            context: self.context.clone(),
+            accepted: self.accepted.clone(),
+            read: self.read,
+        }
+    }
+}
+
+impl<Out> Group<Out> {
     /// The CID of the group, with which it can be streamed, inspected and cancelled.
     #[must_use]
     pub fn cid(&self) -> Cid {
@@ -48,13 +63,13 @@ impl Group {
     ///
     /// `CANCELLED` or `DEADLINE_EXCEEDED` where the handler itself is cancelled or its deadline passes; any error of
     /// the platform.
-    pub async fn join(&self) -> Result<Vec<Result<Response>>> {
+    pub async fn join(&self) -> Result<Vec<Result<Out>>> {
         let platform = self.context.platform();
         while !platform.wait_for(self.cid(), WAIT_INTERVAL).await? {}
         let outcomes = platform.outcomes(&self.accepted).await?;
         let read = |(cid, outcome): (Cid, Outcome)| {
             let reply = outcome.map_err(|error| error.with_cid(cid))?;
-            Response::new(cid, reply)
+            (self.read)(Response::new(cid, reply)?)
         };
         Ok(outcomes.into_iter().map(read).collect())
     }
@@ -64,9 +79,10 @@ impl Group {
 /// outcomes.
 #[derive(Debug)]
 #[must_use = "nothing is invoked before this is awaited"]
-pub struct FanOut<'a> {
+pub struct FanOut<'a, Out = Response> {
     context: &'a Context,
     batch: Batch,
+    read: fn(Response) -> Result<Out>,
     /// The error that it fails with, instead of being sent.
     fault: Option<Error>,
 }
@@ -92,7 +108,42 @@ impl Context {
     /// `NOT_FOUND` / `SERVICE_UNKNOWN`; `INVALID_ARGUMENT` / `BATCH_LIMIT` above 10 000 calls, or `INPUT_INVALID` with
     /// all violations and the paths of the requests; or the error of a limit.
     pub fn fan_out<C: IntoCall>(&self, calls: impl IntoIterator<Item = C>) -> FanOut<'_> {
-        FanOut::new(self, calls)
+        FanOut::new(self, Batch::of(calls), Ok)
+    }
+
+    /// Calls a service by its types, once with each input, asynchronously: a [`fan_out`](Self::fan_out) whose
+    /// [`join`](FanOut::join) returns outputs.
+    ///
+    /// ```
+    /// # use cidery::{Context, Result, Service};
+    /// const WORDS: Service<u32, u64> = Service::new("pages.words");
+    ///
+    /// async fn handler(ctx: Context) -> Result<u64> {
+    ///     let counts = ctx.fan_out_calls(WORDS, 1..=3).join().await?;
+    ///     counts.into_iter().sum()
+    /// }
+    /// ```
+    ///
+    /// The service is as for [`call`](Self::call).
+    ///
+    /// # Errors
+    ///
+    /// As for [`fan_out`](Self::fan_out), and for [`call`](Self::call) where the handler is not registered.
+    #[expect(clippy::needless_pass_by_value, reason = "as for `call`")]
+    pub fn fan_out_calls<T: Target<Via>, Via>(
+        &self,
+        service: T,
+        inputs: impl IntoIterator<Item = T::Input>,
+    ) -> FanOut<'_, T::Output>
+    where
+        T::Input: Serialize + 'static,
+        T::Output: DeserializeOwned,
+    {
+        let inputs = inputs.into_iter();
+        let calls: Result<Vec<_>> = inputs
+            .map(|input| target_call(self, &service, input))
+            .collect();
+        FanOut::new(self, calls.and_then(Batch::of), Response::parse)
     }
 
     /// Invokes many services asynchronously, where the services of [`on_each`](FanOut::on_each) are invoked with each
@@ -102,19 +153,20 @@ impl Context {
     ///
     /// As for [`fan_out`](Self::fan_out).
     pub fn parallel<C: IntoCall>(&self, calls: impl IntoIterator<Item = C>) -> FanOut<'_> {
-        FanOut::new(self, calls)
+        FanOut::new(self, Batch::of(calls), Ok)
     }
 }
 
-impl<'a> FanOut<'a> {
-    fn new<C: IntoCall>(context: &'a Context, calls: impl IntoIterator<Item = C>) -> Self {
-        let (batch, fault) = match Batch::of(calls) {
+impl<'a, Out> FanOut<'a, Out> {
+    fn new(context: &'a Context, batch: Result<Batch>, read: fn(Response) -> Result<Out>) -> Self {
+        let (batch, fault) = match batch {
             Ok(batch) => (batch, None),
             Err(fault) => (Batch::default(), Some(fault)),
         };
         Self {
             context,
             batch,
+            read,
             fault,
         }
     }
@@ -163,19 +215,20 @@ impl<'a> FanOut<'a> {
     /// # Errors
     ///
     /// As for awaiting the fan-out, and for [`Group::join`].
-    pub async fn join(self) -> Result<Vec<Result<Response>>> {
+    pub async fn join(self) -> Result<Vec<Result<Out>>> {
         self.await?.join().await
     }
 }
 
-impl<'a> IntoFuture for FanOut<'a> {
-    type Output = Result<Group>;
-    type IntoFuture = BoxFuture<'a, Result<Group>>;
+impl<'a, Out: 'a> IntoFuture for FanOut<'a, Out> {
+    type Output = Result<Group<Out>>;
+    type IntoFuture = BoxFuture<'a, Result<Group<Out>>>;
 
     fn into_future(self) -> Self::IntoFuture {
         let Self {
             context,
             batch,
+            read,
             fault,
         } = self;
         Box::pin(async move {
@@ -184,7 +237,11 @@ impl<'a> IntoFuture for FanOut<'a> {
             }
             let accepted = context.platform().invoke_batch(batch).await?;
             let context = context.clone();
-            Ok(Group { context, accepted })
+            Ok(Group {
+                context,
+                accepted,
+                read,
+            })
         })
     }
 }

@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
 use crate::model::call::Call;
 use crate::model::error::{Error, Result};
 use crate::model::into_call::IntoServiceName;
 use crate::model::into_payload::IntoPayload;
 use crate::model::invocation::{RetryPolicy, should_retry};
+use crate::service::call::{Target, target_call};
 use crate::service::context::Context;
 use crate::service::platform::BoxFuture;
 use crate::service::refusal::refused_by;
@@ -41,24 +45,54 @@ impl Context {
             Ok(input) => Ok(Call::new(service, input)),
             Err(error) => Err(refused_by(error, &service)),
         };
-        RetryingCall::new(self, call)
+        RetryingCall::new(self, call, Ok)
+    }
+
+    /// Calls a service by its types, waits for its output, and retries it as
+    /// [`invoke_with_retry`](Self::invoke_with_retry) does.
+    ///
+    /// ```
+    /// # use cidery::{Context, Result, Service};
+    /// const COUNT: Service<(), u64> = Service::new("stock.count");
+    ///
+    /// async fn handler(ctx: Context) -> Result<u64> {
+    ///     ctx.call_with_retry(COUNT, ()).await
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The error of the last attempt: see [`call`](Self::call).
+    #[expect(clippy::needless_pass_by_value, reason = "as for `call`")]
+    pub fn call_with_retry<T: Target<Via>, Via>(
+        &self,
+        service: T,
+        input: T::Input,
+    ) -> RetryingCall<'_, T::Output>
+    where
+        T::Input: Serialize + 'static,
+        T::Output: DeserializeOwned,
+    {
+        RetryingCall::new(self, target_call(self, &service, input), Response::parse)
     }
 }
 
 /// The builder of a synchronous call with retries. Await it to invoke.
 #[derive(Debug)]
 #[must_use = "nothing is invoked before this is awaited"]
-pub struct RetryingCall<'a> {
+pub struct RetryingCall<'a, Out = Response> {
     context: &'a Context,
     call: Result<Call>,
+    read: fn(Response) -> Result<Out>,
     policy: RetryPolicy,
 }
 
-impl<'a> RetryingCall<'a> {
-    fn new(context: &'a Context, call: Result<Call>) -> Self {
+impl<'a, Out> RetryingCall<'a, Out> {
+    fn new(context: &'a Context, call: Result<Call>, read: fn(Response) -> Result<Out>) -> Self {
         Self {
             context,
             call,
+            read,
             policy: RetryPolicy {
                 max_attempts: 5,
                 initial_interval: Duration::from_millis(100),
@@ -84,10 +118,11 @@ impl<'a> RetryingCall<'a> {
         self
     }
 
-    async fn run(self) -> Result<Response> {
+    async fn run(self) -> Result<Out> {
         let Self {
             context,
             call,
+            read,
             policy,
         } = self;
         let call = call?;
@@ -95,7 +130,7 @@ impl<'a> RetryingCall<'a> {
         loop {
             calls += 1;
             let error = match context.platform().invoke(call.clone()).await {
-                Ok(reply) => return Response::new(context.cid(), reply),
+                Ok(reply) => return read(Response::new(context.cid(), reply)?),
                 Err(error) => error,
             };
             match backoff(context, &policy, &error, calls) {
@@ -116,9 +151,9 @@ fn backoff(context: &Context, policy: &RetryPolicy, error: &Error, calls: u32) -
     is_before_deadline.then_some(backoff)
 }
 
-impl<'a> IntoFuture for RetryingCall<'a> {
-    type Output = Result<Response>;
-    type IntoFuture = BoxFuture<'a, Result<Response>>;
+impl<'a, Out: 'a> IntoFuture for RetryingCall<'a, Out> {
+    type Output = Result<Out>;
+    type IntoFuture = BoxFuture<'a, Result<Out>>;
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(self.run())

@@ -53,7 +53,8 @@ impl Definition {
     /// layers.
     ///
     /// A layer sees the input as the handler gets it, before its arguments are extracted, and a reply before it is
-    /// checked. Its service is cloned for each call. An [`Error`] that it returns, also as the cause of another error,
+    /// checked. Its service is cloned for each call: `tower::buffer::BufferLayer` around a layer makes its
+    /// service `Clone`. An [`Error`] that it returns, also as the cause of another error,
     /// is the error of the call. `tower::timeout` is `DEADLINE_EXCEEDED` / `HANDLER_TIMEOUT`, `tower::load_shed` is
     /// `RESOURCE_EXHAUSTED` / `OVERLOADED`, and any other error is `INTERNAL` / `HANDLER_FAILED`. The layers of a
     /// service run in the process of its handler.

@@ -1,8 +1,10 @@
 //! What every process that runs handlers needs, node or worker: background tasks and signals.
 
+mod log_notice;
 mod signals;
 mod tasks;
 
+pub(crate) use self::log_notice::warn_without_subscriber;
 pub(crate) use self::signals::Signals;
 #[cfg(unix)]
 pub(crate) use self::signals::signals_failed;

@@ -290,7 +290,7 @@ async fn the_guard_also_holds_over_http2() {
 async fn the_address_of_the_connection_is_an_own_host() {
     let hits = Arc::default();
     // All of 127.0.0.0/8 is loopback; only 127.0.0.1 is always allowed.
-    let listen = ([127, 0, 0, 2], 0).into();
+    let listen = "127.0.0.2:0";
     let node = with_route(&hits).listen(listen).start().await.unwrap();
     let address = node.address().unwrap();
     for (host, expected) in [

@@ -56,6 +56,21 @@ fn valid_handlers_pass_the_assertion() {
 }
 
 #[test]
+fn an_argument_by_reference_is_named() {
+    for handler in [
+        "async fn handler(_: &Context) {}",
+        "async fn handler(_: &Context, _: Dict) {}",
+        "async fn handler(_: Context, _: &mut Dict) {}",
+    ] {
+        let expected = [
+            "cannot be an argument of a handler: arguments are taken by value",
+            "`Context` is cheap to clone",
+        ];
+        check_named(handler, &expected);
+    }
+}
+
+#[test]
 fn an_input_that_is_not_the_last_argument_is_named() {
     check_named(
         "async fn handler(_: Input<Complete>, _: Context) {}",

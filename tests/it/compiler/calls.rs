@@ -143,11 +143,45 @@ fn an_invalid_value_is_rejected_with_the_fix() {
 }
 
 #[test]
-fn an_error_without_a_conversion_is_reported_without_a_list() {
+fn an_error_without_a_conversion_is_reported_with_the_fix() {
     check_call(
         "Err(Mine)?",
-        &["couldn't convert the error to `cidery::Error`"],
+        &[
+            "`?` couldn't convert the error",
+            "write `.map_err(cidery::Error::undeclared)?`",
+        ],
     );
+}
+
+/// A crate converts its own errors, and everything that converts to a box is undeclared.
+#[test]
+fn errors_of_all_kinds_compile() {
+    compile(
+        "use cidery::{BoxError, Error, Result};
+        pub struct Mine;
+        impl From<Mine> for Error {
+            fn from(_: Mine) -> Self { Error::not_found(\"MINE\", \"mine\") }
+        }
+        pub async fn handler(text: &str) -> Result<u64> {
+            std::fs::read(text)?;
+            Err::<(), _>(BoxError::from(\"boxed\"))?;
+            Err::<(), _>(BoxError::from(\"boxed\")).map_err(Error::undeclared)?;
+            Err(Mine)?
+        }",
+    )
+    .unwrap();
+}
+
+#[test]
+fn an_output_that_cannot_be_read_is_reported_once() {
+    let call = "const S: Service<u8, Mine> = Service::new(\"a.b\"); ctx.call(S, 1).await?";
+    let error = compile(&with_call(call)).unwrap_err();
+    for text in [
+        "aborting due to 1 previous error",
+        "is not implemented for `Mine`",
+    ] {
+        assert!(error.contains(text), "`{text}` is not in:\n{error}");
+    }
 }
 
 /// A program needs no dependency whose types are in the API.

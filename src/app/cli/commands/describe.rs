@@ -209,13 +209,31 @@ fn notes(element: &v1::Element) -> String {
         _ => "",
     };
     let number = (element.number > 0).then(|| format!("Field {}.", element.number));
-    for note in [policy.to_owned(), number.unwrap_or_default()] {
+    let unchecked = match is_any_content(element) {
+        true => "Content not checked before the handler.",
+        false => "",
+    };
+    for note in [
+        policy.to_owned(),
+        number.unwrap_or_default(),
+        unchecked.to_owned(),
+    ] {
         if !note.is_empty() {
             notes.push_str(if notes.is_empty() { "" } else { " " });
             notes.push_str(&note);
         }
     }
     notes
+}
+
+/// Whether the declaration says nothing of the content: any value, any dict, a list of anything.
+fn is_any_content(element: &v1::Element) -> bool {
+    match element.r#type() {
+        v1::ElementType::AsIs => true,
+        v1::ElementType::Dict | v1::ElementType::DictList => element.elements.is_empty(),
+        v1::ElementType::List => element.item.is_none(),
+        _ => false,
+    }
 }
 
 fn type_of(element: &v1::Element) -> String {
