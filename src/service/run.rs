@@ -153,7 +153,7 @@ pub(crate) fn location(error: &Error) -> Option<&'static Location<'static>> {
 
 /// The message of a failure in a log: of a failure that the handler did not declare, its cause.
 pub(crate) fn log_message(error: &Error) -> String {
-    undeclared_cause(error).unwrap_or_else(|| error.message().to_owned())
+    undeclared_cause(error).unwrap_or_else(|| error.to_string())
 }
 
 /// The cause of a failure that the handler did not declare, whose message says only where the log is.

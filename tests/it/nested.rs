@@ -80,7 +80,7 @@ async fn a_call_that_reaches_no_node_has_a_cid() {
         .invoke(Call::new("cidery.echo", ()))
         .await;
     let error = error.unwrap_err();
-    assert_eq!(error.reason(), "TRANSPORT");
+    assert_eq!(error.reason(), "CONNECT_FAILED");
     assert!(error.cid().is_some(), "{error:?}");
 }
 

@@ -148,6 +148,8 @@ fn elements(elements: &[String]) -> Result<Value> {
             _ => {
                 let meant = match element.strip_prefix('=') {
                     Some(value) => format!("KEY={value}"),
+                    // A number, a dict or a list is the whole input.
+                    None if json::read(element.as_bytes()).is_ok() => format!("--json '{element}'"),
                     None => format!("{element}=VALUE"),
                 };
                 let message = format!("`{element}` is not `KEY=VALUE`; did you mean `{meant}`?");

@@ -44,12 +44,18 @@ pub(super) fn improve(error: &mut Error, command: &Command, arguments: &[String]
         let usage = ContextValue::StyledStr(called.clone().render_usage());
         error.insert(ContextKind::Usage, usage);
     }
+    let is_given = |option: &str| arguments.iter().any(|argument| argument == option);
     match error.kind() {
         // Within a command, such as `cidery service`, its own commands are meant.
         ErrorKind::InvalidSubcommand if called.get_name() == command.get_name() => {
             improve_command(error);
         }
         ErrorKind::UnknownArgument => improve_argument(error, called, arguments),
+        ErrorKind::ArgumentConflict if ["--async", "--follow"].iter().all(|it| is_given(it)) => {
+            let tip = "'--follow' alone invokes in the background, and shows the events";
+            let tips = ContextValue::StyledStrs(vec![StyledStr::from(tip)]);
+            error.insert(ContextKind::Suggested, tips);
+        }
         _ => {}
     }
 }

@@ -1,7 +1,7 @@
 //! The log of failed attempts of background work: a warning where another attempt follows, an error where none does.
 
 use crate::model::invocation::{Event, EventKind, HELD, Request, should_retry};
-use crate::service::{is_for_operator, location};
+use crate::service::{is_for_operator, location, log_message};
 
 /// Logs the event with which an attempt ended, if the attempt failed. A failure that a caller has to fix is debug
 /// output, unless attempts were made in vain: no caller waits for background work.
@@ -10,23 +10,23 @@ pub(in crate::engine) fn log(request: &Request, event: &Event) {
     let attempt = event.attempt;
     match &event.kind {
         EventKind::RetryScheduled { failure, due } if *due < HELD => {
-            let (reason, trace) = (failure.reason(), failure.trace());
+            let (reason, trace, cause) = (failure.reason(), failure.trace(), log_message(failure));
             match is_for_operator(failure) {
                 true => {
                     let location = location(failure).map(tracing::field::display);
                     tracing::warn!(
                         %cid, service.name = %service, attempt, next = %due, reason, trace, location,
-                        "attempt failed: {failure}"
+                        "attempt failed: {cause}"
                     );
                 }
                 false => tracing::debug!(
                     %cid, service.name = %service, attempt, next = %due, reason, trace,
-                    "attempt failed: {failure}"
+                    "attempt failed: {cause}"
                 ),
             }
         }
         EventKind::RetryScheduled { failure, .. } | EventKind::Failed(failure) => {
-            let (reason, trace) = (failure.reason(), failure.trace());
+            let (reason, trace, cause) = (failure.reason(), failure.trace(), log_message(failure));
             let what = match event.kind.terminal_state() {
                 None => "held",
                 Some(_) => "failed",
@@ -36,12 +36,12 @@ pub(in crate::engine) fn log(request: &Request, event: &Event) {
                     let location = location(failure).map(tracing::field::display);
                     tracing::error!(
                         %cid, service.name = %service, attempt, reason, trace, location,
-                        "{what}: {failure}"
+                        "{what}: {cause}"
                     );
                 }
                 false => tracing::debug!(
                     %cid, service.name = %service, attempt, reason, trace,
-                    "{what}: {failure}"
+                    "{what}: {cause}"
                 ),
             }
         }

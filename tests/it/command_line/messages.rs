@@ -36,6 +36,8 @@ fn messages_are_as_committed() {
         &["invoke", "customer.get", "--json", "{\"cust_id\": 1"],
         &["invoke", "customer.get", "--json", "[1,]"],
         &["invoke", "customer.get", "cust_id"],
+        &["invoke", "cidery.echo", "2"],
+        &["invoke", "cidery.echo", "--async", "--follow"],
         &["invoke", "customer.get", "cust_id=x"],
         &["invoke", "customer.get"],
         &[

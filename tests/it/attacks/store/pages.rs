@@ -129,7 +129,7 @@ async fn a_filter_reaches_as_many_invocations_as_before() {
             echoed(&node, MIB).await;
         }
         let request = v1::PurgeInvocationsRequest {
-            filter: Some(v1::InvocationFilter::default()),
+            all: true,
             ..v1::PurgeInvocationsRequest::default()
         };
         let purged = node.stub.clone().purge_invocations(request).await.unwrap();
