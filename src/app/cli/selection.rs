@@ -232,11 +232,13 @@ async fn confirm(question: String) -> Result<()> {
             .default(false)
             .interact_opt()
     };
-    let answer = tokio::task::spawn_blocking(ask);
-    // The question hides the cursor, and a signal would end the process before it is shown again.
+    let answer = async move { tokio::task::spawn_blocking(ask).await };
+    // The question hides the cursor, and a signal would end the process before it is shown again: the signal is caught
+    // first, then the question is asked.
     let answer = tokio::select! {
-        answer = answer => answer,
+        biased;
         Ok(()) = tokio::signal::ctrl_c() => interrupted(),
+        answer = answer => answer,
     };
     match answer {
         Ok(Ok(Some(true))) => Ok(()),

@@ -28,7 +28,7 @@ fn normalized(text: &str, server: &Server) -> String {
 #[test]
 fn messages_are_as_committed() {
     let server = Server::start(&[]);
-    let unknown = "0190f5a2-7b3c-7def-8123-456789abcdef";
+    let (unknown, key) = ("0190f5a2-7b3c-7def-8123-456789abcdef", "key \u{1b}1");
     let mut text = String::new();
     for arguments in [
         &["invoke", "customer.gte"][..],
@@ -55,20 +55,8 @@ fn messages_are_as_committed() {
         &["invoke", "demo.fail", "code=NOT_FOUND"],
         &["invoke", "demo.fail", "code=INTERNAL"],
         &["invoke", "demo.sleep", "seconds=60", "--timeout", "10ms"],
-        &[
-            "invoke",
-            "cidery.echo",
-            "a=1",
-            "--idempotency-key",
-            "key \u{1b}1",
-        ],
-        &[
-            "invoke",
-            "cidery.echo",
-            "a=2",
-            "--idempotency-key",
-            "key \u{1b}1",
-        ],
+        &["invoke", "cidery.echo", "a=1", "--idempotency-key", key],
+        &["invoke", "cidery.echo", "a=2", "--idempotency-key", key],
         &["invoke", "cidery.echo", "a=1", "--cid", unknown, "--async"],
         &["invoke", "cidery.echo", "a=2", "--cid", unknown, "--async"],
         &["result", "0190f5a2-7b3c-7def-8123-456789abcdee"],

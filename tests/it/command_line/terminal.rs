@@ -34,6 +34,7 @@ fn a_bulk_change_is_asked_for() {
     ] {
         let mut asking = run(&server, &cancel);
         asking.read_until("Cancel 2 invocations of cidery.echo (2 PENDING)? [y/N]");
+        asking.read_until("\u{1b}[?25l");
         asking.type_keys(key);
         let shown = asking.read_to_end().to_owned();
         assert_eq!(asking.child.wait().unwrap().code(), Some(code), "{shown}");

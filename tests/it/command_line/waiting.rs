@@ -1,7 +1,7 @@
 //! What the command line waits for, and what Ctrl-C does then.
 
 use std::io::{BufRead as _, BufReader, Lines, Read as _, Write as _};
-use std::net::TcpListener;
+use std::net::{Shutdown, TcpListener};
 use std::process::{Child, ChildStderr, Command, Stdio};
 
 use cidery::Cid;
@@ -182,6 +182,9 @@ fn a_server_that_is_no_node_is_an_error_at_once() {
         for mut stream in listener.incoming().flatten() {
             let _ = stream.read(&mut [0; 4096]);
             let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n");
+            // Closed with unread bytes, it would be reset, and the response lost.
+            let _ = stream.shutdown(Shutdown::Write);
+            let _ = std::io::copy(&mut stream, &mut std::io::sink());
         }
     });
     let cid = Cid::new().to_string();

@@ -18,7 +18,7 @@ pub(crate) struct Terminal {
 
 impl Terminal {
     /// Runs a command in a terminal of this width.
-    pub(crate) fn run(command: &mut Command, columns: u16) -> Self {
+    pub(crate) fn run(command: &Command, columns: u16) -> Self {
         let screen = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&screen).unwrap();
         unlockpt(&screen).unwrap();
@@ -35,13 +35,13 @@ impl Terminal {
             let file = OpenOptions::new().read(true).write(true).open(path);
             OwnedFd::from(file.unwrap()).into()
         };
-        let command = command.stdin(open()).stdout(open()).stderr(open());
-        let child = command.env("TERM", "xterm").spawn().unwrap();
-        // The command holds the ends of the terminal, until it is run again.
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
+        let child = in_session(command)
+            .stdin(open())
+            .stdout(open())
+            .stderr(open())
+            .env("TERM", "xterm")
+            .spawn()
+            .unwrap();
         Self {
             child,
             screen: File::from(screen),
@@ -76,6 +76,20 @@ impl Terminal {
             .push_str(&String::from_utf8_lossy(&part[..count]));
         count > 0
     }
+}
+
+/// The same command in a session of its own, whose controlling terminal is its standard input: Ctrl-C is a signal to it.
+fn in_session(command: &Command) -> Command {
+    let mut session = Command::new("setsid");
+    session.arg("--ctty").arg(command.get_program());
+    session.args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => session.env(name, value),
+            None => session.env_remove(name),
+        };
+    }
+    session
 }
 
 impl Drop for Terminal {
