@@ -14,7 +14,7 @@ use crate::support::pty::Terminal;
 fn run(server: &Server, arguments: &[&str]) -> Terminal {
     let mut command = cidery();
     command.args(arguments).env("CIDERY_NODE", &server.address);
-    Terminal::run(&mut command, 80)
+    Terminal::run(&command, 80)
 }
 
 #[test]
