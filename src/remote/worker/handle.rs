@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
+use tokio_util::sync::DropGuard;
 
 use super::connection::Connection;
 use super::sessions::Sessions;
@@ -19,41 +20,62 @@ pub struct WorkerHandle {
     ended: watch::Receiver<bool>,
 }
 
-impl WorkerHandle {
-    /// Connects. A node that cannot be reached is an error once `connect_timeout` has elapsed, if there is one.
-    pub(super) async fn start(
+/// A worker whose node has not answered yet. Dropping it ends the worker.
+pub(super) struct StartingWorker {
+    handle: WorkerHandle,
+    answered: watch::Receiver<Option<Result<()>>>,
+    close_on_drop: DropGuard,
+}
+
+impl StartingWorker {
+    /// Starts to connect. A node that cannot be reached is an error once `connect_timeout` has elapsed, if there is
+    /// one.
+    pub(super) fn start(
         connection: Connection,
         drain: Duration,
         connect_timeout: Option<Duration>,
-    ) -> Result<Self> {
+    ) -> Self {
         let give_up_at = connect_timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let sessions = Arc::clone(connection.sessions());
-        // A worker that still waits for its node ends where this future is dropped.
         let close_on_drop = sessions.shared().closed().clone().drop_guard();
-        let (first_answer, mut answered) = watch::channel(None);
+        let (first_answer, answered) = watch::channel(None);
         let (end, ended) = watch::channel(false);
         sessions.shared().tasks().spawn("worker", async move {
             connection.serve(&first_answer, give_up_at).await;
             end.send_replace(true);
         });
-        let answer = answered.wait_for(Option::is_some).await;
+        Self {
+            handle: WorkerHandle {
+                sessions,
+                drain,
+                ended,
+            },
+            answered,
+            close_on_drop,
+        }
+    }
+
+    /// Waits for the first answer of the node.
+    pub(super) async fn connected(&mut self) -> Result<()> {
+        let answer = self.answered.wait_for(Option::is_some).await;
         match answer.map(|answer| answer.clone()) {
-            Ok(Some(Err(error))) => Err(error),
-            Ok(_) => {
-                let _ = close_on_drop.disarm();
-                Ok(Self {
-                    sessions,
-                    drain,
-                    ended,
-                })
-            }
-            Err(_) => {
+            Ok(Some(answer)) => answer,
+            Ok(None) | Err(_) => {
                 let message = "the worker ended before the node welcomed it";
                 Err(Error::unavailable(reason::CONNECT_FAILED, message))
             }
         }
     }
 
+    /// The handle. The node may not have answered yet: it may have sent calls with its answer, and stopping the worker
+    /// loses none of them.
+    pub(super) fn into_handle(self) -> WorkerHandle {
+        let _ = self.close_on_drop.disarm();
+        self.handle
+    }
+}
+
+impl WorkerHandle {
     /// The ID that the node gave the worker. A worker whose lease has expired gets a new one.
     #[must_use]
     pub fn id(&self) -> String {
@@ -88,12 +110,15 @@ impl WorkerHandle {
     /// Stops after the next signal, and returns at once after a second one.
     pub(super) async fn stop_on_signal(self, mut signals: Signals) {
         tokio::select! {
-            signal = signals.next() => {
-                tracing::info!(signal, "stopping");
-                let _ = signals.stop(self.stop()).await;
-            }
+            signal = signals.next() => self.stop_after(signal, signals).await,
             () = self.ended() => {}
         }
+    }
+
+    /// Stops after a signal, and returns at once after a second one.
+    pub(super) async fn stop_after(self, signal: &str, mut signals: Signals) {
+        tracing::info!(signal, "stopping");
+        let _ = signals.stop(self.stop()).await;
     }
 
     /// Stops the worker gracefully and returns when it has stopped. It takes no new calls. Running handlers have the

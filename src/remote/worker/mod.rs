@@ -18,6 +18,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use self::connection::Connection;
+use self::handle::StartingWorker;
 pub use self::handle::WorkerHandle;
 use self::sessions::Sessions;
 use self::shared::WorkerShared;
@@ -202,15 +203,13 @@ impl WorkerBuilder {
     /// `WORKER_REFUSED`.
     pub async fn connect(self, node: &str) -> Result<WorkerHandle> {
         let timeout = self.connect_timeout.unwrap_or_default();
-        self.connect_within(node, Some(timeout)).await
+        let mut worker = self.start(node, Some(timeout))?;
+        worker.connected().await?;
+        Ok(worker.into_handle())
     }
 
-    /// Connects; without a timeout it waits for the node.
-    async fn connect_within(
-        mut self,
-        node: &str,
-        timeout: Option<Duration>,
-    ) -> Result<WorkerHandle> {
+    /// Starts to connect; without a timeout the worker waits for its node.
+    fn start(mut self, node: &str, timeout: Option<Duration>) -> Result<StartingWorker> {
         if let Some(fault) = self.fault {
             return Err(fault);
         }
@@ -237,7 +236,7 @@ impl WorkerBuilder {
         let handlers = handlers.collect();
         let shared = WorkerShared::new(handlers, self.states, self.hooks, Tasks::new());
         let connection = Connection::new(node, hello, Sessions::new(shared))?;
-        WorkerHandle::start(connection, self.drain, timeout).await
+        Ok(StartingWorker::start(connection, self.drain, timeout))
     }
 
     /// Connects to the node at an address and serves until a signal, then stops gracefully: a rolling restart fails no
@@ -256,11 +255,15 @@ impl WorkerBuilder {
         warn_without_subscriber();
         let mut signals = Signals::new()?;
         let timeout = self.connect_timeout;
-        let worker = tokio::select! {
-            worker = self.connect_within(node, timeout) => worker?,
-            _ = signals.next() => return Ok(()),
-        };
-        worker.stop_on_signal(signals).await;
+        let mut worker = self.start(node, timeout)?;
+        tokio::select! {
+            connected = worker.connected() => connected?,
+            signal = signals.next() => {
+                worker.into_handle().stop_after(signal, signals).await;
+                return Ok(());
+            }
+        }
+        worker.into_handle().stop_on_signal(signals).await;
         Ok(())
     }
 
@@ -282,10 +285,15 @@ impl WorkerBuilder {
     pub async fn run_until(self, node: &str, stop: impl Future<Output = ()>) -> Result<()> {
         let timeout = self.connect_timeout;
         let mut stop = std::pin::pin!(stop);
-        let worker = tokio::select! {
-            worker = self.connect_within(node, timeout) => worker?,
-            () = &mut stop => return Ok(()),
-        };
+        let mut worker = self.start(node, timeout)?;
+        tokio::select! {
+            connected = worker.connected() => connected?,
+            () = &mut stop => {
+                worker.into_handle().stop().await;
+                return Ok(());
+            }
+        }
+        let worker = worker.into_handle();
         tokio::select! {
             () = stop => worker.stop().await,
             () = worker.ended() => {}
