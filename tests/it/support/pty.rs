@@ -78,7 +78,8 @@ impl Terminal {
     }
 }
 
-/// The same command in a session of its own, whose controlling terminal is its standard input: Ctrl-C is a signal to it.
+/// The same command in a session of its own, whose controlling terminal is its standard input: Ctrl-C is a signal to
+/// it.
 fn in_session(command: &Command) -> Command {
     let mut session = Command::new("setsid");
     session.arg("--ctty").arg(command.get_program());
