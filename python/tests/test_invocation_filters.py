@@ -172,7 +172,7 @@ def test_an_invocation_that_cannot_be_purged_does_not_affect_others(own: Client)
     changes = own.purge(waiting, done, unknown)
     found = {change.cid: (change.state, reason_of(change)) for change in changes}
     assert found == {
-        waiting: (None, "NOT_ENDED"),
+        waiting: (State.PENDING, "NOT_ENDED"),
         done: (State.SUCCEEDED, ""),
         unknown: (None, "CID_UNKNOWN"),
     }
