@@ -99,28 +99,13 @@ impl<'writer> FormatFields<'writer> for EscapedFields {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{self, Write};
-    use std::sync::{Arc, Mutex};
-
     use super::*;
-
-    #[derive(Clone, Default)]
-    struct Log(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Log {
-        fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().write(line)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
+    use crate::service::runtime::CapturedLog;
 
     #[test]
     fn an_event_is_one_line() {
         const FORGED: &str = "a\n2026-01-01 ERROR \u{1b}[2J\u{9b}";
-        let log = Log::default();
+        let log = CapturedLog::default();
         let subscriber = {
             let log = log.clone();
             tracing_subscriber::fmt()
@@ -133,7 +118,7 @@ mod tests {
             let _span = tracing::info_span!("call", service = %FORGED).entered();
             tracing::info!(display = %FORGED, debug = ?FORGED, text = FORGED, "message {FORGED}");
         });
-        let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        let text = log.text();
         let line = text.strip_suffix('\n').unwrap();
         assert!(!line.contains(char::is_control), "{line:?}");
         assert_eq!(line.matches("ERROR").count(), 5, "{line}");

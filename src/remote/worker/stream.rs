@@ -154,25 +154,10 @@ fn is_connection_error(error: &Error) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-    use std::sync::{Arc, Mutex};
-
     use super::*;
     use crate::codec::convert::failure_to_proto;
     use crate::model::error::Violation;
-
-    #[derive(Clone, Default)]
-    struct Log(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Log {
-        fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().write(line)
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
+    use crate::service::runtime::CapturedLog;
 
     #[test]
     fn an_invalid_output_is_logged_with_its_cid_its_service_and_all_violations() {
@@ -186,11 +171,7 @@ mod tests {
             failure: Some(failure_to_proto(&error)),
             ..v1::OutputInvalid::default()
         };
-        let log = Log::default();
-        let writer = log.clone();
-        let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone());
-        tracing::subscriber::with_default(subscriber.finish(), || log_invalid_output(invalid));
-        let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        let log = CapturedLog::of(|| log_invalid_output(invalid));
         for text in ["ERROR", "the-cid", "a.task", "OUTPUT_INVALID", "/a", "/b"] {
             assert!(log.contains(text), "{text}: {log}");
         }

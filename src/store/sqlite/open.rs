@@ -227,34 +227,13 @@ fn sync_directory(file: &Path) -> std::io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-    use std::sync::{Arc, Mutex};
-
     use rusqlite::StatementStatus;
 
     use super::*;
-
-    #[derive(Clone, Default)]
-    struct Log(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Log {
-        fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().write(line)
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
+    use crate::service::runtime::CapturedLog;
 
     fn logged(without_fdatasync: bool) -> String {
-        let log = Log::default();
-        let writer = log.clone();
-        let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone());
-        tracing::subscriber::with_default(subscriber.finish(), || {
-            warn_of_slow_syncs(without_fdatasync);
-        });
-        String::from_utf8(log.0.lock().unwrap().clone()).unwrap()
+        CapturedLog::of(|| warn_of_slow_syncs(without_fdatasync))
     }
 
     #[test]
