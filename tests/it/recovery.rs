@@ -159,7 +159,8 @@ async fn no_accepted_invocation_is_lost_when_the_node_is_killed() {
 /// The store contains nothing that was not sent, nothing is open, and each outcome has exactly one callback.
 fn check_what_is_stored(database: &std::path::Path, sent: &HashMap<Cid, bool>) {
     let database = rusqlite::Connection::open(database).unwrap();
-    let select = "SELECT i.cid, i.parent, i.state, s.name FROM invocation AS i JOIN service AS s ON s.id = i.service";
+    let select = "SELECT cid, parent, coalesce(state, 0), name FROM invocation
+         LEFT JOIN outcome USING (id) JOIN service ON service.id = service";
     let mut select = database.prepare(select).unwrap();
     let rows = select.query_map([], |row| {
         let parent = row.get::<_, Option<[u8; 16]>>(1)?;
@@ -198,7 +199,7 @@ fn check_what_is_stored(database: &std::path::Path, sent: &HashMap<Cid, bool>) {
     }
     assert_eq!(callbacks.len(), asked.len());
     let open: i64 = database
-        .query_row("SELECT sum(open) FROM service", [], |row| row.get(0))
+        .query_row("SELECT count(*) FROM pending", [], |row| row.get(0))
         .unwrap();
     assert_eq!(open, 0);
 }

@@ -296,7 +296,7 @@ async fn an_unknown_state_is_reported_as_damage() {
     }
     assert!(store.remove(cids[1]).await.unwrap());
     let other = rusqlite::Connection::open(folder.path().join("cidery.db")).unwrap();
-    for table in ["invocation", "tombstone"] {
+    for table in ["outcome", "tombstone"] {
         let damage = format!("UPDATE {table} SET state = 9");
         assert_eq!(other.execute(&damage, []).unwrap(), 1);
     }

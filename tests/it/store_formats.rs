@@ -22,24 +22,37 @@ use crate::support::stored::{
 };
 use crate::support::{Folder, document};
 
-/// Turns a closed store into one of format 1.
+/// Turns a closed store of pending invocations into one of format 1.
 fn downgrade(folder: &Folder) {
     let connection = rusqlite::Connection::open(folder.path().join("cidery.db")).unwrap();
     connection
         .execute_batch(
-            "DROP INDEX members; DROP INDEX purge;
-             ALTER TABLE invocation DROP COLUMN group_cid; ALTER TABLE invocation DROP COLUMN position;
-             ALTER TABLE invocation DROP COLUMN held; ALTER TABLE invocation DROP COLUMN open_members;
-             CREATE INDEX purge ON invocation (purge_time) WHERE purge_time IS NOT NULL;
-             DROP INDEX of_service; DROP INDEX failures; DROP INDEX awaited; DROP INDEX alone;
-             ALTER TABLE invocation DROP COLUMN later; ALTER TABLE invocation DROP COLUMN awaited;
+            "ALTER TABLE invocation RENAME TO asked;
+             CREATE TABLE invocation (
+                 id INTEGER PRIMARY KEY, cid BLOB NOT NULL UNIQUE, service INTEGER NOT NULL REFERENCES service (id),
+                 state INTEGER NOT NULL, due INTEGER NOT NULL, wake INTEGER NOT NULL,
+                 cancel_requested INTEGER NOT NULL DEFAULT 0, idempotency_key TEXT, concurrency_key TEXT,
+                 accept_time INTEGER NOT NULL, parent BLOB, root BLOB, generation INTEGER NOT NULL,
+                 losses INTEGER NOT NULL DEFAULT 0, attempts INTEGER NOT NULL DEFAULT 0, sequence INTEGER NOT NULL,
+                 request BLOB NOT NULL, events BLOB, progress BLOB, last_failure BLOB, failure_reason TEXT,
+                 first_attempt_time INTEGER, end_time INTEGER, purge_time INTEGER, tombstone_until INTEGER
+             ) STRICT;
+             INSERT INTO invocation (id, cid, service, state, due, wake, concurrency_key, accept_time, generation,
+                     sequence, request)
+                 SELECT asked.id, cid, asked.service, started, due, wake, concurrency_key, accept_time, generation,
+                     sequence, request FROM asked JOIN pending USING (id);
+             DROP TABLE asked; DROP TABLE pending; DROP TABLE outcome; DROP TABLE announced;
+             DROP TABLE cid_index; DROP TABLE service_index; DROP TABLE purge_queue;
+             ALTER TABLE service ADD COLUMN open INTEGER NOT NULL DEFAULT 0;
+             UPDATE service SET open = (SELECT count(*) FROM invocation WHERE service = service.id);
+             DELETE FROM meta WHERE key = 'indexed';
+             CREATE INDEX pending ON invocation (service, wake) WHERE state < 2;
              CREATE INDEX alone ON invocation (service, concurrency_key, wake, id)
                  WHERE state < 2 AND concurrency_key IS NOT NULL;
-             DROP TABLE announced;
-             DROP INDEX pending; DROP INDEX overdue; DROP INDEX idempotency;
-             ALTER TABLE invocation DROP COLUMN leads; ALTER TABLE invocation DROP COLUMN over;
              CREATE UNIQUE INDEX idempotency ON invocation (service, idempotency_key) WHERE idempotency_key IS NOT NULL;
-             CREATE INDEX pending ON invocation (service, wake) WHERE state < 2;
+             CREATE INDEX children ON invocation (parent) WHERE parent IS NOT NULL;
+             CREATE INDEX descendants ON invocation (root) WHERE root IS NOT NULL;
+             CREATE INDEX purge ON invocation (purge_time) WHERE purge_time IS NOT NULL;
              PRAGMA user_version = 1;",
         )
         .unwrap();
@@ -393,10 +406,10 @@ async fn a_store_that_lacks_a_column_of_its_format_is_refused() {
     let folder = Folder::new("store");
     drop(SqliteStore::open(folder.path()).unwrap());
     let connection = rusqlite::Connection::open(folder.path().join("cidery.db")).unwrap();
-    let drop_it = "DROP INDEX overdue; ALTER TABLE invocation DROP COLUMN over";
+    let drop_it = "DROP INDEX overdue; ALTER TABLE pending DROP COLUMN over";
     connection.execute_batch(drop_it).unwrap();
     drop(connection);
     let error = SqliteStore::open(folder.path()).unwrap_err();
     assert_eq!(error.reason(), "STORE_UNUSABLE", "{error}");
-    assert!(error.message().contains("invocation.over"), "{error}");
+    assert!(error.message().contains("pending.over"), "{error}");
 }

@@ -8,6 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::blob;
 use super::hand_over::HandOver;
+use super::newest::{AcceptedId, NewestInvocations};
 use crate::engine::store::{Claim, ClaimLimit};
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::Invocation;
@@ -21,6 +22,7 @@ pub(super) struct Bookkeeping(Mutex<Entries>);
 pub(super) struct Entries {
     pub(super) ledger: Ledger,
     pub(super) hand_over: HandOver,
+    pub(super) newest: NewestInvocations,
     /// Unclaimed records in flight, by CID; a claim skips these.
     unclaimed_records: HashMap<Cid, usize>,
     /// Those of them that were committed during the claim under way, which may have read the rows before.
@@ -61,6 +63,13 @@ impl Entries {
     /// Whether a claim has to skip an invocation because of a record without a claim.
     pub(super) fn has_unclaimed_record(&self, cid: Cid) -> bool {
         self.unclaimed_records.contains_key(&cid)
+    }
+
+    /// The unclaimed invocations of a service that are as they were accepted, and have no row in the table of pending
+    /// ones.
+    pub(super) fn accepted(&self, service: &ServiceName) -> Vec<AcceptedId> {
+        self.newest
+            .accepted(service, |cid| self.ledger.is_claimed(cid))
     }
 
     /// Hands an invocation that was accepted to the claims of its service. `bytes`: those of its request, encoded.

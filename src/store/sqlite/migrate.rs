@@ -6,10 +6,10 @@
 use rusqlite::Connection;
 
 /// The format that this version writes: the `user_version` of the file.
-pub(super) const FORMAT: i32 = 4;
+pub(super) const FORMAT: i32 = 5;
 
 /// The steps: the first one migrates format 1 to format 2, and so on.
-const STEPS: [&str; 3] = [
+const STEPS: [&str; 4] = [
     // 2: claims skip invocations that wait for their concurrency key; declarations of workers are remembered; expired
     // invocations are found by an index; an idempotency key identifies one invocation, whatever its service.
     "ALTER TABLE invocation ADD COLUMN leads INTEGER NOT NULL DEFAULT 1;
@@ -44,6 +44,8 @@ const STEPS: [&str; 3] = [
      CREATE INDEX members ON invocation (group_cid, position) WHERE group_cid IS NOT NULL;
      DROP INDEX purge;
      CREATE INDEX purge ON invocation (purge_time) WHERE purge_time IS NOT NULL AND held = 0;",
+    // 5: rows that are written once, pending ones apart from them.
+    include_str!("format_5.sql"),
 ];
 
 /// Whether this version can open a format.

@@ -186,7 +186,7 @@ fn columns(connection: &Connection) -> rusqlite::Result<Vec<String>> {
 fn create(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch(&format!(
         "BEGIN IMMEDIATE; {SCHEMA}
-         INSERT INTO meta (key, value) VALUES ('generation', 0), ('clean', 1);
+         INSERT INTO meta (key, value) VALUES ('generation', 0), ('clean', 1), ('indexed', 0);
          PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT}; COMMIT;"
     ))
 }
@@ -253,8 +253,8 @@ mod tests {
             keep_plans(&connection).unwrap();
         }
         connection.execute_batch(SCHEMA).unwrap();
-        let select = "SELECT id FROM invocation WHERE service = ?1 AND state < 2 AND leads = 1
-             AND wake <= ?2 ORDER BY wake, id LIMIT ?3";
+        let select = "SELECT id FROM pending WHERE service = ?1 AND leads = 1 AND wake <= ?2
+             ORDER BY wake, id LIMIT ?3";
         let cached = || connection.prepare_cached(select).unwrap();
         for n in 1..4_i64 {
             let found = cached().query_row([n, n, n], |_| Ok(()));

@@ -1,100 +1,52 @@
--- The embedded store of a node, format 4. `docs/store.md` describes who writes what, and what a crash leaves.
+-- The embedded store of a node, format 5. `docs/store.md` describes who writes what, and what a crash leaves.
+--
+-- What was asked and what came of it are each written once, in the order of acceptance. Most invocations run as soon as
+-- they are accepted: these take two rows, and nothing else. Only those that wait longer have a row among the pending
+-- ones. The tables that find an invocation by its CID, its service or its purge time are written later, for many
+-- invocations at once: the value `indexed` says up to which id.
 --
 -- Times are nanoseconds since 1970 (UTC). Blobs are the messages in src/store/sqlite/blob/. Any process may read this
 -- file; only the node that holds the lock file beside it writes. Some columns have another name in the code, which is
 -- given in brackets.
 
 -- Values of the whole store: `generation` (how often it was opened), `clean` (1 if it was closed cleanly),
--- `recovering` (the generation that was opened after the last crash).
--- Written when the store is opened and closed.
+-- `recovering` (the generation that was opened after the last crash), `indexed` (the invocations up to this id are in
+-- `cid_index`, `service_index` and, once they have ended, `purge_queue`; those of them that have not ended are in
+-- `pending`).
 CREATE TABLE meta (
     key   TEXT PRIMARY KEY,
     value INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- The services that ever had an invocation, and how many of their invocations have not ended (a counter).
--- Written with each accepted and each ended invocation.
+-- The services that ever had an invocation.
 CREATE TABLE service (
     id   INTEGER PRIMARY KEY,
-    name TEXT NOT NULL UNIQUE,
-    open INTEGER NOT NULL DEFAULT 0
+    name TEXT NOT NULL UNIQUE
 ) STRICT;
 
--- Invocations, from their acceptance until they are purged.
+-- What was asked, from the acceptance of an invocation until it is purged. Never changes.
 CREATE TABLE invocation (
-    id                 INTEGER PRIMARY KEY,
-    cid                BLOB NOT NULL UNIQUE,
+    -- In the order of acceptance.
+    id              INTEGER PRIMARY KEY,
+    cid             BLOB NOT NULL,
     -- Groups have a service with an empty name.
-    service            INTEGER NOT NULL REFERENCES service (id),
-    -- 0 pending, never started; 1 pending again; 2 succeeded; 3 failed; 4 cancelled; 5 expired. A running invocation
-    -- is stored as pending, which is what it is after a crash.
-    state              INTEGER NOT NULL,
-    due                INTEGER NOT NULL,
-    -- When it has to be claimed next: when it is due, or when it expires (`next_wakeup`).
-    wake               INTEGER NOT NULL,
-    -- Whether its cancellation was requested while its handler ran.
-    cancel_requested   INTEGER NOT NULL DEFAULT 0,
-    -- Identifies the invocation to callers that repeat a request.
-    idempotency_key    TEXT,
-    -- At most one invocation of a service with the same key runs.
-    concurrency_key    TEXT,
-    accept_time        INTEGER NOT NULL,
-    -- The CID of the invocation whose handler invoked it, or whose outcome it gets as a callback.
-    parent             BLOB,
-    -- The CID of the first invocation of the call chain; NULL if it is that one itself.
-    root               BLOB,
-    -- The generation of the last write.
-    generation         INTEGER NOT NULL,
-    -- How often the node or a worker was lost during an attempt, since one ended by itself (`crash_count`).
-    losses             INTEGER NOT NULL DEFAULT 0,
-    attempts           INTEGER NOT NULL DEFAULT 0,
+    service         INTEGER NOT NULL REFERENCES service (id),
+    accept_time     INTEGER NOT NULL,
     -- The sequence of the event `accepted`.
-    sequence           INTEGER NOT NULL,
-    -- The request; never changes.
-    request            BLOB NOT NULL,
-    -- All further events in order, the outcome included. NULL before the first attempt has ended.
-    events             BLOB,
-    progress           BLOB,
-    last_failure       BLOB,
-    -- The reason of the last failure, of an attempt or of the invocation.
-    failure_reason     TEXT,
-    first_attempt_time INTEGER,
-    end_time           INTEGER,
-    purge_time         INTEGER,
-    tombstone_until    INTEGER,
-    -- Whether it comes first among the pending invocations with its concurrency key (`is_head`); 1 without a key. Only
-    -- these can be claimed. Since format 2.
-    leads              INTEGER NOT NULL DEFAULT 1,
-    -- When it expires (`expires_at`): its expiration until the first attempt, or its deadline. Since format 2.
-    over               INTEGER,
-    -- The SHA-256 of the completion token, if its handler deferred the outcome (`completion`). Since format 3.
-    later              BLOB,
-    -- Whether it waits for that outcome or, as a group, for its members. Since format 3.
-    awaited            INTEGER NOT NULL DEFAULT 0,
-    -- The CID of the group of which it is a member. Since format 4.
-    group_cid          BLOB,
-    -- Its position among the members, from 0. Since format 4.
-    position           INTEGER,
-    -- Whether it is kept until its group has ended, whatever its purge time. Since format 4.
-    held               INTEGER NOT NULL DEFAULT 0,
-    -- A group: how many of its members have not ended. Since format 4.
-    open_members       INTEGER
+    sequence        INTEGER NOT NULL,
+    request         BLOB NOT NULL,
+    -- Identifies the invocation to callers that repeat a request.
+    idempotency_key TEXT,
+    -- The CID of the invocation whose handler invoked it, or whose outcome it gets as a callback.
+    parent          BLOB,
+    -- The CID of the first invocation of the call chain; NULL if it is that one itself.
+    root            BLOB,
+    -- The CID of the invocation that an operator retried with it.
+    retry_of        BLOB,
+    -- The CID of the group of which it is a member, and its position among the members, from 0.
+    group_cid       BLOB,
+    position        INTEGER
 ) STRICT;
-
--- Invocations that can be claimed, by service and time. Does not grow with ended invocations, nor with those that wait
--- for their concurrency key.
-CREATE INDEX pending ON invocation (service, wake) WHERE state < 2 AND leads = 1;
-
--- Pending invocations with a concurrency key, in order: one that waits for an outcome from outside comes first. Since
--- format 3.
-CREATE INDEX alone ON invocation (service, concurrency_key, awaited DESC, wake, id)
-    WHERE state < 2 AND concurrency_key IS NOT NULL;
-
--- Invocations that wait for an outcome from outside, and groups that wait for their members. Since format 3.
-CREATE INDEX awaited ON invocation (id) WHERE awaited = 1;
-
--- Pending invocations by the time at which they expire.
-CREATE INDEX overdue ON invocation (over) WHERE state < 2 AND over IS NOT NULL;
 
 -- Idempotency keys, until their invocations are removed. A key identifies one invocation, whatever its service; a file
 -- that had format 1 may contain one for each service.
@@ -106,19 +58,114 @@ CREATE INDEX children ON invocation (parent) WHERE parent IS NOT NULL;
 -- The descendants of an invocation.
 CREATE INDEX descendants ON invocation (root) WHERE root IS NOT NULL;
 
--- All invocations of a service, for lists. Since format 3.
-CREATE INDEX of_service ON invocation (service);
+-- What an invocation was retried as.
+CREATE INDEX retries ON invocation (retry_of) WHERE retry_of IS NOT NULL;
 
--- Invocations that ended without a response: few, and most often asked for in lists. Since format 3.
-CREATE INDEX failures ON invocation (state) WHERE state > 2;
-
--- The members of a group. Since format 4.
+-- The members of a group.
 CREATE INDEX members ON invocation (group_cid, position) WHERE group_cid IS NOT NULL;
 
--- Ended invocations by purge time, except those that are kept for their group. Since format 4.
-CREATE INDEX purge ON invocation (purge_time) WHERE purge_time IS NOT NULL AND held = 0;
+-- Invocations that have not ended. One that is due at once and has no concurrency key has no row here until it was
+-- attempted, or `indexed` has passed it: as long as it has neither this row nor an outcome, it is as it was accepted. A
+-- running invocation is pending, which is what it is after a crash.
+CREATE TABLE pending (
+    id                 INTEGER PRIMARY KEY,
+    service            INTEGER NOT NULL,
+    -- Whether it was attempted before.
+    started            INTEGER NOT NULL DEFAULT 0,
+    due                INTEGER NOT NULL,
+    -- When it has to be claimed next: when it is due, or when it expires (`next_wakeup`).
+    wake               INTEGER NOT NULL,
+    -- When it expires (`expires_at`): its expiration until the first attempt, or its deadline.
+    over               INTEGER,
+    -- At most one invocation of a service with the same key runs.
+    concurrency_key    TEXT,
+    -- Whether it comes first among the pending invocations with its concurrency key (`is_head`); 1 without a key. Only
+    -- these can be claimed.
+    leads              INTEGER NOT NULL DEFAULT 1,
+    -- The generation of the last write.
+    generation         INTEGER NOT NULL,
+    attempts           INTEGER NOT NULL DEFAULT 0,
+    -- How often the node or a worker was lost during an attempt, since one ended by itself (`crash_count`).
+    losses             INTEGER NOT NULL DEFAULT 0,
+    -- Whether its cancellation was requested while its handler ran.
+    cancel_requested   INTEGER NOT NULL DEFAULT 0,
+    -- Whether it waits for an outcome from outside or, as a group, for its members.
+    awaited            INTEGER NOT NULL DEFAULT 0,
+    -- The SHA-256 of the completion token, if its handler deferred the outcome (`completion`).
+    later              BLOB,
+    -- Whether it is a member of a group that has not ended: it is then kept, whatever its purge time.
+    held               INTEGER NOT NULL DEFAULT 0,
+    -- A group: how many of its members have not ended.
+    open_members       INTEGER,
+    first_attempt_time INTEGER,
+    -- All events after `accepted`, in order.
+    events             BLOB,
+    progress           BLOB,
+    last_failure       BLOB,
+    -- The reason of the last failure.
+    failure_reason     TEXT
+) STRICT;
 
--- The declarations of services by workers, until the service is forgotten. Since format 2.
+-- Invocations that can be claimed, by service and time. Does not grow with those that wait for their concurrency key.
+CREATE INDEX claimable ON pending (service, wake) WHERE leads = 1;
+
+-- Invocations with a concurrency key, in order: one that waits for an outcome from outside comes first.
+CREATE INDEX alone ON pending (service, concurrency_key, awaited DESC, wake, id) WHERE concurrency_key IS NOT NULL;
+
+-- Invocations that wait for an outcome from outside, and groups that wait for their members.
+CREATE INDEX awaited ON pending (id) WHERE awaited = 1;
+
+-- Invocations by the time at which they expire.
+CREATE INDEX overdue ON pending (over) WHERE over IS NOT NULL;
+
+-- What came of an invocation, from its end until it is purged.
+CREATE TABLE outcome (
+    id                 INTEGER PRIMARY KEY,
+    -- 2 succeeded; 3 failed; 4 cancelled; 5 expired.
+    state              INTEGER NOT NULL,
+    attempts           INTEGER NOT NULL,
+    end_time           INTEGER NOT NULL,
+    purge_time         INTEGER,
+    -- When its tombstone expires; NULL: it is kept as long as the outcome was.
+    tombstone_until    INTEGER,
+    -- When it was due; NULL: when it was accepted.
+    due                INTEGER,
+    first_attempt_time INTEGER,
+    losses             INTEGER NOT NULL,
+    cancel_requested   INTEGER NOT NULL,
+    later              BLOB,
+    held               INTEGER NOT NULL,
+    open_members       INTEGER,
+    -- All events after `accepted` in order, the outcome included.
+    events             BLOB NOT NULL,
+    progress           BLOB,
+    failure_reason     TEXT
+) STRICT;
+
+-- Invocations that ended without a response: few, and most often asked for in lists.
+CREATE INDEX failures ON outcome (id, state) WHERE state > 2;
+
+-- CIDs. See `indexed`.
+CREATE TABLE cid_index (
+    cid BLOB PRIMARY KEY,
+    id  INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- The invocations of each service, for lists. See `indexed`.
+CREATE TABLE service_index (
+    service INTEGER NOT NULL,
+    id      INTEGER NOT NULL,
+    PRIMARY KEY (service, id)
+) STRICT, WITHOUT ROWID;
+
+-- Ended invocations by purge time, except those that are held for their group. See `indexed`.
+CREATE TABLE purge_queue (
+    purge_time INTEGER NOT NULL,
+    id         INTEGER NOT NULL,
+    PRIMARY KEY (purge_time, id)
+) STRICT, WITHOUT ROWID;
+
+-- The declarations of services by workers, until the service is forgotten.
 CREATE TABLE announced (
     service     TEXT NOT NULL,
     -- The hash of the declaration.

@@ -19,7 +19,8 @@ use super::commands::{
 };
 use super::directory::StoreDirectory;
 use super::error::{closed, queue_full};
-use super::queries::{self, Due, Readable};
+use super::index_tail::index_tail;
+use super::queries::{self, Claimable, Due, Lookup, Readable};
 use super::reader::Readers;
 use super::shared::StoreShared;
 use super::threads::Threads;
@@ -127,6 +128,8 @@ impl SqliteStore {
         // One notification in the queue is enough.
         let (checkpointer, notifications) = sync_channel(1);
         let shared = Arc::new(StoreShared::new(checkpointer));
+        let last_id = index_tail(&mut connection, opened.generation)?;
+        shared.bookkeeping.lock().newest.last_id = last_id;
         let services = load_counts(&connection, &shared)?;
         let (writer, messages) = sync_channel(MAX_QUEUED_COMMANDS);
         let thread = Writer {
@@ -190,17 +193,22 @@ impl SqliteStore {
     /// Reads the due, unclaimed invocations of a service. Those that cannot be decoded are excluded from all claims
     /// until the store is opened again.
     async fn due(&self, service: &ServiceName, now: i64, limit: ClaimLimit) -> Result<Due> {
-        let (name, recovering) = (service.clone(), self.recovering);
-        let claims = self
-            .shared
-            .bookkeeping
-            .lock()
-            .ledger
-            .claims(service)
-            .cloned();
-        let claims = claims.unwrap_or_default();
+        let (service_name, recovering) = (service.clone(), self.recovering);
+        let (claims, accepted) = {
+            let entries = self.shared.bookkeeping.lock();
+            (
+                entries.ledger.claims(service).cloned(),
+                entries.accepted(service),
+            )
+        };
         let query = move |connection: &Connection| {
-            queries::due(connection, &name, now, limit, &claims, recovering)
+            let known = Claimable {
+                service: &service_name,
+                claims: &claims.unwrap_or_default(),
+                accepted: &accepted,
+                recovering,
+            };
+            queries::due(connection, &known, now, limit)
         };
         let due = self.claim_reader.query(query).await?;
         let mut entries = self.shared.bookkeeping.lock();
@@ -263,6 +271,13 @@ impl SqliteStore {
             invocations,
             next_due: next_due.map(blob::timestamp),
         })
+    }
+
+    /// Where to look for an invocation.
+    fn lookup(&self, cid: Cid) -> Lookup {
+        let entries = self.shared.bookkeeping.lock();
+        let newest = entries.newest.get(cid).map(|newest| newest.id);
+        Lookup { cid, newest }
     }
 
     /// The invocations that could be read. The log names the first of the others.
@@ -406,8 +421,10 @@ impl Store for SqliteStore {
 
     fn list(&self, filter: Filter, before: Option<u64>, max: usize) -> BoxFuture<'_, Result<Page>> {
         Box::pin(async move {
-            let query =
-                move |connection: &Connection| queries::list(connection, &filter, before, max);
+            let last_id = self.shared.bookkeeping.lock().newest.last_id;
+            let query = move |connection: &Connection| {
+                queries::list(connection, &filter, before, max, last_id)
+            };
             let (found, next) = self.readers.query(query).await?;
             let mut invocations = self.readable(found);
             self.set_key_busy(&mut invocations);
@@ -417,7 +434,8 @@ impl Store for SqliteStore {
 
     fn get(&self, cid: Cid) -> BoxFuture<'_, Result<Stored>> {
         Box::pin(async move {
-            let query = move |connection: &Connection| queries::get(connection, cid);
+            let lookup = self.lookup(cid);
+            let query = move |connection: &Connection| queries::get(connection, lookup);
             let mut stored = self.readers.query(query).await?;
             if let Stored::Found(invocation) = &mut stored {
                 self.set_key_busy([&mut **invocation]);
@@ -428,8 +446,9 @@ impl Store for SqliteStore {
 
     fn get_up_to(&self, cid: Cid, max_bytes: usize) -> BoxFuture<'_, Result<BoundedRead>> {
         Box::pin(async move {
+            let lookup = self.lookup(cid);
             let query =
-                move |connection: &Connection| queries::get_up_to(connection, cid, max_bytes);
+                move |connection: &Connection| queries::get_up_to(connection, lookup, max_bytes);
             let mut read = self.readers.query(query).await?;
             if let BoundedRead::Read(Stored::Found(invocation)) = &mut read {
                 self.set_key_busy([&mut **invocation]);

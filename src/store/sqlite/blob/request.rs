@@ -27,10 +27,10 @@ struct RequestBlob {
     attempt_timeout: Option<u64>,
     #[prost(bytes = "vec", optional, tag = "5")]
     parent: Option<Vec<u8>>,
+    /// Empty if the invocation is the first of its call chain.
     #[prost(bytes = "vec", tag = "6")]
     root: Vec<u8>,
-    #[prost(sint64, tag = "7")]
-    accept_time: i64,
+    // 7, the time of acceptance, is a column of the row. Formats before 5 have it here as well.
     #[prost(sint64, optional, tag = "8")]
     expire_time: Option<i64>,
     #[prost(sint64, optional, tag = "9")]
@@ -112,8 +112,10 @@ pub(in crate::store::sqlite) fn encode_request(request: &Request) -> Result<Vec<
         metadata: pairs(&request.metadata),
         attempt_timeout: request.attempt_timeout.map(duration_nanos),
         parent: request.parent.map(|cid| cid.as_bytes().to_vec()),
-        root: request.root.as_bytes().to_vec(),
-        accept_time: nanos(request.accept_time),
+        root: match request.root == request.cid {
+            true => Vec::new(),
+            false => request.root.as_bytes().to_vec(),
+        },
         start_time: request.terms.start_time.map(nanos),
         expire_time: request.terms.expire_time.map(nanos),
         deadline: request.terms.deadline.map(nanos),
@@ -140,10 +142,11 @@ pub(in crate::store::sqlite) fn encode_request(request: &Request) -> Result<Vec<
     Ok(message.encode_to_vec())
 }
 
-/// Decodes a request.
+/// Decodes a request. `accept_time`: the column of its row.
 pub(in crate::store::sqlite) fn decode_request(
     named: Cid,
     service: ServiceName,
+    accept_time: i64,
     blob: &[u8],
 ) -> Result<Request> {
     let message = RequestBlob::decode(blob).map_err(damaged)?;
@@ -161,8 +164,11 @@ pub(in crate::store::sqlite) fn decode_request(
         metadata: metadata(message.metadata),
         attempt_timeout: message.attempt_timeout.map(Duration::from_nanos),
         parent: message.parent.as_deref().map(cid).transpose()?,
-        root: cid(&message.root)?,
-        accept_time: timestamp(message.accept_time),
+        root: match message.root.as_slice() {
+            [] => named,
+            root => cid(root)?,
+        },
+        accept_time: timestamp(accept_time),
         terms: Terms {
             start_time: message.start_time.map(timestamp),
             expire_time: message.expire_time.map(timestamp),

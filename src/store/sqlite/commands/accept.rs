@@ -62,12 +62,12 @@ pub(super) fn accept(
     new: &NewInvocation,
     has_room: bool,
 ) -> rusqlite::Result<Result<Acceptance>> {
-    if let Some(known) = new.known_before_insert(tx)? {
+    if let Some(known) = new.known(tx)? {
         return Ok(known);
     }
-    if has_room && let Some(service) = new.insert(tx)? {
-        tx.count_open(service, 1);
-        return Ok(Ok(Acceptance::Stored));
+    if !has_room {
+        return Ok(Err(store_full()));
     }
-    Ok(new.known(tx)?.unwrap_or_else(|| Err(store_full())))
+    new.insert(tx)?;
+    Ok(Ok(Acceptance::Stored))
 }

@@ -5,7 +5,6 @@ use super::new_invocation::NewInvocation;
 use super::transaction::Tx;
 use crate::engine::store::Acceptance;
 use crate::model::error::Result;
-use crate::model::id::Cid;
 use crate::model::invocation::Invocation;
 use crate::store::sqlite::bookkeeping::Entries;
 use crate::store::sqlite::error::store_full;
@@ -33,21 +32,17 @@ impl AcceptGroup {
         std::iter::once(&self.group).chain(&self.members)
     }
 
-    /// Inserts the group and its members. Returns the ids of their services, or the CID of the first one
-    /// that was accepted before.
-    fn insert(&self, tx: &mut Tx<'_>) -> rusqlite::Result<std::result::Result<Vec<i64>, Cid>> {
-        let Some(service) = self.group.insert(tx)? else {
-            return Ok(Err(self.group.cid));
-        };
-        let mut services = vec![service];
-        for member in &self.members {
-            let is_new = member.known_before_insert(tx)?.is_none();
-            match if is_new { member.insert(tx)? } else { None } {
-                Some(service) => services.push(service),
-                None => return Ok(Err(member.cid)),
+    /// Inserts the group and its members. Returns the position of the first member that was accepted before, if there
+    /// is one.
+    fn insert(&self, tx: &mut Tx<'_>) -> rusqlite::Result<Option<usize>> {
+        self.group.insert(tx)?;
+        for (position, member) in self.members.iter().enumerate() {
+            if member.known(tx)?.is_some() {
+                return Ok(Some(position));
             }
+            member.insert(tx)?;
         }
-        Ok(Ok(services))
+        Ok(None)
     }
 }
 
@@ -57,36 +52,28 @@ impl Command for AcceptGroup {
     const IS_NEW_WORK: bool = true;
 
     fn apply(&self, tx: &mut Tx<'_>) -> rusqlite::Result<Result<Acceptance>> {
-        if let Some(known) = self.group.known_before_insert(tx)? {
+        if let Some(known) = self.group.known(tx)? {
             return Ok(known);
         }
         if !tx.has_room {
-            let known = self.group.known(tx)?;
-            return Ok(known.unwrap_or_else(|| Err(store_full())));
+            return Ok(Err(store_full()));
         }
         // The transaction keeps the ids of new services: their rows must not be rolled back with the group.
         for invocation in self.invocations() {
             tx.service_id(&invocation.service)?;
         }
         tx.connection().execute_batch("SAVEPOINT accept_group")?;
-        let inserted = self.insert(tx);
-        if !matches!(inserted, Ok(Ok(_))) {
+        let known_member = self.insert(tx)?;
+        if let Some(position) = known_member {
             tx.connection().execute_batch("ROLLBACK TO accept_group")?;
+            let inserted = self.invocations().take(1 + position);
+            tx.undo_newest(inserted.map(|one| one.cid));
         }
         tx.connection().execute_batch("RELEASE accept_group")?;
-        match inserted? {
-            Ok(services) => {
-                for service in services {
-                    tx.count_open(service, 1);
-                }
-                Ok(Ok(Acceptance::Stored))
-            }
-            Err(cid) if cid == self.group.cid => {
-                let known = self.group.known(tx)?;
-                Ok(known.unwrap_or_else(|| Err(store_full())))
-            }
-            Err(member) => Ok(Ok(Acceptance::MemberKnown(member))),
-        }
+        let known_member = known_member.and_then(|position| self.members.get(position));
+        Ok(Ok(known_member.map_or(Acceptance::Stored, |member| {
+            Acceptance::MemberKnown(member.cid)
+        })))
     }
 
     fn update_entries(&self, reply: &Acceptance, entries: &mut Entries) {

@@ -16,13 +16,9 @@ pub(super) struct KeyQueueHead<'k> {
 }
 
 impl<'k> KeyQueueHead<'k> {
-    /// Reads the head of a queue, before anything in it changes. `None` without a key.
-    pub(super) fn read(
-        tx: &Tx<'_>,
-        service: i64,
-        key: Option<&'k str>,
-    ) -> rusqlite::Result<Option<Self>> {
-        let Some(key) = key else {
+    /// Reads the head of the queue of a service and key, before anything in it changes. `None` without a key.
+    pub(super) fn read(tx: &Tx<'_>, key: Option<(i64, &'k str)>) -> rusqlite::Result<Option<Self>> {
+        let Some((service, key)) = key else {
             return Ok(None);
         };
         Ok(Some(Self {
@@ -38,7 +34,7 @@ impl<'k> KeyQueueHead<'k> {
         if now == self.head {
             return Ok(());
         }
-        let mut update = tx.prepare("UPDATE invocation SET leads = ?2 WHERE id = ?1")?;
+        let mut update = tx.prepare("UPDATE pending SET leads = ?2 WHERE id = ?1")?;
         for (id, is_head) in [(self.head, false), (now, true)] {
             if let Some(id) = id {
                 update.execute(params![id, is_head])?;
@@ -49,8 +45,7 @@ impl<'k> KeyQueueHead<'k> {
 }
 
 fn head(tx: &Tx<'_>, service: i64, key: &str) -> rusqlite::Result<Option<i64>> {
-    let select =
-        "SELECT id FROM invocation WHERE service = ?1 AND concurrency_key = ?2 AND state < 2
+    let select = "SELECT id FROM pending WHERE service = ?1 AND concurrency_key = ?2
          ORDER BY awaited DESC, wake, id LIMIT 1";
     let mut select = tx.prepare(select)?;
     select

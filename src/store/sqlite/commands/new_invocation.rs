@@ -1,23 +1,25 @@
-//! The row of a new invocation, and the answer if its CID or its idempotency key is known.
+//! The rows of a new invocation, and the answer if its CID or its idempotency key is known.
 
 use std::sync::Arc;
 
 use rusqlite::{OptionalExtension as _, params};
 
 use super::key_queue::KeyQueueHead;
-use super::transaction::Tx;
+use super::transaction::{Found, Tx};
 use crate::engine::store::Acceptance;
 use crate::model::error::Result;
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::Invocation;
 use crate::store::sqlite::blob;
+use crate::store::sqlite::newest::{Newest, Place};
 use crate::store::sqlite::queries;
 
 const INSERT: &str = "INSERT INTO invocation
-     (cid, service, state, due, wake, idempotency_key, generation, sequence, request, accept_time, parent,
-      concurrency_key, root, leads, over, group_cid, position, held, open_members, awaited)
-     VALUES (?1, ?2, 0, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?11 IS NULL, ?13, ?14, ?15,
-      ?14 IS NOT NULL, ?16, ?16 IS NOT NULL) ON CONFLICT DO NOTHING";
+     (id, cid, service, accept_time, sequence, request, idempotency_key, parent, root, retry_of, group_cid, position)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
+const INSERT_PENDING: &str = "INSERT INTO pending
+     (id, service, due, wake, over, concurrency_key, leads, generation, awaited, held, open_members)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6 IS NULL, ?7, ?9 IS NOT NULL, ?8, ?9)";
 
 /// A new invocation, encoded.
 #[derive(Debug)]
@@ -34,6 +36,7 @@ pub(super) struct NewInvocation {
     accept_time: i64,
     parent: Option<Cid>,
     root: Option<Cid>,
+    retry_of: Option<Cid>,
     sequence: u64,
     /// The group that it is a member of, and its position.
     member: Option<(Cid, u32)>,
@@ -59,6 +62,7 @@ impl NewInvocation {
             accept_time: blob::nanos(request.accept_time),
             parent: request.parent,
             root: Some(request.root).filter(|root| *root != request.cid),
+            retry_of: request.terms.retry_of,
             sequence: invocation.events.first().map_or(0, |event| event.sequence),
             member: member.map(|member| (member.group, member.position)),
             open_members: request.group().map(|_| invocation.open_members),
@@ -66,73 +70,117 @@ impl NewInvocation {
         })
     }
 
-    /// Inserts the row. Returns the id of its service, or `None` if there is a row with its CID.
-    pub(super) fn insert(&self, tx: &mut Tx<'_>) -> rusqlite::Result<Option<i64>> {
-        let service = tx.service_id(&self.service)?;
-        let sequence = i64::try_from(self.sequence).unwrap_or(i64::MAX);
-        let queue = KeyQueueHead::read(tx, service, self.concurrency_key.as_deref())?;
-        let inserted = tx.execute(
+    /// Inserts the rows. The invocation is not known.
+    pub(super) fn insert(&self, tx: &mut Tx<'_>) -> rusqlite::Result<()> {
+        let (service, id) = (tx.service_id(&self.service)?, tx.next_id());
+        let optional = |cid: &Option<Cid>| cid.map(|cid| *cid.as_bytes());
+        tx.execute(
             INSERT,
             params![
+                id,
                 self.cid.as_bytes(),
+                service,
+                self.accept_time,
+                i64::try_from(self.sequence).unwrap_or(i64::MAX),
+                self.request,
+                self.idempotency_key,
+                optional(&self.parent),
+                optional(&self.root),
+                optional(&self.retry_of),
+                self.member.map(|(group, _)| *group.as_bytes()),
+                self.member.map(|(_, position)| position),
+            ],
+        )?;
+        let place = match self.runs_at_once() {
+            true => Place::Accepted { due: self.due },
+            false => {
+                self.insert_pending(tx, id, service)?;
+                Place::Pending
+            }
+        };
+        let service = self.service.clone();
+        tx.set_newest(self.cid, Newest { id, service, place });
+        Ok(())
+    }
+
+    /// Whether it is due once it is accepted, and waits for no other invocation.
+    fn runs_at_once(&self) -> bool {
+        self.due == self.accept_time
+            && self.next_wakeup == self.due
+            && self.expires_at.is_none()
+            && self.concurrency_key.is_none()
+            && self.member.is_none()
+            && self.open_members.is_none()
+    }
+
+    fn insert_pending(&self, tx: &Tx<'_>, id: i64, service: i64) -> rusqlite::Result<()> {
+        let key = self.concurrency_key.as_deref().map(|key| (service, key));
+        let queue = KeyQueueHead::read(tx, key)?;
+        tx.execute(
+            INSERT_PENDING,
+            params![
+                id,
                 service,
                 self.due,
                 self.next_wakeup,
-                self.idempotency_key,
-                tx.generation,
-                sequence,
-                self.request,
-                self.accept_time,
-                self.parent.as_ref().map(Cid::as_bytes),
-                self.concurrency_key,
-                self.root.as_ref().map(Cid::as_bytes),
                 self.expires_at,
-                self.member.as_ref().map(|(group, _)| group.as_bytes()),
-                self.member.map(|(_, position)| position),
+                self.concurrency_key,
+                tx.generation,
+                self.member.is_some(),
                 self.open_members,
             ],
         )?;
-        if inserted == 0 {
-            return Ok(None);
-        }
-        if let Some(queue) = queue {
-            queue.update_head(tx)?;
-        }
-        Ok(Some(service))
+        queue.map_or(Ok(()), |queue| queue.update_head(tx))
     }
 
-    /// Finds what the unique CID does not: tombstones, and other CIDs with the same key.
-    pub(super) fn known_before_insert(
-        &self,
-        tx: &Tx<'_>,
-    ) -> rusqlite::Result<Option<Result<Acceptance>>> {
-        if let Some(tombstone) = queries::tombstone(tx.connection(), self.cid)? {
-            return Ok(Some(tombstone.map(Acceptance::Removed)));
-        }
-        match self.idempotency_key {
-            Some(_) => self.known(tx),
-            None => Ok(None),
-        }
-    }
-
-    /// Finds the invocation that was accepted before with the same CID or idempotency key.
+    /// The answer if an invocation was accepted before with the same CID or idempotency key.
     pub(super) fn known(&self, tx: &Tx<'_>) -> rusqlite::Result<Option<Result<Acceptance>>> {
-        let select =
-            "SELECT cid, service.name, request FROM invocation JOIN service ON service.id = service
-             WHERE cid = ?1 OR idempotency_key = ?2 ORDER BY cid = ?1 DESC, invocation.id LIMIT 1";
-        let mut select = tx.prepare(select)?;
-        let first = params![self.cid.as_bytes(), self.idempotency_key];
-        let first = select.query_row(first, |row| {
-            Ok((
-                row.get::<_, Vec<u8>>(0)?,
-                row.get::<_, String>(1)?,
-                row.get::<_, Vec<u8>>(2)?,
-            ))
-        });
-        Ok(first.optional()?.map(|(cid, name, request)| {
-            let first = ServiceName::from_record(&name)
-                .and_then(|service| blob::decode_request(blob::cid(&cid)?, service, &request));
-            first.map(|first| Acceptance::Known(Arc::new(first)))
-        }))
+        let by_cid = tx.find(self.cid)?.map(|found| found.id());
+        let id = match by_cid {
+            Some(id) => Some(id),
+            None => {
+                if let Some(tombstone) = queries::tombstone(tx.connection(), self.cid)? {
+                    return Ok(Some(tombstone.map(Acceptance::Removed)));
+                }
+                self.id_of_key(tx)?
+            }
+        };
+        id.map_or(Ok(None), |id| first_request(tx, id))
     }
+
+    fn id_of_key(&self, tx: &Tx<'_>) -> rusqlite::Result<Option<i64>> {
+        let Some(key) = &self.idempotency_key else {
+            return Ok(None);
+        };
+        let select = "SELECT id FROM invocation WHERE idempotency_key = ?1 ORDER BY id LIMIT 1";
+        let mut select = tx.prepare(select)?;
+        select.query_row([key], |row| row.get(0)).optional()
+    }
+}
+
+impl Found {
+    /// The id of the invocation.
+    pub(super) fn id(&self) -> i64 {
+        match self {
+            Self::Newest(newest) => newest.id,
+            Self::Indexed(id) => *id,
+        }
+    }
+}
+
+/// The request that was accepted with an id.
+fn first_request(tx: &Tx<'_>, id: i64) -> rusqlite::Result<Option<Result<Acceptance>>> {
+    let select = "SELECT cid, service.name, request, accept_time FROM invocation
+         JOIN service ON service.id = service WHERE invocation.id = ?1";
+    let mut select = tx.prepare(select)?;
+    let first = select.query_row([id], |row| {
+        let (cid, name) = (row.get::<_, Vec<u8>>(0)?, row.get::<_, String>(1)?);
+        Ok((cid, name, row.get::<_, Vec<u8>>(2)?, row.get(3)?))
+    });
+    Ok(first.optional()?.map(|(cid, name, request, accept_time)| {
+        let first = ServiceName::from_record(&name).and_then(|service| {
+            blob::decode_request(blob::cid(&cid)?, service, accept_time, &request)
+        });
+        first.map(|first| Acceptance::Known(Arc::new(first)))
+    }))
 }

@@ -1,11 +1,13 @@
 //! Records the end of an attempt, or of an invocation, and accepts the invocations that follow from it.
 
-use rusqlite::{OptionalExtension as _, params};
+use rusqlite::params;
 
 use super::accept::accept;
 use super::command::Command;
+use super::index_newest::index_all;
 use super::key_queue::KeyQueueHead;
 use super::new_invocation::NewInvocation;
+use super::pending_row::OpenInvocation;
 use super::transaction::Tx;
 use crate::engine::store::{Acceptance, Record};
 use crate::model::error::{Error, Result};
@@ -13,18 +15,20 @@ use crate::model::id::{Cid, ServiceName};
 use crate::store::sqlite::blob;
 use crate::store::sqlite::bookkeeping::Entries;
 use crate::store::sqlite::hand_over::HandOver;
+use crate::store::sqlite::newest::Place;
 use crate::store::sqlite::state_column::encode_state;
 
 /// If cancellation was requested, `wake` and `over` are 0, so that it is cancelled at the next poll; the reason, which
 /// is a field of the last failure, stays until then.
-const UPDATE: &str =
-    "UPDATE invocation SET state = ?2, due = ?3, generation = ?4, losses = ?15, attempts = ?5,
-     events = ?6, progress = ?7, 
-     last_failure = CASE WHEN cancel_requested AND ?2 < 2 THEN last_failure ELSE ?8 END,
-     first_attempt_time = ?9, end_time = ?10,
-     purge_time = ?11, tombstone_until = ?12, failure_reason = ?14, later = ?17, awaited = ?18,
-     wake = CASE WHEN cancel_requested AND ?2 < 2 THEN 0 ELSE ?13 END,
-     over = CASE WHEN cancel_requested AND ?2 < 2 THEN 0 ELSE ?16 END WHERE id = ?1";
+const UPDATE: &str = "UPDATE pending SET started = ?2, due = ?3, generation = ?4, losses = ?5, attempts = ?6,
+     events = ?7, progress = ?8, last_failure = CASE WHEN cancel_requested THEN last_failure ELSE ?9 END,
+     first_attempt_time = ?10, failure_reason = ?11, later = ?12, awaited = ?13,
+     wake = CASE WHEN cancel_requested THEN 0 ELSE ?14 END,
+     over = CASE WHEN cancel_requested THEN 0 ELSE ?15 END WHERE id = ?1";
+const INSERT_OUTCOME: &str = "INSERT INTO outcome
+     (id, state, attempts, end_time, purge_time, tombstone_until, due, first_attempt_time, losses, cancel_requested,
+      later, held, open_members, events, progress, failure_reason)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
 
 /// Records the result of an attempt.
 #[derive(Debug)]
@@ -47,19 +51,6 @@ pub(in crate::store::sqlite) struct Recorded {
     has_concurrency_key: bool,
 }
 
-/// The row of an invocation that has not ended, as far as a record needs it.
-struct OpenRow {
-    id: i64,
-    service: i64,
-    service_name: String,
-    events: Option<Vec<u8>>,
-    concurrency_key: Option<String>,
-    group: Option<Vec<u8>>,
-    is_group: bool,
-    /// It waits for an outcome from outside or, as a group, for its members.
-    is_waiting: bool,
-}
-
 impl RecordResult {
     pub(in crate::store::sqlite) fn new(record: Record) -> Result<Self> {
         let mut events = Vec::new();
@@ -74,56 +65,103 @@ impl RecordResult {
         })
     }
 
-    /// `None` if the invocation is unknown, has ended, or was attempted since the record was decided.
-    fn open_row(&self, tx: &Tx<'_>) -> rusqlite::Result<Option<OpenRow>> {
-        let select = "SELECT invocation.id, service, events, name, concurrency_key, group_cid,
-             open_members IS NOT NULL, awaited FROM invocation JOIN service ON service.id = service
-             WHERE cid = ?1 AND state < 2 AND attempts = coalesce(?2, attempts)";
-        let mut select = tx.prepare(select)?;
-        let values = params![self.record.cid.as_bytes(), self.record.expected_attempts];
-        let row = select.query_row(values, |row| {
-            Ok(OpenRow {
-                id: row.get(0)?,
-                service: row.get(1)?,
-                events: row.get(2)?,
-                service_name: row.get(3)?,
-                concurrency_key: row.get(4)?,
-                group: row.get(5)?,
-                is_group: row.get(6)?,
-                is_waiting: row.get(7)?,
-            })
-        });
-        row.optional()
+    /// All events of the invocation, with those of this record.
+    fn all_events(&self, open: &OpenInvocation) -> Option<Vec<u8>> {
+        let mut events = open.row.as_ref()?.events.clone()?;
+        events.extend_from_slice(&self.events);
+        Some(events)
     }
 
-    fn update(&self, tx: &Tx<'_>, id: i64, events: &[u8]) -> rusqlite::Result<()> {
+    /// The next attempt follows later.
+    fn update(&self, tx: &mut Tx<'_>, open: &OpenInvocation) -> rusqlite::Result<()> {
+        open.insert_row(tx)?;
         let record = &self.record;
+        let all_events = self.all_events(open);
+        let last_failure = record.last_failure.as_ref();
+        let last_failure =
+            last_failure.map(|error| blob::encode_last_failure(error, record.deferred));
         tx.execute(
             UPDATE,
             params![
-                id,
+                open.id,
                 encode_state(record.state),
                 blob::nanos(record.due),
                 tx.generation,
-                record.attempts,
-                events,
-                self.progress,
-                record
-                    .last_failure
-                    .as_ref()
-                    .map(|error| blob::encode_last_failure(error, record.deferred)),
-                record.first_attempt_time.map(blob::nanos),
-                record.end_time.map(blob::nanos),
-                record.purge_time.map(blob::nanos),
-                record.tombstone_until.map(blob::nanos),
-                blob::nanos(record.next_wakeup),
-                record.failure().map(Error::reason),
                 record.crash_count,
-                record.expires_at.map(blob::nanos),
+                record.attempts,
+                all_events.as_ref().unwrap_or(&self.events),
+                self.progress,
+                last_failure,
+                record.first_attempt_time.map(blob::nanos),
+                record.failure().map(Error::reason),
                 record.completion.map(|completion| completion.token.0),
                 record
                     .completion
                     .is_some_and(|completion| completion.pending),
+                blob::nanos(record.next_wakeup),
+                record.expires_at.map(blob::nanos),
+            ],
+        )?;
+        Ok(())
+    }
+
+    /// The invocation has ended.
+    fn end(&self, tx: &mut Tx<'_>, open: &OpenInvocation) -> rusqlite::Result<()> {
+        self.insert_outcome(tx, open)?;
+        if open.row.is_some() {
+            tx.execute("DELETE FROM pending WHERE id = ?1", [open.id])?;
+        }
+        let is_held = open.row.as_ref().is_some_and(|row| row.is_held);
+        let purge_time = self.record.purge_time.filter(|_| !is_held).map(blob::nanos);
+        match (&open.newest, purge_time) {
+            (Some(newest), purge_time) => {
+                tx.move_newest(open.cid, newest, Place::Ended { purge_time });
+            }
+            (None, Some(time)) => {
+                let insert = "INSERT INTO purge_queue (purge_time, id) VALUES (?1, ?2)";
+                tx.execute(insert, params![time, open.id])?;
+            }
+            (None, None) => {}
+        }
+        if is_held {
+            end_member(tx, open.id)?;
+        }
+        if open.is_group() {
+            let purge_time = self.record.purge_time.map_or(0, blob::nanos);
+            release_members(tx, open.cid, purge_time)?;
+        }
+        Ok(())
+    }
+
+    fn insert_outcome(&self, tx: &Tx<'_>, open: &OpenInvocation) -> rusqlite::Result<()> {
+        let (record, row) = (&self.record, open.row.as_ref());
+        let (due, end_time) = (blob::nanos(record.due), record.end_time.map(blob::nanos));
+        let end_time = end_time.unwrap_or(due);
+        let purge_time = record.purge_time.map(blob::nanos);
+        let until = record.tombstone_until.map(blob::nanos).or(purge_time);
+        // Most often it is kept as long as the outcome.
+        let usual = purge_time.and_then(|time| time.checked_add(time.checked_sub(end_time)?));
+        let accepted_for = open.newest.as_ref().map(|newest| newest.place);
+        let all_events = self.all_events(open);
+        tx.execute(
+            INSERT_OUTCOME,
+            params![
+                open.id,
+                encode_state(record.state),
+                record.attempts,
+                end_time,
+                purge_time,
+                until.filter(|_| until != usual),
+                Some(due).filter(|due| accepted_for != Some(Place::Accepted { due: *due })),
+                record.first_attempt_time.map(blob::nanos),
+                record.crash_count,
+                row.is_some_and(|row| row.cancel_requested),
+                record.completion.map(|completion| completion.token.0),
+                row.is_some_and(|row| row.is_held),
+                row.and_then(|row| row.open_members),
+                all_events.as_ref().unwrap_or(&self.events),
+                self.progress,
+                record.failure().map(Error::reason),
             ],
         )?;
         Ok(())
@@ -157,37 +195,30 @@ impl Command for RecordResult {
     type Reply = Option<Recorded>;
 
     fn apply(&self, tx: &mut Tx<'_>) -> rusqlite::Result<Result<Option<Recorded>>> {
-        let Some(row) = self.open_row(tx)? else {
-            return Ok(Ok(None));
+        let open = match OpenInvocation::find(tx, self.record.cid)? {
+            None => return Ok(Ok(None)),
+            Some(Err(error)) => return Ok(Err(error)),
+            Some(Ok(open)) => open,
         };
-        let queue = KeyQueueHead::read(tx, row.service, row.concurrency_key.as_deref())?;
-        match row.events {
-            Some(mut events) => {
-                events.extend_from_slice(&self.events);
-                self.update(tx, row.id, &events)?;
-            }
-            None => self.update(tx, row.id, &self.events)?,
+        let expected = self.record.expected_attempts;
+        if expected.is_some_and(|expected| expected != open.attempts()) {
+            return Ok(Ok(None));
+        }
+        let queue = KeyQueueHead::read(tx, open.concurrency_key())?;
+        match self.record.state.is_terminal() {
+            true => self.end(tx, &open)?,
+            false => self.update(tx, &open)?,
         }
         if let Some(queue) = queue {
             queue.update_head(tx)?;
         }
         let followed_by = self.accept_followers(tx)?;
-        if self.record.state.is_terminal() {
-            tx.count_open(row.service, -1);
-            if let Some(group) = row.group {
-                end_member(tx, &group)?;
-            }
-            if row.is_group {
-                let purge_time = self.record.purge_time.map_or(0, blob::nanos);
-                release_members(tx, self.record.cid, purge_time)?;
-            }
-        }
-        let service = ServiceName::from_record(&row.service_name).ok();
-        Ok(Ok(service.map(|service| Recorded {
-            service,
+        Ok(Ok(Some(Recorded {
             followed_by,
-            has_concurrency_key: row.concurrency_key.is_some(),
-            was_awaiting_completion: row.is_waiting && !row.is_group,
+            has_concurrency_key: open.concurrency_key().is_some(),
+            was_awaiting_completion: open.row.as_ref().is_some_and(|row| row.is_waiting)
+                && !open.is_group(),
+            service: open.service,
         })))
     }
 
@@ -224,20 +255,42 @@ impl Command for RecordResult {
     }
 }
 
-/// Counts down the open members of a group; with the last one the group is due.
-fn end_member(tx: &Tx<'_>, group: &[u8]) -> rusqlite::Result<()> {
-    let update = "UPDATE invocation SET open_members = open_members - 1,
-         wake = CASE WHEN open_members = 1 THEN due ELSE wake END
-         WHERE cid = ?1 AND state < 2 AND open_members > 0";
-    tx.execute(update, [group])?;
+/// Counts down the open members of the group of a member; with the last one the group is due.
+fn end_member(tx: &Tx<'_>, member: i64) -> rusqlite::Result<()> {
+    let select = "SELECT group_cid FROM invocation WHERE id = ?1";
+    let group: Option<Vec<u8>> = tx.prepare(select)?.query_row([member], |row| row.get(0))?;
+    let Some(Ok(group)) = group.as_deref().map(blob::cid) else {
+        return Ok(());
+    };
+    let Some(group) = tx.find(group)? else {
+        return Ok(());
+    };
+    let update = "UPDATE pending SET open_members = open_members - 1,
+         wake = CASE WHEN open_members = 1 THEN due ELSE wake END WHERE id = ?1 AND open_members > 0";
+    tx.execute(update, [group.id()])?;
     Ok(())
 }
 
 /// Releases the members of a group that has ended: they are purged at their own time, and not before the group.
-fn release_members(tx: &Tx<'_>, group: Cid, purge_time: i64) -> rusqlite::Result<()> {
-    let update = "UPDATE invocation SET held = 0, purge_time = max(purge_time, ?2),
-         tombstone_until = tombstone_until + max(purge_time, ?2) - purge_time
-         WHERE group_cid = ?1";
-    tx.execute(update, params![group.as_bytes(), purge_time])?;
+fn release_members(tx: &mut Tx<'_>, group: Cid, purge_time: i64) -> rusqlite::Result<()> {
+    // All that have ended are queued to be purged.
+    index_all(tx)?;
+    let members = "SELECT id FROM invocation WHERE group_cid = ?1";
+    let cid = group.as_bytes();
+    tx.execute(
+        &format!("UPDATE pending SET held = 0 WHERE id IN ({members})"),
+        [cid],
+    )?;
+    let release = format!(
+        "UPDATE outcome SET held = 0, purge_time = max(purge_time, ?2),
+         tombstone_until = coalesce(tombstone_until, purge_time + (purge_time - end_time)) + max(purge_time, ?2) - purge_time
+         WHERE held = 1 AND id IN ({members})"
+    );
+    tx.execute(&release, params![cid, purge_time])?;
+    let queue = format!(
+        "INSERT OR IGNORE INTO purge_queue (purge_time, id)
+         SELECT purge_time, id FROM outcome WHERE id IN ({members}) AND purge_time IS NOT NULL"
+    );
+    tx.execute(&queue, [cid])?;
     Ok(())
 }

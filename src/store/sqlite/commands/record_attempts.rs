@@ -1,6 +1,7 @@
 //! Records attempts of recovered invocations before they run, so that one that crashes the node is counted.
 
 use super::command::Command;
+use super::pending_row::OpenInvocation;
 use super::transaction::Tx;
 use crate::model::error::Result;
 use crate::model::id::Cid;
@@ -14,8 +15,14 @@ impl Command for RecordAttempts {
 
     fn apply(&self, tx: &mut Tx<'_>) -> rusqlite::Result<Result<()>> {
         for cid in &self.0 {
-            let update = "UPDATE invocation SET losses = losses + 1 WHERE cid = ?1 AND state < 2";
-            tx.execute(update, [cid.as_bytes()])?;
+            let open = match OpenInvocation::find(tx, *cid)? {
+                None => continue,
+                Some(Err(error)) => return Ok(Err(error)),
+                Some(Ok(open)) => open,
+            };
+            open.insert_row(tx)?;
+            let update = "UPDATE pending SET losses = losses + 1 WHERE id = ?1";
+            tx.execute(update, [open.id])?;
         }
         Ok(Ok(()))
     }

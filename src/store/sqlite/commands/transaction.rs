@@ -1,10 +1,14 @@
-//! A transaction of the writer: the commands in it share statements, the ids of services and the counts per service.
+//! A transaction of the writer: the commands in it share statements, the ids of services, and what is known of the
+//! newest invocations.
 
 use std::collections::HashMap;
 
-use rusqlite::{CachedStatement, Params, Transaction, params};
+use rusqlite::{CachedStatement, OptionalExtension as _, Params, Transaction};
 
-use crate::model::id::ServiceName;
+use crate::model::id::{Cid, ServiceName};
+use crate::store::sqlite::bookkeeping::Bookkeeping;
+use crate::store::sqlite::newest::{Newest, NewestChanges, Place};
+use crate::store::sqlite::queries;
 
 /// The ids of services, which are the keys of their rows.
 pub(in crate::store::sqlite) type ServiceIds = HashMap<ServiceName, i64>;
@@ -13,40 +17,57 @@ pub(in crate::store::sqlite) type ServiceIds = HashMap<ServiceName, i64>;
 pub(in crate::store::sqlite) struct Tx<'a> {
     transaction: &'a Transaction<'a>,
     services: &'a ServiceIds,
-    /// Services that had no row before. They are known to later transactions once this one is committed.
-    new_services: ServiceIds,
-    /// By how much the number of open invocations of each service changes.
-    open_changes: HashMap<i64, i64>,
+    bookkeeping: &'a Bookkeeping,
+    changes: TxChanges,
     /// The generation of the store.
     pub(super) generation: u32,
     /// Whether there is room for new work.
     pub(super) has_room: bool,
 }
 
+/// What a transaction changes in memory, once it is committed.
+#[derive(Debug, Default)]
+pub(in crate::store::sqlite) struct TxChanges {
+    /// Services that had no row before.
+    pub(in crate::store::sqlite) services: ServiceIds,
+    pub(in crate::store::sqlite) newest: NewestChanges,
+    /// The highest id of an invocation.
+    pub(in crate::store::sqlite) last_id: i64,
+}
+
+/// Where an invocation that was accepted is found.
+#[derive(Clone, Debug)]
+pub(super) enum Found {
+    /// Among the newest ones.
+    Newest(Newest),
+    /// By the index, under this id. It may be gone since, if the index is damaged.
+    Indexed(i64),
+}
+
 impl<'a> Tx<'a> {
     pub(in crate::store::sqlite) fn new(
         transaction: &'a Transaction<'a>,
         services: &'a ServiceIds,
+        bookkeeping: &'a Bookkeeping,
         generation: u32,
         has_room: bool,
     ) -> Self {
+        let changes = TxChanges {
+            last_id: bookkeeping.lock().newest.last_id,
+            ..TxChanges::default()
+        };
         Self {
             transaction,
             services,
-            new_services: ServiceIds::new(),
-            open_changes: HashMap::new(),
+            bookkeeping,
+            changes,
             generation,
             has_room,
         }
     }
 
-    /// Writes the counts of open invocations, and returns the services that are new.
-    pub(in crate::store::sqlite) fn finish(self) -> rusqlite::Result<ServiceIds> {
-        for (service, change) in &self.open_changes {
-            let update = "UPDATE service SET open = open + ?2 WHERE id = ?1";
-            self.execute(update, params![service, change])?;
-        }
-        Ok(self.new_services)
+    pub(in crate::store::sqlite) fn finish(self) -> TxChanges {
+        self.changes
     }
 
     pub(super) fn connection(&self) -> &rusqlite::Connection {
@@ -65,7 +86,7 @@ impl<'a> Tx<'a> {
     /// The id of a service, which gets a row if it has none.
     pub(super) fn service_id(&mut self, name: &ServiceName) -> rusqlite::Result<i64> {
         let known = self.services.get(name);
-        if let Some(id) = known.or_else(|| self.new_services.get(name)) {
+        if let Some(id) = known.or_else(|| self.changes.services.get(name)) {
             return Ok(*id);
         }
         let insert = "INSERT INTO service (name) VALUES (?1) ON CONFLICT (name) DO NOTHING";
@@ -73,12 +94,89 @@ impl<'a> Tx<'a> {
         let mut select = self.prepare("SELECT id FROM service WHERE name = ?1")?;
         let id = select.query_row([name.as_str()], |row| row.get(0))?;
         drop(select);
-        self.new_services.insert(name.clone(), id);
+        self.changes.services.insert(name.clone(), id);
         Ok(id)
     }
 
-    /// Changes the number of open invocations of a service.
-    pub(super) fn count_open(&mut self, service: i64, change: i64) {
-        *self.open_changes.entry(service).or_default() += change;
+    /// The id of a new invocation.
+    pub(super) fn next_id(&mut self) -> i64 {
+        self.changes.last_id += 1;
+        self.changes.last_id
+    }
+
+    /// The highest id that was given out.
+    pub(super) fn last_id(&self) -> i64 {
+        self.changes.last_id
+    }
+
+    /// Finds an invocation that was accepted and not removed.
+    pub(super) fn find(&self, cid: Cid) -> rusqlite::Result<Option<Found>> {
+        match self.changes.newest.get(&cid) {
+            Some(Some(newest)) => return Ok(Some(Found::Newest(newest.clone()))),
+            // The index has it since, or nothing does.
+            Some(None) => {}
+            None => {
+                if let Some(newest) = self.bookkeeping.lock().newest.get(cid) {
+                    return Ok(Some(Found::Newest(newest.clone())));
+                }
+            }
+        }
+        let id = queries::indexed_id(self.transaction, cid).optional()?;
+        Ok(id.map(Found::Indexed))
+    }
+
+    /// Adds an invocation to the newest ones, or changes where its state is.
+    pub(super) fn set_newest(&mut self, cid: Cid, newest: Newest) {
+        self.changes.newest.insert(cid, Some(newest));
+    }
+
+    /// Changes where the state of one of the newest invocations is.
+    pub(super) fn move_newest(&mut self, cid: Cid, newest: &Newest, place: Place) {
+        let newest = newest.clone();
+        self.set_newest(cid, Newest { place, ..newest });
+    }
+
+    /// An invocation is not among the newest any more: the indexes contain it, or it is removed.
+    pub(super) fn forget_newest(&mut self, cid: Cid) {
+        self.changes.newest.insert(cid, None);
+    }
+
+    /// Forgets invocations whose insertion was rolled back.
+    pub(super) fn undo_newest(&mut self, cids: impl Iterator<Item = Cid>) {
+        for cid in cids {
+            self.changes.newest.remove(&cid);
+        }
+    }
+
+    /// How many invocations the indexes lack.
+    pub(super) fn count_newest(&self) -> usize {
+        let changed = &self.changes.newest;
+        let entries = self.bookkeeping.lock();
+        let is_new = |cid: &Cid| entries.newest.get(*cid).is_none();
+        let added = changed
+            .iter()
+            .filter(|(cid, one)| one.is_some() && is_new(cid));
+        let removed = changed
+            .iter()
+            .filter(|(cid, one)| one.is_none() && !is_new(cid));
+        (entries.newest.len() + added.count()).saturating_sub(removed.count())
+    }
+
+    /// The invocations that the indexes lack, in the order of acceptance.
+    pub(super) fn newest(&self) -> Vec<(Cid, Newest)> {
+        let changed = &self.changes.newest;
+        let entries = self.bookkeeping.lock();
+        let unchanged = entries
+            .newest
+            .iter()
+            .filter(|(cid, _)| !changed.contains_key(cid))
+            .map(|(cid, newest)| (cid, newest.clone()));
+        let changed = changed
+            .iter()
+            .filter_map(|(cid, newest)| Some((*cid, newest.clone()?)));
+        let mut newest: Vec<_> = unchanged.chain(changed).collect();
+        drop(entries);
+        newest.sort_unstable_by_key(|(_, newest)| newest.id);
+        newest
     }
 }

@@ -8,7 +8,12 @@ use crate::model::id::Cid;
 use crate::store::sqlite::blob;
 use crate::store::sqlite::state_column::encode_state;
 
-/// The conditions of a filter with their values. Without an index, those that name invocations compare columns.
+/// The state of an invocation, as `encode_state` numbers it.
+const STATE: &str = "coalesce(outcome.state, pending.started, 0)";
+const FAILURE_REASON: &str = "coalesce(outcome.failure_reason, pending.failure_reason)";
+
+/// The conditions of a filter with their values. `by_scan`: those that name invocations compare columns of the row, and
+/// use no index.
 pub(super) fn conditions(filter: &Filter, by_scan: bool) -> (Vec<String>, Vec<SqlValue>) {
     let (mut conditions, mut values) = (Vec::new(), Vec::new());
     let mut is_in = |column: &str, allowed: Vec<SqlValue>| {
@@ -20,15 +25,18 @@ pub(super) fn conditions(filter: &Filter, by_scan: bool) -> (Vec<String>, Vec<Sq
     let states = filter.states.iter();
     let states = states.map(|state| SqlValue::Integer(encode_state(*state)));
     let states = states.collect::<Vec<_>>();
-    let in_states = (!states.is_empty()).then(|| is_in("state", states));
+    let in_states = (!states.is_empty()).then(|| is_in(STATE, states));
     let by_cid = (!filter.cids.is_empty())
         .then(|| is_in("cid", filter.cids.iter().map(cid_value).collect()));
     let waiting = filter.include_waiting.then(|| "awaited = 1".to_owned());
-    let named = by_cid.into_iter().chain(waiting);
+    let named = [("cid_index", by_cid), ("pending", waiting)];
+    let named = named
+        .into_iter()
+        .filter_map(|(table, named)| Some((table, named?)));
     let by_id: Vec<_> = match by_scan {
-        true => named.collect(),
+        true => named.map(|(_, named)| named).collect(),
         false => {
-            let ids = named.map(|it| format!("SELECT id FROM invocation WHERE {it}"));
+            let ids = named.map(|(table, it)| format!("SELECT id FROM {table} WHERE {it}"));
             let ids: Vec<_> = ids.collect();
             let ids = (!ids.is_empty()).then(|| ids.join(" UNION ALL "));
             let by_id = ids.map(|ids| format!("invocation.id IN ({ids})"));
@@ -39,24 +47,17 @@ pub(super) fn conditions(filter: &Filter, by_scan: bool) -> (Vec<String>, Vec<Sq
     if !alternatives.is_empty() {
         conditions.push(format!("({})", alternatives.join(" OR ")));
     }
-    // With `=` instead of `IN`, the index of the service also gives the order.
     let services = filter.services.iter();
     let services: Vec<_> = services
         .map(|name| SqlValue::Text(name.to_string()))
         .collect();
     if !services.is_empty() {
-        let named = is_in("name", services);
-        let id = format!("(SELECT id FROM service WHERE {named})");
-        let equals = if filter.services.len() == 1 {
-            "="
-        } else {
-            "IN"
-        };
-        conditions.push(format!("invocation.service {equals} {id}"));
+        let named = is_in("service.name", services);
+        conditions.push(named);
     }
     let reasons = filter.failure_reasons.iter().cloned().map(SqlValue::Text);
     for (column, allowed) in [
-        ("failure_reason", reasons.collect::<Vec<_>>()),
+        (FAILURE_REASON, reasons.collect::<Vec<_>>()),
         ("parent", filter.parent.iter().map(cid_value).collect()),
         ("root", filter.root.iter().map(cid_value).collect()),
         ("group_cid", filter.group.iter().map(cid_value).collect()),

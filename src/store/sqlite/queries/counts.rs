@@ -8,12 +8,13 @@ use crate::model::error::Result;
 use crate::model::id::ServiceName;
 use crate::store::sqlite::error::failed;
 
-/// Each service with the id of its row and the number of its invocations that have not ended.
+/// Each service with the id of its row and the number of its invocations that have not ended. The indexes lack none.
 pub(in crate::store::sqlite) fn open_counts(
     connection: &Connection,
 ) -> Result<Vec<(ServiceName, i64, i64)>> {
     let read = || {
-        let mut select = connection.prepare("SELECT name, id, open FROM service")?;
+        let mut select = connection.prepare("SELECT name, service.id, ifnull(open, 0) FROM service LEFT JOIN
+             (SELECT service, count(*) AS open FROM pending GROUP BY service) ON service = service.id")?;
         let rows = select.query_map([], |row| {
             Ok((
                 row.get::<_, String>(0)?,
@@ -35,7 +36,7 @@ pub(in crate::store::sqlite) fn awaiting_completion_counts(
     connection: &Connection,
 ) -> Result<HashMap<ServiceName, usize>> {
     let read = || {
-        let select = "SELECT service.name, count(*) FROM invocation
+        let select = "SELECT service.name, count(*) FROM pending
              JOIN service ON service.id = service
              WHERE awaited = 1 AND open_members IS NULL GROUP BY service.name";
         let mut select = connection.prepare(select)?;

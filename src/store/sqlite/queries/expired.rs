@@ -22,8 +22,9 @@ pub(in crate::store::sqlite) fn expired(
 
 fn read_expired(connection: &Connection, now: i64, limit: i64) -> rusqlite::Result<Readable> {
     let select = format!(
-        "SELECT {COLUMNS}, service.name FROM invocation JOIN service ON service.id = service
-         WHERE state < 2 AND over <= ?1 ORDER BY over LIMIT ?2"
+        "SELECT {COLUMNS}, service.name FROM pending CROSS JOIN invocation ON invocation.id = pending.id
+         LEFT JOIN outcome ON outcome.id = invocation.id JOIN service ON service.id = invocation.service
+         WHERE pending.over <= ?1 ORDER BY pending.over LIMIT ?2"
     );
     let mut select = connection.prepare_cached(&select)?;
     let mut rows = select.query([now, limit])?;
@@ -37,7 +38,7 @@ fn read_expired(connection: &Connection, now: i64, limit: i64) -> rusqlite::Resu
 
 /// The same where the file is damaged: the ids are in the index alone, and each row is read on its own.
 fn read_readable(connection: &Connection, now: i64, limit: i64) -> rusqlite::Result<Readable> {
-    let select = "SELECT id FROM invocation WHERE state < 2 AND over <= ?1 ORDER BY over LIMIT ?2";
+    let select = "SELECT id FROM pending WHERE over <= ?1 ORDER BY over LIMIT ?2";
     let mut select = connection.prepare_cached(select)?;
     let ids = select.query_map([now, limit], |row| row.get(0))?;
     let mut found = Readable::default();

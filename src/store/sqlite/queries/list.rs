@@ -1,10 +1,11 @@
-//! Lists: a filter becomes SQL, with a condition that leads SQLite to the right index.
+//! Lists: a filter becomes SQL. The newest invocations, which the indexes lack, are read one after another; behind them,
+//! the list begins with the table or index that has the least to read.
 
 use rusqlite::Connection;
 use rusqlite::types::Value as SqlValue;
 
 use super::conditions::conditions;
-use super::page::{PageRows, select};
+use super::page::{PageRows, Source};
 use super::row::Readable;
 use super::salvage::salvage;
 use crate::engine::store::Filter;
@@ -12,22 +13,21 @@ use crate::model::error::Result;
 use crate::model::invocation::State;
 use crate::store::sqlite::error::{failed, is_damage};
 
-/// Up to 10 000 open invocations: use the index of open ones. Above: scan from the newest, as some open ones are close
-/// to it.
-const FEW_OPEN: i64 = 10_000;
-/// Restricts a list to open invocations, by the indexes `pending` and `alone`.
-const AMONG_OPEN: &str = "invocation.id IN (
-    SELECT id FROM invocation WHERE state < 2 AND leads = 1
-    UNION ALL SELECT id FROM invocation WHERE state < 2 AND concurrency_key IS NOT NULL)";
-/// Restricts a list to invocations that ended without a response, by the index `failures`.
-const AMONG_FAILURES: &str = "state > 2";
+/// Up to so many invocations, their ids are collected and each is looked up. Above: the list is read from the newest, as
+/// some of them are close to it.
+const FEW: i64 = 10_000;
+const OPEN_IDS: &str = "SELECT id FROM pending";
+const IDS_OF_SERVICES: &str = "SELECT service_index.id FROM service_index JOIN service AS named
+     ON named.id = service_index.service WHERE named.name IN";
 
-/// Reads a page of invocations that match a filter, newest first, and where the next one begins.
+/// Reads a page of invocations that match a filter, newest first, and where the next one begins. `last_id`: the highest
+/// id that was given out.
 pub(in crate::store::sqlite) fn list(
     connection: &Connection,
     filter: &Filter,
     before: Option<u64>,
     max: usize,
+    last_id: i64,
 ) -> Result<(Readable, Option<u64>)> {
     let before = before.and_then(|id| i64::try_from(id).ok());
     let before = before.unwrap_or(i64::MAX);
@@ -36,6 +36,7 @@ pub(in crate::store::sqlite) fn list(
         Err(error) if is_damage(&error) => {
             found.damaged.push(failed(error));
             let before = page.last_id().unwrap_or(before);
+            let before = before.min(last_id.saturating_add(1));
             salvage(connection, filter, before, &mut page).map_err(failed)?;
         }
         read => read.map_err(failed)?,
@@ -45,106 +46,248 @@ pub(in crate::store::sqlite) fn list(
     Ok((found, next))
 }
 
-/// Reads the rows of a page by the index that fits best.
+/// Reads the rows of a page from one state of the file.
 fn read(
     connection: &Connection,
     filter: &Filter,
     before: i64,
     page: &mut PageRows,
 ) -> rusqlite::Result<()> {
+    let _snapshot = connection.unchecked_transaction()?;
+    let indexed = "SELECT value FROM meta WHERE key = 'indexed'";
+    let indexed = connection
+        .prepare_cached(indexed)?
+        .query_row([], |row| row.get(0))?;
+    read_newest(connection, filter, (indexed, before), page)?;
+    if page.next.is_some() {
+        return Ok(());
+    }
+    let Plan { source, hint } = plan(connection, filter)?;
     let (mut conditions, mut values) = conditions(filter, false);
-    conditions.extend(index_hint(connection, filter)?.map(str::to_owned));
-    conditions.push("invocation.id < ?".to_owned());
-    values.push(SqlValue::Integer(before));
-    let mut select = connection.prepare(&select(&conditions, "invocation"))?;
+    conditions.push(format!("{} < ?", source.id()));
+    values.push(SqlValue::Integer(before.min(indexed.saturating_add(1))));
+    if let Some(hint) = hint {
+        conditions.push(hint.condition);
+        values.extend(hint.values);
+    }
+    let mut select = connection.prepare(&source.select(&conditions))?;
     page.fill(&mut select, values)
 }
 
-/// A redundant condition for filters that match only a small part of the store: it leads SQLite to the index of that
-/// part.
-fn index_hint(connection: &Connection, filter: &Filter) -> rusqlite::Result<Option<&'static str>> {
-    if filter.states.is_empty() || !filter.cids.is_empty() || filter.include_waiting {
-        return Ok(None);
+/// Reads those that the indexes lack.
+fn read_newest(
+    connection: &Connection,
+    filter: &Filter,
+    (indexed, before): (i64, i64),
+    page: &mut PageRows,
+) -> rusqlite::Result<()> {
+    let (mut conditions, mut values) = conditions(filter, true);
+    conditions.push("invocation.id > ? AND invocation.id < ?".to_owned());
+    values.extend([indexed, before].map(SqlValue::Integer));
+    let mut select = connection.prepare(&Source::Scan.select(&conditions))?;
+    page.fill(&mut select, values)
+}
+
+/// How a list is read.
+struct Plan {
+    source: Source,
+    hint: Option<Hint>,
+}
+
+/// A redundant condition for filters that match only a small part of the store: the ids of that part.
+struct Hint {
+    condition: String,
+    values: Vec<SqlValue>,
+}
+
+fn plan(connection: &Connection, filter: &Filter) -> rusqlite::Result<Plan> {
+    let of = |source| Ok(Plan { source, hint: None });
+    if filter.parent.is_some() || filter.root.is_some() || filter.group.is_some() {
+        return of(Source::Invocations);
     }
-    let all = |is: fn(&State) -> bool| filter.states.iter().all(is);
-    if all(|state| state.is_terminal() && *state != State::Succeeded) {
-        return Ok(Some(AMONG_FAILURES));
+    let all = |is: fn(&State) -> bool| !filter.states.is_empty() && filter.states.iter().all(is);
+    let names_others = !filter.cids.is_empty() || filter.include_waiting;
+    let is_open = all(|state| !state.is_terminal());
+    if is_open
+        && !names_others
+        && (filter.services.is_empty() || are_few(connection, OPEN_IDS, &[])?)
+    {
+        return of(Source::Pending);
     }
-    if !all(|state| !state.is_terminal()) {
-        return Ok(None);
+    if !names_others && all(|state| state.is_terminal() && *state != State::Succeeded) {
+        return of(Source::Failures);
     }
-    let sum = "SELECT COALESCE(SUM(open), 0) FROM service";
-    let open: i64 = connection.query_row(sum, [], |row| row.get(0))?;
-    Ok((open <= FEW_OPEN).then_some(AMONG_OPEN))
+    if is_open && names_others && are_few(connection, OPEN_IDS, &[])? {
+        return Ok(Plan {
+            source: Source::Invocations,
+            hint: Some(open_or_named(filter)),
+        });
+    }
+    if let [_] = filter.services.as_slice() {
+        return of(Source::OfService);
+    }
+    if !filter.services.is_empty() {
+        let names = filter.services.iter();
+        let names: Vec<_> = names.map(|name| SqlValue::Text(name.to_string())).collect();
+        let ids = format!("{IDS_OF_SERVICES} ({})", vec!["?"; names.len()].join(", "));
+        if are_few(connection, &ids, &names)? {
+            let condition = format!("invocation.id IN ({ids})");
+            let hint = Some(Hint {
+                condition,
+                values: names,
+            });
+            return Ok(Plan {
+                source: Source::Invocations,
+                hint,
+            });
+        }
+    }
+    of(Source::Invocations)
+}
+
+/// The ids of open invocations, and of those that a filter names.
+fn open_or_named(filter: &Filter) -> Hint {
+    let cids = vec!["?"; filter.cids.len()].join(", ");
+    let values = filter
+        .cids
+        .iter()
+        .map(|cid| SqlValue::Blob(cid.as_bytes().to_vec()));
+    Hint {
+        condition: format!(
+            "invocation.id IN ({OPEN_IDS} UNION ALL SELECT id FROM cid_index WHERE cid IN ({cids}))"
+        ),
+        values: values.collect(),
+    }
+}
+
+/// Whether a statement finds few ids. Reads no more than that.
+fn are_few(connection: &Connection, ids: &str, values: &[SqlValue]) -> rusqlite::Result<bool> {
+    let count = format!("SELECT count(*) <= {FEW} FROM ({ids} LIMIT {FEW} + 1)");
+    connection.query_row(&count, rusqlite::params_from_iter(values), |row| row.get(0))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::id::{Cid, ServiceName};
-    use crate::store::sqlite::open::keep_plans;
+    use crate::store::sqlite::open::{SCHEMA, keep_plans};
 
-    /// The query plan of a filter.
-    fn plan(filter: &Filter, open: i64) -> String {
+    /// A store with so many pending invocations.
+    fn store(pending: i64) -> Connection {
         let connection = Connection::open_in_memory().unwrap();
         keep_plans(&connection).unwrap();
+        connection.execute_batch(SCHEMA).unwrap();
+        let insert = "WITH RECURSIVE n (id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM n WHERE id < ?1)
+             INSERT INTO pending (id, service, due, wake, generation) SELECT id, 1, 0, 0, 1 FROM n WHERE id <= ?1";
+        connection.execute(insert, [pending]).unwrap();
         connection
-            .execute_batch(crate::store::sqlite::open::SCHEMA)
-            .unwrap();
-        let insert = "INSERT INTO service (name, open) VALUES ('a', ?1)";
-        connection.execute(insert, [open]).unwrap();
+    }
+
+    /// Where a list begins, and the query plan of it.
+    fn planned(filter: &Filter, pending: i64) -> (Source, String) {
+        let connection = store(pending);
+        let Plan { source, hint } = plan(&connection, filter).unwrap();
         let (mut conditions, mut values) = conditions(filter, false);
-        let hint = index_hint(&connection, filter).unwrap();
-        conditions.extend(hint.map(str::to_owned));
-        conditions.push("invocation.id < ?".to_owned());
-        values.extend([i64::MAX, 20].map(SqlValue::Integer));
-        let select = select(&conditions, "invocation");
-        let explain = format!("EXPLAIN QUERY PLAN {select}");
+        conditions.push(format!("{} < ?", source.id()));
+        values.push(SqlValue::Integer(i64::MAX));
+        if let Some(hint) = hint {
+            conditions.push(hint.condition);
+            values.extend(hint.values);
+        }
+        values.push(SqlValue::Integer(20));
+        let explain = format!("EXPLAIN QUERY PLAN {}", source.select(&conditions));
         let mut explain = connection.prepare(&explain).unwrap();
-        let rows = explain
-            .query_map(rusqlite::params_from_iter(values), |row| {
-                row.get::<_, String>(3)
-            })
-            .unwrap();
-        rows.map(Result::unwrap).collect::<Vec<_>>().join("; ")
+        let rows = explain.query_map(rusqlite::params_from_iter(values), |row| row.get(3));
+        let rows: Vec<String> = rows.unwrap().map(Result::unwrap).collect();
+        (source, rows.join("; "))
+    }
+
+    fn of_states(states: &[State]) -> Filter {
+        Filter {
+            states: states.to_vec(),
+            ..Filter::default()
+        }
+    }
+
+    fn of_services(names: &[&str]) -> Filter {
+        Filter {
+            services: names
+                .iter()
+                .map(|name| ServiceName::parse(name).unwrap())
+                .collect(),
+            ..Filter::default()
+        }
     }
 
     #[test]
-    fn lists_use_indexes() {
-        let of_states = |states: &[State]| Filter {
-            states: states.to_vec(),
+    fn lists_begin_with_what_is_least_and_are_not_sorted() {
+        let open = [false, true].map(|started| State::Pending { started });
+        let of_parent = Filter {
+            parent: Some(Cid::new()),
             ..Filter::default()
         };
-        let failures = plan(&of_states(&[State::Failed]), 0);
-        assert!(failures.contains("INDEX failures (state=?"), "{failures}");
-        let pending = [false, true].map(|started| State::Pending { started });
-        let few = plan(&of_states(&pending), FEW_OPEN);
-        assert!(few.contains("INDEX pending"), "{few}");
-        assert!(few.contains("INDEX alone"), "{few}");
-        let many = plan(&of_states(&pending), FEW_OPEN + 1);
-        assert!(!many.contains("INDEX pending"), "{many}");
-        let of_service = Filter {
-            services: vec![ServiceName::parse("a").unwrap()],
-            ..Filter::default()
-        };
-        let of_service = plan(&of_service, 0);
-        assert!(
-            of_service.contains("of_service (service=? AND"),
-            "{of_service}"
-        );
+        for (filter, expected, index) in [
+            (
+                Filter::default(),
+                Source::Invocations,
+                "SEARCH invocation USING INTEGER PRIMARY KEY (rowid<?)",
+            ),
+            (
+                of_states(&[State::Failed]),
+                Source::Failures,
+                "SEARCH outcome USING INDEX failures (id<?)",
+            ),
+            (
+                of_states(&[State::Failed, State::Expired]),
+                Source::Failures,
+                "INDEX failures (id<?)",
+            ),
+            (
+                of_states(&open),
+                Source::Pending,
+                "SEARCH pending USING INTEGER PRIMARY KEY (rowid<?)",
+            ),
+            (
+                of_services(&["a"]),
+                Source::OfService,
+                "SEARCH service_index USING PRIMARY KEY (service=? AND id<?)",
+            ),
+            (
+                of_parent,
+                Source::Invocations,
+                "SEARCH invocation USING INDEX children (parent=? AND rowid<?)",
+            ),
+        ] {
+            let (source, plan) = planned(&filter, FEW + 1);
+            assert_eq!(source, expected, "{plan}");
+            assert!(plan.contains(index), "{plan}");
+            assert!(!plan.contains("TEMP B-TREE"), "{plan}");
+        }
+    }
+
+    #[test]
+    fn few_invocations_are_looked_up_by_their_ids() {
         let running = Filter {
             cids: vec![Cid::new()],
             include_waiting: true,
             ..Filter::default()
         };
-        let running = plan(&running, 0);
-        assert!(running.contains("(cid=?"), "{running}");
-        assert!(running.contains("INDEX awaited"), "{running}");
-        for plan in [failures, few, many, of_service, running] {
-            assert!(
-                !plan.contains("TEMP B-TREE FOR ORDER") || plan.contains("(cid=?"),
-                "{plan}"
-            );
-        }
+        let (_, plan) = planned(&running, FEW + 1);
+        assert!(
+            plan.contains("cid_index USING PRIMARY KEY (cid=?)"),
+            "{plan}"
+        );
+        assert!(plan.contains("INDEX awaited"), "{plan}");
+        let open = Filter {
+            states: vec![State::ACCEPTED],
+            ..running
+        };
+        let is_looked_up = |filter: &Filter, pending| {
+            let (_, plan) = planned(filter, pending);
+            plan.contains("SEARCH invocation USING INTEGER PRIMARY KEY (rowid=?)")
+        };
+        assert!(is_looked_up(&open, FEW));
+        assert!(!is_looked_up(&open, FEW + 1));
+        assert!(is_looked_up(&of_services(&["a", "b"]), 0));
     }
 }

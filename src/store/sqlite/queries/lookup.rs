@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension as _};
 
-use super::row::{COLUMNS, InvocationRow, NEXT_COLUMN};
+use super::row::{BYTES, COLUMNS, InvocationRow, NEXT_COLUMN, STATE_TABLES};
 use crate::engine::store::{BoundedRead, Stored, Tombstone};
 use crate::model::error::Result;
 use crate::model::id::{Cid, ServiceName};
@@ -10,17 +10,40 @@ use crate::store::sqlite::blob;
 use crate::store::sqlite::error::failed;
 use crate::store::sqlite::state_column::decode_state;
 
+/// Where an invocation may be found: its CID, and its id if it was among the newest ones.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::store::sqlite) struct Lookup {
+    pub(in crate::store::sqlite) cid: Cid,
+    pub(in crate::store::sqlite) newest: Option<i64>,
+}
+
+impl Lookup {
+    fn id(self, connection: &Connection) -> rusqlite::Result<Option<i64>> {
+        match self.newest {
+            Some(id) => Ok(Some(id)),
+            None => indexed_id(connection, self.cid).optional(),
+        }
+    }
+}
+
+/// The id of an invocation, by the index.
+pub(in crate::store::sqlite) fn indexed_id(
+    connection: &Connection,
+    cid: Cid,
+) -> rusqlite::Result<i64> {
+    let mut select = connection.prepare_cached("SELECT id FROM cid_index WHERE cid = ?1")?;
+    select.query_row([cid.as_bytes()], |row| row.get(0))
+}
+
 /// Reads an invocation, or its tombstone.
-pub(in crate::store::sqlite) fn get(connection: &Connection, cid: Cid) -> Result<Stored> {
+pub(in crate::store::sqlite) fn get(connection: &Connection, lookup: Lookup) -> Result<Stored> {
+    let cid = lookup.cid;
     let read = || {
-        let select = format!(
-            "SELECT {COLUMNS}, service.name FROM invocation JOIN service ON service.id = service WHERE cid = ?1"
-        );
-        let mut select = connection.prepare_cached(&select)?;
-        let found = select.query_row([cid.as_bytes()], |row| {
-            Ok((InvocationRow::of(row)?, row.get::<_, String>(NEXT_COLUMN)?))
-        });
-        if let Some(found) = found.optional()? {
+        let found = match lookup.id(connection)? {
+            Some(id) => by_id(connection, id)?,
+            None => None,
+        };
+        if let Some(found) = found {
             return Ok(Ok(found));
         }
         Ok(Err(tombstone(connection, cid)?))
@@ -35,25 +58,38 @@ pub(in crate::store::sqlite) fn get(connection: &Connection, cid: Cid) -> Result
     }
 }
 
+fn by_id(connection: &Connection, id: i64) -> rusqlite::Result<Option<(InvocationRow, String)>> {
+    let select = format!(
+        "SELECT {COLUMNS}, service.name FROM invocation {STATE_TABLES}
+         JOIN service ON service.id = invocation.service WHERE invocation.id = ?1"
+    );
+    let mut select = connection.prepare_cached(&select)?;
+    let found = select.query_row([id], |row| {
+        Ok((InvocationRow::of(row)?, row.get(NEXT_COLUMN)?))
+    });
+    found.optional()
+}
+
 /// Reads an invocation that has at most `max_bytes`.
 pub(in crate::store::sqlite) fn get_up_to(
     connection: &Connection,
-    cid: Cid,
+    lookup: Lookup,
     max_bytes: usize,
 ) -> Result<BoundedRead> {
     let read = || {
-        // `length` reads the header of a row and not its blobs.
+        let Some(id) = lookup.id(connection)? else {
+            return Ok(None);
+        };
         let select =
-            "SELECT length(request) + ifnull(length(events), 0) + ifnull(length(progress), 0)
-             FROM invocation WHERE cid = ?1";
-        let mut select = connection.prepare_cached(select)?;
-        let bytes = select.query_row([cid.as_bytes()], |row| row.get::<_, i64>(0));
+            format!("SELECT {BYTES} FROM invocation {STATE_TABLES} WHERE invocation.id = ?1");
+        let mut select = connection.prepare_cached(&select)?;
+        let bytes = select.query_row([id], |row| row.get::<_, i64>(0));
         bytes.optional()
     };
     let bytes = read().map_err(failed)?;
     match usize::try_from(bytes.unwrap_or_default()).unwrap_or_default() {
         bytes if bytes > max_bytes => Ok(BoundedRead::Larger(bytes)),
-        _ => get(connection, cid).map(BoundedRead::Read),
+        _ => get(connection, lookup).map(BoundedRead::Read),
     }
 }
 

@@ -16,9 +16,11 @@ mod salvage;
 pub(super) use self::children::children;
 pub(super) use self::counts::{awaiting_completion_counts, open_counts};
 pub(super) use self::declarations::declarations;
-pub(super) use self::due::{Due, due};
+pub(super) use self::due::{Claimable, Due, due};
 pub(super) use self::expired::expired;
 pub(super) use self::list::list;
-pub(super) use self::lookup::{find_by_idempotency_key, get, get_up_to, tombstone};
+pub(super) use self::lookup::{
+    Lookup, find_by_idempotency_key, get, get_up_to, indexed_id, tombstone,
+};
 pub(super) use self::members::members;
 pub(super) use self::row::Readable;

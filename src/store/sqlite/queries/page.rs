@@ -3,8 +3,66 @@
 use rusqlite::types::Value as SqlValue;
 use rusqlite::{Row, Statement};
 
-use super::row::{COLUMNS, InvocationRow, NEXT_COLUMN, Readable};
+use super::row::{COLUMNS, InvocationRow, NEXT_COLUMN, Readable, STATE_TABLES};
 use crate::engine::store::LIST_PAGE_BYTES;
+
+/// Where a list begins to read, in the order of the ids. `CROSS JOIN` keeps SQLite from beginning elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    /// All invocations, or an index of them.
+    Invocations,
+    /// All invocations, and no index.
+    Scan,
+    /// Those of one service.
+    OfService,
+    /// Those that have not ended.
+    Pending,
+    /// Those that ended without a response.
+    Failures,
+}
+
+impl Source {
+    /// The column of the ids by which the list is read.
+    pub(super) fn id(self) -> &'static str {
+        match self {
+            Self::Invocations | Self::Scan => "invocation.id",
+            Self::OfService => "service_index.id",
+            Self::Pending => "pending.id",
+            Self::Failures => "outcome.id",
+        }
+    }
+
+    /// The statement of a list with these conditions. Its last value is the number of rows.
+    pub(super) fn select(self, conditions: &[String]) -> String {
+        let invocation = format!("invocation ON invocation.id = {}", self.id());
+        let of_row = "CROSS JOIN service ON service.id = invocation.service";
+        let from = match self {
+            Self::Invocations => format!("invocation {STATE_TABLES} {of_row}"),
+            Self::Scan => format!("invocation NOT INDEXED {STATE_TABLES} {of_row}"),
+            Self::OfService => format!(
+                "service CROSS JOIN service_index ON service_index.service = service.id
+                 CROSS JOIN {invocation} {STATE_TABLES}"
+            ),
+            Self::Pending => format!(
+                "pending CROSS JOIN {invocation} LEFT JOIN outcome ON outcome.id = invocation.id {of_row}"
+            ),
+            Self::Failures => format!(
+                "outcome INDEXED BY failures CROSS JOIN {invocation}
+                 LEFT JOIN pending ON pending.id = invocation.id {of_row}"
+            ),
+        };
+        let conditions = conditions.join(" AND ");
+        let is_failure = match self {
+            Self::Failures => "outcome.state > 2 AND ",
+            _ => "",
+        };
+        let id = self.id();
+        format!(
+            "SELECT {COLUMNS}, service.name, invocation.id FROM {from}
+             WHERE {is_failure}{conditions} ORDER BY {id} DESC LIMIT ?"
+        )
+    }
+}
 
 /// A page of a list that is being read.
 #[derive(Default)]
@@ -68,13 +126,4 @@ impl PageRows {
         {}
         Ok(())
     }
-}
-
-/// The statement of a list with these conditions. Its last value is the number of rows.
-pub(super) fn select(conditions: &[String], table: &str) -> String {
-    let conditions = conditions.join(" AND ");
-    format!(
-        "SELECT {COLUMNS}, service.name, invocation.id FROM {table}
-         JOIN service ON service.id = service WHERE {conditions} ORDER BY invocation.id DESC LIMIT ?"
-    )
 }

@@ -12,13 +12,29 @@ use crate::store::sqlite::blob;
 use crate::store::sqlite::error::{failed, is_damage};
 use crate::store::sqlite::state_column::decode_state;
 
-/// The columns that [`InvocationRow`] reads.
+/// The columns that [`InvocationRow`] reads from [`STATE_TABLES`] and `invocation`.
 pub(super) const COLUMNS: &str =
-    "cid, state, due, generation, losses, attempts, sequence, request, events, progress,
-     last_failure, first_attempt_time, end_time, purge_time, cancel_requested, leads, later,
-     awaited, open_members";
+    "invocation.cid, coalesce(outcome.state, pending.started, 0),
+     coalesce(outcome.due, pending.due, invocation.accept_time), pending.generation,
+     coalesce(outcome.losses, pending.losses, 0), coalesce(outcome.attempts, pending.attempts, 0),
+     invocation.sequence, invocation.request, coalesce(outcome.events, pending.events),
+     coalesce(outcome.progress, pending.progress), pending.last_failure,
+     coalesce(outcome.first_attempt_time, pending.first_attempt_time), outcome.end_time, outcome.purge_time,
+     coalesce(outcome.cancel_requested, pending.cancel_requested, 0), coalesce(pending.leads, 1),
+     coalesce(outcome.later, pending.later), coalesce(pending.awaited, 0),
+     coalesce(outcome.open_members, pending.open_members), invocation.accept_time";
 /// The index of the first column after them.
-pub(super) const NEXT_COLUMN: usize = 19;
+pub(super) const NEXT_COLUMN: usize = 20;
+
+/// The tables of the state of an invocation, joined to it.
+pub(super) const STATE_TABLES: &str = "LEFT JOIN outcome ON outcome.id = invocation.id
+     LEFT JOIN pending ON pending.id = invocation.id";
+
+/// How many bytes the request, the events and the progress of an invocation have. `length` reads the header of a row,
+/// and not its blobs.
+pub(super) const BYTES: &str =
+    "length(request) + ifnull(length(coalesce(outcome.events, pending.events)), 0)
+     + ifnull(length(coalesce(outcome.progress, pending.progress)), 0)";
 
 /// Roughly how many bytes a row takes on a page of a list without its blobs: CIDs, times and names.
 const ENVELOPE_BYTES: usize = 512;
@@ -28,7 +44,8 @@ pub(super) struct InvocationRow {
     cid: Vec<u8>,
     state: i64,
     due: i64,
-    generation: u32,
+    /// `None` if it was accepted since the store was opened, and not attempted; or if it has ended.
+    generation: Option<u32>,
     crash_count: u32,
     attempts: u32,
     sequence: i64,
@@ -44,6 +61,7 @@ pub(super) struct InvocationRow {
     completion_token: Option<[u8; 32]>,
     is_waiting: bool,
     open_members: Option<u32>,
+    accept_time: i64,
 }
 
 impl InvocationRow {
@@ -73,7 +91,13 @@ impl InvocationRow {
             completion_token: row.get(16)?,
             is_waiting: row.get(17)?,
             open_members: row.get(18)?,
+            accept_time: row.get(19)?,
         })
+    }
+
+    /// Whether it has not ended.
+    pub(super) fn is_open(&self) -> bool {
+        self.state < 2
     }
 
     /// Roughly how many bytes it takes on a page of a list.
@@ -90,7 +114,7 @@ impl InvocationRow {
         recovering: Option<u32>,
     ) -> Result<Invocation> {
         let cid = blob::cid(&self.cid)?;
-        let request = blob::decode_request(cid, service.clone(), &self.request)?;
+        let request = blob::decode_request(cid, service.clone(), self.accept_time, &self.request)?;
         let sequence = u64::try_from(self.sequence).unwrap_or_default();
         let accepted = Event::accepted(&request, sequence);
         let mut events = vec![Arc::new(accepted)];
@@ -125,7 +149,9 @@ impl InvocationRow {
                 pending: self.is_waiting,
             }),
             open_members: self.open_members.unwrap_or_default(),
-            recovered: recovering.is_some_and(|generation| self.generation < generation),
+            recovered: recovering
+                .zip(self.generation)
+                .is_some_and(|(recovering, generation)| generation < recovering),
         })
     }
 }
@@ -161,8 +187,8 @@ impl Readable {
         id: i64,
     ) -> rusqlite::Result<Option<(InvocationRow, String, Option<String>)>> {
         let select = format!(
-            "SELECT {COLUMNS}, service.name, concurrency_key FROM invocation
-             JOIN service ON service.id = service WHERE invocation.id = ?1"
+            "SELECT {COLUMNS}, service.name, pending.concurrency_key FROM invocation {STATE_TABLES}
+             JOIN service ON service.id = invocation.service WHERE invocation.id = ?1"
         );
         let mut select = connection.prepare_cached(&select)?;
         let found = select.query_row([id], |row| {

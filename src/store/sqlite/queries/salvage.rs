@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use rusqlite::types::Value as SqlValue;
 
 use super::conditions::conditions;
-use super::page::{PageRows, select};
+use super::page::{PageRows, Source};
 use crate::engine::store::Filter;
 use crate::store::sqlite::error::is_damage;
 
@@ -19,7 +19,7 @@ const MAX_STATEMENTS: usize = 10_000;
 ///
 /// # Errors
 ///
-/// Any error of SQLite other than damage of the invocations: also that the newest id cannot be found.
+/// Any error of SQLite other than damage.
 pub(super) fn salvage(
     connection: &Connection,
     filter: &Filter,
@@ -29,8 +29,8 @@ pub(super) fn salvage(
     let (mut conditions, values) = conditions(filter, true);
     // Both ends are included: a search for an id beyond the range could lead to a damaged page.
     conditions.push("invocation.id BETWEEN ? AND ?".to_owned());
-    let mut select = connection.prepare(&select(&conditions, "invocation NOT INDEXED"))?;
-    let mut end = before.min(newest(connection)?.saturating_add(1));
+    let mut select = connection.prepare(&Source::Scan.select(&conditions))?;
+    let mut end = before;
     let mut size = 1;
     for _ in 0..MAX_STATEMENTS {
         if end <= 1 || page.next.is_some() {
@@ -60,11 +60,4 @@ pub(super) fn salvage(
     }
     page.next = Some(end);
     Ok(())
-}
-
-/// The newest id, by the index of services: the table itself may be damaged at its end.
-fn newest(connection: &Connection) -> rusqlite::Result<i64> {
-    let select = "SELECT coalesce(max((SELECT max(newest.id) FROM invocation AS newest
-         WHERE newest.service = service.id)), 0) FROM service";
-    connection.query_row(select, [], |row| row.get(0))
 }

@@ -19,7 +19,9 @@ use self::round_robin::{CommitGroup, RoundRobin};
 use self::space::{Space, vacuum_incrementally};
 use self::wal::Wal;
 use crate::model::error::{Error, Result};
-use crate::store::sqlite::commands::{QueuedCommand, ServiceIds, Tx};
+use crate::store::sqlite::commands::{
+    QueuedCommand, ServiceIds, Tx, TxChanges, index_all, index_if_many,
+};
 use crate::store::sqlite::directory::StoreFiles;
 use crate::store::sqlite::error::{failed, is_damage, is_disk_failure};
 use crate::store::sqlite::shared::StoreShared;
@@ -138,9 +140,12 @@ impl Writer {
             return reject_all(commands, &error);
         }
         match committed {
-            Ok(()) => {
+            Ok(changes) => {
                 self.damaged_writes = 0;
+                self.services.extend(changes.services);
                 let mut entries = self.shared.bookkeeping.lock();
+                entries.newest.apply(changes.newest);
+                entries.newest.last_id = changes.last_id;
                 for command in &commands {
                     command.update_entries(&mut entries);
                 }
@@ -158,21 +163,31 @@ impl Writer {
         self.shared.notify_checkpointer();
     }
 
-    fn try_commit(&mut self, commands: &mut [Box<dyn QueuedCommand>]) -> rusqlite::Result<()> {
+    fn try_commit(
+        &mut self,
+        commands: &mut [Box<dyn QueuedCommand>],
+    ) -> rusqlite::Result<TxChanges> {
         let has_new_work = commands.iter().any(|command| command.is_new_work());
         let has_room = has_new_work && self.has_room();
         let behavior = TransactionBehavior::Immediate;
         let transaction = self.connection.transaction_with_behavior(behavior)?;
-        let mut tx = Tx::new(&transaction, &self.services, self.generation, has_room);
+        let bookkeeping = &self.shared.bookkeeping;
+        let mut tx = Tx::new(
+            &transaction,
+            &self.services,
+            bookkeeping,
+            self.generation,
+            has_room,
+        );
         for command in commands {
             command.apply(&mut tx)?;
         }
-        let new_services = tx.finish()?;
+        index_if_many(&mut tx)?;
+        let changes = tx.finish();
         let start = Instant::now();
         transaction.commit()?;
         self.syncing += start.elapsed();
-        self.services.extend(new_services);
-        Ok(())
+        Ok(changes)
     }
 
     /// Whether new work is accepted; otherwise that is logged.
@@ -215,14 +230,29 @@ impl Writer {
     }
 
     /// Marks the store as closed cleanly: the next opening recovers nothing.
-    fn mark_clean(&self) {
+    fn mark_clean(&mut self) {
         if self.shared.write_failure().is_some() {
             return;
         }
-        let update = "UPDATE meta SET value = 1 WHERE key = 'clean'";
-        if let Err(error) = self.connection.execute(update, []) {
+        if let Err(error) = self.try_mark_clean() {
             tracing::warn!(%error, "cannot mark the store as closed cleanly");
         }
+    }
+
+    /// The indexes contain all invocations then.
+    fn try_mark_clean(&mut self) -> rusqlite::Result<()> {
+        let transaction = self.connection.transaction()?;
+        let bookkeeping = &self.shared.bookkeeping;
+        let mut tx = Tx::new(
+            &transaction,
+            &self.services,
+            bookkeeping,
+            self.generation,
+            false,
+        );
+        index_all(&mut tx)?;
+        transaction.execute("UPDATE meta SET value = 1 WHERE key = 'clean'", [])?;
+        transaction.commit()
     }
 }
 
