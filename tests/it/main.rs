@@ -69,6 +69,7 @@ mod sqlite_store;
 mod store_claims;
 mod store_contract;
 mod store_formats;
+mod store_indexes;
 mod terms;
 mod testing;
 mod tidy;
