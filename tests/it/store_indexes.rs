@@ -184,8 +184,8 @@ impl Pair {
     }
 }
 
-/// An invocation for comparison: without its input, the code locations of its errors, and whether it may have run before
-/// a crash.
+/// An invocation for comparison: without its input, the code locations of its errors, and whether it may have run
+/// before a crash.
 fn text(stored: Stored) -> String {
     let Stored::Found(mut found) = stored else {
         return format!("{stored:?}");

@@ -13,12 +13,13 @@ use crate::engine::store::{Claim, ClaimLimit};
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::Invocation;
 
-/// How many invocations the queue of a service has at most. Beyond it, they are read from the file.
-const MAX_QUEUED: usize = 1_024;
-/// How many bytes the requests in the queue of a service have at most, encoded: 4 MiB.
-const MAX_SERVICE_BYTES: usize = 4 << 20;
-/// How many bytes the requests in all queues have at most, encoded: 32 MiB.
+/// How many bytes the queue of a service takes at most: 8 MiB, which is up to 8 192 invocations. Beyond it, they are
+/// read from the file.
+const MAX_SERVICE_BYTES: usize = 8 << 20;
+/// How many bytes all queues take at most: 32 MiB.
 const MAX_BYTES: usize = 32 << 20;
+/// Roughly what an invocation takes in memory, beside its input.
+const OVERHEAD_BYTES: usize = 1_024;
 
 /// The queues of all services.
 #[derive(Debug, Default)]
@@ -40,6 +41,13 @@ struct Fresh {
     invocation: Invocation,
     /// The length of its request, encoded.
     bytes: usize,
+}
+
+impl Fresh {
+    /// What it takes in memory.
+    fn weight(&self) -> usize {
+        OVERHEAD_BYTES + self.bytes
+    }
 }
 
 /// What is known about the due work of a service that is not in its queue.
@@ -97,14 +105,14 @@ impl HandOver {
         if matches!(queue.coverage, Coverage::Unknown) {
             return;
         }
-        let has_room = queue.fresh.len() < MAX_QUEUED
-            && queue.bytes + bytes <= MAX_SERVICE_BYTES
-            && self.bytes + bytes <= MAX_BYTES;
+        let weight = OVERHEAD_BYTES + bytes;
+        let has_room =
+            queue.bytes + weight <= MAX_SERVICE_BYTES && self.bytes + weight <= MAX_BYTES;
         if !has_room {
             return self.forget(service);
         }
-        self.bytes += bytes;
-        queue.bytes += bytes;
+        self.bytes += weight;
+        queue.bytes += weight;
         queue.fresh.push_back(Fresh {
             invocation: invocation.clone(),
             bytes,
@@ -130,8 +138,8 @@ impl HandOver {
         let is_it = |fresh: &Fresh| fresh.invocation.request.cid == cid;
         let found = queue.fresh.iter().position(is_it);
         if let Some(fresh) = found.and_then(|position| queue.fresh.remove(position)) {
-            queue.bytes -= fresh.bytes;
-            self.bytes -= fresh.bytes;
+            queue.bytes -= fresh.weight();
+            self.bytes -= fresh.weight();
         }
     }
 
@@ -171,8 +179,8 @@ impl HandOver {
         while left.invocations > 0
             && let Some(fresh) = queue.fresh.pop_front_if(|fresh| fresh.bytes <= left.bytes)
         {
-            queue.bytes -= fresh.bytes;
-            self.bytes -= fresh.bytes;
+            queue.bytes -= fresh.weight();
+            self.bytes -= fresh.weight();
             left.invocations -= 1;
             left.bytes -= fresh.bytes;
             claim.invocations.push(fresh.invocation);
@@ -253,16 +261,15 @@ mod tests {
 
     #[test]
     fn a_full_queue_is_dropped_and_the_file_is_read_again() {
-        for (count, bytes) in [(MAX_QUEUED, 1), (2, MAX_SERVICE_BYTES / 2)] {
-            let mut hand_over = complete();
-            for _ in 0..count {
-                hand_over.push(&invocation(), bytes);
-            }
-            assert_eq!(hand_over.bytes, count * bytes);
+        let bytes = MAX_SERVICE_BYTES / 2 - OVERHEAD_BYTES;
+        let mut hand_over = complete();
+        for _ in 0..2 {
             hand_over.push(&invocation(), bytes);
-            assert_eq!(hand_over.bytes, 0);
-            assert_eq!(take(&mut hand_over, NOW, 9), None);
         }
+        assert_eq!(hand_over.bytes, MAX_SERVICE_BYTES);
+        hand_over.push(&invocation(), 0);
+        assert_eq!(hand_over.bytes, 0);
+        assert_eq!(take(&mut hand_over, NOW, 9), None);
     }
 
     #[test]
@@ -273,7 +280,7 @@ mod tests {
         hand_over.remove(&service(), removed.request.cid);
         assert_eq!(
             (hand_over.bytes, take(&mut hand_over, NOW, 1)),
-            (7, Some(1))
+            (OVERHEAD_BYTES + 7, Some(1))
         );
         assert_eq!(hand_over.bytes, 0);
     }

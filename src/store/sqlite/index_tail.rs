@@ -5,13 +5,14 @@ use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior};
 use super::blob;
 use super::commands::{IndexedRow, SET_INDEXED};
 use super::error::{failed, is_damage};
-use super::newest::{MAX_NEWEST, Place};
+use super::newest::{Limits, MAX_NEWEST, Place};
 use crate::model::error::Result;
+use crate::model::id::Cid;
 
-/// Adds all invocations to the indexes, and returns the highest id. `generation`: the present one. What cannot be read
-/// is left out, and logged.
-pub(super) fn index_tail(connection: &mut Connection, generation: u32) -> Result<i64> {
-    let mut add = || {
+/// Adds all invocations to the indexes, and returns the highest id and CID. `generation`: the present one. What cannot
+/// be read is left out, and logged.
+pub(super) fn index_tail(connection: &mut Connection, generation: u32) -> Result<Limits> {
+    let mut add = || -> rusqlite::Result<_> {
         let behavior = TransactionBehavior::Immediate;
         let transaction = connection.transaction_with_behavior(behavior)?;
         let indexed = "SELECT value FROM meta WHERE key = 'indexed'";
@@ -33,7 +34,21 @@ pub(super) fn index_tail(connection: &mut Connection, generation: u32) -> Result
         transaction.commit()?;
         Ok(last)
     };
-    add().map_err(failed)
+    let id = add().map_err(failed)?;
+    let cid = highest_cid(connection).map_err(failed)?;
+    Ok(Limits { id, cid })
+}
+
+/// The highest CID, or the highest of all if the file is damaged there: each new one is then looked up.
+fn highest_cid(connection: &Connection) -> rusqlite::Result<Option<Cid>> {
+    let max = "SELECT max(cid) FROM (SELECT max(cid) AS cid FROM cid_index UNION ALL SELECT max(cid) FROM tombstone)";
+    match connection.query_row(max, [], |row| row.get::<_, Option<Vec<u8>>>(0)) {
+        Err(error) if is_damage(&error) => Ok(Some(Cid::from_bytes([0xff; 16]))),
+        highest => {
+            let highest = highest?;
+            Ok(highest.and_then(|cid| blob::cid(&cid).ok()))
+        }
+    }
 }
 
 /// The highest id. If the end of the table is damaged, the highest one that it can have.

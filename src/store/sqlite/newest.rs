@@ -43,8 +43,17 @@ pub(super) type NewestChanges = HashMap<Cid, Option<Newest>, RandomState>;
 pub(super) struct NewestInvocations {
     by_cid: HashMap<Cid, Newest, RandomState>,
     in_order: BTreeMap<i64, Cid>,
+    pub(super) limits: Limits,
+}
+
+/// What the invocations of the store do not exceed.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Limits {
     /// The highest id that was given out.
-    pub(super) last_id: i64,
+    pub(super) id: i64,
+    /// The highest CID that was accepted and is remembered, by a tombstone at least. Most new ones are higher, as they
+    /// begin with the time; they need not be looked up.
+    pub(super) cid: Option<Cid>,
 }
 
 impl NewestInvocations {
@@ -63,7 +72,8 @@ impl NewestInvocations {
     }
 
     /// Applies the changes of a transaction that is committed.
-    pub(super) fn apply(&mut self, changes: NewestChanges) {
+    pub(super) fn apply(&mut self, changes: NewestChanges, limits: Limits) {
+        self.limits = limits;
         for (cid, newest) in changes {
             match newest {
                 Some(newest) => {
@@ -104,4 +114,46 @@ impl NewestInvocations {
 pub(super) struct AcceptedId {
     pub(super) due: i64,
     pub(super) id: i64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn newest(id: i64, place: Place) -> Option<Newest> {
+        let service = ServiceName::parse("a").unwrap();
+        Some(Newest { id, service, place })
+    }
+
+    #[test]
+    fn changes_are_applied_in_the_order_of_acceptance() {
+        let mut all = NewestInvocations::default();
+        let cids: Vec<Cid> = (0..4).map(|_| Cid::new()).collect();
+        let due = [7, 5, 5, 1];
+        let places = due.map(|due| Place::Accepted { due });
+        let ids = [4, 3, 2, 1];
+        let new = cids.iter().zip(ids.into_iter().zip(places));
+        let new = new.map(|(cid, (id, place))| (*cid, newest(id, place)));
+        let limits = Limits {
+            id: 4,
+            cid: cids.last().copied(),
+        };
+        all.apply(new.collect(), limits);
+        let in_order: Vec<Cid> = all.iter().map(|(cid, _)| cid).collect();
+        assert!(in_order.iter().eq(cids.iter().rev()));
+        let service = ServiceName::parse("a").unwrap();
+        let accepted = |all: &NewestInvocations, excluded: Cid| {
+            let accepted = all.accepted(&service, |cid| cid == excluded);
+            accepted
+                .iter()
+                .map(|one| (one.due, one.id))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(accepted(&all, cids[3]), [(5, 2), (5, 3), (7, 4)]);
+        let changes = [(cids[1], None), (cids[2], newest(2, Place::Pending))];
+        all.apply(changes.into_iter().collect(), limits);
+        assert_eq!(accepted(&all, cids[3]), [(7, 4)]);
+        assert_eq!((all.len(), all.limits.id), (3, 4));
+        assert!(all.get(cids[1]).is_none() && all.get(cids[2]).is_some());
+    }
 }

@@ -128,8 +128,7 @@ impl SqliteStore {
         // One notification in the queue is enough.
         let (checkpointer, notifications) = sync_channel(1);
         let shared = Arc::new(StoreShared::new(checkpointer));
-        let last_id = index_tail(&mut connection, opened.generation)?;
-        shared.bookkeeping.lock().newest.last_id = last_id;
+        shared.bookkeeping.lock().newest.limits = index_tail(&mut connection, opened.generation)?;
         let services = load_counts(&connection, &shared)?;
         let (writer, messages) = sync_channel(MAX_QUEUED_COMMANDS);
         let thread = Writer {
@@ -421,7 +420,7 @@ impl Store for SqliteStore {
 
     fn list(&self, filter: Filter, before: Option<u64>, max: usize) -> BoxFuture<'_, Result<Page>> {
         Box::pin(async move {
-            let last_id = self.shared.bookkeeping.lock().newest.last_id;
+            let last_id = self.shared.bookkeeping.lock().newest.limits.id;
             let query = move |connection: &Connection| {
                 queries::list(connection, &filter, before, max, last_id)
             };

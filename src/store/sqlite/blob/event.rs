@@ -13,8 +13,10 @@ use crate::model::payload::Reply;
 
 #[derive(Clone, PartialEq, Message)]
 struct EventBlob {
+    /// 0: one more than that of the event before it.
     #[prost(uint64, tag = "1")]
     sequence: u64,
+    /// 0: that of the event before it.
     #[prost(uint32, tag = "2")]
     attempt: u32,
     #[prost(sint64, tag = "3")]
@@ -43,10 +45,13 @@ pub(in crate::store::sqlite) fn append_events(
     blob: &mut Vec<u8>,
     events: &[Arc<Event>],
 ) -> Result<()> {
+    let mut last: Option<&Event> = None;
     for event in events {
+        let follows = last.is_some_and(|last| last.sequence.checked_add(1) == Some(event.sequence));
+        let is_same = last.is_some_and(|last| last.attempt == event.attempt);
         let mut message = EventBlob {
-            sequence: event.sequence,
-            attempt: event.attempt,
+            sequence: if follows { 0 } else { event.sequence },
+            attempt: if is_same { 0 } else { event.attempt },
             time: nanos(event.time),
             ..EventBlob::default()
         };
@@ -81,6 +86,7 @@ pub(in crate::store::sqlite) fn append_events(
             }
         }
         message.encode_length_delimited(blob).map_err(damaged)?;
+        last = Some(event.as_ref());
     }
     Ok(())
 }
@@ -88,8 +94,17 @@ pub(in crate::store::sqlite) fn append_events(
 /// Decodes the events of a blob, in order.
 pub(in crate::store::sqlite) fn decode_events(mut blob: &[u8]) -> Result<Vec<Arc<Event>>> {
     let mut events = Vec::new();
+    let (mut sequence, mut attempt) = (0_u64, 0);
     while !blob.is_empty() {
         let message = EventBlob::decode_length_delimited(&mut blob).map_err(damaged)?;
+        sequence = match message.sequence {
+            0 => sequence.saturating_add(1),
+            given => given,
+        };
+        attempt = match message.attempt {
+            0 => attempt,
+            given => given,
+        };
         let kind = match message.kind {
             1 => EventKind::Started {
                 worker: message.worker,
@@ -109,8 +124,8 @@ pub(in crate::store::sqlite) fn decode_events(mut blob: &[u8]) -> Result<Vec<Arc
             other => return Err(damaged(format_args!("an event of kind {other}"))),
         };
         events.push(Arc::new(Event {
-            sequence: message.sequence,
-            attempt: message.attempt,
+            sequence,
+            attempt,
             time: timestamp(message.time),
             kind,
         }));

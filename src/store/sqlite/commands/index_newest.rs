@@ -46,7 +46,8 @@ fn index_newest(tx: &mut Tx<'_>, kept: usize) -> rusqlite::Result<()> {
 }
 
 /// Notes up to which id the indexes contain all invocations.
-pub(in crate::store::sqlite) const SET_INDEXED: &str = "INSERT INTO meta (key, value) VALUES ('indexed', ?1) ON CONFLICT (key) DO UPDATE SET value = ?1";
+pub(in crate::store::sqlite) const SET_INDEXED: &str =
+    "UPDATE meta SET value = ?1 WHERE key = 'indexed'";
 
 /// What the indexes contain of an invocation.
 pub(in crate::store::sqlite) struct IndexedRow {

@@ -72,7 +72,7 @@ impl NewInvocation {
 
     /// Inserts the rows. The invocation is not known.
     pub(super) fn insert(&self, tx: &mut Tx<'_>) -> rusqlite::Result<()> {
-        let (service, id) = (tx.service_id(&self.service)?, tx.next_id());
+        let (service, id) = (tx.service_id(&self.service)?, tx.next_id(self.cid));
         let optional = |cid: &Option<Cid>| cid.map(|cid| *cid.as_bytes());
         tx.execute(
             INSERT,
@@ -135,16 +135,15 @@ impl NewInvocation {
 
     /// The answer if an invocation was accepted before with the same CID or idempotency key.
     pub(super) fn known(&self, tx: &Tx<'_>) -> rusqlite::Result<Option<Result<Acceptance>>> {
-        let by_cid = tx.find(self.cid)?.map(|found| found.id());
-        let id = match by_cid {
-            Some(id) => Some(id),
-            None => {
-                if let Some(tombstone) = queries::tombstone(tx.connection(), self.cid)? {
-                    return Ok(Some(tombstone.map(Acceptance::Removed)));
-                }
-                self.id_of_key(tx)?
+        if !tx.is_beyond_all(self.cid) {
+            if let Some(found) = tx.find(self.cid)? {
+                return first_request(tx, found.id());
             }
-        };
+            if let Some(tombstone) = queries::tombstone(tx.connection(), self.cid)? {
+                return Ok(Some(tombstone.map(Acceptance::Removed)));
+            }
+        }
+        let id = self.id_of_key(tx)?;
         id.map_or(Ok(None), |id| first_request(tx, id))
     }
 

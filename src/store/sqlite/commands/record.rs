@@ -283,7 +283,8 @@ fn release_members(tx: &mut Tx<'_>, group: Cid, purge_time: i64) -> rusqlite::Re
     )?;
     let release = format!(
         "UPDATE outcome SET held = 0, purge_time = max(purge_time, ?2),
-         tombstone_until = coalesce(tombstone_until, purge_time + (purge_time - end_time)) + max(purge_time, ?2) - purge_time
+         tombstone_until = coalesce(tombstone_until, purge_time + (purge_time - end_time))
+             + max(purge_time, ?2) - purge_time
          WHERE held = 1 AND id IN ({members})"
     );
     tx.execute(&release, params![cid, purge_time])?;

@@ -7,7 +7,7 @@ use rusqlite::{CachedStatement, OptionalExtension as _, Params, Transaction};
 
 use crate::model::id::{Cid, ServiceName};
 use crate::store::sqlite::bookkeeping::Bookkeeping;
-use crate::store::sqlite::newest::{Newest, NewestChanges, Place};
+use crate::store::sqlite::newest::{Limits, Newest, NewestChanges, Place};
 use crate::store::sqlite::queries;
 
 /// The ids of services, which are the keys of their rows.
@@ -31,8 +31,7 @@ pub(in crate::store::sqlite) struct TxChanges {
     /// Services that had no row before.
     pub(in crate::store::sqlite) services: ServiceIds,
     pub(in crate::store::sqlite) newest: NewestChanges,
-    /// The highest id of an invocation.
-    pub(in crate::store::sqlite) last_id: i64,
+    pub(in crate::store::sqlite) limits: Limits,
 }
 
 /// Where an invocation that was accepted is found.
@@ -53,7 +52,7 @@ impl<'a> Tx<'a> {
         has_room: bool,
     ) -> Self {
         let changes = TxChanges {
-            last_id: bookkeeping.lock().newest.last_id,
+            limits: bookkeeping.lock().newest.limits,
             ..TxChanges::default()
         };
         Self {
@@ -98,15 +97,22 @@ impl<'a> Tx<'a> {
         Ok(id)
     }
 
-    /// The id of a new invocation.
-    pub(super) fn next_id(&mut self) -> i64 {
-        self.changes.last_id += 1;
-        self.changes.last_id
+    /// The id of a new invocation with a CID.
+    pub(super) fn next_id(&mut self, cid: Cid) -> i64 {
+        let limits = &mut self.changes.limits;
+        limits.cid = limits.cid.max(Some(cid));
+        limits.id += 1;
+        limits.id
     }
 
     /// The highest id that was given out.
     pub(super) fn last_id(&self) -> i64 {
-        self.changes.last_id
+        self.changes.limits.id
+    }
+
+    /// Whether a CID is higher than all that were accepted, so that neither an invocation nor a tombstone has it.
+    pub(super) fn is_beyond_all(&self, cid: Cid) -> bool {
+        self.changes.limits.cid.is_none_or(|highest| cid > highest)
     }
 
     /// Finds an invocation that was accepted and not removed.

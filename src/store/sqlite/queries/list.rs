@@ -1,5 +1,5 @@
-//! Lists: a filter becomes SQL. The newest invocations, which the indexes lack, are read one after another; behind them,
-//! the list begins with the table or index that has the least to read.
+//! Lists: a filter becomes SQL. The newest invocations, which the indexes lack, are read one after another; behind
+//! them, the list begins with the table or index that has the least to read.
 
 use rusqlite::Connection;
 use rusqlite::types::Value as SqlValue;
@@ -13,8 +13,8 @@ use crate::model::error::Result;
 use crate::model::invocation::State;
 use crate::store::sqlite::error::{failed, is_damage};
 
-/// Up to so many invocations, their ids are collected and each is looked up. Above: the list is read from the newest, as
-/// some of them are close to it.
+/// Up to so many invocations, their ids are collected and each is looked up. Above: the list is read from the newest,
+/// as some of them are close to it.
 const FEW: i64 = 10_000;
 const OPEN_IDS: &str = "SELECT id FROM pending";
 const IDS_OF_SERVICES: &str = "SELECT service_index.id FROM service_index JOIN service AS named

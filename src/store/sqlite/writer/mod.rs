@@ -144,8 +144,7 @@ impl Writer {
                 self.damaged_writes = 0;
                 self.services.extend(changes.services);
                 let mut entries = self.shared.bookkeeping.lock();
-                entries.newest.apply(changes.newest);
-                entries.newest.last_id = changes.last_id;
+                entries.newest.apply(changes.newest, changes.limits);
                 for command in &commands {
                     command.update_entries(&mut entries);
                 }
