@@ -48,7 +48,9 @@ def table(head: list[str], lines: list[list[str]]) -> str:
 
 
 def at(record: Record) -> str:
-    return f"{record['at']:g} {record['x']}"
+    """Where a record is on its curve: `64 callers`."""
+    unit = record["x"].removesuffix("s") if record["at"] == 1 else record["x"]
+    return f"{record['at']:g} {unit}"
 
 
 def goals_table(records: list[Record]) -> str:

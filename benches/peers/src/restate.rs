@@ -61,6 +61,7 @@ impl Restate {
                 .env("RESTATE_INGRESS__BIND_ADDRESS", on(ingress))
                 .env("RESTATE_ADMIN__BIND_ADDRESS", on(admin))
                 .env("RESTATE_BIND_ADDRESS", on(fabric))
+                // It still asks for newer versions once, and does without an answer.
                 .env("RESTATE_DISABLE_TELEMETRY", "true")
                 .env("RESTATE_LOG_FILTER", "warn");
         })?;
