@@ -16,14 +16,15 @@ SYSTEMS = [
     {
         "system": "Restate, `send` and `attach`",
         "on disk when the caller is answered": "the request, in the log of one node (RocksDB)",
-        "synced": "yes, by default (`rocksdb-disable-wal-fsync = false`)",
+        "synced": "yes, by default (`rocksdb-disable-wal-fsync = false`): `fdatasync` for groups, 202 for 500 "
+        "invocations of 16 callers",
         "runs": "at least once; steps of its journal once",
     },
     {
         "system": "JetStream always",
         "on disk when the caller is answered": "the request, in the file of a stream; the worker stores the outcome in "
         "another stream before it acknowledges the request",
-        "synced": "yes: `sync_interval: always`",
+        "synced": "yes (`sync_interval: always`): `fsync` for each message, 1 015 for 500 requests and outcomes",
         "runs": "at least once",
     },
     {
