@@ -41,7 +41,7 @@ const POLL: Duration = Duration::from_millis(2);
 /// Compares at 1, 64 and 256 callers.
 pub(crate) fn compare() {
     for (callers, calls, goal, peers) in [
-        (1, 500, 0.85, [2.2, 0.9]),
+        (1, 2_000, 0.85, [2.2, 0.9]),
         (64, 10_000, 0.75, [5.5, 6.0]),
         (256, 10_000, 0.75, [6.5, 7.0]),
     ] {

@@ -13,7 +13,7 @@ use crate::settings::settings;
 
 /// Measures at 1 and 64 callers.
 pub(crate) fn measure() {
-    for (callers, calls, most) in [(1, 1_000, 25_000.0), (64, 20_000, 2_500.0)] {
+    for (callers, calls, most) in [(1, 2_000, 25_000.0), (64, 20_000, 2_500.0)] {
         at(callers, settings().part_of(calls), most);
     }
 }

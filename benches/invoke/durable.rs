@@ -31,7 +31,7 @@ const MAX_GROUP: usize = 1_024;
 
 /// Compares acceptance at 1, 64 and 256 callers.
 pub(crate) fn compare() {
-    for (callers, calls, goal) in [(1, 1_000, 0.8), (64, 15_000, 0.9), (256, 15_000, 0.9)] {
+    for (callers, calls, goal) in [(1, 4_000, 0.8), (64, 15_000, 0.9), (256, 15_000, 0.9)] {
         at(callers, settings().part_of(calls), goal);
     }
 }

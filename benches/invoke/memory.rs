@@ -2,7 +2,7 @@
 //! invocations that were accepted and ran in a worker.
 
 use std::fs;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -26,7 +26,8 @@ pub(crate) fn measure() {
     let mut program = Command::new(env!("CARGO_BIN_EXE_cidery"));
     program
         .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
-        .arg(&folder);
+        .arg(&folder)
+        .stderr(Stdio::null());
     let node = Server::spawn(&mut program);
     sleep(IDLE);
     let idle = node.resident_mb();

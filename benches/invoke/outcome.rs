@@ -33,7 +33,7 @@ const QUEUE_CAPACITY: usize = 65_536;
 
 /// Compares at 1, 64 and 256 callers.
 pub(crate) fn compare() {
-    for (callers, calls) in [(1, 500), (64, 8_000), (256, 8_000)] {
+    for (callers, calls) in [(1, 1_500), (64, 8_000), (256, 8_000)] {
         at(callers, settings().part_of(calls));
     }
 }
@@ -68,7 +68,7 @@ fn at(callers: usize, calls: usize) {
 /// The same through a worker process, beside the other systems if they are there.
 pub(crate) fn compare_workers() {
     for (callers, calls, goals) in [
-        (1, 500, [3.0, 0.7]),
+        (1, 1_500, [3.0, 0.7]),
         (64, 8_000, [5.5, 4.5]),
         (256, 8_000, [4.5, 6.0]),
     ] {

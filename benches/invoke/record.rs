@@ -67,7 +67,13 @@ struct Record<'a> {
 impl Sheet {
     /// Prints the head of the table.
     pub(crate) fn head(&self) {
-        println!("\n{}, {} {}", self.title, self.at, self.x);
+        let one = self.at.to_bits() == 1_f64.to_bits();
+        let x = if one {
+            self.x.trim_end_matches('s')
+        } else {
+            self.x
+        };
+        println!("\n{}, {} {x}", self.title, self.at);
         let (against, ratio) = self.against.map_or(("", ""), |name| (name, "ratio"));
         println!("{:<28} {:>12} {against:>16} {ratio:>8}  goal", "", self.who);
     }

@@ -7,13 +7,14 @@ import re
 import subprocess
 
 
-def facts(load_before: str) -> dict[str, str]:
+def facts(command: str, load_before: str) -> dict[str, str]:
     """Facts by name, for people."""
     with open("/proc/cpuinfo", encoding="utf-8") as cpuinfo:
         model = re.search(r"model name\s*:\s*(.*)", cpuinfo.read())
     with open("/proc/meminfo", encoding="utf-8") as meminfo:
         memory = int(meminfo.read().split()[1])
     found = {
+        "command": f"`{command.strip()}`",
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "CPU": f"{model[1] if model else platform.machine()}, {os.cpu_count()} cores",
         "memory": f"{memory / 1024 / 1024:.0f} GiB",

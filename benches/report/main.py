@@ -14,6 +14,7 @@ import records
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--records", type=pathlib.Path, help="lines of JSON, of one run")
+    parser.add_argument("--command", default="", help="the command that made the run")
     parser.add_argument("--load-before", default="", help="the load average when the run began")
     parser.add_argument("--out", type=pathlib.Path, required=True, help="folder for bench.json and the plots")
     parser.add_argument("--docs", type=pathlib.Path, help="the document whose tables are replaced")
@@ -22,7 +23,7 @@ def main() -> None:
     if arguments.records:
         lines = arguments.records.read_text(encoding="utf-8").splitlines()
         run = {
-            "machine": machine.facts(arguments.load_before),
+            "machine": machine.facts(arguments.command, arguments.load_before),
             "guarantees": guarantees.SYSTEMS,
             "records": [json.loads(line) for line in lines],
         }
