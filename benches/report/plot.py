@@ -44,17 +44,21 @@ def by_row(records: list[Record]) -> list[list[Record]]:
 
 
 def figure(panels: list, file: pathlib.Path) -> pathlib.Path:
-    """A panel below the other: a page is narrow. The goals take more room than others."""
-    heights = [max(2.4, 0.19 * len(records)) if panel is draw_goals else 2.4 for panel, records in panels]
-    drawn, axes = pyplot.subplots(
-        len(panels),
-        figsize=(8, sum(heights) + 0.7 * len(heights)),
-        height_ratios=heights,
-        layout="constrained",
-        squeeze=False,
-    )
-    for (panel, records), axis in zip(panels, axes[:, 0], strict=True):
-        panel(axis, records)
+    """The goals above, as wide as the page, and two columns of other panels."""
+    goals = [panel for panel in panels if panel[0] is draw_goals]
+    others = [panel for panel in panels if panel[0] is not draw_goals]
+    lines = math.ceil(len(others) / 2)
+    heights = [0.14 * len(records) + 0.6 for _, records in goals] + ([2.6 * lines] if lines else [])
+    drawn = pyplot.figure(figsize=(10, sum(heights)), layout="constrained")
+    parts = list(drawn.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0])
+    for (panel, records), part in zip(goals, parts, strict=False):
+        panel(part.subplots(), records)
+    if lines:
+        axes = parts[-1].subplots(lines, 2, squeeze=False).flatten()
+        for axis in axes[len(others) :]:
+            axis.set_axis_off()
+        for (panel, records), axis in zip(others, axes, strict=False):
+            panel(axis, records)
     drawn.savefig(file, metadata=METADATA)
     pyplot.close(drawn)
     return file
@@ -69,7 +73,10 @@ def draw_goals(axis: Axes, records: list[Record]) -> None:
     colors = [OURS if share >= 1 else "#d62728" for share in shares]
     axis.barh(range(len(names)), shares, color=colors)
     axis.set_yticks(range(len(names)), names, fontsize=6)
-    axis.invert_yaxis()
+    axis.set_ylim(len(names) - 0.4, -0.6)
+    axis.set_xscale("log")
+    axis.set_xlim(0.1, 10)
+    axis.set_xticks([0.1, 0.5, 1, 2, 10], ["0.1", "0.5", "1", "2", "10"])
     axis.axvline(1, color="black", linewidth=0.8)
     axis.set_title("Measured beside the goal: met where the bar reaches the line")
 
@@ -90,9 +97,12 @@ def draw_rates(axis: Axes, records: list[Record]) -> None:
         color = OURS if n == 0 else OTHERS[(n - 1) % len(OTHERS)]
         axis.bar_label(axis.bar(places, values, width, label=name, color=color), fmt="{:,.0f}", fontsize=6)
     middle = 0.4 - width / 2
-    axis.set_xticks([place + middle for place in range(len(callers))], [f"{n:g} callers" for n in callers])
+    axis.set_xticks([place + middle for place in range(len(callers))], [f"{n:g}" for n in callers])
+    axis.set_xlabel(records[0]["x"])
     axis.set_yscale("log")
-    axis.set_title(f"{records[0]['title']}: {records[0]['figure']}")
+    axis.margins(y=0.15)
+    axis.set_ylabel(records[0]["figure"])
+    axis.set_title(records[0]["title"])
     axis.legend(fontsize=6)
 
 
@@ -108,7 +118,7 @@ def draw_latencies(axis: Axes, records: list[Record]) -> None:
     axis.set_yscale("log")
     axis.set_ylabel("µs")
     axis.set_title(records[0]["title"].partition(", open loop")[0] + ": latency at a fixed rate")
-    axis.legend(fontsize=6)
+    axis.legend(fontsize=6, handlelength=5)
 
 
 def draw_curves(axis: Axes, records: list[Record]) -> None:
@@ -124,6 +134,10 @@ def draw_curves(axis: Axes, records: list[Record]) -> None:
         axis.plot(*zip(*sorted(points), strict=True), marker="o", label=name)
     axis.set_xscale("log")
     axis.set_yscale("log")
+    # A flat line looks flat.
+    least, most = axis.get_ylim()
+    if most / least < 10:
+        axis.set_ylim(least / 3, most * 3)
     axis.set_xlabel(records[0]["x"])
     axis.set_title(records[0]["title"])
     axis.legend(fontsize=6)
