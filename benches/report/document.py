@@ -6,7 +6,7 @@ import re
 import shutil
 
 import guarantees
-import records
+import tables
 
 BLOCK = re.compile(r"(<!-- bench: ([a-z-]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 
@@ -14,13 +14,13 @@ BLOCK = re.compile(r"(<!-- bench: ([a-z-]+) -->\n)(.*?)(<!-- end -->)", re.DOTAL
 def write(run: dict, folder: pathlib.Path, document: pathlib.Path) -> list[pathlib.Path]:
     """Writes the document, and the plots beside it; what was written."""
     contents = {
-        "machine": records.table(["", ""], [[name, fact] for name, fact in run["machine"].items()]),
-        "goals": records.goals_table(run["records"]),
+        "machine": tables.table(["", ""], [[name, fact] for name, fact in run["machine"].items()]),
+        "goals": tables.goals_table(run["records"]),
         "guarantees": guarantees.table(run["guarantees"]),
     }
     for row in {record["row"] for record in run["records"]}:
         of_row = [record for record in run["records"] if record["row"] == row]
-        contents[row] = records.row_table(of_row)
+        contents[row] = tables.row_table(of_row)
 
     def replaced(block: re.Match[str]) -> str:
         content = contents.get(block[2])

@@ -8,7 +8,7 @@ import document
 import guarantees
 import machine
 import plot
-import records
+import tables
 
 
 def main() -> None:
@@ -34,7 +34,7 @@ def main() -> None:
         written += document.write(run, arguments.out, arguments.docs)
     else:
         print("\nGoals\n")
-        print(records.goals_table(run["records"]))
+        print(tables.goals_table(run["records"]))
         print("\nWhat each system guarantees\n")
         print(guarantees.table(run["guarantees"]))
     for path in written:

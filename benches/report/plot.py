@@ -4,11 +4,10 @@ import math
 import pathlib
 
 import matplotlib as mpl
+import tables
 from matplotlib import pyplot
 from matplotlib.axes import Axes
-
-import records as tables
-from records import Record
+from tables import Record
 
 # The same records give the same file; text stays text.
 mpl.rcParams.update({"svg.hashsalt": "bench", "svg.fonttype": "none", "font.size": 8, "axes.titlesize": 9})
