@@ -77,7 +77,7 @@ pub(crate) fn serve() {
     serve_unary(Echo);
 }
 
-/// An echo that does what a node must: it makes a UUIDv7 and answers it in the header and in the message.
+/// An echo that does what a node must: it makes a UUID and answers it in the header and in the message.
 #[derive(Clone)]
 struct EchoWithId;
 

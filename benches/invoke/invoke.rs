@@ -1,5 +1,5 @@
 //! `Invoke` of an in-process service, a dict in and a dict out, beside hand-written tonic echoes of the same
-//! `prost_types::Struct`: one that only answers, and one that also makes a UUIDv7 and answers it in header and message.
+//! `prost_types::Struct`: one that only answers, and one that also makes a UUID and answers it in header and message.
 
 use crate::baseline;
 use crate::contest::{Comparison, Contender, Goals, Rounds, compete};
