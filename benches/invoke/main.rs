@@ -1,9 +1,9 @@
 //! `cargo bench --bench invoke`: latency, throughput and CPU per call, compared with baselines.
 //!
-//! `scripts/bench` runs it: all of [`ROWS`], each beside its baseline. Servers are processes of their own, and take turns
-//! (A B A B); figures are medians. CPU is that of the server process per call, because client and server share the
-//! machine. Options come first: `--rounds N`, `--quick` (a tenth of the calls, one round), `--json FILE` (each figure as
-//! a line of JSON, see [`record`]) and `--peers PROGRAM` (other systems as well, see [`peer`]).
+//! `scripts/bench` runs it: all of [`ROWS`], each beside its baseline. Servers are processes of their own, and take
+//! turns (A B A B); figures are medians. CPU is that of the server process per call, because client and server share
+//! the machine. Options come first: `--rounds N`, `--quick` (a tenth of the calls, one round), `--json FILE` (each
+//! figure as a line of JSON, see [`record`]) and `--peers PROGRAM` (other systems as well, see [`peer`]).
 //!
 //! `-- --rows accept-run,bytes` measures these alone. Not among the rows: Python workers (`-- --python`), the number of
 //! workers and services (`-- --workers`), a fan-out of 10 000 (`-- --fan-out`), and a node with a million pending

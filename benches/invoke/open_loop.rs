@@ -1,6 +1,6 @@
 //! Latency at a fixed rate of calls, without coordinated omission: a call begins when it is due, whether or not earlier
-//! ones have been answered, and its latency counts from then. The rates are parts of what the slower contender does with
-//! 64 callers that wait.
+//! ones have been answered, and its latency counts from then. The rates are parts of what the slower contender does
+//! with 64 callers that wait.
 
 use std::sync::Arc;
 use std::thread::sleep;

@@ -1,8 +1,8 @@
 //! Other systems, each driven by a process of `benches/peers`: it starts the server and a worker, and makes rounds when
 //! asked.
 //!
-//! Its first line on standard output is the id of the server's process. Then each line on its standard input is a number
-//! of calls, answered with one line of JSON. It ends with its standard input.
+//! Its first line on standard output is the id of the server's process. Then each line on its standard input is a
+//! number of calls, answered with one line of JSON. It ends with its standard input.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};

@@ -1,6 +1,6 @@
 //! JetStream with a worker: a caller publishes to a stream of requests and waits for the acknowledgement. The worker
-//! publishes the outcome to a stream of outcomes, waits for its acknowledgement, acknowledges the request, and tells the
-//! caller.
+//! publishes the outcome to a stream of outcomes, waits for its acknowledgement, acknowledges the request, and tells
+//! the caller.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -21,7 +21,10 @@ pub(crate) trait System: Send + Sync + 'static {
 }
 
 /// The dict that the bench sends, as JSON.
-pub(crate) const CUSTOMER: &str = r#"{"cust_id":123456,"cust_name":"Alexis Smith","phone_no":"123-456-789","is_active":true,"balance":10.5,"city":"Springfield"}"#;
+pub(crate) const CUSTOMER: &str = concat!(
+    r#"{"cust_id":123456,"cust_name":"Alexis Smith","phone_no":"123-456-789","#,
+    r#""is_active":true,"balance":10.5,"city":"Springfield"}"#,
+);
 
 /// How often a system is asked whether all have ended.
 const POLL: Duration = Duration::from_millis(2);
