@@ -102,7 +102,7 @@ def draw_rates(axis: Axes, records: list[Record]) -> None:
     axis.margins(y=0.15)
     axis.set_ylabel(records[0]["figure"])
     axis.set_title(records[0]["title"])
-    axis.legend(fontsize=6)
+    axis.legend(fontsize=6, loc="upper left")
 
 
 def draw_latencies(axis: Axes, records: list[Record]) -> None:
@@ -117,7 +117,7 @@ def draw_latencies(axis: Axes, records: list[Record]) -> None:
     axis.set_yscale("log")
     axis.set_ylabel("µs")
     axis.set_title(records[0]["title"].partition(", open loop")[0] + ": latency at a fixed rate")
-    axis.legend(fontsize=6, handlelength=5)
+    axis.legend(fontsize=6, handlelength=5, loc="upper left")
 
 
 def draw_curves(axis: Axes, records: list[Record]) -> None:
@@ -139,4 +139,4 @@ def draw_curves(axis: Axes, records: list[Record]) -> None:
         axis.set_ylim(least / 3, most * 3)
     axis.set_xlabel(records[0]["x"])
     axis.set_title(records[0]["title"])
-    axis.legend(fontsize=6)
+    axis.legend(fontsize=6, loc="upper left")
