@@ -25,71 +25,133 @@ use tonic::server::{NamedService, UnaryService};
 use tonic::transport::Channel;
 use tonic::{Request, Status};
 
-use crate::Table;
 use crate::baseline::{Message, serve_unary};
-use crate::durable::{ACCEPT, Waiting, accept_request, folder, write};
+use crate::contest::{Comparison, Contender, Goals, Rounds, compete};
+use crate::durable::{ACCEPT, Waiting, accept_request, folder, remove_folders, write};
 use crate::load::{self, Calls, INVOKE, Load, Round};
+use crate::peer::Peers;
 use crate::server::Server;
+use crate::settings::settings;
 
 const RUN: &str = "/bench.AcceptRun/Run";
 const QUEUE_CAPACITY: usize = 65_536;
-const ROUNDS: usize = 7;
 /// How often a server is asked how many outcomes are missing.
 const POLL: Duration = Duration::from_millis(2);
 
 /// Compares at 1, 64 and 256 callers.
 pub(crate) fn compare() {
-    for (callers, calls) in [(1, 500), (64, 10_000), (256, 10_000)] {
-        at(callers, calls);
+    for (callers, calls, goal, peers) in [
+        (1, 2_000, 0.85, [2.2, 0.9]),
+        (64, 10_000, 0.75, [5.5, 6.0]),
+        (256, 10_000, 0.75, [6.5, 7.0]),
+    ] {
+        at(callers, settings().part_of(calls), goal, peers);
     }
 }
 
-fn at(callers: usize, calls: usize) {
+fn at(callers: usize, calls: usize, goal: f64, peer_goals: [f64; 2]) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let (ours, baseline) = (Server::start("durable"), Server::start("log-accept-run"));
-    let (mut a, mut b, mut keyed) = (Vec::new(), Vec::new(), Vec::new());
-    runtime.block_on(async {
-        let client = ContractClient::connect(&ours.address).await.unwrap();
-        let bodies = vec![accept_request(None)];
-        let our_load = Load::with_bodies(&ours.address, ACCEPT, callers, bodies).await;
-        let baseline_load = Load::new(&baseline.address, RUN, callers).await;
+    let peers = Peers::start(
+        &["restate-run", "jetstream-run", "jetstream-run-default"],
+        callers,
+    );
+    let all = runtime.block_on(async {
+        let subject = Subject::connect(&ours, callers).await;
+        let by_hand = ByHand::connect(&baseline, callers).await;
         let keyed_calls = Calls::connect(&ours.address, callers).await;
-        let count = Calls::connect(&baseline.address, 1).await;
         let key = AtomicU64::new(0);
-        let our_round = async |calls| {
-            let open = || async {
-                let service = client.describe("echo").await.unwrap();
-                service.pending + service.running
-            };
-            until_recorded(&our_load, &ours, calls, open).await
-        };
-        let baseline_round = async |calls| {
-            let open = || open_in_log(count.channel());
-            until_recorded(&baseline_load, &baseline, calls, open).await
-        };
-        our_round(calls / 4).await;
-        baseline_round(calls / 4).await;
-        for _ in 0..ROUNDS {
-            a.push(our_round(calls).await);
-            b.push(baseline_round(calls).await);
+        let keyed = |calls| {
             let invoke = |channel| invoke_with_key(channel, key.fetch_add(1, Ordering::Relaxed));
-            keyed.push(keyed_calls.run(&ours, calls, invoke).await);
-        }
+            keyed_calls.run(&ours, calls, invoke)
+        };
+        let mut contenders = vec![
+            Contender::new("cidery", |calls| subject.round(calls)),
+            Contender::new("two appends", |calls| by_hand.round(calls)),
+            Contender::new("Invoke with a key", keyed),
+        ];
+        contenders.extend(peers.contenders());
+        compete(&contenders, calls).await
     });
-    let goal = if callers == 1 { ">= 0.85" } else { ">= 0.75" };
-    let table = |title, against, goals| Table {
+    let comparison = |row, title| Comparison {
+        row,
         title,
-        sizes: (callers, ROUNDS, calls),
-        against,
+        callers,
         done: "invocations",
         whose: "server",
-        goals,
     };
-    table("Accepted and run on disk", "two appends", (goal, "", "")).show(&a, &b);
-    let title = "Invoke with an idempotency key";
-    table(title, "accepted and run", (">= 0.6", "", "")).show(&keyed, &a);
-    for (kind, server) in [("durable", &ours), ("log", &baseline)] {
-        let _ = fs::remove_dir_all(folder(kind, server.id()));
+    let accepted_and_run = comparison("accept-run", "Accepted and run on disk");
+    let [run, two_appends, keyed, peers @ ..] = all.as_slice() else {
+        unreachable!("three contenders, and the peers");
+    };
+    accepted_and_run.show(run, two_appends, Goals::rate_at_least(goal));
+    for (n, peer) in peers.iter().enumerate() {
+        let goal = peer_goals.get(n).copied();
+        accepted_and_run.show(
+            run,
+            peer,
+            goal.map(Goals::rate_at_least).unwrap_or_default(),
+        );
+    }
+    // The same build is its baseline.
+    let accepted = Rounds {
+        name: "accepted and run",
+        rounds: run.rounds.clone(),
+    };
+    comparison("invoke-with-key", "Invoke with an idempotency key").show(
+        keyed,
+        &accepted,
+        Goals::rate_at_least(0.6),
+    );
+    remove_folders([("durable", &ours), ("log", &baseline)]);
+}
+
+/// A node whose callers wait for the acceptance.
+pub(crate) struct Subject<'a> {
+    server: &'a Server,
+    load: Load,
+    client: ContractClient,
+}
+
+impl<'a> Subject<'a> {
+    pub(crate) async fn connect(server: &'a Server, callers: usize) -> Self {
+        let bodies = vec![accept_request(None)];
+        Self {
+            server,
+            load: Load::with_bodies(&server.address, ACCEPT, callers, bodies).await,
+            client: ContractClient::connect(&server.address).await.unwrap(),
+        }
+    }
+
+    /// Ends when all outcomes are recorded.
+    pub(crate) async fn round(&self, calls: usize) -> Round {
+        let open = || async {
+            let service = self.client.describe("echo").await.unwrap();
+            service.pending + service.running
+        };
+        until_recorded(&self.load, self.server, calls, open).await
+    }
+}
+
+/// The baseline in the same role.
+pub(crate) struct ByHand<'a> {
+    server: &'a Server,
+    load: Load,
+    count: Calls,
+}
+
+impl<'a> ByHand<'a> {
+    pub(crate) async fn connect(server: &'a Server, callers: usize) -> Self {
+        Self {
+            server,
+            load: Load::new(&server.address, RUN, callers).await,
+            count: Calls::connect(&server.address, 1).await,
+        }
+    }
+
+    pub(crate) async fn round(&self, calls: usize) -> Round {
+        let open = || open_in_log(self.count.channel());
+        until_recorded(&self.load, self.server, calls, open).await
     }
 }
 

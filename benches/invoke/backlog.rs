@@ -13,9 +13,9 @@ use cidery::remote::client::ContractClient;
 use cidery::store::SqliteStore;
 use prost::Message as _;
 
+use crate::contest::micros;
 use crate::durable::{ACCEPT, folder};
 use crate::load::{self, Calls, Load, Round};
-use crate::micros;
 use crate::outcome::accepted_and_followed;
 use crate::server::{Server, serve_echo};
 
@@ -51,7 +51,7 @@ pub(crate) fn measure(pending: usize) {
     runtime.block_on(async {
         measure_other_service("before", &server).await;
         fill(&server, pending, due).await;
-        show("resident memory, MB", memory(&server));
+        show("resident memory, MB", server.resident_mb());
         show(
             "bytes of disk per invocation",
             bytes_per_invocation(&folder, pending),
@@ -69,9 +69,9 @@ pub(crate) fn measure(pending: usize) {
             "SIGKILL to an answer, ms",
             begun.elapsed().as_secs_f64() * 1e3,
         );
-        show("resident memory afterwards, MB", memory(&server));
+        show("resident memory afterwards, MB", server.resident_mb());
         drain(&server, &client, pending, due).await;
-        show("resident memory afterwards, MB", memory(&server));
+        show("resident memory afterwards, MB", server.resident_mb());
         show(
             "bytes of disk per invocation",
             bytes_per_invocation(&folder, pending),
@@ -190,20 +190,6 @@ fn request(service: &str, due: Option<SystemTime>) -> Bytes {
         ..v1::InvokeAsyncRequest::default()
     };
     request.encode_to_vec().into()
-}
-
-/// Resident memory in MB (`VmRSS`).
-fn memory(server: &Server) -> f64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", server.id())).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS"));
-    let kib: f64 = line
-        .unwrap()
-        .split_whitespace()
-        .nth(1)
-        .unwrap()
-        .parse()
-        .unwrap();
-    kib * 1024.0 / 1e6
 }
 
 fn bytes_per_invocation(folder: &Path, count: usize) -> f64 {

@@ -8,11 +8,13 @@ use tokio::net::TcpListener;
 use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::BoxFuture;
+use tonic::metadata::MetadataValue;
 use tonic::server::{Grpc, NamedService, UnaryService};
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic_prost::ProstCodec;
 use tower_service::Service;
+use uuid::Uuid;
 
 pub(crate) const PATH: &str = "/bench.Echo/Echo";
 
@@ -73,6 +75,37 @@ where
 
 pub(crate) fn serve() {
     serve_unary(Echo);
+}
+
+/// An echo that does what a node must: it makes a UUID and answers it in the header and in the message.
+#[derive(Clone)]
+struct EchoWithId;
+
+impl UnaryService<Message> for EchoWithId {
+    type Response = Message;
+    type Future = BoxFuture<tonic::Response<Message>, Status>;
+
+    fn call(&mut self, request: tonic::Request<Message>) -> Self::Future {
+        Box::pin(async move {
+            let id = Uuid::now_v7().to_string();
+            let header = MetadataValue::try_from(id.as_str()).unwrap();
+            let Message { payload, .. } = request.into_inner();
+            let mut answer = tonic::Response::new(Message {
+                service: id,
+                payload,
+            });
+            answer.metadata_mut().insert("bench-id", header);
+            Ok(answer)
+        })
+    }
+}
+
+impl NamedService for EchoWithId {
+    const NAME: &'static str = "bench.Echo";
+}
+
+pub(crate) fn serve_with_id() {
+    serve_unary(EchoWithId);
 }
 
 /// Serves a method on a free port and prints the address.

@@ -7,19 +7,21 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use cidery::Cid;
 use cidery::codec::proto::v1;
 use cidery::store::SqliteStore;
+use cidery::{Cid, Node};
 use prost::Message as _;
 use tokio::sync::oneshot;
 use tonic::Status;
 use tonic::codegen::BoxFuture;
 use tonic::server::{NamedService, UnaryService};
 
-use crate::Table;
 use crate::baseline::{Message, serve_unary};
+use crate::contest::{Comparison, Contender, Goals, compete};
 use crate::load::{self, Load};
+use crate::relay;
 use crate::server::{Server, serve_echo};
+use crate::settings::settings;
 
 const PATH: &str = "/bench.Log/Append";
 pub(crate) const ACCEPT: &str = "/cidery.v1.InvocationService/InvokeAsync";
@@ -27,54 +29,40 @@ pub(crate) const ACCEPT: &str = "/cidery.v1.InvocationService/InvokeAsync";
 const QUEUE_CAPACITY: usize = 65_536;
 const MAX_GROUP: usize = 1_024;
 
-const ROUNDS: usize = 5;
-
 /// Compares acceptance at 1, 64 and 256 callers.
 pub(crate) fn compare() {
-    for (callers, calls) in [(1, 1_000), (64, 15_000), (256, 15_000)] {
-        at(callers, calls);
+    for (callers, calls, goal) in [(1, 4_000, 0.8), (64, 15_000, 0.9), (256, 15_000, 0.9)] {
+        at(callers, settings().part_of(calls), goal);
     }
 }
 
-fn at(callers: usize, calls: usize) {
+fn at(callers: usize, calls: usize, goal: f64) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let (ours, baseline) = (Server::start("durable"), Server::start("log"));
-    let (mut a, mut b) = (Vec::new(), Vec::new());
-    runtime.block_on(async {
-        let our_load = Load::with_bodies(
-            &ours.address,
-            ACCEPT,
-            callers,
-            vec![accept_request(Some(3_600))],
-        )
-        .await;
+    let all = runtime.block_on(async {
+        let bodies = vec![accept_request(Some(3_600))];
+        let our_load = Load::with_bodies(&ours.address, ACCEPT, callers, bodies).await;
         let baseline_load = Load::new(&baseline.address, PATH, callers).await;
-        our_load.run(&ours, calls / 4).await;
-        baseline_load.run(&baseline, calls / 4).await;
-        for _ in 0..ROUNDS {
-            a.push(our_load.run(&ours, calls).await);
-            b.push(baseline_load.run(&baseline, calls).await);
-        }
+        let contenders = [
+            Contender::new("cidery", |calls| our_load.run(&ours, calls)),
+            Contender::new("bare log", |calls| baseline_load.run(&baseline, calls)),
+        ];
+        compete(&contenders, calls).await
     });
-    let goal = if callers == 1 { "" } else { ">= 0.80" };
-    Table {
-        title: "InvokeAsync on disk",
-        sizes: (callers, ROUNDS, calls),
-        against: "bare log",
+    let comparison = Comparison {
+        row: "accept-later",
+        title: "Accepted on disk, due later",
+        callers,
         done: "accepts",
         whose: "server",
-        goals: (goal, "", ""),
-    }
-    .show(&a, &b);
-    let folder_of_ours = folder("durable", ours.id());
-    let size = |file: &str| fs::metadata(folder_of_ours.join(file)).map_or(0, |file| file.len());
-    let bytes = size("cidery.db") + size("cidery.db-wal");
-    let accepted = u64::try_from(calls / 4 + ROUNDS * calls).unwrap();
-    println!(
-        "{} bytes of disk for each, the log included\n",
-        bytes / accepted
-    );
-    for (kind, server) in [("durable", &ours), ("log", &baseline)] {
+    };
+    comparison.show(&all[0], &all[1], Goals::rate_at_least(goal));
+    remove_folders([("durable", &ours), ("log", &baseline)]);
+}
+
+/// Removes the data of servers.
+pub(crate) fn remove_folders<'a>(servers: impl IntoIterator<Item = (&'a str, &'a Server)>) {
+    for (kind, server) in servers {
         let _ = fs::remove_dir_all(folder(kind, server.id()));
     }
 }
@@ -105,6 +93,12 @@ pub(crate) fn folder(kind: &str, process: u32) -> PathBuf {
 pub(crate) fn serve() {
     let store = SqliteStore::open(folder("durable", std::process::id())).unwrap();
     serve_echo(|node| node.store(store));
+}
+
+/// As above, without a service: workers serve.
+pub(crate) fn serve_node() {
+    let store = SqliteStore::open(folder("durable", std::process::id())).unwrap();
+    relay::serve(Node::builder().store(store));
 }
 
 pub(crate) type Waiting = (Vec<u8>, oneshot::Sender<()>);

@@ -8,9 +8,10 @@ use cidery::model::call::Call;
 use cidery::remote::client::ContractClient;
 use tokio::time::Instant;
 
+use crate::CALLERS;
 use crate::load;
+use crate::record::median_of;
 use crate::server::Server;
-use crate::{CALLERS, median_of};
 
 const MEMBERS: usize = 10_000;
 const ROUNDS: usize = 5;

@@ -21,6 +21,7 @@ pub(crate) const INVOKE: &str = "/cidery.v1.InvocationService/Invoke";
 const CONNECTIONS: usize = 4;
 
 /// The result of one round.
+#[derive(Clone)]
 pub(crate) struct Round {
     pub(crate) per_second: f64,
     pub(crate) cpu: Duration,
@@ -135,7 +136,7 @@ impl Calls {
         &self,
         server: &Server,
         calls: usize,
-        call: impl Fn(Channel) -> F + Copy + Send + Sync,
+        call: impl Fn(Channel) -> F,
     ) -> Round
     where
         F: Future<Output = ()>,
@@ -157,7 +158,8 @@ impl Calls {
     }
 }
 
-async fn connect(address: &str) -> Vec<Channel> {
+/// Several connections to a server.
+pub(crate) async fn connect(address: &str) -> Vec<Channel> {
     let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
     let mut channels = Vec::new();
     for _ in 0..CONNECTIONS {
@@ -207,6 +209,18 @@ async fn call_until_none_left(
         latencies.push(begun.elapsed());
     }
     latencies
+}
+
+/// One call, on a channel.
+pub(crate) async fn unary(channel: Channel, path: &'static str, body: Bytes) {
+    let mut grpc = Grpc::new(channel);
+    grpc.ready().await.unwrap();
+    let path = PathAndQuery::from_static(path);
+    let answer = grpc.unary(Request::new(body), path, AsBytes).await;
+    assert!(
+        answer.unwrap().into_inner() > 35,
+        "the response has no dict or no CID"
+    );
 }
 
 /// A codec that sends bytes and returns the length of the response.

@@ -19,54 +19,102 @@ use tonic::server::{NamedService, UnaryService};
 use tonic::transport::Channel;
 use tonic::{Request, Status};
 
-use crate::Table;
 use crate::baseline::{Message, serve_unary};
-use crate::durable::{ACCEPT, Waiting, accept_request, folder, write};
+use crate::contest::{Comparison, Contender, Goals, compete};
+use crate::durable::{ACCEPT, Waiting, accept_request, folder, remove_folders, write};
 use crate::load::{self, Calls};
+use crate::peer::Peers;
 use crate::server::Server;
+use crate::settings::settings;
 
 const STREAM: &str = "/cidery.v1.InvocationService/StreamResults";
 const RUN: &str = "/bench.Run/Run";
 const QUEUE_CAPACITY: usize = 65_536;
-const ROUNDS: usize = 5;
 
 /// Compares at 1, 64 and 256 callers.
 pub(crate) fn compare() {
-    for (callers, calls) in [(1, 500), (64, 8_000), (256, 8_000)] {
-        at(callers, calls);
+    for (callers, calls) in [(1, 1_500), (64, 8_000), (256, 8_000)] {
+        at(callers, settings().part_of(calls));
     }
 }
 
 fn at(callers: usize, calls: usize) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let (ours, baseline) = (Server::start("durable"), Server::start("log-run"));
-    let (mut a, mut b) = (Vec::new(), Vec::new());
-    runtime.block_on(async {
+    let all = runtime.block_on(async {
         let request = accept_request(None);
         let our_calls = Calls::connect(&ours.address, callers).await;
         let our_call = |channel| accepted_and_followed(channel, request.clone());
-        let baseline_calls = Calls::connect(&baseline.address, callers).await;
-        our_calls.run(&ours, calls / 4, our_call).await;
-        baseline_calls
-            .run(&baseline, calls / 4, append_and_wait)
-            .await;
-        for _ in 0..ROUNDS {
-            a.push(our_calls.run(&ours, calls, our_call).await);
-            b.push(baseline_calls.run(&baseline, calls, append_and_wait).await);
-        }
+        let by_hand = Calls::connect(&baseline.address, callers).await;
+        let contenders = [
+            Contender::new("cidery", |calls| our_calls.run(&ours, calls, &our_call)),
+            Contender::new("by hand", |calls| {
+                by_hand.run(&baseline, calls, append_and_wait)
+            }),
+        ];
+        compete(&contenders, calls).await
     });
-    Table {
-        title: "InvokeAsync to outcome on disk",
-        sizes: (callers, ROUNDS, calls),
-        against: "bare log",
+    let comparison = Comparison {
+        row: "outcome",
+        title: "Accepted to the outcome on a stream, on disk",
+        callers,
         done: "outcomes",
         whose: "server",
-        goals: ("", "", ""),
+    };
+    comparison.show(&all[0], &all[1], Goals::rate_at_least(0.75));
+    remove_folders([("durable", &ours), ("log", &baseline)]);
+}
+
+/// The same through a worker process, beside the other systems if they are there.
+pub(crate) fn compare_workers() {
+    for (callers, calls, goals) in [
+        (1, 1_500, [3.0, 0.7]),
+        (64, 8_000, [5.5, 4.5]),
+        (256, 8_000, [4.5, 6.0]),
+    ] {
+        through_a_worker(callers, settings().part_of(calls), goals);
     }
-    .show(&a, &b);
-    for (kind, server) in [("durable", &ours), ("log", &baseline)] {
-        let _ = fs::remove_dir_all(folder(kind, server.id()));
+}
+
+fn through_a_worker(callers: usize, calls: usize, goals: [f64; 2]) {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let (ours, in_process) = (Server::start("durable-node"), Server::start("durable"));
+    let _worker = Server::start_with(&["--serve", "worker", &ours.address]);
+    let peers = Peers::start(
+        &[
+            "restate-outcome",
+            "jetstream-outcome",
+            "jetstream-outcome-default",
+        ],
+        callers,
+    );
+    let all = runtime.block_on(async {
+        let request = accept_request(None);
+        let call = |channel| accepted_and_followed(channel, request.clone());
+        let our_calls = Calls::connect(&ours.address, callers).await;
+        let in_process_calls = Calls::connect(&in_process.address, callers).await;
+        let mut contenders = vec![
+            Contender::new("cidery", |calls| our_calls.run(&ours, calls, &call)),
+            Contender::new("without a worker", |calls| {
+                in_process_calls.run(&in_process, calls, &call)
+            }),
+        ];
+        contenders.extend(peers.contenders());
+        compete(&contenders, calls).await
+    });
+    let comparison = Comparison {
+        row: "worker-outcome",
+        title: "Accepted to the outcome through a worker, on disk",
+        callers,
+        done: "outcomes",
+        whose: "server",
+    };
+    for (n, other) in all[1..].iter().enumerate() {
+        let goal = n.checked_sub(1).and_then(|n| goals.get(n).copied());
+        let goals = goal.map(Goals::rate_at_least).unwrap_or_default();
+        comparison.show(&all[0], other, goals);
     }
+    remove_folders([("durable", &ours), ("durable", &in_process)]);
 }
 
 /// Submits an invocation and follows it to its end.
@@ -91,7 +139,7 @@ pub(crate) async fn accepted_and_followed(channel: Channel, request: Bytes) {
     assert!(last.len() > 100, "the last event has no dict");
 }
 
-async fn append_and_wait(channel: Channel) {
+pub(crate) async fn append_and_wait(channel: Channel) {
     let mut grpc = Grpc::new(channel);
     let mut message = Message {
         service: "echo".to_owned(),

@@ -16,12 +16,13 @@ use tonic::client::Grpc;
 use tonic::transport::Endpoint;
 use tonic_prost::ProstCodec;
 
+use crate::CALLERS;
+use crate::contest::{Comparison, Contender, Goals, compete};
 use crate::load::{self, Load, Round};
 use crate::server::Server;
-use crate::{CALLERS, Table};
+use crate::settings::settings;
 
 const CALLS: usize = 5_000;
-const ROUNDS: usize = 5;
 
 fn python() -> Command {
     let sdk = std::env::var_os("CIDERY_SDK").expect("CIDERY_SDK: eval \"$(scripts/tools sdk)\"");
@@ -80,27 +81,34 @@ pub(crate) fn compare() {
         }
         let aio_is_faster = fastest[1] > fastest[0];
         let baseline = &baselines[usize::from(aio_is_faster)];
-        for service in ["echo", "echo-aio"] {
+        let name = if aio_is_faster { "grpc.aio" } else { "grpcio" };
+        for (row, service, title) in [
+            (
+                "python-threads",
+                "echo",
+                "Invoke through a Python worker, handler in threads",
+            ),
+            (
+                "python-coroutine",
+                "echo-aio",
+                "Invoke through a Python worker, handler a coroutine",
+            ),
+        ] {
             let services = [service.to_owned()];
             let load = Load::of_services(&node.address, load::INVOKE, CALLERS, &services).await;
-            load.run(&worker, CALLS).await;
-            let (mut a, mut b) = (Vec::new(), Vec::new());
-            for _ in 0..ROUNDS {
-                a.push(load.run(&worker, CALLS).await);
-                b.push(echo(&baseline.address, baseline, CALLS).await);
-            }
-            Table {
-                title: match service {
-                    "echo" => "Invoke through a Python worker, handler in threads",
-                    _ => "Invoke through a Python worker, handler a coroutine",
-                },
-                sizes: (CALLERS, ROUNDS, CALLS),
-                against: if aio_is_faster { "grpc.aio" } else { "grpcio" },
+            let contenders = [
+                Contender::new("cidery", |calls| load.run(&worker, calls)),
+                Contender::new(name, |calls| echo(&baseline.address, baseline, calls)),
+            ];
+            let all = compete(&contenders, settings().part_of(CALLS)).await;
+            let comparison = Comparison {
+                row,
+                title,
+                callers: CALLERS,
                 done: "calls",
                 whose: "Python",
-                goals: (">= 0.80", "", ""),
-            }
-            .show(&a, &b);
+            };
+            comparison.show(&all[0], &all[1], Goals::rate_at_least(0.8));
         }
     });
 }

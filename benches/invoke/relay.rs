@@ -6,7 +6,7 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
-use cidery::{Dict, Node, Worker};
+use cidery::{Dict, Node, NodeBuilder, Worker};
 use http::uri::PathAndQuery;
 use http::{Request, Response};
 use tokio::net::TcpListener;
@@ -23,9 +23,14 @@ use tonic_prost::ProstCodec;
 use tower_service::Service;
 
 use crate::baseline::{self, Message};
+use crate::contest::{Comparison, Contender, Goals, compete};
 use crate::load::{self, Load};
+use crate::peer::Peers;
+use crate::record::Goal;
 use crate::server::Server;
-use crate::{CALLERS, CALLS, ROUNDS, Table};
+use crate::settings::settings;
+
+const CALLS: usize = 30_000;
 
 const STREAM: &str = "/bench.Echo/Serve";
 
@@ -120,39 +125,56 @@ impl Service<Request<Body>> for Relay {
     }
 }
 
-/// Compares with one worker each.
+/// Compares with one worker each, at 1, 64 and 256 callers.
 pub(crate) fn compare() {
+    [1, 64, 256].into_iter().for_each(at);
+}
+
+fn at(callers: usize) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let (ours, baseline) = (Server::start("node"), Server::start("relay"));
     let _worker = Server::start_with(&["--serve", "worker", &ours.address]);
     let _other = Server::start_with(&["--serve", "relay-worker", &baseline.address]);
-    let (mut a, mut b) = (Vec::new(), Vec::new());
-    runtime.block_on(async {
-        let our_load = Load::new(&ours.address, load::INVOKE, CALLERS).await;
-        let baseline_load = Load::new(&baseline.address, baseline::PATH, CALLERS).await;
-        our_load.run(&ours, CALLS / 4).await;
-        baseline_load.run(&baseline, CALLS / 4).await;
-        for _ in 0..ROUNDS {
-            a.push(our_load.run(&ours, CALLS).await);
-            b.push(baseline_load.run(&baseline, CALLS).await);
-        }
+    let peers = Peers::start(&["nats-request"], callers);
+    let calls = settings().part_of(if callers == 1 { CALLS / 5 } else { CALLS });
+    let all = runtime.block_on(async {
+        let our_load = Load::new(&ours.address, load::INVOKE, callers).await;
+        let baseline_load = Load::new(&baseline.address, baseline::PATH, callers).await;
+        let mut contenders = vec![
+            Contender::new("cidery", |calls| our_load.run(&ours, calls)),
+            Contender::new("bare relay", |calls| baseline_load.run(&baseline, calls)),
+        ];
+        contenders.extend(peers.contenders());
+        compete(&contenders, calls).await
     });
-    Table {
-        title: "Invoke through a worker process",
-        sizes: (CALLERS, ROUNDS, CALLS),
-        against: "bare relay",
+    let comparison = Comparison {
+        row: "relay",
+        title: "Invoke through a Rust worker process",
+        callers,
         done: "calls",
         whose: "node",
-        goals: (">= 1.0", "", ""),
+    };
+    let goals = Goals {
+        rate: Some(Goal::AtLeast(0.95)),
+        cpu: Some(Goal::AtMost(1.10)),
+        p99: None,
+    };
+    comparison.show(&all[0], &all[1], goals);
+    for peer in &all[2..] {
+        comparison.show(&all[0], peer, Goals::default());
     }
-    .show(&a, &b);
 }
 
 /// A node without services of its own.
 pub(crate) fn serve_node() {
+    serve(Node::builder());
+}
+
+/// As above, with a builder.
+pub(crate) fn serve(builder: NodeBuilder) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        let builder = Node::builder().listen("127.0.0.1:0");
+        let builder = builder.listen("127.0.0.1:0");
         let node = builder.start().await.unwrap();
         println!("{}", node.address().unwrap());
         std::future::pending::<()>().await;

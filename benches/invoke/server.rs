@@ -30,7 +30,11 @@ impl Server {
         BufReader::new(child.stdout.as_mut().unwrap())
             .read_line(&mut address)
             .unwrap();
-        let address = address.trim().to_owned();
+        // As the program `cidery` says it.
+        let address = address
+            .trim()
+            .trim_start_matches("listening on ")
+            .to_owned();
         Self { child, address }
     }
 
@@ -38,15 +42,40 @@ impl Server {
         self.child.id()
     }
 
-    /// The CPU time of all its threads so far (`/proc/PID/task/*/schedstat`, first field, nanoseconds).
+    /// See [`cpu_of`].
     pub(crate) fn cpu(&self) -> Duration {
-        let threads = fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
-        let nanos: u64 = threads
-            .filter_map(|thread| fs::read_to_string(thread.ok()?.path().join("schedstat")).ok())
-            .filter_map(|stat| stat.split_whitespace().next()?.parse::<u64>().ok())
-            .sum();
-        Duration::from_nanos(nanos)
+        cpu_of(self.child.id())
     }
+
+    /// Resident memory in MB (`VmRSS`).
+    pub(crate) fn resident_mb(&self) -> f64 {
+        #[expect(clippy::cast_precision_loss, reason = "memory is small")]
+        let kib = self.number("status", "VmRSS:") as f64;
+        kib * 1024.0 / 1e6
+    }
+
+    /// Bytes that it has caused to be written to disk.
+    pub(crate) fn written(&self) -> u64 {
+        self.number("io", "write_bytes:")
+    }
+
+    /// A number in a file of `/proc/PID`.
+    fn number(&self, file: &str, name: &str) -> u64 {
+        let text = fs::read_to_string(format!("/proc/{}/{file}", self.child.id())).unwrap();
+        let mut lines = text.lines();
+        let value = lines.find_map(|line| line.strip_prefix(name)).unwrap();
+        value.split_whitespace().next().unwrap().parse().unwrap()
+    }
+}
+
+/// The CPU time of all threads of a process so far (`/proc/PID/task/*/schedstat`, first field, nanoseconds).
+pub(crate) fn cpu_of(process: u32) -> Duration {
+    let threads = fs::read_dir(format!("/proc/{process}/task")).unwrap();
+    let nanos: u64 = threads
+        .filter_map(|thread| fs::read_to_string(thread.ok()?.path().join("schedstat")).ok())
+        .filter_map(|stat| stat.split_whitespace().next()?.parse::<u64>().ok())
+        .sum();
+    Duration::from_nanos(nanos)
 }
 
 impl Drop for Server {

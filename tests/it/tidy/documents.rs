@@ -114,3 +114,29 @@ fn codes_of_violations_are_documented() {
         "docs/sio.md: {sio:?}"
     );
 }
+
+/// `scripts/bench --write-docs` fills the tables with rows that the bench has.
+#[test]
+fn tables_of_benchmarks_are_rows_of_the_bench() {
+    const OTHERS: [&str; 3] = ["machine", "goals", "guarantees"];
+    let benchmarks = include_str!("../../../docs/benchmarks.md");
+    let bench = sources("benches/invoke");
+    let has_row = |name: &str| {
+        let text = format!("\"{name}\"");
+        OTHERS.contains(&name) || bench.iter().any(|(_, source)| source.contains(&text))
+    };
+    let mut faults = Vec::new();
+    for block in benchmarks.split("<!-- bench: ").skip(1) {
+        let (name, rest) = block.split_once(" -->\n").unwrap();
+        if !has_row(name) {
+            faults.push(format!("docs/benchmarks.md: there is no row {name}"));
+        }
+        if rest
+            .split_once("<!-- ")
+            .is_none_or(|(_, mark)| !mark.starts_with("end -->"))
+        {
+            faults.push(format!("docs/benchmarks.md: the table {name} has no end"));
+        }
+    }
+    assert_none(&faults);
+}
