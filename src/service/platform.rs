@@ -12,6 +12,7 @@ use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::{Outcome, Progress};
 use crate::model::payload::{Payload, Reply};
 use crate::model::token::Token;
+use crate::service::response::Response;
 
 /// A boxed future.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -20,6 +21,11 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub trait Platform: fmt::Debug + Send + Sync {
     /// Invokes another service as part of this invocation and waits for its reply.
     fn invoke(&self, call: Call) -> BoxFuture<'_, Result<Reply>>;
+
+    /// As [`invoke`](Self::invoke), and reads the reply. `cid` is the invocation.
+    fn respond(&self, cid: Cid, call: Call) -> BoxFuture<'_, Result<Response>> {
+        Box::pin(async move { Response::new(cid, self.invoke(call).await?) })
+    }
 
     /// Accepts an asynchronous invocation. It is durable once this resolves.
     fn invoke_async(&self, call: Call) -> BoxFuture<'_, Result<Accepted>>;

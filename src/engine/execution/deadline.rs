@@ -2,7 +2,6 @@
 //! node.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -38,7 +37,7 @@ pub(in crate::engine) enum Caller<'a> {
     /// A caller outside of the node, until the node halts.
     External(&'a CancellationToken),
     /// A handler, until it is cancelled itself.
-    Handler(&'a Arc<Dispatch>),
+    Handler(&'a Dispatch),
 }
 
 impl<'a> WithDeadline<'a> {

@@ -1,7 +1,7 @@
 //! A dispatch: one hand-over of an attempt or a nested call to a handler, and the platform that its context reaches.
 
 use std::fmt;
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -25,7 +25,8 @@ use crate::model::metadata::Metadata;
 use crate::model::payload::{Format, Payload, Reply};
 use crate::model::token::Token;
 use crate::service::{
-    BoxFuture, Context, InvocationInfo, KnownService, Platform, output_invalid, refused_by,
+    BoxFuture, Context, InvocationInfo, KnownService, Platform, Response, output_invalid,
+    refused_by,
 };
 
 /// The longest message of a progress report, in bytes. A longer one is cut.
@@ -39,19 +40,25 @@ pub(in crate::engine) trait NestedInvoker: fmt::Debug + Send + Sync {
     fn runtime(&self) -> &HandlerRuntime;
 
     /// Invokes a service as part of the invocation of `parent`.
-    fn invoke_nested(
-        self: Arc<Self>,
+    fn invoke_nested<'a>(
+        &'a self,
         call: Call,
-        parent: Arc<Dispatch>,
-    ) -> BoxFuture<'static, Result<Reply>>;
+        parent: &'a Dispatch,
+    ) -> BoxFuture<'a, Result<Reply>>;
+
+    /// As [`invoke_nested`](Self::invoke_nested), for a handler that reads the reply.
+    fn respond_nested<'a>(
+        &'a self,
+        call: Call,
+        parent: &'a Dispatch,
+    ) -> BoxFuture<'a, Result<Response>>;
 }
 
 /// A dispatch under way. Its permits are released when the handler has ended or its grace period is over, even if its
 /// context is still held.
 #[derive(Debug)]
 pub(in crate::engine) struct Dispatch {
-    this: Weak<Self>,
-    invoker: Arc<dyn NestedInvoker>,
+    pub(in crate::engine) invoker: Arc<dyn NestedInvoker>,
     pub(in crate::engine) service: ServiceName,
     pub(in crate::engine) cid: Cid,
     pub(in crate::engine) root: Cid,
@@ -62,6 +69,8 @@ pub(in crate::engine) struct Dispatch {
     pub(in crate::engine) permits: HeldPermits,
     /// The calls that wait for this one, where it is nested.
     callers: Option<Arc<CallChain>>,
+    /// The chain of the nested calls that this one makes, once it has made one.
+    chain: OnceLock<Arc<CallChain>>,
     /// Why the handler is asked to stop, where that was known as it was asked.
     stop_cause: OnceLock<Error>,
     pub(in crate::engine) nested_failure: NestedFailure,
@@ -84,8 +93,7 @@ impl Dispatch {
         live: Option<Arc<Live>>,
     ) -> (Arc<Self>, Context) {
         let states = Arc::clone(&invoker.runtime().states);
-        let dispatch = Arc::new_cyclic(|this| Self {
-            this: Weak::clone(this),
+        let dispatch = Arc::new(Self {
             invoker,
             service: info.service.clone(),
             cid: info.cid,
@@ -95,6 +103,7 @@ impl Dispatch {
             cancel: cancel.clone(),
             permits,
             callers,
+            chain: OnceLock::new(),
             stop_cause: OnceLock::new(),
             nested_failure: NestedFailure::default(),
             live,
@@ -125,15 +134,19 @@ impl Dispatch {
     ///
     /// `FAILED_PRECONDITION` / `DEPTH_EXCEEDED`.
     pub(in crate::engine) fn extend_chain(&self, next: &str) -> Result<Arc<CallChain>> {
+        if let Some(chain) = self.chain.get() {
+            return Ok(Arc::clone(chain));
+        }
         let max_depth = self.runtime().limits.depth;
         let attempt = self.attempt_memory();
-        CallChain::extend(
+        let chain = CallChain::extend(
             self.callers.as_ref(),
             &self.service,
             next,
             max_depth,
             attempt,
-        )
+        )?;
+        Ok(Arc::clone(self.chain.get_or_init(|| chain)))
     }
 
     /// The memory of the stored attempt that this dispatch is part of, if it is.
@@ -261,10 +274,11 @@ impl Platform for Dispatch {
     }
 
     fn invoke(&self, call: Call) -> BoxFuture<'_, Result<Reply>> {
-        match self.this.upgrade() {
-            Some(this) => Arc::clone(&self.invoker).invoke_nested(call, this),
-            None => Box::pin(std::future::ready(Err(self.end_reason()))),
-        }
+        self.invoker.invoke_nested(call, self)
+    }
+
+    fn respond(&self, _: Cid, call: Call) -> BoxFuture<'_, Result<Response>> {
+        self.invoker.respond_nested(call, self)
     }
 
     fn invoke_async(&self, call: Call) -> BoxFuture<'_, Result<Accepted>> {
