@@ -83,7 +83,7 @@ impl CallLimits<'_> {
     pub(in crate::engine) async fn acquire_permits(self) -> Result<Permits> {
         let deadline = match (self.deadline, self.caller) {
             (Some((deadline, _)), _) => Some(deadline),
-            (None, Caller::Handler(caller)) => caller.deadline,
+            (None, Caller::Handler(caller)) => caller.info().deadline,
             (None, Caller::External(_)) => None,
         };
         tokio::select! {
@@ -112,7 +112,7 @@ impl CallLimits<'_> {
                     Error::unavailable(reason::NODE_STOPPING, message)
                 }
                 Caller::Handler(caller) => {
-                    caller.cancel.cancelled().await;
+                    caller.cancelled().cancelled().await;
                     caller.end_reason()
                 }
             }

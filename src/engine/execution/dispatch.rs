@@ -19,13 +19,12 @@ use crate::engine::running_budget::AttemptMemory;
 use crate::model::batch::{AcceptedGroup, Batch};
 use crate::model::call::{Accepted, Call};
 use crate::model::error::{Error, Result, reason};
-use crate::model::id::{Cid, ServiceName};
+use crate::model::id::Cid;
 use crate::model::invocation::{Outcome, Progress};
-use crate::model::metadata::Metadata;
 use crate::model::payload::{Format, Payload, Reply};
 use crate::model::token::Token;
 use crate::service::{
-    BoxFuture, Context, InvocationInfo, KnownService, Platform, Response, output_invalid,
+    BoxFuture, HandlerScope, InvocationInfo, KnownService, Platform, Response, output_invalid,
     refused_by,
 };
 
@@ -59,13 +58,7 @@ pub(in crate::engine) trait NestedInvoker: fmt::Debug + Send + Sync {
 #[derive(Debug)]
 pub(in crate::engine) struct Dispatch {
     pub(in crate::engine) invoker: Arc<dyn NestedInvoker>,
-    pub(in crate::engine) service: ServiceName,
-    pub(in crate::engine) cid: Cid,
-    pub(in crate::engine) root: Cid,
-    pub(in crate::engine) deadline: Option<Instant>,
-    pub(in crate::engine) metadata: Arc<Metadata>,
-    /// Fires when the handler is asked to stop.
-    pub(in crate::engine) cancel: CancellationToken,
+    scope: HandlerScope,
     pub(in crate::engine) permits: HeldPermits,
     /// The calls that wait for this one, where it is nested.
     callers: Option<Arc<CallChain>>,
@@ -83,24 +76,23 @@ pub(in crate::engine) struct Dispatch {
 }
 
 impl Dispatch {
-    /// Makes a dispatch, and the context that its handler gets.
+    /// Makes a dispatch. `cancelled` fires when the handler is asked to stop.
     pub(in crate::engine) fn new(
         invoker: Arc<dyn NestedInvoker>,
         info: InvocationInfo,
         permits: HeldPermits,
-        cancel: CancellationToken,
+        cancelled: CancellationToken,
         callers: Option<Arc<CallChain>>,
         live: Option<Arc<Live>>,
-    ) -> (Arc<Self>, Context) {
+    ) -> Arc<Self> {
         let states = Arc::clone(&invoker.runtime().states);
-        let dispatch = Arc::new(Self {
+        Arc::new(Self {
             invoker,
-            service: info.service.clone(),
-            cid: info.cid,
-            root: info.root,
-            deadline: info.deadline,
-            metadata: Arc::clone(&info.metadata),
-            cancel: cancel.clone(),
+            scope: HandlerScope {
+                info,
+                cancelled,
+                states,
+            },
             permits,
             callers,
             chain: OnceLock::new(),
@@ -109,10 +101,17 @@ impl Dispatch {
             live,
             offered_token: OnceLock::new(),
             awaited_token: OnceLock::new(),
-        });
-        let platform = Arc::clone(&dispatch);
-        let context = Context::new(info, cancel, platform, states);
-        (dispatch, context)
+        })
+    }
+
+    /// What is known of the invocation.
+    pub(in crate::engine) fn info(&self) -> &InvocationInfo {
+        &self.scope.info
+    }
+
+    /// Fires when the handler is asked to stop.
+    pub(in crate::engine) fn cancelled(&self) -> &CancellationToken {
+        &self.scope.cancelled
     }
 
     pub(in crate::engine) fn runtime(&self) -> &HandlerRuntime {
@@ -141,7 +140,7 @@ impl Dispatch {
         let attempt = self.attempt_memory();
         let chain = CallChain::extend(
             self.callers.as_ref(),
-            &self.service,
+            &self.info().service,
             next,
             max_depth,
             attempt,
@@ -159,24 +158,25 @@ impl Dispatch {
     /// This dispatch as the parent of what it has accepted.
     fn as_parent(&self) -> Parent<'_> {
         Parent {
-            cid: self.cid,
-            root: self.root,
-            metadata: &self.metadata,
+            cid: self.info().cid,
+            root: self.info().root,
+            metadata: &self.info().metadata,
         }
     }
 
     /// Whether the handler was asked to stop, or its deadline has passed: a handler that never yields does not let its
     /// own timer fire.
     pub(in crate::engine) fn is_cancelled_or_expired(&self) -> bool {
-        self.cancel.is_cancelled()
+        self.cancelled().is_cancelled()
             || self
+                .info()
                 .deadline
                 .is_some_and(|deadline| deadline <= Instant::now())
     }
 
     /// Why a nested call ends when its caller does.
     pub(in crate::engine) fn end_reason(&self) -> Error {
-        match self.deadline {
+        match self.info().deadline {
             Some(deadline) if deadline <= Instant::now() => {
                 let message = "the deadline of the calling service passed";
                 Error::deadline_exceeded(reason::DEADLINE_EXCEEDED, message)
@@ -194,7 +194,7 @@ impl Dispatch {
     fn offer_token(&self, token: Token) -> Result<Token> {
         let completions = &self.runtime().completions;
         if self.live.is_none() {
-            completions.offer(token, self.cid, &self.service)?;
+            completions.offer(token, self.info().cid, &self.info().service)?;
         }
         // Another task of the handler may have been first.
         if let Err(token) = self.offered_token.set(token) {
@@ -268,16 +268,20 @@ impl Dispatch {
 }
 
 impl Platform for Dispatch {
+    fn scope(&self) -> &HandlerScope {
+        &self.scope
+    }
+
     fn path(&self) -> Option<String> {
         let callers = self.callers.as_ref()?;
-        Some(call_chain::names(Some(callers), &self.service).join("/"))
+        Some(call_chain::names(Some(callers), &self.info().service).join("/"))
     }
 
     fn invoke(&self, call: Call) -> BoxFuture<'_, Result<Reply>> {
         self.invoker.invoke_nested(call, self)
     }
 
-    fn respond(&self, _: Cid, call: Call) -> BoxFuture<'_, Result<Response>> {
+    fn respond(&self, call: Call) -> BoxFuture<'_, Result<Response>> {
         self.invoker.respond_nested(call, self)
     }
 
@@ -326,10 +330,10 @@ impl Platform for Dispatch {
             let wait = async {
                 tokio::select! {
                     ended = has_ended(at_most) => ended,
-                    () = self.cancel.cancelled() => Err(self.end_reason()),
+                    () = self.cancelled().cancelled() => Err(self.end_reason()),
                 }
             };
-            self.permits.release_during(&self.cancel, wait).await
+            self.permits.release_during(self.cancelled(), wait).await
         })
     }
 
@@ -367,7 +371,7 @@ impl Platform for Dispatch {
             let message = "a caller cancelled the invocation";
             return Error::cancelled(reason::CANCELLED, message);
         }
-        match self.deadline {
+        match self.info().deadline {
             Some(deadline) if deadline <= Instant::now() => {
                 let message = "the deadline of the call passed";
                 Error::deadline_exceeded(reason::DEADLINE_EXCEEDED, message)

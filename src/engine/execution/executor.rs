@@ -85,7 +85,7 @@ pub(in crate::engine) fn start(
         live,
     } = scope;
     let permits = HeldPermits::new(Arc::clone(&route.limit), permits);
-    let (dispatch, context) = Dispatch::new(invoker, info, permits, cancel, callers, live);
-    let attempt = Attempt::new(definition, Arc::clone(&dispatch), context, input);
+    let dispatch = Dispatch::new(invoker, info, permits, cancel, callers, live);
+    let attempt = Attempt::new(definition, Arc::clone(&dispatch), input);
     (attempt, dispatch)
 }

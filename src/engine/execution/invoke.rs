@@ -248,7 +248,7 @@ impl NestedInvoker for Executor {
         call: Call,
         parent: &'a Dispatch,
     ) -> BoxFuture<'a, Result<Response>> {
-        let cid = parent.cid;
+        let cid = parent.info().cid;
         // One future, not two: each would have room for the call.
         Box::pin(
             self.nested(call, parent)
@@ -277,18 +277,18 @@ impl Executor {
             let callers = parent.extend_chain(&call.service)?;
             let options = route.definition.service_options();
             let own_timeout = call.timeout.or(options.timeout);
-            let (deadline, own_deadline) = nested_deadline(parent.deadline, own_timeout);
+            let (deadline, own_deadline) = nested_deadline(parent.info().deadline, own_timeout);
             let info = InvocationInfo {
-                cid: parent.cid,
+                cid: parent.info().cid,
                 service: route.name().clone(),
                 attempt: 1,
                 deadline,
                 metadata: match call.metadata {
-                    Some(metadata) => metadata.with_trace_of(&parent.metadata)?,
-                    None => Arc::clone(&parent.metadata),
+                    Some(metadata) => metadata.with_trace_of(&parent.info().metadata)?,
+                    None => Arc::clone(&parent.info().metadata),
                 },
-                parent: Some(parent.cid),
-                root: parent.root,
+                parent: Some(parent.info().cid),
+                root: parent.info().root,
                 asynchronous: false,
                 last_progress: None,
                 in_reply_to: None,
@@ -302,7 +302,7 @@ impl Executor {
             // Not `release_during`, which would have room for the call again.
             let released = parent.permits.release();
             let outcome = run(invoker, &route, limits, info, Some(callers), call.input).await;
-            released.reacquire(&parent.cancel).await;
+            released.reacquire(parent.cancelled()).await;
             let reply = outcome
                 .map_err(|error| of_nested(error, route.name().as_str()))
                 .inspect_err(|error| parent.nested_failure.set(route.name().as_str(), error))?;

@@ -26,7 +26,7 @@ call_handlers!(Context, "ctx");
 impl Dispatch for Context {
     #[inline]
     fn respond(&self, call: Call) -> BoxFuture<'_, Result<Response>> {
-        self.platform().respond(self.cid(), call)
+        self.platform().respond(call)
     }
 
     fn accept(&self, call: Call) -> BoxFuture<'_, Result<Accepted>> {
