@@ -2,11 +2,11 @@
 //!
 //! `Invoke` of an in-process service (a dict in, a dict out), compared with a hand-written tonic echo of the same
 //! `prost_types::Struct`: two server processes, one client, alternating (A B A B), medians. CPU is that of the server
-//! process per call, because client and server share the machine. Then `ctx.invoke` in process, in nanoseconds and,
-//! with valgrind, in instructions. Then `InvokeAsync` on disk, and from it to the outcome (`-- --durable` for these
-//! alone). Through a worker process: `-- --relay`; in Python: `-- --python`; by the number of workers and services: `--
-//! --workers`. A fan-out of 10 000: `-- --fan-out`. `-- --backlog 1000000` measures a node with that many pending
-//! invocations.
+//! process per call, because client and server share the machine. Then `ctx.invoke` in process, in nanoseconds
+//! (`scripts/guard` counts its instructions). Then `InvokeAsync` on disk, and from it to the outcome (`-- --durable` for
+//! these alone). Through a worker process: `-- --relay`; in Python: `-- --python`; by the number of workers and
+//! services: `-- --workers`. A fan-out of 10 000: `-- --fan-out`. `-- --backlog 1000000` measures a node with that many
+//! pending invocations.
 
 #![expect(clippy::print_stdout, reason = "a bench prints its results")]
 #![expect(
@@ -26,7 +26,6 @@ mod baseline;
 mod durable;
 #[cfg(feature = "sqlite")]
 mod fan_out;
-mod instructions;
 mod load;
 mod nested;
 #[cfg(feature = "sqlite")]
@@ -85,9 +84,6 @@ fn main() {
         ["--fan-out"] => fan_out::measure(),
         #[cfg(feature = "sqlite")]
         ["--backlog", pending] => backlog::measure(pending.parse().unwrap()),
-        ["--count", kind, calls] => instructions::run(kind, calls.parse().unwrap()),
-        ["--nested", calls] => drop(nested::run(calls.parse().unwrap())),
-        ["--guard"] => nested::guard(),
         _ => {
             compare();
             nested::show();
