@@ -106,7 +106,7 @@ async fn accept(node: &NodeHandle, calls: u64, start: Option<Start>) {
     let callers = (0..CALLERS).map(async |_| {
         for _ in 0..calls / CALLERS {
             let mut call = Call::new("echo", input.clone());
-            call.durable().start = start.clone();
+            call.durable().start = start;
             node.invoker().invoke_async(call).await.unwrap();
             // In memory nothing waits, and nothing else would run.
             tokio::task::yield_now().await;

@@ -17,7 +17,6 @@ pub(crate) struct Committed {
 }
 
 /// What one call of a kind may cost.
-#[derive(Clone)]
 pub(crate) struct Line {
     pub(crate) kind: String,
     /// What is counted.

@@ -27,8 +27,8 @@ pub(crate) fn check() -> ExitCode {
         for (counted, now) in numbers(kind) {
             let line = committed.find(kind, counted);
             let verdict = line.map_or(Verdict::Grew, |line| Verdict::of(line, now));
-            let change = line.map_or("not committed".to_owned(), |line| change(line, now));
-            let committed = line.map_or("-".to_owned(), |line| line.number.to_string());
+            let change = line.map_or_else(|| "not committed".to_owned(), |line| change(line, now));
+            let committed = line.map_or_else(|| "-".to_owned(), |line| line.number.to_string());
             let note = match verdict {
                 Verdict::Within => "",
                 Verdict::Grew => "  GREW",
