@@ -7,7 +7,7 @@
 //!
 //! `-- --rows accept-run,bytes` measures these alone. Not among the rows: Python workers (`-- --python`), the number of
 //! workers and services (`-- --workers`), a fan-out of 10 000 (`-- --fan-out`), and a node with a million pending
-//! invocations (`-- --backlog 1000000`).
+//! invocations (`-- --backlog 1000000`). `scripts/guard` counts instructions.
 
 #![expect(clippy::print_stdout, reason = "a bench prints its results")]
 #![expect(
@@ -25,7 +25,6 @@ mod bytes;
 mod contest;
 mod durable;
 mod fan_out;
-mod instructions;
 mod invoke;
 mod load;
 mod memory;
@@ -93,9 +92,6 @@ fn main() {
         }
         ["--fan-out"] => fan_out::measure(),
         ["--backlog", pending] => backlog::measure(pending.parse().unwrap()),
-        ["--count", kind, calls] => instructions::run(kind, calls.parse().unwrap()),
-        ["--nested", calls] => drop(nested::run(calls.parse().unwrap())),
-        ["--guard"] => nested::guard(),
         ["--rows", rows] => run(&rows.split(',').collect::<Vec<_>>()),
         _ => run(&ROWS.map(|(name, _)| name)),
     }

@@ -5,11 +5,7 @@ use std::time::Duration;
 use cidery::{Context, Dict, Input, Node, Payload, Result, Value, dict};
 use tokio::time::Instant;
 
-use super::instructions;
-
 const CALLS: u64 = 1_000_000;
-/// Maximum instructions of a call, for `--guard`.
-const MAX_INSTRUCTIONS: u64 = 6_000;
 
 async fn caller(ctx: Context, Input(calls): Input<u64>) -> Result<u64> {
     let mut value = Value::from(dict! {
@@ -28,7 +24,7 @@ async fn caller(ctx: Context, Input(calls): Input<u64>) -> Result<u64> {
 }
 
 /// Makes this many calls on one thread; returns their total duration.
-pub(crate) fn run(calls: u64) -> Duration {
+fn run(calls: u64) -> Duration {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -50,37 +46,11 @@ pub(crate) fn run(calls: u64) -> Duration {
     })
 }
 
-/// Instructions of one call, counted by valgrind as the difference between two numbers of calls. `None` without
-/// valgrind.
-fn nested_instructions() -> Option<u64> {
-    let (few, many) = (1_000, 6_000);
-    let count = |calls: u64| instructions::count(&["--nested", &calls.to_string()]);
-    Some((count(many)? - count(few)?) / (many - few))
-}
-
+/// Prints the median duration of a call.
 pub(crate) fn show() {
     run(CALLS / 10);
     let mut times: Vec<Duration> = (0..5).map(|_| run(CALLS)).collect();
     times.sort_unstable();
     let nanos = times[2].as_nanos() / u128::from(CALLS);
     println!("\nctx.invoke in process: {nanos} ns a call (goal: under 1000)");
-    match nested_instructions() {
-        Some(instructions) => println!("                       {instructions} instructions a call"),
-        None => println!("                       valgrind is not there: no instruction count"),
-    }
-}
-
-/// Prints the instructions of each kind of call, and fails if `ctx.invoke` takes more than the maximum.
-pub(crate) fn guard() {
-    for kind in instructions::KINDS {
-        let instructions =
-            instructions::of(kind).expect("valgrind is required to count instructions");
-        println!("{kind}: {instructions} instructions per call");
-    }
-    let instructions = nested_instructions().expect("valgrind is required to count instructions");
-    println!("ctx.invoke: {instructions} instructions per call, at most {MAX_INSTRUCTIONS}");
-    assert!(
-        instructions <= MAX_INSTRUCTIONS,
-        "ctx.invoke takes more instructions than allowed"
-    );
 }

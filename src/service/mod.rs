@@ -8,6 +8,7 @@ mod context;
 mod definition;
 mod extract;
 mod handler;
+mod handler_scope;
 mod hooks;
 mod layers;
 mod output;
@@ -25,10 +26,11 @@ pub(crate) use self::call::{
     Dispatch, HandlerNames, LocalHandlers, OutsideCaller, call_handlers, call_target,
     call_target_async, caller,
 };
-pub use self::context::{Answer, Context, FanOut, Group, InvocationInfo, Later, RetryingCall};
+pub use self::context::{Answer, Context, FanOut, Group, Later, RetryingCall};
 pub use self::definition::{Admitted, Definition, HandlerFuture, HandlerRequest, HandlerService};
 pub use self::extract::{FromContext, FromInput, Input, State};
 pub use self::handler::Handler;
+pub use self::handler_scope::{HandlerScope, InvocationInfo};
 pub use self::hooks::{ErasedHooks, Hooks};
 pub(crate) use self::layers::Layers;
 pub use self::output::IntoReply;

@@ -12,14 +12,24 @@ use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::{Outcome, Progress};
 use crate::model::payload::{Payload, Reply};
 use crate::model::token::Token;
+use crate::service::handler_scope::HandlerScope;
+use crate::service::response::Response;
 
 /// A boxed future.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// The platform as one dispatch sees it.
 pub trait Platform: fmt::Debug + Send + Sync {
+    /// What the handler of the dispatch runs in.
+    fn scope(&self) -> &HandlerScope;
+
     /// Invokes another service as part of this invocation and waits for its reply.
     fn invoke(&self, call: Call) -> BoxFuture<'_, Result<Reply>>;
+
+    /// As [`invoke`](Self::invoke), and reads the reply.
+    fn respond(&self, call: Call) -> BoxFuture<'_, Result<Response>> {
+        Box::pin(async move { Response::new(self.scope().info.cid, self.invoke(call).await?) })
+    }
 
     /// Accepts an asynchronous invocation. It is durable once this resolves.
     fn invoke_async(&self, call: Call) -> BoxFuture<'_, Result<Accepted>>;

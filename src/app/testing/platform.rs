@@ -15,7 +15,7 @@ use crate::model::payload::{Payload, Reply};
 use crate::model::sio::Ignored;
 use crate::model::token::Token;
 use crate::model::value::Value;
-use crate::service::{BoxFuture, KnownService, Platform};
+use crate::service::{BoxFuture, HandlerScope, KnownService, Platform};
 
 type MockService = Box<dyn Fn(Value) -> Result<Value> + Send + Sync>;
 
@@ -34,10 +34,15 @@ pub enum PlatformCall {
     Progress(Progress),
 }
 
-/// A platform with mock services that records all calls.
+/// Mock services by name.
 #[derive(Default)]
+pub(super) struct Mocks(HashMap<String, MockService>);
+
+/// A platform with mock services that records all calls.
+#[derive(Debug)]
 pub(super) struct TestPlatform {
-    mocks: HashMap<String, MockService>,
+    mocks: Mocks,
+    scope: HandlerScope,
     calls: Mutex<Vec<PlatformCall>>,
     completion_token: OnceLock<Token>,
     groups: Mutex<HashMap<Cid, Outcomes>>,
@@ -46,18 +51,27 @@ pub(super) struct TestPlatform {
 /// The outcomes of the members of a group.
 type Outcomes = Vec<(Cid, Outcome)>;
 
-impl fmt::Debug for TestPlatform {
+impl fmt::Debug for Mocks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<_> = self.mocks.keys().collect();
-        f.debug_struct("TestPlatform")
-            .field("mocks", &names)
-            .finish_non_exhaustive()
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+impl Mocks {
+    pub(super) fn answer(&mut self, service: &str, mock: MockService) {
+        self.0.insert(service.to_owned(), mock);
     }
 }
 
 impl TestPlatform {
-    pub(super) fn answer(&mut self, service: &str, mock: MockService) {
-        self.mocks.insert(service.to_owned(), mock);
+    pub(super) fn new(mocks: Mocks, scope: HandlerScope) -> Self {
+        Self {
+            mocks,
+            scope,
+            calls: Mutex::default(),
+            completion_token: OnceLock::new(),
+            groups: Mutex::default(),
+        }
     }
 
     /// The recorded calls, in order.
@@ -86,7 +100,7 @@ impl TestPlatform {
     }
 
     fn outcome(&self, call: &Call) -> Result<Reply> {
-        let answer = self.mocks.get(&*call.service).ok_or_else(|| {
+        let answer = self.mocks.0.get(&*call.service).ok_or_else(|| {
             let name = &call.service;
             let message =
                 format!("there is no mock response for `{name}`: add `.answer(\"{name}\", ..)`");
@@ -97,6 +111,10 @@ impl TestPlatform {
 }
 
 impl Platform for TestPlatform {
+    fn scope(&self) -> &HandlerScope {
+        &self.scope
+    }
+
     fn invoke(&self, call: Call) -> BoxFuture<'_, Result<Reply>> {
         Box::pin(std::future::ready(self.reply(call)))
     }
@@ -164,7 +182,7 @@ impl Platform for TestPlatform {
     }
 
     fn services(&self) -> BoxFuture<'_, Result<Vec<KnownService>>> {
-        let known = self.mocks.keys().filter_map(|name| {
+        let known = self.mocks.0.keys().filter_map(|name| {
             Some(KnownService {
                 name: ServiceName::parse(name).ok()?,
                 description: String::new(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::platform::{PlatformCall, Shared, TestPlatform};
+use super::platform::{Mocks, PlatformCall, Shared, TestPlatform};
 use crate::model::error::Result;
 use crate::model::id::Cid;
 use crate::model::into_payload::IntoPayload;
@@ -15,8 +15,8 @@ use crate::model::metadata::Metadata;
 use crate::model::payload::Reply;
 use crate::model::value::Value;
 use crate::service::{
-    CatchUnwind, Context, Definition, Handler, InvocationInfo, Platform as _, Registry, Response,
-    States, run,
+    CatchUnwind, Context, Definition, Handler, HandlerScope, InvocationInfo, Platform as _,
+    Registry, Response, States, run,
 };
 
 /// Builds a run of a handler.
@@ -26,7 +26,7 @@ pub struct Run {
     definition: Definition,
     /// What the handler calls by types.
     services: Registry,
-    platform: TestPlatform,
+    mocks: Mocks,
     states: States,
     metadata: Metadata,
     cid: Cid,
@@ -65,7 +65,7 @@ impl Run {
         Ok(Self {
             definition: definition.prepared()?,
             services: Registry::new(),
-            platform: TestPlatform::default(),
+            mocks: Mocks::default(),
             states: States::default(),
             metadata: Metadata::new(),
             cid: Cid::new(),
@@ -85,7 +85,7 @@ impl Run {
         service: &str,
         answer: impl Fn(Value) -> Result<Value> + Send + Sync + 'static,
     ) -> Self {
-        self.platform.answer(service, Box::new(answer));
+        self.mocks.answer(service, Box::new(answer));
         self
     }
 
@@ -168,7 +168,7 @@ impl Run {
     pub async fn run(mut self, input: impl IntoPayload) -> RunResult {
         let handler_names = Arc::new(self.services.handler_names());
         self.states.set_handler_names(handler_names);
-        let platform: Shared = Arc::new(self.platform);
+        let states = Arc::new(self.states);
         let cid = self.cid;
         let info = InvocationInfo {
             cid,
@@ -184,11 +184,16 @@ impl Run {
             last_progress: self.last_progress,
             in_reply_to: self.in_reply_to,
         };
+        let scope = HandlerScope {
+            info,
+            cancelled: self.cancelled,
+            states: Arc::clone(&states),
+        };
+        let platform: Shared = Arc::new(TestPlatform::new(self.mocks, scope));
         let outcome = async {
-            self.definition.check_states(&self.states, "test")?;
+            self.definition.check_states(&states, "test")?;
             let input = self.definition.admit(input.into_payload()?)?.input;
-            let states = Arc::new(self.states);
-            let context = Context::new(info, self.cancelled, Arc::clone(&platform) as _, states);
+            let context = Context::new(Arc::clone(&platform) as _);
             let (handler, _) = run(&Arc::new(self.definition), &[], None, context, input);
             CatchUnwind(handler).await
         };

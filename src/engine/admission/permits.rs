@@ -18,6 +18,8 @@ use crate::service::{BoxFuture, WorkerPermit};
 pub(in crate::engine) struct HeldPermits {
     limit: Arc<ConcurrencyLimit>,
     state: Mutex<PermitState>,
+    /// Whether a worker runs the handler.
+    is_at_worker: bool,
     /// The one pending acquisition, shared by all nested calls that return: two acquisitions would take two permits,
     /// and one that belonged to a future that is no longer polled would keep what it acquired.
     reacquisition: Mutex<Option<BoxFuture<'static, LocalPermits>>>,
@@ -69,6 +71,7 @@ impl HeldPermits {
         Self {
             timed_since: limit.is_timed().then(Instant::now),
             limit,
+            is_at_worker: permits.worker.is_some(),
             state: Mutex::new(PermitState {
                 local: Some(permits.local),
                 worker: permits.worker,
@@ -83,28 +86,21 @@ impl HeldPermits {
         }
     }
 
-    /// Waits for a nested call without holding the permits, then reacquires them. Once the handler is cancelled it does
-    /// not wait for the permits, so that it can clean up.
+    /// Waits for a nested call without holding the permits, then [reacquires](ReleasedPermits::reacquire) them.
     pub(in crate::engine) async fn release_during<T>(
         &self,
         cancel: &CancellationToken,
         nested: impl Future<Output = T>,
     ) -> T {
-        let mut released = ReleasedPermits::new(self);
+        let released = self.release();
         let output = nested.await;
-        released.finish();
-        if self.is_missing() && !self.try_reacquire() {
-            tokio::select! {
-                biased;
-                () = self.reacquire() => {}
-                () = cancel.cancelled() => {}
-            }
-        }
-        if let Some(worker) = self.worker() {
-            self.reacquire_worker(&*worker, cancel).await;
-        }
-        released.settle();
+        released.reacquire(cancel).await;
         output
+    }
+
+    /// Releases the permits while the handler waits for a nested call.
+    pub(in crate::engine) fn release(&self) -> ReleasedPermits<'_> {
+        ReleasedPermits::new(self)
     }
 
     /// The permit of the worker that runs the handler, until the handler has ended.
@@ -225,7 +221,7 @@ impl HeldPermits {
 }
 
 /// One nested call that a handler waits for, without its permits.
-struct ReleasedPermits<'a> {
+pub(in crate::engine) struct ReleasedPermits<'a> {
     held: &'a HeldPermits,
     counted: bool,
     /// Whether there is nothing left to do when it is dropped.
@@ -257,15 +253,32 @@ impl<'a> ReleasedPermits<'a> {
         }
     }
 
-    fn finish(&mut self) {
-        if std::mem::take(&mut self.counted) {
-            self.held.lock().nested_calls -= 1;
+    /// Reacquires the permits. Once the handler is cancelled it does not wait for them, so that it can clean up.
+    pub(in crate::engine) async fn reacquire(mut self, cancel: &CancellationToken) {
+        let held = self.held;
+        if self.finish() && !held.try_reacquire() {
+            tokio::select! {
+                biased;
+                () = held.reacquire() => {}
+                () = cancel.cancelled() => {}
+            }
         }
+        if held.is_at_worker
+            && let Some(worker) = held.worker()
+        {
+            held.reacquire_worker(&*worker, cancel).await;
+        }
+        // The permits are held again, or the handler continues without them.
+        self.settled = true;
     }
 
-    /// The permits are held again, or the handler continues without them.
-    fn settle(&mut self) {
-        self.settled = true;
+    /// The nested call has ended. Returns whether the permits are missing.
+    fn finish(&mut self) -> bool {
+        let mut state = self.held.lock();
+        if std::mem::take(&mut self.counted) {
+            state.nested_calls -= 1;
+        }
+        state.is_missing()
     }
 }
 

@@ -17,7 +17,7 @@ use crate::engine::durable::failures::{
 use crate::engine::durable::stored_reply::stored_reply;
 use crate::engine::durable::transition::{AttemptResult, Trigger, completion_timed_out, expiry};
 use crate::engine::execution::attempt::Attempt;
-use crate::engine::execution::executor::{Executor, Scope};
+use crate::engine::execution::executor::{Executor, Scope, start};
 use crate::engine::execution::response_format::with_ignored;
 use crate::engine::execution::worker_dispatch::{
     Compatible, NotAcquired, acquire_compatible, no_compatible_worker,
@@ -247,9 +247,8 @@ impl Runner {
             live: Some(Arc::clone(live)),
         };
         let info = self.invocation_info(route, invocation);
-        let (attempt, dispatch) =
-            self.executor
-                .start(route, &definition, permits, info, scope, input);
+        let invoker = self.executor.as_invoker();
+        let (attempt, dispatch) = start(invoker, route, &definition, permits, info, scope, input);
         let (outcome, stop) = self
             .watch(attempt, &cancel, live, timeout, invocation)
             .await;

@@ -14,7 +14,7 @@ use crate::engine::execution::pending_completions::CompletionFuture;
 use crate::model::error::{Error, Result};
 use crate::model::payload::{Payload, Reply};
 use crate::service::{
-    CatchUnwind, Context, Definition, HandlerFuture, error_of_handler, log_failure, run,
+    CatchUnwind, Context, Definition, HandlerFuture, Platform, error_of_handler, log_failure, run,
 };
 
 /// A running handler. Await it.
@@ -56,12 +56,12 @@ impl Attempt {
     pub(in crate::engine) fn new(
         definition: &Arc<Definition>,
         dispatch: Arc<Dispatch>,
-        context: Context,
         input: Payload,
     ) -> Self {
+        let context = Context::new(Arc::clone(&dispatch) as Arc<dyn Platform>);
         let span = tracing::info_span!(
             "invocation",
-            cid = %dispatch.cid,
+            cid = %dispatch.info().cid,
             service.name = definition.name().as_str(),
         );
         let hooks = &dispatch.runtime().hooks;
@@ -144,7 +144,7 @@ impl Running {
     fn failure(&self, error: Error) -> Error {
         let dispatch = &self.dispatch;
         let error = dispatch.nested_failure.explain(error);
-        let error = error_of_handler(error, dispatch.service.as_str());
+        let error = error_of_handler(error, dispatch.info().service.as_str());
         match dispatch.permits.worker() {
             Some(worker) => error.with_log_of(format_args!("worker `{}`", worker.worker())),
             None => error.with_log_of(format_args!("the node")),
@@ -154,7 +154,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.dispatch.permits.close(&self.dispatch.cancel);
+        self.dispatch.permits.close(self.dispatch.cancelled());
         self.dispatch.withdraw_token();
     }
 }
@@ -162,7 +162,7 @@ impl Drop for Running {
 impl Drop for Attempt {
     fn drop(&mut self) {
         if let Stage::Running(running) = self.take() {
-            running.dispatch.cancel.cancel();
+            running.dispatch.cancelled().cancel();
             let runtime = running.dispatch.runtime();
             let grace = runtime.limits.grace;
             let tasks = runtime.lifecycle.tasks().clone();
@@ -184,7 +184,7 @@ async fn finish_within_grace(mut running: Running, grace: Duration) {
 
 /// Drops a handler and runs its hooks, which have the grace period in turn.
 async fn kill(mut running: Running, grace: Duration) {
-    let service = running.dispatch.service.clone();
+    let service = running.dispatch.info().service.clone();
     running.span.in_scope(|| {
         tracing::warn!(%service, grace_ms = grace.as_millis(), "handler dropped: it did not stop in time");
     });

@@ -2,7 +2,6 @@
 //! node.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -38,7 +37,7 @@ pub(in crate::engine) enum Caller<'a> {
     /// A caller outside of the node, until the node halts.
     External(&'a CancellationToken),
     /// A handler, until it is cancelled itself.
-    Handler(&'a Arc<Dispatch>),
+    Handler(&'a Dispatch),
 }
 
 impl<'a> WithDeadline<'a> {
@@ -84,7 +83,7 @@ impl CallLimits<'_> {
     pub(in crate::engine) async fn acquire_permits(self) -> Result<Permits> {
         let deadline = match (self.deadline, self.caller) {
             (Some((deadline, _)), _) => Some(deadline),
-            (None, Caller::Handler(caller)) => caller.deadline,
+            (None, Caller::Handler(caller)) => caller.info().deadline,
             (None, Caller::External(_)) => None,
         };
         tokio::select! {
@@ -113,7 +112,7 @@ impl CallLimits<'_> {
                     Error::unavailable(reason::NODE_STOPPING, message)
                 }
                 Caller::Handler(caller) => {
-                    caller.cancel.cancelled().await;
+                    caller.cancelled().cancelled().await;
                     caller.end_reason()
                 }
             }

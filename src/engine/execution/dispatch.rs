@@ -1,7 +1,7 @@
 //! A dispatch: one hand-over of an attempt or a nested call to a handler, and the platform that its context reaches.
 
 use std::fmt;
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -19,13 +19,13 @@ use crate::engine::running_budget::AttemptMemory;
 use crate::model::batch::{AcceptedGroup, Batch};
 use crate::model::call::{Accepted, Call};
 use crate::model::error::{Error, Result, reason};
-use crate::model::id::{Cid, ServiceName};
+use crate::model::id::Cid;
 use crate::model::invocation::{Outcome, Progress};
-use crate::model::metadata::Metadata;
 use crate::model::payload::{Format, Payload, Reply};
 use crate::model::token::Token;
 use crate::service::{
-    BoxFuture, Context, InvocationInfo, KnownService, Platform, output_invalid, refused_by,
+    BoxFuture, HandlerScope, InvocationInfo, KnownService, Platform, Response, output_invalid,
+    refused_by,
 };
 
 /// The longest message of a progress report, in bytes. A longer one is cut.
@@ -39,29 +39,31 @@ pub(in crate::engine) trait NestedInvoker: fmt::Debug + Send + Sync {
     fn runtime(&self) -> &HandlerRuntime;
 
     /// Invokes a service as part of the invocation of `parent`.
-    fn invoke_nested(
-        self: Arc<Self>,
+    fn invoke_nested<'a>(
+        &'a self,
         call: Call,
-        parent: Arc<Dispatch>,
-    ) -> BoxFuture<'static, Result<Reply>>;
+        parent: &'a Dispatch,
+    ) -> BoxFuture<'a, Result<Reply>>;
+
+    /// As [`invoke_nested`](Self::invoke_nested), for a handler that reads the reply.
+    fn respond_nested<'a>(
+        &'a self,
+        call: Call,
+        parent: &'a Dispatch,
+    ) -> BoxFuture<'a, Result<Response>>;
 }
 
 /// A dispatch under way. Its permits are released when the handler has ended or its grace period is over, even if its
 /// context is still held.
 #[derive(Debug)]
 pub(in crate::engine) struct Dispatch {
-    this: Weak<Self>,
-    invoker: Arc<dyn NestedInvoker>,
-    pub(in crate::engine) service: ServiceName,
-    pub(in crate::engine) cid: Cid,
-    pub(in crate::engine) root: Cid,
-    pub(in crate::engine) deadline: Option<Instant>,
-    pub(in crate::engine) metadata: Arc<Metadata>,
-    /// Fires when the handler is asked to stop.
-    pub(in crate::engine) cancel: CancellationToken,
+    pub(in crate::engine) invoker: Arc<dyn NestedInvoker>,
+    scope: HandlerScope,
     pub(in crate::engine) permits: HeldPermits,
     /// The calls that wait for this one, where it is nested.
     callers: Option<Arc<CallChain>>,
+    /// The chain of the nested calls that this one makes, once it has made one.
+    chain: OnceLock<Arc<CallChain>>,
     /// Why the handler is asked to stop, where that was known as it was asked.
     stop_cause: OnceLock<Error>,
     pub(in crate::engine) nested_failure: NestedFailure,
@@ -74,36 +76,42 @@ pub(in crate::engine) struct Dispatch {
 }
 
 impl Dispatch {
-    /// Makes a dispatch, and the context that its handler gets.
+    /// Makes a dispatch. `cancelled` fires when the handler is asked to stop.
     pub(in crate::engine) fn new(
         invoker: Arc<dyn NestedInvoker>,
         info: InvocationInfo,
         permits: HeldPermits,
-        cancel: CancellationToken,
+        cancelled: CancellationToken,
         callers: Option<Arc<CallChain>>,
         live: Option<Arc<Live>>,
-    ) -> (Arc<Self>, Context) {
+    ) -> Arc<Self> {
         let states = Arc::clone(&invoker.runtime().states);
-        let dispatch = Arc::new_cyclic(|this| Self {
-            this: Weak::clone(this),
+        Arc::new(Self {
             invoker,
-            service: info.service.clone(),
-            cid: info.cid,
-            root: info.root,
-            deadline: info.deadline,
-            metadata: Arc::clone(&info.metadata),
-            cancel: cancel.clone(),
+            scope: HandlerScope {
+                info,
+                cancelled,
+                states,
+            },
             permits,
             callers,
+            chain: OnceLock::new(),
             stop_cause: OnceLock::new(),
             nested_failure: NestedFailure::default(),
             live,
             offered_token: OnceLock::new(),
             awaited_token: OnceLock::new(),
-        });
-        let platform = Arc::clone(&dispatch);
-        let context = Context::new(info, cancel, platform, states);
-        (dispatch, context)
+        })
+    }
+
+    /// What is known of the invocation.
+    pub(in crate::engine) fn info(&self) -> &InvocationInfo {
+        &self.scope.info
+    }
+
+    /// Fires when the handler is asked to stop.
+    pub(in crate::engine) fn cancelled(&self) -> &CancellationToken {
+        &self.scope.cancelled
     }
 
     pub(in crate::engine) fn runtime(&self) -> &HandlerRuntime {
@@ -125,15 +133,19 @@ impl Dispatch {
     ///
     /// `FAILED_PRECONDITION` / `DEPTH_EXCEEDED`.
     pub(in crate::engine) fn extend_chain(&self, next: &str) -> Result<Arc<CallChain>> {
+        if let Some(chain) = self.chain.get() {
+            return Ok(Arc::clone(chain));
+        }
         let max_depth = self.runtime().limits.depth;
         let attempt = self.attempt_memory();
-        CallChain::extend(
+        let chain = CallChain::extend(
             self.callers.as_ref(),
-            &self.service,
+            &self.info().service,
             next,
             max_depth,
             attempt,
-        )
+        )?;
+        Ok(Arc::clone(self.chain.get_or_init(|| chain)))
     }
 
     /// The memory of the stored attempt that this dispatch is part of, if it is.
@@ -146,24 +158,25 @@ impl Dispatch {
     /// This dispatch as the parent of what it has accepted.
     fn as_parent(&self) -> Parent<'_> {
         Parent {
-            cid: self.cid,
-            root: self.root,
-            metadata: &self.metadata,
+            cid: self.info().cid,
+            root: self.info().root,
+            metadata: &self.info().metadata,
         }
     }
 
     /// Whether the handler was asked to stop, or its deadline has passed: a handler that never yields does not let its
     /// own timer fire.
     pub(in crate::engine) fn is_cancelled_or_expired(&self) -> bool {
-        self.cancel.is_cancelled()
+        self.cancelled().is_cancelled()
             || self
+                .info()
                 .deadline
                 .is_some_and(|deadline| deadline <= Instant::now())
     }
 
     /// Why a nested call ends when its caller does.
     pub(in crate::engine) fn end_reason(&self) -> Error {
-        match self.deadline {
+        match self.info().deadline {
             Some(deadline) if deadline <= Instant::now() => {
                 let message = "the deadline of the calling service passed";
                 Error::deadline_exceeded(reason::DEADLINE_EXCEEDED, message)
@@ -181,7 +194,7 @@ impl Dispatch {
     fn offer_token(&self, token: Token) -> Result<Token> {
         let completions = &self.runtime().completions;
         if self.live.is_none() {
-            completions.offer(token, self.cid, &self.service)?;
+            completions.offer(token, self.info().cid, &self.info().service)?;
         }
         // Another task of the handler may have been first.
         if let Err(token) = self.offered_token.set(token) {
@@ -255,16 +268,21 @@ impl Dispatch {
 }
 
 impl Platform for Dispatch {
+    fn scope(&self) -> &HandlerScope {
+        &self.scope
+    }
+
     fn path(&self) -> Option<String> {
         let callers = self.callers.as_ref()?;
-        Some(call_chain::names(Some(callers), &self.service).join("/"))
+        Some(call_chain::names(Some(callers), &self.info().service).join("/"))
     }
 
     fn invoke(&self, call: Call) -> BoxFuture<'_, Result<Reply>> {
-        match self.this.upgrade() {
-            Some(this) => Arc::clone(&self.invoker).invoke_nested(call, this),
-            None => Box::pin(std::future::ready(Err(self.end_reason()))),
-        }
+        self.invoker.invoke_nested(call, self)
+    }
+
+    fn respond(&self, call: Call) -> BoxFuture<'_, Result<Response>> {
+        self.invoker.respond_nested(call, self)
     }
 
     fn invoke_async(&self, call: Call) -> BoxFuture<'_, Result<Accepted>> {
@@ -312,10 +330,10 @@ impl Platform for Dispatch {
             let wait = async {
                 tokio::select! {
                     ended = has_ended(at_most) => ended,
-                    () = self.cancel.cancelled() => Err(self.end_reason()),
+                    () = self.cancelled().cancelled() => Err(self.end_reason()),
                 }
             };
-            self.permits.release_during(&self.cancel, wait).await
+            self.permits.release_during(self.cancelled(), wait).await
         })
     }
 
@@ -353,7 +371,7 @@ impl Platform for Dispatch {
             let message = "a caller cancelled the invocation";
             return Error::cancelled(reason::CANCELLED, message);
         }
-        match self.deadline {
+        match self.info().deadline {
             Some(deadline) if deadline <= Instant::now() => {
                 let message = "the deadline of the call passed";
                 Error::deadline_exceeded(reason::DEADLINE_EXCEEDED, message)

@@ -62,26 +62,30 @@ impl Executor {
         &self.runtime
     }
 
-    /// Starts a handler. It runs while the attempt is polled.
-    #[inline]
-    pub(in crate::engine) fn start(
-        self: &Arc<Self>,
-        route: &Route,
-        definition: &Arc<Definition>,
-        permits: Permits,
-        info: InvocationInfo,
-        scope: Scope,
-        input: Payload,
-    ) -> (Attempt, Arc<Dispatch>) {
-        let Scope {
-            cancel,
-            callers,
-            live,
-        } = scope;
-        let permits = HeldPermits::new(Arc::clone(&route.limit), permits);
-        let invoker: Arc<dyn NestedInvoker> = Arc::clone(self) as Arc<dyn NestedInvoker>;
-        let (dispatch, context) = Dispatch::new(invoker, info, permits, cancel, callers, live);
-        let attempt = Attempt::new(definition, Arc::clone(&dispatch), context, input);
-        (attempt, dispatch)
+    /// This executor, as the dispatches that it makes reach it.
+    pub(in crate::engine) fn as_invoker(self: &Arc<Self>) -> Arc<dyn NestedInvoker> {
+        Arc::clone(self) as Arc<dyn NestedInvoker>
     }
+}
+
+/// Starts a handler. It runs while the attempt is polled.
+#[inline]
+pub(in crate::engine) fn start(
+    invoker: Arc<dyn NestedInvoker>,
+    route: &Route,
+    definition: &Arc<Definition>,
+    permits: Permits,
+    info: InvocationInfo,
+    scope: Scope,
+    input: Payload,
+) -> (Attempt, Arc<Dispatch>) {
+    let Scope {
+        cancel,
+        callers,
+        live,
+    } = scope;
+    let permits = HeldPermits::new(Arc::clone(&route.limit), permits);
+    let dispatch = Dispatch::new(invoker, info, permits, cancel, callers, live);
+    let attempt = Attempt::new(definition, Arc::clone(&dispatch), input);
+    (attempt, dispatch)
 }

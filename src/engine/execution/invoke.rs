@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::time::Instant;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
@@ -11,7 +12,7 @@ use crate::engine::admission::cid_reservations::{CidReservation, cid_in_use};
 use crate::engine::execution::call_chain::CallChain;
 use crate::engine::execution::deadline::{CallLimits, Caller, WithDeadline};
 use crate::engine::execution::dispatch::{Dispatch, NestedInvoker};
-use crate::engine::execution::executor::{Executor, Scope, SyncRequest};
+use crate::engine::execution::executor::{Executor, Scope, SyncRequest, start};
 use crate::engine::execution::invoke_durable::{DurableCall, invoke_durable};
 use crate::engine::execution::response_format::{ResponseFormat, outcome_with_ignored};
 use crate::engine::execution::runtime::HandlerRuntime;
@@ -22,7 +23,9 @@ use crate::model::call::{Accepted, Call};
 use crate::model::error::Result;
 use crate::model::id::Cid;
 use crate::model::payload::{Payload, Reply};
-use crate::service::{Admitted, BoxFuture, InvocationInfo, of_nested, output_invalid, refused_by};
+use crate::service::{
+    Admitted, BoxFuture, InvocationInfo, Response, of_nested, output_invalid, refused_by,
+};
 
 /// A checked call from outside.
 enum PreparedCall<'a> {
@@ -159,55 +162,24 @@ impl Executor {
         };
         // `run` would put the request on the heap again where a worker runs it.
         let reply = if call.route.limit.pool().is_some() {
-            Box::pin(dispatch_to_worker(self, &call.route, limits, call.request)).await?
+            let invoker = self.as_invoker();
+            Box::pin(dispatch_to_worker(
+                &invoker,
+                &call.route,
+                limits,
+                call.request,
+            ))
+            .await?
         } else {
             let SyncRequest {
                 info,
                 callers,
                 input,
             } = *call.request;
-            self.run(&call.route, limits, info, callers, input).await?
+            run(self.as_invoker(), &call.route, limits, info, callers, input).await?
         };
         reply.metadata.check().map_err(output_invalid)?;
         call.response_format.write(&call.route.definition, reply)
-    }
-
-    /// Acquires permits and runs the handler, both within `limits`.
-    #[expect(
-        clippy::manual_async_fn,
-        reason = "an `async fn` would have room for its arguments twice"
-    )]
-    fn run<'a>(
-        self: &'a Arc<Self>,
-        route: &'a Arc<Route>,
-        limits: CallLimits<'a>,
-        info: InvocationInfo,
-        callers: Option<Arc<CallChain>>,
-        input: Payload,
-    ) -> impl Future<Output = Result<Reply>> + Send + 'a {
-        async move {
-            if route.limit.pool().is_some() {
-                let request = Box::new(SyncRequest {
-                    info,
-                    callers,
-                    input,
-                });
-                return Box::pin(dispatch_to_worker(self, route, limits, request)).await;
-            }
-            let Admitted { input, ignored } = self.runtime.admit(route, input)?;
-            let permits = match limits.try_acquire_permits() {
-                Some(permits) => permits,
-                None => Box::pin(limits.acquire_permits()).await?,
-            };
-            let scope = Scope {
-                callers,
-                ..Scope::default()
-            };
-            let definition = &route.definition;
-            let (attempt, _) = self.start(route, definition, permits, info, scope, input);
-            let outcome = WithDeadline::new(attempt, limits).await;
-            outcome_with_ignored(outcome, &ignored)
-        }
     }
 
     /// Reserves the CID that a caller brought for a synchronous call, while that call runs.
@@ -220,18 +192,83 @@ impl Executor {
     }
 }
 
+/// Acquires permits and runs the handler, both within `limits`.
+#[expect(
+    clippy::manual_async_fn,
+    reason = "an `async fn` would have room for its arguments twice"
+)]
+fn run<'a>(
+    invoker: Arc<dyn NestedInvoker>,
+    route: &'a Arc<Route>,
+    limits: CallLimits<'a>,
+    info: InvocationInfo,
+    callers: Option<Arc<CallChain>>,
+    input: Payload,
+) -> impl Future<Output = Result<Reply>> + Send + 'a {
+    async move {
+        if route.limit.pool().is_some() {
+            let request = Box::new(SyncRequest {
+                info,
+                callers,
+                input,
+            });
+            return Box::pin(dispatch_to_worker(&invoker, route, limits, request)).await;
+        }
+        let Admitted { input, ignored } = invoker.runtime().admit(route, input)?;
+        let permits = match limits.try_acquire_permits() {
+            Some(permits) => permits,
+            None => Box::pin(limits.acquire_permits()).await?,
+        };
+        let scope = Scope {
+            callers,
+            ..Scope::default()
+        };
+        let definition = &route.definition;
+        let (attempt, _) = start(invoker, route, definition, permits, info, scope, input);
+        let outcome = WithDeadline::new(attempt, limits).await;
+        outcome_with_ignored(outcome, &ignored)
+    }
+}
+
 impl NestedInvoker for Executor {
     fn runtime(&self) -> &HandlerRuntime {
         &self.runtime
     }
 
-    fn invoke_nested(
-        self: Arc<Self>,
+    fn invoke_nested<'a>(
+        &'a self,
         call: Call,
-        parent: Arc<Dispatch>,
-    ) -> BoxFuture<'static, Result<Reply>> {
+        parent: &'a Dispatch,
+    ) -> BoxFuture<'a, Result<Reply>> {
+        Box::pin(self.nested(call, parent))
+    }
+
+    fn respond_nested<'a>(
+        &'a self,
+        call: Call,
+        parent: &'a Dispatch,
+    ) -> BoxFuture<'a, Result<Response>> {
+        let cid = parent.info().cid;
         // One future, not two: each would have room for the call.
-        Box::pin(async move {
+        Box::pin(
+            self.nested(call, parent)
+                .map(move |reply| Response::new(cid, reply?)),
+        )
+    }
+}
+
+impl Executor {
+    /// Invokes a service as part of the invocation of `parent`.
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "an `async fn` would have room for its arguments twice"
+    )]
+    fn nested<'a>(
+        &'a self,
+        call: Call,
+        parent: &'a Dispatch,
+    ) -> impl Future<Output = Result<Reply>> + Send + 'a {
+        async move {
             if parent.is_cancelled_or_expired() {
                 return Err(parent.end_reason());
             }
@@ -240,18 +277,18 @@ impl NestedInvoker for Executor {
             let callers = parent.extend_chain(&call.service)?;
             let options = route.definition.service_options();
             let own_timeout = call.timeout.or(options.timeout);
-            let (deadline, own_deadline) = nested_deadline(parent.deadline, own_timeout);
+            let (deadline, own_deadline) = nested_deadline(parent.info().deadline, own_timeout);
             let info = InvocationInfo {
-                cid: parent.cid,
+                cid: parent.info().cid,
                 service: route.name().clone(),
                 attempt: 1,
                 deadline,
                 metadata: match call.metadata {
-                    Some(metadata) => metadata.with_trace_of(&parent.metadata)?,
-                    None => Arc::clone(&parent.metadata),
+                    Some(metadata) => metadata.with_trace_of(&parent.info().metadata)?,
+                    None => Arc::clone(&parent.info().metadata),
                 },
-                parent: Some(parent.cid),
-                root: parent.root,
+                parent: Some(parent.info().cid),
+                root: parent.info().root,
                 asynchronous: false,
                 last_progress: None,
                 in_reply_to: None,
@@ -259,13 +296,14 @@ impl NestedInvoker for Executor {
             let limits = CallLimits {
                 route: &route,
                 deadline: own_deadline,
-                caller: Caller::Handler(&parent),
+                caller: Caller::Handler(parent),
             };
-            let nested = self.run(&route, limits, info, Some(callers), call.input);
-            let reply = parent
-                .permits
-                .release_during(&parent.cancel, nested)
-                .await
+            let invoker = Arc::clone(&parent.invoker);
+            // Not `release_during`, which would have room for the call again.
+            let released = parent.permits.release();
+            let outcome = run(invoker, &route, limits, info, Some(callers), call.input).await;
+            released.reacquire(parent.cancelled()).await;
+            let reply = outcome
                 .map_err(|error| of_nested(error, route.name().as_str()))
                 .inspect_err(|error| parent.nested_failure.set(route.name().as_str(), error))?;
             match call.response_format {
@@ -274,7 +312,7 @@ impl NestedInvoker for Executor {
                 Some(_) => ResponseFormat::new(call.response_format, &Payload::empty())
                     .write(&route.definition, reply),
             }
-        })
+        }
     }
 }
 

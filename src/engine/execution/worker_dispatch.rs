@@ -6,7 +6,8 @@ use std::sync::Arc;
 use crate::engine::admission::concurrency::Permits;
 use crate::engine::admission::worker_pool::no_worker;
 use crate::engine::execution::deadline::{CallLimits, WithDeadline};
-use crate::engine::execution::executor::{Executor, Scope, SyncRequest};
+use crate::engine::execution::dispatch::NestedInvoker;
+use crate::engine::execution::executor::{Scope, SyncRequest, start};
 use crate::engine::execution::response_format::outcome_with_ignored;
 use crate::engine::execution::runtime::HandlerRuntime;
 use crate::engine::routing::Route;
@@ -87,12 +88,12 @@ pub(in crate::engine) async fn acquire_compatible(
 /// Runs a synchronous call at a worker. It is dispatched again where the worker returned it or was lost, if it had not
 /// started or the service is idempotent.
 pub(in crate::engine) async fn dispatch_to_worker(
-    executor: &Arc<Executor>,
+    invoker: &Arc<dyn NestedInvoker>,
     route: &Arc<Route>,
     limits: CallLimits<'_>,
     request: Box<SyncRequest>,
 ) -> Result<Reply> {
-    let runtime = executor.runtime();
+    let runtime = invoker.runtime();
     // The declaration in force comes first: callers know that one.
     let mut admitted = runtime.admit(route, request.input.clone())?;
     let ignored = std::mem::take(&mut admitted.ignored);
@@ -127,7 +128,8 @@ pub(in crate::engine) async fn dispatch_to_worker(
             ..Scope::default()
         };
         let info = request.info.clone();
-        let (attempt, _) = executor.start(route, &definition, permits, info, scope, input);
+        let invoker = Arc::clone(invoker);
+        let (attempt, _) = start(invoker, route, &definition, permits, info, scope, input);
         let outcome = WithDeadline::new(attempt, limits).await;
         let is_safe_to_retry = match worker.status() {
             DispatchStatus::Open => false,

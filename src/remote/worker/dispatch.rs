@@ -21,7 +21,8 @@ use crate::model::invocation::InReplyTo;
 use crate::model::metadata::TRACEPARENT;
 use crate::model::payload::Payload;
 use crate::service::{
-    CatchUnwind, Context, InvocationInfo, Platform as _, error_of_handler, log_failure, run,
+    CatchUnwind, Context, HandlerScope, InvocationInfo, Platform as _, error_of_handler,
+    log_failure, run,
 };
 
 /// Runs a dispatch in a task, unless it was received before on an earlier stream.
@@ -53,12 +54,16 @@ async fn handle(
     let path = text_from_proto(dispatch.path.clone());
     let (info, input) = read(*dispatch, definition.name())?;
     let input = definition.admit(input)?.input;
-    let platform = WorkerPlatform::new(Arc::clone(session), channel, token, path, info.deadline);
-    let platform = Arc::new(platform);
     let (cid, service, attempt) = (info.cid, info.service.as_str(), info.attempt);
     let span = tracing::info_span!("invocation", %cid, service.name = service, attempt);
-    let states = Arc::clone(&shared.states);
-    let context = Context::new(info, cancel, Arc::clone(&platform) as _, states);
+    let scope = HandlerScope {
+        info,
+        cancelled: cancel,
+        states: Arc::clone(&shared.states),
+    };
+    let platform = WorkerPlatform::new(Arc::clone(session), channel, token, path, scope);
+    let platform = Arc::new(platform);
+    let context = Context::new(Arc::clone(&platform) as _);
     let (future, _) = run(definition, &shared.hooks, None, context, input);
     let reply = CatchUnwind(future)
         .map_err(|error| error_of_handler(error, definition.name().as_str()))

@@ -32,7 +32,7 @@ use crate::remote::protocol::group_outcomes::group_outcomes;
 use crate::remote::protocol::result_stream::ResultStream;
 use crate::remote::protocol::retry::{Retries, call_with_retry, was_not_processed};
 use crate::remote::protocol::transport::{ignored_keys, is_transport_error};
-use crate::service::{BoxFuture, KnownService, Platform};
+use crate::service::{BoxFuture, HandlerScope, KnownService, Platform};
 
 /// The number of attempts of a nested call whose connection breaks. With the backoff they outlast the worker's lease.
 const NESTED_CALL_MAX_ATTEMPTS: u32 = 15;
@@ -45,7 +45,7 @@ pub(super) struct WorkerPlatform {
     token: String,
     /// The path of a nested call.
     path: Option<String>,
-    deadline: Option<Instant>,
+    scope: HandlerScope,
     follow_ups: Mutex<Vec<v1::InvokeAsyncRequest>>,
     /// Set once the handler has answered "later".
     later: OnceLock<Token>,
@@ -57,14 +57,14 @@ impl WorkerPlatform {
         channel: Channel,
         token: String,
         path: Option<String>,
-        deadline: Option<Instant>,
+        scope: HandlerScope,
     ) -> Self {
         Self {
             session,
             channel,
             token,
             path,
-            deadline,
+            scope,
             follow_ups: Mutex::default(),
             later: OnceLock::new(),
         }
@@ -113,7 +113,7 @@ impl WorkerPlatform {
         let message = call_to_proto(call)?;
         let invoke = async || {
             let mut request = self.with_token(message.clone());
-            if let Some(deadline) = self.deadline {
+            if let Some(deadline) = self.scope.info.deadline {
                 let timeout = deadline.saturating_duration_since(Instant::now());
                 request.set_timeout(timeout.min(MAX_TIMEOUT));
             }
@@ -255,6 +255,10 @@ impl WorkerPlatform {
 }
 
 impl Platform for WorkerPlatform {
+    fn scope(&self) -> &HandlerScope {
+        &self.scope
+    }
+
     fn path(&self) -> Option<String> {
         self.path.clone()
     }

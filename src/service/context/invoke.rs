@@ -26,10 +26,7 @@ call_handlers!(Context, "ctx");
 impl Dispatch for Context {
     #[inline]
     fn respond(&self, call: Call) -> BoxFuture<'_, Result<Response>> {
-        Box::pin(async move {
-            let reply = self.platform().invoke(call).await?;
-            Response::new(self.cid(), reply)
-        })
+        self.platform().respond(call)
     }
 
     fn accept(&self, call: Call) -> BoxFuture<'_, Result<Accepted>> {

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 pub use self::fan_out::{FanOut, Group};
 pub use self::later::{Answer, Later};
@@ -19,6 +18,7 @@ use crate::model::id::{Cid, ServiceName};
 use crate::model::into_payload::IntoPayload;
 use crate::model::invocation::{InReplyTo, Progress};
 use crate::model::metadata::Metadata;
+use crate::service::handler_scope::InvocationInfo;
 use crate::service::output::output_invalid;
 use crate::service::platform::{BoxFuture, KnownService, Platform};
 use crate::service::states::States;
@@ -39,81 +39,38 @@ use crate::service::states::States;
 /// }
 /// ```
 #[derive(Clone, Debug)]
-pub struct Context(Arc<ContextInner>);
-
-#[derive(Debug)]
-struct ContextInner {
-    info: InvocationInfo,
-    cancelled: CancellationToken,
-    platform: Arc<dyn Platform>,
-    states: Arc<States>,
-}
-
-/// What is known of an invocation while one of its attempts runs.
-#[derive(Clone, Debug)]
-pub struct InvocationInfo {
-    /// The invocation.
-    pub cid: Cid,
-    /// The service.
-    pub service: ServiceName,
-    /// The number of the attempt, from 1.
-    pub attempt: u32,
-    /// The deadline of the handler.
-    pub deadline: Option<Instant>,
-    /// The metadata of the caller.
-    pub metadata: Arc<Metadata>,
-    /// The invocation whose handler made this call.
-    pub parent: Option<Cid>,
-    /// The first invocation of the chain.
-    pub root: Cid,
-    /// Whether it is asynchronous, so that progress and items have readers.
-    pub asynchronous: bool,
-    /// The last progress report of the previous attempt.
-    pub last_progress: Option<Progress>,
-    /// The invocation whose outcome this one was invoked with.
-    pub in_reply_to: Option<InReplyTo>,
-}
+pub struct Context(Arc<dyn Platform>);
 
 impl Context {
     /// Creates a context, in the engine or in a worker.
     #[doc(hidden)]
     #[must_use]
-    pub fn new(
-        info: InvocationInfo,
-        cancelled: CancellationToken,
-        platform: Arc<dyn Platform>,
-        states: Arc<States>,
-    ) -> Self {
-        Self(Arc::new(ContextInner {
-            info,
-            cancelled,
-            platform,
-            states,
-        }))
+    pub fn new(platform: Arc<dyn Platform>) -> Self {
+        Self(platform)
     }
 
     /// The CID of the invocation. A nested synchronous call has that of its caller.
     #[must_use]
     pub fn cid(&self) -> Cid {
-        self.0.info.cid
+        self.info().cid
     }
 
     /// The name of the invoked service.
     #[must_use]
     pub fn service(&self) -> &ServiceName {
-        &self.0.info.service
+        &self.info().service
     }
 
     /// The number of this attempt, from 1.
     #[must_use]
     pub fn attempt(&self) -> u32 {
-        self.0.info.attempt
+        self.info().attempt
     }
 
     /// The deadline of the handler, if there is one.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        self.0.info.deadline
+        self.info().deadline
     }
 
     /// The time left until the deadline, if there is one.
@@ -126,19 +83,19 @@ impl Context {
     /// The metadata of the caller.
     #[must_use]
     pub fn metadata(&self) -> &Metadata {
-        &self.0.info.metadata
+        &self.info().metadata
     }
 
     /// All that is known of the invocation.
     #[must_use]
     pub fn info(&self) -> &InvocationInfo {
-        &self.0.info
+        &self.0.scope().info
     }
 
     /// For a callback: the invocation whose outcome it was invoked with.
     #[must_use]
     pub fn in_reply_to(&self) -> Option<&InReplyTo> {
-        self.0.info.in_reply_to.as_ref()
+        self.info().in_reply_to.as_ref()
     }
 
     /// Reports progress. In an asynchronous invocation each report restarts the attempt's timeout, is visible to
@@ -147,7 +104,7 @@ impl Context {
     /// A report whose value has more than 64 KiB (`Limits::progress_bytes`) only restarts the timeout: the report
     /// before it stays, and a warning is logged.
     pub fn progress(&self, progress: Progress) {
-        if let Err(error) = self.0.platform.progress(progress) {
+        if let Err(error) = self.0.progress(progress) {
             tracing::warn!(%error, "progress report dropped");
         }
     }
@@ -155,7 +112,7 @@ impl Context {
     /// The last progress report of the previous attempt, from which this one can continue. `None` in the first attempt.
     #[must_use]
     pub fn last_progress(&self) -> Option<&Progress> {
-        self.0.info.last_progress.as_ref()
+        self.info().last_progress.as_ref()
     }
 
     /// Emits an item into the result stream, which clients follow with [`Client::results`](crate::Client::results). The
@@ -168,7 +125,7 @@ impl Context {
     // The future does not name the type of the item, so that the compiler reports a wrong one once.
     pub fn emit(&self, item: impl IntoPayload) -> BoxFuture<'_, Result<()>> {
         let item = item.into_payload().map_err(output_invalid);
-        Box::pin(async move { self.0.platform.emit(item?).await })
+        Box::pin(async move { self.0.emit(item?).await })
     }
 
     /// Lists the services that can be invoked, by name.
@@ -177,26 +134,26 @@ impl Context {
     ///
     /// In a worker, `UNAVAILABLE` where the connection to the node is lost.
     pub async fn services(&self) -> Result<Vec<KnownService>> {
-        self.0.platform.services().await
+        self.0.services().await
     }
 
     /// Resolves when the invocation is cancelled: its caller disconnected, its deadline passed, or a cancellation was
     /// requested. At a node the handler then has a grace period (5 s) before it is dropped; a worker does not drop it.
     pub async fn cancelled(&self) {
-        self.0.cancelled.cancelled().await;
+        self.0.scope().cancelled.cancelled().await;
     }
 
     /// Whether the invocation is cancelled.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        self.0.cancelled.is_cancelled()
+        self.0.scope().cancelled.is_cancelled()
     }
 
     pub(crate) fn platform(&self) -> &Arc<dyn Platform> {
-        &self.0.platform
+        &self.0
     }
 
     pub(crate) fn states(&self) -> &States {
-        &self.0.states
+        &self.0.scope().states
     }
 }

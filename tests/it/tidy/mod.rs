@@ -3,6 +3,7 @@
 mod api;
 mod documents;
 mod graph;
+mod guard;
 mod links;
 mod self_tests;
 mod source;
