@@ -34,6 +34,7 @@ mod outcome;
 mod python;
 mod relay;
 mod server;
+mod sync;
 mod workers;
 
 use std::time::Duration;
@@ -55,6 +56,9 @@ fn main() {
     match arguments.as_slice() {
         ["--serve", "cidery"] => server::serve_cidery(),
         ["--serve", "tonic"] => baseline::serve(),
+        ["--serve", "tonic-cid"] => sync::serve(),
+        ["--sync"] => sync::compare(),
+        ["--call", kind, at, callers, calls] => sync::call(kind, at, [callers, calls]),
         ["--serve", "node"] => relay::serve_node(),
         ["--serve", "worker", node] => relay::serve_worker(node),
         ["--serve", "relay"] => relay::serve_relay(),

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::edge::connection::{Connection, NodeMemory};
+use crate::edge::connection_task::ConnectionTask;
 use crate::edge::preface::{self, FirstBytes};
 use crate::edge::stream_task::StreamExecutor;
 use crate::edge::write_timeout::WriteTimeout;
@@ -234,7 +235,8 @@ async fn serve_connection<S, B>(
         .header_read_timeout(timeouts.request);
     let service = TowerToHyperService::new(service);
     let socket = WriteTimeout::new(stream, timeouts.unread);
-    let mut served = std::pin::pin!(builder.serve_connection(TokioIo::new(socket), service));
+    let served = builder.serve_connection(TokioIo::new(socket), service);
+    let mut served = std::pin::pin!(ConnectionTask::new(served));
     let drained = async {
         tokio::select! {
             biased;
@@ -251,7 +253,7 @@ async fn serve_connection<S, B>(
                 () = shutdown.drain_workers.cancelled() => {}
             }
         }
-        served.as_mut().graceful_shutdown();
+        served.as_mut().connection().graceful_shutdown();
         served.await
     };
     let ended = tokio::select! {

@@ -3,6 +3,7 @@
 #[cfg(feature = "cli")]
 pub(crate) mod conformance;
 pub mod connection;
+mod connection_task;
 pub mod grpc;
 mod grpc_message;
 mod grpc_only;

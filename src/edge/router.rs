@@ -14,13 +14,13 @@ use axum::routing::future::RouteFuture;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use tonic::body::Body;
-use tonic::codegen::BoxFuture;
 use tonic::service::Routes;
 use tower_service::Service;
 
 use crate::edge::connection::Connection;
 use crate::edge::grpc::{
-    self, Catalog, HealthApi, InvocationServer, LONG_LIVED_STREAMS, Serving, not_grpc,
+    self, Catalog, HealthApi, InvocationFuture, InvocationServer, LONG_LIVED_STREAMS, Serving,
+    not_grpc,
 };
 use crate::edge::grpc_only::GrpcOnly;
 use crate::edge::http_guard::{AllowedHosts, HttpGuard};
@@ -171,7 +171,7 @@ impl ResponseContext {
 /// The future of a response.
 pub enum ResponseFuture {
     /// Of `InvocationService`.
-    Invocation(BoxFuture<Response<Body>, Infallible>, ResponseContext),
+    Invocation(InvocationFuture<RequestBody>, ResponseContext),
     /// Of another gRPC service, or of the wrapped router.
     Grpc(RouteFuture<Infallible>, ResponseContext),
     /// Of the host's own HTTP routes.
@@ -197,7 +197,7 @@ impl Future for ResponseFuture {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         Poll::Ready(match self.get_mut() {
             Self::Invocation(future, context) => {
-                ready!(future.as_mut().poll(cx)).map(|response| context.respond(response))
+                ready!(Pin::new(future).poll(cx)).map(|response| context.respond(response))
             }
             Self::Grpc(future, context) => ready!(Pin::new(future).poll(cx))
                 .map(|response| context.respond(response.map(Body::new))),
