@@ -4,7 +4,8 @@
 //! task is allocated and scheduled, often on another core, and it wakes the connection, which writes its response with
 //! a system call of its own. So the streams that arrive together are first polled here, once, and their responses are
 //! written together. A stream that waits then becomes a task. After a slow one, the next streams become tasks at once:
-//! calls that compute have to run in parallel, and must not keep the connection from its peer.
+//! calls that compute have to run in parallel, and must not keep the connection from its peer. So do all streams of a
+//! connection that carries a worker, which would seem to be lost.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -19,10 +20,14 @@ use hyper_util::rt::TokioExecutor;
 use pin_project_lite::pin_project;
 use tokio::time::Instant;
 
+use super::connection::Connection;
+
 /// How long a stream may take when it is first polled. Most take less than a tenth of it.
 const SLOW: Duration = Duration::from_micros(100);
-/// How many streams become tasks at once after a slow one.
-const TASKS_AFTER_SLOW: u32 = 64;
+/// How many streams become tasks at once after a slow one, and again for each [`VERY_SLOW`] that it took.
+const TASKS_AFTER_SLOW: u128 = 64;
+/// Longer than most interruptions: the system may have taken the thread from a stream that was not slow.
+const VERY_SLOW: Duration = Duration::from_millis(10);
 /// How long a connection runs streams before other tasks have their turn.
 const TURN: Duration = Duration::from_micros(500);
 
@@ -63,96 +68,120 @@ fn accepting<T>(accepted: &mut VecDeque<Stream>, poll: impl FnOnce() -> T) -> T 
 }
 
 pin_project! {
-    /// A connection, and its streams until each of them was polled or is a task.
-    pub(super) struct ConnectionTask<C> {
+    /// The transport of a connection, and its streams until each of them was polled or is a task.
+    pub(super) struct ConnectionTask<T> {
         #[pin]
-        connection: C,
-        accepted: VecDeque<Stream>,
-        // How many of the next streams become tasks at once.
-        next_as_tasks: u32,
-        // Each stream that is a task holds a clone.
-        tasks: Arc<()>,
+        transport: T,
+        connection: Arc<Connection>,
+        streams: Streams,
         // Whether other tasks had their turn.
         has_yielded: bool,
     }
 }
 
-impl<C> ConnectionTask<C> {
-    pub(super) fn new(connection: C) -> Self {
+impl<T> ConnectionTask<T> {
+    pub(super) fn new(transport: T, connection: Arc<Connection>) -> Self {
         Self {
+            transport,
             connection,
-            accepted: VecDeque::new(),
-            next_as_tasks: 0,
-            tasks: Arc::new(()),
+            streams: Streams::default(),
             has_yielded: false,
         }
     }
 
-    pub(super) fn connection(self: Pin<&mut Self>) -> Pin<&mut C> {
-        self.project().connection
+    pub(super) fn transport(self: Pin<&mut Self>) -> Pin<&mut T> {
+        self.project().transport
     }
 }
 
-impl<C: Future> Future for ConnectionTask<C> {
-    type Output = C::Output;
+impl<T: Future> Future for ConnectionTask<T> {
+    type Output = T::Output;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<C::Output> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T::Output> {
         let mut this = self.project();
         // Streams that wait, often for the same thing, become ready together: all that are ready run first.
-        if Arc::strong_count(this.tasks) > 2
+        if this.streams.tasks() > 1
             && !std::mem::replace(this.has_yielded, true)
             && pin!(tokio::task::yield_now()).poll(cx).is_pending()
         {
             return Poll::Pending;
         }
         *this.has_yielded = false;
-        let mut turn = Turn::default();
+        let mut begun = None;
         loop {
-            let polled = accepting(this.accepted, || this.connection.as_mut().poll(cx));
-            if polled.is_ready() || this.accepted.is_empty() {
+            let accepted = &mut this.streams.accepted;
+            let polled = accepting(accepted, || this.transport.as_mut().poll(cx));
+            if polled.is_ready() || accepted.is_empty() {
                 return polled;
             }
-            if turn.is_over {
+            let begun = *begun.get_or_insert_with(Instant::now);
+            if begun.elapsed() >= TURN {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            turn.run(this.accepted, this.next_as_tasks, this.tasks);
-            // Polled again, the connection writes the responses.
+            match this.connection.has_worker() {
+                true => this.streams.spawn_all(),
+                false => this.streams.run_until(begun + TURN),
+            }
+            // Polled again, the transport writes the responses.
         }
     }
 }
 
-/// The time that a connection has for its streams before other tasks have theirs.
+/// The streams of a connection.
 #[derive(Default)]
-struct Turn {
-    begun: Option<Instant>,
-    is_over: bool,
+struct Streams {
+    /// Those that were not polled yet.
+    accepted: VecDeque<Stream>,
+    /// How many of the next ones become tasks at once.
+    next_as_tasks: u32,
+    /// Each one that is a task holds a clone.
+    counted: Arc<()>,
 }
 
-impl Turn {
-    /// Polls streams, each once, until the turn is over. Those that wait become tasks.
-    fn run(&mut self, accepted: &mut VecDeque<Stream>, next_as_tasks: &mut u32, tasks: &Arc<()>) {
+impl Streams {
+    /// How many streams are tasks.
+    fn tasks(&self) -> usize {
+        Arc::strong_count(&self.counted) - 1
+    }
+
+    /// Polls the accepted streams, each once, until a time. Those that wait become tasks.
+    fn run_until(&mut self, end: Instant) {
         let mut before = Instant::now();
-        let begun = *self.begun.get_or_insert(before);
-        while let Some(mut stream) = accepted.pop_front() {
-            if *next_as_tasks > 0 {
-                *next_as_tasks -= 1;
-                spawn(stream, tasks);
+        while before < end
+            && let Some(mut stream) = self.accepted.pop_front()
+        {
+            if let Some(left) = self.next_as_tasks.checked_sub(1) {
+                self.next_as_tasks = left;
+                self.spawn(stream);
                 continue;
             }
             if poll_once(&mut stream).is_pending() {
-                spawn(stream, tasks);
+                self.spawn(stream);
             }
             let now = Instant::now();
-            if now - before >= SLOW {
-                *next_as_tasks = TASKS_AFTER_SLOW;
+            let took = now - before;
+            if took >= SLOW {
+                let tasks = TASKS_AFTER_SLOW * (1 + took.as_micros() / VERY_SLOW.as_micros());
+                self.next_as_tasks = u32::try_from(tasks).unwrap_or(u32::MAX);
             }
             before = now;
-            self.is_over = now - begun >= TURN;
-            if self.is_over {
-                return;
-            }
         }
+    }
+
+    fn spawn_all(&mut self) {
+        while let Some(stream) = self.accepted.pop_front() {
+            self.spawn(stream);
+        }
+    }
+
+    /// Makes a stream a task.
+    fn spawn(&self, stream: Stream) {
+        let counted = Arc::clone(&self.counted);
+        TokioExecutor::new().execute(async move {
+            stream.await;
+            drop(counted);
+        });
     }
 }
 
@@ -164,18 +193,10 @@ fn poll_once(stream: &mut Stream) -> Poll<()> {
     polled.unwrap_or(Poll::Ready(()))
 }
 
-/// Makes a stream a task.
-fn spawn(stream: Stream, tasks: &Arc<()>) {
-    let counted = Arc::clone(tasks);
-    TokioExecutor::new().execute(async move {
-        stream.await;
-        drop(counted);
-    });
-}
-
 #[cfg(test)]
 mod tests {
     use std::future::poll_fn;
+    use std::net::SocketAddr;
     use std::sync::Mutex;
 
     use futures_util::poll;
@@ -183,6 +204,8 @@ mod tests {
     use tokio::task::{Id, try_id, yield_now};
 
     use super::*;
+    use crate::edge::connection::NodeMemory;
+    use crate::engine::Limits;
 
     /// The tasks in which streams ended. That of the test, which polls the connection, has no identifier.
     type Ended = Arc<Mutex<Vec<Option<Id>>>>;
@@ -197,23 +220,34 @@ mod tests {
     }
 
     /// A connection that accepts streams when it is first polled, and ends once so many of them have ended.
-    fn connection(streams: Vec<Stream>, ended: &Ended, all: usize) -> impl Future<Output = ()> {
+    fn serve(
+        connection: &Arc<Connection>,
+        streams: Vec<Stream>,
+        ended: &Ended,
+        all: usize,
+    ) -> impl Future<Output = ()> {
         let (mut streams, ended) = (Some(streams), Arc::clone(ended));
-        ConnectionTask::new(poll_fn(move |_| {
+        let transport = poll_fn(move |_| {
             streams.take().into_iter().flatten().for_each(run);
             match ended.lock().unwrap().len() == all {
                 true => Poll::Ready(()),
                 false => Poll::Pending,
             }
-        }))
+        });
+        ConnectionTask::new(transport, Arc::clone(connection))
+    }
+
+    fn connection() -> Arc<Connection> {
+        let peer = SocketAddr::from(([127, 0, 0, 1], 1));
+        Connection::new(peer, None, &NodeMemory::new(&Limits::default()))
     }
 
     #[tokio::test(start_paused = true)]
     async fn short_streams_end_in_the_task_of_their_connection() {
         let ended = Ended::default();
         let short = (0..3).map(|_| stream(&ended, async {})).collect();
-        let mut connection = pin!(connection(short, &ended, 3));
-        assert!(poll!(&mut connection).is_ready());
+        let mut served = pin!(serve(&connection(), short, &ended, 3));
+        assert!(poll!(&mut served).is_ready());
         assert_eq!(*ended.lock().unwrap(), [None; 3]);
     }
 
@@ -226,8 +260,8 @@ mod tests {
             stream(&ended, async move { ready.notified().await })
         };
         let streams = vec![waits, stream(&ended, async {})];
-        let mut connection = pin!(connection(streams, &ended, 2));
-        assert!(poll!(&mut connection).is_pending());
+        let mut served = pin!(serve(&connection(), streams, &ended, 2));
+        assert!(poll!(&mut served).is_pending());
         yield_now().await;
         assert_eq!(*ended.lock().unwrap(), [None]);
         ready.notify_one();
@@ -235,7 +269,7 @@ mod tests {
             yield_now().await;
         }
         assert!(ended.lock().unwrap().iter().any(Option::is_some));
-        assert!(poll!(&mut connection).is_ready());
+        assert!(poll!(&mut served).is_ready());
     }
 
     #[tokio::test]
@@ -246,8 +280,8 @@ mod tests {
             while begun.elapsed() < SLOW {}
         });
         let next = stream(&ended, async {});
-        let mut connection = pin!(connection(vec![slow, next], &ended, 2));
-        assert!(poll!(&mut connection).is_pending());
+        let mut served = pin!(serve(&connection(), vec![slow, next], &ended, 2));
+        assert!(poll!(&mut served).is_pending());
         assert_eq!(*ended.lock().unwrap(), [None]);
         while ended.lock().unwrap().len() < 2 {
             yield_now().await;
@@ -256,12 +290,26 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn streams_beside_that_of_a_worker_are_tasks() {
+        let ended = Ended::default();
+        let connection = connection();
+        let _worker = connection.carry_worker();
+        let streams = vec![stream(&ended, async {})];
+        let mut served = pin!(serve(&connection, streams, &ended, 1));
+        assert!(poll!(&mut served).is_pending());
+        assert_eq!(ended.lock().unwrap().len(), 0);
+        yield_now().await;
+        assert!(ended.lock().unwrap().iter().all(Option::is_some));
+        assert!(poll!(&mut served).is_ready());
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_panic_ends_its_stream_only() {
         let ended = Ended::default();
         let panics = stream(&ended, async { panic!("a test") });
         let streams = vec![panics, stream(&ended, async {})];
-        let mut connection = pin!(connection(streams, &ended, 1));
-        assert!(poll!(&mut connection).is_ready());
+        let mut served = pin!(serve(&connection(), streams, &ended, 1));
+        assert!(poll!(&mut served).is_ready());
     }
 
     /// Streams that wait for the same thing are all done before the connection writes.
@@ -273,12 +321,12 @@ mod tests {
             let ready = Arc::clone(&ready);
             stream(&ended, async move { ready.notified().await })
         });
-        let mut connection = pin!(connection(waiting.collect(), &ended, 2));
-        assert!(poll!(&mut connection).is_pending());
+        let mut served = pin!(serve(&connection(), waiting.collect(), &ended, 2));
+        assert!(poll!(&mut served).is_pending());
         yield_now().await;
         ready.notify_waiters();
         // Nothing wakes it but itself.
-        let ended = tokio::time::timeout(Duration::from_secs(1), connection);
+        let ended = tokio::time::timeout(Duration::from_secs(1), served);
         assert!(ended.await.is_ok());
     }
 }

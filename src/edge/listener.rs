@@ -236,7 +236,7 @@ async fn serve_connection<S, B>(
     let service = TowerToHyperService::new(service);
     let socket = WriteTimeout::new(stream, timeouts.unread);
     let served = builder.serve_connection(TokioIo::new(socket), service);
-    let mut served = std::pin::pin!(ConnectionTask::new(served));
+    let mut served = std::pin::pin!(ConnectionTask::new(served, Arc::clone(&connection)));
     let drained = async {
         tokio::select! {
             biased;
@@ -253,7 +253,7 @@ async fn serve_connection<S, B>(
                 () = shutdown.drain_workers.cancelled() => {}
             }
         }
-        served.as_mut().connection().graceful_shutdown();
+        served.as_mut().transport().graceful_shutdown();
         served.await
     };
     let ended = tokio::select! {
