@@ -43,6 +43,25 @@ impl InvocationServer {
             message_bytes,
         }
     }
+
+    /// Answers a request.
+    pub(in crate::edge) fn respond<B>(&self, request: Request<B>) -> InvocationFuture<B>
+    where
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<StdError> + Send + 'static,
+    {
+        let method = match request.uri().path() {
+            INVOKE_PATH => Method::Invoke,
+            INVOKE_ASYNC_PATH => Method::InvokeAsync,
+            _ => {
+                let response = self.generated.clone().call(request);
+                return InvocationFuture(Call::Generated(response));
+            }
+        };
+        let method = ApiMethod(self.api.clone(), method);
+        let call = UnaryCall::new(method, request, self.message_bytes);
+        InvocationFuture(Call::Unary(call))
+    }
 }
 
 impl NamedService for InvocationServer {
@@ -63,16 +82,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let method = match request.uri().path() {
-            INVOKE_PATH => Method::Invoke,
-            INVOKE_ASYNC_PATH => Method::InvokeAsync,
-            _ => {
-                return InvocationFuture(Call::Generated(self.generated.call(request)));
-            }
-        };
-        let method = ApiMethod(self.api.clone(), method);
-        let call = UnaryCall::new(method, request, self.message_bytes);
-        InvocationFuture(Call::Unary(call))
+        self.respond(request)
     }
 }
 
