@@ -21,6 +21,7 @@ use pin_project_lite::pin_project;
 use tokio::time::Instant;
 
 use super::connection::Connection;
+use super::wakeup::Wakeup;
 
 /// How long a stream may take when it is first polled. Most take less than a tenth of it.
 const SLOW: Duration = Duration::from_micros(100);
@@ -72,6 +73,7 @@ pin_project! {
     pub(super) struct ConnectionTask<T> {
         #[pin]
         transport: T,
+        wakeup: Wakeup,
         connection: Arc<Connection>,
         streams: Streams,
         // Whether other tasks had their turn.
@@ -83,6 +85,7 @@ impl<T> ConnectionTask<T> {
     pub(super) fn new(transport: T, connection: Arc<Connection>) -> Self {
         Self {
             transport,
+            wakeup: Wakeup::new(),
             connection,
             streams: Streams::default(),
             has_yielded: false,
@@ -110,12 +113,15 @@ impl<T: Future> Future for ConnectionTask<T> {
         let mut begun = None;
         loop {
             let accepted = &mut this.streams.accepted;
-            let polled = accepting(accepted, || this.transport.as_mut().poll(cx));
+            let mut transport_cx = this.wakeup.begin(cx);
+            let polled = accepting(accepted, || this.transport.as_mut().poll(&mut transport_cx));
             if polled.is_ready() || accepted.is_empty() {
+                this.wakeup.end(cx);
                 return polled;
             }
             let begun = *begun.get_or_insert_with(Instant::now);
             if begun.elapsed() >= TURN {
+                this.wakeup.end(cx);
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
@@ -310,6 +316,25 @@ mod tests {
         let streams = vec![panics, stream(&ended, async {})];
         let mut served = pin!(serve(&connection(), streams, &ended, 1));
         assert!(poll!(&mut served).is_ready());
+    }
+
+    /// Otherwise each turn would be followed by another one, often of another thread.
+    #[tokio::test(start_paused = true)]
+    async fn streams_do_not_wake_the_task_that_runs_them() {
+        let mut polls = 0;
+        let transport = poll_fn(|cx: &mut Context<'_>| {
+            polls += 1;
+            if polls == 1 {
+                let waker = cx.waker().clone();
+                run(Box::pin(async move { waker.wake() }));
+            }
+            Poll::<()>::Pending
+        });
+        let served = ConnectionTask::new(transport, connection());
+        let ended = tokio::time::timeout(Duration::from_secs(1), served).await;
+        assert!(ended.is_err());
+        // One that accepts, one that writes, and one beside the timeout.
+        assert_eq!(polls, 3);
     }
 
     /// Streams that wait for the same thing are all done before the connection writes.

@@ -19,6 +19,7 @@ mod response_body;
 mod router;
 mod status_mapping;
 mod stream_task;
+mod wakeup;
 mod write_timeout;
 
 pub(crate) use self::http_guard::AllowedHosts;
