@@ -231,7 +231,7 @@ mod tests {
         streams: Vec<Stream>,
         ended: &Ended,
         all: usize,
-    ) -> impl Future<Output = ()> {
+    ) -> impl Future<Output = ()> + use<> {
         let (mut streams, ended) = (Some(streams), Arc::clone(ended));
         let transport = poll_fn(move |_| {
             streams.take().into_iter().flatten().for_each(run);
