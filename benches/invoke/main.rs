@@ -4,9 +4,9 @@
 //! `prost_types::Struct`: two server processes, one client, alternating (A B A B), medians. CPU is that of the server
 //! process per call, because client and server share the machine. Then `ctx.invoke` in process, in nanoseconds and,
 //! with valgrind, in instructions. Then `InvokeAsync` on disk, and from it to the outcome (`-- --durable` for these
-//! alone). `Invoke` with 64 and 256 callers: `-- --sync`. Through a worker process: `-- --relay`; in Python: `-- --python`; by the number of workers and services: `--
-//! --workers`. A fan-out of 10 000: `-- --fan-out`. `-- --backlog 1000000` measures a node with that many pending
-//! invocations.
+//! alone). `Invoke` with 64 and 256 callers: `-- --sync`. Through a worker process: `-- --relay`; in Python: `--
+//! --python`; by the number of workers and services: `-- --workers`. A fan-out of 10 000: `-- --fan-out`. `-- --backlog
+//! 1000000` measures a node with that many pending invocations.
 
 #![expect(clippy::print_stdout, reason = "a bench prints its results")]
 #![expect(
