@@ -53,7 +53,7 @@ impl<T: NamedService> NamedService for Unary<T> {
 
 impl<T> Service<Request<Body>> for Unary<T>
 where
-    T: UnaryService<Message, Response = Message> + Clone + Send + 'static,
+    T: UnaryService<Message, Response: prost::Message + 'static> + Clone + Send + 'static,
     T::Future: Send,
 {
     type Response = Response<Body>;
@@ -67,7 +67,7 @@ where
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let method = self.0.clone();
         Box::pin(async move {
-            let mut grpc = Grpc::new(ProstCodec::<Message, Message>::default());
+            let mut grpc = Grpc::new(ProstCodec::<T::Response, Message>::default());
             Ok(grpc.unary(method, request).await)
         })
     }
@@ -111,7 +111,12 @@ pub(crate) fn serve_with_id() {
 /// Serves a method on a free port and prints the address.
 pub(crate) fn serve_unary<T>(method: T)
 where
-    T: UnaryService<Message, Response = Message> + NamedService + Clone + Send + Sync + 'static,
+    T: UnaryService<Message, Response: prost::Message + 'static>
+        + NamedService
+        + Clone
+        + Send
+        + Sync
+        + 'static,
     T::Future: Send,
 {
     let runtime = tokio::runtime::Runtime::new().unwrap();

@@ -93,9 +93,14 @@ impl Load {
     }
 
     pub(crate) async fn run(&self, server: &Server, calls: usize) -> Round {
+        let (cpu, begun) = (server.cpu(), Instant::now());
+        let latencies = self.call(calls).await;
+        Round::of(latencies, begun.elapsed(), server.cpu() - cpu)
+    }
+
+    /// Makes the calls and returns the latency of each.
+    pub(crate) async fn call(&self, calls: usize) -> Vec<Duration> {
         let left = Arc::new(AtomicUsize::new(calls));
-        let cpu = server.cpu();
-        let begun = Instant::now();
         let callers: Vec<_> = (0..self.callers)
             .map(|n| {
                 let channel = self.channels[n % CONNECTIONS].clone();
@@ -108,7 +113,7 @@ impl Load {
         for caller in callers {
             latencies.extend(caller.await.unwrap());
         }
-        Round::of(latencies, begun.elapsed(), server.cpu() - cpu)
+        latencies
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::HeaderValue;
+use http::{HeaderName, HeaderValue};
 use prost::Message as _;
 use prost_types::Any;
 use tonic::metadata::MetadataValue;
@@ -20,6 +20,8 @@ use crate::model::sio::IGNORED_KEY;
 pub const DOMAIN: &str = "cidery";
 /// The metadata key with the CID of every response.
 pub const CID_KEY: &str = "cidery-cid";
+/// The same, as the name of a header.
+pub const CID_HEADER: HeaderName = HeaderName::from_static(CID_KEY);
 /// The metadata key of a hint: what may be wrong with a request.
 pub const HINT_KEY: &str = "cidery-hint";
 /// The `ErrorInfo` entry of a hint.

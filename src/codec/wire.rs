@@ -1,14 +1,12 @@
 //! The tonic codec for prost messages: small buffers, and errors with reasons.
 
-use std::any::TypeId;
 use std::marker::PhantomData;
 
 use bytes::{Buf as _, BufMut as _, Bytes};
-use prost::Message;
+use prost::{DecodeError, Message};
 use tonic::Status;
 use tonic::codec::{BufferSettings, Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 
-use crate::codec::proto::v1;
 use crate::codec::status;
 use crate::codec::struct_pb::WireReader;
 use crate::model::error::{Error, reason};
@@ -75,16 +73,9 @@ impl<U: Message + Default + 'static> Decoder for WireDecoder<U> {
     type Error = Status;
 
     fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<U>, Status> {
-        if has_input::<U>()
-            && let Err(message) = check_single_input(buffer.chunk())
-        {
-            let error = Error::invalid_argument(reason::MALFORMED_MESSAGE, message);
-            return Err(status::to_status(&error));
-        }
-        U::decode(buffer).map(Some).map_err(|error| {
-            let message = format!("the message cannot be decoded: {error}");
-            status::to_status(&Error::invalid_argument(reason::MALFORMED_MESSAGE, message))
-        })
+        U::decode(buffer)
+            .map(Some)
+            .map_err(|error| undecodable(&error))
     }
 
     fn buffer_settings(&self) -> BufferSettings {
@@ -92,7 +83,7 @@ impl<U: Message + Default + 'static> Decoder for WireDecoder<U> {
     }
 }
 
-/// A codec that passes messages as bytes, for typed methods.
+/// A codec that passes messages as bytes, for clients without generated code.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RawCodec;
 
@@ -138,11 +129,21 @@ impl Decoder for RawCodec {
     }
 }
 
-/// Whether the input of a message type is patched to bytes. All of these types use the same field numbers.
-fn has_input<U: 'static>() -> bool {
-    let message = TypeId::of::<U>();
-    message == TypeId::of::<v1::InvokeRequest>()
-        || message == TypeId::of::<v1::InvokeAsyncRequest>()
+/// Decodes a request with one input.
+///
+/// # Errors
+///
+/// `INVALID_ARGUMENT` / `MALFORMED_MESSAGE`, also for two inputs.
+pub fn decode_request<U: Message + Default>(message: Bytes) -> Result<U, Status> {
+    check_single_input(&message).map_err(|message| {
+        status::to_status(&Error::invalid_argument(reason::MALFORMED_MESSAGE, message))
+    })?;
+    U::decode(message).map_err(|error| undecodable(&error))
+}
+
+fn undecodable(error: &DecodeError) -> Status {
+    let message = format!("the message cannot be decoded: {error}");
+    status::to_status(&Error::invalid_argument(reason::MALFORMED_MESSAGE, message))
 }
 
 /// Checks that a message has only one input. Protobuf would merge two inputs, while patched bytes would silently
@@ -168,6 +169,7 @@ fn check_single_input(message: &[u8]) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec::proto::v1;
 
     #[test]
     fn a_duplicate_input_is_rejected() {

@@ -9,15 +9,16 @@ use std::time::Duration;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
+use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::edge::connection::{Connection, NodeMemory};
+use crate::edge::connection_task::ConnectionTask;
 use crate::edge::preface::{self, FirstBytes};
 use crate::edge::stream_task::StreamExecutor;
 use crate::edge::write_timeout::WriteTimeout;
@@ -106,8 +107,7 @@ pub async fn serve<S, B>(
     limits: ConnectionLimits,
     shutdown: Shutdown,
 ) where
-    S: tower_service::Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
-        + Clone
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
         + Send
         + Sync
         + 'static,
@@ -186,10 +186,7 @@ async fn serve_connection<S, B>(
     timeouts: Timeouts,
     shutdown: Shutdown,
 ) where
-    S: tower_service::Service<Request<Incoming>, Response = Response<B>, Error = Infallible>
-        + Clone
-        + Send
-        + 'static,
+    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Send + 'static,
     S::Future: Send,
     B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -232,9 +229,9 @@ async fn serve_connection<S, B>(
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(timeouts.request);
-    let service = TowerToHyperService::new(service);
     let socket = WriteTimeout::new(stream, timeouts.unread);
-    let mut served = std::pin::pin!(builder.serve_connection(TokioIo::new(socket), service));
+    let served = builder.serve_connection(TokioIo::new(socket), service);
+    let mut served = std::pin::pin!(ConnectionTask::new(served, Arc::clone(&connection)));
     let drained = async {
         tokio::select! {
             biased;
@@ -251,7 +248,7 @@ async fn serve_connection<S, B>(
                 () = shutdown.drain_workers.cancelled() => {}
             }
         }
-        served.as_mut().graceful_shutdown();
+        served.as_mut().transport().graceful_shutdown();
         served.await
     };
     let ended = tokio::select! {

@@ -3,6 +3,7 @@
 #[cfg(feature = "cli")]
 pub(crate) mod conformance;
 pub mod connection;
+mod connection_task;
 pub mod grpc;
 mod grpc_message;
 mod grpc_only;
@@ -18,6 +19,7 @@ mod response_body;
 mod router;
 mod status_mapping;
 mod stream_task;
+mod wakeup;
 mod write_timeout;
 
 pub(crate) use self::http_guard::AllowedHosts;

@@ -48,7 +48,7 @@ impl RequestMemory {
 /// The body of a request. The timer starts with the first frame that is not ready: most requests arrive whole and need
 /// none.
 #[derive(Debug)]
-pub(super) struct RequestBody {
+pub struct RequestBody {
     inner: Incoming,
     timer: Timer,
     /// How long the whole body may take to arrive.

@@ -1,4 +1,4 @@
-//! The tower service of a port: routes each request to a gRPC service, a typed method, or the host's own HTTP routes.
+//! The service of a port: routes each request to a gRPC service, a typed method, or the host's own HTTP routes.
 //!
 //! Only gRPC calls over HTTP/2 pass without the guard of browsers' requests, and only they reach gRPC methods.
 
@@ -14,13 +14,13 @@ use axum::routing::future::RouteFuture;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use tonic::body::Body;
-use tonic::codegen::BoxFuture;
 use tonic::service::Routes;
 use tower_service::Service;
 
 use crate::edge::connection::Connection;
 use crate::edge::grpc::{
-    self, Catalog, HealthApi, InvocationServer, LONG_LIVED_STREAMS, Serving, not_grpc,
+    self, Catalog, HealthApi, InvocationFuture, InvocationServer, LONG_LIVED_STREAMS, Serving,
+    not_grpc,
 };
 use crate::edge::grpc_only::GrpcOnly;
 use crate::edge::http_guard::{AllowedHosts, HttpGuard};
@@ -40,8 +40,8 @@ const HOT_PATHS: [&str; 2] = [
     "/cidery.v1.InvocationService/InvokeAsync",
 ];
 
-/// Serves all requests of a port. Cheap to clone: each connection has its own.
-#[derive(Clone, Debug)]
+/// Serves all requests of a connection.
+#[derive(Debug)]
 pub struct ConnectionService {
     port: PortService,
     connection: Arc<Connection>,
@@ -107,16 +107,13 @@ impl PortService {
     }
 }
 
-impl Service<Request<Incoming>> for ConnectionService {
+// hyper's trait: a tower service would be cloned for each request.
+impl hyper::service::Service<Request<Incoming>> for ConnectionService {
     type Response = Response<ResponseBody>;
     type Error = Infallible;
     type Future = ResponseFuture;
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, mut request: Request<Incoming>) -> ResponseFuture {
+    fn call(&self, mut request: Request<Incoming>) -> ResponseFuture {
         let Self { port, connection } = self;
         if not_grpc(&request).is_some() {
             if let Err(refusal) = port.guard.check(&request, connection.local) {
@@ -126,7 +123,7 @@ impl Service<Request<Incoming>> for ConnectionService {
             }
             let timeout = port.request_timeout;
             let request = request.map(|body| RequestBody::timed(body, timeout));
-            return ResponseFuture::Http(port.router.call(request));
+            return ResponseFuture::Http(port.router.clone().call(request));
         }
         let path = request.uri().path();
         let is_long_lived = LONG_LIVED_STREAMS.contains(&path);
@@ -143,11 +140,11 @@ impl Service<Request<Incoming>> for ConnectionService {
         let memory = Arc::clone(&context.memory);
         let request =
             request.map(|body| RequestBody::new(body, timeout, Arc::clone(connection), memory));
-        match &mut port.invocation {
+        match &port.invocation {
             Some(invocation) if is_invocation => {
-                ResponseFuture::Invocation(invocation.call(request), context)
+                ResponseFuture::Invocation(invocation.respond(request), context)
             }
-            _ => ResponseFuture::Grpc(port.router.call(request), context),
+            _ => ResponseFuture::Grpc(port.router.clone().call(request), context),
         }
     }
 }
@@ -171,7 +168,7 @@ impl ResponseContext {
 /// The future of a response.
 pub enum ResponseFuture {
     /// Of `InvocationService`.
-    Invocation(BoxFuture<Response<Body>, Infallible>, ResponseContext),
+    Invocation(InvocationFuture<RequestBody>, ResponseContext),
     /// Of another gRPC service, or of the wrapped router.
     Grpc(RouteFuture<Infallible>, ResponseContext),
     /// Of the host's own HTTP routes.
@@ -197,7 +194,7 @@ impl Future for ResponseFuture {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         Poll::Ready(match self.get_mut() {
             Self::Invocation(future, context) => {
-                ready!(future.as_mut().poll(cx)).map(|response| context.respond(response))
+                ready!(Pin::new(future).poll(cx)).map(|response| context.respond(response))
             }
             Self::Grpc(future, context) => ready!(Pin::new(future).poll(cx))
                 .map(|response| context.respond(response.map(Body::new))),

@@ -10,7 +10,7 @@ use percent_encoding::percent_decode;
 use tonic::body::Body;
 use tonic::{Code, Status};
 
-use crate::codec::status::{CID_KEY, cid_value, from_status, to_status};
+use crate::codec::status::{CID_HEADER, cid_value, from_status, to_status};
 use crate::edge::grpc_message::unescape_message;
 use crate::model::error::{Error, Kind, reason};
 use crate::model::id::{Cid, truncated};
@@ -29,28 +29,28 @@ impl StatusMapper {
     /// a reason.
     pub(super) fn map_response(&self, mut response: Response<Body>) -> Response<Body> {
         let headers = response.headers();
-        let failed = headers
-            .get(Status::GRPC_STATUS)
-            .is_some_and(|status| status != "0");
-        let has_details = headers.contains_key(Status::GRPC_STATUS_DETAILS);
-        if failed && !(has_details && headers.contains_key(CID_KEY)) {
-            let cid = Cid::new();
-            let error = match Status::from_header_map(headers).filter(|_| has_details) {
-                Some(status) => from_status(&status),
-                None => self.transport_error(headers),
-            };
-            tracing::debug!(
-                %cid,
-                path = self.0.path(),
-                reason = error.reason(),
-                "request rejected: {error}"
-            );
-            response = to_status(&error.with_cid(cid)).into_http();
+        // Most responses have their status in trailers.
+        if let Some(status) = headers.get(Status::GRPC_STATUS) {
+            let has_details = headers.contains_key(Status::GRPC_STATUS_DETAILS);
+            if status != "0" && !(has_details && headers.contains_key(CID_HEADER)) {
+                let cid = Cid::new();
+                let error = match Status::from_header_map(headers).filter(|_| has_details) {
+                    Some(status) => from_status(&status),
+                    None => self.transport_error(headers),
+                };
+                tracing::debug!(
+                    %cid,
+                    path = self.0.path(),
+                    reason = error.reason(),
+                    "request rejected: {error}"
+                );
+                response = to_status(&error.with_cid(cid)).into_http();
+            }
+            unescape_message(response.headers_mut());
         }
-        unescape_message(response.headers_mut());
         response
             .headers_mut()
-            .entry(CID_KEY)
+            .entry(CID_HEADER)
             .or_insert_with(|| cid_value(Cid::new()));
         response
     }

@@ -10,9 +10,9 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hyper::rt::Executor;
-use hyper_util::rt::TokioExecutor;
 use pin_project_lite::pin_project;
 
+use super::connection_task;
 use super::progress_timer::ProgressTimer;
 
 /// What a response body answered when the transport last asked it for a frame.
@@ -46,7 +46,7 @@ pub(super) fn note_nothing() {
     LAST_POLL.set(BodyPoll::Nothing);
 }
 
-/// Spawns the streams of a connection.
+/// Runs the streams of a connection.
 #[derive(Clone, Debug)]
 pub(super) struct StreamExecutor {
     /// How long a peer may not read, or very little, before its stream is reset.
@@ -58,15 +58,15 @@ where
     F: Future<Output = ()> + Send + 'static,
 {
     fn execute(&self, stream: F) {
-        TokioExecutor::new().execute(StreamTask {
+        connection_task::run(Box::pin(StreamTask {
             stream,
             unread: ProgressTimer::new(self.unread_timeout),
-        });
+        }));
     }
 }
 
 pin_project! {
-    /// The task of one stream.
+    /// One stream.
     struct StreamTask<F> {
         #[pin]
         stream: F,

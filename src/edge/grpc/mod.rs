@@ -28,7 +28,7 @@ pub(super) use self::catalog::Catalog;
 use self::discovery::DiscoveryApi;
 pub use self::health::{HealthApi, Serving};
 use self::invocation::InvocationApi;
-pub use self::invocation::InvocationServer;
+pub use self::invocation::{InvocationFuture, InvocationServer};
 use self::oversize::{WithoutOversizeResults, max_message_bytes};
 use self::reflection::ReflectionApi;
 pub(super) use self::request::{NotGrpc, not_grpc};

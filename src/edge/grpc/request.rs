@@ -2,19 +2,24 @@
 
 use std::time::Duration;
 
-use http::header::CONTENT_TYPE;
-use http::{Method, Request, Version};
+use http::header::{CONTENT_TYPE, HeaderName};
+use http::{HeaderMap, Method, Request, Version};
 use tonic::metadata::{MetadataMap, MetadataValue};
-use tonic::{Response, Status};
+use tonic::{Extensions, Response, Status};
 
 use crate::codec::convert::DISPATCH_KEY;
-use crate::codec::status::{CID_KEY, cid_value, to_status};
+use crate::codec::status::{CID_HEADER, cid_value, to_status};
 use crate::engine::Invoker;
 use crate::model::call::ALREADY_ACCEPTED_KEY;
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::id::Cid;
 use crate::model::metadata::TRACEPARENT;
 use crate::model::sio::IGNORED_KEY;
+
+// Names that are looked up in each request: as constants, they are not parsed each time.
+const DISPATCH_HEADER: HeaderName = HeaderName::from_static(DISPATCH_KEY);
+const TRACEPARENT_HEADER: HeaderName = HeaderName::from_static(TRACEPARENT);
+const TIMEOUT_HEADER: HeaderName = HeaderName::from_static("grpc-timeout");
 
 /// Why a request is no gRPC call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +56,7 @@ fn is_grpc_content_type(value: &[u8]) -> bool {
 
 /// The token of the dispatch whose handler, in a worker, makes this call.
 pub(super) fn dispatch_token(transport: &MetadataMap) -> Option<&str> {
-    let value = transport.get(DISPATCH_KEY)?;
+    let value = transport.as_ref().get(DISPATCH_HEADER)?;
     // An invalid value is the token of no dispatch.
     Some(value.to_str().unwrap_or_default())
 }
@@ -64,7 +69,7 @@ pub(super) fn unimplemented(rpc: &str) -> Status {
 
 /// The trace context of the transport.
 pub(super) fn traceparent(transport: &MetadataMap) -> Option<&str> {
-    transport.get(TRACEPARENT)?.to_str().ok()
+    transport.as_ref().get(TRACEPARENT_HEADER)?.to_str().ok()
 }
 
 /// The smaller of the timeout of the message and `grpc-timeout`.
@@ -72,7 +77,7 @@ pub(super) fn timeout(
     message: Option<Duration>,
     transport: &MetadataMap,
 ) -> Result<Option<Duration>> {
-    let header = match transport.get("grpc-timeout") {
+    let header = match transport.as_ref().get(TIMEOUT_HEADER) {
         None => None,
         Some(value) => Some(value.to_str().ok().and_then(grpc_timeout).ok_or_else(|| {
             let message = "is not at most eight digits and a unit, such as `500m` for 500 ms";
@@ -126,12 +131,11 @@ fn grpc_timeout(text: &str) -> Option<Duration> {
 
 /// A response with the header of its CID.
 pub(super) fn with_cid<T>(cid: Cid, message: T) -> Response<T> {
-    let mut response = Response::new(message);
-    let headers = std::mem::take(response.metadata_mut());
-    let mut headers = headers.into_headers();
-    headers.insert(CID_KEY, cid_value(cid));
-    *response.metadata_mut() = MetadataMap::from_headers(headers);
-    response
+    // Most responses have three headers: the CID, the content type and the date.
+    let mut headers = HeaderMap::with_capacity(3);
+    headers.insert(CID_HEADER, cid_value(cid));
+    let metadata = MetadataMap::from_headers(headers);
+    Response::from_parts(metadata, message, Extensions::default())
 }
 
 /// Adds the header of a call that repeats an accepted one.

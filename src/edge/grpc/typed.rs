@@ -9,10 +9,8 @@ use std::task::{Context, Poll};
 use axum::body::Body;
 use bytes::Bytes;
 use http::{Request, Response};
-use prost::Message as _;
 use tonic::codegen::BoxFuture;
 use tonic::metadata::{AsciiMetadataKey, MetadataMap};
-use tonic::server::{Grpc, ServerStreamingService};
 use tonic::{Extensions, Status};
 use tower_service::Service;
 
@@ -22,12 +20,13 @@ use super::hint::Hint;
 use super::invocation::invoke_nested;
 use super::request::{self, into_status, with_already_accepted, with_cid, with_ignored};
 use super::typed_response::encode_response;
-use super::unary::{LateMessage, UnaryResponse};
+use super::unary::{
+    Answer, LateMessage, UnaryCall, UnaryMethod, UnaryResponse, framed, framed_bytes,
+};
 use super::unknown_method::unknown_method;
 use crate::codec::convert::accepted_to_proto;
-use crate::codec::status::{CID_KEY, cid_value, to_status};
+use crate::codec::status::{CID_HEADER, cid_value, to_status};
 use crate::codec::typed::{Body as MessageBody, CallMode, Method, MethodMatch, decode};
-use crate::codec::wire::RawCodec;
 use crate::engine::Invoker;
 use crate::model::call::{ALREADY_ACCEPTED_KEY, Call};
 use crate::model::error::{Error, IGNORED, Result, reason};
@@ -79,9 +78,7 @@ impl Service<Request<Body>> for TypedApi {
                 workers: this.workers,
                 found,
             };
-            let mut grpc =
-                Grpc::new(RawCodec).apply_max_message_size_config(Some(limit), Some(usize::MAX));
-            Ok(grpc.server_streaming(method, request).await)
+            Ok(UnaryCall::new(method, request, limit).await)
         })
     }
 }
@@ -93,26 +90,20 @@ struct TypedMethod {
     found: MethodMatch,
 }
 
-type TypedResponse = tonic::Response<UnaryResponse<Bytes>>;
+type TypedResponse = tonic::Response<UnaryResponse>;
 
-impl ServerStreamingService<Bytes> for TypedMethod {
-    type Response = Bytes;
-    type ResponseStream = UnaryResponse<Bytes>;
-    type Future = BoxFuture<TypedResponse, Status>;
-
-    fn call(&mut self, request: tonic::Request<Bytes>) -> Self::Future {
-        let this = Self {
-            invoker: self.invoker.clone(),
-            workers: self.workers.clone(),
-            found: self.found.clone(),
-        };
-        Box::pin(async move { this.respond(request).await })
+impl UnaryMethod for TypedMethod {
+    fn call(self, transport: MetadataMap, message: Bytes) -> Answer {
+        Box::pin(self.respond(transport, message))
     }
 }
 
 impl TypedMethod {
-    async fn respond(self, request: tonic::Request<Bytes>) -> Result<TypedResponse, Status> {
-        let (transport, _, message) = request.into_parts();
+    async fn respond(
+        self,
+        transport: MetadataMap,
+        message: Bytes,
+    ) -> Result<TypedResponse, Status> {
         // A malformed one is reported with all other options.
         let requested = call_options::requested_cid(&transport).unwrap_or_default();
         let cid = requested.unwrap_or_else(Cid::new);
@@ -176,7 +167,7 @@ impl TypedMethod {
         };
         let (body, metadata) = encoder.encode(reply)?;
         let mut headers = metadata.into_headers();
-        headers.insert(CID_KEY, cid_value(cid));
+        headers.insert(CID_HEADER, cid_value(cid));
         let metadata = MetadataMap::from_headers(headers);
         let body = UnaryResponse::Message(body);
         Ok(tonic::Response::from_parts(
@@ -197,7 +188,7 @@ impl TypedMethod {
             Some(caller) => caller.platform().invoke_async(call).await?,
         };
         // The response message of every `Async` method has the same fields.
-        let body = Bytes::from(accepted_to_proto(&accepted).encode_to_vec());
+        let body = framed(&accepted_to_proto(&accepted))?;
         let mut response = with_cid(accepted.cid, UnaryResponse::Message(body));
         with_ignored(response.metadata_mut(), ignored.as_deref());
         Ok(response)
@@ -242,10 +233,10 @@ struct ReplyEncoder {
 }
 
 impl ReplyEncoder {
-    /// The message, and the metadata to send with it.
-    fn encode(&self, reply: Reply) -> Result<LateMessage<Bytes>> {
+    /// The framed message, and the metadata to send with it.
+    fn encode(&self, reply: Reply) -> Result<LateMessage> {
         let Reply { payload, metadata } = reply;
-        let body = encode_response(&self.method, payload, self.limit)?;
+        let body = framed_bytes(&encode_response(&self.method, payload, self.limit)?)?;
         let ignored = self
             .ignored
             .as_deref()

@@ -1,7 +1,8 @@
 //! `Invoke` and `InvokeAsync`: decoding of requests, encoding of responses, nested calls of workers' handlers.
 
+use bytes::Bytes;
 use tonic::metadata::MetadataMap;
-use tonic::{Request, Response, Status};
+use tonic::{Response, Status};
 
 use crate::codec::convert::{
     async_call_from_proto, call_from_proto, parse_optional_cid, reply_to_proto,
@@ -12,7 +13,7 @@ use crate::edge::grpc::hint::Hint;
 use crate::edge::grpc::request::{
     self, into_status, with_already_accepted, with_cid, with_ignored,
 };
-use crate::edge::grpc::unary::UnaryResponse;
+use crate::edge::grpc::unary::{UnaryResponse, framed};
 use crate::engine::Invoker;
 use crate::model::call::{ALREADY_ACCEPTED_KEY, Accepted, Call};
 use crate::model::error::Result;
@@ -41,25 +42,20 @@ pub(super) struct Expects {
 pub(super) fn read(
     invoker: &Invoker,
     workers: &WorkerRegistry,
-    request: Request<v1::InvokeRequest>,
+    transport: &MetadataMap,
+    message: v1::InvokeRequest,
 ) -> Result<Incoming, Status> {
-    let (transport, _, message) = request.into_parts();
     let requested_cid = parse_optional_cid("cid", &message.cid);
     let cid = requested_cid.as_ref().ok().copied().flatten();
     let cid = cid.unwrap_or_else(Cid::new);
-    let hint = Hint::of_input(
-        &transport,
-        invoker,
-        &message.service,
-        message.input.as_ref(),
-    );
-    let call = read_call(invoker, requested_cid, message, &transport);
+    let hint = Hint::of_input(transport, invoker, &message.service, message.input.as_ref());
+    let call = read_call(invoker, requested_cid, message, transport);
     let call = into_status(call.map_err(|error| hint.explain(error.with_cid(cid))))?;
     let expects = Expects {
         format: payload::answer_format(call.response_format, &call.input),
         hint,
     };
-    let caller = request::dispatch_token(&transport).map(|token| workers.context(token));
+    let caller = request::dispatch_token(transport).map(|token| workers.context(token));
     let caller = caller.transpose().map_err(|error| error.with_cid(cid));
     Ok(Incoming {
         cid,
@@ -85,14 +81,13 @@ pub(super) fn respond(
     invoker: &Invoker,
     expects: &Expects,
     invoked: Result<(Cid, Reply)>,
-) -> Result<Response<v1::InvokeResponse>, Status> {
+) -> Result<Response<UnaryResponse>, Status> {
     let invoked = invoked.map_err(|error| expects.hint.explain(error));
     let (cid, reply) = into_status(invoked)?;
     let ignored = reply.metadata.get(IGNORED_KEY).map(str::to_owned);
     let already_accepted = reply.metadata.get(ALREADY_ACCEPTED_KEY).is_some();
-    let response = encode(invoker, cid, reply, expects.format);
-    let response = into_status(response.map_err(|error| error.with_cid(cid)))?;
-    let mut response = with_cid(cid, response);
+    let message = message_of(invoker, cid, reply, expects.format)?;
+    let mut response = with_cid(cid, UnaryResponse::Message(message));
     with_already_accepted(&mut response, already_accepted);
     with_ignored(response.metadata_mut(), ignored.as_deref());
     expects.hint.add(&mut response);
@@ -101,19 +96,21 @@ pub(super) fn respond(
 
 /// Accepts a call that continues after the deadline of its caller, and sends its CID before its outcome.
 pub(super) async fn begin(
-    invoker: &Invoker,
+    invoker: Invoker,
     cid: Cid,
     call: Call,
     expects: Expects,
-) -> Result<Response<UnaryResponse<v1::InvokeResponse>>, Status> {
+) -> Result<Response<UnaryResponse>, Status> {
     let begun = invoker.begin_durable(cid, call).await;
     let begun = begun.map_err(|error| expects.hint.explain(error));
     let (accepted, outcome) = into_status(begun)?;
-    let invoker = invoker.clone();
     let hint = expects.hint.clone();
     let message = async move {
-        let response = respond(&invoker, &expects, outcome.await)?;
-        Ok((response.into_inner(), MetadataMap::new()))
+        let outcome = outcome.await;
+        let outcome = outcome.map_err(|error| expects.hint.explain(error));
+        let (cid, reply) = into_status(outcome)?;
+        let message = message_of(&invoker, cid, reply, expects.format)?;
+        Ok((message, MetadataMap::new()))
     };
     let mut response = with_cid(accepted.cid, UnaryResponse::Late(Box::pin(message)));
     with_already_accepted(&mut response, accepted.already_accepted);
@@ -123,7 +120,13 @@ pub(super) async fn begin(
     Ok(response)
 }
 
-fn encode(invoker: &Invoker, cid: Cid, reply: Reply, format: Format) -> Result<v1::InvokeResponse> {
+/// The framed message of a response.
+fn message_of(invoker: &Invoker, cid: Cid, reply: Reply, format: Format) -> Result<Bytes, Status> {
+    let message = encode(invoker, cid, reply, format);
+    into_status(message.map_err(|error| error.with_cid(cid)))
+}
+
+fn encode(invoker: &Invoker, cid: Cid, reply: Reply, format: Format) -> Result<Bytes> {
     let payload = match reply.payload {
         // In the requested format already, or in JSON where that format cannot represent the response.
         document @ Payload::Document(..) if format != Format::Dict => document,
@@ -133,7 +136,7 @@ fn encode(invoker: &Invoker, cid: Cid, reply: Reply, format: Format) -> Result<v
     if bytes > limit {
         return Err(request::too_large(bytes, limit));
     }
-    reply_to_proto(cid, Reply { payload, ..reply })
+    framed(&reply_to_proto(cid, Reply { payload, ..reply })?)
 }
 
 /// Accepts an asynchronous invocation, of an external caller or of a worker's handler.

@@ -10,26 +10,27 @@ mod server;
 mod stream;
 mod view;
 
-use futures_util::FutureExt as _;
+use bytes::Bytes;
+use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
 
 use self::invoke::Incoming;
 pub(super) use self::invoke::invoke_nested;
-pub use self::server::InvocationServer;
+pub use self::server::{InvocationFuture, InvocationServer};
 use self::stream::ResultResponses;
 use super::catalog::Catalog;
 use super::hint::Hint;
 use super::request::{self, into_status, with_cid, with_ignored};
-use super::unary::UnaryResponse;
+use super::unary::{Answer, UnaryResponse, framed};
 use crate::codec::convert::{
     accepted_group_to_proto, accepted_to_proto, parse_optional_cid, parse_required_cid,
 };
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::invocation_service_server::InvocationService;
+use crate::codec::wire::decode_request;
 use crate::engine::Invoker;
 use crate::model::error::Result;
 use crate::remote::worker_registry::WorkerRegistry;
-use crate::service::BoxFuture;
 
 /// The implementation of `InvocationService`. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -54,50 +55,65 @@ impl InvocationApi {
     ///
     /// Written by hand instead of with `async`: the request is decoded before the future is made, which would otherwise
     /// hold it.
-    fn respond(&self, request: Request<v1::InvokeRequest>) -> InvokeFuture<'_> {
-        match invoke::read(&self.invoker, &self.workers, request) {
-            Ok(Incoming {
-                cid,
-                call,
-                caller: None,
-                expects,
-            }) if call.continues() => Box::pin(invoke::begin(&self.invoker, cid, call, expects)),
-            Ok(Incoming {
-                cid,
-                call,
-                caller: None,
-                expects,
-            }) => {
-                let invoked = self.invoker.invoke(cid, call);
-                Box::pin(invoked.map(move |invoked| {
-                    let response = invoke::respond(&self.invoker, &expects, invoked)?;
-                    Ok(response.map(UnaryResponse::Message))
-                }))
-            }
-            // A nested call: part of the invocation whose handler makes it.
-            Ok(Incoming {
-                call,
-                caller: Some(caller),
-                expects,
-                ..
-            }) => Box::pin(async move {
-                let invoked = invoke_nested(&caller, call).await;
-                let response = invoke::respond(&self.invoker, &expects, invoked)?;
-                Ok(response.map(UnaryResponse::Message))
+    fn respond(self, transport: &MetadataMap, message: Bytes) -> Answer {
+        let incoming = decode_request(message)
+            .and_then(|message| invoke::read(&self.invoker, &self.workers, transport, message));
+        let Incoming {
+            cid,
+            call,
+            caller,
+            expects,
+        } = match incoming {
+            Ok(incoming) => incoming,
+            Err(status) => return Box::pin(std::future::ready(Err(status))),
+        };
+        match caller {
+            None if call.continues() => Box::pin(invoke::begin(self.invoker, cid, call, expects)),
+            None => Box::pin(async move {
+                let invoked = self.invoker.invoke(cid, call).await;
+                invoke::respond(&self.invoker, &expects, invoked)
             }),
-            Err(status) => Box::pin(std::future::ready(Err(status))),
+            // A nested call: part of the invocation whose handler makes it.
+            Some(caller) => Box::pin(async move {
+                let invoked = invoke_nested(&caller, call).await;
+                invoke::respond(&self.invoker, &expects, invoked)
+            }),
         }
     }
-}
 
-/// The response of `Invoke`.
-type InvokeFuture<'a> = BoxFuture<'a, Result<Response<UnaryResponse<v1::InvokeResponse>>, Status>>;
+    /// Answers `InvokeAsync`.
+    async fn accept(
+        self,
+        transport: MetadataMap,
+        message: Bytes,
+    ) -> Result<Response<UnaryResponse>, Status> {
+        let message: v1::InvokeAsyncRequest = decode_request(message)?;
+        let requested = parse_optional_cid("cid", &message.cid);
+        let requested_cid = requested.as_ref().ok().copied().flatten();
+        let Self {
+            invoker, workers, ..
+        } = &self;
+        let input = message.input.as_ref();
+        let hint = Hint::of_input(&transport, invoker, &message.service, input);
+        let accepted = invoke::invoke_async(invoker, workers, requested, message, &transport).await;
+        let accepted = into_status(accepted.map_err(|error| match requested_cid {
+            Some(cid) => hint.explain(error.with_cid(cid)),
+            None => hint.explain(error),
+        }))?;
+        let message = into_status(framed(&accepted_to_proto(&accepted)))?;
+        let mut response = with_cid(accepted.cid, UnaryResponse::Message(message));
+        hint.add(&mut response);
+        let ignored = (!accepted.ignored.is_empty()).then(|| accepted.ignored.to_text());
+        with_ignored(response.metadata_mut(), ignored.as_deref());
+        Ok(response)
+    }
+}
 
 #[tonic::async_trait]
 impl InvocationService for InvocationApi {
     type StreamResultsStream = ResultResponses;
 
-    /// Never called: [`InvocationServer`] answers it with `respond`.
+    /// Never called: [`InvocationServer`] answers it with [`respond`](InvocationApi::respond).
     async fn invoke(
         &self,
         request: Request<v1::InvokeRequest>,
@@ -106,28 +122,13 @@ impl InvocationService for InvocationApi {
         Err(request::unimplemented("Invoke"))
     }
 
+    /// Never called: [`InvocationServer`] answers it with [`accept`](InvocationApi::accept).
     async fn invoke_async(
         &self,
         request: Request<v1::InvokeAsyncRequest>,
     ) -> Result<Response<v1::InvokeAsyncResponse>, Status> {
-        let (transport, _, message) = request.into_parts();
-        let requested = parse_optional_cid("cid", &message.cid);
-        let requested_cid = requested.as_ref().ok().copied().flatten();
-        let Self {
-            invoker, workers, ..
-        } = self;
-        let input = message.input.as_ref();
-        let hint = Hint::of_input(&transport, invoker, &message.service, input);
-        let accepted = invoke::invoke_async(invoker, workers, requested, message, &transport).await;
-        let accepted = into_status(accepted.map_err(|error| match requested_cid {
-            Some(cid) => hint.explain(error.with_cid(cid)),
-            None => hint.explain(error),
-        }))?;
-        let mut response = with_cid(accepted.cid, accepted_to_proto(&accepted));
-        hint.add(&mut response);
-        let ignored = (!accepted.ignored.is_empty()).then(|| accepted.ignored.to_text());
-        with_ignored(response.metadata_mut(), ignored.as_deref());
-        Ok(response)
+        let _ = request;
+        Err(request::unimplemented("InvokeAsync"))
     }
 
     async fn invoke_batch(

@@ -1,26 +1,26 @@
-//! `InvocationService` on the wire. `Invoke` may send its headers before its message; all other methods are those that
-//! tonic generates.
+//! `InvocationService` on the wire. `Invoke` and `InvokeAsync` are called most and have a path of their own; all other
+//! methods are those that tonic generates.
 
 use std::convert::Infallible;
+use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
 use tonic::body::Body as ResponseBody;
-use tonic::codegen::BoxFuture as HttpFuture;
-use tonic::server::{Grpc, NamedService, ServerStreamingService};
-use tonic::{Status, codegen::StdError};
+use tonic::codegen::{BoxFuture as HttpFuture, StdError};
+use tonic::metadata::MetadataMap;
+use tonic::server::NamedService;
 use tower_service::Service;
 
 use super::InvocationApi;
-use crate::codec::proto::v1;
 use crate::codec::proto::v1::invocation_service_server::InvocationServiceServer;
-use crate::codec::wire::WireCodec;
-use crate::edge::grpc::unary::UnaryResponse;
+use crate::edge::grpc::unary::{Answer, UnaryCall, UnaryMethod};
 use crate::model::error::Result;
-use crate::service::BoxFuture;
 
 const INVOKE_PATH: &str = "/cidery.v1.InvocationService/Invoke";
+const INVOKE_ASYNC_PATH: &str = "/cidery.v1.InvocationService/InvokeAsync";
 
 /// The tower service of `InvocationService`. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -43,6 +43,25 @@ impl InvocationServer {
             message_bytes,
         }
     }
+
+    /// Answers a request.
+    pub(in crate::edge) fn respond<B>(&self, request: Request<B>) -> InvocationFuture<B>
+    where
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<StdError> + Send + 'static,
+    {
+        let method = match request.uri().path() {
+            INVOKE_PATH => Method::Invoke,
+            INVOKE_ASYNC_PATH => Method::InvokeAsync,
+            _ => {
+                let response = self.generated.clone().call(request);
+                return InvocationFuture(Call::Generated(response));
+            }
+        };
+        let method = ApiMethod(self.api.clone(), method);
+        let call = UnaryCall::new(method, request, self.message_bytes);
+        InvocationFuture(Call::Unary(call))
+    }
 }
 
 impl NamedService for InvocationServer {
@@ -51,41 +70,66 @@ impl NamedService for InvocationServer {
 
 impl<B> Service<Request<B>> for InvocationServer
 where
-    B: Body + Send + 'static,
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<StdError> + Send + 'static,
 {
     type Response = Response<ResponseBody>;
     type Error = Infallible;
-    type Future = HttpFuture<Self::Response, Infallible>;
+    type Future = InvocationFuture<B>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        if request.uri().path() != INVOKE_PATH {
-            return self.generated.call(request);
-        }
-        let method = InvokeMethod(self.api.clone());
-        let limit = self.message_bytes;
-        Box::pin(async move {
-            let mut grpc = Grpc::new(WireCodec::default())
-                .apply_max_message_size_config(Some(limit), Some(usize::MAX));
-            Ok(grpc.server_streaming(method, request).await)
-        })
+        self.respond(request)
     }
 }
 
-/// The method `Invoke`.
-struct InvokeMethod(InvocationApi);
+enum Method {
+    Invoke,
+    InvokeAsync,
+}
 
-impl ServerStreamingService<v1::InvokeRequest> for InvokeMethod {
-    type Response = v1::InvokeResponse;
-    type ResponseStream = UnaryResponse<v1::InvokeResponse>;
-    type Future = BoxFuture<'static, Result<tonic::Response<Self::ResponseStream>, Status>>;
+/// A method of an implementation.
+struct ApiMethod(InvocationApi, Method);
 
-    fn call(&mut self, request: tonic::Request<v1::InvokeRequest>) -> Self::Future {
-        let api = self.0.clone();
-        Box::pin(async move { api.respond(request).await })
+impl UnaryMethod for ApiMethod {
+    fn call(self, transport: MetadataMap, message: Bytes) -> Answer {
+        let Self(api, method) = self;
+        match method {
+            Method::Invoke => api.respond(&transport, message),
+            Method::InvokeAsync => Box::pin(api.accept(transport, message)),
+        }
+    }
+}
+
+/// The future of a response.
+pub struct InvocationFuture<B>(Call<B>);
+
+enum Call<B> {
+    /// Of a method with a path of its own.
+    Unary(UnaryCall<B, ApiMethod>),
+    /// Of another method.
+    Generated(HttpFuture<Response<ResponseBody>, Infallible>),
+}
+
+impl<B> std::fmt::Debug for InvocationFuture<B> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("InvocationFuture")
+    }
+}
+
+impl<B> Future for InvocationFuture<B>
+where
+    B: Body<Data = Bytes, Error: Into<StdError>> + Unpin,
+{
+    type Output = Result<Response<ResponseBody>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut self.get_mut().0 {
+            Call::Unary(call) => Pin::new(call).poll(cx).map(Ok),
+            Call::Generated(response) => response.as_mut().poll(cx),
+        }
     }
 }
