@@ -6,7 +6,7 @@
 //! with valgrind, in instructions. Then `InvokeAsync` on disk, and from it to the outcome (`-- --durable` for these
 //! alone). Through a worker process: `-- --relay`; in Python: `-- --python`; by the number of workers and services: `--
 //! --workers`. A fan-out of 10 000: `-- --fan-out`. `-- --backlog 1000000` measures a node with that many pending
-//! invocations.
+//! invocations, `-- --memory [quick]` resident memory.
 
 #![expect(clippy::print_stdout, reason = "a bench prints its results")]
 #![expect(
@@ -28,6 +28,8 @@ mod durable;
 mod fan_out;
 mod instructions;
 mod load;
+#[cfg(feature = "cli")]
+mod memory;
 mod nested;
 #[cfg(feature = "sqlite")]
 mod outcome;
@@ -85,6 +87,8 @@ fn main() {
         ["--fan-out"] => fan_out::measure(),
         #[cfg(feature = "sqlite")]
         ["--backlog", pending] => backlog::measure(pending.parse().unwrap()),
+        #[cfg(feature = "cli")]
+        ["--memory", arguments @ ..] => memory::compare(arguments),
         ["--count", kind, calls] => instructions::run(kind, calls.parse().unwrap()),
         ["--nested", calls] => drop(nested::run(calls.parse().unwrap())),
         ["--guard"] => nested::guard(),

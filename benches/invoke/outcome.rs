@@ -12,6 +12,7 @@ use cidery::codec::proto::v1;
 use cidery::codec::wire::RawCodec;
 use http::uri::PathAndQuery;
 use prost::Message as _;
+use prost_types::Struct;
 use tokio::sync::{oneshot, watch};
 use tonic::client::Grpc;
 use tonic::codegen::BoxFuture;
@@ -45,14 +46,15 @@ fn at(callers: usize, calls: usize) {
         let request = accept_request(None);
         let our_calls = Calls::connect(&ours.address, callers).await;
         let our_call = |channel| accepted_and_followed(channel, request.clone());
+        let baseline_call = |channel| append_and_wait(channel, load::customer());
         let baseline_calls = Calls::connect(&baseline.address, callers).await;
         our_calls.run(&ours, calls / 4, our_call).await;
         baseline_calls
-            .run(&baseline, calls / 4, append_and_wait)
+            .run(&baseline, calls / 4, baseline_call)
             .await;
         for _ in 0..ROUNDS {
             a.push(our_calls.run(&ours, calls, our_call).await);
-            b.push(baseline_calls.run(&baseline, calls, append_and_wait).await);
+            b.push(baseline_calls.run(&baseline, calls, baseline_call).await);
         }
     });
     Table {
@@ -91,11 +93,12 @@ pub(crate) async fn accepted_and_followed(channel: Channel, request: Bytes) {
     assert!(last.len() > 100, "the last event has no dict");
 }
 
-async fn append_and_wait(channel: Channel) {
+/// The same with the baseline.
+pub(crate) async fn append_and_wait(channel: Channel, payload: Struct) {
     let mut grpc = Grpc::new(channel);
     let mut message = Message {
         service: "echo".to_owned(),
-        payload: Some(load::customer()),
+        payload: Some(payload),
     };
     for _ in 0..2 {
         grpc.ready().await.unwrap();
