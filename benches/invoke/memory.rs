@@ -1,6 +1,6 @@
 //! Resident memory of `cidery serve`: idle from the start, after durable loads, and after a load of large payloads.
-//! Half of what is accepted is followed to its outcome. The baseline is a bare tonic server that appends what it accepts
-//! and its outcome to one log.
+//! Half of what is accepted is followed to its outcome. The baseline is a bare tonic server that appends what it
+//! accepts and its outcome to one log.
 //!
 //! Pages of the program's file count as resident once they are read, and the system takes them back when it needs
 //! memory; anonymous memory is what the process itself allocated.
