@@ -127,7 +127,7 @@ async fn outcome() {
     let request = accept_request(None);
     let our_call: Call =
         Arc::new(move |channel| accepted_and_followed(channel, request.clone()).boxed());
-    let by_hand: Call = Arc::new(|channel| append_and_wait(channel).boxed());
+    let by_hand: Call = Arc::new(|channel| append_and_wait(channel, load::customer()).boxed());
     let calls = settings().part_of(8_000);
     let parties = [
         Party::new("cidery", &ours, calls, our_call).await,

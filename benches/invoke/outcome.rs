@@ -12,6 +12,7 @@ use cidery::codec::proto::v1;
 use cidery::codec::wire::RawCodec;
 use http::uri::PathAndQuery;
 use prost::Message as _;
+use prost_types::Struct;
 use tokio::sync::{oneshot, watch};
 use tonic::client::Grpc;
 use tonic::codegen::BoxFuture;
@@ -46,10 +47,11 @@ fn at(callers: usize, calls: usize) {
         let our_calls = Calls::connect(&ours.address, callers).await;
         let our_call = |channel| accepted_and_followed(channel, request.clone());
         let by_hand = Calls::connect(&baseline.address, callers).await;
+        let by_hand_call = |channel| append_and_wait(channel, load::customer());
         let contenders = [
             Contender::new("cidery", |calls| our_calls.run(&ours, calls, &our_call)),
             Contender::new("by hand", |calls| {
-                by_hand.run(&baseline, calls, append_and_wait)
+                by_hand.run(&baseline, calls, by_hand_call)
             }),
         ];
         compete(&contenders, calls).await
@@ -139,11 +141,12 @@ pub(crate) async fn accepted_and_followed(channel: Channel, request: Bytes) {
     assert!(last.len() > 100, "the last event has no dict");
 }
 
-pub(crate) async fn append_and_wait(channel: Channel) {
+/// The same with the baseline.
+pub(crate) async fn append_and_wait(channel: Channel, payload: Struct) {
     let mut grpc = Grpc::new(channel);
     let mut message = Message {
         service: "echo".to_owned(),
-        payload: Some(load::customer()),
+        payload: Some(payload),
     };
     for _ in 0..2 {
         grpc.ready().await.unwrap();
