@@ -26,6 +26,8 @@ mod baseline;
 mod durable;
 #[cfg(feature = "sqlite")]
 mod fan_out;
+#[cfg(feature = "sqlite")]
+mod growth;
 mod instructions;
 mod load;
 mod nested;
@@ -83,6 +85,10 @@ fn main() {
         }
         #[cfg(feature = "sqlite")]
         ["--fan-out"] => fan_out::measure(),
+        #[cfg(feature = "sqlite")]
+        ["--growth", arguments @ ..] => growth::run(arguments),
+        #[cfg(feature = "sqlite")]
+        ["--serve", "growth", arguments @ ..] => growth::serve(arguments),
         #[cfg(feature = "sqlite")]
         ["--backlog", pending] => backlog::measure(pending.parse().unwrap()),
         ["--count", kind, calls] => instructions::run(kind, calls.parse().unwrap()),

@@ -25,7 +25,7 @@ use crate::durable::{ACCEPT, Waiting, accept_request, folder, write};
 use crate::load::{self, Calls};
 use crate::server::Server;
 
-const STREAM: &str = "/cidery.v1.InvocationService/StreamResults";
+pub(crate) const STREAM: &str = "/cidery.v1.InvocationService/StreamResults";
 const RUN: &str = "/bench.Run/Run";
 const QUEUE_CAPACITY: usize = 65_536;
 const ROUNDS: usize = 5;
