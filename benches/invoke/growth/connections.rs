@@ -3,8 +3,8 @@
 
 use super::calls::{Calls, connect, dict, invoke};
 use super::curve::{Curve, Growth};
+use super::rounds::{Scale, alternate};
 use super::served::Subject;
-use super::{Scale, alternate};
 use crate::CALLERS;
 use crate::load::INVOKE;
 

@@ -7,6 +7,9 @@ use crate::median_of;
 /// The greatest slope of a flat curve, and of the part of a linear one that varies.
 const MAX_FLAT: f64 = 0.1;
 const MAX_LINEAR: f64 = 1.05;
+/// The part of a cost that varies is looked at where it is at least this part of the cost of the smallest size: below, it
+/// is noise.
+const MIN_VARYING: f64 = 0.25;
 
 /// What one round measured, or the median of all.
 #[derive(Clone, Copy)]
@@ -80,7 +83,7 @@ impl Curve {
             Growth::Flat => points.map(|(size, sample)| (*size, sample.cost)).collect(),
             Growth::Linear => points
                 .map(|(size, sample)| (size - first_size, sample.cost - first.cost))
-                .filter(|(_, varies)| *varies > first.cost)
+                .filter(|(_, varies)| *varies > MIN_VARYING * first.cost)
                 .collect(),
         };
         slope(&points)

@@ -12,6 +12,7 @@ mod curve;
 mod payload;
 mod pending;
 mod plot;
+mod rounds;
 mod served;
 mod services;
 mod subscribers;
@@ -19,7 +20,8 @@ mod subscribers;
 use std::fs;
 use std::path::PathBuf;
 
-use self::curve::{Curve, Sample};
+use self::curve::Curve;
+use self::rounds::Scale;
 
 /// A quantity that grows.
 struct Quantity {
@@ -61,26 +63,6 @@ const QUANTITIES: [Quantity; 6] = [
         measure: connections::measure,
     },
 ];
-
-/// How thorough the measurement is.
-#[derive(Clone, Copy)]
-struct Scale {
-    is_quick: bool,
-}
-
-impl Scale {
-    fn rounds(self) -> usize {
-        if self.is_quick { 3 } else { 7 }
-    }
-
-    /// The sizes to measure: in a quick run, those up to `quick`.
-    fn sizes(self, sizes: &[usize], quick: usize) -> Vec<usize> {
-        let sizes = sizes.iter().copied();
-        sizes
-            .filter(|size| !self.is_quick || *size <= quick)
-            .collect()
-    }
-}
 
 /// Measures quantities by name, all without a name.
 pub(crate) fn run(arguments: &[&str]) {
@@ -128,29 +110,4 @@ pub(crate) fn serve(arguments: &[&str]) {
         }
         _ => unreachable!("unknown server: {arguments:?}"),
     }
-}
-
-/// Measures all subjects in turn, each in several ways, and returns for each way the medians of the rounds. The first
-/// round is a warm-up.
-async fn alternate<S, const WAYS: usize>(
-    subjects: &[S],
-    rounds: usize,
-    measure: impl AsyncFn(&S) -> [Sample; WAYS],
-) -> [Vec<Sample>; WAYS] {
-    let mut measured: Vec<Vec<[Sample; WAYS]>> = subjects.iter().map(|_| Vec::new()).collect();
-    for round in 0..=rounds {
-        for (subject, samples) in subjects.iter().zip(&mut measured) {
-            let sample = measure(subject).await;
-            if round > 0 {
-                samples.push(sample);
-            }
-        }
-    }
-    std::array::from_fn(|way| {
-        let of_subject = |samples: &Vec<[Sample; WAYS]>| {
-            let rounds: Vec<Sample> = samples.iter().map(|round| round[way]).collect();
-            Sample::median(&rounds)
-        };
-        measured.iter().map(of_subject).collect()
-    })
 }

@@ -7,17 +7,18 @@ use prost_types::value::Kind;
 
 use super::calls::{Calls, accept, invoke};
 use super::curve::{Curve, Growth};
+use super::rounds::{Scale, alternate};
 use super::served::Subject;
-use super::{Scale, alternate};
 use crate::durable::ACCEPT;
 use crate::load::{self, INVOKE};
 
 const SIZES: [usize; 6] = [100, 1_000, 10_000, 100_000, 1_000_000, 4 << 20];
 const QUICK: usize = 1_000_000;
-const CALLERS: usize = 16;
+/// Few, so that the bytes in flight fit into the processor's cache at most sizes.
+const CALLERS: usize = 4;
 /// How many calls a round has at most, and how many bytes they have in all.
-const CALLS: usize = 2_000;
-const BYTES: usize = 32 << 20;
+const CALLS: usize = 200;
+const BYTES: usize = 16 << 20;
 /// Calls of the largest payloads.
 const FEW_CALLS: usize = 8;
 

@@ -14,14 +14,16 @@ use tokio::sync::Semaphore;
 
 use super::calls::{Calls, accept, dict, measured, unary};
 use super::curve::{Curve, Growth, Sample};
+use super::rounds::{Scale, alternate};
 use super::served::{self, Folder, Ran, Subject};
-use super::{Scale, alternate};
 use crate::CALLERS;
 use crate::durable::ACCEPT;
 use crate::micros;
 
 const SIZES: [usize; 4] = [1_000, 10_000, 100_000, 1_000_000];
 const QUICK: usize = 100_000;
+/// Above the largest size and what a round adds to it.
+const MAX_PENDING: usize = 2_000_000;
 const KEYS: usize = 100;
 /// Accepted and run in each round.
 const CALLS: usize = 1_000;
@@ -58,6 +60,7 @@ fn key(n: usize, keys: usize) -> Option<String> {
 pub(super) fn serve(folder: &str, fill: usize, keys: usize) {
     let gate = Gate(Arc::new(Semaphore::new(0)));
     let services = |node: cidery::NodeBuilder| {
+        let node = node.limits(|limits| limits.pending = MAX_PENDING);
         let node = node.state(gate).service("work", work);
         node.service("open", open)
     };

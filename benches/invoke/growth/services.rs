@@ -7,8 +7,8 @@ use prost::Message as _;
 
 use super::calls::{Calls, accept, dict, invoke};
 use super::curve::{Curve, Growth, Sample};
+use super::rounds::{Scale, alternate};
 use super::served::{self, Subject, echo};
-use super::{Scale, alternate};
 use crate::CALLERS;
 use crate::durable::ACCEPT;
 use crate::load::INVOKE;
@@ -18,6 +18,8 @@ const SIZES: [usize; 5] = [10, 100, 1_000, 10_000, 100_000];
 const QUICK: usize = 10_000;
 /// How many of the services are called.
 const FEW: usize = 10;
+/// How often a node is started, to measure its start.
+const STARTS: usize = 3;
 const INVOKES: usize = 5_000;
 const ACCEPTS: usize = 2_000;
 
@@ -30,6 +32,10 @@ pub(super) fn serve(folder: &str, count: usize) {
     served::serve(folder, |node| (0..count).fold(node, add), async |_| {});
 }
 
+async fn start(size: usize) -> Subject {
+    Subject::start(size, &["services", &size.to_string()]).await
+}
+
 pub(super) fn measure(scale: Scale) -> Vec<Curve> {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(measure_in(scale))
@@ -37,12 +43,14 @@ pub(super) fn measure(scale: Scale) -> Vec<Curve> {
 
 async fn measure_in(scale: Scale) -> Vec<Curve> {
     let sizes = scale.sizes(&SIZES, QUICK);
-    let (mut subjects, mut starts, mut memory) = (Vec::new(), Vec::new(), Vec::new());
+    let [starts, memory] = alternate(&sizes, STARTS, async |size| {
+        let subject = start(*size).await;
+        [Sample::cost(micros(subject.server.cpu())), subject.memory()]
+    })
+    .await;
+    let mut subjects = Vec::new();
     for size in &sizes {
-        let subject = Subject::start(*size, &["services", &size.to_string()]).await;
-        starts.push(Sample::cost(micros(subject.server.cpu())));
-        memory.push(subject.memory());
-        subjects.push(subject);
+        subjects.push(start(*size).await);
     }
     let mut curves = Vec::new();
     for (whose, most) in [("ten services", FEW), ("all services in turn", usize::MAX)] {

@@ -14,8 +14,8 @@ use tonic::{Request, Streaming};
 
 use super::calls::{CONNECTIONS, accept, accept_later, connect, dict, measured, unary};
 use super::curve::{Curve, Growth, Sample};
+use super::rounds::{Scale, alternate};
 use super::served::Subject;
-use super::{Scale, alternate};
 use crate::durable::ACCEPT;
 use crate::outcome::{STREAM, accepted_and_followed};
 
@@ -97,6 +97,7 @@ impl Waiting {
     /// Subscribers of invocations that are due in an hour.
     async fn of(size: usize, cids_of_stream: usize) -> (Self, Sample) {
         let subject = Subject::start(size, &["echo"]).await;
+        let idle = subject.memory().cost;
         let channels = connect(&subject.server, CONNECTIONS).await;
         let cids = accepted(&channels, &accept_later("echo", dict()), size).await;
         let before = subject.memory().cost;
@@ -109,7 +110,8 @@ impl Waiting {
                 stream
             });
         let streams = join_all(streams).await;
-        let memory = Sample::cost(subject.memory().cost - before);
+        // Without that of the invocations.
+        let memory = Sample::cost(idle + subject.memory().cost - before);
         let it = Self {
             subject,
             channels,
@@ -138,7 +140,7 @@ async fn beside(scale: Scale, sizes: &[usize], kind: &str) -> Vec<Curve> {
     })
     .await;
     let title = format!("From acceptance to outcome beside {kind}");
-    let memory_title = format!("Memory of {kind}");
+    let memory_title = format!("Resident memory with {kind}");
     vec![
         Curve::new(title, "us of CPU", Growth::Flat, sizes, outcomes),
         Curve::new(memory_title, "KiB", Growth::Linear, sizes, memory),
