@@ -14,8 +14,8 @@ use crate::load::{self, INVOKE};
 
 const SIZES: [usize; 6] = [100, 1_000, 10_000, 100_000, 1_000_000, 4 << 20];
 const QUICK: usize = 1_000_000;
-/// Few, so that the bytes in flight fit into the processor's cache at most sizes.
-const CALLERS: usize = 4;
+/// One, so that the bytes in flight are those of one payload.
+const CALLERS: usize = 1;
 /// How many calls a round has at most, and how many bytes they have in all.
 const CALLS: usize = 200;
 const BYTES: usize = 16 << 20;
