@@ -7,8 +7,8 @@ use crate::median_of;
 /// The greatest slope of a flat curve, and of the part of a linear one that varies.
 const MAX_FLAT: f64 = 0.1;
 const MAX_LINEAR: f64 = 1.05;
-/// The part of a cost that varies is looked at where it is at least this part of the cost of the smallest size: below, it
-/// is noise.
+/// The part of a cost that varies is looked at where it is at least this part of the cost of the smallest size: below,
+/// it is noise.
 const MIN_VARYING: f64 = 0.25;
 
 /// What one round measured, or the median of all.

@@ -1,5 +1,5 @@
-//! By the size of the payload: `Invoke` of an echo, and accept and run on the embedded store; a payload of one text, and
-//! one of many rows.
+//! By the size of the payload: `Invoke` of an echo, and accept and run on the embedded store; a payload of one text,
+//! and one of many rows.
 
 use bytes::Bytes;
 use prost::Message as _;

@@ -1,4 +1,4 @@
-//! What the servers of the measurements share: a store in a folder of its own, and an echo that counts how often it ran.
+//! What the servers of the measurements share: a store in a folder of its own, and an echo that counts its calls.
 
 use std::fs;
 use std::path::{Path, PathBuf};
