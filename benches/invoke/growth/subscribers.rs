@@ -1,6 +1,6 @@
 //! By the number of subscribers of result streams that wait: from acceptance to outcome beside them, and the memory
-//! that they take, as streams and as CIDs on one stream; the news of one outcome to all of its subscribers; a stream that
-//! reads outcomes that are there.
+//! that they take, as streams and as CIDs on one stream; the news of one outcome to all of its subscribers; a stream
+//! that reads outcomes that are there.
 
 use bytes::Bytes;
 use cidery::codec::proto::v1;
