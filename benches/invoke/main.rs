@@ -25,6 +25,7 @@ mod bytes;
 mod contest;
 mod durable;
 mod fan_out;
+mod growth;
 mod invoke;
 mod load;
 mod memory;
@@ -91,6 +92,8 @@ fn main() {
             outcome::compare();
         }
         ["--fan-out"] => fan_out::measure(),
+        ["--growth", arguments @ ..] => growth::run(arguments),
+        ["--serve", "growth", arguments @ ..] => growth::serve(arguments),
         ["--backlog", pending] => backlog::measure(pending.parse().unwrap()),
         ["--rows", rows] => run(&rows.split(',').collect::<Vec<_>>()),
         _ => run(&ROWS.map(|(name, _)| name)),

@@ -28,7 +28,7 @@ use crate::peer::Peers;
 use crate::server::Server;
 use crate::settings::settings;
 
-const STREAM: &str = "/cidery.v1.InvocationService/StreamResults";
+pub(crate) const STREAM: &str = "/cidery.v1.InvocationService/StreamResults";
 const RUN: &str = "/bench.Run/Run";
 const QUEUE_CAPACITY: usize = 65_536;
 

@@ -93,8 +93,10 @@ impl WireWriter {
 
     #[cold]
     fn grow(&mut self, room: usize) {
+        const HEADROOM: usize = 256;
         let len = self.len();
-        let capacity = (self.buffer.len() * 2).max(len + room);
+        // With room for the tags and lengths in front of a large text: it would be moved for them.
+        let capacity = (self.buffer.len() * 2).max(len + room + HEADROOM);
         let mut buffer = vec![0; capacity];
         let start = capacity - len;
         if let (Some(to), Some(from)) = (buffer.get_mut(start..), self.buffer.get(self.start..)) {
@@ -195,5 +197,21 @@ impl WireWriter {
         let before = self.len();
         self.put(text.as_bytes());
         self.length_and_tag(before, tag);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_large_text_is_written_into_one_buffer_of_its_size() {
+        const SIZE: usize = 1 << 20;
+        let mut writer = WireWriter::for_keys(1);
+        let text = Value::from("x".repeat(SIZE));
+        let dict: Dict = [("text", text)].into_iter().collect();
+        writer.dict(&dict, 1).unwrap();
+        assert!(writer.len() > SIZE);
+        assert!(writer.buffer.len() < SIZE + 1_024);
     }
 }

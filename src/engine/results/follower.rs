@@ -212,6 +212,7 @@ impl Follower {
             self.mailbox.notify(cid, None);
             turns.next().await;
         }
+        self.unsubscribed = Vec::new();
     }
 
     fn take(&mut self, cid: Cid, read: Read) -> Result<()> {

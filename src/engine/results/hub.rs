@@ -12,12 +12,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use foldhash::fast::RandomState;
 use tokio::sync::Notify;
 
+use crate::engine::results::arc_set::ArcSet;
 use crate::engine::results::live::Live;
 use crate::model::id::Cid;
 
 const SHARDS: usize = 16;
 /// How many bytes of items and outcome an ended invocation may have that followers keep until they have read it.
 const KEPT_BYTES: usize = 64 * 1024;
+
+/// For how many CIDs a mailbox that was read to its end keeps room. A follower of many reads all of them at first, and
+/// few at a time from then on.
+const KEPT_CIDS: usize = 64;
 
 /// All live invocations and all followers, by CID.
 #[derive(Debug, Default)]
@@ -31,7 +36,17 @@ pub(in crate::engine) struct Hub {
 #[derive(Debug, Default)]
 struct Topic {
     live: Option<Arc<Live>>,
-    followers: Vec<Arc<Mailbox>>,
+    /// Each leaves at the end of the invocation, and thousands may follow the same one.
+    followers: ArcSet<Mailbox>,
+}
+
+impl Topic {
+    /// Notifies all followers that the invocation has changed. `live`: where they read it.
+    fn notify(&self, cid: Cid, live: Option<&Arc<Live>>) {
+        for follower in self.followers.iter() {
+            follower.notify(cid, live);
+        }
+    }
 }
 
 impl Hub {
@@ -50,9 +65,7 @@ impl Hub {
         let cid = live.cid;
         let mut shard = self.shard(cid);
         let topic = shard.entry(cid).or_default();
-        for follower in &topic.followers {
-            follower.notify(cid, Some(&live));
-        }
+        topic.notify(cid, Some(&live));
         topic.live = Some(live);
     }
 
@@ -74,9 +87,7 @@ impl Hub {
     /// Notifies followers that an invocation has changed.
     pub(in crate::engine) fn notify(&self, cid: Cid) {
         if let Some(topic) = self.shard(cid).get(&cid) {
-            for follower in &topic.followers {
-                follower.notify(cid, topic.live.as_ref());
-            }
+            topic.notify(cid, topic.live.as_ref());
         }
     }
 
@@ -92,9 +103,7 @@ impl Hub {
             .live
             .take()
             .filter(|live| committed && live.payload_bytes() <= KEPT_BYTES);
-        for follower in &topic.followers {
-            follower.notify(cid, live.as_ref());
-        }
+        topic.notify(cid, live.as_ref());
         if topic.followers.is_empty() {
             shard.remove(&cid);
         }
@@ -113,17 +122,14 @@ impl Hub {
 
     pub(in crate::engine) fn subscribe(&self, cid: Cid, mailbox: &Arc<Mailbox>) {
         let mut shard = self.shard(cid);
-        shard
-            .entry(cid)
-            .or_default()
-            .followers
-            .push(Arc::clone(mailbox));
+        let topic = shard.entry(cid).or_default();
+        topic.followers.insert(Arc::clone(mailbox));
     }
 
     pub(in crate::engine) fn unsubscribe(&self, cid: Cid, mailbox: &Arc<Mailbox>) {
         let mut shard = self.shard(cid);
         if let Some(topic) = shard.get_mut(&cid) {
-            topic.followers.retain(|other| !Arc::ptr_eq(other, mailbox));
+            topic.followers.remove(mailbox);
             if topic.followers.is_empty() && topic.live.is_none() {
                 shard.remove(&cid);
             }
@@ -163,7 +169,11 @@ impl Mailbox {
     fn take(&self) -> Option<(Cid, Option<Arc<Live>>)> {
         let mut unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner);
         let cid = unread.order.pop_front()?;
-        Some((cid, unread.live.remove(&cid).flatten()))
+        let live = unread.live.remove(&cid).flatten();
+        if unread.order.is_empty() && unread.order.capacity() > KEPT_CIDS {
+            *unread = Unread::default();
+        }
+        Some((cid, live))
     }
 
     /// Waits for a CID that has changed.
@@ -234,5 +244,16 @@ mod tests {
         assert!(futures_util::poll!(Box::pin(subscription.changed())).is_pending());
         drop(subscription);
         assert!(hub.shard(cid).is_empty());
+    }
+
+    #[test]
+    fn a_mailbox_that_was_read_to_its_end_keeps_little_room() {
+        let mailbox = Mailbox::default();
+        for _ in 0..10_000 {
+            mailbox.notify(Cid::new(), None);
+        }
+        while mailbox.take().is_some() {}
+        let unread = mailbox.unread.lock().unwrap();
+        assert!(unread.order.capacity() <= KEPT_CIDS && unread.live.capacity() <= KEPT_CIDS);
     }
 }

@@ -1,5 +1,6 @@
 //! Results: live invocations, result streams and look-ups.
 
+mod arc_set;
 pub(in crate::engine) mod bounded_read;
 pub(in crate::engine) mod event_page;
 pub(in crate::engine) mod follower;
