@@ -7,8 +7,9 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 
 /// The set. One value needs no allocation; inserting and removing take the same time however many there are.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) enum ArcSet<T> {
+    #[default]
     Empty,
     One(Arc<T>),
     Many(Box<Many<T>>),
@@ -31,12 +32,6 @@ impl<T> Eq for ByIdentity<T> {}
 impl<T> Hash for ByIdentity<T> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         Arc::as_ptr(&self.0).hash(state);
-    }
-}
-
-impl<T> Default for ArcSet<T> {
-    fn default() -> Self {
-        Self::Empty
     }
 }
 
