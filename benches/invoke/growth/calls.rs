@@ -14,8 +14,8 @@ use tonic::client::Grpc;
 use tonic::transport::{Channel, Endpoint};
 
 use super::curve::Sample;
+use crate::contest::micros;
 use crate::load;
-use crate::micros;
 use crate::server::Server;
 
 pub(super) const CONNECTIONS: usize = 4;

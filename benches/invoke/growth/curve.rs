@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::median_of;
+use crate::record::median_of;
 
 /// The greatest slope of a flat curve, and of the part of a linear one that varies.
 const MAX_FLAT: f64 = 0.1;

@@ -22,6 +22,9 @@ const BYTES: usize = 16 << 20;
 /// Calls of the largest payloads.
 const FEW_CALLS: usize = 8;
 
+/// Makes a content of about so many bytes.
+type Content = fn(usize) -> Kind;
+
 pub(super) fn measure(scale: Scale) -> Vec<Curve> {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(measure_in(scale))
@@ -31,7 +34,7 @@ async fn measure_in(scale: Scale) -> Vec<Curve> {
     let sizes = scale.sizes(&SIZES, QUICK);
     let subject = Subject::start(0, &["echo"]).await;
     let mut curves = Vec::new();
-    let kinds: [(&str, fn(usize) -> Kind); 2] = [("one text", text), ("rows", rows)];
+    let kinds: [(&str, Content); 2] = [("one text", text), ("rows", rows)];
     for (kind, content) in kinds {
         let mut calls = Vec::new();
         for size in &sizes {
@@ -49,7 +52,7 @@ async fn measure_in(scale: Scale) -> Vec<Curve> {
                 subject.ask(2 * count);
                 [
                     invokes.run(server, *count).await,
-                    accepts.run_until(server, *count, subject.idle()).await,
+                    Box::pin(accepts.run_until(server, *count, subject.idle())).await,
                 ]
             })
             .await;

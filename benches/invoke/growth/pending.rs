@@ -17,8 +17,8 @@ use super::curve::{Curve, Growth, Sample};
 use super::rounds::{Scale, alternate};
 use super::served::{self, Folder, Ran, Subject};
 use crate::CALLERS;
+use crate::contest::micros;
 use crate::durable::ACCEPT;
-use crate::micros;
 
 const SIZES: [usize; 4] = [1_000, 10_000, 100_000, 1_000_000];
 const QUICK: usize = 100_000;

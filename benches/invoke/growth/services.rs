@@ -10,9 +10,9 @@ use super::curve::{Curve, Growth, Sample};
 use super::rounds::{Scale, alternate};
 use super::served::{self, Subject, echo};
 use crate::CALLERS;
+use crate::contest::micros;
 use crate::durable::ACCEPT;
 use crate::load::INVOKE;
-use crate::micros;
 
 const SIZES: [usize; 5] = [10, 100, 1_000, 10_000, 100_000];
 const QUICK: usize = 10_000;
@@ -79,7 +79,7 @@ async fn measure_in(scale: Scale) -> Vec<Curve> {
                 subject.ask(INVOKES + ACCEPTS);
                 [
                     invokes.run(server, INVOKES).await,
-                    accepts.run_until(server, ACCEPTS, subject.idle()).await,
+                    Box::pin(accepts.run_until(server, ACCEPTS, subject.idle())).await,
                 ]
             },
         )

@@ -24,6 +24,7 @@ mod network;
 mod newest;
 mod open;
 mod queries;
+mod queue;
 mod reader;
 mod shared;
 mod state_column;

@@ -1,6 +1,6 @@
 //! Reader threads: each has a connection of its own, and reads committed data.
 
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::TrySendError;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::Connection;
@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 
 use super::directory::StoreDirectory;
 use super::error::{closed, queue_full};
+use super::queue::{Receiver, Sender, bounded};
 use super::shared::StoreShared;
 use super::threads::Threads;
 use crate::model::error::Result;
@@ -21,7 +22,7 @@ type Query = Box<dyn FnOnce(&Connection) + Send>;
 /// A pool of reader threads. They end once it is dropped.
 #[derive(Clone, Debug)]
 pub(super) struct Readers {
-    queries: SyncSender<Query>,
+    queries: Sender<Query>,
     shared: Arc<StoreShared>,
 }
 
@@ -33,7 +34,7 @@ impl Readers {
         count: usize,
         threads: &mut Threads,
     ) -> Result<Self> {
-        let (sender, queries) = sync_channel(MAX_QUEUED_QUERIES);
+        let (sender, queries) = bounded(MAX_QUEUED_QUERIES);
         let queries = Arc::new(Mutex::new(queries));
         for _ in 0..count {
             let (connection, queries) = (directory.reader()?, Arc::clone(&queries));

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{TrySendError, sync_channel};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -21,6 +21,7 @@ use super::directory::StoreDirectory;
 use super::error::{closed, queue_full};
 use super::index_tail::index_tail;
 use super::queries::{self, Claimable, Due, Lookup, Readable};
+use super::queue::{Sender, bounded};
 use super::reader::Readers;
 use super::shared::StoreShared;
 use super::threads::Threads;
@@ -90,7 +91,7 @@ pub struct SqliteStore {
     generation: u32,
     /// An invocation that was last written before this generation may have been running when a node crashed.
     recovering: Option<u32>,
-    writer: SyncSender<WriterMessage>,
+    writer: Sender<WriterMessage>,
     readers: Readers,
     claim_reader: Readers,
     /// One claim at a time: the next one must see what this one takes.
@@ -130,7 +131,7 @@ impl SqliteStore {
         let shared = Arc::new(StoreShared::new(checkpointer));
         shared.bookkeeping.lock().newest.limits = index_tail(&mut connection, opened.generation)?;
         let services = load_counts(&connection, &shared)?;
-        let (writer, messages) = sync_channel(MAX_QUEUED_COMMANDS);
+        let (writer, messages) = bounded(MAX_QUEUED_COMMANDS);
         let thread = Writer {
             connection,
             shared: Arc::clone(&shared),

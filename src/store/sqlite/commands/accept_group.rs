@@ -62,14 +62,14 @@ impl Command for AcceptGroup {
         for invocation in self.invocations() {
             tx.service_id(&invocation.service)?;
         }
-        tx.connection().execute_batch("SAVEPOINT accept_group")?;
+        tx.execute("SAVEPOINT accept_group", [])?;
         let known_member = self.insert(tx)?;
         if let Some(position) = known_member {
-            tx.connection().execute_batch("ROLLBACK TO accept_group")?;
+            tx.execute("ROLLBACK TO accept_group", [])?;
             let inserted = self.invocations().take(1 + position);
             tx.undo_newest(inserted.map(|one| one.cid));
         }
-        tx.connection().execute_batch("RELEASE accept_group")?;
+        tx.execute("RELEASE accept_group", [])?;
         let known_member = known_member.and_then(|position| self.members.get(position));
         Ok(Ok(known_member.map_or(Acceptance::Stored, |member| {
             Acceptance::MemberKnown(member.cid)

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use rusqlite::{CachedStatement, OptionalExtension as _, Params, Transaction};
+use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Params};
 
 use crate::model::id::{Cid, ServiceName};
 use crate::store::sqlite::bookkeeping::Bookkeeping;
@@ -15,7 +15,7 @@ pub(in crate::store::sqlite) type ServiceIds = HashMap<ServiceName, i64>;
 
 /// A transaction under way.
 pub(in crate::store::sqlite) struct Tx<'a> {
-    transaction: &'a Transaction<'a>,
+    connection: &'a Connection,
     services: &'a ServiceIds,
     bookkeeping: &'a Bookkeeping,
     changes: TxChanges,
@@ -45,7 +45,7 @@ pub(super) enum Found {
 
 impl<'a> Tx<'a> {
     pub(in crate::store::sqlite) fn new(
-        transaction: &'a Transaction<'a>,
+        connection: &'a Connection,
         services: &'a ServiceIds,
         bookkeeping: &'a Bookkeeping,
         generation: u32,
@@ -56,7 +56,7 @@ impl<'a> Tx<'a> {
             ..TxChanges::default()
         };
         Self {
-            transaction,
+            connection,
             services,
             bookkeeping,
             changes,
@@ -69,12 +69,12 @@ impl<'a> Tx<'a> {
         self.changes
     }
 
-    pub(super) fn connection(&self) -> &rusqlite::Connection {
-        self.transaction
+    pub(super) fn connection(&self) -> &Connection {
+        self.connection
     }
 
     pub(super) fn prepare(&self, sql: &str) -> rusqlite::Result<CachedStatement<'_>> {
-        self.transaction.prepare_cached(sql)
+        self.connection.prepare_cached(sql)
     }
 
     /// Executes a statement, and returns how many rows it changed.
@@ -127,7 +127,7 @@ impl<'a> Tx<'a> {
                 }
             }
         }
-        let id = queries::indexed_id(self.transaction, cid).optional()?;
+        let id = queries::indexed_id(self.connection, cid).optional()?;
         Ok(id.map(Found::Indexed))
     }
 

@@ -4,19 +4,21 @@
 mod commit_stats;
 mod round_robin;
 pub(super) mod space;
+mod transaction;
 pub(super) mod wal;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::Connection;
 use tokio::time::Instant;
 
 use self::commit_stats::CommitStats;
 use self::round_robin::{CommitGroup, RoundRobin};
 use self::space::{Space, vacuum_incrementally};
+use self::transaction::WriteTransaction;
 use self::wal::Wal;
 use crate::model::error::{Error, Result};
 use crate::store::sqlite::commands::{
@@ -24,6 +26,7 @@ use crate::store::sqlite::commands::{
 };
 use crate::store::sqlite::directory::StoreFiles;
 use crate::store::sqlite::error::{failed, is_damage, is_disk_failure};
+use crate::store::sqlite::queue::Receiver;
 use crate::store::sqlite::shared::StoreShared;
 
 /// How many commands the writer takes out of its channel before it commits, at most.
@@ -168,11 +171,10 @@ impl Writer {
     ) -> rusqlite::Result<TxChanges> {
         let has_new_work = commands.iter().any(|command| command.is_new_work());
         let has_room = has_new_work && self.has_room();
-        let behavior = TransactionBehavior::Immediate;
-        let transaction = self.connection.transaction_with_behavior(behavior)?;
+        let transaction = WriteTransaction::begin(&self.connection)?;
         let bookkeeping = &self.shared.bookkeeping;
         let mut tx = Tx::new(
-            &transaction,
+            &self.connection,
             &self.services,
             bookkeeping,
             self.generation,
@@ -229,7 +231,7 @@ impl Writer {
     }
 
     /// Marks the store as closed cleanly: the next opening recovers nothing.
-    fn mark_clean(&mut self) {
+    fn mark_clean(&self) {
         if self.shared.write_failure().is_some() {
             return;
         }
@@ -239,18 +241,19 @@ impl Writer {
     }
 
     /// The indexes contain all invocations then.
-    fn try_mark_clean(&mut self) -> rusqlite::Result<()> {
-        let transaction = self.connection.transaction()?;
+    fn try_mark_clean(&self) -> rusqlite::Result<()> {
+        let transaction = WriteTransaction::begin(&self.connection)?;
         let bookkeeping = &self.shared.bookkeeping;
         let mut tx = Tx::new(
-            &transaction,
+            &self.connection,
             &self.services,
             bookkeeping,
             self.generation,
             false,
         );
         index_all(&mut tx)?;
-        transaction.execute("UPDATE meta SET value = 1 WHERE key = 'clean'", [])?;
+        let update = "UPDATE meta SET value = 1 WHERE key = 'clean'";
+        self.connection.execute(update, [])?;
         transaction.commit()
     }
 }
