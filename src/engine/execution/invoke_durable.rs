@@ -15,7 +15,6 @@ use crate::engine::routing::Route;
 use crate::model::call::{ALREADY_ACCEPTED, ALREADY_ACCEPTED_KEY, Accepted, Call};
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::Cid;
-use crate::model::invocation::Invocation;
 use crate::model::payload::Reply;
 
 /// A durable call that is accepted, and whose outcome the caller waits for.
@@ -82,17 +81,30 @@ impl DurableCall {
     }
 
     async fn wait(&self, cid: Cid, runtime: &HandlerRuntime) -> Result<Reply> {
-        let found = runtime.results.find(cid, self.timeout).await?;
-        let invocation = found.invocation;
-        match invocation.outcome() {
+        match runtime.results.outcome(cid, self.timeout).await? {
             Some(Ok(Reply { payload, metadata })) => {
                 let declaration = self.route.definition.declaration();
                 let payload = sio::read_output(declaration, payload.clone()).unwrap_or(payload);
                 Ok(Reply { payload, metadata })
             }
             Some(Err(error)) => Err(error),
-            None => Err(wait_timed_out(&invocation, self.timeout, self.continues)),
+            None => Err(self.wait_timed_out(cid)),
         }
+    }
+
+    fn wait_timed_out(&self, cid: Cid) -> Error {
+        let (service, timeout) = (self.route.name(), self.timeout.as_millis());
+        let error = if self.continues {
+            let message = format!(
+                "`{service}` did not answer within {timeout} ms and continues: \
+                 fetch or stream the outcome of {cid}"
+            );
+            Error::deadline_exceeded(reason::STILL_RUNNING, message)
+        } else {
+            let message = format!("service `{service}` did not answer within {timeout} ms");
+            Error::deadline_exceeded(reason::DEADLINE_EXCEEDED, message)
+        };
+        error.with_info("timeout_ms", timeout).with_cid(cid)
     }
 }
 
@@ -107,20 +119,4 @@ pub(in crate::engine) async fn invoke_durable(
 ) -> Result<(Cid, Reply)> {
     let accepted = DurableCall::accept(runtime, call).await?;
     accepted.outcome(runtime).await
-}
-
-fn wait_timed_out(invocation: &Invocation, timeout: Duration, continues: bool) -> Error {
-    let (cid, service) = (invocation.request.cid, &invocation.request.service);
-    let timeout = timeout.as_millis();
-    let error = if continues {
-        let message = format!(
-            "`{service}` did not answer within {timeout} ms and continues: \
-             fetch or stream the outcome of {cid}"
-        );
-        Error::deadline_exceeded(reason::STILL_RUNNING, message)
-    } else {
-        let message = format!("service `{service}` did not answer within {timeout} ms");
-        Error::deadline_exceeded(reason::DEADLINE_EXCEEDED, message)
-    };
-    error.with_info("timeout_ms", timeout).with_cid(cid)
 }

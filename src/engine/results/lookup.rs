@@ -163,6 +163,40 @@ impl Results {
         self.read(cid, budget).await
     }
 
+    /// The outcome of an invocation once it has ended; `None` if it has not after `wait`. Reads the store once.
+    ///
+    /// # Errors
+    ///
+    /// As for [`get`](Self::get) and [`follow`](Self::follow).
+    pub(in crate::engine) async fn outcome(
+        &self,
+        cid: Cid,
+        wait: Duration,
+    ) -> Result<Option<Outcome>> {
+        let mut follower = self.follow(FollowRequest {
+            cids: vec![(cid, 0)],
+            ..FollowRequest::default()
+        })?;
+        let outcome = async {
+            while let Some(event) = follower.next().await? {
+                match event {
+                    FollowerEvent::Event(_, event, _) => {
+                        if let Some(outcome) = event.kind.outcome() {
+                            return Ok(Some(outcome));
+                        }
+                    }
+                    FollowerEvent::Progress(..) => {}
+                    FollowerEvent::NotFound { error, .. } => return Err(error),
+                }
+            }
+            Ok(None)
+        };
+        match Instant::now().checked_add(wait) {
+            Some(until) => timeout_at(until, outcome).await.unwrap_or(Ok(None)),
+            None => outcome.await,
+        }
+    }
+
     /// The outcomes of the members of a group that has ended, in the order of their requests.
     ///
     /// # Errors

@@ -141,6 +141,7 @@ impl SqliteStore {
                 directory: PathBuf::from(path),
                 bytes_limit: options.bytes_limit,
                 min_free_bytes: options.min_free_bytes,
+                had_room: None,
             },
             wal,
             files: directory.files()?,

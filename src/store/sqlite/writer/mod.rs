@@ -169,8 +169,10 @@ impl Writer {
         &mut self,
         commands: &mut [Box<dyn QueuedCommand>],
     ) -> rusqlite::Result<TxChanges> {
-        let has_new_work = commands.iter().any(|command| command.is_new_work());
-        let has_room = has_new_work && self.has_room();
+        let new_work = commands.iter().filter(|command| command.is_new_work());
+        let bytes = new_work.map(|command| command.bytes());
+        let bytes = bytes.reduce(u64::saturating_add);
+        let has_room = bytes.is_some_and(|bytes| self.has_room(bytes));
         let transaction = WriteTransaction::begin(&self.connection)?;
         let bookkeeping = &self.shared.bookkeeping;
         let mut tx = Tx::new(
@@ -191,13 +193,17 @@ impl Writer {
         Ok(changes)
     }
 
-    /// Whether new work is accepted; otherwise that is logged.
-    fn has_room(&self) -> bool {
+    /// Whether new work of so many bytes is accepted; otherwise that is logged.
+    fn has_room(&mut self, bytes: u64) -> bool {
+        if self.space.had_room(bytes) {
+            return true;
+        }
         let usage = self.space.usage(&self.connection);
         let has_room = usage.has_room();
         if !has_room {
             self.shared.failures.log_full(&usage);
         }
+        self.space.set_has_room(has_room);
         has_room
     }
 

@@ -1,8 +1,10 @@
 //! The room in the file and on the disk: when new work is refused, and how free pages are returned.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use rusqlite::Connection;
+use tokio::time::Instant;
 
 /// How many free pages are returned to the disk at once: 16 MiB.
 const VACUUM_PAGES: u64 = (16 << 20) / 4_096;
@@ -10,6 +12,10 @@ const VACUUM_PAGES: u64 = (16 << 20) / 4_096;
 const FREE_FRACTION: u64 = 4;
 /// One eighth of the limit is reserved for the outcomes of accepted invocations.
 const RESERVED_FRACTION: u64 = 8;
+
+/// How long, and for how many bytes of commands, the room that there was counts: SQLite parses a `PRAGMA` each time.
+const MEASURED_FOR: Duration = Duration::from_millis(100);
+const MEASURED_FOR_BYTES: u64 = 512 << 10;
 
 /// The limits of the store.
 #[derive(Debug)]
@@ -19,9 +25,26 @@ pub(in crate::store::sqlite) struct Space {
     pub(in crate::store::sqlite) bytes_limit: u64,
     /// How many bytes of the disk must stay free.
     pub(in crate::store::sqlite) min_free_bytes: u64,
+    /// When there was room, and how many bytes of commands have been written since.
+    pub(in crate::store::sqlite) had_room: Option<(Instant, u64)>,
 }
 
 impl Space {
+    /// Whether there was room a moment ago, and hardly anything was written since. `bytes`: those of the commands that
+    /// are written now.
+    pub(in crate::store::sqlite) fn had_room(&mut self, bytes: u64) -> bool {
+        let Some((measured, written)) = &mut self.had_room else {
+            return false;
+        };
+        *written = written.saturating_add(bytes);
+        *written <= MEASURED_FOR_BYTES && measured.elapsed() <= MEASURED_FOR
+    }
+
+    /// Notes whether there is room now.
+    pub(in crate::store::sqlite) fn set_has_room(&mut self, has_room: bool) {
+        self.had_room = has_room.then(|| (Instant::now(), 0));
+    }
+
     /// How much of the limits is used now.
     pub(in crate::store::sqlite) fn usage(&self, connection: &Connection) -> Usage {
         let pages = pragma(connection, "page_count");
