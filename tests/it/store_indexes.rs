@@ -212,6 +212,10 @@ fn filters(cids: &[Cid], group: Cid) -> Vec<Filter> {
         Filter::default(),
         of_states(&[State::Succeeded]),
         of_states(&[State::Failed, State::Expired]),
+        Filter {
+            states: vec![State::Succeeded, State::Failed],
+            ..of_services(&["ends"])
+        },
         of_states(&open),
         of_states(&[State::Pending { started: true }]),
         of_services(&["waits"]),

@@ -123,6 +123,11 @@ fn plan(connection: &Connection, filter: &Filter) -> rusqlite::Result<Plan> {
             hint: Some(open_or_named(filter)),
         });
     }
+    let has_ended = !names_others && all(|state| state.is_terminal());
+    if has_ended && (filter.services.is_empty() || !are_few(connection, OPEN_IDS, &[])?) {
+        // Those of a service are behind all of its pending ones.
+        return of(Source::Outcomes);
+    }
     if let [_] = filter.services.as_slice() {
         return of(Source::OfService);
     }
@@ -241,6 +246,14 @@ mod tests {
                 of_states(&[State::Failed, State::Expired]),
                 Source::Failures,
                 "INDEX failures (id<?)",
+            ),
+            (
+                Filter {
+                    services: of_services(&["a"]).services,
+                    ..of_states(&[State::Succeeded, State::Failed])
+                },
+                Source::Outcomes,
+                "SEARCH outcome USING INTEGER PRIMARY KEY (rowid<?)",
             ),
             (
                 of_states(&open),

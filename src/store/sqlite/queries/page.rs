@@ -17,6 +17,8 @@ pub(super) enum Source {
     OfService,
     /// Those that have not ended.
     Pending,
+    /// Those that have ended.
+    Outcomes,
     /// Those that ended without a response.
     Failures,
 }
@@ -28,7 +30,7 @@ impl Source {
             Self::Invocations | Self::Scan => "invocation.id",
             Self::OfService => "service_index.id",
             Self::Pending => "pending.id",
-            Self::Failures => "outcome.id",
+            Self::Outcomes | Self::Failures => "outcome.id",
         }
     }
 
@@ -36,6 +38,9 @@ impl Source {
     pub(super) fn select(self, conditions: &[String]) -> String {
         let invocation = format!("invocation ON invocation.id = {}", self.id());
         let of_row = "CROSS JOIN service ON service.id = invocation.service";
+        let from_outcome = format!(
+            "CROSS JOIN {invocation} LEFT JOIN pending ON pending.id = invocation.id {of_row}"
+        );
         let from = match self {
             Self::Invocations => format!("invocation {STATE_TABLES} {of_row}"),
             Self::Scan => format!("invocation NOT INDEXED {STATE_TABLES} {of_row}"),
@@ -46,10 +51,8 @@ impl Source {
             Self::Pending => format!(
                 "pending CROSS JOIN {invocation} LEFT JOIN outcome ON outcome.id = invocation.id {of_row}"
             ),
-            Self::Failures => format!(
-                "outcome INDEXED BY failures CROSS JOIN {invocation}
-                 LEFT JOIN pending ON pending.id = invocation.id {of_row}"
-            ),
+            Self::Outcomes => format!("outcome {from_outcome}"),
+            Self::Failures => format!("outcome INDEXED BY failures {from_outcome}"),
         };
         let conditions = conditions.join(" AND ");
         let is_failure = match self {
