@@ -29,6 +29,8 @@ const SLOW: Duration = Duration::from_micros(100);
 const TASKS_AFTER_SLOW: u128 = 64;
 /// Longer than most interruptions: the system may have taken the thread from a stream that was not slow.
 const VERY_SLOW: Duration = Duration::from_millis(10);
+/// How many streams wait for their first poll at most. The next ones become tasks at once.
+const MAX_ACCEPTED: usize = 1_024;
 /// How long a connection runs streams before other tasks have their turn.
 const TURN: Duration = Duration::from_micros(500);
 
@@ -42,13 +44,12 @@ thread_local! {
 
 /// Runs a stream: in the task of the connection that accepts it, if this thread polls one.
 pub(super) fn run(stream: Stream) {
-    match ACCEPTED.take() {
-        Some(mut accepted) => {
-            accepted.push_back(stream);
-            ACCEPTED.set(Some(accepted));
-        }
-        None => TokioExecutor::new().execute(stream),
+    let mut accepted = ACCEPTED.take();
+    match &mut accepted {
+        Some(accepted) if accepted.len() < MAX_ACCEPTED => accepted.push_back(stream),
+        Some(_) | None => TokioExecutor::new().execute(stream),
     }
+    ACCEPTED.set(accepted);
 }
 
 /// Runs `poll` and collects the streams that it accepts.
@@ -115,7 +116,11 @@ impl<T: Future> Future for ConnectionTask<T> {
             let accepted = &mut this.streams.accepted;
             let mut transport_cx = this.wakeup.begin(cx);
             let polled = accepting(accepted, || this.transport.as_mut().poll(&mut transport_cx));
-            if polled.is_ready() || accepted.is_empty() {
+            if polled.is_ready() {
+                // The peer may have closed its side right after its requests.
+                this.streams.spawn_all();
+            }
+            if polled.is_ready() || this.streams.accepted.is_empty() {
                 this.wakeup.end(cx);
                 return polled;
             }
@@ -155,15 +160,15 @@ impl Streams {
     fn run_until(&mut self, end: Instant) {
         let mut before = Instant::now();
         while before < end
-            && let Some(mut stream) = self.accepted.pop_front()
+            && let Some(stream) = self.accepted.pop_front()
         {
             if let Some(left) = self.next_as_tasks.checked_sub(1) {
                 self.next_as_tasks = left;
                 self.spawn(stream);
                 continue;
             }
-            if poll_once(&mut stream).is_pending() {
-                self.spawn(stream);
+            if let Some(waiting) = poll_once(stream) {
+                self.spawn(waiting);
             }
             let now = Instant::now();
             let took = now - before;
@@ -192,11 +197,17 @@ impl Streams {
 }
 
 /// Polls a stream before it has a task: where it waits, the task polls it again, and is woken then.
-fn poll_once(stream: &mut Stream) -> Poll<()> {
+fn poll_once(mut stream: Stream) -> Option<Stream> {
     let mut cx = Context::from_waker(Waker::noop());
     let polled = catch_unwind(AssertUnwindSafe(|| stream.as_mut().poll(&mut cx)));
-    // A panic ends its stream only, as in a task. The hook for panics has reported it.
-    polled.unwrap_or(Poll::Ready(()))
+    // A panic ends its stream only, as in a task, and so does one of a destructor. The hook for panics has reported it.
+    match polled {
+        Ok(Poll::Pending) => Some(stream),
+        Ok(Poll::Ready(())) | Err(_) => {
+            let _ = catch_unwind(AssertUnwindSafe(move || drop(stream)));
+            None
+        }
+    }
 }
 
 #[cfg(test)]
@@ -309,11 +320,44 @@ mod tests {
         assert!(poll!(&mut served).is_ready());
     }
 
+    /// A client may send requests and close its side.
+    #[tokio::test(start_paused = true)]
+    async fn streams_of_a_connection_that_ends_are_run() {
+        let ended = Ended::default();
+        let mut streams = Some(
+            (0..2 * MAX_ACCEPTED)
+                .map(|_| stream(&ended, async {}))
+                .collect(),
+        );
+        let transport = poll_fn(move |_| {
+            let streams: Option<Vec<Stream>> = streams.take();
+            streams.into_iter().flatten().for_each(run);
+            Poll::Ready(())
+        });
+        let mut served = pin!(ConnectionTask::new(transport, connection()));
+        assert!(poll!(&mut served).is_ready());
+        while ended.lock().unwrap().len() < 2 * MAX_ACCEPTED {
+            yield_now().await;
+        }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_panic_ends_its_stream_only() {
         let ended = Ended::default();
+        struct PanicsOnDrop;
+        impl Drop for PanicsOnDrop {
+            fn drop(&mut self) {
+                panic!("a test");
+            }
+        }
         let panics = stream(&ended, async { panic!("a test") });
-        let streams = vec![panics, stream(&ended, async {})];
+        let value = PanicsOnDrop;
+        // Never polled to the end of its value: that is dropped with the stream.
+        let drops: Stream = Box::pin(poll_fn(move |_| {
+            let _ = &value;
+            Poll::Ready(())
+        }));
+        let streams = vec![panics, drops, stream(&ended, async {})];
         let mut served = pin!(serve(&connection(), streams, &ended, 1));
         assert!(poll!(&mut served).is_ready());
     }

@@ -22,7 +22,6 @@ CREATE TABLE invocation (
     idempotency_key TEXT,
     parent          BLOB,
     root            BLOB,
-    retry_of        BLOB,
     group_cid       BLOB,
     position        INTEGER
 ) STRICT;
@@ -107,7 +106,6 @@ ALTER TABLE service DROP COLUMN open;
 CREATE INDEX idempotency ON invocation (idempotency_key) WHERE idempotency_key IS NOT NULL;
 CREATE INDEX children ON invocation (parent) WHERE parent IS NOT NULL;
 CREATE INDEX descendants ON invocation (root) WHERE root IS NOT NULL;
-CREATE INDEX retries ON invocation (retry_of) WHERE retry_of IS NOT NULL;
 CREATE INDEX members ON invocation (group_cid, position) WHERE group_cid IS NOT NULL;
 CREATE INDEX claimable ON pending (service, wake) WHERE leads = 1;
 CREATE INDEX alone ON pending (service, concurrency_key, awaited DESC, wake, id) WHERE concurrency_key IS NOT NULL;

@@ -9,6 +9,11 @@ use super::newest::{Limits, MAX_NEWEST, Place};
 use crate::model::error::Result;
 use crate::model::id::Cid;
 
+/// No store gives out higher ids: a million a second for three centuries.
+const MAX_ID: i64 = 1 << 53;
+/// How many ids are left out where the end of the table is damaged, so that none is given out twice.
+const MAX_GAP: i64 = 1 << 32;
+
 /// Adds all invocations to the indexes, and returns the highest id and CID. `generation`: the present one. What cannot
 /// be read is left out, and logged.
 pub(super) fn index_tail(connection: &mut Connection, generation: u32) -> Result<Limits> {
@@ -17,50 +22,72 @@ pub(super) fn index_tail(connection: &mut Connection, generation: u32) -> Result
         let transaction = connection.transaction_with_behavior(behavior)?;
         let indexed = "SELECT value FROM meta WHERE key = 'indexed'";
         let indexed: i64 = transaction.query_row(indexed, [], |row| row.get(0))?;
-        let last = last_id(&transaction, indexed)?;
-        if last <= indexed {
-            return Ok(indexed);
-        }
+        let tail = Tail::read(&transaction, indexed)?;
         let last_generation = generation.saturating_sub(1);
-        for id in indexed + 1..=last {
+        for id in tail.ids {
             match add_row(&transaction, id, last_generation) {
                 Err(error) if is_damage(&error) => {
-                    tracing::error!(id, %error, "cannot add an invocation to the indexes; it is not found by its CID");
+                    tracing::error!(id, %error, "cannot add an invocation to the indexes; it does not run");
                 }
                 added => added?,
             }
         }
-        transaction.execute(SET_INDEXED, [last])?;
+        transaction.execute(SET_INDEXED, [tail.last])?;
         transaction.commit()?;
-        Ok(last)
+        Ok(tail.last)
     };
     let id = add().map_err(failed)?;
     let cid = highest_cid(connection).map_err(failed)?;
     Ok(Limits { id, cid })
 }
 
-/// The highest CID, or the highest of all if the file is damaged there: each new one is then looked up.
+/// The highest CID. If that is damaged, the highest possible one: each new CID is then looked up.
 fn highest_cid(connection: &Connection) -> rusqlite::Result<Option<Cid>> {
+    let highest_possible = Cid::from_bytes([0xff; 16]);
     let max = "SELECT max(cid) FROM (SELECT max(cid) AS cid FROM cid_index UNION ALL SELECT max(cid) FROM tombstone)";
     match connection.query_row(max, [], |row| row.get::<_, Option<Vec<u8>>>(0)) {
-        Err(error) if is_damage(&error) => Ok(Some(Cid::from_bytes([0xff; 16]))),
+        Err(error) if is_damage(&error) => Ok(Some(highest_possible)),
         highest => {
             let highest = highest?;
-            Ok(highest.and_then(|cid| blob::cid(&cid).ok()))
+            Ok(highest.map(|cid| blob::cid(&cid).unwrap_or(highest_possible)))
         }
     }
 }
 
-/// The highest id. If the end of the table is damaged, the highest one that it can have.
-fn last_id(connection: &Connection, indexed: i64) -> rusqlite::Result<i64> {
-    let max = "SELECT coalesce(max(id), 0) FROM invocation";
-    match connection.query_row(max, [], |row| row.get(0)) {
-        Err(error) if is_damage(&error) => {
-            let newest = i64::try_from(MAX_NEWEST).unwrap_or(i64::MAX);
-            Ok(indexed.saturating_add(newest))
+/// The invocations that the indexes lack.
+struct Tail {
+    ids: Vec<i64>,
+    last: i64,
+}
+
+impl Tail {
+    fn read(connection: &Connection, indexed: i64) -> rusqlite::Result<Self> {
+        let select = "SELECT id FROM invocation WHERE id > ?1 ORDER BY id";
+        let mut select = connection.prepare(select)?;
+        let ids = select.query_map([indexed], |row| row.get(0));
+        match ids.and_then(Iterator::collect::<rusqlite::Result<Vec<i64>>>) {
+            Ok(ids) => {
+                let last = ids.last().copied().unwrap_or(indexed);
+                match last <= MAX_ID {
+                    true => Ok(Self { ids, last }),
+                    false => Err(damaged_id()),
+                }
+            }
+            Err(error) if is_damage(&error) => {
+                // Any of these may be there, and later ones if the others were removed.
+                let few = i64::try_from(4 * MAX_NEWEST).unwrap_or(i64::MAX);
+                let ids = (indexed + 1..=indexed.saturating_add(few)).collect();
+                let last = indexed.saturating_add(MAX_GAP);
+                Ok(Self { ids, last })
+            }
+            Err(error) => Err(error),
         }
-        last => last,
     }
+}
+
+fn damaged_id() -> rusqlite::Error {
+    let corrupt = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
+    rusqlite::Error::SqliteFailure(corrupt, Some("an id that was never given out".to_owned()))
 }
 
 fn add_row(connection: &Connection, id: i64, generation: u32) -> rusqlite::Result<()> {

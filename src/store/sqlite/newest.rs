@@ -15,6 +15,8 @@ pub(super) const MAX_NEWEST: usize = 2_048;
 /// How many of them stay when the others are added to the indexes. Most invocations end while they are among these, and
 /// then never have a row in `pending`.
 pub(super) const KEPT_NEWEST: usize = 1_024;
+/// How many there are at most once the indexes have turned out to be damaged. Nothing more is written then.
+pub(super) const MAX_UNINDEXED: usize = 65_536;
 
 /// An invocation that the indexes do not contain.
 #[derive(Clone, Debug)]

@@ -55,8 +55,10 @@ impl<T> Sender<T> {
             self.queued.fetch_sub(1, Ordering::Relaxed);
             return Err(TrySendError::Full(message));
         }
-        let disconnected = |SendError(message)| TrySendError::Disconnected(message);
-        self.messages.send(message).map_err(disconnected)
+        self.messages.send(message).map_err(|SendError(message)| {
+            self.queued.fetch_sub(1, Ordering::Relaxed);
+            TrySendError::Disconnected(message)
+        })
     }
 
     /// Sends a message even if the queue is full.

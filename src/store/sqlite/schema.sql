@@ -41,8 +41,6 @@ CREATE TABLE invocation (
     parent          BLOB,
     -- The CID of the first invocation of the call chain; NULL if it is that one itself.
     root            BLOB,
-    -- The CID of the invocation that an operator retried with it.
-    retry_of        BLOB,
     -- The CID of the group of which it is a member, and its position among the members, from 0.
     group_cid       BLOB,
     position        INTEGER
@@ -57,9 +55,6 @@ CREATE INDEX children ON invocation (parent) WHERE parent IS NOT NULL;
 
 -- The descendants of an invocation.
 CREATE INDEX descendants ON invocation (root) WHERE root IS NOT NULL;
-
--- What an invocation was retried as.
-CREATE INDEX retries ON invocation (retry_of) WHERE retry_of IS NOT NULL;
 
 -- The members of a group.
 CREATE INDEX members ON invocation (group_cid, position) WHERE group_cid IS NOT NULL;

@@ -146,6 +146,7 @@ impl SqliteStore {
             wal,
             files: directory.files()?,
             files_checked: Instant::now(),
+            writes_indexes: true,
             damaged_writes: 0,
             syncing: Duration::ZERO,
         };
@@ -303,8 +304,13 @@ impl SqliteStore {
 fn load_counts(connection: &Connection, shared: &StoreShared) -> Result<ServiceIds> {
     let mut services = ServiceIds::new();
     let mut entries = shared.bookkeeping.lock();
-    for (name, id, open) in queries::open_counts(connection)? {
-        let open = usize::try_from(open).unwrap_or_default();
+    let open = queries::open_counts(connection).map_err(|error| {
+        // Each service may have some then: its scheduler looks.
+        shared.failures.log(&error);
+    });
+    for (name, id) in queries::services(connection)? {
+        let open = open.as_ref().map(|open| open.get(&id).copied());
+        let open = open.map_or(1, Option::unwrap_or_default);
         entries.ledger.add_pending(&name, open);
         services.insert(name, id);
     }

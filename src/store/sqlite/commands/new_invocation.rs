@@ -15,8 +15,8 @@ use crate::store::sqlite::newest::{Newest, Place};
 use crate::store::sqlite::queries;
 
 const INSERT: &str = "INSERT INTO invocation
-     (id, cid, service, accept_time, sequence, request, idempotency_key, parent, root, retry_of, group_cid, position)
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
+     (id, cid, service, accept_time, sequence, request, idempotency_key, parent, root, group_cid, position)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
 const INSERT_PENDING: &str = "INSERT INTO pending
      (id, service, due, wake, over, concurrency_key, leads, generation, awaited, held, open_members)
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6 IS NULL, ?7, ?9 IS NOT NULL, ?8, ?9)";
@@ -36,7 +36,6 @@ pub(super) struct NewInvocation {
     accept_time: i64,
     parent: Option<Cid>,
     root: Option<Cid>,
-    retry_of: Option<Cid>,
     sequence: u64,
     /// The group that it is a member of, and its position.
     member: Option<(Cid, u32)>,
@@ -62,7 +61,6 @@ impl NewInvocation {
             accept_time: blob::nanos(request.accept_time),
             parent: request.parent,
             root: Some(request.root).filter(|root| *root != request.cid),
-            retry_of: request.terms.retry_of,
             sequence: invocation.events.first().map_or(0, |event| event.sequence),
             member: member.map(|member| (member.group, member.position)),
             open_members: request.group().map(|_| invocation.open_members),
@@ -86,7 +84,6 @@ impl NewInvocation {
                 self.idempotency_key,
                 optional(&self.parent),
                 optional(&self.root),
-                optional(&self.retry_of),
                 self.member.map(|(group, _)| *group.as_bytes()),
                 self.member.map(|(_, position)| position),
             ],

@@ -4,11 +4,10 @@ use rusqlite::params;
 
 use super::accept::accept;
 use super::command::Command;
-use super::index_newest::index_all;
 use super::key_queue::KeyQueueHead;
 use super::new_invocation::NewInvocation;
 use super::pending_row::OpenInvocation;
-use super::transaction::Tx;
+use super::transaction::{Found, Tx};
 use crate::engine::store::{Acceptance, Record};
 use crate::model::error::{Error, Result};
 use crate::model::id::{Cid, ServiceName};
@@ -273,8 +272,6 @@ fn end_member(tx: &Tx<'_>, member: i64) -> rusqlite::Result<()> {
 
 /// Releases the members of a group that has ended: they are purged at their own time, and not before the group.
 fn release_members(tx: &mut Tx<'_>, group: Cid, purge_time: i64) -> rusqlite::Result<()> {
-    // All that have ended are queued to be purged.
-    index_all(tx)?;
     let members = "SELECT id FROM invocation WHERE group_cid = ?1";
     let cid = group.as_bytes();
     tx.execute(
@@ -288,10 +285,30 @@ fn release_members(tx: &mut Tx<'_>, group: Cid, purge_time: i64) -> rusqlite::Re
          WHERE held = 1 AND id IN ({members})"
     );
     tx.execute(&release, params![cid, purge_time])?;
-    let queue = format!(
-        "INSERT OR IGNORE INTO purge_queue (purge_time, id)
-         SELECT purge_time, id FROM outcome WHERE id IN ({members}) AND purge_time IS NOT NULL"
-    );
-    tx.execute(&queue, [cid])?;
+    let select = "SELECT cid, purge_time, outcome.id FROM invocation JOIN outcome ON outcome.id = invocation.id
+         WHERE group_cid = ?1 AND purge_time IS NOT NULL";
+    let mut select = tx.prepare(select)?;
+    let ended = select.query_map([cid], |row| {
+        Ok((row.get::<_, Vec<u8>>(0)?, row.get(1)?, row.get(2)?))
+    })?;
+    let ended = ended.collect::<rusqlite::Result<Vec<(_, i64, i64)>>>()?;
+    drop(select);
+    for (member, time, id) in ended {
+        queue_purge(tx, &member, time, id)?;
+    }
+    Ok(())
+}
+
+/// Has a member purged at its time, now that it is not held.
+fn queue_purge(tx: &mut Tx<'_>, member: &[u8], time: i64, id: i64) -> rusqlite::Result<()> {
+    if let Ok(cid) = blob::cid(member)
+        && let Some(Found::Newest(newest)) = tx.find(cid)?
+    {
+        let purge_time = Some(time);
+        tx.move_newest(cid, &newest, Place::Ended { purge_time });
+        return Ok(());
+    }
+    let insert = "INSERT INTO purge_queue (purge_time, id) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+    tx.execute(insert, [time, id])?;
     Ok(())
 }

@@ -30,20 +30,21 @@ impl Command for Purge {
             index_all(tx)?;
         }
         let limit = i64::try_from(self.max).unwrap_or(i64::MAX);
-        let select =
-            "SELECT id FROM purge_queue WHERE purge_time <= ?1 ORDER BY purge_time, id LIMIT ?2";
+        let select = "SELECT purge_time, id FROM purge_queue WHERE purge_time <= ?1
+             ORDER BY purge_time, id LIMIT ?2";
         let mut select = tx.prepare(select)?;
-        let ids = select.query_map([self.now, limit], |row| row.get(0))?;
-        let ids = ids.collect::<rusqlite::Result<Vec<i64>>>()?;
+        let due = select.query_map([self.now, limit], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let due = due.collect::<rusqlite::Result<Vec<(i64, i64)>>>()?;
         drop(select);
-        for id in &ids {
+        for (purge_time, id) in &due {
             leave_tombstone(tx, *id)?;
+            remove_from_queue(tx, *purge_time, *id)?;
         }
-        let left = i64::try_from(self.max - ids.len()).unwrap_or_default();
+        let left = i64::try_from(self.max - due.len()).unwrap_or_default();
         let delete = "DELETE FROM tombstone WHERE cid IN
              (SELECT cid FROM tombstone WHERE until <= ?1 ORDER BY until LIMIT ?2)";
         let expired = tx.execute(delete, [self.now, left])?;
-        Ok(Ok(ids.len() + expired))
+        Ok(Ok(due.len() + expired))
     }
 
     fn rows(&self) -> usize {
@@ -62,16 +63,20 @@ impl Command for Remove {
         let Some(found) = tx.find(self.0)? else {
             return Ok(Ok(false));
         };
-        let select = "SELECT 1 FROM outcome WHERE id = ?1 AND held = 0";
-        let has_ended = tx.prepare(select)?.query_row([found.id()], |_| Ok(()));
-        let has_ended = has_ended.optional()?.is_some();
-        if has_ended {
-            leave_tombstone(tx, found.id())?;
-            if let Found::Newest(_) = found {
-                tx.forget_newest(self.0);
-            }
+        let select = "SELECT purge_time FROM outcome WHERE id = ?1 AND held = 0";
+        let ended = tx
+            .prepare(select)?
+            .query_row([found.id()], |row| row.get(0));
+        let Some(purge_time) = ended.optional()? else {
+            return Ok(Ok(false));
+        };
+        leave_tombstone(tx, found.id())?;
+        match (found, purge_time) {
+            (Found::Newest(_), _) => tx.forget_newest(self.0),
+            (Found::Indexed(id), Some(time)) => remove_from_queue(tx, time, id)?,
+            (Found::Indexed(_), None) => {}
         }
-        Ok(Ok(has_ended))
+        Ok(Ok(true))
     }
 }
 
@@ -81,13 +86,17 @@ fn leave_tombstone(tx: &Tx<'_>, id: i64) -> rusqlite::Result<()> {
          SELECT cid, state, end_time, coalesce(tombstone_until, purge_time + (purge_time - end_time), end_time)
          FROM invocation JOIN outcome ON outcome.id = invocation.id WHERE invocation.id = ?1";
     tx.execute(insert, [id])?;
-    let delete = "DELETE FROM purge_queue WHERE (purge_time, id) = (SELECT purge_time, id FROM outcome WHERE id = ?1)";
-    tx.execute(delete, [id])?;
     let delete = "DELETE FROM cid_index WHERE cid = (SELECT cid FROM invocation WHERE id = ?1)";
     tx.execute(delete, [id])?;
     let delete = "DELETE FROM service_index WHERE service = (SELECT service FROM invocation WHERE id = ?1) AND id = ?1";
     tx.execute(delete, [id])?;
     tx.execute("DELETE FROM outcome WHERE id = ?1", [id])?;
     tx.execute("DELETE FROM invocation WHERE id = ?1", params![id])?;
+    Ok(())
+}
+
+fn remove_from_queue(tx: &Tx<'_>, purge_time: i64, id: i64) -> rusqlite::Result<()> {
+    let delete = "DELETE FROM purge_queue WHERE purge_time = ?1 AND id = ?2";
+    tx.execute(delete, [purge_time, id])?;
     Ok(())
 }

@@ -155,7 +155,7 @@ impl<'a> Tx<'a> {
     }
 
     /// How many invocations the indexes lack.
-    pub(super) fn count_newest(&self) -> usize {
+    pub(in crate::store::sqlite) fn count_newest(&self) -> usize {
         let changed = &self.changes.newest;
         let entries = self.bookkeeping.lock();
         let is_new = |cid: &Cid| entries.newest.get(*cid).is_none();

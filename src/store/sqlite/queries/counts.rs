@@ -8,27 +8,43 @@ use crate::model::error::Result;
 use crate::model::id::ServiceName;
 use crate::store::sqlite::error::failed;
 
-/// Each service with the id of its row and the number of its invocations that have not ended. The indexes lack none.
-pub(in crate::store::sqlite) fn open_counts(
+/// Each service with the id of its row.
+pub(in crate::store::sqlite) fn services(
     connection: &Connection,
-) -> Result<Vec<(ServiceName, i64, i64)>> {
+) -> Result<Vec<(ServiceName, i64)>> {
     let read = || {
-        let mut select = connection.prepare("SELECT name, service.id, ifnull(open, 0) FROM service LEFT JOIN
-             (SELECT service, count(*) AS open FROM pending GROUP BY service) ON service = service.id")?;
-        let rows = select.query_map([], |row| {
-            Ok((
-                row.get::<_, String>(0)?,
-                row.get::<_, i64>(1)?,
-                row.get::<_, i64>(2)?,
-            ))
-        })?;
+        let mut select = connection.prepare("SELECT name, id FROM service")?;
+        let rows = select.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get(1)?)))?;
         rows.collect::<rusqlite::Result<Vec<_>>>()
     };
     let rows = read().map_err(failed)?;
     let parsed = rows
         .into_iter()
-        .map(|(name, id, open)| Ok((ServiceName::from_record(&name)?, id, open)));
+        .map(|(name, id)| Ok((ServiceName::from_record(&name)?, id)));
     parsed.collect()
+}
+
+/// The number of pending invocations, by the id of their service: those that can be claimed, and those that wait for
+/// their concurrency key, of each of which one can be claimed. Reads indexes alone. All invocations are indexed.
+const OPEN_COUNTS: &str = "SELECT service, sum(open) FROM (
+         SELECT service, count(*) AS open FROM pending INDEXED BY claimable WHERE leads = 1 GROUP BY service
+         UNION ALL
+         SELECT service, count(*) - count(DISTINCT concurrency_key) FROM pending INDEXED BY alone
+         WHERE concurrency_key IS NOT NULL GROUP BY service
+     ) GROUP BY service";
+
+/// How many invocations of each service have not ended, by the id of its row.
+pub(in crate::store::sqlite) fn open_counts(
+    connection: &Connection,
+) -> Result<HashMap<i64, usize>> {
+    let read = || {
+        let mut select = connection.prepare(OPEN_COUNTS)?;
+        let rows = select.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?)))?;
+        rows.collect::<rusqlite::Result<Vec<_>>>()
+    };
+    let rows = read().map_err(failed)?.into_iter();
+    let counts = rows.map(|(service, open)| (service, usize::try_from(open).unwrap_or_default()));
+    Ok(counts.collect())
 }
 
 /// How many invocations of each service wait for an outcome from outside.
@@ -51,4 +67,31 @@ pub(in crate::store::sqlite) fn awaiting_completion_counts(
         Ok((ServiceName::from_record(&name)?, count))
     });
     parsed.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::sqlite::open::SCHEMA;
+
+    #[test]
+    fn open_invocations_are_counted_by_indexes_alone() {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(SCHEMA).unwrap();
+        let insert = "INSERT INTO pending (id, service, due, wake, generation, concurrency_key, leads) VALUES
+             (1, 1, 0, 0, 1, NULL, 1), (2, 1, 0, 0, 1, 'x', 1), (3, 1, 0, 0, 1, 'x', 0), (4, 2, 0, 0, 1, 'x', 1),
+             (5, 1, 0, 0, 1, 'y', 1), (6, 1, 0, 0, 1, 'x', 0)";
+        connection.execute(insert, []).unwrap();
+        let counts = open_counts(&connection).unwrap();
+        assert_eq!(counts, HashMap::from([(1, 5), (2, 1)]));
+        let explain = format!("EXPLAIN QUERY PLAN {OPEN_COUNTS}");
+        let mut explain = connection.prepare(&explain).unwrap();
+        let rows = explain
+            .query_map([], |row| row.get::<_, String>(3))
+            .unwrap();
+        let plan: Vec<_> = rows.map(Result::unwrap).collect();
+        let plan = plan.join("; ");
+        assert!(plan.contains("USING COVERING INDEX claimable"), "{plan}");
+        assert!(plan.contains("USING COVERING INDEX alone"), "{plan}");
+    }
 }

@@ -1,5 +1,7 @@
 //! Finds the invocations of a service that a claim takes.
 
+use std::collections::HashSet;
+
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::row::{BYTES, COLUMNS, InvocationRow, Readable, STATE_TABLES};
@@ -160,8 +162,6 @@ impl DueQuery<'_> {
             while let Some(earlier) = accepted.next_if(|one| (one.due, one.id) < (wake, id)) {
                 self.take_accepted(earlier.id, room, &mut ids)?;
             }
-            // It has got a pending row in the meantime.
-            accepted.next_if(|one| one.id == id);
             let (cid, key): (Vec<u8>, Option<String>) = (row.get(1)?, row.get(2)?);
             let is_claimed = blob::cid(&cid).is_ok_and(|cid| self.known.claims.contains(cid));
             let is_free = !is_claimed && key.is_none_or(|key| !self.known.claims.is_busy(&key));
@@ -179,10 +179,12 @@ impl DueQuery<'_> {
         Ok(ids)
     }
 
-    /// Takes an invocation that has no pending row. In the meantime it may have got one, or have ended.
+    /// Takes an invocation that has no pending row. In the meantime it may have got one, by which it is found, or have
+    /// ended.
     fn take_accepted(&self, id: i64, room: &mut Room, ids: &mut Vec<i64>) -> rusqlite::Result<()> {
         let select = format!(
-            "SELECT {BYTES} FROM invocation {STATE_TABLES} WHERE invocation.id = ?1 AND outcome.id IS NULL"
+            "SELECT {BYTES} FROM invocation {STATE_TABLES} WHERE invocation.id = ?1
+             AND outcome.id IS NULL AND pending.id IS NULL"
         );
         let mut select = self.connection.prepare_cached(&select)?;
         let bytes = select
@@ -206,11 +208,16 @@ impl DueQuery<'_> {
         let ids = select.query_map(named, |row| row.get(0))?;
         let accepted = self.known.accepted.iter();
         let accepted = accepted.take_while(|one| one.due <= self.now);
-        let ids = ids.chain(accepted.map(|one| Ok(one.id)));
-        let mut found = Readable::default();
+        let mut ids = ids.collect::<rusqlite::Result<Vec<i64>>>()?;
+        // Some have got a pending row in the meantime.
+        ids.extend(accepted.map(|one| one.id));
+        let (mut found, mut seen) = (Readable::default(), HashSet::new());
         room.has_left_out = true;
         for id in ids {
-            let Some((row, name, key)) = found.read_row(self.connection, id?)? else {
+            if !seen.insert(id) {
+                continue;
+            }
+            let Some((row, name, key)) = found.read_row(self.connection, id)? else {
                 continue;
             };
             let is_claimed = row.cid().is_some_and(|cid| self.known.claims.contains(cid));

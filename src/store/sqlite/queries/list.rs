@@ -17,6 +17,8 @@ use crate::store::sqlite::error::{failed, is_damage};
 /// as some of them are close to it.
 const FEW: i64 = 10_000;
 const OPEN_IDS: &str = "SELECT id FROM pending";
+const OPEN_IDS_OF_SERVICES: &str =
+    "SELECT id FROM pending WHERE leads = 1 AND service IN (SELECT id FROM service WHERE name IN";
 const IDS_OF_SERVICES: &str = "SELECT service_index.id FROM service_index JOIN service AS named
      ON named.id = service_index.service WHERE named.name IN";
 
@@ -123,18 +125,20 @@ fn plan(connection: &Connection, filter: &Filter) -> rusqlite::Result<Plan> {
             hint: Some(open_or_named(filter)),
         });
     }
+    let names = filter.services.iter();
+    let names: Vec<_> = names.map(|name| SqlValue::Text(name.to_string())).collect();
+    let placeholders = vec!["?"; names.len()].join(", ");
+    let open_of_services = format!("{OPEN_IDS_OF_SERVICES} ({placeholders}))");
     let has_ended = !names_others && all(|state| state.is_terminal());
-    if has_ended && (filter.services.is_empty() || !are_few(connection, OPEN_IDS, &[])?) {
-        // Those of a service are behind all of its pending ones.
+    if has_ended && (names.is_empty() || !are_few(connection, &open_of_services, &names)?) {
+        // In the index of a service, they are behind all of its pending ones.
         return of(Source::Outcomes);
     }
     if let [_] = filter.services.as_slice() {
         return of(Source::OfService);
     }
     if !filter.services.is_empty() {
-        let names = filter.services.iter();
-        let names: Vec<_> = names.map(|name| SqlValue::Text(name.to_string())).collect();
-        let ids = format!("{IDS_OF_SERVICES} ({})", vec!["?"; names.len()].join(", "));
+        let ids = format!("{IDS_OF_SERVICES} ({placeholders})");
         if are_few(connection, &ids, &names)? {
             let condition = format!("invocation.id IN ({ids})");
             let hint = Some(Hint {
@@ -185,6 +189,8 @@ mod tests {
         let insert = "WITH RECURSIVE n (id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM n WHERE id < ?1)
              INSERT INTO pending (id, service, due, wake, generation) SELECT id, 1, 0, 0, 1 FROM n WHERE id <= ?1";
         connection.execute(insert, [pending]).unwrap();
+        let insert = "INSERT INTO service (id, name) VALUES (1, 'a')";
+        connection.execute(insert, []).unwrap();
         connection
     }
 

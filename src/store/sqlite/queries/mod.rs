@@ -14,7 +14,7 @@ mod row;
 mod salvage;
 
 pub(super) use self::children::children;
-pub(super) use self::counts::{awaiting_completion_counts, open_counts};
+pub(super) use self::counts::{awaiting_completion_counts, open_counts, services};
 pub(super) use self::declarations::declarations;
 pub(super) use self::due::{Claimable, Due, due};
 pub(super) use self::expired::expired;

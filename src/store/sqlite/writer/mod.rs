@@ -26,6 +26,7 @@ use crate::store::sqlite::commands::{
 };
 use crate::store::sqlite::directory::StoreFiles;
 use crate::store::sqlite::error::{failed, is_damage, is_disk_failure};
+use crate::store::sqlite::newest::MAX_UNINDEXED;
 use crate::store::sqlite::queue::Receiver;
 use crate::store::sqlite::shared::StoreShared;
 
@@ -60,6 +61,8 @@ pub(super) struct Writer {
     pub(super) files: StoreFiles,
     /// When the files were checked last.
     pub(super) files_checked: Instant,
+    /// Cleared once the indexes have turned out to be damaged: the newest invocations then stay in memory.
+    pub(super) writes_indexes: bool,
     /// How many writes in a row met damage.
     pub(super) damaged_writes: u32,
     /// How long the last commit took to sync.
@@ -138,7 +141,12 @@ impl Writer {
         if let Some(error) = self.shared.write_failure() {
             return reject_all(commands, &error);
         }
-        let committed = self.try_commit(&mut commands);
+        let wrote_indexes = self.writes_indexes;
+        let mut committed = self.try_commit(&mut commands);
+        if wrote_indexes && !self.writes_indexes {
+            // Not the commands have failed, but what was to be written with them.
+            committed = self.try_commit(&mut commands);
+        }
         if let Err(error) = self.check_files(BUSY_FILES_CHECK) {
             return reject_all(commands, &error);
         }
@@ -185,7 +193,13 @@ impl Writer {
         for command in commands {
             command.apply(&mut tx)?;
         }
-        index_if_many(&mut tx)?;
+        if self.writes_indexes {
+            let indexed = index_if_many(&mut tx);
+            self.writes_indexes = !indexed.as_ref().is_err_and(is_damage);
+            indexed.inspect_err(log_damaged_indexes)?;
+        } else if tx.count_newest() > MAX_UNINDEXED {
+            return Err(too_much_damage());
+        }
         let changes = tx.finish();
         let start = Instant::now();
         transaction.commit()?;
@@ -262,6 +276,17 @@ impl Writer {
         self.connection.execute(update, [])?;
         transaction.commit()
     }
+}
+
+fn log_damaged_indexes(error: &rusqlite::Error) {
+    if is_damage(error) {
+        tracing::error!(%error, "the indexes of the store are damaged: stop the node, and restore a backup");
+    }
+}
+
+fn too_much_damage() -> rusqlite::Error {
+    let corrupt = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
+    rusqlite::Error::SqliteFailure(corrupt, Some("the indexes take no invocations".to_owned()))
 }
 
 fn reject_all(commands: Vec<Box<dyn QueuedCommand>>, error: &Error) {

@@ -12,9 +12,10 @@ use cidery::model::call::Call;
 use cidery::model::invocation::State;
 use cidery::store::SqliteStore;
 use cidery::{Cid, Kind, Node, dict};
+use futures_util::future::join_all;
 
 use crate::support::stored::{
-    NOW, accepted, at, claimed, invocation, service, succeeded, with_request,
+    NOW, accepted, at, claimed, found, invocation, service, succeeded, with_request,
 };
 use crate::support::{Folder, TestNode, ended};
 
@@ -45,17 +46,23 @@ async fn filled(folder: &Folder) -> Vec<Cid> {
 /// Overwrites some pages of a closed store with random bytes: every tenth leaf of the table of invocations, and two
 /// that follow each other. Answers with the number of invocations on them.
 fn damage(folder: &Folder) -> usize {
+    damage_table(folder, "invocation", |n| n % 10 == 5 || n == 16)
+}
+
+/// Overwrites the leaves of a table that `is_hit` chooses. Answers with the number of rows on them.
+fn damage_table(folder: &Folder, table: &str, is_hit: impl Fn(usize) -> bool) -> usize {
     let path = folder.path().join("cidery.db");
     let database = rusqlite::Connection::open(&path).unwrap();
     let leaves = "SELECT pageno, ncell FROM dbstat
-         WHERE name = 'invocation' AND pagetype = 'leaf' ORDER BY path";
+         WHERE name = ?1 AND pagetype = 'leaf' ORDER BY path";
     let mut select = database.prepare(leaves).unwrap();
-    let leaves = select.query_map([], |row| Ok((row.get::<_, u32>(0)?, row.get::<_, u32>(1)?)));
+    let leaves = select.query_map([table], |row| {
+        Ok((row.get::<_, u32>(0)?, row.get::<_, u32>(1)?))
+    });
     let leaves: Vec<_> = leaves.unwrap().map(Result::unwrap).collect();
-    assert!(leaves.len() > 30, "{}", leaves.len());
-    let is_hit = |n: usize| n % 10 == 5 || n == 16;
     let hit = leaves.iter().enumerate().filter(|(n, _)| is_hit(*n));
     let hit: Vec<_> = hit.map(|(_, leaf)| *leaf).collect();
+    assert!(!hit.is_empty(), "{table}");
     drop(select);
     drop(database);
     let file = OpenOptions::new().write(true).open(&path).unwrap();
@@ -216,6 +223,28 @@ async fn a_node_with_a_damaged_store_cancels_by_filter_and_accepts() {
         (error.kind(), error.is_retryable()),
         (Kind::DataLoss, false)
     );
+}
+
+/// The indexes of all invocations are written long after these are accepted, in the commit of others.
+#[tokio::test]
+async fn damaged_indexes_do_not_fail_the_commits_of_others() {
+    // The CIDs of new invocations are looked up at the end of their index.
+    for (table, leaves) in [("cid_index", 3), ("service_index", usize::MAX)] {
+        let folder = Folder::new("damage");
+        filled(&folder).await;
+        damage_table(&folder, table, |n| n < leaves);
+        let store = SqliteStore::open(folder.path()).unwrap();
+        let many: Vec<_> = (0..2_500).map(|_| invocation("c", NOW, dict! {})).collect();
+        let accepted = join_all(many.iter().map(|one| store.accept(one.clone()))).await;
+        let accepted = accepted.into_iter().filter(Result::is_ok).count();
+        assert_eq!(accepted, many.len(), "{table}");
+        for one in many.iter().step_by(100) {
+            let found = found(&store, one.request.cid).await;
+            assert_eq!(found.state, State::ACCEPTED, "{table}");
+        }
+        assert_eq!(claimed(&store, "c", NOW, 9_999).await.len(), many.len());
+        store.health().unwrap();
+    }
 }
 
 /// With the root of a table gone, nothing can be accepted: the store says so to health, not only to callers.
