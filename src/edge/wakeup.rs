@@ -9,7 +9,7 @@ use std::task::{Context, Wake, Waker};
 
 use futures_util::task::AtomicWaker;
 
-/// Nobody polls the transport.
+/// The transport is not polled.
 const IDLE: u8 = 0;
 /// The task is about to poll the transport, or does.
 const POLLED: u8 = 1;

@@ -56,6 +56,12 @@ pub(super) fn store_full() -> Error {
     Error::resource_exhausted(reason::STORE_FULL, message).with_retry_after(Duration::from_secs(1))
 }
 
+/// Damage that the store itself has found.
+pub(super) fn corrupt(what: &str) -> rusqlite::Error {
+    let corrupt = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
+    rusqlite::Error::SqliteFailure(corrupt, Some(what.to_owned()))
+}
+
 /// Whether the disk failed, or the file is no database any more: the store must not be written any more.
 pub(super) fn is_disk_failure(error: &rusqlite::Error) -> bool {
     matches!(

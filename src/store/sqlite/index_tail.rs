@@ -3,9 +3,9 @@
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior};
 
 use super::blob;
-use super::commands::{IndexedRow, SET_INDEXED};
-use super::error::{failed, is_damage};
-use super::newest::{Limits, MAX_NEWEST, Place};
+use super::commands::IndexedRow;
+use super::error::{corrupt, failed, is_damage};
+use super::newest::{Limits, MAX_NEWEST, Place, SELECT_INDEXED, SET_INDEXED};
 use crate::model::error::Result;
 use crate::model::id::Cid;
 
@@ -20,9 +20,11 @@ pub(super) fn index_tail(connection: &mut Connection, generation: u32) -> Result
     let mut add = || -> rusqlite::Result<_> {
         let behavior = TransactionBehavior::Immediate;
         let transaction = connection.transaction_with_behavior(behavior)?;
-        let indexed = "SELECT value FROM meta WHERE key = 'indexed'";
-        let indexed: i64 = transaction.query_row(indexed, [], |row| row.get(0))?;
+        let indexed: i64 = transaction.query_row(SELECT_INDEXED, [], |row| row.get(0))?;
         let tail = Tail::read(&transaction, indexed)?;
+        if tail.ids.is_empty() {
+            return Ok(indexed);
+        }
         let last_generation = generation.saturating_sub(1);
         for id in tail.ids {
             match add_row(&transaction, id, last_generation) {
@@ -70,7 +72,7 @@ impl Tail {
                 let last = ids.last().copied().unwrap_or(indexed);
                 match last <= MAX_ID {
                     true => Ok(Self { ids, last }),
-                    false => Err(damaged_id()),
+                    false => Err(corrupt("an id that was never given out")),
                 }
             }
             Err(error) if is_damage(&error) => {
@@ -83,11 +85,6 @@ impl Tail {
             Err(error) => Err(error),
         }
     }
-}
-
-fn damaged_id() -> rusqlite::Error {
-    let corrupt = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
-    rusqlite::Error::SqliteFailure(corrupt, Some("an id that was never given out".to_owned()))
 }
 
 fn add_row(connection: &Connection, id: i64, generation: u32) -> rusqlite::Result<()> {

@@ -2,13 +2,19 @@
 //!
 //! An index over all invocations would take a page of each commit. The tables `cid_index`, `service_index` and
 //! `purge_queue` are therefore written for many invocations at once (`commands/index_newest.rs`); until then, their
-//! invocations are found here. There are [`MAX_NEWEST`] at most, and none is left when the store is closed or opened.
+//! invocations are found here. There are [`MAX_NEWEST`] at most, and none is left when the store is closed or opened,
+//! unless the indexes are damaged.
 
 use std::collections::{BTreeMap, HashMap};
 
 use foldhash::fast::RandomState;
 
 use crate::model::id::{Cid, ServiceName};
+
+/// Reads up to which id the indexes of the file contain all invocations.
+pub(super) const SELECT_INDEXED: &str = "SELECT value FROM meta WHERE key = 'indexed'";
+/// Notes it.
+pub(super) const SET_INDEXED: &str = "UPDATE meta SET value = ?1 WHERE key = 'indexed'";
 
 /// How many invocations the indexes of the file lack at most, after each commit.
 pub(super) const MAX_NEWEST: usize = 2_048;

@@ -4,7 +4,7 @@ use rusqlite::{CachedStatement, params};
 
 use super::transaction::Tx;
 use crate::model::id::Cid;
-use crate::store::sqlite::newest::{KEPT_NEWEST, MAX_NEWEST, Place};
+use crate::store::sqlite::newest::{KEPT_NEWEST, MAX_NEWEST, Place, SET_INDEXED};
 
 /// Adds the older ones of the newest invocations to the indexes, if there are too many.
 pub(in crate::store::sqlite) fn index_if_many(tx: &mut Tx<'_>) -> rusqlite::Result<()> {
@@ -45,10 +45,6 @@ fn index_newest(tx: &mut Tx<'_>, kept: usize) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Notes up to which id the indexes contain all invocations.
-pub(in crate::store::sqlite) const SET_INDEXED: &str =
-    "UPDATE meta SET value = ?1 WHERE key = 'indexed'";
-
 /// What the indexes contain of an invocation.
 pub(in crate::store::sqlite) struct IndexedRow {
     pub(in crate::store::sqlite) id: i64,
@@ -82,14 +78,17 @@ impl IndexedRow {
             Place::Ended {
                 purge_time: Some(time),
             } => {
-                let insert = "INSERT INTO purge_queue (purge_time, id) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
-                prepare(insert)?.execute(params![time, id])?;
+                prepare(QUEUE_PURGE)?.execute(params![time, id])?;
             }
             Place::Pending | Place::Ended { purge_time: None } => {}
         }
         Ok(())
     }
 }
+
+/// The entry of an ended invocation, unless it is there.
+pub(super) const QUEUE_PURGE: &str =
+    "INSERT INTO purge_queue (purge_time, id) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
 
 /// The row of a pending invocation that is as it was accepted.
 pub(super) const INSERT_ACCEPTED: &str =

@@ -19,7 +19,7 @@ pub(super) use self::accept::Accept;
 pub(super) use self::accept_group::AcceptGroup;
 pub(super) use self::command::{Command, QueuedCommand, queue};
 pub(super) use self::declarations::{ForgetDeclarations, RememberDeclarations};
-pub(super) use self::index_newest::{IndexedRow, SET_INDEXED, index_all, index_if_many};
+pub(super) use self::index_newest::{IndexedRow, index_all, index_if_many};
 pub(super) use self::record::RecordResult;
 pub(super) use self::record_attempts::RecordAttempts;
 pub(super) use self::request_cancel::RequestCancel;

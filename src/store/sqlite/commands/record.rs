@@ -4,6 +4,7 @@ use rusqlite::params;
 
 use super::accept::accept;
 use super::command::Command;
+use super::index_newest::QUEUE_PURGE;
 use super::key_queue::KeyQueueHead;
 use super::new_invocation::NewInvocation;
 use super::pending_row::OpenInvocation;
@@ -308,7 +309,6 @@ fn queue_purge(tx: &mut Tx<'_>, member: &[u8], time: i64, id: i64) -> rusqlite::
         tx.move_newest(cid, &newest, Place::Ended { purge_time });
         return Ok(());
     }
-    let insert = "INSERT INTO purge_queue (purge_time, id) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
-    tx.execute(insert, [time, id])?;
+    tx.execute(QUEUE_PURGE, [time, id])?;
     Ok(())
 }

@@ -12,6 +12,7 @@ use crate::engine::store::Filter;
 use crate::model::error::Result;
 use crate::model::invocation::State;
 use crate::store::sqlite::error::{failed, is_damage};
+use crate::store::sqlite::newest::SELECT_INDEXED;
 
 /// Up to so many invocations, their ids are collected and each is looked up. Above: the list is read from the newest,
 /// as some of them are close to it.
@@ -56,9 +57,8 @@ fn read(
     page: &mut PageRows,
 ) -> rusqlite::Result<()> {
     let _snapshot = connection.unchecked_transaction()?;
-    let indexed = "SELECT value FROM meta WHERE key = 'indexed'";
     let indexed = connection
-        .prepare_cached(indexed)?
+        .prepare_cached(SELECT_INDEXED)?
         .query_row([], |row| row.get(0))?;
     read_newest(connection, filter, (indexed, before), page)?;
     if page.next.is_some() {

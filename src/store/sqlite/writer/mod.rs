@@ -25,7 +25,7 @@ use crate::store::sqlite::commands::{
     QueuedCommand, ServiceIds, Tx, TxChanges, index_all, index_if_many,
 };
 use crate::store::sqlite::directory::StoreFiles;
-use crate::store::sqlite::error::{failed, is_damage, is_disk_failure};
+use crate::store::sqlite::error::{corrupt, failed, is_damage, is_disk_failure};
 use crate::store::sqlite::newest::MAX_UNINDEXED;
 use crate::store::sqlite::queue::Receiver;
 use crate::store::sqlite::shared::StoreShared;
@@ -198,7 +198,7 @@ impl Writer {
             self.writes_indexes = !indexed.as_ref().is_err_and(is_damage);
             indexed.inspect_err(log_damaged_indexes)?;
         } else if tx.count_newest() > MAX_UNINDEXED {
-            return Err(too_much_damage());
+            return Err(corrupt("the indexes take no invocations"));
         }
         let changes = tx.finish();
         let start = Instant::now();
@@ -282,11 +282,6 @@ fn log_damaged_indexes(error: &rusqlite::Error) {
     if is_damage(error) {
         tracing::error!(%error, "the indexes of the store are damaged: stop the node, and restore a backup");
     }
-}
-
-fn too_much_damage() -> rusqlite::Error {
-    let corrupt = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
-    rusqlite::Error::SqliteFailure(corrupt, Some("the indexes take no invocations".to_owned()))
 }
 
 fn reject_all(commands: Vec<Box<dyn QueuedCommand>>, error: &Error) {
