@@ -34,8 +34,8 @@ impl Token {
         if text.len() != DIGITS {
             return None;
         }
-        let bits = text.chars().try_fold(0_u128, |bits, digit| {
-            Some(bits << 4 | u128::from(digit.to_digit(16)?))
+        let bits = text.bytes().try_fold(0_u128, |bits, digit| {
+            Some(bits << 4 | u128::from(char::from(digit).to_digit(16)?))
         });
         bits.map(Self)
     }

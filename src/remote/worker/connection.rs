@@ -152,7 +152,7 @@ impl Connection {
             .max_decoding_message_size(limit)
             .max_encoding_message_size(usize::MAX);
         let connect = async {
-            let outbound = Batcher::new(receiver, Arc::clone(&is_batching));
+            let outbound = Batcher::new(receiver, Arc::clone(&is_batching)).with_gathering();
             let response = stub.serve(outbound).await;
             let response = response.map_err(|status| from_status(&status))?;
             let mut inbound = response.into_inner();

@@ -62,9 +62,14 @@ pub(super) fn dispatch_to_proto(
     let timeout = context.time_left();
     let deadline = timeout.and_then(|timeout| now.checked_add(timeout).ok());
     let traceparent = info.metadata.get(TRACEPARENT).unwrap_or_default();
+    let cid = info.cid.to_string();
+    let root_cid = match info.root == info.cid {
+        true => cid.clone(),
+        false => info.root.to_string(),
+    };
     Ok(Box::new(v1::Dispatch {
         token: token.to_string(),
-        cid: info.cid.to_string(),
+        cid,
         service: info.service.as_str().to_owned(),
         attempt: info.attempt,
         input,
@@ -74,7 +79,7 @@ pub(super) fn dispatch_to_proto(
         deadline: deadline.map(timestamp_to_proto),
         traceparent: traceparent.to_owned(),
         parent_cid: info.parent.map(|cid| cid.to_string()).unwrap_or_default(),
-        root_cid: info.root.to_string(),
+        root_cid,
         in_reply_to: reply.map(|reply| reply.cid.to_string()).unwrap_or_default(),
         in_reply_to_service: reply
             .map(|reply| reply.service.to_string())

@@ -2,7 +2,8 @@
 //!
 //! Fewer messages cost less, most of all where the peer is not written in Rust. Flow control makes batches larger for a
 //! peer that is slow: after [`MAX_UNANSWERED`] messages without an answer, the next message waits for an answer, or for
-//! [`FLUSH_DELAY`].
+//! [`FLUSH_DELAY`]. Gathering makes the batches of results larger: handlers that are about to end do so before the
+//! message is made, and one message and one write carry all their results.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -29,6 +30,9 @@ const MAX_BATCH_BYTES: usize = 64 * 1024;
 const MAX_UNANSWERED: usize = 2;
 /// The longest delay of a message after the one before. Tokio's timers have a resolution of 1 ms.
 const FLUSH_DELAY: Duration = Duration::from_millis(1);
+/// How soon after the message before a message has to be due, to wait for what other tasks are about to send. Shorter
+/// than a round trip: a lone caller never waits. Handlers that take longer do not delay the results of others.
+const GATHER_WINDOW: Duration = Duration::from_micros(50);
 
 /// Counts the messages that the peer has not answered yet.
 #[derive(Debug, Default)]
@@ -56,10 +60,10 @@ pub(crate) trait Batchable: Sized {
     /// # Errors
     ///
     /// The message itself, where it carries something else.
-    fn into_item(self) -> Result<Self::Item, Box<Self>>;
+    fn into_item(self) -> Result<Box<Self::Item>, Box<Self>>;
 
     /// A message with one item.
-    fn from_item(item: Self::Item) -> Self;
+    fn from_item(item: Box<Self::Item>) -> Self;
 
     /// A message with a batch.
     fn from_items(items: Vec<Self::Item>) -> Self;
@@ -68,18 +72,18 @@ pub(crate) trait Batchable: Sized {
 impl Batchable for Outbound {
     type Item = v1::Dispatch;
 
-    fn into_item(self) -> Result<v1::Dispatch, Box<Self>> {
+    fn into_item(self) -> Result<Box<v1::Dispatch>, Box<Self>> {
         match self {
             Ok(v1::ServeResponse {
                 message: Some(serve_response::Message::Dispatch(dispatch)),
                 ..
-            }) => Ok(*dispatch),
+            }) => Ok(dispatch),
             other => Err(Box::new(other)),
         }
     }
 
-    fn from_item(item: v1::Dispatch) -> Self {
-        to_worker(serve_response::Message::Dispatch(Box::new(item)))
+    fn from_item(item: Box<v1::Dispatch>) -> Self {
+        to_worker(serve_response::Message::Dispatch(item))
     }
 
     fn from_items(items: Vec<v1::Dispatch>) -> Self {
@@ -93,15 +97,15 @@ impl Batchable for Outbound {
 impl Batchable for v1::ServeRequest {
     type Item = v1::DispatchResult;
 
-    fn into_item(self) -> Result<v1::DispatchResult, Box<Self>> {
+    fn into_item(self) -> Result<Box<v1::DispatchResult>, Box<Self>> {
         match self.message {
-            Some(serve_request::Message::Result(result)) => Ok(*result),
+            Some(serve_request::Message::Result(result)) => Ok(result),
             _ => Err(Box::new(self)),
         }
     }
 
-    fn from_item(item: v1::DispatchResult) -> Self {
-        to_node(serve_request::Message::Result(Box::new(item)))
+    fn from_item(item: Box<v1::DispatchResult>) -> Self {
+        to_node(serve_request::Message::Result(item))
     }
 
     fn from_items(items: Vec<v1::DispatchResult>) -> Self {
@@ -119,6 +123,9 @@ pub(crate) trait Receive<M>: Unpin {
 
     /// Receives the next message without waiting.
     fn try_next(&mut self) -> Option<M>;
+
+    /// How many messages are queued.
+    fn queued(&self) -> usize;
 }
 
 impl<M> Receive<M> for mpsc::Receiver<M> {
@@ -129,6 +136,10 @@ impl<M> Receive<M> for mpsc::Receiver<M> {
     fn try_next(&mut self) -> Option<M> {
         self.try_recv().ok()
     }
+
+    fn queued(&self) -> usize {
+        self.len()
+    }
 }
 
 impl<M> Receive<M> for mpsc::UnboundedReceiver<M> {
@@ -138,6 +149,10 @@ impl<M> Receive<M> for mpsc::UnboundedReceiver<M> {
 
     fn try_next(&mut self) -> Option<M> {
         self.try_recv().ok()
+    }
+
+    fn queued(&self) -> usize {
+        self.len()
     }
 }
 
@@ -152,12 +167,39 @@ pub(crate) struct Batcher<M, R = mpsc::Receiver<M>> {
     pending: Option<M>,
     /// `None`: messages are never delayed.
     throttle: Option<Throttle>,
+    /// `None`: messages do not wait for other tasks.
+    gathering: Option<Gathering>,
+}
+
+/// Lets other tasks run before a message is made, where messages follow each other at once.
+#[derive(Debug, Default)]
+struct Gathering {
+    last_sent: Option<Instant>,
+    has_yielded: bool,
+}
+
+impl Gathering {
+    /// Resolves when the next message may be made.
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let now = Instant::now();
+        let is_close = |sent: Instant| now.saturating_duration_since(sent) < GATHER_WINDOW;
+        if !self.has_yielded && self.last_sent.is_some_and(is_close) {
+            self.has_yielded = true;
+            // It wakes this task once the tasks that are ready now have run.
+            return std::pin::pin!(tokio::task::yield_now()).poll(cx);
+        }
+        self.has_yielded = false;
+        self.last_sent = Some(now);
+        Poll::Ready(())
+    }
 }
 
 /// Delays messages to a peer that is slow.
 #[derive(Debug)]
 struct Throttle {
     flow_control: Arc<FlowControl>,
+    last_sent: Instant,
+    /// Set only for a message that is delayed: a timer that is set for each message costs a lock, and wakes the runtime.
     flush: Pin<Box<Sleep>>,
 }
 
@@ -168,13 +210,19 @@ impl Throttle {
         self.flow_control.waker.register(cx.waker());
         match self.flow_control.unanswered.load(Ordering::Acquire) {
             0..MAX_UNANSWERED => Poll::Ready(()),
-            _ => self.flush.as_mut().poll(cx),
+            _ => {
+                let until = self.last_sent + FLUSH_DELAY;
+                if self.flush.deadline() != until {
+                    self.flush.as_mut().reset(until);
+                }
+                self.flush.as_mut().poll(cx)
+            }
         }
     }
 
     fn record_sent(&mut self) {
         self.flow_control.unanswered.fetch_add(1, Ordering::AcqRel);
-        self.flush.as_mut().reset(Instant::now() + FLUSH_DELAY);
+        self.last_sent = Instant::now();
     }
 }
 
@@ -186,15 +234,22 @@ impl<M: Batchable, R: Receive<M>> Batcher<M, R> {
             max_bytes: MAX_BATCH_BYTES,
             pending: None,
             throttle: None,
+            gathering: None,
         }
+    }
+
+    /// Waits for what other tasks are about to send, where messages follow each other at once.
+    pub(in crate::remote) fn with_gathering(mut self) -> Self {
+        self.gathering = Some(Gathering::default());
+        self
     }
 
     /// Delays messages while the peer does not answer.
     pub(in crate::remote) fn with_flow_control(mut self, flow_control: Arc<FlowControl>) -> Self {
-        let flush = Box::pin(tokio::time::sleep(Duration::ZERO));
         self.throttle = Some(Throttle {
             flow_control,
-            flush,
+            last_sent: Instant::now(),
+            flush: Box::pin(tokio::time::sleep(Duration::ZERO)),
         });
         self
     }
@@ -207,30 +262,35 @@ impl<M: Batchable, R: Receive<M>> Batcher<M, R> {
     }
 
     /// Batches an item with the items behind it in the channel.
-    fn batch(&mut self, first: M::Item) -> M {
+    fn batch(&mut self, first: Box<M::Item>) -> M {
+        let queued = self.receiver.queued();
+        if queued == 0 {
+            return M::from_item(first);
+        }
         let mut bytes = first.encoded_len();
-        let mut items = vec![first];
+        // Items are large: a list that grows would copy them again and again.
+        let mut items = Vec::with_capacity(MAX_BATCH_ITEMS.min(queued + 1));
+        items.push(*first);
         while items.len() < MAX_BATCH_ITEMS && bytes < self.max_bytes {
             let Some(next) = self.receiver.try_next() else {
                 break;
             };
-            match next.into_item() {
-                Ok(item) if bytes + item.encoded_len() <= self.max_bytes => {
-                    bytes += item.encoded_len();
-                    items.push(item);
-                }
-                Ok(too_large) => {
-                    self.pending = Some(M::from_item(too_large));
-                    break;
-                }
+            let item = match next.into_item() {
+                Ok(item) => item,
                 Err(other) => {
                     self.pending = Some(*other);
                     break;
                 }
+            };
+            bytes += item.encoded_len();
+            if bytes > self.max_bytes {
+                self.pending = Some(M::from_item(item));
+                break;
             }
+            items.push(*item);
         }
         match (items.len(), items.pop()) {
-            (1, Some(only)) => M::from_item(only),
+            (1, Some(only)) => M::from_item(Box::new(only)),
             (_, last) => {
                 items.extend(last);
                 M::from_items(items)
@@ -250,6 +310,12 @@ impl<M: Batchable + Unpin, R: Receive<M>> Stream for Batcher<M, R> {
         Poll::Ready(match next {
             Some(next) if self.is_enabled.load(Ordering::Relaxed) => Some(match next.into_item() {
                 Ok(item) => {
+                    if let Some(gathering) = &mut self.gathering
+                        && gathering.poll_ready(cx).is_pending()
+                    {
+                        self.pending = Some(M::from_item(item));
+                        return Poll::Pending;
+                    }
                     if let Some(throttle) = &mut self.throttle {
                         if throttle.poll_ready(cx).is_pending() {
                             self.pending = Some(M::from_item(item));
@@ -267,84 +333,4 @@ impl<M: Batchable + Unpin, R: Receive<M>> Stream for Batcher<M, R> {
 }
 
 #[cfg(test)]
-mod tests {
-    use tokio_stream::StreamExt as _;
-
-    use super::*;
-
-    fn dispatch(service: &str) -> Outbound {
-        Outbound::from_item(v1::Dispatch {
-            service: service.to_owned(),
-            ..v1::Dispatch::default()
-        })
-    }
-
-    /// Sends queued messages; returns the lengths of their service names, message by message.
-    async fn sent(is_enabled: bool, queued: Vec<Outbound>) -> Vec<Vec<usize>> {
-        let (outbox, receiver) = mpsc::channel(100);
-        for message in queued {
-            outbox.try_send(message).unwrap();
-        }
-        drop(outbox);
-        let sent = Batcher::new(receiver, Arc::new(is_enabled.into()));
-        let sent = sent.map(|message| {
-            let message = message.unwrap();
-            let items = match message.message {
-                Some(serve_response::Message::Dispatch(dispatch)) => vec![*dispatch],
-                _ => message.dispatches,
-            };
-            let lengths = items.iter().map(|dispatch| dispatch.service.len());
-            lengths.collect()
-        });
-        sent.collect().await
-    }
-
-    #[tokio::test]
-    async fn queued_items_are_batched_in_their_order() {
-        let drained = || Ok(v1::ServeResponse::default());
-        let queued = || vec![dispatch("a"), dispatch("ab"), drained(), dispatch("abc")];
-        assert_eq!(sent(true, queued()).await, [vec![1, 2], vec![], vec![3]]);
-        let separate = [vec![1], vec![2], vec![], vec![3]];
-        assert_eq!(sent(false, queued()).await, separate);
-    }
-
-    #[tokio::test]
-    async fn a_batch_has_a_limit_of_items_and_of_bytes() {
-        let large = "x".repeat(MAX_BATCH_BYTES);
-        let queued = vec![dispatch("a"), dispatch(&large), dispatch("ab")];
-        assert_eq!(
-            sent(true, queued).await,
-            [vec![1], vec![MAX_BATCH_BYTES], vec![2]]
-        );
-        let many = (0..MAX_BATCH_ITEMS + 1).map(|_| dispatch("a")).collect();
-        assert_eq!(sent(true, many).await, [vec![1; MAX_BATCH_ITEMS], vec![1]]);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_slow_peer_gets_fewer_and_larger_messages() {
-        let (outbox, receiver) = mpsc::channel(100);
-        let flow_control = Arc::new(FlowControl::default());
-        let batcher = Batcher::new(receiver, Arc::new(true.into()));
-        let mut sent = batcher.with_flow_control(Arc::clone(&flow_control));
-        let queue = |service| outbox.try_send(dispatch(service)).unwrap();
-        let items = |message: Option<Outbound>| match message.unwrap().unwrap() {
-            v1::ServeResponse { message, .. } if message.is_some() => 1,
-            v1::ServeResponse { dispatches, .. } => dispatches.len(),
-        };
-        for service in ["a", "b"] {
-            queue(service);
-            assert_eq!(items(sent.next().await), 1);
-        }
-        queue("c");
-        assert!(futures_util::poll!(Box::pin(sent.next())).is_pending());
-        queue("d");
-        flow_control.record_answer();
-        assert_eq!(items(sent.next().await), 2);
-        queue("e");
-        assert_eq!(items(sent.next().await), 1);
-        let start = Instant::now();
-        queue("f");
-        assert_eq!(items(sent.next().await), 1);
-        assert!(start.elapsed() >= FLUSH_DELAY);
-    }
-}
+mod tests;
