@@ -7,6 +7,7 @@ use futures_util::TryFutureExt as _;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
+use tracing::Span;
 
 use super::platform::WorkerPlatform;
 use super::session::NodeSession;
@@ -21,61 +22,94 @@ use crate::model::invocation::InReplyTo;
 use crate::model::metadata::TRACEPARENT;
 use crate::model::payload::Payload;
 use crate::service::{
-    CatchUnwind, Context, HandlerScope, InvocationInfo, Platform as _, error_of_handler,
-    log_failure, run,
+    CatchUnwind, Context, Definition, HandlerFuture, HandlerScope, InvocationInfo, Platform as _,
+    error_of_handler, log_failure, run,
 };
 
 /// Runs a dispatch in a task, unless it was received before on an earlier stream.
-pub(super) fn spawn(session: &Arc<NodeSession>, channel: Channel, dispatch: Box<v1::Dispatch>) {
+pub(super) fn spawn(
+    session: &Arc<NodeSession>,
+    channel: &Arc<Channel>,
+    dispatch: Box<v1::Dispatch>,
+) {
     let Some(cancel) = session.start(&dispatch.token) else {
         return;
     };
-    let session = Arc::clone(session);
+    let (session, channel) = (Arc::clone(session), Arc::clone(channel));
     let tasks = session.shared().tasks().clone();
     tasks.spawn("dispatch", async move {
         let token = dispatch.token.clone();
-        let answer = handle(&session, channel, dispatch, cancel).await;
+        let answer = match Running::start(&session, channel, dispatch, cancel) {
+            Ok(running) => running.answer().await,
+            Err(error) => Err(error),
+        };
         session.end(Box::new(dispatch_result_to_proto(token, answer)));
     });
 }
 
-async fn handle(
-    session: &Arc<NodeSession>,
-    channel: Channel,
-    dispatch: Box<v1::Dispatch>,
-    cancel: CancellationToken,
-) -> Result<HandlerAnswer> {
-    let shared = session.shared();
-    let definition = shared.handlers.get(&dispatch.service).ok_or_else(|| {
-        let message = format!("this worker does not serve `{}`", dispatch.service);
-        Error::not_found(reason::SERVICE_UNKNOWN, message)
-    })?;
-    let token = dispatch.token.clone();
-    let path = text_from_proto(dispatch.path.clone());
-    let (info, input) = read(*dispatch, definition.name())?;
-    let input = definition.admit(input)?.input;
-    let (cid, service, attempt) = (info.cid, info.service.as_str(), info.attempt);
-    let span = tracing::info_span!("invocation", %cid, service.name = service, attempt);
-    let scope = HandlerScope {
-        info,
-        cancelled: cancel,
-        states: Arc::clone(&shared.states),
-    };
-    let platform = WorkerPlatform::new(Arc::clone(session), channel, token, path, scope);
-    let platform = Arc::new(platform);
-    let context = Context::new(Arc::clone(&platform) as _);
-    let (future, _) = run(definition, &shared.hooks, None, context, input);
-    let reply = CatchUnwind(future)
-        .map_err(|error| error_of_handler(error, definition.name().as_str()))
-        .inspect_err(log_failure);
-    let reply = tracing::Instrument::instrument(reply, span).await?;
-    Ok(match platform.answers_later() {
-        Some(_) => HandlerAnswer::Later,
-        None => HandlerAnswer::Now(
-            definition.strip_response_elem(reply)?,
-            platform.take_follow_ups(),
-        ),
-    })
+/// A handler that runs while its answer is awaited.
+struct Running {
+    definition: Arc<Definition>,
+    platform: Arc<WorkerPlatform>,
+    handler: HandlerFuture,
+    span: Span,
+}
+
+impl Running {
+    /// Starts the handler of a dispatch. A function of its own: a future would keep all that is made here.
+    fn start(
+        session: &Arc<NodeSession>,
+        channel: Arc<Channel>,
+        dispatch: Box<v1::Dispatch>,
+        cancel: CancellationToken,
+    ) -> Result<Self> {
+        let shared = session.shared();
+        let definition = shared.handlers.get(&dispatch.service).ok_or_else(|| {
+            let message = format!("this worker does not serve `{}`", dispatch.service);
+            Error::not_found(reason::SERVICE_UNKNOWN, message)
+        })?;
+        let token = dispatch.token.clone();
+        let path = text_from_proto(dispatch.path.clone());
+        let (info, input) = read(*dispatch, definition.name())?;
+        let input = definition.admit(input)?.input;
+        let (cid, service, attempt) = (info.cid, info.service.as_str(), info.attempt);
+        let span = tracing::info_span!("invocation", %cid, service.name = service, attempt);
+        let scope = HandlerScope {
+            info,
+            cancelled: cancel,
+            states: Arc::clone(&shared.states),
+        };
+        let platform = WorkerPlatform::new(Arc::clone(session), channel, token, path, scope);
+        let platform = Arc::new(platform);
+        let context = Context::new(Arc::clone(&platform) as _);
+        let (handler, _) = run(definition, &shared.hooks, None, context, input);
+        Ok(Self {
+            definition: Arc::clone(definition),
+            platform,
+            handler,
+            span,
+        })
+    }
+
+    async fn answer(self) -> Result<HandlerAnswer> {
+        let Self {
+            definition,
+            platform,
+            handler,
+            span,
+        } = self;
+        let reply = CatchUnwind(handler)
+            .map_err(|error| error_of_handler(error, definition.name().as_str()))
+            .inspect_err(log_failure);
+        let reply = tracing::Instrument::instrument(reply, span).await?;
+        Ok(match platform.answers_later() {
+            Some(_) => HandlerAnswer::Later,
+            None => HandlerAnswer::Now(
+                definition.strip_response_elem(reply)?,
+                platform.take_follow_ups(),
+            ),
+        })
+    }
 }
 
 fn read(dispatch: v1::Dispatch, service: &ServiceName) -> Result<(InvocationInfo, Payload)> {

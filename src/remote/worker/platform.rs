@@ -41,7 +41,7 @@ const NESTED_CALL_MAX_ATTEMPTS: u32 = 15;
 #[derive(Debug)]
 pub(super) struct WorkerPlatform {
     session: Arc<NodeSession>,
-    channel: Channel,
+    channel: Arc<Channel>,
     token: String,
     /// The path of a nested call.
     path: Option<String>,
@@ -54,7 +54,7 @@ pub(super) struct WorkerPlatform {
 impl WorkerPlatform {
     pub(super) fn new(
         session: Arc<NodeSession>,
-        channel: Channel,
+        channel: Arc<Channel>,
         token: String,
         path: Option<String>,
         scope: HandlerScope,
@@ -93,7 +93,8 @@ impl WorkerPlatform {
     }
 
     fn invocation(&self) -> InvocationServiceClient<Channel> {
-        InvocationServiceClient::new(self.channel.clone()).max_decoding_message_size(usize::MAX)
+        InvocationServiceClient::new(Channel::clone(&self.channel))
+            .max_decoding_message_size(usize::MAX)
     }
 
     /// Makes a call, and retries it where the connection broke. A failure that the node returns goes to the handler, as
@@ -236,7 +237,7 @@ impl WorkerPlatform {
                 ..v1::ListServicesRequest::default()
             };
             let list = async || {
-                let mut discovery = DiscoveryServiceClient::new(self.channel.clone());
+                let mut discovery = DiscoveryServiceClient::new(Channel::clone(&self.channel));
                 discovery.list_services(request.clone()).await
             };
             let page = self.call(is_transport_error, list).await?.into_inner();

@@ -32,13 +32,17 @@ pub(super) enum NodeStreamEnd {
 /// The stream from a node.
 #[derive(Debug)]
 pub(super) struct NodeStream {
-    channel: Channel,
+    /// Shared by all dispatches: a clone of a channel allocates.
+    channel: Arc<Channel>,
     inbound: Streaming<v1::ServeResponse>,
 }
 
 impl NodeStream {
     pub(super) fn new(channel: Channel, inbound: Streaming<v1::ServeResponse>) -> Self {
-        Self { channel, inbound }
+        Self {
+            channel: Arc::new(channel),
+            inbound,
+        }
     }
 
     /// Handles messages until the stream ends, or the node announces that it stops.
@@ -58,7 +62,7 @@ impl NodeStream {
             match message {
                 Ok(Some(message)) => {
                     for dispatch in message.dispatches {
-                        dispatch::spawn(session, self.channel.clone(), Box::new(dispatch));
+                        dispatch::spawn(session, &self.channel, Box::new(dispatch));
                     }
                     if let Some(Message::Drain(_)) = message.message {
                         tracing::info!("the node stops; the worker connects to the next one");
@@ -106,7 +110,7 @@ impl NodeStream {
     fn handle_message(&self, session: &Arc<NodeSession>, message: Option<Message>) {
         match message {
             Some(Message::Dispatch(dispatch)) => {
-                dispatch::spawn(session, self.channel.clone(), dispatch);
+                dispatch::spawn(session, &self.channel, dispatch);
             }
             Some(Message::Cancel(cancel)) => session.cancel(&cancel.token),
             Some(Message::Received(received)) => session.remove_results(&received.tokens),
