@@ -201,6 +201,7 @@ impl FilterArgs {
             parent_cid: cid(self.parent),
             root_cid: cid(self.root),
             group_cid: cid(self.group),
+            ..v1::InvocationFilter::default()
         })
     }
 }

@@ -9,6 +9,7 @@ mod examples;
 mod health;
 mod hint;
 mod invocation;
+mod operation;
 mod oversize;
 mod reflection;
 mod request;
@@ -29,6 +30,7 @@ use self::discovery::DiscoveryApi;
 pub use self::health::{HealthApi, Serving};
 use self::invocation::InvocationApi;
 pub use self::invocation::{InvocationFuture, InvocationServer};
+use self::operation::OperationApi;
 use self::oversize::{WithoutOversizeResults, max_message_bytes};
 use self::reflection::ReflectionApi;
 pub(super) use self::request::{NotGrpc, not_grpc};
@@ -37,6 +39,7 @@ use self::worker::WorkerApi;
 use crate::codec::proto::health::health_server::HealthServer;
 use crate::codec::proto::v1::admin_service_server::AdminServiceServer;
 use crate::codec::proto::v1::discovery_service_server::DiscoveryServiceServer;
+use crate::codec::proto::v1::operation_service_server::OperationServiceServer;
 use crate::codec::proto::v1::worker_service_server::WorkerServiceServer;
 use crate::engine::Invoker;
 use crate::remote::worker_registry::WorkerRegistry;
@@ -79,6 +82,7 @@ pub(super) fn other_services(
     let discovery = DiscoveryServiceServer::new(discovery);
     Routes::new(discovery.max_decoding_message_size(limit))
         .add_service(AdminServiceServer::new(AdminApi::new(workers.clone())))
+        .add_service(OperationServiceServer::new(OperationApi))
         .add_service(WithoutOversizeResults::new(worker, worker_limit))
         .add_service(HealthServer::new(health))
         .add_service(reflection_v1::server_reflection_server::ServerReflectionServer::new(v1))

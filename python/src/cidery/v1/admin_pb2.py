@@ -22,43 +22,91 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from cidery.v1 import invocation_pb2 as cidery_dot_v1_dot_invocation__pb2
+from cidery.v1 import operation_pb2 as cidery_dot_v1_dot_operation__pb2
+from cidery.v1 import outcome_pb2 as cidery_dot_v1_dot_outcome__pb2
+from cidery.v1 import service_pb2 as cidery_dot_v1_dot_service__pb2
 from cidery.v1 import worker_pb2 as cidery_dot_v1_dot_worker__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x63idery/v1/admin.proto\x12\tcidery.v1\x1a\x16\x63idery/v1/worker.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x12\n\x10GetStatusRequest\"\xff\x01\n\x11GetStatusResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08services\x18\x03 \x01(\x04\x12\x0f\n\x07workers\x18\x04 \x01(\x04\x12\x0f\n\x07running\x18\x05 \x01(\x04\x12\x0f\n\x07pending\x18\x06 \x01(\x04\x12\r\n\x05store\x18\x07 \x01(\t\x12\x18\n\x10store_size_bytes\x18\x08 \x01(\x04\x12\x19\n\x11store_bytes_limit\x18\t \x01(\x04\x12\x12\n\ngeneration\x18\n \x01(\x04\x12\x0c\n\x04held\x18\x0b \x01(\x08\";\n\x12ListWorkersRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\"R\n\x13ListWorkersResponse\x12\"\n\x07workers\x18\x01 \x03(\x0b\x32\x11.cidery.v1.Worker\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xfd\x01\n\x06Worker\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x10\n\x08\x62uild_id\x18\x03 \x01(\t\x12\x10\n\x08services\x18\x04 \x03(\t\x12+\n\x0c\x63\x61pabilities\x18\x05 \x03(\x0e\x32\x15.cidery.v1.Capability\x12\x11\n\tin_flight\x18\x06 \x01(\r\x12\x15\n\rmax_in_flight\x18\x07 \x01(\r\x12\x30\n\x0c\x63onnect_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04peer\x18\t \x01(\t\x12\x10\n\x08\x64raining\x18\n \x01(\x08\x12\x0c\n\x04\x61way\x18\x0b \x01(\x08\"6\n\x13PauseServiceRequest\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\x16\n\x14PauseServiceResponse\"\'\n\x14ResumeServiceRequest\x12\x0f\n\x07service\x18\x01 \x01(\t\"\x17\n\x15ResumeServiceResponse\"\'\n\x14\x46orgetServiceRequest\x12\x0f\n\x07service\x18\x01 \x01(\t\"\x17\n\x15\x46orgetServiceResponse\"\"\n\x12\x42\x61\x63kupStoreRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"2\n\x13\x42\x61\x63kupStoreResponse\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\r\n\x05\x62ytes\x18\x02 \x01(\x04\x32\xeb\x03\n\x0c\x41\x64minService\x12\x46\n\tGetStatus\x12\x1b.cidery.v1.GetStatusRequest\x1a\x1c.cidery.v1.GetStatusResponse\x12L\n\x0bListWorkers\x12\x1d.cidery.v1.ListWorkersRequest\x1a\x1e.cidery.v1.ListWorkersResponse\x12O\n\x0cPauseService\x12\x1e.cidery.v1.PauseServiceRequest\x1a\x1f.cidery.v1.PauseServiceResponse\x12R\n\rResumeService\x12\x1f.cidery.v1.ResumeServiceRequest\x1a .cidery.v1.ResumeServiceResponse\x12R\n\rForgetService\x12\x1f.cidery.v1.ForgetServiceRequest\x1a .cidery.v1.ForgetServiceResponse\x12L\n\x0b\x42\x61\x63kupStore\x12\x1d.cidery.v1.BackupStoreRequest\x1a\x1e.cidery.v1.BackupStoreResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x63idery/v1/admin.proto\x12\tcidery.v1\x1a\x1a\x63idery/v1/invocation.proto\x1a\x19\x63idery/v1/operation.proto\x1a\x17\x63idery/v1/outcome.proto\x1a\x17\x63idery/v1/service.proto\x1a\x16\x63idery/v1/worker.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x12\n\x10GetStatusRequest\"\xa9\x05\n\x11GetStatusResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08services\x18\x03 \x01(\x04\x12\x0f\n\x07workers\x18\x04 \x01(\x04\x12\x0f\n\x07running\x18\x05 \x01(\x04\x12\x0f\n\x07pending\x18\x06 \x01(\x04\x12\r\n\x05store\x18\x07 \x01(\t\x12\x18\n\x10store_size_bytes\x18\x08 \x01(\x04\x12\x19\n\x11store_bytes_limit\x18\t \x01(\x04\x12\x12\n\ngeneration\x18\n \x01(\x04\x12\x0c\n\x04held\x18\x0b \x01(\x08\x12%\n\x06health\x18\x0c \x01(\x0e\x32\x15.cidery.v1.NodeHealth\x12/\n\x0ehealth_reasons\x18\r \x03(\x0b\x32\x17.cidery.v1.HealthReason\x12\x17\n\x0f\x64isk_free_bytes\x18\x0e \x01(\x04\x12(\n\noldest_due\x18\x0f \x03(\x0b\x32\x14.cidery.v1.OldestDue\x12\x35\n\x11unserved_services\x18\x10 \x03(\x0b\x32\x1a.cidery.v1.UnservedService\x12+\n\x08\x63ontrols\x18\x11 \x03(\x0b\x32\x19.cidery.v1.ServiceControl\x12&\n\x06\x62uilds\x18\x12 \x03(\x0b\x32\x16.cidery.v1.WorkerBuild\x12.\n\x08\x66\x61ilures\x18\x13 \x03(\x0b\x32\x1c.cidery.v1.InvocationSummary\x12#\n\x06limits\x18\x14 \x03(\x0b\x32\x13.cidery.v1.LimitUse\x12\x12\n\noperations\x18\x15 \x01(\r\x12\x18\n\x10held_invocations\x18\x16 \x01(\x04\"/\n\x0cHealthReason\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\"\x9a\x01\n\tOldestDue\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0b\n\x03\x63id\x18\x02 \x01(\t\x12,\n\x08\x64ue_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0epending_reason\x18\x04 \x01(\x0e\x32\x18.cidery.v1.PendingReason\x12\x0f\n\x07pending\x18\x05 \x01(\x04\"i\n\x0fUnservedService\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0f\n\x07pending\x18\x02 \x01(\x04\x12\x34\n\x10last_served_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"E\n\x0bWorkerBuild\x12\x13\n\x0bworker_name\x18\x01 \x01(\t\x12\x10\n\x08\x62uild_id\x18\x02 \x01(\t\x12\x0f\n\x07workers\x18\x03 \x01(\r\"F\n\x08LimitUse\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07service\x18\x02 \x01(\t\x12\x0c\n\x04used\x18\x03 \x01(\x04\x12\r\n\x05limit\x18\x04 \x01(\x04\";\n\x12ListWorkersRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\"R\n\x13ListWorkersResponse\x12\"\n\x07workers\x18\x01 \x03(\x0b\x32\x11.cidery.v1.Worker\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xfd\x01\n\x06Worker\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x10\n\x08\x62uild_id\x18\x03 \x01(\t\x12\x10\n\x08services\x18\x04 \x03(\t\x12+\n\x0c\x63\x61pabilities\x18\x05 \x03(\x0e\x32\x15.cidery.v1.Capability\x12\x11\n\tin_flight\x18\x06 \x01(\r\x12\x15\n\rmax_in_flight\x18\x07 \x01(\r\x12\x30\n\x0c\x63onnect_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04peer\x18\t \x01(\t\x12\x10\n\x08\x64raining\x18\n \x01(\x08\x12\x0c\n\x04\x61way\x18\x0b \x01(\x08\"O\n\x13PauseServiceRequest\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x17\n\x0f\x62\x61\x63kground_only\x18\x03 \x01(\x08\"B\n\x14PauseServiceResponse\x12*\n\x07\x63ontrol\x18\x01 \x01(\x0b\x32\x19.cidery.v1.ServiceControl\"\'\n\x14ResumeServiceRequest\x12\x0f\n\x07service\x18\x01 \x01(\t\"+\n\x15ResumeServiceResponse\x12\x12\n\nwas_paused\x18\x01 \x01(\x08\"8\n\x15\x44isableServiceRequest\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"D\n\x16\x44isableServiceResponse\x12*\n\x07\x63ontrol\x18\x01 \x01(\x0b\x32\x19.cidery.v1.ServiceControl\"\'\n\x14\x45nableServiceRequest\x12\x0f\n\x07service\x18\x01 \x01(\t\"-\n\x15\x45nableServiceResponse\x12\x14\n\x0cwas_disabled\x18\x01 \x01(\x08\"\'\n\x14\x46orgetServiceRequest\x12\x0f\n\x07service\x18\x01 \x01(\t\"\x17\n\x15\x46orgetServiceResponse\"\x13\n\x11ResumeNodeRequest\"&\n\x12ResumeNodeResponse\x12\x10\n\x08was_held\x18\x01 \x01(\x08\"\"\n\x12\x42\x61\x63kupStoreRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"U\n\x13\x42\x61\x63kupStoreResponse\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\r\n\x05\x62ytes\x18\x02 \x01(\x04\x12!\n\x06\x62\x61\x63kup\x18\x03 \x01(\x0b\x32\x11.cidery.v1.Backup\"\x9f\x01\n\x06\x42\x61\x63kup\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x62ytes\x18\x02 \x01(\x04\x12/\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06sha256\x18\x04 \x01(\t\x12\x13\n\x0binvocations\x18\x05 \x01(\x04\x12\x15\n\x08\x66raction\x18\x06 \x01(\x01H\x00\x88\x01\x01\x42\x0b\n\t_fraction\"\x14\n\x12ListBackupsRequest\"9\n\x13ListBackupsResponse\x12\"\n\x07\x62\x61\x63kups\x18\x01 \x03(\x0b\x32\x11.cidery.v1.Backup\"1\n\x11ReadBackupRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06offset\x18\x02 \x01(\x04\"2\n\x12ReadBackupResponse\x12\x0e\n\x06offset\x18\x01 \x01(\x04\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\"#\n\x13\x44\x65leteBackupRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x16\n\x14\x44\x65leteBackupResponse\"\x81\x01\n\x12WatchEventsRequest\x12#\n\x05kinds\x18\x01 \x03(\x0e\x32\x14.cidery.v1.EventKind\x12+\n\x06\x66ilter\x18\x02 \x01(\x0b\x32\x1b.cidery.v1.InvocationFilter\x12\x19\n\x11\x66ilter_expression\x18\x03 \x01(\t\"\xc0\x02\n\x13WatchEventsResponse\x12.\n\nevent_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\"\n\x04kind\x18\x02 \x01(\x0e\x32\x14.cidery.v1.EventKind\x12\x0e\n\x06missed\x18\x03 \x01(\x04\x12+\n\ninvocation\x18\x04 \x01(\x0b\x32\x15.cidery.v1.InvocationH\x00\x12,\n\x07service\x18\x05 \x01(\x0b\x32\x19.cidery.v1.ServiceControlH\x00\x12#\n\x06worker\x18\x06 \x01(\x0b\x32\x11.cidery.v1.WorkerH\x00\x12)\n\toperation\x18\x07 \x01(\x0b\x32\x14.cidery.v1.OperationH\x00\x12\x0f\n\x07message\x18\x08 \x01(\tB\t\n\x07subject*y\n\nNodeHealth\x12\x1b\n\x17NODE_HEALTH_UNSPECIFIED\x10\x00\x12\x17\n\x13NODE_HEALTH_SERVING\x10\x01\x12\x18\n\x14NODE_HEALTH_DEGRADED\x10\x02\x12\x1b\n\x17NODE_HEALTH_NOT_SERVING\x10\x03*\xcb\x04\n\tEventKind\x12\x1a\n\x16\x45VENT_KIND_UNSPECIFIED\x10\x00\x12\x1f\n\x1b\x45VENT_KIND_INVOCATION_ENDED\x10\x01\x12\x1d\n\x19\x45VENT_KIND_ATTEMPT_FAILED\x10\x02\x12\x1e\n\x1a\x45VENT_KIND_INVOCATION_HELD\x10\x03\x12\x1d\n\x19\x45VENT_KIND_SERVICE_PAUSED\x10\x04\x12\x1e\n\x1a\x45VENT_KIND_SERVICE_RESUMED\x10\x05\x12\x1f\n\x1b\x45VENT_KIND_SERVICE_DISABLED\x10\x06\x12\x1e\n\x1a\x45VENT_KIND_SERVICE_ENABLED\x10\x07\x12 \n\x1c\x45VENT_KIND_SERVICE_FORGOTTEN\x10\x08\x12\x1f\n\x1b\x45VENT_KIND_SERVICE_UNSERVED\x10\t\x12\x1d\n\x19\x45VENT_KIND_SERVICE_SERVED\x10\n\x12\x1f\n\x1b\x45VENT_KIND_WORKER_CONNECTED\x10\x0b\x12\"\n\x1e\x45VENT_KIND_WORKER_DISCONNECTED\x10\x0c\x12\x1e\n\x1a\x45VENT_KIND_WORKER_DRAINING\x10\r\x12 \n\x1c\x45VENT_KIND_OPERATION_STARTED\x10\x0e\x12\x1e\n\x1a\x45VENT_KIND_OPERATION_ENDED\x10\x0f\x12\x1b\n\x17\x45VENT_KIND_NODE_RESUMED\x10\x10\x12\x1c\n\x18\x45VENT_KIND_NODE_DRAINING\x10\x11\x32\x9d\x08\n\x0c\x41\x64minService\x12\x46\n\tGetStatus\x12\x1b.cidery.v1.GetStatusRequest\x1a\x1c.cidery.v1.GetStatusResponse\x12L\n\x0bListWorkers\x12\x1d.cidery.v1.ListWorkersRequest\x1a\x1e.cidery.v1.ListWorkersResponse\x12O\n\x0cPauseService\x12\x1e.cidery.v1.PauseServiceRequest\x1a\x1f.cidery.v1.PauseServiceResponse\x12R\n\rResumeService\x12\x1f.cidery.v1.ResumeServiceRequest\x1a .cidery.v1.ResumeServiceResponse\x12U\n\x0e\x44isableService\x12 .cidery.v1.DisableServiceRequest\x1a!.cidery.v1.DisableServiceResponse\x12R\n\rEnableService\x12\x1f.cidery.v1.EnableServiceRequest\x1a .cidery.v1.EnableServiceResponse\x12R\n\rForgetService\x12\x1f.cidery.v1.ForgetServiceRequest\x1a .cidery.v1.ForgetServiceResponse\x12I\n\nResumeNode\x12\x1c.cidery.v1.ResumeNodeRequest\x1a\x1d.cidery.v1.ResumeNodeResponse\x12L\n\x0b\x42\x61\x63kupStore\x12\x1d.cidery.v1.BackupStoreRequest\x1a\x1e.cidery.v1.BackupStoreResponse\x12L\n\x0bListBackups\x12\x1d.cidery.v1.ListBackupsRequest\x1a\x1e.cidery.v1.ListBackupsResponse\x12K\n\nReadBackup\x12\x1c.cidery.v1.ReadBackupRequest\x1a\x1d.cidery.v1.ReadBackupResponse0\x01\x12O\n\x0c\x44\x65leteBackup\x12\x1e.cidery.v1.DeleteBackupRequest\x1a\x1f.cidery.v1.DeleteBackupResponse\x12N\n\x0bWatchEvents\x12\x1d.cidery.v1.WatchEventsRequest\x1a\x1e.cidery.v1.WatchEventsResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'cidery.v1.admin_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_GETSTATUSREQUEST']._serialized_start=93
-  _globals['_GETSTATUSREQUEST']._serialized_end=111
-  _globals['_GETSTATUSRESPONSE']._serialized_start=114
-  _globals['_GETSTATUSRESPONSE']._serialized_end=369
-  _globals['_LISTWORKERSREQUEST']._serialized_start=371
-  _globals['_LISTWORKERSREQUEST']._serialized_end=430
-  _globals['_LISTWORKERSRESPONSE']._serialized_start=432
-  _globals['_LISTWORKERSRESPONSE']._serialized_end=514
-  _globals['_WORKER']._serialized_start=517
-  _globals['_WORKER']._serialized_end=770
-  _globals['_PAUSESERVICEREQUEST']._serialized_start=772
-  _globals['_PAUSESERVICEREQUEST']._serialized_end=826
-  _globals['_PAUSESERVICERESPONSE']._serialized_start=828
-  _globals['_PAUSESERVICERESPONSE']._serialized_end=850
-  _globals['_RESUMESERVICEREQUEST']._serialized_start=852
-  _globals['_RESUMESERVICEREQUEST']._serialized_end=891
-  _globals['_RESUMESERVICERESPONSE']._serialized_start=893
-  _globals['_RESUMESERVICERESPONSE']._serialized_end=916
-  _globals['_FORGETSERVICEREQUEST']._serialized_start=918
-  _globals['_FORGETSERVICEREQUEST']._serialized_end=957
-  _globals['_FORGETSERVICERESPONSE']._serialized_start=959
-  _globals['_FORGETSERVICERESPONSE']._serialized_end=982
-  _globals['_BACKUPSTOREREQUEST']._serialized_start=984
-  _globals['_BACKUPSTOREREQUEST']._serialized_end=1018
-  _globals['_BACKUPSTORERESPONSE']._serialized_start=1020
-  _globals['_BACKUPSTORERESPONSE']._serialized_end=1070
-  _globals['_ADMINSERVICE']._serialized_start=1073
-  _globals['_ADMINSERVICE']._serialized_end=1564
+  _globals['_NODEHEALTH']._serialized_start=3322
+  _globals['_NODEHEALTH']._serialized_end=3443
+  _globals['_EVENTKIND']._serialized_start=3446
+  _globals['_EVENTKIND']._serialized_end=4033
+  _globals['_GETSTATUSREQUEST']._serialized_start=198
+  _globals['_GETSTATUSREQUEST']._serialized_end=216
+  _globals['_GETSTATUSRESPONSE']._serialized_start=219
+  _globals['_GETSTATUSRESPONSE']._serialized_end=900
+  _globals['_HEALTHREASON']._serialized_start=902
+  _globals['_HEALTHREASON']._serialized_end=949
+  _globals['_OLDESTDUE']._serialized_start=952
+  _globals['_OLDESTDUE']._serialized_end=1106
+  _globals['_UNSERVEDSERVICE']._serialized_start=1108
+  _globals['_UNSERVEDSERVICE']._serialized_end=1213
+  _globals['_WORKERBUILD']._serialized_start=1215
+  _globals['_WORKERBUILD']._serialized_end=1284
+  _globals['_LIMITUSE']._serialized_start=1286
+  _globals['_LIMITUSE']._serialized_end=1356
+  _globals['_LISTWORKERSREQUEST']._serialized_start=1358
+  _globals['_LISTWORKERSREQUEST']._serialized_end=1417
+  _globals['_LISTWORKERSRESPONSE']._serialized_start=1419
+  _globals['_LISTWORKERSRESPONSE']._serialized_end=1501
+  _globals['_WORKER']._serialized_start=1504
+  _globals['_WORKER']._serialized_end=1757
+  _globals['_PAUSESERVICEREQUEST']._serialized_start=1759
+  _globals['_PAUSESERVICEREQUEST']._serialized_end=1838
+  _globals['_PAUSESERVICERESPONSE']._serialized_start=1840
+  _globals['_PAUSESERVICERESPONSE']._serialized_end=1906
+  _globals['_RESUMESERVICEREQUEST']._serialized_start=1908
+  _globals['_RESUMESERVICEREQUEST']._serialized_end=1947
+  _globals['_RESUMESERVICERESPONSE']._serialized_start=1949
+  _globals['_RESUMESERVICERESPONSE']._serialized_end=1992
+  _globals['_DISABLESERVICEREQUEST']._serialized_start=1994
+  _globals['_DISABLESERVICEREQUEST']._serialized_end=2050
+  _globals['_DISABLESERVICERESPONSE']._serialized_start=2052
+  _globals['_DISABLESERVICERESPONSE']._serialized_end=2120
+  _globals['_ENABLESERVICEREQUEST']._serialized_start=2122
+  _globals['_ENABLESERVICEREQUEST']._serialized_end=2161
+  _globals['_ENABLESERVICERESPONSE']._serialized_start=2163
+  _globals['_ENABLESERVICERESPONSE']._serialized_end=2208
+  _globals['_FORGETSERVICEREQUEST']._serialized_start=2210
+  _globals['_FORGETSERVICEREQUEST']._serialized_end=2249
+  _globals['_FORGETSERVICERESPONSE']._serialized_start=2251
+  _globals['_FORGETSERVICERESPONSE']._serialized_end=2274
+  _globals['_RESUMENODEREQUEST']._serialized_start=2276
+  _globals['_RESUMENODEREQUEST']._serialized_end=2295
+  _globals['_RESUMENODERESPONSE']._serialized_start=2297
+  _globals['_RESUMENODERESPONSE']._serialized_end=2335
+  _globals['_BACKUPSTOREREQUEST']._serialized_start=2337
+  _globals['_BACKUPSTOREREQUEST']._serialized_end=2371
+  _globals['_BACKUPSTORERESPONSE']._serialized_start=2373
+  _globals['_BACKUPSTORERESPONSE']._serialized_end=2458
+  _globals['_BACKUP']._serialized_start=2461
+  _globals['_BACKUP']._serialized_end=2620
+  _globals['_LISTBACKUPSREQUEST']._serialized_start=2622
+  _globals['_LISTBACKUPSREQUEST']._serialized_end=2642
+  _globals['_LISTBACKUPSRESPONSE']._serialized_start=2644
+  _globals['_LISTBACKUPSRESPONSE']._serialized_end=2701
+  _globals['_READBACKUPREQUEST']._serialized_start=2703
+  _globals['_READBACKUPREQUEST']._serialized_end=2752
+  _globals['_READBACKUPRESPONSE']._serialized_start=2754
+  _globals['_READBACKUPRESPONSE']._serialized_end=2804
+  _globals['_DELETEBACKUPREQUEST']._serialized_start=2806
+  _globals['_DELETEBACKUPREQUEST']._serialized_end=2841
+  _globals['_DELETEBACKUPRESPONSE']._serialized_start=2843
+  _globals['_DELETEBACKUPRESPONSE']._serialized_end=2865
+  _globals['_WATCHEVENTSREQUEST']._serialized_start=2868
+  _globals['_WATCHEVENTSREQUEST']._serialized_end=2997
+  _globals['_WATCHEVENTSRESPONSE']._serialized_start=3000
+  _globals['_WATCHEVENTSRESPONSE']._serialized_end=3320
+  _globals['_ADMINSERVICE']._serialized_start=4036
+  _globals['_ADMINSERVICE']._serialized_end=5089
 # @@protoc_insertion_point(module_scope)

@@ -1,6 +1,11 @@
+from cidery.v1 import invocation_pb2 as _invocation_pb2
+from cidery.v1 import operation_pb2 as _operation_pb2
+from cidery.v1 import outcome_pb2 as _outcome_pb2
+from cidery.v1 import service_pb2 as _service_pb2
 from cidery.v1 import worker_pb2 as _worker_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from collections.abc import Iterable as _Iterable, Mapping as _Mapping
@@ -8,12 +13,62 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class NodeHealth(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    NODE_HEALTH_UNSPECIFIED: _ClassVar[NodeHealth]
+    NODE_HEALTH_SERVING: _ClassVar[NodeHealth]
+    NODE_HEALTH_DEGRADED: _ClassVar[NodeHealth]
+    NODE_HEALTH_NOT_SERVING: _ClassVar[NodeHealth]
+
+class EventKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    EVENT_KIND_UNSPECIFIED: _ClassVar[EventKind]
+    EVENT_KIND_INVOCATION_ENDED: _ClassVar[EventKind]
+    EVENT_KIND_ATTEMPT_FAILED: _ClassVar[EventKind]
+    EVENT_KIND_INVOCATION_HELD: _ClassVar[EventKind]
+    EVENT_KIND_SERVICE_PAUSED: _ClassVar[EventKind]
+    EVENT_KIND_SERVICE_RESUMED: _ClassVar[EventKind]
+    EVENT_KIND_SERVICE_DISABLED: _ClassVar[EventKind]
+    EVENT_KIND_SERVICE_ENABLED: _ClassVar[EventKind]
+    EVENT_KIND_SERVICE_FORGOTTEN: _ClassVar[EventKind]
+    EVENT_KIND_SERVICE_UNSERVED: _ClassVar[EventKind]
+    EVENT_KIND_SERVICE_SERVED: _ClassVar[EventKind]
+    EVENT_KIND_WORKER_CONNECTED: _ClassVar[EventKind]
+    EVENT_KIND_WORKER_DISCONNECTED: _ClassVar[EventKind]
+    EVENT_KIND_WORKER_DRAINING: _ClassVar[EventKind]
+    EVENT_KIND_OPERATION_STARTED: _ClassVar[EventKind]
+    EVENT_KIND_OPERATION_ENDED: _ClassVar[EventKind]
+    EVENT_KIND_NODE_RESUMED: _ClassVar[EventKind]
+    EVENT_KIND_NODE_DRAINING: _ClassVar[EventKind]
+NODE_HEALTH_UNSPECIFIED: NodeHealth
+NODE_HEALTH_SERVING: NodeHealth
+NODE_HEALTH_DEGRADED: NodeHealth
+NODE_HEALTH_NOT_SERVING: NodeHealth
+EVENT_KIND_UNSPECIFIED: EventKind
+EVENT_KIND_INVOCATION_ENDED: EventKind
+EVENT_KIND_ATTEMPT_FAILED: EventKind
+EVENT_KIND_INVOCATION_HELD: EventKind
+EVENT_KIND_SERVICE_PAUSED: EventKind
+EVENT_KIND_SERVICE_RESUMED: EventKind
+EVENT_KIND_SERVICE_DISABLED: EventKind
+EVENT_KIND_SERVICE_ENABLED: EventKind
+EVENT_KIND_SERVICE_FORGOTTEN: EventKind
+EVENT_KIND_SERVICE_UNSERVED: EventKind
+EVENT_KIND_SERVICE_SERVED: EventKind
+EVENT_KIND_WORKER_CONNECTED: EventKind
+EVENT_KIND_WORKER_DISCONNECTED: EventKind
+EVENT_KIND_WORKER_DRAINING: EventKind
+EVENT_KIND_OPERATION_STARTED: EventKind
+EVENT_KIND_OPERATION_ENDED: EventKind
+EVENT_KIND_NODE_RESUMED: EventKind
+EVENT_KIND_NODE_DRAINING: EventKind
+
 class GetStatusRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
 class GetStatusResponse(_message.Message):
-    __slots__ = ("version", "start_time", "services", "workers", "running", "pending", "store", "store_size_bytes", "store_bytes_limit", "generation", "held")
+    __slots__ = ("version", "start_time", "services", "workers", "running", "pending", "store", "store_size_bytes", "store_bytes_limit", "generation", "held", "health", "health_reasons", "disk_free_bytes", "oldest_due", "unserved_services", "controls", "builds", "failures", "limits", "operations", "held_invocations")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     START_TIME_FIELD_NUMBER: _ClassVar[int]
     SERVICES_FIELD_NUMBER: _ClassVar[int]
@@ -25,6 +80,17 @@ class GetStatusResponse(_message.Message):
     STORE_BYTES_LIMIT_FIELD_NUMBER: _ClassVar[int]
     GENERATION_FIELD_NUMBER: _ClassVar[int]
     HELD_FIELD_NUMBER: _ClassVar[int]
+    HEALTH_FIELD_NUMBER: _ClassVar[int]
+    HEALTH_REASONS_FIELD_NUMBER: _ClassVar[int]
+    DISK_FREE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    OLDEST_DUE_FIELD_NUMBER: _ClassVar[int]
+    UNSERVED_SERVICES_FIELD_NUMBER: _ClassVar[int]
+    CONTROLS_FIELD_NUMBER: _ClassVar[int]
+    BUILDS_FIELD_NUMBER: _ClassVar[int]
+    FAILURES_FIELD_NUMBER: _ClassVar[int]
+    LIMITS_FIELD_NUMBER: _ClassVar[int]
+    OPERATIONS_FIELD_NUMBER: _ClassVar[int]
+    HELD_INVOCATIONS_FIELD_NUMBER: _ClassVar[int]
     version: str
     start_time: _timestamp_pb2.Timestamp
     services: int
@@ -36,7 +102,72 @@ class GetStatusResponse(_message.Message):
     store_bytes_limit: int
     generation: int
     held: bool
-    def __init__(self, version: _Optional[str] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., services: _Optional[int] = ..., workers: _Optional[int] = ..., running: _Optional[int] = ..., pending: _Optional[int] = ..., store: _Optional[str] = ..., store_size_bytes: _Optional[int] = ..., store_bytes_limit: _Optional[int] = ..., generation: _Optional[int] = ..., held: bool = ...) -> None: ...
+    health: NodeHealth
+    health_reasons: _containers.RepeatedCompositeFieldContainer[HealthReason]
+    disk_free_bytes: int
+    oldest_due: _containers.RepeatedCompositeFieldContainer[OldestDue]
+    unserved_services: _containers.RepeatedCompositeFieldContainer[UnservedService]
+    controls: _containers.RepeatedCompositeFieldContainer[_service_pb2.ServiceControl]
+    builds: _containers.RepeatedCompositeFieldContainer[WorkerBuild]
+    failures: _containers.RepeatedCompositeFieldContainer[_invocation_pb2.InvocationSummary]
+    limits: _containers.RepeatedCompositeFieldContainer[LimitUse]
+    operations: int
+    held_invocations: int
+    def __init__(self, version: _Optional[str] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., services: _Optional[int] = ..., workers: _Optional[int] = ..., running: _Optional[int] = ..., pending: _Optional[int] = ..., store: _Optional[str] = ..., store_size_bytes: _Optional[int] = ..., store_bytes_limit: _Optional[int] = ..., generation: _Optional[int] = ..., held: bool = ..., health: _Optional[_Union[NodeHealth, str]] = ..., health_reasons: _Optional[_Iterable[_Union[HealthReason, _Mapping]]] = ..., disk_free_bytes: _Optional[int] = ..., oldest_due: _Optional[_Iterable[_Union[OldestDue, _Mapping]]] = ..., unserved_services: _Optional[_Iterable[_Union[UnservedService, _Mapping]]] = ..., controls: _Optional[_Iterable[_Union[_service_pb2.ServiceControl, _Mapping]]] = ..., builds: _Optional[_Iterable[_Union[WorkerBuild, _Mapping]]] = ..., failures: _Optional[_Iterable[_Union[_invocation_pb2.InvocationSummary, _Mapping]]] = ..., limits: _Optional[_Iterable[_Union[LimitUse, _Mapping]]] = ..., operations: _Optional[int] = ..., held_invocations: _Optional[int] = ...) -> None: ...
+
+class HealthReason(_message.Message):
+    __slots__ = ("reason", "message")
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    reason: str
+    message: str
+    def __init__(self, reason: _Optional[str] = ..., message: _Optional[str] = ...) -> None: ...
+
+class OldestDue(_message.Message):
+    __slots__ = ("service", "cid", "due_time", "pending_reason", "pending")
+    SERVICE_FIELD_NUMBER: _ClassVar[int]
+    CID_FIELD_NUMBER: _ClassVar[int]
+    DUE_TIME_FIELD_NUMBER: _ClassVar[int]
+    PENDING_REASON_FIELD_NUMBER: _ClassVar[int]
+    PENDING_FIELD_NUMBER: _ClassVar[int]
+    service: str
+    cid: str
+    due_time: _timestamp_pb2.Timestamp
+    pending_reason: _outcome_pb2.PendingReason
+    pending: int
+    def __init__(self, service: _Optional[str] = ..., cid: _Optional[str] = ..., due_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., pending_reason: _Optional[_Union[_outcome_pb2.PendingReason, str]] = ..., pending: _Optional[int] = ...) -> None: ...
+
+class UnservedService(_message.Message):
+    __slots__ = ("service", "pending", "last_served_time")
+    SERVICE_FIELD_NUMBER: _ClassVar[int]
+    PENDING_FIELD_NUMBER: _ClassVar[int]
+    LAST_SERVED_TIME_FIELD_NUMBER: _ClassVar[int]
+    service: str
+    pending: int
+    last_served_time: _timestamp_pb2.Timestamp
+    def __init__(self, service: _Optional[str] = ..., pending: _Optional[int] = ..., last_served_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class WorkerBuild(_message.Message):
+    __slots__ = ("worker_name", "build_id", "workers")
+    WORKER_NAME_FIELD_NUMBER: _ClassVar[int]
+    BUILD_ID_FIELD_NUMBER: _ClassVar[int]
+    WORKERS_FIELD_NUMBER: _ClassVar[int]
+    worker_name: str
+    build_id: str
+    workers: int
+    def __init__(self, worker_name: _Optional[str] = ..., build_id: _Optional[str] = ..., workers: _Optional[int] = ...) -> None: ...
+
+class LimitUse(_message.Message):
+    __slots__ = ("name", "service", "used", "limit")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    SERVICE_FIELD_NUMBER: _ClassVar[int]
+    USED_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    service: str
+    used: int
+    limit: int
+    def __init__(self, name: _Optional[str] = ..., service: _Optional[str] = ..., used: _Optional[int] = ..., limit: _Optional[int] = ...) -> None: ...
 
 class ListWorkersRequest(_message.Message):
     __slots__ = ("page_size", "page_token")
@@ -81,16 +212,20 @@ class Worker(_message.Message):
     def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., build_id: _Optional[str] = ..., services: _Optional[_Iterable[str]] = ..., capabilities: _Optional[_Iterable[_Union[_worker_pb2.Capability, str]]] = ..., in_flight: _Optional[int] = ..., max_in_flight: _Optional[int] = ..., connect_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., peer: _Optional[str] = ..., draining: bool = ..., away: bool = ...) -> None: ...
 
 class PauseServiceRequest(_message.Message):
-    __slots__ = ("service", "reason")
+    __slots__ = ("service", "reason", "background_only")
     SERVICE_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
+    BACKGROUND_ONLY_FIELD_NUMBER: _ClassVar[int]
     service: str
     reason: str
-    def __init__(self, service: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+    background_only: bool
+    def __init__(self, service: _Optional[str] = ..., reason: _Optional[str] = ..., background_only: bool = ...) -> None: ...
 
 class PauseServiceResponse(_message.Message):
-    __slots__ = ()
-    def __init__(self) -> None: ...
+    __slots__ = ("control",)
+    CONTROL_FIELD_NUMBER: _ClassVar[int]
+    control: _service_pb2.ServiceControl
+    def __init__(self, control: _Optional[_Union[_service_pb2.ServiceControl, _Mapping]] = ...) -> None: ...
 
 class ResumeServiceRequest(_message.Message):
     __slots__ = ("service",)
@@ -99,8 +234,36 @@ class ResumeServiceRequest(_message.Message):
     def __init__(self, service: _Optional[str] = ...) -> None: ...
 
 class ResumeServiceResponse(_message.Message):
-    __slots__ = ()
-    def __init__(self) -> None: ...
+    __slots__ = ("was_paused",)
+    WAS_PAUSED_FIELD_NUMBER: _ClassVar[int]
+    was_paused: bool
+    def __init__(self, was_paused: bool = ...) -> None: ...
+
+class DisableServiceRequest(_message.Message):
+    __slots__ = ("service", "reason")
+    SERVICE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    service: str
+    reason: str
+    def __init__(self, service: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class DisableServiceResponse(_message.Message):
+    __slots__ = ("control",)
+    CONTROL_FIELD_NUMBER: _ClassVar[int]
+    control: _service_pb2.ServiceControl
+    def __init__(self, control: _Optional[_Union[_service_pb2.ServiceControl, _Mapping]] = ...) -> None: ...
+
+class EnableServiceRequest(_message.Message):
+    __slots__ = ("service",)
+    SERVICE_FIELD_NUMBER: _ClassVar[int]
+    service: str
+    def __init__(self, service: _Optional[str] = ...) -> None: ...
+
+class EnableServiceResponse(_message.Message):
+    __slots__ = ("was_disabled",)
+    WAS_DISABLED_FIELD_NUMBER: _ClassVar[int]
+    was_disabled: bool
+    def __init__(self, was_disabled: bool = ...) -> None: ...
 
 class ForgetServiceRequest(_message.Message):
     __slots__ = ("service",)
@@ -112,6 +275,16 @@ class ForgetServiceResponse(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
+class ResumeNodeRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ResumeNodeResponse(_message.Message):
+    __slots__ = ("was_held",)
+    WAS_HELD_FIELD_NUMBER: _ClassVar[int]
+    was_held: bool
+    def __init__(self, was_held: bool = ...) -> None: ...
+
 class BackupStoreRequest(_message.Message):
     __slots__ = ("name",)
     NAME_FIELD_NUMBER: _ClassVar[int]
@@ -119,9 +292,93 @@ class BackupStoreRequest(_message.Message):
     def __init__(self, name: _Optional[str] = ...) -> None: ...
 
 class BackupStoreResponse(_message.Message):
-    __slots__ = ("path", "bytes")
+    __slots__ = ("path", "bytes", "backup")
     PATH_FIELD_NUMBER: _ClassVar[int]
     BYTES_FIELD_NUMBER: _ClassVar[int]
+    BACKUP_FIELD_NUMBER: _ClassVar[int]
     path: str
     bytes: int
-    def __init__(self, path: _Optional[str] = ..., bytes: _Optional[int] = ...) -> None: ...
+    backup: Backup
+    def __init__(self, path: _Optional[str] = ..., bytes: _Optional[int] = ..., backup: _Optional[_Union[Backup, _Mapping]] = ...) -> None: ...
+
+class Backup(_message.Message):
+    __slots__ = ("name", "bytes", "create_time", "sha256", "invocations", "fraction")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    BYTES_FIELD_NUMBER: _ClassVar[int]
+    CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
+    SHA256_FIELD_NUMBER: _ClassVar[int]
+    INVOCATIONS_FIELD_NUMBER: _ClassVar[int]
+    FRACTION_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    bytes: int
+    create_time: _timestamp_pb2.Timestamp
+    sha256: str
+    invocations: int
+    fraction: float
+    def __init__(self, name: _Optional[str] = ..., bytes: _Optional[int] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., sha256: _Optional[str] = ..., invocations: _Optional[int] = ..., fraction: _Optional[float] = ...) -> None: ...
+
+class ListBackupsRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ListBackupsResponse(_message.Message):
+    __slots__ = ("backups",)
+    BACKUPS_FIELD_NUMBER: _ClassVar[int]
+    backups: _containers.RepeatedCompositeFieldContainer[Backup]
+    def __init__(self, backups: _Optional[_Iterable[_Union[Backup, _Mapping]]] = ...) -> None: ...
+
+class ReadBackupRequest(_message.Message):
+    __slots__ = ("name", "offset")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    OFFSET_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    offset: int
+    def __init__(self, name: _Optional[str] = ..., offset: _Optional[int] = ...) -> None: ...
+
+class ReadBackupResponse(_message.Message):
+    __slots__ = ("offset", "data")
+    OFFSET_FIELD_NUMBER: _ClassVar[int]
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    offset: int
+    data: bytes
+    def __init__(self, offset: _Optional[int] = ..., data: _Optional[bytes] = ...) -> None: ...
+
+class DeleteBackupRequest(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class DeleteBackupResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class WatchEventsRequest(_message.Message):
+    __slots__ = ("kinds", "filter", "filter_expression")
+    KINDS_FIELD_NUMBER: _ClassVar[int]
+    FILTER_FIELD_NUMBER: _ClassVar[int]
+    FILTER_EXPRESSION_FIELD_NUMBER: _ClassVar[int]
+    kinds: _containers.RepeatedScalarFieldContainer[EventKind]
+    filter: _invocation_pb2.InvocationFilter
+    filter_expression: str
+    def __init__(self, kinds: _Optional[_Iterable[_Union[EventKind, str]]] = ..., filter: _Optional[_Union[_invocation_pb2.InvocationFilter, _Mapping]] = ..., filter_expression: _Optional[str] = ...) -> None: ...
+
+class WatchEventsResponse(_message.Message):
+    __slots__ = ("event_time", "kind", "missed", "invocation", "service", "worker", "operation", "message")
+    EVENT_TIME_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    MISSED_FIELD_NUMBER: _ClassVar[int]
+    INVOCATION_FIELD_NUMBER: _ClassVar[int]
+    SERVICE_FIELD_NUMBER: _ClassVar[int]
+    WORKER_FIELD_NUMBER: _ClassVar[int]
+    OPERATION_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    event_time: _timestamp_pb2.Timestamp
+    kind: EventKind
+    missed: int
+    invocation: _outcome_pb2.Invocation
+    service: _service_pb2.ServiceControl
+    worker: Worker
+    operation: _operation_pb2.Operation
+    message: str
+    def __init__(self, event_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., kind: _Optional[_Union[EventKind, str]] = ..., missed: _Optional[int] = ..., invocation: _Optional[_Union[_outcome_pb2.Invocation, _Mapping]] = ..., service: _Optional[_Union[_service_pb2.ServiceControl, _Mapping]] = ..., worker: _Optional[_Union[Worker, _Mapping]] = ..., operation: _Optional[_Union[_operation_pb2.Operation, _Mapping]] = ..., message: _Optional[str] = ...) -> None: ...

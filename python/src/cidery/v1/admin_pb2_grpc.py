@@ -55,15 +55,50 @@ class AdminServiceStub(object):
                 request_serializer=cidery_dot_v1_dot_admin__pb2.ResumeServiceRequest.SerializeToString,
                 response_deserializer=cidery_dot_v1_dot_admin__pb2.ResumeServiceResponse.FromString,
                 _registered_method=True)
+        self.DisableService = channel.unary_unary(
+                '/cidery.v1.AdminService/DisableService',
+                request_serializer=cidery_dot_v1_dot_admin__pb2.DisableServiceRequest.SerializeToString,
+                response_deserializer=cidery_dot_v1_dot_admin__pb2.DisableServiceResponse.FromString,
+                _registered_method=True)
+        self.EnableService = channel.unary_unary(
+                '/cidery.v1.AdminService/EnableService',
+                request_serializer=cidery_dot_v1_dot_admin__pb2.EnableServiceRequest.SerializeToString,
+                response_deserializer=cidery_dot_v1_dot_admin__pb2.EnableServiceResponse.FromString,
+                _registered_method=True)
         self.ForgetService = channel.unary_unary(
                 '/cidery.v1.AdminService/ForgetService',
                 request_serializer=cidery_dot_v1_dot_admin__pb2.ForgetServiceRequest.SerializeToString,
                 response_deserializer=cidery_dot_v1_dot_admin__pb2.ForgetServiceResponse.FromString,
                 _registered_method=True)
+        self.ResumeNode = channel.unary_unary(
+                '/cidery.v1.AdminService/ResumeNode',
+                request_serializer=cidery_dot_v1_dot_admin__pb2.ResumeNodeRequest.SerializeToString,
+                response_deserializer=cidery_dot_v1_dot_admin__pb2.ResumeNodeResponse.FromString,
+                _registered_method=True)
         self.BackupStore = channel.unary_unary(
                 '/cidery.v1.AdminService/BackupStore',
                 request_serializer=cidery_dot_v1_dot_admin__pb2.BackupStoreRequest.SerializeToString,
                 response_deserializer=cidery_dot_v1_dot_admin__pb2.BackupStoreResponse.FromString,
+                _registered_method=True)
+        self.ListBackups = channel.unary_unary(
+                '/cidery.v1.AdminService/ListBackups',
+                request_serializer=cidery_dot_v1_dot_admin__pb2.ListBackupsRequest.SerializeToString,
+                response_deserializer=cidery_dot_v1_dot_admin__pb2.ListBackupsResponse.FromString,
+                _registered_method=True)
+        self.ReadBackup = channel.unary_stream(
+                '/cidery.v1.AdminService/ReadBackup',
+                request_serializer=cidery_dot_v1_dot_admin__pb2.ReadBackupRequest.SerializeToString,
+                response_deserializer=cidery_dot_v1_dot_admin__pb2.ReadBackupResponse.FromString,
+                _registered_method=True)
+        self.DeleteBackup = channel.unary_unary(
+                '/cidery.v1.AdminService/DeleteBackup',
+                request_serializer=cidery_dot_v1_dot_admin__pb2.DeleteBackupRequest.SerializeToString,
+                response_deserializer=cidery_dot_v1_dot_admin__pb2.DeleteBackupResponse.FromString,
+                _registered_method=True)
+        self.WatchEvents = channel.unary_stream(
+                '/cidery.v1.AdminService/WatchEvents',
+                request_serializer=cidery_dot_v1_dot_admin__pb2.WatchEventsRequest.SerializeToString,
+                response_deserializer=cidery_dot_v1_dot_admin__pb2.WatchEventsResponse.FromString,
                 _registered_method=True)
 
 
@@ -72,7 +107,7 @@ class AdminServiceServicer(object):
     """
 
     def GetStatus(self, request, context):
-        """Returns the status of the node.
+        """Returns the status of the node: its health, what waits, what fails, and which limits are near.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -86,7 +121,9 @@ class AdminServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def PauseService(self, request, context):
-        """Pauses a service: invocations are accepted but not started.
+        """Pauses a service: asynchronous invocations are accepted and wait as `PAUSED`; synchronous calls are refused, or with
+        `background_only` go on. What runs goes on. A pause lasts until `ResumeService`, restarts included. A paused service
+        can be paused again, with another reason.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -99,15 +136,67 @@ class AdminServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DisableService(self, request, context):
+        """Disables a service: every call is refused as `SERVICE_INACTIVE`, and pending invocations wait as `PAUSED`. Lasts
+        until `EnableService`, restarts included.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EnableService(self, request, context):
+        """Enables a disabled service.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ForgetService(self, request, context):
-        """Forgets a service that no worker serves any more.
+        """Forgets a service that no worker serves any more, and whether it was paused or disabled.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResumeNode(self, request, context):
+        """Starts the invocations of a node that was started with `--hold`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def BackupStore(self, request, context):
-        """Writes a consistent copy of the store while the node runs.
+        """Writes a consistent copy of the store while the node runs, and verifies it by reading it. Returns once the copy is
+        complete; a caller that disconnects ends it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListBackups(self, request, context):
+        """Lists the copies in the `backups` folder of the data directory.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReadBackup(self, request, context):
+        """Streams a copy from the `backups` folder.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteBackup(self, request, context):
+        """Removes a copy from the `backups` folder.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchEvents(self, request, context):
+        """Streams what happens on the node from now on: invocations that end or fail, services that are paused, workers that
+        come and go, operations. Nothing is replayed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -136,15 +225,50 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     request_deserializer=cidery_dot_v1_dot_admin__pb2.ResumeServiceRequest.FromString,
                     response_serializer=cidery_dot_v1_dot_admin__pb2.ResumeServiceResponse.SerializeToString,
             ),
+            'DisableService': grpc.unary_unary_rpc_method_handler(
+                    servicer.DisableService,
+                    request_deserializer=cidery_dot_v1_dot_admin__pb2.DisableServiceRequest.FromString,
+                    response_serializer=cidery_dot_v1_dot_admin__pb2.DisableServiceResponse.SerializeToString,
+            ),
+            'EnableService': grpc.unary_unary_rpc_method_handler(
+                    servicer.EnableService,
+                    request_deserializer=cidery_dot_v1_dot_admin__pb2.EnableServiceRequest.FromString,
+                    response_serializer=cidery_dot_v1_dot_admin__pb2.EnableServiceResponse.SerializeToString,
+            ),
             'ForgetService': grpc.unary_unary_rpc_method_handler(
                     servicer.ForgetService,
                     request_deserializer=cidery_dot_v1_dot_admin__pb2.ForgetServiceRequest.FromString,
                     response_serializer=cidery_dot_v1_dot_admin__pb2.ForgetServiceResponse.SerializeToString,
             ),
+            'ResumeNode': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResumeNode,
+                    request_deserializer=cidery_dot_v1_dot_admin__pb2.ResumeNodeRequest.FromString,
+                    response_serializer=cidery_dot_v1_dot_admin__pb2.ResumeNodeResponse.SerializeToString,
+            ),
             'BackupStore': grpc.unary_unary_rpc_method_handler(
                     servicer.BackupStore,
                     request_deserializer=cidery_dot_v1_dot_admin__pb2.BackupStoreRequest.FromString,
                     response_serializer=cidery_dot_v1_dot_admin__pb2.BackupStoreResponse.SerializeToString,
+            ),
+            'ListBackups': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListBackups,
+                    request_deserializer=cidery_dot_v1_dot_admin__pb2.ListBackupsRequest.FromString,
+                    response_serializer=cidery_dot_v1_dot_admin__pb2.ListBackupsResponse.SerializeToString,
+            ),
+            'ReadBackup': grpc.unary_stream_rpc_method_handler(
+                    servicer.ReadBackup,
+                    request_deserializer=cidery_dot_v1_dot_admin__pb2.ReadBackupRequest.FromString,
+                    response_serializer=cidery_dot_v1_dot_admin__pb2.ReadBackupResponse.SerializeToString,
+            ),
+            'DeleteBackup': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteBackup,
+                    request_deserializer=cidery_dot_v1_dot_admin__pb2.DeleteBackupRequest.FromString,
+                    response_serializer=cidery_dot_v1_dot_admin__pb2.DeleteBackupResponse.SerializeToString,
+            ),
+            'WatchEvents': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchEvents,
+                    request_deserializer=cidery_dot_v1_dot_admin__pb2.WatchEventsRequest.FromString,
+                    response_serializer=cidery_dot_v1_dot_admin__pb2.WatchEventsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -267,6 +391,60 @@ class AdminService(object):
             _registered_method=True)
 
     @staticmethod
+    def DisableService(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cidery.v1.AdminService/DisableService',
+            cidery_dot_v1_dot_admin__pb2.DisableServiceRequest.SerializeToString,
+            cidery_dot_v1_dot_admin__pb2.DisableServiceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EnableService(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cidery.v1.AdminService/EnableService',
+            cidery_dot_v1_dot_admin__pb2.EnableServiceRequest.SerializeToString,
+            cidery_dot_v1_dot_admin__pb2.EnableServiceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def ForgetService(request,
             target,
             options=(),
@@ -294,6 +472,33 @@ class AdminService(object):
             _registered_method=True)
 
     @staticmethod
+    def ResumeNode(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cidery.v1.AdminService/ResumeNode',
+            cidery_dot_v1_dot_admin__pb2.ResumeNodeRequest.SerializeToString,
+            cidery_dot_v1_dot_admin__pb2.ResumeNodeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def BackupStore(request,
             target,
             options=(),
@@ -310,6 +515,114 @@ class AdminService(object):
             '/cidery.v1.AdminService/BackupStore',
             cidery_dot_v1_dot_admin__pb2.BackupStoreRequest.SerializeToString,
             cidery_dot_v1_dot_admin__pb2.BackupStoreResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListBackups(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cidery.v1.AdminService/ListBackups',
+            cidery_dot_v1_dot_admin__pb2.ListBackupsRequest.SerializeToString,
+            cidery_dot_v1_dot_admin__pb2.ListBackupsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReadBackup(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/cidery.v1.AdminService/ReadBackup',
+            cidery_dot_v1_dot_admin__pb2.ReadBackupRequest.SerializeToString,
+            cidery_dot_v1_dot_admin__pb2.ReadBackupResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteBackup(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cidery.v1.AdminService/DeleteBackup',
+            cidery_dot_v1_dot_admin__pb2.DeleteBackupRequest.SerializeToString,
+            cidery_dot_v1_dot_admin__pb2.DeleteBackupResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/cidery.v1.AdminService/WatchEvents',
+            cidery_dot_v1_dot_admin__pb2.WatchEventsRequest.SerializeToString,
+            cidery_dot_v1_dot_admin__pb2.WatchEventsResponse.FromString,
             options,
             channel_credentials,
             insecure,

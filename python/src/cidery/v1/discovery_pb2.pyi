@@ -15,10 +15,12 @@ class ServiceHealth(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     SERVICE_HEALTH_SERVING: _ClassVar[ServiceHealth]
     SERVICE_HEALTH_NO_WORKER: _ClassVar[ServiceHealth]
     SERVICE_HEALTH_PAUSED: _ClassVar[ServiceHealth]
+    SERVICE_HEALTH_DISABLED: _ClassVar[ServiceHealth]
 SERVICE_HEALTH_UNSPECIFIED: ServiceHealth
 SERVICE_HEALTH_SERVING: ServiceHealth
 SERVICE_HEALTH_NO_WORKER: ServiceHealth
 SERVICE_HEALTH_PAUSED: ServiceHealth
+SERVICE_HEALTH_DISABLED: ServiceHealth
 
 class ListServicesRequest(_message.Message):
     __slots__ = ("name_prefix", "page_size", "page_token")
@@ -71,7 +73,7 @@ class GetServiceResponse(_message.Message):
     def __init__(self, service: _Optional[_Union[ServiceDescription, _Mapping]] = ...) -> None: ...
 
 class ServiceDescription(_message.Message):
-    __slots__ = ("declaration", "effective_options", "health", "locations", "input_schema", "output_schema", "typed_method", "typed_method_note", "examples", "other_declarations", "running", "pending", "queued")
+    __slots__ = ("declaration", "effective_options", "health", "locations", "input_schema", "output_schema", "typed_method", "typed_method_note", "examples", "other_declarations", "running", "pending", "queued", "control")
     DECLARATION_FIELD_NUMBER: _ClassVar[int]
     EFFECTIVE_OPTIONS_FIELD_NUMBER: _ClassVar[int]
     HEALTH_FIELD_NUMBER: _ClassVar[int]
@@ -85,6 +87,7 @@ class ServiceDescription(_message.Message):
     RUNNING_FIELD_NUMBER: _ClassVar[int]
     PENDING_FIELD_NUMBER: _ClassVar[int]
     QUEUED_FIELD_NUMBER: _ClassVar[int]
+    CONTROL_FIELD_NUMBER: _ClassVar[int]
     declaration: _service_pb2.ServiceDeclaration
     effective_options: _service_pb2.ServiceOptions
     health: ServiceHealth
@@ -98,7 +101,8 @@ class ServiceDescription(_message.Message):
     running: int
     pending: int
     queued: int
-    def __init__(self, declaration: _Optional[_Union[_service_pb2.ServiceDeclaration, _Mapping]] = ..., effective_options: _Optional[_Union[_service_pb2.ServiceOptions, _Mapping]] = ..., health: _Optional[_Union[ServiceHealth, str]] = ..., locations: _Optional[_Iterable[_Union[ServiceLocation, _Mapping]]] = ..., input_schema: _Optional[str] = ..., output_schema: _Optional[str] = ..., typed_method: _Optional[str] = ..., typed_method_note: _Optional[str] = ..., examples: _Optional[_Iterable[_Union[CallExample, _Mapping]]] = ..., other_declarations: _Optional[_Iterable[_Union[_service_pb2.ServiceDeclaration, _Mapping]]] = ..., running: _Optional[int] = ..., pending: _Optional[int] = ..., queued: _Optional[int] = ...) -> None: ...
+    control: _service_pb2.ServiceControl
+    def __init__(self, declaration: _Optional[_Union[_service_pb2.ServiceDeclaration, _Mapping]] = ..., effective_options: _Optional[_Union[_service_pb2.ServiceOptions, _Mapping]] = ..., health: _Optional[_Union[ServiceHealth, str]] = ..., locations: _Optional[_Iterable[_Union[ServiceLocation, _Mapping]]] = ..., input_schema: _Optional[str] = ..., output_schema: _Optional[str] = ..., typed_method: _Optional[str] = ..., typed_method_note: _Optional[str] = ..., examples: _Optional[_Iterable[_Union[CallExample, _Mapping]]] = ..., other_declarations: _Optional[_Iterable[_Union[_service_pb2.ServiceDeclaration, _Mapping]]] = ..., running: _Optional[int] = ..., pending: _Optional[int] = ..., queued: _Optional[int] = ..., control: _Optional[_Union[_service_pb2.ServiceControl, _Mapping]] = ...) -> None: ...
 
 class ServiceLocation(_message.Message):
     __slots__ = ("worker_id", "worker_name", "build_id", "declaration_hash", "running", "since_time", "away")

@@ -352,7 +352,14 @@ class GetInvocationResponse(_message.Message):
     def __init__(self, invocation: _Optional[_Union[_outcome_pb2.Invocation, _Mapping]] = ...) -> None: ...
 
 class InvocationFilter(_message.Message):
-    __slots__ = ("services", "states", "pending_reasons", "failure_reasons", "accepted_after", "accepted_before", "ended_after", "ended_before", "parent_cid", "root_cid", "group_cid")
+    __slots__ = ("services", "states", "pending_reasons", "failure_reasons", "accepted_after", "accepted_before", "ended_after", "ended_before", "parent_cid", "root_cid", "group_cid", "metadata", "failure_text", "dead_letter")
+    class MetadataEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     SERVICES_FIELD_NUMBER: _ClassVar[int]
     STATES_FIELD_NUMBER: _ClassVar[int]
     PENDING_REASONS_FIELD_NUMBER: _ClassVar[int]
@@ -364,6 +371,9 @@ class InvocationFilter(_message.Message):
     PARENT_CID_FIELD_NUMBER: _ClassVar[int]
     ROOT_CID_FIELD_NUMBER: _ClassVar[int]
     GROUP_CID_FIELD_NUMBER: _ClassVar[int]
+    METADATA_FIELD_NUMBER: _ClassVar[int]
+    FAILURE_TEXT_FIELD_NUMBER: _ClassVar[int]
+    DEAD_LETTER_FIELD_NUMBER: _ClassVar[int]
     services: _containers.RepeatedScalarFieldContainer[str]
     states: _containers.RepeatedScalarFieldContainer[_outcome_pb2.State]
     pending_reasons: _containers.RepeatedScalarFieldContainer[_outcome_pb2.PendingReason]
@@ -375,19 +385,64 @@ class InvocationFilter(_message.Message):
     parent_cid: str
     root_cid: str
     group_cid: str
-    def __init__(self, services: _Optional[_Iterable[str]] = ..., states: _Optional[_Iterable[_Union[_outcome_pb2.State, str]]] = ..., pending_reasons: _Optional[_Iterable[_Union[_outcome_pb2.PendingReason, str]]] = ..., failure_reasons: _Optional[_Iterable[str]] = ..., accepted_after: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., accepted_before: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ended_after: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ended_before: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., parent_cid: _Optional[str] = ..., root_cid: _Optional[str] = ..., group_cid: _Optional[str] = ...) -> None: ...
+    metadata: _containers.ScalarMap[str, str]
+    failure_text: str
+    dead_letter: bool
+    def __init__(self, services: _Optional[_Iterable[str]] = ..., states: _Optional[_Iterable[_Union[_outcome_pb2.State, str]]] = ..., pending_reasons: _Optional[_Iterable[_Union[_outcome_pb2.PendingReason, str]]] = ..., failure_reasons: _Optional[_Iterable[str]] = ..., accepted_after: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., accepted_before: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ended_after: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ended_before: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., parent_cid: _Optional[str] = ..., root_cid: _Optional[str] = ..., group_cid: _Optional[str] = ..., metadata: _Optional[_Mapping[str, str]] = ..., failure_text: _Optional[str] = ..., dead_letter: bool = ...) -> None: ...
+
+class InvocationSummary(_message.Message):
+    __slots__ = ("service", "state", "pending_reason", "failure_reason", "count", "first_accept_time", "last_accept_time", "last_end_time", "example_cid", "example_message")
+    SERVICE_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    PENDING_REASON_FIELD_NUMBER: _ClassVar[int]
+    FAILURE_REASON_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    FIRST_ACCEPT_TIME_FIELD_NUMBER: _ClassVar[int]
+    LAST_ACCEPT_TIME_FIELD_NUMBER: _ClassVar[int]
+    LAST_END_TIME_FIELD_NUMBER: _ClassVar[int]
+    EXAMPLE_CID_FIELD_NUMBER: _ClassVar[int]
+    EXAMPLE_MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    service: str
+    state: _outcome_pb2.State
+    pending_reason: _outcome_pb2.PendingReason
+    failure_reason: str
+    count: int
+    first_accept_time: _timestamp_pb2.Timestamp
+    last_accept_time: _timestamp_pb2.Timestamp
+    last_end_time: _timestamp_pb2.Timestamp
+    example_cid: str
+    example_message: str
+    def __init__(self, service: _Optional[str] = ..., state: _Optional[_Union[_outcome_pb2.State, str]] = ..., pending_reason: _Optional[_Union[_outcome_pb2.PendingReason, str]] = ..., failure_reason: _Optional[str] = ..., count: _Optional[int] = ..., first_accept_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_accept_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., example_cid: _Optional[str] = ..., example_message: _Optional[str] = ...) -> None: ...
+
+class SummarizeInvocationsRequest(_message.Message):
+    __slots__ = ("filter", "filter_expression")
+    FILTER_FIELD_NUMBER: _ClassVar[int]
+    FILTER_EXPRESSION_FIELD_NUMBER: _ClassVar[int]
+    filter: InvocationFilter
+    filter_expression: str
+    def __init__(self, filter: _Optional[_Union[InvocationFilter, _Mapping]] = ..., filter_expression: _Optional[str] = ...) -> None: ...
+
+class SummarizeInvocationsResponse(_message.Message):
+    __slots__ = ("summaries", "total")
+    SUMMARIES_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_FIELD_NUMBER: _ClassVar[int]
+    summaries: _containers.RepeatedCompositeFieldContainer[InvocationSummary]
+    total: int
+    def __init__(self, summaries: _Optional[_Iterable[_Union[InvocationSummary, _Mapping]]] = ..., total: _Optional[int] = ...) -> None: ...
 
 class ListInvocationsRequest(_message.Message):
-    __slots__ = ("filter", "page_size", "page_token", "view")
+    __slots__ = ("filter", "page_size", "page_token", "view", "filter_expression")
     FILTER_FIELD_NUMBER: _ClassVar[int]
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     VIEW_FIELD_NUMBER: _ClassVar[int]
+    FILTER_EXPRESSION_FIELD_NUMBER: _ClassVar[int]
     filter: InvocationFilter
     page_size: int
     page_token: str
     view: InvocationView
-    def __init__(self, filter: _Optional[_Union[InvocationFilter, _Mapping]] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., view: _Optional[_Union[InvocationView, str]] = ...) -> None: ...
+    filter_expression: str
+    def __init__(self, filter: _Optional[_Union[InvocationFilter, _Mapping]] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., view: _Optional[_Union[InvocationView, str]] = ..., filter_expression: _Optional[str] = ...) -> None: ...
 
 class ListInvocationsResponse(_message.Message):
     __slots__ = ("invocations", "next_page_token")
@@ -412,20 +467,22 @@ class InvocationChange(_message.Message):
     def __init__(self, cid: _Optional[str] = ..., state: _Optional[_Union[_outcome_pb2.State, str]] = ..., cancel_requested: bool = ..., new_cid: _Optional[str] = ..., failure: _Optional[_Union[_outcome_pb2.Failure, _Mapping]] = ...) -> None: ...
 
 class CancelInvocationsRequest(_message.Message):
-    __slots__ = ("cids", "filter", "dry_run", "page_token", "reason", "all")
+    __slots__ = ("cids", "filter", "dry_run", "page_token", "reason", "all", "filter_expression")
     CIDS_FIELD_NUMBER: _ClassVar[int]
     FILTER_FIELD_NUMBER: _ClassVar[int]
     DRY_RUN_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     ALL_FIELD_NUMBER: _ClassVar[int]
+    FILTER_EXPRESSION_FIELD_NUMBER: _ClassVar[int]
     cids: _containers.RepeatedScalarFieldContainer[str]
     filter: InvocationFilter
     dry_run: bool
     page_token: str
     reason: str
     all: bool
-    def __init__(self, cids: _Optional[_Iterable[str]] = ..., filter: _Optional[_Union[InvocationFilter, _Mapping]] = ..., dry_run: bool = ..., page_token: _Optional[str] = ..., reason: _Optional[str] = ..., all: bool = ...) -> None: ...
+    filter_expression: str
+    def __init__(self, cids: _Optional[_Iterable[str]] = ..., filter: _Optional[_Union[InvocationFilter, _Mapping]] = ..., dry_run: bool = ..., page_token: _Optional[str] = ..., reason: _Optional[str] = ..., all: bool = ..., filter_expression: _Optional[str] = ...) -> None: ...
 
 class CancelInvocationsResponse(_message.Message):
     __slots__ = ("changes", "next_page_token")
@@ -436,7 +493,7 @@ class CancelInvocationsResponse(_message.Message):
     def __init__(self, changes: _Optional[_Iterable[_Union[InvocationChange, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class RetryInvocationsRequest(_message.Message):
-    __slots__ = ("cids", "filter", "dry_run", "page_token", "payload", "value", "document", "data_format", "all")
+    __slots__ = ("cids", "filter", "dry_run", "page_token", "payload", "value", "document", "data_format", "all", "filter_expression")
     CIDS_FIELD_NUMBER: _ClassVar[int]
     FILTER_FIELD_NUMBER: _ClassVar[int]
     DRY_RUN_FIELD_NUMBER: _ClassVar[int]
@@ -446,6 +503,7 @@ class RetryInvocationsRequest(_message.Message):
     DOCUMENT_FIELD_NUMBER: _ClassVar[int]
     DATA_FORMAT_FIELD_NUMBER: _ClassVar[int]
     ALL_FIELD_NUMBER: _ClassVar[int]
+    FILTER_EXPRESSION_FIELD_NUMBER: _ClassVar[int]
     cids: _containers.RepeatedScalarFieldContainer[str]
     filter: InvocationFilter
     dry_run: bool
@@ -455,7 +513,8 @@ class RetryInvocationsRequest(_message.Message):
     document: bytes
     data_format: _outcome_pb2.DataFormat
     all: bool
-    def __init__(self, cids: _Optional[_Iterable[str]] = ..., filter: _Optional[_Union[InvocationFilter, _Mapping]] = ..., dry_run: bool = ..., page_token: _Optional[str] = ..., payload: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., value: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., document: _Optional[bytes] = ..., data_format: _Optional[_Union[_outcome_pb2.DataFormat, str]] = ..., all: bool = ...) -> None: ...
+    filter_expression: str
+    def __init__(self, cids: _Optional[_Iterable[str]] = ..., filter: _Optional[_Union[InvocationFilter, _Mapping]] = ..., dry_run: bool = ..., page_token: _Optional[str] = ..., payload: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., value: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., document: _Optional[bytes] = ..., data_format: _Optional[_Union[_outcome_pb2.DataFormat, str]] = ..., all: bool = ..., filter_expression: _Optional[str] = ...) -> None: ...
 
 class RetryInvocationsResponse(_message.Message):
     __slots__ = ("changes", "next_page_token")
@@ -466,18 +525,20 @@ class RetryInvocationsResponse(_message.Message):
     def __init__(self, changes: _Optional[_Iterable[_Union[InvocationChange, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class PurgeInvocationsRequest(_message.Message):
-    __slots__ = ("cids", "filter", "dry_run", "page_token", "all")
+    __slots__ = ("cids", "filter", "dry_run", "page_token", "all", "filter_expression")
     CIDS_FIELD_NUMBER: _ClassVar[int]
     FILTER_FIELD_NUMBER: _ClassVar[int]
     DRY_RUN_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     ALL_FIELD_NUMBER: _ClassVar[int]
+    FILTER_EXPRESSION_FIELD_NUMBER: _ClassVar[int]
     cids: _containers.RepeatedScalarFieldContainer[str]
     filter: InvocationFilter
     dry_run: bool
     page_token: str
     all: bool
-    def __init__(self, cids: _Optional[_Iterable[str]] = ..., filter: _Optional[_Union[InvocationFilter, _Mapping]] = ..., dry_run: bool = ..., page_token: _Optional[str] = ..., all: bool = ...) -> None: ...
+    filter_expression: str
+    def __init__(self, cids: _Optional[_Iterable[str]] = ..., filter: _Optional[_Union[InvocationFilter, _Mapping]] = ..., dry_run: bool = ..., page_token: _Optional[str] = ..., all: bool = ..., filter_expression: _Optional[str] = ...) -> None: ...
 
 class PurgeInvocationsResponse(_message.Message):
     __slots__ = ("changes", "next_page_token")

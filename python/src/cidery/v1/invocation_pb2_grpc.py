@@ -69,6 +69,11 @@ class InvocationServiceStub(object):
                 request_serializer=cidery_dot_v1_dot_invocation__pb2.ListInvocationsRequest.SerializeToString,
                 response_deserializer=cidery_dot_v1_dot_invocation__pb2.ListInvocationsResponse.FromString,
                 _registered_method=True)
+        self.SummarizeInvocations = channel.unary_unary(
+                '/cidery.v1.InvocationService/SummarizeInvocations',
+                request_serializer=cidery_dot_v1_dot_invocation__pb2.SummarizeInvocationsRequest.SerializeToString,
+                response_deserializer=cidery_dot_v1_dot_invocation__pb2.SummarizeInvocationsResponse.FromString,
+                _registered_method=True)
         self.CancelInvocations = channel.unary_unary(
                 '/cidery.v1.InvocationService/CancelInvocations',
                 request_serializer=cidery_dot_v1_dot_invocation__pb2.CancelInvocationsRequest.SerializeToString,
@@ -153,6 +158,13 @@ class InvocationServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SummarizeInvocations(self, request, context):
+        """Counts stored invocations by service, state and reason of the last failure.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CancelInvocations(self, request, context):
         """Cancels invocations by CID or by filter. Pending invocations are cancelled at once; running invocations are
         cancelled cooperatively, and by force after a grace period. Cancellations are stored before the response is sent.
@@ -216,6 +228,11 @@ def add_InvocationServiceServicer_to_server(servicer, server):
                     servicer.ListInvocations,
                     request_deserializer=cidery_dot_v1_dot_invocation__pb2.ListInvocationsRequest.FromString,
                     response_serializer=cidery_dot_v1_dot_invocation__pb2.ListInvocationsResponse.SerializeToString,
+            ),
+            'SummarizeInvocations': grpc.unary_unary_rpc_method_handler(
+                    servicer.SummarizeInvocations,
+                    request_deserializer=cidery_dot_v1_dot_invocation__pb2.SummarizeInvocationsRequest.FromString,
+                    response_serializer=cidery_dot_v1_dot_invocation__pb2.SummarizeInvocationsResponse.SerializeToString,
             ),
             'CancelInvocations': grpc.unary_unary_rpc_method_handler(
                     servicer.CancelInvocations,
@@ -405,6 +422,33 @@ class InvocationService(object):
             '/cidery.v1.InvocationService/ListInvocations',
             cidery_dot_v1_dot_invocation__pb2.ListInvocationsRequest.SerializeToString,
             cidery_dot_v1_dot_invocation__pb2.ListInvocationsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SummarizeInvocations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cidery.v1.InvocationService/SummarizeInvocations',
+            cidery_dot_v1_dot_invocation__pb2.SummarizeInvocationsRequest.SerializeToString,
+            cidery_dot_v1_dot_invocation__pb2.SummarizeInvocationsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -24,31 +24,34 @@ _sym_db = _symbol_database.Default()
 
 from cidery.v1 import invocation_pb2 as cidery_dot_v1_dot_invocation__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x63idery/v1/service.proto\x12\tcidery.v1\x1a\x1a\x63idery/v1/invocation.proto\x1a\x1egoogle/protobuf/duration.proto\"\xb2\x02\n\x07\x45lement\x12\x0c\n\x04name\x18\x01 \x01(\t\x12$\n\x04type\x18\x02 \x01(\x0e\x32\x16.cidery.v1.ElementType\x12\x10\n\x08optional\x18\x03 \x01(\x08\x12\x14\n\x0c\x64\x65\x66\x61ult_json\x18\x04 \x01(\t\x12$\n\x08\x65lements\x18\x05 \x03(\x0b\x32\x12.cidery.v1.Element\x12 \n\x04item\x18\x06 \x01(\x0b\x32\x12.cidery.v1.Element\x12\x0e\n\x06number\x18\x07 \x01(\r\x12\x13\n\x0b\x64\x65scription\x18\x08 \x01(\t\x12\x0e\n\x06one_of\x18\t \x03(\t\x12\x0f\n\x07minimum\x18\n \x01(\t\x12\x0f\n\x07maximum\x18\x0b \x01(\t\x12,\n\x0cunknown_keys\x18\x0c \x01(\x0e\x32\x16.cidery.v1.UnknownKeys\"{\n\x08\x45lements\x12$\n\x08\x65lements\x18\x01 \x03(\x0b\x32\x12.cidery.v1.Element\x12\x0c\n\x04list\x18\x02 \x01(\x08\x12,\n\x0cunknown_keys\x18\x03 \x01(\x0e\x32\x16.cidery.v1.UnknownKeys\x12\r\n\x05value\x18\x04 \x01(\x08\"A\n\nCsvOptions\x12\x11\n\tno_header\x18\x01 \x01(\x08\x12\x11\n\tdelimiter\x18\x02 \x01(\t\x12\r\n\x05quote\x18\x03 \x01(\t\"\xec\x01\n\x08SimpleIo\x12\"\n\x05input\x18\x01 \x01(\x0b\x32\x13.cidery.v1.Elements\x12#\n\x06output\x18\x02 \x01(\x0b\x32\x13.cidery.v1.Elements\x12\x15\n\rresponse_elem\x18\x03 \x01(\t\x12,\n\x0cunknown_keys\x18\x04 \x01(\x0e\x32\x16.cidery.v1.UnknownKeys\x12.\n\rempty_strings\x18\x05 \x01(\x0e\x32\x17.cidery.v1.EmptyStrings\x12\"\n\x03\x63sv\x18\x06 \x01(\x0b\x32\x15.cidery.v1.CsvOptions\"\xd8\x02\n\x0eServiceOptions\x12\x12\n\nidempotent\x18\x01 \x01(\x08\x12*\n\x07timeout\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x32\n\x0f\x61ttempt_timeout\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12,\n\x0cretry_policy\x18\x04 \x01(\x0b\x32\x16.cidery.v1.RetryPolicy\x12\x13\n\x0b\x63oncurrency\x18\x05 \x01(\r\x12\x14\n\x0cqueue_length\x18\x06 \x01(\r\x12,\n\tretention\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x34\n\x11\x66\x61ilure_retention\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x15\n\rpending_limit\x18\t \x01(\x04\"\x85\x01\n\x12ServiceDeclaration\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12 \n\x03sio\x18\x03 \x01(\x0b\x32\x13.cidery.v1.SimpleIo\x12*\n\x07options\x18\x04 \x01(\x0b\x32\x19.cidery.v1.ServiceOptions*\x94\x03\n\x0b\x45lementType\x12\x1c\n\x18\x45LEMENT_TYPE_UNSPECIFIED\x10\x00\x12\x16\n\x12\x45LEMENT_TYPE_AS_IS\x10\x01\x12\x15\n\x11\x45LEMENT_TYPE_TEXT\x10\x02\x12\x14\n\x10\x45LEMENT_TYPE_INT\x10\x03\x12\x16\n\x12\x45LEMENT_TYPE_FLOAT\x10\x04\x12\x18\n\x14\x45LEMENT_TYPE_DECIMAL\x10\x05\x12\x15\n\x11\x45LEMENT_TYPE_BOOL\x10\x06\x12\x15\n\x11\x45LEMENT_TYPE_DATE\x10\x07\x12\x1a\n\x16\x45LEMENT_TYPE_DATE_TIME\x10\x08\x12\x15\n\x11\x45LEMENT_TYPE_UUID\x10\t\x12\x16\n\x12\x45LEMENT_TYPE_BYTES\x10\n\x12\x15\n\x11\x45LEMENT_TYPE_LIST\x10\x0b\x12\x15\n\x11\x45LEMENT_TYPE_DICT\x10\x0c\x12\x1a\n\x16\x45LEMENT_TYPE_DICT_LIST\x10\r\x12\x14\n\x10\x45LEMENT_TYPE_CSV\x10\x0e\x12\x17\n\x13\x45LEMENT_TYPE_SECRET\x10\x0f*r\n\x0bUnknownKeys\x12\x1c\n\x18UNKNOWN_KEYS_UNSPECIFIED\x10\x00\x12\x15\n\x11UNKNOWN_KEYS_DROP\x10\x01\x12\x15\n\x11UNKNOWN_KEYS_KEEP\x10\x02\x12\x17\n\x13UNKNOWN_KEYS_REFUSE\x10\x03*a\n\x0c\x45mptyStrings\x12\x1d\n\x19\x45MPTY_STRINGS_UNSPECIFIED\x10\x00\x12\x18\n\x14\x45MPTY_STRINGS_REFUSE\x10\x01\x12\x18\n\x14\x45MPTY_STRINGS_ABSENT\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x63idery/v1/service.proto\x12\tcidery.v1\x1a\x1a\x63idery/v1/invocation.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb2\x02\n\x07\x45lement\x12\x0c\n\x04name\x18\x01 \x01(\t\x12$\n\x04type\x18\x02 \x01(\x0e\x32\x16.cidery.v1.ElementType\x12\x10\n\x08optional\x18\x03 \x01(\x08\x12\x14\n\x0c\x64\x65\x66\x61ult_json\x18\x04 \x01(\t\x12$\n\x08\x65lements\x18\x05 \x03(\x0b\x32\x12.cidery.v1.Element\x12 \n\x04item\x18\x06 \x01(\x0b\x32\x12.cidery.v1.Element\x12\x0e\n\x06number\x18\x07 \x01(\r\x12\x13\n\x0b\x64\x65scription\x18\x08 \x01(\t\x12\x0e\n\x06one_of\x18\t \x03(\t\x12\x0f\n\x07minimum\x18\n \x01(\t\x12\x0f\n\x07maximum\x18\x0b \x01(\t\x12,\n\x0cunknown_keys\x18\x0c \x01(\x0e\x32\x16.cidery.v1.UnknownKeys\"{\n\x08\x45lements\x12$\n\x08\x65lements\x18\x01 \x03(\x0b\x32\x12.cidery.v1.Element\x12\x0c\n\x04list\x18\x02 \x01(\x08\x12,\n\x0cunknown_keys\x18\x03 \x01(\x0e\x32\x16.cidery.v1.UnknownKeys\x12\r\n\x05value\x18\x04 \x01(\x08\"A\n\nCsvOptions\x12\x11\n\tno_header\x18\x01 \x01(\x08\x12\x11\n\tdelimiter\x18\x02 \x01(\t\x12\r\n\x05quote\x18\x03 \x01(\t\"\xec\x01\n\x08SimpleIo\x12\"\n\x05input\x18\x01 \x01(\x0b\x32\x13.cidery.v1.Elements\x12#\n\x06output\x18\x02 \x01(\x0b\x32\x13.cidery.v1.Elements\x12\x15\n\rresponse_elem\x18\x03 \x01(\t\x12,\n\x0cunknown_keys\x18\x04 \x01(\x0e\x32\x16.cidery.v1.UnknownKeys\x12.\n\rempty_strings\x18\x05 \x01(\x0e\x32\x17.cidery.v1.EmptyStrings\x12\"\n\x03\x63sv\x18\x06 \x01(\x0b\x32\x15.cidery.v1.CsvOptions\"\x86\x03\n\x0eServiceOptions\x12\x12\n\nidempotent\x18\x01 \x01(\x08\x12*\n\x07timeout\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x32\n\x0f\x61ttempt_timeout\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12,\n\x0cretry_policy\x18\x04 \x01(\x0b\x32\x16.cidery.v1.RetryPolicy\x12\x13\n\x0b\x63oncurrency\x18\x05 \x01(\r\x12\x14\n\x0cqueue_length\x18\x06 \x01(\r\x12,\n\tretention\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x34\n\x11\x66\x61ilure_retention\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x15\n\rpending_limit\x18\t \x01(\x04\x12,\n\x0con_exhausted\x18\n \x01(\x0e\x32\x16.cidery.v1.OnExhausted\"\x85\x01\n\x12ServiceDeclaration\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12 \n\x03sio\x18\x03 \x01(\x0b\x32\x13.cidery.v1.SimpleIo\x12*\n\x07options\x18\x04 \x01(\x0b\x32\x19.cidery.v1.ServiceOptions\"\xa9\x01\n\x0eServiceControl\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0e\n\x06paused\x18\x02 \x01(\x08\x12\x17\n\x0f\x62\x61\x63kground_only\x18\x03 \x01(\x08\x12\x10\n\x08\x64isabled\x18\x04 \x01(\x08\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x11\n\tprincipal\x18\x06 \x01(\t\x12(\n\x04time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\x94\x03\n\x0b\x45lementType\x12\x1c\n\x18\x45LEMENT_TYPE_UNSPECIFIED\x10\x00\x12\x16\n\x12\x45LEMENT_TYPE_AS_IS\x10\x01\x12\x15\n\x11\x45LEMENT_TYPE_TEXT\x10\x02\x12\x14\n\x10\x45LEMENT_TYPE_INT\x10\x03\x12\x16\n\x12\x45LEMENT_TYPE_FLOAT\x10\x04\x12\x18\n\x14\x45LEMENT_TYPE_DECIMAL\x10\x05\x12\x15\n\x11\x45LEMENT_TYPE_BOOL\x10\x06\x12\x15\n\x11\x45LEMENT_TYPE_DATE\x10\x07\x12\x1a\n\x16\x45LEMENT_TYPE_DATE_TIME\x10\x08\x12\x15\n\x11\x45LEMENT_TYPE_UUID\x10\t\x12\x16\n\x12\x45LEMENT_TYPE_BYTES\x10\n\x12\x15\n\x11\x45LEMENT_TYPE_LIST\x10\x0b\x12\x15\n\x11\x45LEMENT_TYPE_DICT\x10\x0c\x12\x1a\n\x16\x45LEMENT_TYPE_DICT_LIST\x10\r\x12\x14\n\x10\x45LEMENT_TYPE_CSV\x10\x0e\x12\x17\n\x13\x45LEMENT_TYPE_SECRET\x10\x0f*r\n\x0bUnknownKeys\x12\x1c\n\x18UNKNOWN_KEYS_UNSPECIFIED\x10\x00\x12\x15\n\x11UNKNOWN_KEYS_DROP\x10\x01\x12\x15\n\x11UNKNOWN_KEYS_KEEP\x10\x02\x12\x17\n\x13UNKNOWN_KEYS_REFUSE\x10\x03*a\n\x0c\x45mptyStrings\x12\x1d\n\x19\x45MPTY_STRINGS_UNSPECIFIED\x10\x00\x12\x18\n\x14\x45MPTY_STRINGS_REFUSE\x10\x01\x12\x18\n\x14\x45MPTY_STRINGS_ABSENT\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'cidery.v1.service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ELEMENTTYPE']._serialized_start=1322
-  _globals['_ELEMENTTYPE']._serialized_end=1726
-  _globals['_UNKNOWNKEYS']._serialized_start=1728
-  _globals['_UNKNOWNKEYS']._serialized_end=1842
-  _globals['_EMPTYSTRINGS']._serialized_start=1844
-  _globals['_EMPTYSTRINGS']._serialized_end=1941
-  _globals['_ELEMENT']._serialized_start=99
-  _globals['_ELEMENT']._serialized_end=405
-  _globals['_ELEMENTS']._serialized_start=407
-  _globals['_ELEMENTS']._serialized_end=530
-  _globals['_CSVOPTIONS']._serialized_start=532
-  _globals['_CSVOPTIONS']._serialized_end=597
-  _globals['_SIMPLEIO']._serialized_start=600
-  _globals['_SIMPLEIO']._serialized_end=836
-  _globals['_SERVICEOPTIONS']._serialized_start=839
-  _globals['_SERVICEOPTIONS']._serialized_end=1183
-  _globals['_SERVICEDECLARATION']._serialized_start=1186
-  _globals['_SERVICEDECLARATION']._serialized_end=1319
+  _globals['_ELEMENTTYPE']._serialized_start=1573
+  _globals['_ELEMENTTYPE']._serialized_end=1977
+  _globals['_UNKNOWNKEYS']._serialized_start=1979
+  _globals['_UNKNOWNKEYS']._serialized_end=2093
+  _globals['_EMPTYSTRINGS']._serialized_start=2095
+  _globals['_EMPTYSTRINGS']._serialized_end=2192
+  _globals['_ELEMENT']._serialized_start=132
+  _globals['_ELEMENT']._serialized_end=438
+  _globals['_ELEMENTS']._serialized_start=440
+  _globals['_ELEMENTS']._serialized_end=563
+  _globals['_CSVOPTIONS']._serialized_start=565
+  _globals['_CSVOPTIONS']._serialized_end=630
+  _globals['_SIMPLEIO']._serialized_start=633
+  _globals['_SIMPLEIO']._serialized_end=869
+  _globals['_SERVICEOPTIONS']._serialized_start=872
+  _globals['_SERVICEOPTIONS']._serialized_end=1262
+  _globals['_SERVICEDECLARATION']._serialized_start=1265
+  _globals['_SERVICEDECLARATION']._serialized_end=1398
+  _globals['_SERVICECONTROL']._serialized_start=1401
+  _globals['_SERVICECONTROL']._serialized_end=1570
 # @@protoc_insertion_point(module_scope)

@@ -1,5 +1,6 @@
 from cidery.v1 import invocation_pb2 as _invocation_pb2
 from google.protobuf import duration_pb2 as _duration_pb2
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
@@ -131,7 +132,7 @@ class SimpleIo(_message.Message):
     def __init__(self, input: _Optional[_Union[Elements, _Mapping]] = ..., output: _Optional[_Union[Elements, _Mapping]] = ..., response_elem: _Optional[str] = ..., unknown_keys: _Optional[_Union[UnknownKeys, str]] = ..., empty_strings: _Optional[_Union[EmptyStrings, str]] = ..., csv: _Optional[_Union[CsvOptions, _Mapping]] = ...) -> None: ...
 
 class ServiceOptions(_message.Message):
-    __slots__ = ("idempotent", "timeout", "attempt_timeout", "retry_policy", "concurrency", "queue_length", "retention", "failure_retention", "pending_limit")
+    __slots__ = ("idempotent", "timeout", "attempt_timeout", "retry_policy", "concurrency", "queue_length", "retention", "failure_retention", "pending_limit", "on_exhausted")
     IDEMPOTENT_FIELD_NUMBER: _ClassVar[int]
     TIMEOUT_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_TIMEOUT_FIELD_NUMBER: _ClassVar[int]
@@ -141,6 +142,7 @@ class ServiceOptions(_message.Message):
     RETENTION_FIELD_NUMBER: _ClassVar[int]
     FAILURE_RETENTION_FIELD_NUMBER: _ClassVar[int]
     PENDING_LIMIT_FIELD_NUMBER: _ClassVar[int]
+    ON_EXHAUSTED_FIELD_NUMBER: _ClassVar[int]
     idempotent: bool
     timeout: _duration_pb2.Duration
     attempt_timeout: _duration_pb2.Duration
@@ -150,7 +152,8 @@ class ServiceOptions(_message.Message):
     retention: _duration_pb2.Duration
     failure_retention: _duration_pb2.Duration
     pending_limit: int
-    def __init__(self, idempotent: bool = ..., timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., attempt_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., retry_policy: _Optional[_Union[_invocation_pb2.RetryPolicy, _Mapping]] = ..., concurrency: _Optional[int] = ..., queue_length: _Optional[int] = ..., retention: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., failure_retention: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., pending_limit: _Optional[int] = ...) -> None: ...
+    on_exhausted: _invocation_pb2.OnExhausted
+    def __init__(self, idempotent: bool = ..., timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., attempt_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., retry_policy: _Optional[_Union[_invocation_pb2.RetryPolicy, _Mapping]] = ..., concurrency: _Optional[int] = ..., queue_length: _Optional[int] = ..., retention: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., failure_retention: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., pending_limit: _Optional[int] = ..., on_exhausted: _Optional[_Union[_invocation_pb2.OnExhausted, str]] = ...) -> None: ...
 
 class ServiceDeclaration(_message.Message):
     __slots__ = ("name", "description", "sio", "options")
@@ -163,3 +166,21 @@ class ServiceDeclaration(_message.Message):
     sio: SimpleIo
     options: ServiceOptions
     def __init__(self, name: _Optional[str] = ..., description: _Optional[str] = ..., sio: _Optional[_Union[SimpleIo, _Mapping]] = ..., options: _Optional[_Union[ServiceOptions, _Mapping]] = ...) -> None: ...
+
+class ServiceControl(_message.Message):
+    __slots__ = ("service", "paused", "background_only", "disabled", "reason", "principal", "time")
+    SERVICE_FIELD_NUMBER: _ClassVar[int]
+    PAUSED_FIELD_NUMBER: _ClassVar[int]
+    BACKGROUND_ONLY_FIELD_NUMBER: _ClassVar[int]
+    DISABLED_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    PRINCIPAL_FIELD_NUMBER: _ClassVar[int]
+    TIME_FIELD_NUMBER: _ClassVar[int]
+    service: str
+    paused: bool
+    background_only: bool
+    disabled: bool
+    reason: str
+    principal: str
+    time: _timestamp_pb2.Timestamp
+    def __init__(self, service: _Optional[str] = ..., paused: bool = ..., background_only: bool = ..., disabled: bool = ..., reason: _Optional[str] = ..., principal: _Optional[str] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...

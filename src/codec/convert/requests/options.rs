@@ -112,6 +112,7 @@ pub fn service_options_to_proto(options: &ServiceOptions) -> v1::ServiceOptions 
         pending_limit: options
             .pending_limit
             .map_or(0, |n| u64::try_from(n).unwrap_or(u64::MAX)),
+        on_exhausted: 0,
     }
 }
 

@@ -185,6 +185,13 @@ impl InvocationService for InvocationApi {
         into_status(response).map(Response::new)
     }
 
+    async fn summarize_invocations(
+        &self,
+        _: Request<v1::SummarizeInvocationsRequest>,
+    ) -> Result<Response<v1::SummarizeInvocationsResponse>, Status> {
+        Err(request::unimplemented("SummarizeInvocations"))
+    }
+
     async fn cancel_invocations(
         &self,
         request: Request<v1::CancelInvocationsRequest>,

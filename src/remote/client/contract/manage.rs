@@ -144,6 +144,7 @@ impl ContractClient {
                 dry_run,
                 page_token,
                 reason: reason.to_owned(),
+                filter_expression: String::new(),
             };
             let cancel = async || {
                 self.invocation
@@ -231,6 +232,7 @@ impl ContractClient {
                 all,
                 dry_run,
                 page_token,
+                filter_expression: String::new(),
             };
             let purge = async || {
                 self.invocation

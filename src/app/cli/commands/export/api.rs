@@ -14,10 +14,11 @@ macro_rules! files {
     };
 }
 
-const API: [(&str, &str); 6] = files!("proto":
+const API: [(&str, &str); 7] = files!("proto":
     "cidery/v1/admin.proto"
     "cidery/v1/discovery.proto"
     "cidery/v1/invocation.proto"
+    "cidery/v1/operation.proto"
     "cidery/v1/outcome.proto"
     "cidery/v1/service.proto"
     "cidery/v1/worker.proto"

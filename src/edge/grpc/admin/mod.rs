@@ -1,5 +1,6 @@
 //! `cidery.v1.AdminService`: status and administration of a node.
 
+use futures_util::stream::BoxStream;
 use tonic::{Request, Response, Status};
 
 use super::request::{into_status, unimplemented};
@@ -75,6 +76,20 @@ impl AdminService for AdminApi {
         Err(unimplemented("ResumeService"))
     }
 
+    async fn disable_service(
+        &self,
+        _: Request<v1::DisableServiceRequest>,
+    ) -> Result<Response<v1::DisableServiceResponse>, Status> {
+        Err(unimplemented("DisableService"))
+    }
+
+    async fn enable_service(
+        &self,
+        _: Request<v1::EnableServiceRequest>,
+    ) -> Result<Response<v1::EnableServiceResponse>, Status> {
+        Err(unimplemented("EnableService"))
+    }
+
     async fn forget_service(
         &self,
         request: Request<v1::ForgetServiceRequest>,
@@ -85,10 +100,48 @@ impl AdminService for AdminApi {
         Ok(Response::new(v1::ForgetServiceResponse {}))
     }
 
+    async fn resume_node(
+        &self,
+        _: Request<v1::ResumeNodeRequest>,
+    ) -> Result<Response<v1::ResumeNodeResponse>, Status> {
+        Err(unimplemented("ResumeNode"))
+    }
+
     async fn backup_store(
         &self,
         _: Request<v1::BackupStoreRequest>,
     ) -> Result<Response<v1::BackupStoreResponse>, Status> {
         Err(unimplemented("BackupStore"))
+    }
+    async fn list_backups(
+        &self,
+        _: Request<v1::ListBackupsRequest>,
+    ) -> Result<Response<v1::ListBackupsResponse>, Status> {
+        Err(unimplemented("ListBackups"))
+    }
+
+    async fn delete_backup(
+        &self,
+        _: Request<v1::DeleteBackupRequest>,
+    ) -> Result<Response<v1::DeleteBackupResponse>, Status> {
+        Err(unimplemented("DeleteBackup"))
+    }
+
+    type ReadBackupStream = BoxStream<'static, Result<v1::ReadBackupResponse, Status>>;
+
+    async fn read_backup(
+        &self,
+        _: Request<v1::ReadBackupRequest>,
+    ) -> Result<Response<Self::ReadBackupStream>, Status> {
+        Err(unimplemented("ReadBackup"))
+    }
+
+    type WatchEventsStream = BoxStream<'static, Result<v1::WatchEventsResponse, Status>>;
+
+    async fn watch_events(
+        &self,
+        _: Request<v1::WatchEventsRequest>,
+    ) -> Result<Response<Self::WatchEventsStream>, Status> {
+        Err(unimplemented("WatchEvents"))
     }
 }
