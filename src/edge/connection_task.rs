@@ -3,9 +3,10 @@
 //! The transport starts a task for each stream. For a call that takes microseconds, this costs more than the call: the
 //! task is allocated and scheduled, often on another core, and it wakes the connection, which writes its response with
 //! a system call of its own. So the streams that arrive together are first polled here, once, and their responses are
-//! written together. A stream that waits then becomes a task. After a slow one, the next streams become tasks at once:
-//! calls that compute have to run in parallel, and must not keep the connection from its peer. So do all streams of a
-//! connection that carries a worker, which would seem to be lost.
+//! written together. A stream that waits then becomes a task, and so, at once, do the next ones that arrive alone: they
+//! would wait as well, for a worker for example, and nothing is written together. After a slow one, the next streams
+//! become tasks at once: calls that compute have to run in parallel, and must not keep the connection from its peer. So
+//! do all streams of a connection that carries a worker, which would seem to be lost.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -29,6 +30,8 @@ const SLOW: Duration = Duration::from_micros(100);
 const TASKS_AFTER_SLOW: u128 = 64;
 /// Longer than most interruptions: the system may have taken the thread from a stream that was not slow.
 const VERY_SLOW: Duration = Duration::from_millis(10);
+/// How many streams that arrive alone become tasks at once after one that waited: it was polled twice for nothing.
+const TASKS_AFTER_WAIT: u32 = 64;
 /// How many streams wait for their first poll at most. The next ones become tasks at once.
 const MAX_ACCEPTED: usize = 1_024;
 /// How long a connection runs streams before other tasks have their turn.
@@ -146,6 +149,8 @@ struct Streams {
     accepted: VecDeque<Stream>,
     /// How many of the next ones become tasks at once.
     next_as_tasks: u32,
+    /// The same, of those that arrive alone.
+    next_alone_as_tasks: u32,
     /// Each one that is a task holds a clone.
     counted: Arc<()>,
 }
@@ -158,6 +163,11 @@ impl Streams {
 
     /// Polls the accepted streams, each once, until a time. Those that wait become tasks.
     fn run_until(&mut self, end: Instant) {
+        let is_alone = self.accepted.len() == 1 && self.tasks() == 0;
+        if is_alone && let Some(left) = self.next_alone_as_tasks.checked_sub(1) {
+            self.next_alone_as_tasks = left;
+            return self.spawn_all();
+        }
         let mut before = Instant::now();
         while before < end
             && let Some(stream) = self.accepted.pop_front()
@@ -168,6 +178,7 @@ impl Streams {
                 continue;
             }
             if let Some(waiting) = poll_once(stream) {
+                self.next_alone_as_tasks = TASKS_AFTER_WAIT;
                 self.spawn(waiting);
             }
             let now = Instant::now();
@@ -304,6 +315,32 @@ mod tests {
             yield_now().await;
         }
         assert!(ended.lock().unwrap().iter().any(Option::is_some));
+    }
+
+    /// A call that waits for a worker is then polled once less, and wakes one thread less.
+    #[tokio::test(start_paused = true)]
+    async fn a_lone_stream_after_one_that_waited_becomes_a_task_at_once() {
+        let ended = Ended::default();
+        let mut streams = vec![stream(&ended, async {}), stream(&ended, yield_now())];
+        let served = {
+            let ended = Arc::clone(&ended);
+            poll_fn(move |cx: &mut Context<'_>| {
+                // One stream at a time.
+                if let 2 = streams.len() + ended.lock().unwrap().len()
+                    && let Some(next) = streams.pop()
+                {
+                    run(next);
+                }
+                cx.waker().wake_by_ref();
+                match ended.lock().unwrap().len() {
+                    2 => Poll::Ready(()),
+                    _ => Poll::Pending,
+                }
+            })
+        };
+        ConnectionTask::new(served, connection()).await;
+        // The second one does not wait, and yet is a task.
+        assert!(ended.lock().unwrap().iter().all(Option::is_some));
     }
 
     #[tokio::test(start_paused = true)]
