@@ -28,6 +28,8 @@ pub(crate) const CUSTOMER: &str = concat!(
 
 /// How often a system is asked whether all have ended.
 const POLL: Duration = Duration::from_millis(2);
+/// How long a round waits for invocations to end. JetStream delivers what was lost again after 30 s.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Makes rounds until standard input ends.
 pub(crate) async fn drive<S: System>(system: S, callers: usize) -> anyhow::Result<()> {
@@ -68,7 +70,12 @@ async fn round<S: System>(
     for task in tasks {
         latencies.extend(task.await??);
     }
-    while system.ended().is_some_and(|ended| ended < called) {
+    while let Some(ended) = system.ended().filter(|ended| *ended < called) {
+        let missing = called - ended;
+        anyhow::ensure!(
+            begun.elapsed() < PATIENCE,
+            "{missing} of {called} calls have not ended"
+        );
         tokio::time::sleep(POLL).await;
     }
     let elapsed = begun.elapsed();
