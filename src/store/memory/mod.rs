@@ -2,12 +2,12 @@
 
 mod contents;
 mod due;
-mod filter;
 mod groups;
 mod retention;
 mod weight;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -16,7 +16,7 @@ use self::contents::Contents;
 use self::weight::weight;
 use crate::engine::store::{
     Acceptance, BoundedRead, Child, Claim, ClaimLimit, Filter, Page, Record, Store, Stored,
-    StoredDeclaration,
+    StoredDeclaration, SummaryPart,
 };
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::{Cid, ServiceName};
@@ -196,6 +196,15 @@ impl Store for MemoryStore {
 
     fn list(&self, filter: Filter, before: Option<u64>, max: usize) -> BoxFuture<'_, Result<Page>> {
         ready(Ok(self.contents().list(&filter, before, max)))
+    }
+
+    fn summarize(
+        &self,
+        filter: Filter,
+        running: Arc<HashSet<Cid>>,
+        before: Option<u64>,
+    ) -> BoxFuture<'_, Result<SummaryPart>> {
+        ready(Ok(self.contents().summarize(&filter, &running, before)))
     }
 
     fn get(&self, cid: Cid) -> BoxFuture<'_, Result<Stored>> {
