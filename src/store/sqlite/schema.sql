@@ -114,7 +114,7 @@ CREATE INDEX awaited ON pending (id) WHERE awaited = 1;
 CREATE INDEX overdue ON pending (over) WHERE over IS NOT NULL;
 
 -- Invocations that are held: due at the last instant there is (`HELD`).
-CREATE INDEX dead_letters ON pending (id) WHERE due >= 9223372036854775807;
+CREATE INDEX dead_letters ON pending (id, due) WHERE due >= 9223372036854775807;
 
 -- What came of an invocation, from its end until it is purged.
 CREATE TABLE outcome (

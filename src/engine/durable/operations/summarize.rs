@@ -8,7 +8,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 use super::maintenance::Maintenance;
 use crate::engine::results::lookup::CONCURRENT_READS;
 use crate::engine::store::{BoundedRead, Filter, Stored};
-use crate::model::error::Result;
+use crate::model::error::{Error, Result};
 use crate::model::id::Cid;
 use crate::model::invocation::{State, Summaries, Summary};
 
@@ -75,7 +75,7 @@ impl Maintenance {
                 true => self.failure_message(one.count.example).await?,
                 false => None,
             };
-            Ok((one, message))
+            Ok::<_, Error>((one, message))
         });
         Ok(InvocationSummaries {
             summaries: summaries.buffered(CONCURRENT_READS).try_collect().await?,

@@ -285,4 +285,51 @@ mod tests {
         assert!(!is_looked_up(&open, FEW + 1));
         assert!(is_looked_up(&of_services(&["a", "b"]), 0));
     }
+
+    #[test]
+    fn dead_letters_are_found_by_the_indexes_of_held_and_failed_ones() {
+        let dead = Filter {
+            dead_letter: true,
+            ..Filter::default()
+        };
+        let (_, plan) = planned(&dead, FEW + 1);
+        for index in [
+            "COVERING INDEX dead_letters (id>? AND id<?)",
+            "COVERING INDEX failures (id>? AND id<?)",
+            "SEARCH invocation USING INTEGER PRIMARY KEY (rowid=?)",
+        ] {
+            assert!(plan.contains(index), "{plan}");
+        }
+        let open = Filter {
+            states: vec![State::ACCEPTED],
+            ..dead.clone()
+        };
+        let held = Filter {
+            held: true,
+            ..of_services(&["a"])
+        };
+        for filter in [open, held] {
+            let (source, plan) = planned(&filter, FEW + 1);
+            assert_eq!(source, Source::Held);
+            assert!(plan.contains("INDEX dead_letters (id<?)"), "{plan}");
+            assert!(!plan.contains("TEMP B-TREE"), "{plan}");
+        }
+    }
+
+    /// A query reads so many of them, however many there are.
+    #[test]
+    fn dead_letters_are_looked_up_in_parts() {
+        let connection = store(0);
+        let insert = "WITH RECURSIVE n (id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM n WHERE id <= ?1)
+             INSERT INTO outcome (id, state, attempts, end_time, losses, cancel_requested, held, events)
+             SELECT id, 3, 1, 0, 0, 0, 0, x'' FROM n";
+        connection.execute(insert, [FEW]).unwrap();
+        let insert =
+            "INSERT INTO pending (id, service, due, wake, generation) VALUES (?1, 1, ?2, 0, 1)";
+        connection.execute(insert, [FEW + 2, i64::MAX]).unwrap();
+        let from = |before| dead_letters(&connection, before).unwrap().from;
+        assert_eq!(from(i64::MAX), Some(3));
+        assert_eq!(from(FEW + 2), Some(2));
+        assert_eq!(from(FEW), None);
+    }
 }
