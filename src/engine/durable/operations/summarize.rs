@@ -14,6 +14,8 @@ use crate::model::invocation::{State, Summaries, Summary};
 
 /// The message of a larger example is left out.
 const MAX_EXAMPLE_BYTES: usize = 1 << 20;
+/// How many bytes of a message are shown.
+const MAX_MESSAGE_BYTES: usize = 1_024;
 
 /// The most frequent summaries of a filter.
 #[derive(Clone, Debug, Default)]
@@ -88,11 +90,19 @@ impl Maintenance {
         let read = self.store.get_up_to(cid, MAX_EXAMPLE_BYTES).await?;
         Ok(match read {
             BoundedRead::Read(Stored::Found(found)) => {
-                found.failure().map(|failure| failure.message().to_owned())
+                found.failure().map(|failure| beginning(failure.message()))
             }
             BoundedRead::Read(Stored::Removed(_) | Stored::Unknown) | BoundedRead::Larger(_) => {
                 None
             }
         })
+    }
+}
+
+fn beginning(message: &str) -> String {
+    let end = message.floor_char_boundary(MAX_MESSAGE_BYTES);
+    match message.get(..end) {
+        Some(kept) if kept.len() < message.len() => format!("{kept}…"),
+        _ => message.to_owned(),
     }
 }
