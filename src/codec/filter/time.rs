@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jiff::civil::Date;
+use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{Span, SpanRelativeTo, Timestamp};
 
@@ -17,13 +17,14 @@ pub(super) fn parse(text: &str, now: Timestamp) -> Option<Timestamp> {
         return now.checked_sub(Duration::try_from(age).ok()?).ok();
     }
     let date = || {
-        let date = text.parse::<Date>().ok().filter(|_| is_date(text))?;
-        Some(date.to_zoned(TimeZone::UTC).ok()?.timestamp())
+        let date = text.parse::<DateTime>().ok().filter(|_| is_date(text))?;
+        let date = date.to_zoned_datetime(TimeZone::UTC).ok()?;
+        Some(date.timestamp())
     };
     text.parse::<Timestamp>().ok().or_else(date)
 }
 
-/// Whether a text is a date without a time, which `Date` would ignore.
+/// Whether a text is a date: a time without an offset is refused, as it could be local.
 fn is_date(text: &str) -> bool {
     text.len() == "2026-11-30".len()
 }

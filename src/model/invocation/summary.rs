@@ -109,10 +109,10 @@ impl Summaries {
     /// Adds invocations that were accepted before those that were added until now.
     pub fn add(&mut self, key: SummaryKey, count: &SummaryCount) {
         self.total += count.count;
-        match self.counts.get_mut(&key) {
-            Some(later) => later.add(count),
-            None if self.counts.len() < Self::MAX => drop(self.counts.insert(key, *count)),
-            None => {}
+        if let Some(later) = self.counts.get_mut(&key) {
+            later.add(count);
+        } else if self.counts.len() < Self::MAX {
+            self.counts.insert(key, *count);
         }
     }
 

@@ -274,7 +274,7 @@ pub(crate) async fn started_engine() -> crate::engine::Invoker {
         registry: crate::service::Registry::new(),
         states: crate::service::States::default(),
         hooks: Vec::new(),
-        store: std::sync::Arc::new(MemoryStore::new()),
+        store: Arc::new(MemoryStore::new()),
         limits: crate::engine::Limits::default(),
         clock: crate::engine::clock::Clock::System,
     };
