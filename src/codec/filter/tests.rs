@@ -94,7 +94,7 @@ fn criteria_are_those_of_the_message() {
             },
         ),
         (
-            "((root = '01890a5d-ac96-774b-bcce-b302099a8057') AND (group = 01890A5D-AC96-774B-BCCE-B302099A8057))",
+            "((root = '01890a5d-ac96-774b-bcce-b302099a8057') AND (group = 01890a5d-ac96-774b-bcce-b302099a8057))",
             &|it| {
                 it.root_cid = cid.to_owned();
                 it.group_cid = cid.to_owned();
