@@ -135,6 +135,7 @@ EXPECTED: dict[tuple[str, str], Any] = {
     ("EventKind", "value"): values(cidery.EventKind),
     ("State", "value"): values(cidery.State),
     ("Change", "field"): fields(cidery.Change),
+    ("Summary", "field"): fields(cidery.Summary),
     ("Outcome", "field"): fields(cidery.Outcome),
     ("Progress", "field"): fields(cidery.Progress),
     ("DataFormat", "value"): values(cidery.DataFormat),

@@ -15,6 +15,7 @@ from cidery import (
     CideryError,
     Client,
     DataFormat,
+    InvalidArgument,
     NotFound,
     OnDeadline,
     OnExhausted,
@@ -43,7 +44,12 @@ def own() -> Iterator[Client]:
 
 
 def due_later(client: Client, count: int) -> list[str]:
-    return [client.invoke_async("cidery.echo", {"n": n}, delay=3600) for n in range(count)]
+    return [
+        client.invoke_async(
+            "cidery.echo", {"n": n}, delay=3600, metadata={} if n else {"tenant": "acme"}
+        )
+        for n in range(count)
+    ]
 
 
 def failed(client: Client) -> str:
@@ -75,6 +81,7 @@ def test_each_filter_keyword_restricts_the_list(own: Client) -> None:
     middle = datetime.datetime.now(datetime.timezone.utc)
     done = own.invoke_async("cidery.echo", {"n": 9})
     own.result(done, wait=WAIT)
+    tagged = waiting[0]
     everything = {*waiting, gone, slow, done}
     restricted: list[tuple[FilterOptions, set[str]]] = [
         ({}, everything),
@@ -91,11 +98,34 @@ def test_each_filter_keyword_restricts_the_list(own: Client) -> None:
         ({"ended_before": middle}, {gone, slow}),
         ({"ended_after": middle}, {done}),
         ({"parent_cid": done}, set()),
+        ({"failure_text": "GONE"}, {gone}),
+        ({"metadata": {"tenant": "acme"}}, {tagged}),
+        ({"metadata": {"tenant": "acme", "absent": ""}}, set()),
+        ({"dead_letter": True}, {gone, slow}),
+        ({"filter_expression": "dead_letter = true AND service = demo.fail"}, {gone}),
     ]
     for chosen, expected in restricted:
         assert cids_of(own.invocations(**chosen)) == expected, chosen
     assert len(own.invocations(limit=2)) == 2
     assert cids_of(own.invocations(services="cidery.echo", limit=1)) == {done}, "the newest"
+
+
+def test_summaries_count_by_service_state_and_reason(own: Client) -> None:
+    waiting = due_later(own, 2)
+    gone = failed(own)
+    counted = {(each.service, each.state): each for each in own.summarize()}
+    assert {key: each.count for key, each in counted.items()} == {
+        ("cidery.echo", State.PENDING): 2,
+        ("demo.fail", State.FAILED): 1,
+    }
+    pending = counted["cidery.echo", State.PENDING]
+    assert (pending.example_cid, pending.held) == (waiting[1], False)
+    assert pending.last_end_time is None
+    (failure,) = own.summarize(states="FAILED")
+    assert (failure.failure_reason, failure.example_message) == ("DEMO_FAILED", "gone")
+    assert failure.first_accept_time == own.get(gone).accept_time
+    (change,) = own.retry(gone)
+    assert own.get(gone).retried_as == change.new_cid
 
 
 class Passes(Service):
@@ -209,6 +239,16 @@ def test_empty_and_unknown_filters_are_refused(own: Client) -> None:
         wrong(ended_after="2026")
     with pytest.raises(TypeError, match="`root_cid` is 5, not a `str`"):
         wrong(root_cid=5)
+    with pytest.raises(TypeError, match="`metadata` is 1, not a `str`"):
+        wrong(metadata={"n": 1})
+    with pytest.raises(ValueError, match="`dead_letter` is False, not `True`: omit it"):
+        wrong(dead_letter=False)
+    with pytest.raises(ValueError, match="`filter_expression` is empty"):
+        wrong(filter_expression=" ")
+    with pytest.raises(TypeError, match="`filter_expression` cannot be combined with other"):
+        wrong(filter_expression="state = FAILED", states="FAILED")
+    with pytest.raises(InvalidArgument, match="column 1: `sevice` is not a field: did you mean"):
+        own.invocations(filter_expression="sevice = a")
     for change in (own.cancel, own.retry, own.purge):
         with pytest.raises(TypeError, match="give CIDs, or filters such as `services=`; the"):
             change()
@@ -274,6 +314,7 @@ def test_the_asyncio_client_behaves_like_the_blocking_one(own: Client) -> None:
             assert cids_of(await client.purge(states="CANCELLED", dry_run=True)) == set(waiting)
             assert cids_of(await client.purge(states="CANCELLED")) == set(waiting)
             assert await client.invocations(states="CANCELLED") == []
+            assert sum(each.count for each in await client.summarize()) == 2
             (change,) = await client.purge(waiting[0])
             assert reason_of(change) == "RESULT_EXPIRED"
 

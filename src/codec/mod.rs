@@ -5,6 +5,7 @@ pub mod csv;
 mod display;
 #[cfg(feature = "server")]
 pub(crate) mod failure;
+pub mod filter;
 pub mod json;
 mod json_syntax;
 pub mod limits;

@@ -37,6 +37,7 @@ use self::components::Engine;
 pub use self::components::Parts;
 pub use self::discovery::{ServiceInfo, ServiceStatus};
 pub use self::durable::operations::maintenance::{Children, InvocationPage};
+pub use self::durable::operations::summarize::InvocationSummaries;
 pub use self::limits::Limits;
 pub use self::results::follower::{FollowRequest, Follower, FollowerEvent};
 pub use self::results::lookup::InvocationView;
@@ -45,7 +46,7 @@ use crate::model::batch::{AcceptedGroup, Batch};
 use crate::model::call::{Accepted, Call};
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::{Cid, ServiceName};
-use crate::model::invocation::{Outcome, State};
+use crate::model::invocation::{Outcome, State, Summaries};
 use crate::model::payload::{Payload, Reply};
 use crate::service::Definition;
 use crate::service::runtime::Tasks;
@@ -253,6 +254,26 @@ impl Invoker {
         max: usize,
     ) -> Result<InvocationPage> {
         self.0.maintenance.list(filter, before, max).await
+    }
+
+    /// Counts stored invocations by service, state and reason of the last failure; returns the `max` most frequent
+    /// counts, and the total. In a filter, [`State::Running`] stands for what runs here.
+    ///
+    /// # Errors
+    ///
+    /// The errors of the store.
+    pub async fn summarize(&self, filter: Filter, max: usize) -> Result<InvocationSummaries> {
+        let all = self.0.maintenance.summarize(filter).await?;
+        self.with_examples(all, max).await
+    }
+
+    /// The `max` most frequent counts, with the failure messages of their examples.
+    ///
+    /// # Errors
+    ///
+    /// The errors of the store.
+    pub async fn with_examples(&self, all: Summaries, max: usize) -> Result<InvocationSummaries> {
+        self.0.maintenance.with_examples(all, max).await
     }
 
     /// The children of an invocation, and its callbacks: the first `max` of each.

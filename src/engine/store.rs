@@ -3,6 +3,7 @@
 //! A store makes no decisions. The next state of an invocation is decided by
 //! [`State::after`](crate::model::invocation::State::after), and when it is written by the engine.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use crate::model::error::{Error, Result};
 use crate::model::id::{Cid, ServiceName};
 pub use crate::model::invocation::Filter;
 use crate::model::invocation::{
-    AsyncCompletion, Event, Invocation, ProgressRecord, Request, State, failure_of,
+    AsyncCompletion, Event, Invocation, ProgressRecord, Request, State, Summary, failure_of,
 };
 use crate::service::BoxFuture;
 
@@ -125,11 +126,28 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// A page of up to `max` invocations that match a filter, those that were accepted last first. `before` is the
     /// [`Page::next`] of the previous page.
     ///
-    /// A page has roughly [`LIST_PAGE_BYTES`] at most, and at least one invocation if there is one. Invocations that
-    /// cannot be read are left out.
+    /// A page has roughly [`LIST_PAGE_BYTES`] at most, and at least one invocation if there is one; where the store
+    /// has to read many invocations that do not match, it may have fewer, or none, before the last page. Invocations
+    /// that cannot be read are left out.
     fn list(&self, filter: Filter, before: Option<u64>, max: usize) -> BoxFuture<'_, Result<Page>>;
 
-    /// Reads an invocation. A pending one shows whether its concurrency key is busy ([`Invocation::key_busy`]).
+    /// Counts the invocations that match a filter by service, state, whether they are held, and reason of the last
+    /// failure: a part of them, those that were accepted last first. `before` is the [`SummaryPart::next`] of the
+    /// previous part; an invocation is in one part, whatever happens between two of them.
+    ///
+    /// Those among `running` count as running, as do those that wait for an outcome from outside or for their members.
+    fn summarize(
+        &self,
+        filter: Filter,
+        running: Arc<HashSet<Cid>>,
+        before: Option<u64>,
+    ) -> BoxFuture<'_, Result<SummaryPart>>;
+
+    /// Reads an invocation. A pending one shows whether its concurrency key is busy ([`Invocation::key_busy`]), one
+    /// that was retried the last invocation that was accepted with it as [`Terms::retry_of`]
+    /// ([`Invocation::retried_as`]), as it does in lists.
+    ///
+    /// [`Terms::retry_of`]: crate::model::invocation::Terms::retry_of
     fn get(&self, cid: Cid) -> BoxFuture<'_, Result<Stored>>;
 
     /// Reads an invocation if its request and its events have at most `max_bytes`; otherwise returns their size.
@@ -199,6 +217,15 @@ pub struct Page {
     /// The invocations, those that were accepted last first.
     pub invocations: Vec<Invocation>,
     /// Where the next page begins, if there is one.
+    pub next: Option<u64>,
+}
+
+/// A part of a summary.
+#[derive(Clone, Debug, Default)]
+pub struct SummaryPart {
+    /// The counts of this part, in no order.
+    pub summaries: Vec<Summary>,
+    /// Where the next part begins, if there is one.
     pub next: Option<u64>,
 }
 

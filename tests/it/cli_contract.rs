@@ -50,9 +50,10 @@ fn server() -> Server {
 #[test]
 fn outputs_match_their_schemas() {
     let server = server();
-    let commands: [(&str, &[&str]); 13] = [
+    let commands: [(&str, &[&str]); 14] = [
         ("invocation", &["invocations"]),
         ("count", &["invocations", "--count"]),
+        ("summary", &["invocations", "--summary"]),
         ("explanation", &["explain", CID]),
         ("explanation", &["explain", FAILED]),
         ("service", &["services"]),

@@ -1,12 +1,14 @@
 //! Limits of the filters of stored invocations.
 
 use cidery::codec::proto::v1;
+use cidery::engine::store::{Filter, Store as _};
 use cidery::model::call::Call;
+use cidery::model::invocation::Invocation;
 use cidery::remote::client::Selector;
 use cidery::store::SqliteStore;
 use cidery::{Kind, Node, dict};
 
-use crate::support::{Folder, PATIENCE, TestNode, error_of, paths};
+use crate::support::{Folder, PATIENCE, TestNode, error_of, paths, stored};
 
 fn filter(values: usize) -> v1::InvocationFilter {
     v1::InvocationFilter {
@@ -136,4 +138,42 @@ async fn unspecified_and_unknown_values_of_a_filter_are_refused() {
     assert_eq!(paths(&refused), expected);
     let mut codes = refused.field_violations().iter().map(|it| &*it.code);
     assert!(codes.all(|code| code == "UNKNOWN_VALUE"));
+}
+
+/// The metadata is in the records, which are read for all invocations: one page reads so many of them.
+#[tokio::test]
+async fn a_page_reads_a_limited_number_of_records() {
+    const MEMBERS: u32 = 20_500;
+    let folder = Folder::new("filters");
+    let store = SqliteStore::open(folder.path()).unwrap();
+    let (group, members) = stored::group(MEMBERS);
+    let oldest = members[0].request.cid;
+    let with_metadata = |one: Invocation| match one.request.cid == oldest {
+        true => stored::with_request(one, |request| {
+            request.metadata = [("tenant", "acme")].into_iter().collect();
+        }),
+        false => one,
+    };
+    let members = members.into_iter().map(with_metadata).collect();
+    store.accept_group(group, members).await.unwrap();
+    let filter = Filter {
+        metadata: [("tenant", "acme")].into_iter().collect(),
+        ..Filter::default()
+    };
+    let first = store.list(filter.clone(), None, 10).await.unwrap();
+    assert!(first.invocations.is_empty() && first.next.is_some());
+    let second = store.list(filter.clone(), first.next, 10).await.unwrap();
+    assert_eq!(second.invocations[0].request.cid, oldest);
+    assert_eq!(second.next, None);
+    // A client sees no difference.
+    let node = TestNode::start(Node::builder().demo().store(store)).await;
+    let filter = v1::InvocationFilter {
+        metadata: [("tenant".to_owned(), "acme".to_owned())].into(),
+        ..v1::InvocationFilter::default()
+    };
+    let found = node.client.invocations(filter.clone(), 10).await.unwrap();
+    assert_eq!(found.len(), 1);
+    assert_eq!(node.client.summarize(filter).await.unwrap().total, 1);
+    let all = node.client.summarize(v1::InvocationFilter::default()).await;
+    assert_eq!(all.unwrap().total, u64::from(MEMBERS) + 1);
 }

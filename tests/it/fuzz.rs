@@ -11,7 +11,7 @@ use bytes::Bytes;
 use cidery::codec::convert::{sio_from_proto, sio_to_proto};
 use cidery::codec::proto::v1;
 use cidery::codec::typed::{self, Method, MethodDirectory};
-use cidery::codec::{csv, json, sio as io, status, struct_pb, text};
+use cidery::codec::{csv, filter, json, sio as io, status, struct_pb, text};
 use cidery::sio::{CsvOptions, Date, DateTime, DictList, Float, Int, List, Sio, Text, Type};
 use cidery::{Format, Payload, ServiceName, Value, dict};
 use prost::Message as _;
@@ -143,6 +143,25 @@ fn structs_decode_or_are_rejected() {
         }
         let decoded = struct_pb::decode_dict(input);
         assert_eq!(decoded.is_ok(), struct_pb::scan_struct(input).is_ok());
+    });
+}
+
+#[test]
+fn filters_parse_or_are_rejected() {
+    let seeds: [&[u8]; 4] = [
+        br#"service = ("customer.get" OR 'b') AND state = FAILED AND accept_time > -2h"#,
+        br#"(metadata.tenant = "ac\me" AND failure_message : "refused") AND dead_letter = true"#,
+        b"end_time <= 2026-11-30 AND pending_reason = (HELD OR BACKOFF)",
+        b"parent = 01890a5d-ac96-774b-bcce-b302099a8057 AND metadata.'a b' = x",
+    ];
+    let now = jiff::Timestamp::UNIX_EPOCH;
+    fuzz("filter", &seeds, |input| {
+        let Ok(text) = std::str::from_utf8(input) else {
+            return;
+        };
+        if let Ok(parsed) = filter::parse(text, now) {
+            assert_eq!(filter::parse(&filter::write(&parsed), now).unwrap(), parsed);
+        }
     });
 }
 

@@ -27,6 +27,7 @@ mod expiry;
 mod failed_sync;
 mod failure_traces;
 mod fan_out;
+mod filter_language;
 mod filters;
 mod formats;
 mod full_disk;

@@ -35,7 +35,7 @@ from cidery._protocol.cid import new_cid
 from cidery._protocol.messages import Accepted, Response
 from cidery._protocol.options import DataFormat, OnDeadline, OnExhausted, Options, RetryPolicy
 from cidery._protocol.progress import Progress
-from cidery._protocol.results import Change, Event, EventKind, Invocation, State
+from cidery._protocol.results import Change, Event, EventKind, Invocation, State, Summary
 from cidery._protocol.typed import ServiceRef
 from cidery._service.decorator import service
 from cidery._service.handler_context import AsyncContext, Context
@@ -127,6 +127,7 @@ __all__ = [
     "ServiceRef",
     "Sio",
     "State",
+    "Summary",
     "Text",
     "Type",
     "UUID",

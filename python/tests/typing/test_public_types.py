@@ -35,6 +35,7 @@ from cidery import (
     RetryPolicy,
     Service,
     State,
+    Summary,
     Text,
     Violation,
     Worker,
@@ -144,6 +145,8 @@ def test_results_of_clients_have_their_types(served: Worker, client: Client) -> 
 def test_filters_have_their_types(client: Client) -> None:
     assert_type(client.invocations(services=Declared, states="FAILED"), list[Invocation])
     assert_type(client.cancel(services="types.echo", dry_run=True), Changes)
+    assert_type(client.summarize(filter_expression="state = FAILED"), list[Summary])
+    assert_type(client.invocations(metadata={"tenant": "a"}, dead_letter=True), list[Invocation])
     assert_type(client.retry(services=echo, dry_run=True), Changes)
     assert_type(client.purge(states=[State.FAILED], dry_run=True), Changes)
     with pytest.raises(TypeError):

@@ -146,6 +146,13 @@ pub(super) fn positive_duration(text: &str) -> std::result::Result<Duration, Str
     }
 }
 
+/// Parses `key=value`.
+pub(super) fn key_value(text: &str) -> std::result::Result<(String, String), String> {
+    text.split_once('=')
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .ok_or_else(|| "use `key=value`".to_owned())
+}
+
 /// The smallest limit of a store: 16 MiB. A smaller one is most likely a number without its unit.
 const MIN_STORE_LIMIT: u64 = 16 << 20;
 

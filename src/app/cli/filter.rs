@@ -1,9 +1,10 @@
-//! Filter options of commands: by service, state, reason, time and relation.
+//! Filter options of commands: by service, state, reason, time and relation, and as text.
 
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 
-use super::args::usage_error;
+use super::args::{key_value, usage_error};
+use super::filter_text::{combine, filter_text};
 use super::printer::{Printer, Tone};
 use super::times::past_time;
 use crate::codec::convert::timestamp_to_proto;
@@ -13,8 +14,13 @@ use crate::model::id::{Cid, ServiceName};
 use crate::remote::client::ContractClient;
 
 /// A filter. All given options must match; of a repeated option, one value must match.
-#[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Args, Clone, Debug, Default, PartialEq)]
 pub(super) struct FilterArgs {
+    /// Only invocations that match a filter, such as `service = customer.get AND accept_time > -2h`.
+    ///
+    /// docs/filters.md describes the language. The other options have to match as well.
+    #[arg(long = "filter", value_parser = filter_text, value_name = "TEXT")]
+    text: Option<v1::InvocationFilter>,
     /// Only invocations of this service (repeatable).
     #[arg(long = "service", value_name = "NAME")]
     services: Vec<String>,
@@ -39,6 +45,12 @@ pub(super) struct FilterArgs {
     /// Only invocations whose last attempt failed for this reason (repeatable).
     #[arg(long = "failure", value_delimiter = ',', value_name = "REASON")]
     failures: Vec<String>,
+    /// Only invocations whose last attempt failed with a message that contains this text, in any case of its letters.
+    #[arg(long, value_parser = clap::builder::NonEmptyStringValueParser::new(), value_name = "TEXT")]
+    failure_text: Option<String>,
+    /// Only invocations whose metadata has this entry (repeatable: all of them).
+    #[arg(long, value_parser = key_value, value_name = "KEY=VALUE")]
+    metadata: Vec<(String, String)>,
     /// Only invocations accepted at or after this time: an age (`1h`, `2d`), a local date or time, or RFC 3339.
     #[arg(long, value_parser = past_time, value_name = "TIME")]
     accepted_after: Option<Timestamp>,
@@ -148,6 +160,13 @@ impl FilterArgs {
             let name = name.as_ref().map_or("", |value| value.get_name());
             return Err(usage_error(format!("`--state {name}`: {verb}")));
         }
+        let names_other = |filter: &v1::InvocationFilter| {
+            let possible = |state| possible.iter().any(|one| one.to_proto() == state);
+            filter.states().any(|state| !possible(state))
+        };
+        if self.text.as_ref().is_some_and(names_other) {
+            return Err(usage_error(format!("`--filter`: {verb}")));
+        }
         // Only pending invocations have a reason to be pending.
         if self.has_no_states() {
             self.states = possible.to_vec();
@@ -157,7 +176,11 @@ impl FilterArgs {
 
     /// Whether it selects invocations whatever their state.
     pub(super) fn has_no_states(&self) -> bool {
-        self.states.is_empty() && self.pending.is_empty()
+        let has_states = |filter: &v1::InvocationFilter| {
+            !filter.states.is_empty() || !filter.pending_reasons.is_empty() || filter.dead_letter
+        };
+        let text_has_states = self.text.as_ref().is_some_and(has_states);
+        self.states.is_empty() && self.pending.is_empty() && !text_has_states
     }
 
     /// The filter of held invocations only, in its message.
@@ -167,6 +190,10 @@ impl FilterArgs {
     }
 
     /// Converts it to its message.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_ARGUMENT` / `USAGE_INVALID` where an option and the text contradict each other.
     pub(super) fn filter(self) -> Result<v1::InvocationFilter> {
         for name in &self.services {
             ServiceName::parse(name)?;
@@ -189,11 +216,13 @@ impl FilterArgs {
             upper => vec![reason, upper],
         });
         let cid = |cid: Option<Cid>| cid.map(|cid| cid.to_string()).unwrap_or_default();
-        Ok(v1::InvocationFilter {
+        let by_options = v1::InvocationFilter {
             services: self.services,
             states: states.map(i32::from).collect(),
             pending_reasons: reasons.map(i32::from).collect(),
             failure_reasons: failures.collect(),
+            failure_text: self.failure_text.unwrap_or_default(),
+            metadata: self.metadata.into_iter().collect(),
             accepted_after: self.accepted_after.map(timestamp_to_proto),
             accepted_before: self.accepted_before.map(timestamp_to_proto),
             ended_after: self.ended_after.map(timestamp_to_proto),
@@ -202,6 +231,7 @@ impl FilterArgs {
             root_cid: cid(self.root),
             group_cid: cid(self.group),
             ..v1::InvocationFilter::default()
-        })
+        };
+        combine(by_options, self.text.unwrap_or_default())
     }
 }

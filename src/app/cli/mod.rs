@@ -9,6 +9,7 @@ mod cid_arg;
 mod commands;
 mod detach;
 mod filter;
+mod filter_text;
 mod follow;
 mod global_help;
 mod groups;

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::event::failure_of;
-use super::{AsyncCompletion, Event, Outcome, ProgressRecord, Request, State};
+use super::{AsyncCompletion, Event, HELD, Outcome, ProgressRecord, Request, State};
 use crate::model::error::Error;
+use crate::model::id::Cid;
 
 /// One stored invocation.
 #[derive(Clone, Debug)]
@@ -48,6 +49,8 @@ pub struct Invocation {
     pub completion: Option<AsyncCompletion>,
     /// For a group: the number of members that have not ended.
     pub open_members: u32,
+    /// The last invocation that retries it, if one does.
+    pub retried_as: Option<Cid>,
 }
 
 impl Invocation {
@@ -80,6 +83,7 @@ impl Invocation {
             key_busy: false,
             completion: None,
             open_members: request.group().map_or(0, |group| group.members),
+            retried_as: None,
             request: Arc::new(request),
         }
     }
@@ -118,6 +122,18 @@ impl Invocation {
             },
             false => self.state,
         }
+    }
+
+    /// Whether it is held as a dead letter: no attempt is left, and it waits until an operator retries or cancels it.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        matches!(self.shown_state(), State::Pending { .. }) && self.due >= HELD
+    }
+
+    /// Whether it belongs to the dead-letter queue: it is held, or it failed and was not retried since.
+    #[must_use]
+    pub fn is_dead_letter(&self) -> bool {
+        self.is_held() || (self.state == State::Failed && self.retried_as.is_none())
     }
 
     /// When the scheduler has to process it, while it is pending.

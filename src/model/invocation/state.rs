@@ -73,6 +73,11 @@ impl InvocationState {
     /// The initial state.
     pub const ACCEPTED: Self = Self::Pending { started: false };
 
+    /// The state of an invocation whose attempt runs.
+    pub const RUNNING: Self = Self::Running {
+        cancel_requested: false,
+    };
+
     /// The name of the state in the contract.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -1,24 +1,25 @@
 //! The contents of a memory store, and how each operation changes them under the lock of the store.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 use jiff::Timestamp;
 
 use super::due::{DueEntry, DueIndex};
-use super::filter::matches;
 use super::weight::weight;
 use crate::engine::store::{
     Acceptance, Child, Claim, ClaimLimit, Filter, LIST_PAGE_BYTES, Page, Record, Stored,
-    StoredDeclaration, Tombstone,
+    StoredDeclaration, SummaryPart, Tombstone,
 };
 use crate::model::id::{Cid, ServiceName};
-use crate::model::invocation::Invocation;
+use crate::model::invocation::{Invocation, State, Summaries, SummaryCount, SummaryKey};
 use crate::store::ledger::Ledger;
 
 /// How many entries of removed invocations `by_acceptance` may hold before they are dropped.
 const REMOVED_ENTRIES: usize = 1_024;
+/// How many invocations a list or a summary reads at once, under the lock.
+const MAX_READ: usize = 100_000;
 
 /// The invocations, the tombstones and the declarations of a memory store, with their indexes.
 #[derive(Debug, Default)]
@@ -83,6 +84,10 @@ impl Contents {
         self.expiring.extend(expiry(&invocation));
         self.ledger
             .accept(&request.service, request.cid, request.promised_callbacks());
+        let retried = request.terms.retry_of;
+        if let Some(retried) = retried.and_then(|retried| self.invocations.get_mut(&retried)) {
+            retried.retried_as = Some(cid);
+        }
         let entry = DueEntry::of(&invocation);
         let is_busy = self.is_key_busy(&entry);
         self.due.insert(entry, is_busy);
@@ -233,21 +238,62 @@ impl Contents {
     pub(super) fn list(&mut self, filter: &Filter, before: Option<u64>, max: usize) -> Page {
         self.drop_removed_entries();
         let (mut page, mut bytes) = (Page::default(), 0_usize);
-        let range = self.by_acceptance.range(..before.unwrap_or(u64::MAX));
-        for (number, cid) in range.rev() {
-            let invocation = self.invocations.get(cid);
-            let Some(invocation) = invocation.filter(|found| matches(found, filter)) else {
-                continue;
-            };
-            bytes = bytes.saturating_add(weight(invocation));
-            let is_full = page.invocations.len() >= max || bytes > LIST_PAGE_BYTES;
-            if is_full && !page.invocations.is_empty() {
-                page.next = Some(number + 1);
+        let mut last = None;
+        for (read, (number, invocation)) in self.newest_first(before).enumerate() {
+            if read == MAX_READ {
+                page.next = last;
                 break;
             }
-            page.invocations.push(self.read(invocation));
+            if filter.matches(invocation) {
+                bytes = bytes.saturating_add(weight(invocation));
+                let is_full = page.invocations.len() >= max || bytes > LIST_PAGE_BYTES;
+                if is_full && !page.invocations.is_empty() {
+                    page.next = last;
+                    break;
+                }
+                page.invocations.push(self.read(invocation));
+            }
+            last = Some(number);
         }
         page
+    }
+
+    /// Counts the invocations that match a filter, those that were accepted last first.
+    pub(super) fn summarize(
+        &mut self,
+        filter: &Filter,
+        running: &HashSet<Cid>,
+        before: Option<u64>,
+    ) -> SummaryPart {
+        self.drop_removed_entries();
+        let (mut summaries, mut next) = (Summaries::default(), None);
+        let mut last = None;
+        for (read, (number, invocation)) in self.newest_first(before).enumerate() {
+            if read == MAX_READ {
+                next = last;
+                break;
+            }
+            if filter.matches(invocation) {
+                let mut key = SummaryKey::of(invocation);
+                if running.contains(&invocation.request.cid) && !key.state.is_terminal() {
+                    (key.state, key.held) = (State::RUNNING, false);
+                }
+                summaries.add(key, &SummaryCount::of(invocation));
+            }
+            last = Some(number);
+        }
+        SummaryPart {
+            summaries: summaries.into_each().collect(),
+            next,
+        }
+    }
+
+    /// The invocations before a number, with their numbers, those that were accepted last first.
+    fn newest_first(&self, before: Option<u64>) -> impl Iterator<Item = (u64, &Invocation)> {
+        let range = self.by_acceptance.range(..before.unwrap_or(u64::MAX));
+        range
+            .rev()
+            .filter_map(|(number, cid)| Some((*number, self.invocations.get(cid)?)))
     }
 
     /// The first `max` children of an invocation in the order of acceptance.

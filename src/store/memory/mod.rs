@@ -2,12 +2,12 @@
 
 mod contents;
 mod due;
-mod filter;
 mod groups;
 mod retention;
 mod weight;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -16,7 +16,7 @@ use self::contents::Contents;
 use self::weight::weight;
 use crate::engine::store::{
     Acceptance, BoundedRead, Child, Claim, ClaimLimit, Filter, Page, Record, Store, Stored,
-    StoredDeclaration,
+    StoredDeclaration, SummaryPart,
 };
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::{Cid, ServiceName};
@@ -198,6 +198,15 @@ impl Store for MemoryStore {
         ready(Ok(self.contents().list(&filter, before, max)))
     }
 
+    fn summarize(
+        &self,
+        filter: Filter,
+        running: Arc<HashSet<Cid>>,
+        before: Option<u64>,
+    ) -> BoxFuture<'_, Result<SummaryPart>> {
+        ready(Ok(self.contents().summarize(&filter, &running, before)))
+    }
+
     fn get(&self, cid: Cid) -> BoxFuture<'_, Result<Stored>> {
         ready(Ok(self.contents().get(cid)))
     }
@@ -265,7 +274,7 @@ pub(crate) async fn started_engine() -> crate::engine::Invoker {
         registry: crate::service::Registry::new(),
         states: crate::service::States::default(),
         hooks: Vec::new(),
-        store: std::sync::Arc::new(MemoryStore::new()),
+        store: Arc::new(MemoryStore::new()),
         limits: crate::engine::Limits::default(),
         clock: crate::engine::clock::Clock::System,
     };

@@ -113,6 +113,9 @@ CREATE INDEX awaited ON pending (id) WHERE awaited = 1;
 -- Invocations by the time at which they expire.
 CREATE INDEX overdue ON pending (over) WHERE over IS NOT NULL;
 
+-- Invocations that are held: due at the last instant there is (`HELD`).
+CREATE INDEX dead_letters ON pending (id, due) WHERE due >= 9223372036854775807;
+
 -- What came of an invocation, from its end until it is purged.
 CREATE TABLE outcome (
     id                 INTEGER PRIMARY KEY,
@@ -139,6 +142,13 @@ CREATE TABLE outcome (
 
 -- Invocations that ended without a response: few, and most often asked for in lists.
 CREATE INDEX failures ON outcome (id, state) WHERE state > 2;
+
+-- Ended invocations that were retried, until they are purged. Written when the retry is accepted.
+CREATE TABLE retry (
+    id         INTEGER PRIMARY KEY,
+    -- The CID of the last retry.
+    retried_as BLOB NOT NULL
+) STRICT;
 
 -- CIDs. See `indexed`.
 CREATE TABLE cid_index (

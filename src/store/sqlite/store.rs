@@ -1,6 +1,6 @@
 //! The handle of the embedded store: each method of the trait is a command to the writer or a query to the readers.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -30,7 +30,7 @@ use super::writer::wal::Wal;
 use super::writer::{MAX_QUEUED_COMMANDS, Writer, WriterMessage};
 use crate::engine::store::{
     Acceptance, BoundedRead, Child, Claim, ClaimLimit, Filter, Page, Record, Store, Stored,
-    StoredDeclaration,
+    StoredDeclaration, SummaryPart,
 };
 use crate::model::error::Result;
 use crate::model::id::{Cid, ServiceName};
@@ -436,6 +436,25 @@ impl Store for SqliteStore {
             let mut invocations = self.readable(found);
             self.set_key_busy(&mut invocations);
             Ok(Page { invocations, next })
+        })
+    }
+
+    fn summarize(
+        &self,
+        filter: Filter,
+        running: Arc<HashSet<Cid>>,
+        before: Option<u64>,
+    ) -> BoxFuture<'_, Result<SummaryPart>> {
+        Box::pin(async move {
+            let last_id = self.shared.bookkeeping.lock().newest.limits.id;
+            let query = move |connection: &Connection| {
+                queries::summarize(connection, &filter, &running, before, last_id)
+            };
+            let (part, damage) = self.readers.query(query).await?;
+            if let Some(error) = damage {
+                self.shared.failures.log(&error);
+            }
+            Ok(part)
         })
     }
 

@@ -8,7 +8,7 @@ use super::with_request;
 use crate::support::stored::{NOW, accepted, at, claimed, invocation, service, succeeded};
 
 /// The CIDs that match a filter, read in pages of `max`.
-async fn listed(store: &dyn Store, filter: &Filter, max: usize) -> Vec<Cid> {
+pub(super) async fn listed(store: &dyn Store, filter: &Filter, max: usize) -> Vec<Cid> {
     let (mut all, mut before) = (Vec::new(), None);
     loop {
         let page = store.list(filter.clone(), before, max).await.unwrap();

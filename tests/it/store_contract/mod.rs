@@ -5,6 +5,7 @@
 mod groups;
 mod keys;
 mod lists;
+mod summaries;
 
 use std::sync::Arc;
 
@@ -30,6 +31,11 @@ use self::keys::{
 use self::lists::{
     children_are_listed_in_the_order_of_acceptance, lists_are_filtered_and_paged_newest_first,
     lists_contain_invocations_by_state_or_by_cid,
+};
+use self::summaries::{
+    a_retried_invocation_shows_its_last_retry,
+    lists_are_filtered_by_metadata_message_and_dead_letters,
+    summaries_count_by_service_state_and_reason,
 };
 use crate::support::Folder;
 use crate::support::stored::{
@@ -531,6 +537,9 @@ suite! {
     lists_are_filtered_and_paged_newest_first
     lists_contain_invocations_by_state_or_by_cid
     children_are_listed_in_the_order_of_acceptance
+    lists_are_filtered_by_metadata_message_and_dead_letters
+    summaries_count_by_service_state_and_reason
+    a_retried_invocation_shows_its_last_retry
     a_group_is_stored_with_all_of_its_members
     a_group_is_due_once_its_last_member_has_ended
     a_group_without_members_is_due_at_once

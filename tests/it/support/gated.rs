@@ -1,11 +1,11 @@
 //! A store whose calls can be paused before or after they run: forces each interleaving of reads and records.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
 use cidery::engine::store::{
     Acceptance, BoundedRead, Child, Claim, ClaimLimit, Filter, Page, Record, Store, Stored,
-    StoredDeclaration,
+    StoredDeclaration, SummaryPart,
 };
 use cidery::model::invocation::Invocation;
 use cidery::service::BoxFuture;
@@ -178,6 +178,15 @@ impl Store for GatedStore {
 
     fn list(&self, filter: Filter, before: Option<u64>, max: usize) -> BoxFuture<'_, Result<Page>> {
         self.inner.list(filter, before, max)
+    }
+
+    fn summarize(
+        &self,
+        filter: Filter,
+        running: Arc<HashSet<Cid>>,
+        before: Option<u64>,
+    ) -> BoxFuture<'_, Result<SummaryPart>> {
+        self.inner.summarize(filter, running, before)
     }
 
     fn record_attempts(&self, cids: Vec<Cid>) -> BoxFuture<'_, Result<()>> {

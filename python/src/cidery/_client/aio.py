@@ -31,7 +31,7 @@ from cidery._protocol.options import (
     split_call,
 )
 from cidery._protocol.result_cursor import ResultCursor
-from cidery._protocol.results import Change, Event, Invocation, State
+from cidery._protocol.results import Change, Event, Invocation, State, Summary
 from cidery._protocol.retry import MAX_ATTEMPTS, QUIET_SECONDS, connect_failed, log_waiting
 from cidery._protocol.steps import Operation
 
@@ -171,6 +171,11 @@ class AsyncClient:
     ) -> list[Invocation]:
         """Lists stored invocations that match the filter, newest first."""
         return await self._drive(operations.list_invocations(filters, limit))
+
+    async def summarize(self, **filters: Unpack[FilterOptions]) -> list[Summary]:
+        """Counts stored invocations that match the filter by service, state and reason, the most
+        frequent first."""
+        return await self._drive(operations.summarize(filters))
 
     async def cancel(
         self, *cids: str, reason: str = "", dry_run: bool = False, **filters: Unpack[FilterOptions]

@@ -29,7 +29,7 @@ from cidery._protocol.options import (
     split_call,
 )
 from cidery._protocol.result_cursor import ResultCursor
-from cidery._protocol.results import Change, Event, Invocation, State
+from cidery._protocol.results import Change, Event, Invocation, State, Summary
 from cidery._protocol.retry import MAX_ATTEMPTS, QUIET_SECONDS, connect_failed, log_waiting
 from cidery._protocol.steps import Operation
 
@@ -207,10 +207,17 @@ class Client:
         """Lists stored invocations that match the filter, newest first.
 
         Filter keywords: `services=`, `states=`, `pending_reasons=`, `failure_reasons=`,
-        `accepted_after=`, `accepted_before=`, `ended_after=`, `ended_before=`, `parent_cid=`,
-        `root_cid=`. Each matches any of its values; an omitted one does not restrict.
+        `failure_text=`, `metadata=`, `dead_letter=`, `accepted_after=`, `accepted_before=`,
+        `ended_after=`, `ended_before=`, `parent_cid=`, `root_cid=`, `group_cid=`. Each matches any
+        of its values; an omitted one does not restrict. `filter_expression=` is the filter as text
+        instead.
         """
         return self._drive(operations.list_invocations(filters, limit))
+
+    def summarize(self, **filters: Unpack[FilterOptions]) -> list[Summary]:
+        """Counts stored invocations that match the filter by service, state and reason, the most
+        frequent first."""
+        return self._drive(operations.summarize(filters))
 
     def cancel(
         self, *cids: str, reason: str = "", dry_run: bool = False, **filters: Unpack[FilterOptions]

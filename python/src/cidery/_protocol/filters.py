@@ -1,7 +1,8 @@
 """Filters of stored invocations: keywords named like the fields of the contract's filter.
 
 An omitted keyword does not restrict. An empty one is refused: it would match everything, and an
-accidentally empty list must not cancel all invocations.
+accidentally empty list must not cancel all invocations. `filter_expression` is the filter as text,
+instead of the other keywords.
 """
 
 from __future__ import annotations
@@ -36,6 +37,12 @@ class FilterOptions(TypedDict, total=False):
     pending_reasons: PendingReason | Iterable[PendingReason]
     """Why they are pending: `DUE_LATER`, `NO_WORKER`, …"""
     failure_reasons: str | Iterable[str]
+    failure_text: str
+    """Part of the message of the last failure, in any case of its letters."""
+    metadata: Mapping[str, str]
+    """Entries of the metadata: all of them match."""
+    dead_letter: Literal[True]
+    """Held, or failed and not retried since."""
     accepted_after: datetime.datetime
     """Inclusive, like `ended_after`."""
     accepted_before: datetime.datetime
@@ -46,6 +53,23 @@ class FilterOptions(TypedDict, total=False):
     root_cid: str
     """The CID of the root of the call chain."""
     group_cid: str
+    filter_expression: str
+    """The filter as text, such as `service = customer.get AND state = FAILED`."""
+
+
+def set_filter(request: Any, filters: Mapping[str, Any]) -> None:
+    """Sets the filter of a request, by keywords or as text."""
+    expression = filters.get("filter_expression")
+    if "filter_expression" not in filters:
+        built = build_filter(filters)
+        if built is not None:
+            request.filter.CopyFrom(built)
+        return
+    if len(filters) > 1:
+        raise TypeError("`filter_expression` cannot be combined with other filters")
+    if not _text(expression, "filter_expression").strip():
+        raise ValueError("`filter_expression` is empty and would match everything: omit it")
+    request.filter_expression = expression
 
 
 def build_filter(filters: Mapping[str, Any]) -> invocation_pb2.InvocationFilter | None:
@@ -80,6 +104,20 @@ def _text(given: Any, name: str) -> str:
     return given
 
 
+def _entries(given: Any, name: str) -> dict[str, str]:
+    entries = dict(given)
+    for key, value in entries.items():
+        _text(key, name)
+        _text(value, name)
+    return entries
+
+
+def _true(given: Any, name: str) -> bool:
+    if given is not True:
+        raise ValueError(f"`{name}` is {given!r}, not `True`: omit it")
+    return True
+
+
 def _services(given: Any, name: str) -> list[str]:
     return service_names(given)
 
@@ -103,6 +141,9 @@ _CONVERTERS: dict[str, Callable[[Any, str], Any]] = {
     "states": _states,
     "pending_reasons": _reasons,
     "failure_reasons": _texts,
+    "failure_text": _text,
+    "metadata": _entries,
+    "dead_letter": _true,
     "accepted_after": timestamp,
     "accepted_before": timestamp,
     "ended_after": timestamp,
@@ -111,4 +152,4 @@ _CONVERTERS: dict[str, Callable[[Any, str], Any]] = {
     "root_cid": _text,
     "group_cid": _text,
 }
-_FILTER_NAMES = ", ".join(f"`{name}`" for name in _CONVERTERS)
+_FILTER_NAMES = ", ".join(f"`{name}`" for name in (*_CONVERTERS, "filter_expression"))

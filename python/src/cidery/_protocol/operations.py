@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from cidery._errors.exceptions import CideryError, DeadlineExceeded
 from cidery._errors.status_details import to_failure
 from cidery._protocol.cid import new_cid
-from cidery._protocol.filters import build_filter, refuse_no_selection
+from cidery._protocol.filters import refuse_no_selection, set_filter
 from cidery._protocol.messages import (
     Accepted,
     Response,
@@ -34,7 +34,7 @@ from cidery._protocol.options import (
     service_name,
 )
 from cidery._protocol.result_cursor import ResultCursor
-from cidery._protocol.results import Change, Event, Invocation, State
+from cidery._protocol.results import Change, Event, Invocation, State, Summary
 from cidery._protocol.retry import is_connect_failure, is_safe_to_retry, never_retry, not_dispatched
 from cidery._protocol.steps import SLEEP, STREAM_RESULTS, FollowStream, Operation, UnaryCall
 from cidery._protocol.typed import declared_type
@@ -173,7 +173,8 @@ def complete(
 def list_invocations(filters: Mapping[str, Any], limit: int) -> Operation[list[Invocation]]:
     """Lists stored invocations, newest first."""
     found: list[Invocation] = []
-    request = invocation_pb2.ListInvocationsRequest(filter=build_filter(filters))
+    request = invocation_pb2.ListInvocationsRequest()
+    set_filter(request, filters)
     while len(found) < limit:
         request.page_size = min(limit - len(found), _PAGE_SIZE)
         page = (yield UnaryCall("ListInvocations", request, None, is_safe_to_retry)).message
@@ -184,14 +185,23 @@ def list_invocations(filters: Mapping[str, Any], limit: int) -> Operation[list[I
     return found
 
 
+def summarize(filters: Mapping[str, Any]) -> Operation[list[Summary]]:
+    """Counts stored invocations by service, state and reason."""
+    request = invocation_pb2.SummarizeInvocationsRequest()
+    set_filter(request, filters)
+    reply = yield UnaryCall("SummarizeInvocations", request, None, is_safe_to_retry)
+    return [Summary.from_proto(summary) for summary in reply.message.summaries]
+
+
 def cancel(
     cids: Sequence[str], filters: Mapping[str, Any], reason: str, dry_run: bool
 ) -> Operation[list[Change]]:
     """Cancels invocations."""
     refuse_no_selection(cids, filters)
     request = invocation_pb2.CancelInvocationsRequest(
-        cids=list(cids), filter=build_filter(filters), reason=reason, dry_run=dry_run
+        cids=list(cids), reason=reason, dry_run=dry_run
     )
+    set_filter(request, filters)
     return _all_pages("CancelInvocations", request)
 
 
@@ -200,9 +210,8 @@ def retry(
 ) -> Operation[list[Change]]:
     """Retries ended invocations."""
     refuse_no_selection(cids, filters)
-    request = invocation_pb2.RetryInvocationsRequest(
-        cids=list(cids), filter=build_filter(filters), dry_run=dry_run
-    )
+    request = invocation_pb2.RetryInvocationsRequest(cids=list(cids), dry_run=dry_run)
+    set_filter(request, filters)
     if payload is not None:
         set_payload(request, payload)
     return _all_pages("RetryInvocations", request)
@@ -213,9 +222,8 @@ def purge(
 ) -> Operation[list[Change]]:
     """Removes ended invocations."""
     refuse_no_selection(cids, filters)
-    request = invocation_pb2.PurgeInvocationsRequest(
-        cids=list(cids), filter=build_filter(filters), dry_run=dry_run
-    )
+    request = invocation_pb2.PurgeInvocationsRequest(cids=list(cids), dry_run=dry_run)
+    set_filter(request, filters)
     return _all_pages("PurgeInvocations", request)
 
 

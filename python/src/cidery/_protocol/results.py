@@ -161,6 +161,8 @@ class Invocation:
     parent_cid: str
     root_cid: str
     retry_of: str
+    retried_as: str
+    """The CID of the last invocation that retries it; else empty."""
     in_reply_to: str
     metadata: dict[str, str]
     accept_time: datetime.datetime | None
@@ -208,6 +210,7 @@ class Invocation:
             parent_cid=message.parent_cid,
             root_cid=message.root_cid,
             retry_of=message.retry_of,
+            retried_as=message.retried_as,
             in_reply_to=message.in_reply_to,
             metadata=dict(message.metadata),
             accept_time=_timestamp(message, "accept_time"),
@@ -241,6 +244,44 @@ class Change:
             cancel_requested=message.cancel_requested,
             new_cid=message.new_cid,
             error=from_failure(message.failure, message.cid) if is_refused else None,
+        )
+
+
+@dataclass(frozen=True)
+class Summary:
+    """How many invocations have the same service, state and reason."""
+
+    service: str
+    """Empty for batches."""
+    state: State
+    held: bool
+    """Whether they are held as dead letters."""
+    failure_reason: str
+    """The reason of the last failure; else empty."""
+    count: int
+    first_accept_time: datetime.datetime | None
+    last_accept_time: datetime.datetime | None
+    last_end_time: datetime.datetime | None
+    """When the last of them ended; `None` if none has."""
+    example_cid: str
+    """The CID of the one that was accepted last."""
+    example_message: str
+    """The failure message of that one; else empty."""
+
+    @classmethod
+    def from_proto(cls, message: invocation_pb2.InvocationSummary) -> Summary:
+        """Decodes it from the contract."""
+        return cls(
+            service=message.service,
+            state=State.from_proto(message.state),
+            held=message.pending_reason == outcome_pb2.PENDING_REASON_HELD,
+            failure_reason=message.failure_reason,
+            count=message.count,
+            first_accept_time=_timestamp(message, "first_accept_time"),
+            last_accept_time=_timestamp(message, "last_accept_time"),
+            last_end_time=_timestamp(message, "last_end_time"),
+            example_cid=message.example_cid,
+            example_message=message.example_message,
         )
 
 

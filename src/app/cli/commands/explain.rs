@@ -188,6 +188,7 @@ fn origin(invocation: &v1::Invocation) -> impl Iterator<Item = (&'static str, &s
         ("parent", invocation.parent_cid.as_str()),
         ("in reply to", &invocation.in_reply_to),
         ("retry of", &invocation.retry_of),
+        ("retried as", &invocation.retried_as),
         ("member of", &invocation.group_cid),
         ("idempotency key", &invocation.idempotency_key),
     ];

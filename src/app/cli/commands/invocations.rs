@@ -3,7 +3,9 @@
 use clap::Args;
 
 use crate::app::cli::filter::{FilterArgs, note_unknown_services};
-use crate::app::cli::names::{age_of, reason_name, service_name, shown_cids, state_name};
+use crate::app::cli::names::{
+    age_of, reason_name, service_name, shown_cids, state_name, summary_reason,
+};
 use crate::app::cli::node_option::NodeArgs;
 use crate::app::cli::objects;
 use crate::app::cli::printer::{Column, List, Printer, Row, Tone};
@@ -31,8 +33,11 @@ pub(in crate::app::cli) struct Invocations {
     #[arg(long, conflicts_with = "limit")]
     all: bool,
     /// Print only how many invocations match.
-    #[arg(long, conflicts_with_all = ["limit", "all"])]
+    #[arg(long, conflicts_with_all = ["limit", "all", "summary"])]
     count: bool,
+    /// Print how many invocations match by service, state and reason, each with an example.
+    #[arg(long, conflicts_with_all = ["limit", "all"])]
+    summary: bool,
     #[command(flatten)]
     node: NodeArgs,
 }
@@ -43,14 +48,20 @@ impl Invocations {
         let services = filter.services.clone();
         let client = self.node.connect(printer).await?;
         if self.count {
-            let mut count = 0_u64;
-            let add = |_: v1::Invocation| count += 1;
-            client.each_invocation(filter, usize::MAX, add).await?;
+            let count = client.summarize(filter).await?.total;
             let name = count.to_string();
             if !printer.object(&name, || dict! { "count": count }.into()) {
                 printer.data(&name);
             }
             if count == 0 {
+                note_unknown_services(&client, &services, printer).await?;
+            }
+            return Ok(());
+        }
+        if self.summary {
+            let found = client.summarize(filter).await?;
+            print_summaries(printer, &found);
+            if found.total == 0 {
                 note_unknown_services(&client, &services, printer).await?;
             }
             return Ok(());
@@ -105,4 +116,44 @@ fn print(printer: &Printer, found: &[v1::Invocation]) {
         rows: rows.collect(),
         if_empty: "no invocations match",
     });
+}
+
+fn print_summaries(printer: &Printer, found: &v1::SummarizeInvocationsResponse) {
+    let rows = found.summaries.iter().map(|summary| Row {
+        name: summary.example_cid.clone(),
+        object: objects::summary(summary),
+        cells: [
+            summary.count.to_string(),
+            match summary.service.as_str() {
+                "" => "(group)".to_owned(),
+                name => name.to_owned(),
+            },
+            state_name(summary.state),
+            summary_reason(summary),
+            age_of(summary.first_accept_time.as_ref()),
+            age_of(summary.last_accept_time.as_ref()),
+            summary.example_cid.clone(),
+            summary.example_message.clone(),
+        ],
+    });
+    printer.list(List {
+        columns: [
+            Column::fixed("COUNT"),
+            Column::text("SERVICE"),
+            Column::fixed("STATE"),
+            Column::text("REASON"),
+            Column::fixed("FIRST"),
+            Column::fixed("LAST"),
+            Column::fixed("EXAMPLE"),
+            Column::text("MESSAGE"),
+        ],
+        rows: rows.collect(),
+        if_empty: "no invocations match",
+    });
+    let counted: u64 = found.summaries.iter().map(|one| one.count).sum();
+    if counted < found.total {
+        let more = found.total - counted;
+        let note = format!("{more} more invocations match: only the most frequent are shown");
+        printer.note(Tone::Quiet, &note);
+    }
 }

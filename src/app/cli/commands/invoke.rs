@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Args;
 use jiff::Timestamp;
 
-use crate::app::cli::args::{duration, positive_duration, usage_error};
+use crate::app::cli::args::{duration, key_value, positive_duration, usage_error};
 use crate::app::cli::detach::{at_most, cancelled_if_interrupted, until_interrupted};
 use crate::app::cli::follow::follow;
 use crate::app::cli::input::{DocumentFormat, InputArgs};
@@ -108,12 +108,6 @@ pub(in crate::app::cli) struct Invoke {
 
 /// The heading of options of asynchronous invocations.
 const BACKGROUND: &str = "Options that require --async or --follow";
-
-fn key_value(text: &str) -> std::result::Result<(String, String), String> {
-    text.split_once('=')
-        .map(|(key, value)| (key.to_owned(), value.to_owned()))
-        .ok_or_else(|| "use `key=value`".to_owned())
-}
 
 impl Invoke {
     /// Refuses options of asynchronous invocations in a synchronous one, by their names, and `--timeout` where nothing

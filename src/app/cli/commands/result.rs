@@ -9,7 +9,7 @@ use crate::app::cli::cid_arg::CidArg;
 use crate::app::cli::detach::{at_most, until_interrupted};
 use crate::app::cli::follow::{follow, outcome};
 use crate::app::cli::node_option::NodeArgs;
-use crate::app::cli::printer::Printer;
+use crate::app::cli::printer::{Printer, Tone};
 use crate::model::error::Result;
 
 /// Get the result of an invocation.
@@ -40,6 +40,10 @@ impl ShowResult {
         }
         let wait = self.wait.unwrap_or_default();
         let invocation = client.invocation(cid, wait).await?;
+        if !invocation.retried_as.is_empty() {
+            let note = format!("retried as {}", invocation.retried_as);
+            printer.note(Tone::Quiet, &note);
+        }
         printer.response(cid, outcome(invocation, cid)?)
     }
 }

@@ -37,6 +37,7 @@ pub(in crate::app::cli) fn invocation(invocation: &v1::Invocation) -> Dict {
         "group_position": (!invocation.group_cid.is_empty()).then_some(invocation.group_position),
         "in_reply_to": text_value(&invocation.in_reply_to),
         "retry_of": text_value(&invocation.retry_of),
+        "retried_as": text_value(&invocation.retried_as),
         "idempotency_key": text_value(&invocation.idempotency_key),
         "concurrency_key": text_value(&invocation.concurrency_key),
         "group": group,
@@ -78,6 +79,23 @@ pub(in crate::app::cli) fn explanation(
         object.insert(key, value);
     }
     object.into()
+}
+
+/// `summary` in the schema.
+pub(in crate::app::cli) fn summary(summary: &v1::InvocationSummary) -> Value {
+    dict! {
+        "service": text_value(&summary.service),
+        "state": state_name(summary.state),
+        "held": summary.pending_reason() == v1::PendingReason::Held,
+        "failure_reason": text_value(&summary.failure_reason),
+        "count": summary.count,
+        "first_accept_time": time_value(summary.first_accept_time.as_ref()),
+        "last_accept_time": time_value(summary.last_accept_time.as_ref()),
+        "last_end_time": time_value(summary.last_end_time.as_ref()),
+        "example_cid": summary.example_cid.as_str(),
+        "example_message": text_value(&summary.example_message),
+    }
+    .into()
 }
 
 /// `change` in the schema.

@@ -1,31 +1,35 @@
 //! Filters of stored invocations.
 
 use crate::codec::convert::field::{FieldErrors, enum_from_proto, parse_optional_cid};
+use crate::codec::convert::metadata::metadata_from_proto;
 use crate::codec::convert::time::optional_timestamp_from_proto;
 use crate::codec::proto::v1;
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::id::ServiceName;
-use crate::model::invocation::{Filter, State};
+use crate::model::invocation::{AnyCaseText, Filter, State};
 
 /// The most values in one list of a filter. Every value is a parameter of a query of the store.
 const MAX_VALUES: usize = 1_000;
+/// The longest text that is searched for, in bytes.
+const MAX_TEXT_BYTES: usize = 1_024;
 
 /// Converts a filter. An absent filter matches every invocation.
 ///
 /// # Errors
 ///
-/// `INVALID_ARGUMENT` / `REQUEST_INVALID`, for each list with more than 1 000 values, and for each value that its enum
-/// does not have or that is unspecified.
+/// `INVALID_ARGUMENT` / `REQUEST_INVALID`, for each list with more than 1 000 values, for a text of more than 1 KiB, and
+/// for each value that its enum does not have or that is unspecified; `METADATA_TOO_LARGE` for more than 8 KiB.
 pub fn filter_from_proto(filter: Option<v1::InvocationFilter>) -> Result<Filter> {
     let filter = filter.unwrap_or_default();
-    check_lists(&filter)?;
+    check_sizes(&filter)?;
     let time = |field: &str, time| optional_timestamp_from_proto(&format!("/filter/{field}"), time);
     let mut errors = FieldErrors::default();
+    let mut reasons = Vec::new();
     for (index, reason) in filter.pending_reasons.into_iter().enumerate() {
         let path = format!("/filter/pending_reasons/{index}");
-        let reason = errors.take(enum_from_proto(&path, reason).map(Some));
-        if reason == Some(v1::PendingReason::Unspecified) {
-            errors.refuse(unspecified(path));
+        match errors.take(enum_from_proto(&path, reason).map(Some)) {
+            Some(v1::PendingReason::Unspecified) => errors.refuse(unspecified(path)),
+            reason => reasons.extend(reason),
         }
     }
     let mut states = Vec::new();
@@ -38,7 +42,14 @@ pub fn filter_from_proto(filter: Option<v1::InvocationFilter>) -> Result<Filter>
         }
     }
     errors.finish()?;
+    // Only pending invocations have a reason to be pending. The store knows one of the reasons.
+    let is_held = |reason: &v1::PendingReason| *reason == v1::PendingReason::Held;
+    let held = !reasons.is_empty() && reasons.iter().all(is_held);
+    if !reasons.is_empty() && states.is_empty() {
+        states = states_from_proto(v1::State::Pending);
+    }
     let services = filter.services.iter().map(|name| ServiceName::parse(name));
+    let failure_text = Some(filter.failure_text).filter(|text| !text.is_empty());
     Ok(Filter {
         services: services.collect::<Result<_>>()?,
         states,
@@ -49,13 +60,17 @@ pub fn filter_from_proto(filter: Option<v1::InvocationFilter>) -> Result<Filter>
         ended_after: time("ended_after", filter.ended_after)?,
         ended_before: time("ended_before", filter.ended_before)?,
         failure_reasons: filter.failure_reasons,
+        failure_text: failure_text.as_deref().map(AnyCaseText::new),
+        metadata: metadata_from_proto(filter.metadata)?,
+        held,
+        dead_letter: filter.dead_letter,
         root: parse_optional_cid("filter/root_cid", &filter.root_cid)?,
         parent: parse_optional_cid("filter/parent_cid", &filter.parent_cid)?,
         group: parse_optional_cid("filter/group_cid", &filter.group_cid)?,
     })
 }
 
-fn check_lists(filter: &v1::InvocationFilter) -> Result<()> {
+fn check_sizes(filter: &v1::InvocationFilter) -> Result<()> {
     let lists = [
         ("/filter/services", filter.services.len()),
         ("/filter/states", filter.states.len()),
@@ -64,7 +79,11 @@ fn check_lists(filter: &v1::InvocationFilter) -> Result<()> {
     ];
     let too_long = lists.into_iter();
     let too_long = too_long.filter_map(|(field, n)| Violation::too_many(field, n, MAX_VALUES));
-    Error::reject(reason::REQUEST_INVALID, too_long.collect())
+    let text = (filter.failure_text.len() > MAX_TEXT_BYTES).then(|| {
+        let message = format!("is longer than {MAX_TEXT_BYTES} bytes");
+        Violation::new("/filter/failure_text", "TOO_LARGE", message)
+    });
+    Error::reject(reason::REQUEST_INVALID, too_long.chain(text).collect())
 }
 
 /// The violation of a value that is the default of its enum: nothing matches it.

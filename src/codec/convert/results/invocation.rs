@@ -89,6 +89,10 @@ pub fn invocation_to_proto(
         group: request
             .group()
             .map(|group| group_to_proto(invocation, group)),
+        retried_as: invocation
+            .retried_as
+            .map(|cid| cid.to_string())
+            .unwrap_or_default(),
         ..v1::Invocation::default()
     })
 }

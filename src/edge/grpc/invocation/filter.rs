@@ -2,9 +2,15 @@
 
 use super::view::pending_reason;
 use crate::codec::convert::{filter_from_proto, state_to_proto};
+use crate::codec::filter::resolve;
 use crate::codec::proto::v1;
-use crate::engine::{InvocationPage, Invoker};
+use crate::engine::store::Filter;
+use crate::engine::{InvocationPage, InvocationSummaries, InvocationView, Invoker};
 use crate::model::error::{Error, Result, Violation, reason};
+use crate::model::invocation::{Summaries, SummaryCount, SummaryKey};
+
+/// How many invocations are read at once to be counted.
+const SUMMARIZED_PAGE: usize = 1_000;
 
 /// Parses a page token; an empty one is the first page.
 ///
@@ -27,32 +33,95 @@ pub(super) fn page_token(next: Option<u64>) -> String {
     next.map(|next| next.to_string()).unwrap_or_default()
 }
 
-/// One page of the invocations that match a filter.
+/// A filter of a request.
 ///
-/// States and pending reasons are matched again here: the store does not distinguish pending invocations from those
-/// whose attempt has just started, and knows no pending reasons.
-///
-/// # Errors
-///
-/// `INVALID_ARGUMENT` / `REQUEST_INVALID` for the filter, and the errors of the store.
-pub(super) async fn page(
-    invoker: &Invoker,
-    filter: Option<v1::InvocationFilter>,
-    before: Option<u64>,
-    size: usize,
-) -> Result<InvocationPage> {
-    let (states, reasons) = filter
-        .as_ref()
-        .map(|filter| (filter.states.clone(), filter.pending_reasons.clone()))
-        .unwrap_or_default();
-    let mut page = invoker
-        .list(filter_from_proto(filter)?, before, size)
-        .await?;
-    page.found.retain(|found| {
+/// States and pending reasons are matched again on what the store finds: it does not distinguish pending invocations
+/// from those whose attempt has just started, and knows no pending reasons.
+#[derive(Clone, Debug)]
+pub(in crate::edge::grpc) struct RequestFilter {
+    stored: Filter,
+    states: Vec<i32>,
+    reasons: Vec<i32>,
+}
+
+impl RequestFilter {
+    /// That of a message. An absent one matches every invocation.
+    ///
+    /// # Errors
+    ///
+    /// As for [`filter_from_proto`].
+    pub(in crate::edge::grpc) fn new(filter: Option<v1::InvocationFilter>) -> Result<Self> {
+        let (states, reasons) = filter
+            .as_ref()
+            .map(|filter| (filter.states.clone(), filter.pending_reasons.clone()))
+            .unwrap_or_default();
+        Ok(Self {
+            stored: filter_from_proto(filter)?,
+            states,
+            reasons,
+        })
+    }
+
+    /// That of a request, which is a message or a text.
+    ///
+    /// # Errors
+    ///
+    /// As for [`resolve`] and [`filter_from_proto`].
+    pub(in crate::edge::grpc) fn resolve(
+        invoker: &Invoker,
+        filter: Option<v1::InvocationFilter>,
+        expression: &str,
+    ) -> Result<Self> {
+        Self::new(resolve(filter, expression, invoker.now())?)
+    }
+
+    /// One page of the invocations that match.
+    ///
+    /// # Errors
+    ///
+    /// The errors of the store.
+    pub(in crate::edge::grpc) async fn page(
+        &self,
+        invoker: &Invoker,
+        before: Option<u64>,
+        size: usize,
+    ) -> Result<InvocationPage> {
+        let mut page = invoker.list(self.stored.clone(), before, size).await?;
+        page.found.retain(|found| self.shows(found));
+        Ok(page)
+    }
+
+    /// Counts the invocations that match; returns the `max` most frequent counts.
+    ///
+    /// # Errors
+    ///
+    /// The errors of the store.
+    pub(in crate::edge::grpc) async fn summarize(
+        &self,
+        invoker: &Invoker,
+        max: usize,
+    ) -> Result<InvocationSummaries> {
+        if self.reasons.is_empty() || self.stored.held {
+            return invoker.summarize(self.stored.clone(), max).await;
+        }
+        // Why the others wait is known once they are read.
+        let (mut all, mut before) = (Summaries::default(), None);
+        loop {
+            let page = self.page(invoker, before, SUMMARIZED_PAGE).await?;
+            for InvocationView { invocation, .. } in &page.found {
+                all.add(SummaryKey::of(invocation), &SummaryCount::of(invocation));
+            }
+            before = page.next;
+            if before.is_none() {
+                return invoker.with_examples(all, max).await;
+            }
+        }
+    }
+
+    fn shows(&self, found: &InvocationView) -> bool {
         let state = i32::from(state_to_proto(found.invocation.shown_state()));
         let reason = i32::from(pending_reason(found));
-        (states.is_empty() || states.contains(&state))
-            && (reasons.is_empty() || reasons.contains(&reason))
-    });
-    Ok(page)
+        (self.states.is_empty() || self.states.contains(&state))
+            && (self.reasons.is_empty() || self.reasons.contains(&reason))
+    }
 }

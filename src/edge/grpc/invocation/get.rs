@@ -6,7 +6,7 @@ use std::time::Duration;
 use prost::Message as _;
 use tonic::metadata::MetadataMap;
 
-use super::filter;
+use super::filter::{self, RequestFilter};
 use super::view;
 use crate::codec::convert::{
     FieldErrors, duration_from_proto, enum_from_proto, page_size_from_proto, parse_optional_cid,
@@ -145,7 +145,8 @@ pub(super) async fn list(
     let size = errors.take(size);
     let before = errors.take(filter::parse_page_token(&message.page_token));
     errors.finish()?;
-    let page = filter::page(invoker, message.filter, before, size).await?;
+    let filter = RequestFilter::resolve(invoker, message.filter, &message.filter_expression)?;
+    let page = filter.page(invoker, before, size).await?;
     // The store cuts pages by what it has of each invocation, which is about what is sent.
     let (mut invocations, mut room) = (Vec::with_capacity(page.found.len()), LIST_PAGE_BYTES);
     for mut found in page.found {

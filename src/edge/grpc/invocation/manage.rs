@@ -3,10 +3,11 @@
 
 use std::time::Duration;
 
-use super::filter;
+use super::filter::{self, RequestFilter};
 use crate::codec::convert::{
     change_to_proto, failed_change_to_proto, input_from_proto, parse_cids,
 };
+use crate::codec::filter::resolve;
 use crate::codec::proto::v1;
 use crate::engine::{InvocationView, Invoker};
 use crate::model::error::{Error, Result, Violation, reason};
@@ -24,6 +25,7 @@ const MAX_REASON_BYTES: usize = 1024;
 struct Selector {
     cids: Vec<String>,
     filter: Option<v1::InvocationFilter>,
+    filter_expression: String,
     all: bool,
     page_token: String,
 }
@@ -37,22 +39,29 @@ struct Selection {
 /// Refuses a request that selects nothing, or in more than one way.
 ///
 /// An empty filter does not select everything: clients that drop unknown names send it for one that is misspelled.
-fn check(selector: &Selector) -> Result<()> {
+fn check(selector: &Selector, filter: Option<&v1::InvocationFilter>) -> Result<()> {
+    let field = match selector.filter_expression.as_str() {
+        "" => "/filter",
+        _ => "/filter_expression",
+    };
     let is_empty = |filter: &v1::InvocationFilter| *filter == v1::InvocationFilter::default();
-    let filter = selector.filter.as_ref();
     let has_criterion = filter.is_some_and(|filter| !is_empty(filter));
     let (path, code, message) = match (selector.cids.is_empty(), filter, selector.all) {
-        (false, Some(_), _) => ("/filter", "CONFLICT", "cannot be combined with `cids`"),
+        (false, Some(_), _) => (field, "CONFLICT", "cannot be combined with `cids`"),
         (false, None, true) => ("/all", "CONFLICT", "cannot be combined with `cids`"),
         (true, Some(_), true) if has_criterion => (
             "/all",
             "CONFLICT",
             "cannot be combined with a criterion in `filter`",
         ),
+        (true, Some(_), false) if !has_criterion && !selector.filter_expression.is_empty() => {
+            let message = "has no criterion: set `all` to select every invocation";
+            (field, "MISSING", message)
+        }
         (true, Some(_), false) if !has_criterion => {
             let message = "has no criterion: set one of its fields, whose names are those of `InvocationFilter` (some \
                            clients drop misspelled ones), or set `all` to select every invocation";
-            ("/filter", "MISSING", message)
+            (field, "MISSING", message)
         }
         (true, None, false) => (
             "/cids",
@@ -66,12 +75,14 @@ fn check(selector: &Selector) -> Result<()> {
 }
 
 async fn select(invoker: &Invoker, selector: Selector) -> Result<Selection> {
-    check(&selector)?;
+    let by_filter = resolve(
+        selector.filter.clone(),
+        &selector.filter_expression,
+        invoker.now(),
+    )?;
+    check(&selector, by_filter.as_ref())?;
     let Selector {
-        cids,
-        filter: by_filter,
-        page_token,
-        ..
+        cids, page_token, ..
     } = selector;
     let too_many = Violation::too_many("/cids", cids.len(), MAX_SELECTED);
     Error::reject(reason::REQUEST_INVALID, too_many.into_iter().collect())?;
@@ -81,12 +92,13 @@ async fn select(invoker: &Invoker, selector: Selector) -> Result<Selection> {
             next_page_token: String::new(),
         });
     }
+    let by_filter = RequestFilter::new(by_filter)?;
     let mut before = filter::parse_page_token(&page_token)?;
     let mut cids = Vec::new();
     // Pages are limited by bytes, the selection by the number of invocations.
     loop {
         let max = MAX_SELECTED - cids.len();
-        let page = filter::page(invoker, by_filter.clone(), before, max).await?;
+        let page = by_filter.page(invoker, before, max).await?;
         let found = page.found.iter();
         cids.extend(found.map(|found| found.invocation.request.cid));
         before = page.next;
@@ -165,6 +177,7 @@ pub(super) async fn cancel(
     let selector = Selector {
         cids: message.cids,
         filter: message.filter,
+        filter_expression: message.filter_expression,
         all: message.all,
         page_token: message.page_token,
     };
@@ -200,6 +213,7 @@ pub(super) async fn purge(
     let selector = Selector {
         cids: message.cids,
         filter: message.filter,
+        filter_expression: message.filter_expression,
         all: message.all,
         page_token: message.page_token,
     };
@@ -247,6 +261,7 @@ pub(super) async fn retry(
     let selector = Selector {
         cids: message.cids,
         filter: message.filter,
+        filter_expression: message.filter_expression,
         all: message.all,
         page_token: message.page_token,
     };

@@ -8,6 +8,7 @@ mod invoke;
 mod manage;
 mod server;
 mod stream;
+mod summarize;
 mod view;
 
 use bytes::Bytes;
@@ -187,9 +188,10 @@ impl InvocationService for InvocationApi {
 
     async fn summarize_invocations(
         &self,
-        _: Request<v1::SummarizeInvocationsRequest>,
+        request: Request<v1::SummarizeInvocationsRequest>,
     ) -> Result<Response<v1::SummarizeInvocationsResponse>, Status> {
-        Err(request::unimplemented("SummarizeInvocations"))
+        let response = summarize::summarize(&self.invoker, request.into_inner()).await;
+        into_status(response).map(Response::new)
     }
 
     async fn cancel_invocations(

@@ -54,18 +54,11 @@ impl Maintenance {
     /// The errors of the store.
     pub(in crate::engine) async fn list(
         &self,
-        mut filter: Filter,
+        filter: Filter,
         before: Option<u64>,
         max: usize,
     ) -> Result<InvocationPage> {
-        // The store has running invocations as pending: they are named by their CIDs.
-        let states = filter.states.len();
-        let is_running = |state: &State| matches!(state, State::Running { .. });
-        filter.states.retain(|state| !is_running(state));
-        if filter.states.len() < states {
-            filter.cids.extend(self.hub.live_cids());
-            filter.include_waiting = true;
-        }
+        let filter = self.stored_filter(filter);
         let page = self.store.list(filter, before, max).await?;
         let found = page.invocations.into_iter();
         let found = found.map(|invocation| self.results.overlay(invocation));
@@ -73,6 +66,18 @@ impl Maintenance {
             found: found.collect(),
             next: page.next,
         })
+    }
+
+    /// The filter of the store, which has running invocations as pending: they are named by their CIDs.
+    pub(super) fn stored_filter(&self, mut filter: Filter) -> Filter {
+        let states = filter.states.len();
+        let is_running = |state: &State| matches!(state, State::Running { .. });
+        filter.states.retain(|state| !is_running(state));
+        if filter.states.len() < states {
+            filter.cids.extend(self.hub.live_cids());
+            filter.include_waiting = true;
+        }
+        filter
     }
 
     /// Retries an invocation that ended without a response: as a new one, with the same input or another. One that is

@@ -1,5 +1,6 @@
-//! Operations on stored invocations: cancel, complete, list, retry, purge.
+//! Operations on stored invocations: cancel, complete, list, retry, purge, summarize.
 
 pub(in crate::engine) mod cancel;
 pub(in crate::engine) mod completion;
 pub(in crate::engine) mod maintenance;
+pub(in crate::engine) mod summarize;

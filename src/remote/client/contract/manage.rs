@@ -1,4 +1,4 @@
-//! Management of stored invocations: list, cancel, retry, purge.
+//! Management of stored invocations: list, summarize, cancel, retry, purge.
 
 use super::connection::ContractClient;
 use crate::codec::convert::payload_to_proto;
@@ -108,6 +108,28 @@ impl ContractClient {
             }
         }
         Ok(())
+    }
+
+    /// Counts stored invocations by service, state and reason of the last failure.
+    ///
+    /// # Errors
+    ///
+    /// As for [`invocations`](Self::invocations).
+    pub async fn summarize(
+        &self,
+        filter: v1::InvocationFilter,
+    ) -> Result<v1::SummarizeInvocationsResponse> {
+        let request = v1::SummarizeInvocationsRequest {
+            filter: Some(filter),
+            filter_expression: String::new(),
+        };
+        let summarize = async || {
+            self.invocation
+                .clone()
+                .summarize_invocations(request.clone())
+                .await
+        };
+        self.read(summarize).await
     }
 
     /// Cancels invocations; returns the change of each. A filter is processed page by page: where the connection is

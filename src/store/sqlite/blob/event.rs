@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use prost::Message;
 
-use super::failure::{FailureBlob, from_failure, to_failure};
+use super::failure::{
+    FailureBlob, FailureMessageBlob, decode_last_failure_message, from_failure, to_failure,
+};
 use super::payload::{PayloadBlob, from_payload, to_payload};
 use super::scalars::{PairBlob, damaged, metadata, nanos, pairs, timestamp};
 use crate::model::error::Result;
@@ -89,6 +91,34 @@ pub(in crate::store::sqlite) fn append_events(
         last = Some(event.as_ref());
     }
     Ok(())
+}
+
+/// The failure in an event: the rest is skipped, not decoded.
+#[derive(Clone, PartialEq, Message)]
+struct FailedEventBlob {
+    #[prost(message, optional, tag = "7")]
+    failure: Option<FailureMessageBlob>,
+}
+
+/// Decodes the message of the last failure: that of the last event or, if that has none, that of the column
+/// `last_failure`. `None` if nothing has failed.
+pub(in crate::store::sqlite) fn decode_failure_message(
+    events: Option<&[u8]>,
+    last_failure: Option<&[u8]>,
+) -> Result<Option<String>> {
+    let (mut rest, mut last) = (events.unwrap_or_default(), None);
+    while !rest.is_empty() {
+        let length = prost::decode_length_delimiter(&mut rest).map_err(damaged)?;
+        let (event, behind) = rest
+            .split_at_checked(length)
+            .ok_or_else(|| damaged("an event that is cut off"))?;
+        (last, rest) = (Some(event), behind);
+    }
+    let event = last.map(FailedEventBlob::decode).transpose();
+    match event.map_err(damaged)?.and_then(|event| event.failure) {
+        Some(failure) => Ok(Some(failure.message)),
+        None => last_failure.map_or(Ok(None), decode_last_failure_message),
+    }
 }
 
 /// Decodes the events of a blob, in order.

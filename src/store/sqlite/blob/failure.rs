@@ -108,6 +108,21 @@ pub(in crate::store::sqlite) fn decode_last_failure(blob: Option<&[u8]>) -> Resu
     })
 }
 
+/// The message of a failure: the rest is skipped, not decoded.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct FailureMessageBlob {
+    #[prost(uint32, tag = "1")]
+    code: u32,
+    #[prost(string, tag = "3")]
+    pub(super) message: String,
+}
+
+/// Decodes the message of the column `last_failure`; `None` if it has no failure.
+pub(super) fn decode_last_failure_message(blob: &[u8]) -> Result<Option<String>> {
+    let failure = FailureMessageBlob::decode(blob).map_err(damaged)?;
+    Ok((failure.code != 0).then_some(failure.message))
+}
+
 pub(super) fn to_failure(error: &Error) -> FailureBlob {
     let violation = |violation: &Violation| ViolationBlob {
         path: violation.path.clone(),

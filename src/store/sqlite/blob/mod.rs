@@ -9,8 +9,10 @@ mod progress;
 mod request;
 mod scalars;
 
-pub(super) use self::event::{append_events, decode_events};
+pub(super) use self::event::{append_events, decode_events, decode_failure_message};
 pub(super) use self::failure::{decode_last_failure, encode_last_failure, with_cancel_reason};
 pub(super) use self::progress::{decode_progress, encode_progress};
-pub(super) use self::request::{decode_is_callback, decode_request, encode_request};
+pub(super) use self::request::{
+    decode_is_callback, decode_metadata, decode_request, encode_request,
+};
 pub(super) use self::scalars::{cid, damaged, nanos, timestamp};

@@ -11,6 +11,7 @@ use super::scalars::{
 use crate::model::error::Result;
 use crate::model::id::{Cid, ServiceName, texts};
 use crate::model::invocation::{Group, Grouping, InReplyTo, Member, Request, RetryPolicy, Terms};
+use crate::model::metadata::Metadata;
 use crate::model::payload::Format;
 
 #[derive(Clone, PartialEq, Message)]
@@ -199,6 +200,19 @@ struct CallbackBlob {
 pub(in crate::store::sqlite) fn decode_is_callback(blob: &[u8]) -> Result<bool> {
     let message = CallbackBlob::decode(blob).map_err(damaged)?;
     Ok(message.in_reply_to.is_some())
+}
+
+/// The one field of a request that a filter reads: the rest is skipped, not decoded.
+#[derive(Clone, PartialEq, Message)]
+struct MetadataBlob {
+    #[prost(message, repeated, tag = "3")]
+    metadata: Vec<PairBlob>,
+}
+
+/// Decodes the metadata of a request.
+pub(in crate::store::sqlite) fn decode_metadata(blob: &[u8]) -> Result<Metadata> {
+    let message = MetadataBlob::decode(blob).map_err(damaged)?;
+    Ok(metadata(message.metadata))
 }
 
 fn to_grouping(grouping: &Grouping) -> GroupingBlob {

@@ -36,6 +36,8 @@ pub(super) struct NewInvocation {
     accept_time: i64,
     parent: Option<Cid>,
     root: Option<Cid>,
+    /// The invocation that it retries.
+    retry_of: Option<Cid>,
     sequence: u64,
     /// The group that it is a member of, and its position.
     member: Option<(Cid, u32)>,
@@ -61,6 +63,7 @@ impl NewInvocation {
             accept_time: blob::nanos(request.accept_time),
             parent: request.parent,
             root: Some(request.root).filter(|root| *root != request.cid),
+            retry_of: request.terms.retry_of,
             sequence: invocation.events.first().map_or(0, |event| event.sequence),
             member: member.map(|member| (member.group, member.position)),
             open_members: request.group().map(|_| invocation.open_members),
@@ -95,8 +98,20 @@ impl NewInvocation {
                 Place::Pending
             }
         };
+        if let Some(retried) = self.retry_of {
+            self.note_retry(tx, retried)?;
+        }
         let service = self.service.clone();
         tx.set_newest(self.cid, Newest { id, service, place });
+        Ok(())
+    }
+
+    /// Notes that it retries another invocation, unless that is gone.
+    fn note_retry(&self, tx: &Tx<'_>, retried: Cid) -> rusqlite::Result<()> {
+        if let Some(found) = tx.find(retried)? {
+            let insert = "INSERT OR REPLACE INTO retry (id, retried_as) VALUES (?1, ?2)";
+            tx.execute(insert, params![found.id(), self.cid.as_bytes()])?;
+        }
         Ok(())
     }
 

@@ -91,6 +91,7 @@ fn leave_tombstone(tx: &Tx<'_>, id: i64) -> rusqlite::Result<()> {
     let delete = "DELETE FROM service_index WHERE service = (SELECT service FROM invocation WHERE id = ?1) AND id = ?1";
     tx.execute(delete, [id])?;
     tx.execute("DELETE FROM outcome WHERE id = ?1", [id])?;
+    tx.execute("DELETE FROM retry WHERE id = ?1", [id])?;
     tx.execute("DELETE FROM invocation WHERE id = ?1", params![id])?;
     Ok(())
 }

@@ -9,8 +9,11 @@ use crate::store::sqlite::blob;
 use crate::store::sqlite::state_column::encode_state;
 
 /// The state of an invocation, as `encode_state` numbers it.
-const STATE: &str = "coalesce(outcome.state, pending.started, 0)";
-const FAILURE_REASON: &str = "coalesce(outcome.failure_reason, pending.failure_reason)";
+pub(super) const STATE: &str = "coalesce(outcome.state, pending.started, 0)";
+/// The reason of its last failure; NULL if there was none.
+pub(super) const FAILURE_REASON: &str = "coalesce(outcome.failure_reason, pending.failure_reason)";
+/// Whether it is held: the number is `HELD`, as the index `dead_letters` has it.
+pub(super) const IS_HELD: &str = "pending.due >= 9223372036854775807 AND pending.awaited = 0";
 
 /// The conditions of a filter with their values. `by_scan`: those that name invocations compare columns of the row, and
 /// use no index.
@@ -66,6 +69,15 @@ pub(super) fn conditions(filter: &Filter, by_scan: bool) -> (Vec<String>, Vec<Sq
             conditions.push(is_in(column, allowed));
         }
     }
+    // The message itself is matched when the row is read.
+    let fails = filter.failure_text.is_some();
+    conditions.extend(fails.then(|| format!("{FAILURE_REASON} IS NOT NULL")));
+    conditions.extend(filter.held.then(|| IS_HELD.to_owned()));
+    conditions.extend(filter.dead_letter.then(|| {
+        format!(
+            "({IS_HELD} OR outcome.state = 3 AND NOT EXISTS (SELECT 1 FROM retry WHERE retry.id = invocation.id))"
+        )
+    }));
     for (condition, time) in time_conditions(filter) {
         conditions.push(condition.to_owned());
         values.push(SqlValue::Integer(blob::nanos(time)));

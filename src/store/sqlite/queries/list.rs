@@ -1,27 +1,12 @@
-//! Lists: a filter becomes SQL. The newest invocations, which the indexes lack, are read one after another; behind
-//! them, the list begins with the table or index that has the least to read.
+//! Lists: pages of the invocations that match a filter, newest first.
 
-use rusqlite::Connection;
-use rusqlite::types::Value as SqlValue;
+use rusqlite::{Connection, Row};
 
-use super::conditions::conditions;
-use super::page::{PageRows, Source};
-use super::row::Readable;
-use super::salvage::salvage;
-use crate::engine::store::Filter;
+use super::part::{Part, Rows};
+use super::row::{COLUMNS, InvocationRow, NEXT_COLUMN, Readable};
+use super::scan::scan;
+use crate::engine::store::{Filter, LIST_PAGE_BYTES};
 use crate::model::error::Result;
-use crate::model::invocation::State;
-use crate::store::sqlite::error::{failed, is_damage};
-use crate::store::sqlite::newest::SELECT_INDEXED;
-
-/// Up to so many invocations, their ids are collected and each is looked up. Above: the list is read from the newest,
-/// as some of them are close to it.
-const FEW: i64 = 10_000;
-const OPEN_IDS: &str = "SELECT id FROM pending";
-const OPEN_IDS_OF_SERVICES: &str =
-    "SELECT id FROM pending WHERE leads = 1 AND service IN (SELECT id FROM service WHERE name IN";
-const IDS_OF_SERVICES: &str = "SELECT service_index.id FROM service_index JOIN service AS named
-     ON named.id = service_index.service WHERE named.name IN";
 
 /// Reads a page of invocations that match a filter, newest first, and where the next one begins. `last_id`: the highest
 /// id that was given out.
@@ -32,281 +17,46 @@ pub(in crate::store::sqlite) fn list(
     max: usize,
     last_id: i64,
 ) -> Result<(Readable, Option<u64>)> {
-    let before = before.and_then(|id| i64::try_from(id).ok());
-    let before = before.unwrap_or(i64::MAX);
-    let (mut page, mut found) = (PageRows::new(max), Readable::default());
-    match read(connection, filter, before, &mut page) {
-        Err(error) if is_damage(&error) => {
-            found.damaged.push(failed(error));
-            let before = page.last_id().unwrap_or(before);
-            let before = before.min(last_id.saturating_add(1));
-            salvage(connection, filter, before, &mut page).map_err(failed)?;
-        }
-        read => read.map_err(failed)?,
+    let page = PageRows {
+        max,
+        ..PageRows::default()
+    };
+    let mut part = Part::new(filter, page, max);
+    let (next, damage) = scan(connection, filter, before, last_id, &mut part)?;
+    let mut found = Readable::default();
+    found.damaged.extend(damage);
+    for (row, name) in part.rows.rows {
+        found.decode(row, &name, None);
     }
-    let next = page.next.and_then(|id| u64::try_from(id).ok());
-    page.decode(&mut found);
     Ok((found, next))
 }
 
-/// Reads the rows of a page from one state of the file.
-fn read(
-    connection: &Connection,
-    filter: &Filter,
-    before: i64,
-    page: &mut PageRows,
-) -> rusqlite::Result<()> {
-    let _snapshot = connection.unchecked_transaction()?;
-    let indexed = connection
-        .prepare_cached(SELECT_INDEXED)?
-        .query_row([], |row| row.get(0))?;
-    read_newest(connection, filter, (indexed, before), page)?;
-    if page.next.is_some() {
-        return Ok(());
-    }
-    let Plan { source, hint } = plan(connection, filter)?;
-    let (mut conditions, mut values) = conditions(filter, false);
-    conditions.push(format!("{} < ?", source.id()));
-    values.push(SqlValue::Integer(before.min(indexed.saturating_add(1))));
-    if let Some(hint) = hint {
-        conditions.push(hint.condition);
-        values.extend(hint.values);
-    }
-    let mut select = connection.prepare(&source.select(&conditions))?;
-    page.fill(&mut select, values)
+/// A page of a list that is being read.
+#[derive(Default)]
+struct PageRows {
+    /// Each with the name of its service.
+    rows: Vec<(InvocationRow, String)>,
+    bytes: usize,
+    max: usize,
 }
 
-/// Reads those that the indexes lack.
-fn read_newest(
-    connection: &Connection,
-    filter: &Filter,
-    (indexed, before): (i64, i64),
-    page: &mut PageRows,
-) -> rusqlite::Result<()> {
-    let (mut conditions, mut values) = conditions(filter, true);
-    conditions.push("invocation.id > ? AND invocation.id < ?".to_owned());
-    values.extend([indexed, before].map(SqlValue::Integer));
-    let mut select = connection.prepare(&Source::Scan.select(&conditions))?;
-    page.fill(&mut select, values)
-}
+impl Rows for PageRows {
+    const WIDTH: usize = NEXT_COLUMN + 1;
 
-/// How a list is read.
-struct Plan {
-    source: Source,
-    hint: Option<Hint>,
-}
+    fn columns() -> String {
+        format!("{COLUMNS}, service.name")
+    }
 
-/// A redundant condition for filters that match only a small part of the store: the ids of that part.
-struct Hint {
-    condition: String,
-    values: Vec<SqlValue>,
-}
-
-fn plan(connection: &Connection, filter: &Filter) -> rusqlite::Result<Plan> {
-    let of = |source| Ok(Plan { source, hint: None });
-    if filter.parent.is_some() || filter.root.is_some() || filter.group.is_some() {
-        return of(Source::Invocations);
-    }
-    let all = |is: fn(&State) -> bool| !filter.states.is_empty() && filter.states.iter().all(is);
-    let names_others = !filter.cids.is_empty() || filter.include_waiting;
-    let is_open = all(|state| !state.is_terminal());
-    if is_open
-        && !names_others
-        && (filter.services.is_empty() || are_few(connection, OPEN_IDS, &[])?)
-    {
-        return of(Source::Pending);
-    }
-    if !names_others && all(|state| state.is_terminal() && *state != State::Succeeded) {
-        return of(Source::Failures);
-    }
-    if is_open && names_others && are_few(connection, OPEN_IDS, &[])? {
-        return Ok(Plan {
-            source: Source::Invocations,
-            hint: Some(open_or_named(filter)),
-        });
-    }
-    let names = filter.services.iter();
-    let names: Vec<_> = names.map(|name| SqlValue::Text(name.to_string())).collect();
-    let placeholders = vec!["?"; names.len()].join(", ");
-    let open_of_services = format!("{OPEN_IDS_OF_SERVICES} ({placeholders}))");
-    let has_ended = !names_others && all(|state| state.is_terminal());
-    if has_ended && (names.is_empty() || !are_few(connection, &open_of_services, &names)?) {
-        // In the index of a service, they are behind all of its pending ones.
-        return of(Source::Outcomes);
-    }
-    if let [_] = filter.services.as_slice() {
-        return of(Source::OfService);
-    }
-    if !filter.services.is_empty() {
-        let ids = format!("{IDS_OF_SERVICES} ({placeholders})");
-        if are_few(connection, &ids, &names)? {
-            let condition = format!("invocation.id IN ({ids})");
-            let hint = Some(Hint {
-                condition,
-                values: names,
-            });
-            return Ok(Plan {
-                source: Source::Invocations,
-                hint,
-            });
+    fn add(&mut self, row: &Row<'_>) -> rusqlite::Result<bool> {
+        let name = row.get(NEXT_COLUMN)?;
+        let found = InvocationRow::of(row)?;
+        let bytes = self.bytes.saturating_add(found.bytes());
+        let is_full = self.rows.len() >= self.max || bytes > LIST_PAGE_BYTES;
+        if is_full && !self.rows.is_empty() {
+            return Ok(false);
         }
-    }
-    of(Source::Invocations)
-}
-
-/// The ids of open invocations, and of those that a filter names.
-fn open_or_named(filter: &Filter) -> Hint {
-    let cids = vec!["?"; filter.cids.len()].join(", ");
-    let values = filter
-        .cids
-        .iter()
-        .map(|cid| SqlValue::Blob(cid.as_bytes().to_vec()));
-    Hint {
-        condition: format!(
-            "invocation.id IN ({OPEN_IDS} UNION ALL SELECT id FROM cid_index WHERE cid IN ({cids}))"
-        ),
-        values: values.collect(),
-    }
-}
-
-/// Whether a statement finds few ids. Reads no more than that.
-fn are_few(connection: &Connection, ids: &str, values: &[SqlValue]) -> rusqlite::Result<bool> {
-    let count = format!("SELECT count(*) <= {FEW} FROM ({ids} LIMIT {FEW} + 1)");
-    connection.query_row(&count, rusqlite::params_from_iter(values), |row| row.get(0))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::id::{Cid, ServiceName};
-    use crate::store::sqlite::open::{SCHEMA, keep_plans};
-
-    /// A store with so many pending invocations.
-    fn store(pending: i64) -> Connection {
-        let connection = Connection::open_in_memory().unwrap();
-        keep_plans(&connection).unwrap();
-        connection.execute_batch(SCHEMA).unwrap();
-        let insert = "WITH RECURSIVE n (id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM n WHERE id < ?1)
-             INSERT INTO pending (id, service, due, wake, generation) SELECT id, 1, 0, 0, 1 FROM n WHERE id <= ?1";
-        connection.execute(insert, [pending]).unwrap();
-        let insert = "INSERT INTO service (id, name) VALUES (1, 'a')";
-        connection.execute(insert, []).unwrap();
-        connection
-    }
-
-    /// Where a list begins, and the query plan of it.
-    fn planned(filter: &Filter, pending: i64) -> (Source, String) {
-        let connection = store(pending);
-        let Plan { source, hint } = plan(&connection, filter).unwrap();
-        let (mut conditions, mut values) = conditions(filter, false);
-        conditions.push(format!("{} < ?", source.id()));
-        values.push(SqlValue::Integer(i64::MAX));
-        if let Some(hint) = hint {
-            conditions.push(hint.condition);
-            values.extend(hint.values);
-        }
-        values.push(SqlValue::Integer(20));
-        let explain = format!("EXPLAIN QUERY PLAN {}", source.select(&conditions));
-        let mut explain = connection.prepare(&explain).unwrap();
-        let rows = explain.query_map(rusqlite::params_from_iter(values), |row| row.get(3));
-        let rows: Vec<String> = rows.unwrap().map(Result::unwrap).collect();
-        (source, rows.join("; "))
-    }
-
-    fn of_states(states: &[State]) -> Filter {
-        Filter {
-            states: states.to_vec(),
-            ..Filter::default()
-        }
-    }
-
-    fn of_services(names: &[&str]) -> Filter {
-        Filter {
-            services: names
-                .iter()
-                .map(|name| ServiceName::parse(name).unwrap())
-                .collect(),
-            ..Filter::default()
-        }
-    }
-
-    #[test]
-    fn lists_begin_with_what_is_least_and_are_not_sorted() {
-        let open = [false, true].map(|started| State::Pending { started });
-        let of_parent = Filter {
-            parent: Some(Cid::new()),
-            ..Filter::default()
-        };
-        for (filter, expected, index) in [
-            (
-                Filter::default(),
-                Source::Invocations,
-                "SEARCH invocation USING INTEGER PRIMARY KEY (rowid<?)",
-            ),
-            (
-                of_states(&[State::Failed]),
-                Source::Failures,
-                "SEARCH outcome USING INDEX failures (id<?)",
-            ),
-            (
-                of_states(&[State::Failed, State::Expired]),
-                Source::Failures,
-                "INDEX failures (id<?)",
-            ),
-            (
-                Filter {
-                    services: of_services(&["a"]).services,
-                    ..of_states(&[State::Succeeded, State::Failed])
-                },
-                Source::Outcomes,
-                "SEARCH outcome USING INTEGER PRIMARY KEY (rowid<?)",
-            ),
-            (
-                of_states(&open),
-                Source::Pending,
-                "SEARCH pending USING INTEGER PRIMARY KEY (rowid<?)",
-            ),
-            (
-                of_services(&["a"]),
-                Source::OfService,
-                "SEARCH service_index USING PRIMARY KEY (service=? AND id<?)",
-            ),
-            (
-                of_parent,
-                Source::Invocations,
-                "SEARCH invocation USING INDEX children (parent=? AND rowid<?)",
-            ),
-        ] {
-            let (source, plan) = planned(&filter, FEW + 1);
-            assert_eq!(source, expected, "{plan}");
-            assert!(plan.contains(index), "{plan}");
-            assert!(!plan.contains("TEMP B-TREE"), "{plan}");
-        }
-    }
-
-    #[test]
-    fn few_invocations_are_looked_up_by_their_ids() {
-        let running = Filter {
-            cids: vec![Cid::new()],
-            include_waiting: true,
-            ..Filter::default()
-        };
-        let (_, plan) = planned(&running, FEW + 1);
-        assert!(
-            plan.contains("cid_index USING PRIMARY KEY (cid=?)"),
-            "{plan}"
-        );
-        assert!(plan.contains("INDEX awaited"), "{plan}");
-        let open = Filter {
-            states: vec![State::ACCEPTED],
-            ..running
-        };
-        let is_looked_up = |filter: &Filter, pending| {
-            let (_, plan) = planned(filter, pending);
-            plan.contains("SEARCH invocation USING INTEGER PRIMARY KEY (rowid=?)")
-        };
-        assert!(is_looked_up(&open, FEW));
-        assert!(!is_looked_up(&open, FEW + 1));
-        assert!(is_looked_up(&of_services(&["a", "b"]), 0));
+        self.bytes = bytes;
+        self.rows.push((found, name));
+        Ok(true)
     }
 }

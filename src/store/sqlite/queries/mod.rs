@@ -9,9 +9,13 @@ mod expired;
 mod list;
 mod lookup;
 mod members;
-mod page;
+mod part;
+mod plan;
 mod row;
 mod salvage;
+mod scan;
+mod source;
+mod summary;
 
 pub(super) use self::children::children;
 pub(super) use self::counts::{awaiting_completion_counts, open_counts, services};
@@ -24,3 +28,4 @@ pub(super) use self::lookup::{
 };
 pub(super) use self::members::members;
 pub(super) use self::row::Readable;
+pub(super) use self::summary::summarize;

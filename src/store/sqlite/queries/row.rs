@@ -22,9 +22,10 @@ pub(super) const COLUMNS: &str =
      coalesce(outcome.first_attempt_time, pending.first_attempt_time), outcome.end_time, outcome.purge_time,
      coalesce(outcome.cancel_requested, pending.cancel_requested, 0), coalesce(pending.leads, 1),
      coalesce(outcome.later, pending.later), coalesce(pending.awaited, 0),
-     coalesce(outcome.open_members, pending.open_members), invocation.accept_time";
+     coalesce(outcome.open_members, pending.open_members), invocation.accept_time,
+     CASE WHEN outcome.state > 2 THEN (SELECT retried_as FROM retry WHERE retry.id = outcome.id) END";
 /// The index of the first column after them.
-pub(super) const NEXT_COLUMN: usize = 20;
+pub(super) const NEXT_COLUMN: usize = 21;
 
 /// The tables of the state of an invocation, joined to it.
 pub(super) const STATE_TABLES: &str = "LEFT JOIN outcome ON outcome.id = invocation.id
@@ -62,6 +63,7 @@ pub(super) struct InvocationRow {
     is_waiting: bool,
     open_members: Option<u32>,
     accept_time: i64,
+    retried_as: Option<Vec<u8>>,
 }
 
 impl InvocationRow {
@@ -92,6 +94,7 @@ impl InvocationRow {
             is_waiting: row.get(17)?,
             open_members: row.get(18)?,
             accept_time: row.get(19)?,
+            retried_as: row.get(20)?,
         })
     }
 
@@ -149,6 +152,7 @@ impl InvocationRow {
                 pending: self.is_waiting,
             }),
             open_members: self.open_members.unwrap_or_default(),
+            retried_as: self.retried_as.as_deref().map(blob::cid).transpose()?,
             recovered: recovering
                 .zip(self.generation)
                 .is_some_and(|(recovering, generation)| generation < recovering),

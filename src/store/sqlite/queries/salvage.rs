@@ -1,17 +1,18 @@
-//! Lists of a damaged file: reads what can be read.
+//! Lists and summaries of a damaged file: reads what can be read.
 //!
-//! SQLite ends a statement at the first page that it refuses. The rest of the list is then read without indexes, in
+//! SQLite ends a statement at the first page that it refuses. The rest is then read without indexes, in
 //! ranges of ids: a range with a damaged page is halved, down to the single ids that cannot be read, which are skipped.
 
 use rusqlite::Connection;
 use rusqlite::types::Value as SqlValue;
 
 use super::conditions::conditions;
-use super::page::{PageRows, Source};
+use super::part::{Part, Rows};
+use super::source::Source;
 use crate::engine::store::Filter;
 use crate::store::sqlite::error::is_damage;
 
-/// How many statements one page takes at most; the next page continues where this one ended. About three for each
+/// How many statements one part takes at most; the next one continues where this one ended. About three for each
 /// invocation on a damaged page.
 const MAX_STATEMENTS: usize = 10_000;
 
@@ -20,26 +21,26 @@ const MAX_STATEMENTS: usize = 10_000;
 /// # Errors
 ///
 /// Any error of SQLite other than damage.
-pub(super) fn salvage(
+pub(super) fn salvage<R: Rows>(
     connection: &Connection,
     filter: &Filter,
     before: i64,
-    page: &mut PageRows,
+    part: &mut Part<'_, R>,
 ) -> rusqlite::Result<()> {
     let (mut conditions, values) = conditions(filter, true);
     // Both ends are included: a search for an id beyond the range could lead to a damaged page.
     conditions.push("invocation.id BETWEEN ? AND ?".to_owned());
-    let mut select = connection.prepare(&Source::Scan.select(&conditions))?;
+    let mut select = connection.prepare(&part.select(Source::Scan, &conditions))?;
     let mut end = before;
     let mut size = 1;
     for _ in 0..MAX_STATEMENTS {
-        if end <= 1 || page.next.is_some() {
+        if end <= 1 || part.next().is_some() {
             return Ok(());
         }
         let start = end.saturating_sub(size).max(1);
         let range = [start, end - 1].map(SqlValue::Integer);
         let values = values.iter().cloned().chain(range).collect();
-        match page.fill(&mut select, values) {
+        match part.fill(&mut select, values) {
             Ok(()) => {
                 end = start;
                 size = size.saturating_mul(2);
@@ -52,12 +53,12 @@ pub(super) fn salvage(
             }
             Err(_) => {
                 // Newer ones of the range may have been read.
-                end = page.last_id().map_or(end, |last| last.min(end));
+                end = part.last_id().map_or(end, |last| last.min(end));
                 size = (end - start).min(size) / 2;
                 size = size.max(1);
             }
         }
     }
-    page.next = Some(end);
+    part.end_at(end);
     Ok(())
 }

@@ -199,8 +199,15 @@ pub(super) fn lists_of_filters() -> Vec<List> {
         "CancelInvocations",
         "RetryInvocations",
         "PurgeInvocations",
+        "SummarizeInvocations",
     ] {
         let way = Way::Call(method);
+        lists.push(entry(
+            &format!("{method}Request.filter.metadata"),
+            way,
+            METADATA,
+            |n| json!({ "filter": { "metadata": metadata(n) } }),
+        ));
         for (field, name, violation, value) in filters {
             let path = format!("{method}Request.filter.{field}");
             lists.push(entry(
@@ -210,7 +217,7 @@ pub(super) fn lists_of_filters() -> Vec<List> {
                 move |n| json!({ "filter": { name: list(n, |_| json!(value)) } }),
             ));
         }
-        if method != "ListInvocations" {
+        if !["ListInvocations", "SummarizeInvocations"].contains(&method) {
             let path = format!("{method}Request.cids");
             lists.push(entry(
                 &path,
