@@ -204,7 +204,7 @@ impl Invoker {
     }
 
     /// Retries an invocation that ended without a response: as a new one, with the same input or another. One that is
-    /// held is released as it is.
+    /// held is released as it is; with another input it ends as cancelled, and a new one takes its place.
     ///
     /// # Errors
     ///
@@ -218,9 +218,10 @@ impl Invoker {
     ///
     /// # Errors
     ///
-    /// `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`; `FAILED_PRECONDITION` / `NOT_RETRYABLE`.
-    pub async fn check_retry(&self, cid: Cid, with_input: bool) -> Result<InvocationView> {
-        self.0.maintenance.check_retry(cid, with_input).await
+    /// `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`; `FAILED_PRECONDITION` / `NOT_RETRYABLE`; `INVALID_ARGUMENT`
+    /// with all violations of the input.
+    pub async fn check_retry(&self, cid: Cid, input: Option<&Payload>) -> Result<InvocationView> {
+        self.0.maintenance.check_retry(cid, input).await
     }
 
     /// Removes an invocation that has ended, before its retention ends.

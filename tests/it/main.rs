@@ -18,6 +18,7 @@ mod client;
 mod command_line;
 mod compiler;
 mod corpus;
+mod dead_letters;
 mod deadlines;
 mod declared;
 mod discovery;

@@ -25,4 +25,4 @@ pub use self::retry::{RetryPolicy, should_retry};
 /// The name within the rooms; that of the API differs from the extractor `State`.
 pub use self::state::InvocationState as State;
 pub use self::state::{InvocationState, Transition};
-pub use self::terms::{HELD, InReplyTo, Terms};
+pub use self::terms::{HELD, InReplyTo, OnExhausted, Terms};
