@@ -40,6 +40,7 @@ pub use self::durable::operations::maintenance::{Children, InvocationPage};
 pub use self::limits::Limits;
 pub use self::results::follower::{FollowRequest, Follower, FollowerEvent};
 pub use self::results::lookup::InvocationView;
+pub use self::results::outlook::Outlook;
 use self::store::{Filter, Store};
 use crate::model::batch::{AcceptedGroup, Batch};
 use crate::model::call::{Accepted, Call};
@@ -168,6 +169,11 @@ impl Invoker {
     /// `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`; the errors of the store.
     pub async fn find(&self, cid: Cid, wait: Duration) -> Result<InvocationView> {
         self.0.results.find(cid, wait).await
+    }
+
+    /// What lies before an invocation: its attempts, its place in the queue, and who holds its concurrency key.
+    pub async fn outlook(&self, found: &InvocationView) -> Outlook {
+        self.0.results.outlook(found).await
     }
 
     /// Gives the outcome of an invocation whose handler answered "later", and returns its state then. The same outcome

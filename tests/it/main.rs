@@ -25,6 +25,7 @@ mod discovery;
 mod events;
 mod examples;
 mod expiry;
+mod explain;
 mod failed_sync;
 mod failure_traces;
 mod fan_out;

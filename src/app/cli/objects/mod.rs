@@ -3,11 +3,13 @@
 //! Keys are `snake_case`, times RFC 3339, durations seconds; what is absent is null.
 
 mod event;
+mod explanation;
 mod invocation;
 mod service;
 mod worker;
 
 pub(super) use self::event::{event, item, outcome_event};
-pub(super) use self::invocation::{change, explanation, input, invocation};
+pub(super) use self::explanation::{Explanation, explanation};
+pub(super) use self::invocation::{change, input, invocation};
 pub(super) use self::service::{service, service_description};
 pub(super) use self::worker::worker;

@@ -10,6 +10,7 @@ mod list;
 mod lookup;
 mod members;
 mod page;
+mod queue_place;
 mod row;
 mod salvage;
 
@@ -23,4 +24,5 @@ pub(super) use self::lookup::{
     Lookup, find_by_idempotency_key, get, get_up_to, indexed_id, tombstone,
 };
 pub(super) use self::members::members;
+pub(super) use self::queue_place::{Waiting, queue_place};
 pub(super) use self::row::Readable;
