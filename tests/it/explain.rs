@@ -125,10 +125,7 @@ async fn what_an_invocation_waits_for_is_a_sentence() {
         (
             held,
             v1::PendingReason::Held,
-            [
-                "after attempt 2 of 2: attempt 2 fails, as requested (DEMO_FLAKY)",
-                &release,
-            ],
+            ["after attempt 2 of 2 (DEMO_FLAKY). ", &release],
         ),
     ] {
         wait_for(client, cid, waits_as(reason)).await;

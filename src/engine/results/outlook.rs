@@ -1,7 +1,6 @@
 //! What lies before an invocation that has not ended: its attempts, its place in the queue, who holds its key.
 
 use super::lookup::{InvocationView, Results};
-use crate::engine::store::QueuePlace;
 use crate::model::id::Cid;
 use crate::model::invocation::{HELD, RetryPolicy, State};
 
@@ -13,8 +12,8 @@ const MAX_AHEAD: usize = 1_000;
 pub struct Outlook {
     /// How many attempts it has at most, the first one included.
     pub max_attempts: u32,
-    /// How many invocations of its service are started before it, while it is due and waits: at most 1 001, which
-    /// stands for more than 1 000.
+    /// How many invocations of its service are started before it, while it is due and does not wait for its key: at
+    /// most 1 001, which stands for more than 1 000.
     pub ahead: Option<usize>,
     /// The invocation that holds its concurrency key, while it waits for the key.
     pub key_holder: Option<Cid>,
@@ -32,7 +31,7 @@ impl Results {
         });
         let max_attempts = match request.terms.at_most_once {
             true => 1,
-            false => max_attempts.unwrap_or(RetryPolicy::default().max_attempts),
+            false => max_attempts.unwrap_or_else(|| RetryPolicy::default().max_attempts),
         };
         let is_pending = matches!(invocation.shown_state(), State::Pending { .. });
         let waits = is_pending && view.due && invocation.due < HELD;
@@ -47,8 +46,11 @@ impl Results {
         };
         Outlook {
             max_attempts,
-            ahead: place.map(|place| place.ahead),
-            key_holder: place.and_then(|QueuePlace { key_holder, .. }| key_holder),
+            // One that waits for its key has no place yet.
+            ahead: place
+                .filter(|place| place.key_holder.is_none())
+                .map(|place| place.ahead),
+            key_holder: place.and_then(|place| place.key_holder),
         }
     }
 }

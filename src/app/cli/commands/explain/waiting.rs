@@ -138,7 +138,7 @@ fn held(invocation: &v1::Invocation) -> String {
     let since = ended.map(|time| format!(" since {}", since(time)));
     let since = since.unwrap_or_default();
     let failure = invocation.last_failure.as_ref();
-    let why = failure.map(|it| format!(": {} ({})", it.message, it.reason));
+    let why = failure.map(|failure| format!(" ({})", failure.reason));
     let (attempt, why) = (attempt(invocation), why.unwrap_or_default());
     format!(
         "for an operator: held{since} after {attempt}{why}. Release it: `cidery retry {cid}`, with another input: \
