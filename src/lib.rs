@@ -303,6 +303,11 @@ pub struct Readme;
 #[doc = include_str!("../docs/patterns.md")]
 pub struct Patterns;
 
+/// The code of the documentation of the dead-letter queue, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/dead-letters.md")]
+pub struct DeadLetters;
+
 /// The code of the documentation of services in Rust, compiled.
 #[cfg(doctest)]
 #[doc = include_str!("../docs/rust.md")]

@@ -60,6 +60,9 @@ pub(super) struct FilterArgs {
     /// Only members of this group.
     #[arg(long, value_name = "CID")]
     group: Option<Cid>,
+    /// Only dead letters, for the commands of their own.
+    #[arg(skip)]
+    dead_letter: bool,
 }
 
 /// The state of an invocation.
@@ -155,9 +158,27 @@ impl FilterArgs {
         Ok(())
     }
 
-    /// Whether it selects invocations whatever their state.
+    /// Whether it selects invocations whatever their state. Dead letters are held or have failed.
     pub(super) fn has_no_states(&self) -> bool {
-        self.states.is_empty() && self.pending.is_empty()
+        self.states.is_empty() && self.pending.is_empty() && !self.dead_letter
+    }
+
+    /// Restricts it to dead letters.
+    pub(super) fn dead_letters(mut self) -> Self {
+        self.dead_letter = true;
+        self
+    }
+
+    /// Restricts it to held dead letters.
+    pub(super) fn held_letters(mut self) -> Self {
+        self.pending = vec![PendingArg::Held];
+        self.dead_letters()
+    }
+
+    /// Restricts it to failed dead letters.
+    pub(super) fn failed_letters(mut self) -> Self {
+        self.states = vec![StateArg::Failed];
+        self.dead_letters()
     }
 
     /// The filter of held invocations only, in its message.
@@ -201,6 +222,7 @@ impl FilterArgs {
             parent_cid: cid(self.parent),
             root_cid: cid(self.root),
             group_cid: cid(self.group),
+            dead_letter: self.dead_letter,
             ..v1::InvocationFilter::default()
         })
     }
