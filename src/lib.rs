@@ -144,8 +144,8 @@
 //!   `SqliteStore`, `SqliteOptions`.
 //! * **Run a worker**: [`Worker`], [`WorkerBuilder`], [`WorkerHandle`].
 //! * **Call from another process**: [`Client`], with [`Call`], [`DurableOptions`], [`Start`], [`OnDeadline`],
-//!   [`RetryPolicy`] and [`Metadata`]; [`Accepted`], [`Batch`] and [`AcceptedGroup`]; [`Results`], which are [`Event`]s
-//!   of an [`EventKind`]; [`Outcome`] and [`InvocationState`].
+//!   [`RetryPolicy`], [`OnExhausted`] and [`Metadata`]; [`Accepted`], [`Batch`] and [`AcceptedGroup`]; [`Results`],
+//!   which are [`Event`]s of an [`EventKind`]; [`Outcome`] and [`InvocationState`].
 //! * **Values and Simple IO**: [`Value`], [`Dict`], [`dict!`], [`Digits`], [`Key`], [`IntoValue`], [`from_value`],
 //!   [`to_value`]; [`Payload`], [`Format`] and [`Reply`]; [`Sio`] and the elements in [`sio`].
 //! * **Identifiers and errors**: [`Cid`], [`ServiceName`], [`Result`], [`Error`], [`BoxError`], [`Kind`], [`Retry`],
@@ -268,7 +268,7 @@ pub use crate::model::batch::{AcceptedGroup, Batch};
 #[doc(inline)]
 pub use crate::model::call::{Accepted, Call, DurableOptions, OnDeadline, Start};
 #[doc(inline)]
-pub use crate::model::invocation::{InvocationState, Outcome, RetryPolicy};
+pub use crate::model::invocation::{InvocationState, OnExhausted, Outcome, RetryPolicy};
 #[doc(inline)]
 pub use crate::model::metadata::Metadata;
 #[doc(inline)]
@@ -302,6 +302,11 @@ pub struct Readme;
 #[cfg(doctest)]
 #[doc = include_str!("../docs/patterns.md")]
 pub struct Patterns;
+
+/// The code of the documentation of the dead-letter queue, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/dead-letters.md")]
+pub struct DeadLetters;
 
 /// The code of the documentation of services in Rust, compiled.
 #[cfg(doctest)]

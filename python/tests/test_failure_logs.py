@@ -19,6 +19,7 @@ from cidery import (
     Int,
     Internal,
     NotFound,
+    RetryPolicy,
     Service,
     Worker,
 )
@@ -146,6 +147,25 @@ def test_a_failure_of_a_service_itself_is_logged_where_it_runs(
     assert message.startswith(f"`{failing.name}` failed, CID {caught.value.cid}: ")
     for text in texts:
         assert text in message
+
+
+class Odd(Service):
+    name = "log.odd"
+    retry_policy = RetryPolicy(max_attempts=2, initial_interval=0.001)
+
+    def handle(self) -> Any:
+        raise ValueError("odd")
+
+
+def test_an_attempt_that_is_retried_is_a_warning(
+    serve: Serve, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    with serve(Odd):
+        cid = client.invoke_async(Odd)
+        with pytest.raises(Internal):
+            client.result(cid, wait=20)
+    levels = [each.levelno for each in caplog.records if each.name == "cidery.worker"]
+    assert levels == [logging.WARNING, logging.ERROR]
 
 
 def test_a_failure_for_the_caller_is_not_logged(

@@ -588,11 +588,10 @@ def test_a_missing_path_is_reported(node: Node) -> None:
         ("x = 1", [], 1, "NO_SERVICES: no services found in the given paths"),
         ("import what_is_not_there", [], 1, "cannot be imported"),
         (FIRST, ["--node", "https://node"], 1, "TLS is not supported yet"),
-        (FIRST, ["--node", "127.0.0.1:9"], 2, "CONNECT_FAILED: no node answers at 127.0.0.1:9; "),
         (FIRST, ["--processes", "0"], 2, "0 is not at least 1"),
     ],
 )
-def test_the_exit_code_tells_an_error_to_fix_from_a_node_that_does_not_answer(
+def test_the_exit_code_tells_an_error_to_fix_from_wrong_arguments(
     text: str, arguments: list[str], code: int, said: str, node: Node, tmp_path: Path
 ) -> None:
     module = tmp_path / "my_module.py"
@@ -600,6 +599,27 @@ def test_the_exit_code_tells_an_error_to_fix_from_a_node_that_does_not_answer(
     run = Run(node.address, module, *arguments)
     assert run.end() == code
     run.wait_for(said)
+
+
+def test_a_worker_waits_for_its_node(tmp_path: Path) -> None:
+    module = tmp_path / "my_module.py"
+    module.write_text(FIRST)
+    with Node() as node:
+        node.kill()
+        run = Run(node.address, module)
+        run.wait_for(f"not connected to {node.address}: CONNECT_FAILED: ")
+        node.start()
+        run.wait_for("serving 3 services")
+        assert run.stop() == 0
+
+
+def test_a_worker_that_waits_for_its_node_can_be_stopped(tmp_path: Path) -> None:
+    module = tmp_path / "my_module.py"
+    module.write_text(FIRST)
+    run = Run("127.0.0.1:9", module)
+    run.wait_for("not connected to 127.0.0.1:9: CONNECT_FAILED: ")
+    assert run.stop() == 0
+    assert not any("serving" in line for line in run.lines)
 
 
 def test_the_help_names_every_option() -> None:

@@ -31,6 +31,7 @@ from cidery import (
     ServiceRef,
     State,
     Text,
+    Unavailable,
     Violation,
     Worker,
     new_cid,
@@ -40,6 +41,7 @@ from cidery import (
 from cidery._protocol.typed import Input
 from cidery._service.definition import Definition
 from cidery.testing import Node
+from cidery.v1 import invocation_pb2
 
 Serve = Callable[..., Worker]
 WAIT = 20.0
@@ -78,6 +80,45 @@ def test_declaration_and_options_are_announced(serve: Serve, client: Client) -> 
     assert described.declaration.options.timeout.seconds == 5
     assert described.typed_method == "crm.Service/GetCustomer"
     assert [(at.worker_name, at.build_id) for at in described.locations] == [("crm", "b1")]
+
+
+class Holds(Service):
+    name = "py.holds"
+    retry_policy = RetryPolicy(max_attempts=1)
+    on_exhausted = "hold"
+
+    def handle(self) -> None:
+        raise Unavailable("DOWN", "down")
+
+
+def test_a_service_declares_that_its_invocations_are_held(serve: Serve, client: Client) -> None:
+    serve(Holds)
+    options = client.describe(Holds).effective_options
+    assert options.on_exhausted == invocation_pb2.ON_EXHAUSTED_HOLD
+    cid = client.invoke_async(Holds)
+    until = time.monotonic() + WAIT
+    while client.get(cid, wait=0.05).pending_reason != "HELD":
+        assert time.monotonic() < until
+    # What the call says comes first.
+    fails = client.invoke_async(Holds, on_exhausted="fail")
+    with pytest.raises(Unavailable):
+        client.result(fails, wait=WAIT)
+    client.cancel(cid)
+
+
+class Keeps(Service):
+    name = "py.keeps"
+    on_exhausted = "keep"  # type: ignore[assignment]
+
+    def handle(self) -> None:
+        pass
+
+
+def test_an_unknown_on_exhausted_is_refused_with_the_values(node: Node) -> None:
+    with pytest.raises(ValueError, match="`on_exhausted`") as caught:
+        Worker(Keeps, node=node.address).start()
+    assert "fail" in str(caught.value)
+    assert "hold" in str(caught.value)
 
 
 class Outer(Service):

@@ -278,6 +278,7 @@ impl SharedComponents {
             routes: Arc::clone(&self.routes),
             results: Arc::clone(&self.results),
             acceptor: Arc::clone(acceptor),
+            committer: Arc::clone(&self.committer),
             deferrals: Arc::clone(deferrals),
             lifecycle: Arc::clone(&self.lifecycle),
         }

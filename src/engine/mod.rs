@@ -41,6 +41,7 @@ pub use self::durable::operations::summarize::InvocationSummaries;
 pub use self::limits::Limits;
 pub use self::results::follower::{FollowRequest, Follower, FollowerEvent};
 pub use self::results::lookup::InvocationView;
+pub use self::results::outlook::Outlook;
 use self::store::{Filter, Store};
 use crate::model::batch::{AcceptedGroup, Batch};
 use crate::model::call::{Accepted, Call};
@@ -171,6 +172,11 @@ impl Invoker {
         self.0.results.find(cid, wait).await
     }
 
+    /// What lies before an invocation: its attempts, its place in the queue, and who holds its concurrency key.
+    pub async fn outlook(&self, found: &InvocationView) -> Outlook {
+        self.0.results.outlook(found).await
+    }
+
     /// Gives the outcome of an invocation whose handler answered "later", and returns its state then. The same outcome
     /// can be given again.
     ///
@@ -205,7 +211,7 @@ impl Invoker {
     }
 
     /// Retries an invocation that ended without a response: as a new one, with the same input or another. One that is
-    /// held is released as it is.
+    /// held is released as it is; with another input it ends as cancelled, and a new one takes its place.
     ///
     /// # Errors
     ///
@@ -219,9 +225,10 @@ impl Invoker {
     ///
     /// # Errors
     ///
-    /// `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`; `FAILED_PRECONDITION` / `NOT_RETRYABLE`.
-    pub async fn check_retry(&self, cid: Cid, with_input: bool) -> Result<InvocationView> {
-        self.0.maintenance.check_retry(cid, with_input).await
+    /// `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`; `FAILED_PRECONDITION` / `NOT_RETRYABLE`; `INVALID_ARGUMENT`
+    /// with all violations of the input.
+    pub async fn check_retry(&self, cid: Cid, input: Option<&Payload>) -> Result<InvocationView> {
+        self.0.maintenance.check_retry(cid, input).await
     }
 
     /// Removes an invocation that has ended, before its retention ends.

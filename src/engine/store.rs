@@ -153,6 +153,15 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Reads an invocation if its request and its events have at most `max_bytes`; otherwise returns their size.
     fn get_up_to(&self, cid: Cid, max_bytes: usize) -> BoxFuture<'_, Result<BoundedRead>>;
 
+    /// What a pending invocation waits behind: how many unclaimed invocations of its service are claimed before it,
+    /// counted up to `max`, and the invocation that holds its concurrency key. Nothing if it is claimed, or has ended.
+    /// Those that are claimed or recorded meanwhile may be counted or not.
+    fn queue_place<'a>(
+        &'a self,
+        invocation: &'a Invocation,
+        max: usize,
+    ) -> BoxFuture<'a, Result<QueuePlace>>;
+
     /// The number of pending invocations of a service; claimed ones are not pending. Reads a counter.
     fn pending_count(&self, service: &ServiceName) -> usize;
 
@@ -236,6 +245,15 @@ pub struct Child {
     pub cid: Cid,
     /// Whether it is a callback: it gets the outcome of its parent.
     pub is_callback: bool,
+}
+
+/// What a pending invocation waits behind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct QueuePlace {
+    /// How many unclaimed invocations of its service are claimed before it.
+    pub ahead: usize,
+    /// If it waits for its concurrency key: the invocation that holds it, or comes first.
+    pub key_holder: Option<Cid>,
 }
 
 /// How much one claim takes, at most.

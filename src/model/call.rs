@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use crate::model::error::{Error, reason};
 use crate::model::id::Cid;
-use crate::model::invocation::RetryPolicy;
+use crate::model::invocation::{OnExhausted, RetryPolicy};
 use crate::model::metadata::Metadata;
 use crate::model::payload::{Format, Payload};
 use crate::model::sio::Ignored;
@@ -63,8 +63,8 @@ pub struct DurableOptions {
     pub deadline: Option<Timestamp>,
     /// The retry policy of failed attempts. Default: the service's.
     pub retry_policy: Option<RetryPolicy>,
-    /// Whether it is held, rather than failed, when no attempt is left. Default: no.
-    pub hold: bool,
+    /// What becomes of it when no attempt is left. Default: as the service declares.
+    pub on_exhausted: Option<OnExhausted>,
     /// Services that are invoked with the response.
     pub callbacks: Vec<String>,
     /// Services that are invoked with the failure, once it failed, was cancelled or expired.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::model::invocation::RetryPolicy;
+use crate::model::invocation::{OnExhausted, RetryPolicy};
 
 /// The options of a service. `None` is the node's default. The option of a call takes precedence over both.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -18,6 +18,8 @@ pub struct ServiceOptions {
     pub attempt_timeout: Option<Duration>,
     /// The retry policy of failed attempts. Default: [`RetryPolicy::default`].
     pub retry_policy: Option<RetryPolicy>,
+    /// What becomes of an asynchronous invocation when no attempt is left. Default: [`OnExhausted::Fail`].
+    pub on_exhausted: Option<OnExhausted>,
     /// The concurrency limit: how many handlers run at once, at least 1. Default: 256.
     pub concurrency: Option<usize>,
     /// How many synchronous calls wait for a handler; further ones fail with `QUEUE_FULL`. Default: 1 024.

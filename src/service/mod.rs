@@ -40,6 +40,8 @@ pub(crate) use self::refusal::{of_handler as error_of_handler, of_nested, refuse
 pub use self::registry::Registry;
 pub use self::response::Response;
 pub use self::run::{CatchUnwind, run};
-pub(crate) use self::run::{is_for_operator, location, log_failure, log_message};
+pub(crate) use self::run::{
+    is_for_operator, location, log_attempt_failure, log_failure, log_message,
+};
 pub use self::states::{Requirements, States};
 pub use self::worker_permit::{DispatchStatus, WorkerPermit};

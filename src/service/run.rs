@@ -9,6 +9,7 @@ use std::task::{Context as TaskContext, Poll};
 use tokio_util::sync::CancellationToken;
 
 use crate::model::error::{Error, Kind, PANICKED, Result, reason};
+use crate::model::invocation::should_retry;
 use crate::model::payload::{Payload, Reply};
 use crate::service::context::Context;
 use crate::service::definition::{Definition, HandlerFuture};
@@ -136,6 +137,16 @@ pub(crate) fn log_failure(error: &Error) {
     }
 }
 
+/// Logs the failure of an attempt that a worker runs: as a warning where another attempt follows.
+pub(crate) fn log_attempt_failure(error: &Error, has_attempts_left: bool) {
+    if !has_attempts_left || !is_for_operator(error) || !should_retry(error) {
+        return log_failure(error);
+    }
+    let (reason, trace, cause) = (error.reason(), error.trace(), log_message(error));
+    let location = location(error).map(tracing::field::display);
+    tracing::warn!(reason, trace, location, "attempt failed: {cause}");
+}
+
 /// Whether an operator has to fix the cause of a failure, and not a caller.
 pub(crate) fn is_for_operator(error: &Error) -> bool {
     matches!(
@@ -205,4 +216,26 @@ fn panic_error(panic: &(dyn Any + Send)) -> Error {
     Error::internal(reason::HANDLER_PANICKED, PANICKED)
         .without_location()
         .with_trace(format!("panicked: {text}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::service::runtime::CapturedLog;
+
+    #[test]
+    fn a_failed_attempt_is_a_warning_while_another_one_follows() {
+        let broken = || Error::internal("BROKEN", "broken");
+        for (error, has_attempts_left, level) in [
+            (broken(), true, "WARN"),
+            (broken(), false, "ERROR"),
+            (broken().with_retryable(false), true, "ERROR"),
+        ] {
+            let log = CapturedLog::of(|| log_attempt_failure(&error, has_attempts_left));
+            assert!(log.contains(level) && log.contains("broken"), "{log}");
+        }
+        let of_the_caller = Error::not_found("NO_ORDER", "no such order");
+        let log = CapturedLog::of(|| log_attempt_failure(&of_the_caller, true));
+        assert_eq!(log, "");
+    }
 }

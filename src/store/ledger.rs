@@ -122,6 +122,14 @@ impl Ledger {
         counts.is_some_and(|counts| counts.claims.is_busy(key))
     }
 
+    /// The claimed invocation with this concurrency key. Walks the claims of the service.
+    pub(super) fn key_holder(&self, service: &ServiceName, key: &str) -> Option<Cid> {
+        let claims = &self.services.get(service)?.claims;
+        let mut claimed = claims.keys.iter();
+        let holder = claimed.find(|(_, its)| its.as_deref() == Some(key));
+        holder.map(|(cid, _)| *cid)
+    }
+
     /// Sets [`Invocation::key_busy`]. `is_head`: whether it comes first among the pending ones with its concurrency
     /// key. A claimed invocation waits for no other one.
     pub(super) fn set_key_busy(&self, invocation: &mut Invocation, is_head: bool) {

@@ -144,7 +144,7 @@ impl Invocations {
         let failed = start(once.clone(), "acme").await;
         let retried = start(once.clone(), "other").await;
         let mut held = once.clone();
-        held.durable().hold = true;
+        held.durable().on_exhausted = Some(cidery::OnExhausted::Hold);
         let held = start(held, "acme").await;
         let sleep = || Call::new("demo.sleep", dict! { "seconds": 3_600 });
         let running = start(sleep(), "acme").await;

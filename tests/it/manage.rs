@@ -12,7 +12,8 @@ use cidery::model::invocation::State;
 use cidery::sio::{Secret, Sio};
 use cidery::store::{MemoryStore, SqliteStore};
 use cidery::{
-    Cid, Context, Definition, Error, Kind, Node, NodeBuilder, NodeHandle, RetryPolicy, dict,
+    Cid, Context, Definition, Error, Kind, Node, NodeBuilder, NodeHandle, OnExhausted, RetryPolicy,
+    dict,
 };
 use tokio::task::JoinSet;
 
@@ -203,7 +204,7 @@ async fn a_held_invocation_continues_on_request(disk: Option<&Folder>) {
     };
     let node = start(Node::builder().service("flaky", flaky), disk).await;
     let mut call = Call::new("flaky", ());
-    call.durable().hold = true;
+    call.durable().on_exhausted = Some(OnExhausted::Hold);
     call.durable().retry_policy = Some(RetryPolicy::never());
     let cid = node.invoker().invoke_async(call).await.unwrap().cid;
     let held = async || {

@@ -11,7 +11,7 @@ use cidery::model::call::{Call, Start};
 use cidery::remote::client::ContractClient;
 use cidery::sio::Sio;
 use cidery::store::SqliteStore;
-use cidery::{Cid, Context, Definition, Node, NodeHandle, RetryPolicy, Worker, dict};
+use cidery::{Cid, Context, Definition, Node, NodeHandle, OnExhausted, RetryPolicy, Worker, dict};
 
 use crate::support::binary::{Server, cidery, stderr, stdout};
 use crate::support::{Folder, PATIENCE, TestNode, ended, failure, follow, paths};
@@ -39,7 +39,7 @@ fn is_running(invocation: &v1::Invocation) -> bool {
 /// Accepts an invocation that is held after its only attempt.
 async fn held(client: &ContractClient) -> Cid {
     let mut call = Call::new("demo.flaky", dict! { "failures": 5 });
-    call.durable().hold = true;
+    call.durable().on_exhausted = Some(OnExhausted::Hold);
     call.durable().retry_policy = Some(RetryPolicy::never());
     let cid = client.invoke_async(call).await.unwrap().cid;
     wait_for(client, cid, is_held).await;

@@ -8,8 +8,8 @@ use cidery::codec::struct_pb::{encode_dict, encode_value};
 use cidery::engine::store::{Acceptance, ClaimLimit, Record, Store as _, StoredDeclaration};
 use cidery::model::error::Violation;
 use cidery::model::invocation::{
-    AsyncCompletion, EventKind, Group, Grouping, InReplyTo, Invocation, Member, Progress,
-    ProgressRecord, Request, RetryPolicy, State, Terms,
+    AsyncCompletion, EventKind, Group, Grouping, InReplyTo, Invocation, Member, OnExhausted,
+    Progress, ProgressRecord, Request, RetryPolicy, State, Terms,
 };
 use cidery::model::metadata::Metadata;
 use cidery::model::payload::{Format, Reply};
@@ -194,7 +194,7 @@ fn terms() -> Terms {
             multiplier: 1.5,
             max_interval: Duration::from_secs(60),
         }),
-        hold: true,
+        on_exhausted: Some(OnExhausted::Hold),
         callbacks: vec![service("audit.record"), service("audit.mail")],
         failure_callbacks: vec![service("audit.alarm")],
         retention: Some(Duration::from_secs(3_600)),

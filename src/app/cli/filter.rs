@@ -72,6 +72,9 @@ pub(super) struct FilterArgs {
     /// Only members of this group.
     #[arg(long, value_name = "CID")]
     group: Option<Cid>,
+    /// Only dead letters, for the commands of their own.
+    #[arg(skip)]
+    dead_letter: bool,
 }
 
 /// The state of an invocation.
@@ -174,13 +177,32 @@ impl FilterArgs {
         Ok(())
     }
 
-    /// Whether it selects invocations whatever their state.
+    /// Whether it selects invocations whatever their state. Dead letters are held or have failed.
     pub(super) fn has_no_states(&self) -> bool {
         let has_states = |filter: &v1::InvocationFilter| {
             !filter.states.is_empty() || !filter.pending_reasons.is_empty() || filter.dead_letter
         };
         let text_has_states = self.text.as_ref().is_some_and(has_states);
-        self.states.is_empty() && self.pending.is_empty() && !text_has_states
+        let has_states = !self.states.is_empty() || !self.pending.is_empty() || self.dead_letter;
+        !has_states && !text_has_states
+    }
+
+    /// Restricts it to dead letters.
+    pub(super) fn dead_letters(mut self) -> Self {
+        self.dead_letter = true;
+        self
+    }
+
+    /// Restricts it to held dead letters.
+    pub(super) fn held_letters(mut self) -> Self {
+        self.pending = vec![PendingArg::Held];
+        self.dead_letters()
+    }
+
+    /// Restricts it to failed dead letters.
+    pub(super) fn failed_letters(mut self) -> Self {
+        self.states = vec![StateArg::Failed];
+        self.dead_letters()
     }
 
     /// The filter of held invocations only, in its message.
@@ -230,6 +252,7 @@ impl FilterArgs {
             parent_cid: cid(self.parent),
             root_cid: cid(self.root),
             group_cid: cid(self.group),
+            dead_letter: self.dead_letter,
             ..v1::InvocationFilter::default()
         };
         combine(by_options, self.text.unwrap_or_default())

@@ -8,7 +8,14 @@ const GROUPS: [(&str, &[&str]); 4] = [
     ("Invoke", &["invoke", "result", "cancel", "retry"]),
     (
         "Inspect",
-        &["invocations", "explain", "services", "describe", "workers"],
+        &[
+            "invocations",
+            "explain",
+            "dead-letters",
+            "services",
+            "describe",
+            "workers",
+        ],
     ),
     (
         "Manage",

@@ -25,7 +25,7 @@ pub(super) struct InputArgs {
 }
 
 /// An input document.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Default)]
 pub(super) struct DocumentArgs {
     /// Input as JSON.
     #[arg(long, conflicts_with = "file", value_name = "JSON")]

@@ -34,8 +34,8 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use self::args::GlobalArgs;
 use self::commands::{
-    cancel, check_worker, completions, demo, describe, explain, export, invocations, invoke, purge,
-    result, retry, serve, service, services, workers,
+    cancel, check_worker, completions, dead_letters, demo, describe, explain, export, invocations,
+    invoke, purge, result, retry, serve, service, services, workers,
 };
 use self::node_option::NodeArgs;
 use self::printer::Printer;
@@ -73,8 +73,10 @@ enum Command {
     Retry(retry::Retry),
     /// Remove ended invocations and their results.
     Purge(purge::Purge),
-    /// Show the history and attempts of an invocation.
+    /// Show the history of an invocation, and what it waits for.
     Explain(explain::Explain),
+    /// Show the dead-letter queue: held and failed invocations.
+    DeadLetters(dead_letters::DeadLetters),
     /// List services.
     ///
     /// The columns RUNNING and PENDING are left out where the terminal is too narrow for them; --output json has them.
@@ -152,6 +154,7 @@ async fn run(cli: Cli, printer: &Printer) -> Result<ExitCode> {
         Command::Retry(command) => command.run(printer).await,
         Command::Purge(command) => command.run(printer).await,
         Command::Explain(command) => command.run(printer).await,
+        Command::DeadLetters(command) => command.run(printer).await,
         Command::Services(command) => command.run(printer).await,
         Command::Describe(command) => command.run(printer).await,
         Command::Workers(command) => command.run(printer).await,

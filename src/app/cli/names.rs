@@ -44,13 +44,32 @@ pub(super) fn health_name(health: i32) -> String {
     name.trim_start_matches("SERVICE_HEALTH_").to_owned()
 }
 
+/// What becomes of an invocation without attempts left: `FAIL` or `HOLD`.
+pub(super) fn on_exhausted_name(value: v1::OnExhausted) -> &'static str {
+    match value {
+        v1::OnExhausted::Hold => "HOLD",
+        v1::OnExhausted::Unspecified | v1::OnExhausted::Fail => "FAIL",
+    }
+}
+
 /// The name of the service. A group has no service.
 pub(super) fn service_name(invocation: &v1::Invocation) -> &str {
     match invocation.group {
-        Some(_) => "(group)",
+        Some(_) => GROUP,
         None => &invocation.service,
     }
 }
+
+/// The name of a service; groups have none.
+pub(super) fn service_name_or_group(name: &str) -> &str {
+    match name {
+        "" => GROUP,
+        name => name,
+    }
+}
+
+/// What is shown in place of the service of a group.
+const GROUP: &str = "(group)";
 
 /// The reason for which an invocation is pending, still running, or failed; empty where there is none.
 pub(super) fn reason_name(invocation: &v1::Invocation) -> String {

@@ -66,6 +66,28 @@ pub(super) struct Selected {
 }
 
 impl SelectionArgs {
+    /// Selects dead letters alone, unless CIDs are given.
+    pub(super) fn dead_letters(self) -> Self {
+        self.with_filter(FilterArgs::dead_letters)
+    }
+
+    /// Selects held dead letters alone, unless CIDs are given.
+    pub(super) fn held_letters(self) -> Self {
+        self.with_filter(FilterArgs::held_letters)
+    }
+
+    /// Selects failed dead letters alone, unless CIDs are given.
+    pub(super) fn failed_letters(self) -> Self {
+        self.with_filter(FilterArgs::failed_letters)
+    }
+
+    fn with_filter(mut self, change: impl FnOnce(FilterArgs) -> FilterArgs) -> Self {
+        if self.cids.is_empty() {
+            self.filter = change(self.filter);
+        }
+        self
+    }
+
     /// Selects invocations. Those that match a filter are counted, and the user confirms the change.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue, Error, ErrorKind};
 
 /// Names of commands elsewhere, and the command here.
-const COMMANDS: [(&str, &str); 16] = [
+const COMMANDS: [(&str, &str); 18] = [
     ("call", "invoke"),
     ("run", "invoke"),
     ("exec", "invoke"),
@@ -20,6 +20,8 @@ const COMMANDS: [(&str, &str); 16] = [
     ("get", "result"),
     ("show", "explain"),
     ("logs", "explain"),
+    ("dlq", "dead-letters"),
+    ("dead-letter", "dead-letters"),
     ("rm", "purge"),
     ("delete", "purge"),
 ];

@@ -196,6 +196,33 @@ impl Acceptor {
         Ok((self.new_invocation(cid, call, parent, route)?, ignored))
     }
 
+    /// Checks a call whose invocation takes the place of a pending one, and makes that invocation.
+    ///
+    /// # Errors
+    ///
+    /// As for [`prepare`](Self::prepare); `RESOURCE_EXHAUSTED` where a limit is exceeded.
+    pub(in crate::engine) fn prepare_successor(
+        &self,
+        cid: Cid,
+        call: Call,
+        route: &Route,
+    ) -> Result<(Invocation, Ignored)> {
+        let (invocation, ignored) = self.prepare(cid, call, None, route)?;
+        let cost = Cost::of(&invocation);
+        cost.check(&self.limits)?;
+        self.check_pending_limits(route, 0, cost)?;
+        Ok((invocation, ignored))
+    }
+
+    /// Checks the input of a call of a service, without accepting it.
+    ///
+    /// # Errors
+    ///
+    /// `NOT_FOUND` / `SERVICE_UNKNOWN`; `INVALID_ARGUMENT` with all violations.
+    pub(in crate::engine) fn check_input(&self, service: &str, input: &Payload) -> Result<()> {
+        check_input(&*self.routes.find(service)?, input).map(drop)
+    }
+
     /// The first request with the CID or the idempotency key of a request, if it is stored.
     ///
     /// # Errors
@@ -262,7 +289,7 @@ impl Acceptor {
                 .map(|expiration| saturating_add(now, expiration)),
             deadline: options.deadline,
             retry_policy: options.retry_policy,
-            hold: options.hold,
+            on_exhausted: options.on_exhausted,
             callbacks: self.service_names(&options.callbacks)?,
             failure_callbacks: self.service_names(&options.failure_callbacks)?,
             retention: options.retention,

@@ -19,7 +19,7 @@ use crate::engine::results::hub::Hub;
 use crate::engine::results::live::{Live, next_sequence};
 use crate::engine::routing::{Route, Routes};
 use crate::engine::store::{Record, STORE_RETRY_DELAY, Store};
-use crate::model::error::Kind;
+use crate::model::error::{Kind, Result};
 use crate::model::invocation::{Event, EventKind, Invocation, State};
 
 /// Where a state change comes from.
@@ -84,6 +84,7 @@ impl Committer {
     ) -> Rules<'a> {
         Rules {
             retry_policy: &route.options.retry_policy,
+            on_exhausted: route.options.on_exhausted,
             attempt_timeout: route.attempt_timeout(&invocation.request),
             max_crashes: self.limits.max_crashes,
             jitter: fastrand::f64(),
@@ -123,6 +124,29 @@ impl Committer {
         }
     }
 
+    /// Ends an invocation that does not run as cancelled, and accepts the one that takes its place in the same record;
+    /// returns whether the store took it.
+    ///
+    /// # Errors
+    ///
+    /// `INTERNAL` / `TRANSITION_IMPOSSIBLE` where the invocation runs or has ended.
+    pub(in crate::engine) async fn replace(
+        &self,
+        route: &Route,
+        invocation: &Invocation,
+        successor: Invocation,
+    ) -> Result<bool> {
+        let trigger = Trigger::Replaced(successor.request.cid);
+        let rules = self.rules(route, invocation);
+        let change = transition(invocation, invocation.state, trigger, &rules)?;
+        let retention = route.retention(change.state);
+        let mut followed_by = vec![successor];
+        followed_by.extend(self.callbacks(invocation, &change));
+        let source = Source::Unclaimed;
+        let taken = self.commit(invocation, change, source, retention, followed_by);
+        Ok(taken.await)
+    }
+
     /// Commits a decided state change of a service's invocation, with its callbacks; returns whether the store took it.
     pub(in crate::engine) async fn commit_change(
         &self,
@@ -132,15 +156,20 @@ impl Committer {
         source: Source<'_>,
     ) -> bool {
         let retention = route.retention(change.state);
-        let callbacks = callbacks::of(
+        let callbacks = self.callbacks(invocation, &change);
+        self.commit(invocation, change, source, retention, callbacks)
+            .await
+    }
+
+    /// The callbacks that follow from a state change.
+    fn callbacks(&self, invocation: &Invocation, change: &StateChange) -> Vec<Invocation> {
+        callbacks::of(
             invocation,
             change.event.as_ref(),
             change.attempts,
             change.time,
             self.store.generation(),
-        );
-        self.commit(invocation, change, source, retention, callbacks)
-            .await
+        )
     }
 
     /// Commits a state change together with invocations that follow from it; returns whether the store took it.
@@ -151,7 +180,7 @@ impl Committer {
         change: StateChange,
         source: Source<'_>,
         retention: Duration,
-        callbacks: Vec<Invocation>,
+        followed_by: Vec<Invocation>,
     ) -> bool {
         let cid = invocation.request.cid;
         let mut record = self.record(invocation, change, source, retention);
@@ -159,7 +188,7 @@ impl Committer {
             record.followed_by = live.take_follow_ups();
         }
         // Callbacks come last of all children: see `Maintenance::children`.
-        record.followed_by.extend(callbacks);
+        record.followed_by.extend(followed_by);
         let taken = self.commit_with_retry(&record).await;
         match source {
             Source::Attempt(live) => {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::model::error::{Error, Kind, reason};
+use crate::model::id::Cid;
 use crate::model::invocation::Invocation;
 
 /// `DEADLINE_EXCEEDED`: an attempt reported no progress for its timeout.
@@ -26,6 +27,12 @@ pub(in crate::engine) fn cancelled(cancel_reason: Option<&str>) -> Error {
         Some(text) => Error::cancelled(reason::CANCELLED, format!("{MESSAGE}: {text}"))
             .with_info("cancel_reason", text),
     }
+}
+
+/// `CANCELLED`: another invocation continues, with another input.
+pub(in crate::engine) fn retried_as(cid: Cid) -> Error {
+    let message = format!("the invocation was cancelled: retried as {cid} with another input");
+    Error::cancelled(reason::CANCELLED, message).with_info("retried_as", cid)
 }
 
 /// `DEADLINE_EXCEEDED` / `EXPIRED`.

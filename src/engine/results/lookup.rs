@@ -228,6 +228,14 @@ impl Results {
         self.view(invocation)
     }
 
+    pub(super) fn routes(&self) -> &Routes {
+        &self.routes
+    }
+
+    pub(super) fn store(&self) -> &dyn Store {
+        &*self.store
+    }
+
     fn view(&self, invocation: Invocation) -> InvocationView {
         let is_pending = matches!(invocation.state, State::Pending { .. });
         let route = self.routes.get(invocation.request.service.as_str());

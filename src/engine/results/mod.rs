@@ -8,4 +8,5 @@ pub(in crate::engine) mod group_members;
 pub(in crate::engine) mod hub;
 pub(in crate::engine) mod live;
 pub(in crate::engine) mod lookup;
+pub(in crate::engine) mod outlook;
 pub(in crate::engine) mod reading;

@@ -10,7 +10,7 @@ use crate::engine::admission::worker_pool::Location;
 use crate::engine::limits::Limits;
 use crate::engine::routing::wakeup::SchedulerHandle;
 use crate::model::id::ServiceName;
-use crate::model::invocation::{Request, RetryPolicy, State};
+use crate::model::invocation::{OnExhausted, Request, RetryPolicy, State};
 use crate::model::service_options::ServiceOptions;
 use crate::service::Definition;
 
@@ -31,6 +31,7 @@ pub(in crate::engine) struct EffectiveOptions {
     pub(in crate::engine) timeout: Duration,
     pub(in crate::engine) attempt_timeout: Duration,
     pub(in crate::engine) retry_policy: RetryPolicy,
+    pub(in crate::engine) on_exhausted: OnExhausted,
     pub(in crate::engine) retention: Duration,
     pub(in crate::engine) failure_retention: Duration,
     pub(in crate::engine) pending_limit: usize,
@@ -44,6 +45,7 @@ impl EffectiveOptions {
             timeout: options.timeout.unwrap_or(limits.timeout),
             attempt_timeout: options.attempt_timeout.unwrap_or(limits.attempt_timeout),
             retry_policy: options.retry_policy.clone().unwrap_or_default(),
+            on_exhausted: options.on_exhausted.unwrap_or_default(),
             retention: options.retention.unwrap_or(limits.retention),
             failure_retention: options
                 .failure_retention
@@ -60,6 +62,7 @@ impl EffectiveOptions {
             timeout: Some(self.timeout),
             attempt_timeout: Some(self.attempt_timeout),
             retry_policy: Some(self.retry_policy.clone()),
+            on_exhausted: Some(self.on_exhausted),
             concurrency: Some(self.concurrency),
             queue_length: Some(self.queue_length),
             retention: Some(self.retention),

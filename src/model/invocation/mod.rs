@@ -27,4 +27,4 @@ pub use self::retry::{RetryPolicy, should_retry};
 pub use self::state::InvocationState as State;
 pub use self::state::{InvocationState, Transition};
 pub use self::summary::{Summaries, Summary, SummaryCount, SummaryKey};
-pub use self::terms::{HELD, InReplyTo, Terms};
+pub use self::terms::{HELD, InReplyTo, OnExhausted, Terms};

@@ -19,8 +19,8 @@ pub struct Terms {
     pub deadline: Option<Timestamp>,
     /// The retry policy. `None`: the service's.
     pub retry_policy: Option<RetryPolicy>,
-    /// Whether it is held as a dead letter ([`HELD`]), rather than failed, when no attempt is left.
-    pub hold: bool,
+    /// What becomes of it when no attempt is left. `None`: as the service declares.
+    pub on_exhausted: Option<OnExhausted>,
     /// Services that are invoked with the response.
     pub callbacks: Vec<ServiceName>,
     /// Services that are invoked with the failure.
@@ -37,6 +37,16 @@ pub struct Terms {
     pub in_reply_to: Option<InReplyTo>,
     /// The invocation that it retries.
     pub retry_of: Option<Cid>,
+}
+
+/// What becomes of an asynchronous invocation when no attempt is left.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnExhausted {
+    /// It fails.
+    #[default]
+    Fail,
+    /// It is held as a dead letter ([`HELD`]) until an operator retries or cancels it, or its deadline passes.
+    Hold,
 }
 
 /// The invocation whose outcome a callback is invoked with.

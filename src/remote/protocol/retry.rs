@@ -55,6 +55,16 @@ impl fmt::Debug for Retries {
 pub(in crate::remote) async fn retry<T, F: Future<Output = Result<T>>>(
     retries: &Retries,
     is_safe: impl Fn(&Error) -> bool,
+    attempt: impl FnMut() -> F,
+) -> Result<T> {
+    retry_until(None, retries, is_safe, attempt).await
+}
+
+/// As [`retry`]; no attempt begins after `until`.
+async fn retry_until<T, F: Future<Output = Result<T>>>(
+    until: Option<Instant>,
+    retries: &Retries,
+    is_safe: impl Fn(&Error) -> bool,
     mut attempt: impl FnMut() -> F,
 ) -> Result<T> {
     let start = Instant::now();
@@ -65,6 +75,9 @@ pub(in crate::remote) async fn retry<T, F: Future<Output = Result<T>>>(
             Err(error) if is_safe(&error) && attempts < retries.max_attempts => {
                 let retry_after = error.retry_after().unwrap_or_default();
                 let delay = backoff.next_delay().max(retry_after.min(MAX_RETRY_BACKOFF));
+                if until.is_some_and(|until| Instant::now() + delay >= until) {
+                    return Err(error);
+                }
                 if let Some(on_retry) = &retries.on_retry {
                     on_retry(&error, start.elapsed() + delay);
                 }
@@ -76,8 +89,9 @@ pub(in crate::remote) async fn retry<T, F: Future<Output = Result<T>>>(
     }
 }
 
-/// Makes a unary call, and retries it as [`retry`] does.
+/// Makes a unary call, and retries it as [`retry`] does; no attempt begins after `until`.
 pub(in crate::remote) async fn call_with_retry<T, F>(
+    until: Option<Instant>,
     retries: &Retries,
     is_safe: impl Fn(&Error) -> bool,
     call: impl Fn() -> F,
@@ -86,7 +100,7 @@ where
     F: Future<Output = std::result::Result<Response<T>, Status>>,
 {
     let attempt = || call().map_err(|status| error_from_status(&status));
-    retry(retries, is_safe, attempt).await
+    retry_until(until, retries, is_safe, attempt).await
 }
 
 /// Whether a call of `service` failed before it was dispatched: the node refused it, or did not process it.
@@ -188,6 +202,24 @@ mod tests {
         assert!(waits.is_sorted(), "{waits:?}");
         // Timers have a resolution of a millisecond.
         assert!(start.elapsed().abs_diff(waits[2]) <= Duration::from_millis(3));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_attempt_begins_after_the_timeout_of_the_call() {
+        let until = Instant::now() + Duration::from_secs(1);
+        let mut attempts = 0;
+        let outcome: Result<()> = retry_until(
+            Some(until),
+            &Retries::at_most(100),
+            is_safe_to_retry,
+            || {
+                attempts += 1;
+                std::future::ready(Err(connect_failed()))
+            },
+        )
+        .await;
+        assert_eq!(outcome.unwrap_err().reason(), reason::CONNECT_FAILED);
+        assert!(attempts > 1 && Instant::now() < until, "{attempts}");
     }
 
     #[test]

@@ -18,12 +18,12 @@ use crate::codec::convert::{
 use crate::codec::proto::v1;
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::{Cid, ServiceName};
-use crate::model::invocation::InReplyTo;
+use crate::model::invocation::{InReplyTo, RetryPolicy};
 use crate::model::metadata::TRACEPARENT;
 use crate::model::payload::Payload;
 use crate::service::{
     CatchUnwind, Context, Definition, HandlerFuture, HandlerScope, InvocationInfo, Platform as _,
-    error_of_handler, log_failure, run,
+    error_of_handler, log_attempt_failure, run,
 };
 
 /// Runs a dispatch in a task, unless it was received before on an earlier stream.
@@ -53,6 +53,7 @@ struct Running {
     platform: Arc<WorkerPlatform>,
     handler: HandlerFuture,
     span: Span,
+    has_attempts_left: bool,
 }
 
 impl Running {
@@ -73,6 +74,7 @@ impl Running {
         let (info, input) = read(*dispatch, definition.name())?;
         let input = definition.admit(input)?.input;
         let (cid, service, attempt) = (info.cid, info.service.as_str(), info.attempt);
+        let has_attempts_left = info.asynchronous && attempts_left(definition, info.attempt);
         let span = tracing::info_span!("invocation", %cid, service.name = service, attempt);
         let scope = HandlerScope {
             info,
@@ -88,6 +90,7 @@ impl Running {
             platform,
             handler,
             span,
+            has_attempts_left,
         })
     }
 
@@ -97,10 +100,11 @@ impl Running {
             platform,
             handler,
             span,
+            has_attempts_left,
         } = self;
         let reply = CatchUnwind(handler)
             .map_err(|error| error_of_handler(error, definition.name().as_str()))
-            .inspect_err(log_failure);
+            .inspect_err(|error| log_attempt_failure(error, has_attempts_left));
         let reply = tracing::Instrument::instrument(reply, span).await?;
         Ok(match platform.answers_later() {
             Some(_) => HandlerAnswer::Later,
@@ -110,6 +114,13 @@ impl Running {
             ),
         })
     }
+}
+
+/// Whether another attempt may follow, as far as the policy of the service says: the node knows that of the call.
+fn attempts_left(definition: &Definition, attempt: u32) -> bool {
+    let policy = definition.service_options().retry_policy.as_ref();
+    let default = || RetryPolicy::default().max_attempts;
+    attempt < policy.map_or_else(default, |policy| policy.max_attempts)
 }
 
 fn read(dispatch: v1::Dispatch, service: &ServiceName) -> Result<(InvocationInfo, Payload)> {

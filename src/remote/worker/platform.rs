@@ -107,7 +107,13 @@ impl WorkerPlatform {
     where
         F: Future<Output = std::result::Result<Response<T>, Status>>,
     {
-        call_with_retry(&Retries::at_most(NESTED_CALL_MAX_ATTEMPTS), is_safe, call).await
+        call_with_retry(
+            self.scope.info.deadline,
+            &Retries::at_most(NESTED_CALL_MAX_ATTEMPTS),
+            is_safe,
+            call,
+        )
+        .await
     }
 
     async fn invoke_nested(&self, call: Call) -> Result<Reply> {

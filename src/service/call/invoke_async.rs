@@ -10,7 +10,7 @@ use crate::model::call::{Accepted, Call, DurableOptions, Start};
 use crate::model::error::{Error, Result};
 use crate::model::id::Cid;
 use crate::model::into_call::IntoCall;
-use crate::model::invocation::RetryPolicy;
+use crate::model::invocation::{OnExhausted, RetryPolicy};
 use crate::model::payload::Format;
 use crate::service::platform::BoxFuture;
 
@@ -97,9 +97,14 @@ impl<'a, C: Dispatch> InvokeAsyncCall<'a, C> {
     }
 
     /// Holds the invocation as a dead letter, instead of failing it, when no attempt is left. It then waits until an
-    /// operator retries or cancels it. Default: it fails.
-    pub fn hold(mut self) -> Self {
-        self.call.durable().hold = true;
+    /// operator retries or cancels it. Default: as the service declares, or else it fails.
+    pub fn hold(self) -> Self {
+        self.on_exhausted(OnExhausted::Hold)
+    }
+
+    /// Sets what becomes of the invocation when no attempt is left. Default: as the service declares, or else it fails.
+    pub fn on_exhausted(mut self, on_exhausted: OnExhausted) -> Self {
+        self.call.durable().on_exhausted = Some(on_exhausted);
         self
     }
 

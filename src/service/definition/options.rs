@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Definition;
-use crate::model::invocation::RetryPolicy;
+use crate::model::invocation::{OnExhausted, RetryPolicy};
 use crate::model::service_options::ServiceOptions;
 use crate::model::sio::Sio;
 use crate::service::hooks::Hooks;
@@ -58,6 +58,14 @@ impl Definition {
     #[must_use]
     pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
         self.options.retry_policy = Some(policy);
+        self
+    }
+
+    /// Sets what becomes of an asynchronous invocation when no attempt is left: with [`OnExhausted::Hold`] it is kept
+    /// in the dead-letter queue until an operator retries or cancels it. Default: [`OnExhausted::Fail`].
+    #[must_use]
+    pub fn on_exhausted(mut self, on_exhausted: OnExhausted) -> Self {
+        self.options.on_exhausted = Some(on_exhausted);
         self
     }
 

@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use super::due::{DueEntry, DueIndex};
 use super::weight::weight;
 use crate::engine::store::{
-    Acceptance, Child, Claim, ClaimLimit, Filter, LIST_PAGE_BYTES, Page, Record, Stored,
-    StoredDeclaration, SummaryPart, Tombstone,
+    Acceptance, Child, Claim, ClaimLimit, Filter, LIST_PAGE_BYTES, Page, QueuePlace, Record,
+    Stored, StoredDeclaration, SummaryPart, Tombstone,
 };
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::{Invocation, State, Summaries, SummaryCount, SummaryKey};
@@ -315,6 +315,23 @@ impl Contents {
             (Some(invocation), _) => Stored::Found(Box::new(self.read(invocation))),
             (None, Some(tombstone)) => Stored::Removed(*tombstone),
             (None, None) => Stored::Unknown,
+        }
+    }
+
+    /// What a pending invocation waits behind, counted up to `max`.
+    pub(super) fn queue_place(&self, cid: Cid, max: usize) -> QueuePlace {
+        let is_waiting = |found: &&Invocation| {
+            !found.state.is_terminal() && !self.ledger.is_claimed(found.request.cid)
+        };
+        let Some(waiting) = self.invocations.get(&cid).filter(is_waiting) else {
+            return QueuePlace::default();
+        };
+        let entry = DueEntry::of(waiting);
+        let key = entry.concurrency_key.as_deref();
+        let claimed = key.and_then(|key| self.ledger.key_holder(&entry.service, key));
+        QueuePlace {
+            ahead: self.due.count_before(&entry, max),
+            key_holder: claimed.or_else(|| self.due.key_before(&entry)),
         }
     }
 

@@ -110,6 +110,22 @@ impl DueIndex {
         self.claimable.get(service)?.first().copied()
     }
 
+    /// How many invocations of its service may be claimed before a pending one, counted up to `max`.
+    pub(super) fn count_before(&self, entry: &DueEntry, max: usize) -> usize {
+        let Some(claimable) = self.claimable.get(&entry.service) else {
+            return 0;
+        };
+        claimable.range(..entry.wakeup).take(max).count()
+    }
+
+    /// The first of the pending invocations with the concurrency key of one, unless it is that one.
+    pub(super) fn key_before(&self, entry: &DueEntry) -> Option<Cid> {
+        let key = entry.concurrency_key.clone()?;
+        let head = self.queues.get(&(entry.service.clone(), key))?.head();
+        head.map(|(_, cid)| cid)
+            .filter(|cid| *cid != entry.wakeup.1)
+    }
+
     /// Whether a pending invocation comes first among those with its concurrency key.
     pub(super) fn is_head(&self, entry: &DueEntry) -> bool {
         let Some(key) = &entry.concurrency_key else {

@@ -15,8 +15,8 @@ use jiff::Timestamp;
 use self::contents::Contents;
 use self::weight::weight;
 use crate::engine::store::{
-    Acceptance, BoundedRead, Child, Claim, ClaimLimit, Filter, Page, Record, Store, Stored,
-    StoredDeclaration, SummaryPart,
+    Acceptance, BoundedRead, Child, Claim, ClaimLimit, Filter, Page, QueuePlace, Record, Store,
+    Stored, StoredDeclaration, SummaryPart,
 };
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::{Cid, ServiceName};
@@ -217,6 +217,14 @@ impl Store for MemoryStore {
             bytes if bytes > max_bytes => BoundedRead::Larger(bytes),
             _ => BoundedRead::Read(contents.get(cid)),
         }))
+    }
+
+    fn queue_place<'a>(
+        &'a self,
+        invocation: &'a Invocation,
+        max: usize,
+    ) -> BoxFuture<'a, Result<QueuePlace>> {
+        ready(Ok(self.contents().queue_place(invocation.request.cid, max)))
     }
 
     fn pending_count(&self, service: &ServiceName) -> usize {

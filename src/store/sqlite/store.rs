@@ -20,7 +20,7 @@ use super::commands::{
 use super::directory::StoreDirectory;
 use super::error::{closed, queue_full};
 use super::index_tail::index_tail;
-use super::queries::{self, Claimable, Due, Lookup, Readable};
+use super::queries::{self, Claimable, Due, Lookup, Readable, Waiting};
 use super::queue::{Sender, bounded};
 use super::reader::Readers;
 use super::shared::StoreShared;
@@ -29,12 +29,12 @@ use super::writer::space::Space;
 use super::writer::wal::Wal;
 use super::writer::{MAX_QUEUED_COMMANDS, Writer, WriterMessage};
 use crate::engine::store::{
-    Acceptance, BoundedRead, Child, Claim, ClaimLimit, Filter, Page, Record, Store, Stored,
-    StoredDeclaration, SummaryPart,
+    Acceptance, BoundedRead, Child, Claim, ClaimLimit, Filter, Page, QueuePlace, Record, Store,
+    Stored, StoredDeclaration, SummaryPart,
 };
 use crate::model::error::Result;
 use crate::model::id::{Cid, ServiceName};
-use crate::model::invocation::Invocation;
+use crate::model::invocation::{Invocation, Request};
 use crate::service::BoxFuture;
 
 /// How many bytes the store holds by default: 64 GiB.
@@ -275,6 +275,39 @@ impl SqliteStore {
         })
     }
 
+    /// What an invocation waits behind.
+    async fn find_queue_place(&self, request: &Arc<Request>, max: usize) -> Result<QueuePlace> {
+        let (service, key) = (&request.service, request.terms.concurrency_key.as_deref());
+        let lookup = self.lookup(request.cid);
+        let (claims, accepted, claimed) = {
+            let entries = self.shared.bookkeeping.lock();
+            if entries.ledger.is_claimed(request.cid) {
+                return Ok(QueuePlace::default());
+            }
+            (
+                entries.ledger.claims(service).cloned().unwrap_or_default(),
+                entries.accepted(service),
+                key.and_then(|key| entries.ledger.key_holder(service, key)),
+            )
+        };
+        let request = Arc::clone(request);
+        let query = move |connection: &Connection| {
+            let waiting = Waiting {
+                lookup,
+                service: &request.service,
+                concurrency_key: request.terms.concurrency_key.as_deref(),
+                claims: &claims,
+                accepted: &accepted,
+            };
+            queries::queue_place(connection, &waiting, max)
+        };
+        let place = self.readers.query(query).await?;
+        Ok(QueuePlace {
+            key_holder: claimed.or(place.key_holder),
+            ..place
+        })
+    }
+
     /// Where to look for an invocation.
     fn lookup(&self, cid: Cid) -> Lookup {
         let entries = self.shared.bookkeeping.lock();
@@ -481,6 +514,14 @@ impl Store for SqliteStore {
             }
             Ok(read)
         })
+    }
+
+    fn queue_place<'a>(
+        &'a self,
+        invocation: &'a Invocation,
+        max: usize,
+    ) -> BoxFuture<'a, Result<QueuePlace>> {
+        Box::pin(self.find_queue_place(&invocation.request, max))
     }
 
     fn pending_count(&self, service: &ServiceName) -> usize {

@@ -5,6 +5,7 @@
 mod groups;
 mod keys;
 mod lists;
+mod queue;
 mod summaries;
 
 use std::sync::Arc;
@@ -31,6 +32,10 @@ use self::keys::{
 use self::lists::{
     children_are_listed_in_the_order_of_acceptance, lists_are_filtered_and_paged_newest_first,
     lists_contain_invocations_by_state_or_by_cid,
+};
+use self::queue::{
+    a_pending_invocation_knows_how_many_are_claimed_before_it,
+    a_pending_invocation_knows_which_one_holds_its_concurrency_key,
 };
 use self::summaries::{
     a_retried_invocation_shows_its_last_retry,
@@ -526,6 +531,8 @@ suite! {
     a_concurrency_key_is_busy_until_it_is_recorded
     a_concurrency_key_is_busy_while_an_invocation_awaits_completion
     a_pending_invocation_shows_whether_its_concurrency_key_is_busy
+    a_pending_invocation_knows_how_many_are_claimed_before_it
+    a_pending_invocation_knows_which_one_holds_its_concurrency_key
     declarations_are_remembered_until_they_are_forgotten
     expired_invocations_are_found_unless_they_are_claimed
     a_record_without_a_claim_loses_to_a_claim_and_to_a_newer_attempt

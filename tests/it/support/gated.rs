@@ -4,8 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
 use cidery::engine::store::{
-    Acceptance, BoundedRead, Child, Claim, ClaimLimit, Filter, Page, Record, Store, Stored,
-    StoredDeclaration, SummaryPart,
+    Acceptance, BoundedRead, Child, Claim, ClaimLimit, Filter, Page, QueuePlace, Record, Store,
+    Stored, StoredDeclaration, SummaryPart,
 };
 use cidery::model::invocation::Invocation;
 use cidery::service::BoxFuture;
@@ -227,6 +227,14 @@ impl Store for GatedStore {
             self.gates.pass(Point::AfterGet).await;
             found
         })
+    }
+
+    fn queue_place<'a>(
+        &'a self,
+        invocation: &'a Invocation,
+        max: usize,
+    ) -> BoxFuture<'a, Result<QueuePlace>> {
+        self.inner.queue_place(invocation, max)
     }
 
     fn get_up_to(&self, cid: Cid, max_bytes: usize) -> BoxFuture<'_, Result<BoundedRead>> {

@@ -84,6 +84,10 @@ class Runner:
             for violation in error.violations:
                 _log.error("  %s (%s)", violation, violation.reason)
             return error.kind.exit_code
+        if self._signals.wait(0):
+            # It was stopped while it waited for its node.
+            self._worker.stop(drain=0)
+            return 0
         self._log_services("serving")
         if self._parent is not None:
             self._parent.notify_serving()
@@ -174,6 +178,10 @@ class Runner:
             drain=options.drain,
         )
         try:
+            if is_first:
+                # A node that is down at first is waited for, as one that is lost later.
+                worker._start_unless_stopped(self._signals)
+                return worker
             return worker.start()
         except Exception as error:
             # A worker that was not welcomed in time must not connect later.

@@ -119,8 +119,8 @@ def invoke_async_request(
             getattr(request, name).CopyFrom(timestamp(given, name))
     if options.retry_policy is not None:
         request.retry_policy.CopyFrom(options.retry_policy.to_proto())
-    if options.on_exhausted and OnExhausted(options.on_exhausted) is OnExhausted.HOLD:
-        request.on_exhausted = invocation_pb2.ON_EXHAUSTED_HOLD
+    if options.on_exhausted is not None:
+        request.on_exhausted = OnExhausted(options.on_exhausted).to_proto()
     return request
 
 

@@ -61,7 +61,17 @@ class OnExhausted(str, enum.Enum):
     FAIL = "fail"
     """It fails."""
     HOLD = "hold"
-    """It stays pending until an operator retries or cancels it."""
+    """It stays pending, in the dead-letter queue, until an operator retries or cancels it."""
+
+    def to_proto(self) -> invocation_pb2.OnExhausted:
+        """The value of the contract's enum."""
+        return _ON_EXHAUSTED[self]
+
+
+_ON_EXHAUSTED = {
+    OnExhausted.FAIL: invocation_pb2.ON_EXHAUSTED_FAIL,
+    OnExhausted.HOLD: invocation_pb2.ON_EXHAUSTED_HOLD,
+}
 
 
 @dataclass(frozen=True)

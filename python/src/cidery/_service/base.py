@@ -12,7 +12,7 @@ from cidery._service.handler_context import BaseContext
 from cidery._sio.model_fields import type_name
 
 if TYPE_CHECKING:
-    from cidery._protocol.options import RetryPolicy, Seconds
+    from cidery._protocol.options import OnExhausted, OnExhaustedName, RetryPolicy, Seconds
     from cidery._service.request import Request
     from cidery._sio.declaration import CsvOptions, Elements
     from cidery._sio.element import EmptyStrings, UnknownKeys
@@ -37,6 +37,7 @@ class BaseService(TypedService[Input, Output], BaseContext, Generic[Input, Outpu
     timeout: ClassVar[Seconds | None] = None
     attempt_timeout: ClassVar[Seconds | None] = None
     retry_policy: ClassVar[RetryPolicy | None] = None
+    on_exhausted: ClassVar[OnExhausted | OnExhaustedName | None] = None
     concurrency: ClassVar[int] = 0
     queue_length: ClassVar[int] = 0
     retention: ClassVar[Seconds | None] = None

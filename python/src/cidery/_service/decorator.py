@@ -18,7 +18,7 @@ from cidery._sio.model_fields import is_model, list_item_model, type_name
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from cidery._protocol.options import RetryPolicy, Seconds
+    from cidery._protocol.options import OnExhausted, OnExhaustedName, RetryPolicy, Seconds
     from cidery._service.handler_context import AsyncContext, Context
     from cidery._sio.declaration import CsvOptions
     from cidery._sio.element import EmptyStrings, UnknownKeys
@@ -45,6 +45,7 @@ class ServiceOptions(TypedDict, total=False):
     timeout: Seconds | None
     attempt_timeout: Seconds | None
     retry_policy: RetryPolicy | None
+    on_exhausted: OnExhausted | OnExhaustedName | None
     concurrency: int
     queue_length: int
     retention: Seconds | None

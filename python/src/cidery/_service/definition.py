@@ -11,7 +11,13 @@ import types
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cidery._protocol.options import DataFormat, duration
+from cidery._protocol.options import (
+    DataFormat,
+    OnExhausted,
+    RetryPolicy,
+    duration,
+    enum_value,
+)
 from cidery._protocol.typed import build_typed
 from cidery._service.base import BaseService, lifecycle, service_class_of
 from cidery._service.class_declaration import (
@@ -79,6 +85,11 @@ class Definition:
         """Whether `handle` gets the input as a parameter."""
         return input_parameter(self.cls.handle) is not None
 
+    def retries(self, info: InvocationInfo) -> bool:
+        """Whether attempts are left, as far as the policy of the service says."""
+        policy = self.cls.retry_policy or RetryPolicy()
+        return info.asynchronous and info.attempt < policy.max_attempts
+
     def warn_of_unused_annotations(self) -> None:
         """Logs the annotations of the handler that cannot declare its input or output."""
         for side, hint in unused_annotations(self.cls, self.sio).items():
@@ -118,6 +129,9 @@ class Definition:
                 getattr(options, name).CopyFrom(duration(value, name))
         if cls.retry_policy is not None:
             options.retry_policy.CopyFrom(cls.retry_policy.to_proto())
+        if cls.on_exhausted is not None:
+            on_exhausted = enum_value(OnExhausted, cls.on_exhausted, "on_exhausted")
+            options.on_exhausted = on_exhausted.to_proto()
         # The first paragraph, on one line: by convention it is the summary.
         document = inspect.cleandoc(cls.__dict__.get("__doc__") or "").partition("\n\n")[0]
         document = " ".join(document.split())

@@ -36,21 +36,34 @@ _INTERNAL_FILES = (
 )
 
 
-def failure_from_exception(error: BaseException, service: str, cid: str) -> CideryError:
-    """The failure that the caller gets for an exception. The traceback is only logged."""
+def failure_from_exception(
+    error: BaseException, service: str, cid: str, *, has_attempts_left: bool = False
+) -> CideryError:
+    """The failure that the caller gets for an exception. The traceback is only logged.
+
+    A failure that is retried is a warning, and an error once no attempt is left.
+    """
     if isinstance(error, CideryError):
-        log_own_failure(error, service, cid)
+        log_own_failure(error, service, cid, has_attempts_left=has_attempts_left)
         return error
     if isinstance(error, (asyncio.CancelledError, KeyboardInterrupt)):
         return Cancelled("CANCELLED", "the service was cancelled")
     begin_at_user_frame(error)
     # The message has both as well: the log format of a program may omit the fields.
     extra = {"cid": cid, "service": service}
-    _log.error("`%s` failed, CID %s", service, cid, exc_info=error, extra=extra)
-    return handler_failed(error)
+    failure = handler_failed(error)
+    level = _level(failure, has_attempts_left=has_attempts_left)
+    _log.log(level, "`%s` failed, CID %s", service, cid, exc_info=error, extra=extra)
+    return failure
 
 
-def log_own_failure(error: CideryError, service: str, cid: str) -> None:
+def _level(failure: CideryError, *, has_attempts_left: bool) -> int:
+    return logging.WARNING if has_attempts_left and failure.is_retryable else logging.ERROR
+
+
+def log_own_failure(
+    error: CideryError, service: str, cid: str, *, has_attempts_left: bool = False
+) -> None:
     """Logs a failure that the author of the service has to fix, and no caller: a broken output, an
     invalid call of another service, or a failure that the service reports as internal."""
     refused_by = error.facts.get("service") if _is_refusal(error) else None
@@ -67,7 +80,8 @@ def log_own_failure(error: CideryError, service: str, cid: str) -> None:
     has_user_frame = frame is not None and not _is_internal(frame)
     if has_user_frame:
         end_at_user_frame(error)
-    _log.error(
+    _log.log(
+        _level(error, has_attempts_left=has_attempts_left),
         "`%s` failed, CID %s: %s%s",
         service,
         cid,

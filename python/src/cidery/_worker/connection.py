@@ -67,12 +67,16 @@ class Connection:
         hello: worker_pb2.Hello,
         handle: Callable[[worker_pb2.Dispatch, Connection], Callable[[], None]],
         metadata: tuple[tuple[str, str], ...] = (),
+        *,
+        waits_for_node: bool = False,
     ) -> None:
         self._node = node
         self._outage = Outage(node)
         self._hello = hello
         self._handle = handle
         self._metadata = metadata
+        # Whether a node that cannot be reached at first is waited for, as one that is lost later.
+        self._waits_for_node = waits_for_node
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="cidery-connection", daemon=True)
         self.welcomed: concurrent.futures.Future[None] = concurrent.futures.Future()
@@ -238,7 +242,8 @@ class Connection:
                     if await self._open_stream(stub):
                         backoff = _INITIAL_BACKOFF
                 except CideryError as error:
-                    if not self.welcomed.done():
+                    can_wait = self._waits_for_node and isinstance(error, Unavailable)
+                    if not self.welcomed.done() and not can_wait:
                         self.welcomed.set_exception(error)
                         return
                     self._outage.failed(error)

@@ -168,7 +168,7 @@ def run_handler(
         payload, service = definition.run(info, platform)
         return success_result(token, payload, service, platform)
     except BaseException as error:
-        return failure_result(token, error, info)
+        return failure_result(token, error, info, has_attempts_left=definition.retries(info))
 
 
 async def run_handler_async(
@@ -179,7 +179,7 @@ async def run_handler_async(
         payload, service = await definition.run_async(info, platform)
         return success_result(token, payload, service, platform)
     except BaseException as error:
-        return failure_result(token, error, info)
+        return failure_result(token, error, info, has_attempts_left=definition.retries(info))
 
 
 def success_result(
@@ -206,12 +206,14 @@ def refuse_follow_ups(follow_ups: Sequence[Any]) -> None:
 
 
 def failure_result(
-    token: str, error: BaseException, info: InvocationInfo
+    token: str, error: BaseException, info: InvocationInfo, *, has_attempts_left: bool = False
 ) -> worker_pb2.DispatchResult:
     """The result of a handler that raised any exception: every dispatch needs a result."""
     trace = ""
     try:
-        found = failure_from_exception(error, info.service, info.cid)
+        found = failure_from_exception(
+            error, info.service, info.cid, has_attempts_left=has_attempts_left
+        )
         failure = to_failure(found)
         if found is not error and not isinstance(found, Cancelled):
             trace = format_traceback(error)

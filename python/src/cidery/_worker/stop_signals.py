@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
 import logging
 import queue
@@ -35,6 +36,13 @@ class StopSignals:
         if self._count == 0:
             with contextlib.suppress(queue.Empty):
                 self._arrived.get(timeout=seconds)
+        return self._count > 0
+
+    def wait_for(self, future: concurrent.futures.Future[None]) -> bool:
+        """Waits for a future, or for the first signal; returns whether the signal has arrived."""
+        future.add_done_callback(lambda _: self._arrived.put(None))
+        if self._count == 0:
+            self._arrived.get()
         return self._count > 0
 
     @contextlib.contextmanager

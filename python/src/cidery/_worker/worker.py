@@ -107,6 +107,21 @@ class Worker:
         """
         if self._connection is not None and self._connection.is_alive:
             return self
+        self._connect().welcomed.result(timeout)
+        self._warn_of_unused_annotations()
+        return self
+
+    def _start_unless_stopped(self, signals: StopSignals) -> bool:
+        """Starts, and waits for the node without a limit, unless a signal arrives before; returns
+        whether it serves."""
+        welcomed = self._connect(waits_for_node=True).welcomed
+        if signals.wait_for(welcomed):
+            return False
+        welcomed.result()
+        self._warn_of_unused_annotations()
+        return True
+
+    def _connect(self, *, waits_for_node: bool = False) -> Connection:
         hello = worker_pb2.Hello(
             name=self._name,
             services=[definition.to_proto() for definition in self._definitions.values()],
@@ -116,12 +131,16 @@ class Worker:
             max_message_bytes=_MAX_MESSAGE_BYTES,
         )
         credentials = channel.credentials(self._api_key)
-        self._connection = Connection(self.node, hello, self._handle, credentials)
-        self._connection.start()
-        self._connection.welcomed.result(timeout)
+        connection = Connection(
+            self.node, hello, self._handle, credentials, waits_for_node=waits_for_node
+        )
+        self._connection = connection
+        connection.start()
+        return connection
+
+    def _warn_of_unused_annotations(self) -> None:
         for definition in self._definitions.values():
             definition.warn_of_unused_annotations()
-        return self
 
     def stop(self, drain: float | None = None) -> None:
         """Stops: accepts no dispatches, and waits for running handlers up to the drain time."""
@@ -145,12 +164,15 @@ class Worker:
 
     def run(self) -> None:
         """Serves until SIGTERM or SIGINT, then stops like `stop`. A second signal ends the drain,
-        and raises `SystemExit` with 128 and its number."""
+        and raises `SystemExit` with 128 and its number.
+
+        The worker may start before its node: it waits for it, and logs a warning.
+        """
         signals = StopSignals(_log, self.stop_now)
         with signals.handled():
-            self.start()
-            signals.wait()
-            signals.log_drain(self.in_flight, self._drain)
+            if self._start_unless_stopped(signals):
+                signals.wait()
+                signals.log_drain(self.in_flight, self._drain)
             self.stop()
         if signals.exit_code:
             raise SystemExit(signals.exit_code)

@@ -26,15 +26,15 @@ from cidery.v1 import service_pb2 as cidery_dot_v1_dot_service__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x63idery/v1/discovery.proto\x12\tcidery.v1\x1a\x17\x63idery/v1/service.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"Q\n\x13ListServicesRequest\x12\x13\n\x0bname_prefix\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\"\\\n\x14ListServicesResponse\x12+\n\x08services\x18\x01 \x03(\x0b\x32\x19.cidery.v1.ServiceSummary\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xb9\x01\n\x0eServiceSummary\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12(\n\x06health\x18\x03 \x01(\x0e\x32\x18.cidery.v1.ServiceHealth\x12\x14\n\x0ctyped_method\x18\x04 \x01(\t\x12\x0f\n\x07running\x18\x05 \x01(\x04\x12\x0f\n\x07pending\x18\x06 \x01(\x04\x12\x11\n\tlocations\x18\x07 \x01(\r\x12\x0f\n\x07workers\x18\x08 \x03(\t\"$\n\x11GetServiceRequest\x12\x0f\n\x07service\x18\x01 \x01(\t\"D\n\x12GetServiceResponse\x12.\n\x07service\x18\x01 \x01(\x0b\x32\x1d.cidery.v1.ServiceDescription\"\xf8\x03\n\x12ServiceDescription\x12\x32\n\x0b\x64\x65\x63laration\x18\x01 \x01(\x0b\x32\x1d.cidery.v1.ServiceDeclaration\x12\x34\n\x11\x65\x66\x66\x65\x63tive_options\x18\x02 \x01(\x0b\x32\x19.cidery.v1.ServiceOptions\x12(\n\x06health\x18\x03 \x01(\x0e\x32\x18.cidery.v1.ServiceHealth\x12-\n\tlocations\x18\x04 \x03(\x0b\x32\x1a.cidery.v1.ServiceLocation\x12\x14\n\x0cinput_schema\x18\x05 \x01(\t\x12\x15\n\routput_schema\x18\x06 \x01(\t\x12\x14\n\x0ctyped_method\x18\x07 \x01(\t\x12\x19\n\x11typed_method_note\x18\x08 \x01(\t\x12(\n\x08\x65xamples\x18\t \x03(\x0b\x32\x16.cidery.v1.CallExample\x12\x39\n\x12other_declarations\x18\n \x03(\x0b\x32\x1d.cidery.v1.ServiceDeclaration\x12\x0f\n\x07running\x18\x0b \x01(\x04\x12\x0f\n\x07pending\x18\x0c \x01(\x04\x12\x0e\n\x06queued\x18\r \x01(\x04\x12*\n\x07\x63ontrol\x18\x0e \x01(\x0b\x32\x19.cidery.v1.ServiceControl\"\xb4\x01\n\x0fServiceLocation\x12\x11\n\tworker_id\x18\x01 \x01(\t\x12\x13\n\x0bworker_name\x18\x02 \x01(\t\x12\x10\n\x08\x62uild_id\x18\x03 \x01(\t\x12\x18\n\x10\x64\x65\x63laration_hash\x18\x04 \x01(\t\x12\x0f\n\x07running\x18\x05 \x01(\x04\x12.\n\nsince_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x61way\x18\x07 \x01(\x08\")\n\x0b\x43\x61llExample\x12\x0c\n\x04tool\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t*\xa1\x01\n\rServiceHealth\x12\x1e\n\x1aSERVICE_HEALTH_UNSPECIFIED\x10\x00\x12\x1a\n\x16SERVICE_HEALTH_SERVING\x10\x01\x12\x1c\n\x18SERVICE_HEALTH_NO_WORKER\x10\x02\x12\x19\n\x15SERVICE_HEALTH_PAUSED\x10\x03\x12\x1b\n\x17SERVICE_HEALTH_DISABLED\x10\x04\x32\xae\x01\n\x10\x44iscoveryService\x12O\n\x0cListServices\x12\x1e.cidery.v1.ListServicesRequest\x1a\x1f.cidery.v1.ListServicesResponse\x12I\n\nGetService\x12\x1c.cidery.v1.GetServiceRequest\x1a\x1d.cidery.v1.GetServiceResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x63idery/v1/discovery.proto\x12\tcidery.v1\x1a\x17\x63idery/v1/service.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"Q\n\x13ListServicesRequest\x12\x13\n\x0bname_prefix\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\"\\\n\x14ListServicesResponse\x12+\n\x08services\x18\x01 \x03(\x0b\x32\x19.cidery.v1.ServiceSummary\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xb9\x01\n\x0eServiceSummary\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12(\n\x06health\x18\x03 \x01(\x0e\x32\x18.cidery.v1.ServiceHealth\x12\x14\n\x0ctyped_method\x18\x04 \x01(\t\x12\x0f\n\x07running\x18\x05 \x01(\x04\x12\x0f\n\x07pending\x18\x06 \x01(\x04\x12\x11\n\tlocations\x18\x07 \x01(\r\x12\x0f\n\x07workers\x18\x08 \x03(\t\"$\n\x11GetServiceRequest\x12\x0f\n\x07service\x18\x01 \x01(\t\"D\n\x12GetServiceResponse\x12.\n\x07service\x18\x01 \x01(\x0b\x32\x1d.cidery.v1.ServiceDescription\"\xae\x04\n\x12ServiceDescription\x12\x32\n\x0b\x64\x65\x63laration\x18\x01 \x01(\x0b\x32\x1d.cidery.v1.ServiceDeclaration\x12\x34\n\x11\x65\x66\x66\x65\x63tive_options\x18\x02 \x01(\x0b\x32\x19.cidery.v1.ServiceOptions\x12(\n\x06health\x18\x03 \x01(\x0e\x32\x18.cidery.v1.ServiceHealth\x12-\n\tlocations\x18\x04 \x03(\x0b\x32\x1a.cidery.v1.ServiceLocation\x12\x14\n\x0cinput_schema\x18\x05 \x01(\t\x12\x15\n\routput_schema\x18\x06 \x01(\t\x12\x14\n\x0ctyped_method\x18\x07 \x01(\t\x12\x19\n\x11typed_method_note\x18\x08 \x01(\t\x12(\n\x08\x65xamples\x18\t \x03(\x0b\x32\x16.cidery.v1.CallExample\x12\x39\n\x12other_declarations\x18\n \x03(\x0b\x32\x1d.cidery.v1.ServiceDeclaration\x12\x0f\n\x07running\x18\x0b \x01(\x04\x12\x0f\n\x07pending\x18\x0c \x01(\x04\x12\x0e\n\x06queued\x18\r \x01(\x04\x12*\n\x07\x63ontrol\x18\x0e \x01(\x0b\x32\x19.cidery.v1.ServiceControl\x12\x34\n\x10last_served_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xb4\x01\n\x0fServiceLocation\x12\x11\n\tworker_id\x18\x01 \x01(\t\x12\x13\n\x0bworker_name\x18\x02 \x01(\t\x12\x10\n\x08\x62uild_id\x18\x03 \x01(\t\x12\x18\n\x10\x64\x65\x63laration_hash\x18\x04 \x01(\t\x12\x0f\n\x07running\x18\x05 \x01(\x04\x12.\n\nsince_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x61way\x18\x07 \x01(\x08\")\n\x0b\x43\x61llExample\x12\x0c\n\x04tool\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t*\xa1\x01\n\rServiceHealth\x12\x1e\n\x1aSERVICE_HEALTH_UNSPECIFIED\x10\x00\x12\x1a\n\x16SERVICE_HEALTH_SERVING\x10\x01\x12\x1c\n\x18SERVICE_HEALTH_NO_WORKER\x10\x02\x12\x19\n\x15SERVICE_HEALTH_PAUSED\x10\x03\x12\x1b\n\x17SERVICE_HEALTH_DISABLED\x10\x04\x32\xae\x01\n\x10\x44iscoveryService\x12O\n\x0cListServices\x12\x1e.cidery.v1.ListServicesRequest\x1a\x1f.cidery.v1.ListServicesResponse\x12I\n\nGetService\x12\x1c.cidery.v1.GetServiceRequest\x1a\x1d.cidery.v1.GetServiceResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'cidery.v1.discovery_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SERVICEHEALTH']._serialized_start=1305
-  _globals['_SERVICEHEALTH']._serialized_end=1466
+  _globals['_SERVICEHEALTH']._serialized_start=1359
+  _globals['_SERVICEHEALTH']._serialized_end=1520
   _globals['_LISTSERVICESREQUEST']._serialized_start=98
   _globals['_LISTSERVICESREQUEST']._serialized_end=179
   _globals['_LISTSERVICESRESPONSE']._serialized_start=181
@@ -46,11 +46,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETSERVICERESPONSE']._serialized_start=501
   _globals['_GETSERVICERESPONSE']._serialized_end=569
   _globals['_SERVICEDESCRIPTION']._serialized_start=572
-  _globals['_SERVICEDESCRIPTION']._serialized_end=1076
-  _globals['_SERVICELOCATION']._serialized_start=1079
-  _globals['_SERVICELOCATION']._serialized_end=1259
-  _globals['_CALLEXAMPLE']._serialized_start=1261
-  _globals['_CALLEXAMPLE']._serialized_end=1302
-  _globals['_DISCOVERYSERVICE']._serialized_start=1469
-  _globals['_DISCOVERYSERVICE']._serialized_end=1643
+  _globals['_SERVICEDESCRIPTION']._serialized_end=1130
+  _globals['_SERVICELOCATION']._serialized_start=1133
+  _globals['_SERVICELOCATION']._serialized_end=1313
+  _globals['_CALLEXAMPLE']._serialized_start=1315
+  _globals['_CALLEXAMPLE']._serialized_end=1356
+  _globals['_DISCOVERYSERVICE']._serialized_start=1523
+  _globals['_DISCOVERYSERVICE']._serialized_end=1697
 # @@protoc_insertion_point(module_scope)

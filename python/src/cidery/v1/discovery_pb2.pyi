@@ -73,7 +73,7 @@ class GetServiceResponse(_message.Message):
     def __init__(self, service: _Optional[_Union[ServiceDescription, _Mapping]] = ...) -> None: ...
 
 class ServiceDescription(_message.Message):
-    __slots__ = ("declaration", "effective_options", "health", "locations", "input_schema", "output_schema", "typed_method", "typed_method_note", "examples", "other_declarations", "running", "pending", "queued", "control")
+    __slots__ = ("declaration", "effective_options", "health", "locations", "input_schema", "output_schema", "typed_method", "typed_method_note", "examples", "other_declarations", "running", "pending", "queued", "control", "last_served_time")
     DECLARATION_FIELD_NUMBER: _ClassVar[int]
     EFFECTIVE_OPTIONS_FIELD_NUMBER: _ClassVar[int]
     HEALTH_FIELD_NUMBER: _ClassVar[int]
@@ -88,6 +88,7 @@ class ServiceDescription(_message.Message):
     PENDING_FIELD_NUMBER: _ClassVar[int]
     QUEUED_FIELD_NUMBER: _ClassVar[int]
     CONTROL_FIELD_NUMBER: _ClassVar[int]
+    LAST_SERVED_TIME_FIELD_NUMBER: _ClassVar[int]
     declaration: _service_pb2.ServiceDeclaration
     effective_options: _service_pb2.ServiceOptions
     health: ServiceHealth
@@ -102,7 +103,8 @@ class ServiceDescription(_message.Message):
     pending: int
     queued: int
     control: _service_pb2.ServiceControl
-    def __init__(self, declaration: _Optional[_Union[_service_pb2.ServiceDeclaration, _Mapping]] = ..., effective_options: _Optional[_Union[_service_pb2.ServiceOptions, _Mapping]] = ..., health: _Optional[_Union[ServiceHealth, str]] = ..., locations: _Optional[_Iterable[_Union[ServiceLocation, _Mapping]]] = ..., input_schema: _Optional[str] = ..., output_schema: _Optional[str] = ..., typed_method: _Optional[str] = ..., typed_method_note: _Optional[str] = ..., examples: _Optional[_Iterable[_Union[CallExample, _Mapping]]] = ..., other_declarations: _Optional[_Iterable[_Union[_service_pb2.ServiceDeclaration, _Mapping]]] = ..., running: _Optional[int] = ..., pending: _Optional[int] = ..., queued: _Optional[int] = ..., control: _Optional[_Union[_service_pb2.ServiceControl, _Mapping]] = ...) -> None: ...
+    last_served_time: _timestamp_pb2.Timestamp
+    def __init__(self, declaration: _Optional[_Union[_service_pb2.ServiceDeclaration, _Mapping]] = ..., effective_options: _Optional[_Union[_service_pb2.ServiceOptions, _Mapping]] = ..., health: _Optional[_Union[ServiceHealth, str]] = ..., locations: _Optional[_Iterable[_Union[ServiceLocation, _Mapping]]] = ..., input_schema: _Optional[str] = ..., output_schema: _Optional[str] = ..., typed_method: _Optional[str] = ..., typed_method_note: _Optional[str] = ..., examples: _Optional[_Iterable[_Union[CallExample, _Mapping]]] = ..., other_declarations: _Optional[_Iterable[_Union[_service_pb2.ServiceDeclaration, _Mapping]]] = ..., running: _Optional[int] = ..., pending: _Optional[int] = ..., queued: _Optional[int] = ..., control: _Optional[_Union[_service_pb2.ServiceControl, _Mapping]] = ..., last_served_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class ServiceLocation(_message.Message):
     __slots__ = ("worker_id", "worker_name", "build_id", "declaration_hash", "running", "since_time", "away")

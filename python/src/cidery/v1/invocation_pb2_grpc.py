@@ -175,7 +175,8 @@ class InvocationServiceServicer(object):
 
     def RetryInvocations(self, request, context):
         """Retries ended invocations that did not succeed, with the same or a new input. Each retry has a new CID, and
-        `retry_of` is the CID of the retried invocation. A held invocation is released and keeps its CID.
+        `retry_of` is the CID of the retried invocation. A held invocation is released and keeps its CID; with a new input
+        it ends as CANCELLED, and a new one takes its place.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -179,7 +179,7 @@ class Attempt(_message.Message):
     def __init__(self, number: _Optional[int] = ..., worker: _Optional[str] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., failure: _Optional[_Union[Failure, _Mapping]] = ..., trace: _Optional[str] = ...) -> None: ...
 
 class Invocation(_message.Message):
-    __slots__ = ("cid", "service", "state", "pending_reason", "cancel_requested", "waiting_for_completion", "attempt", "accept_time", "start_time", "first_attempt_time", "end_time", "expire_time", "deadline", "purge_time", "parent_cid", "root_cid", "group_cid", "retry_of", "in_reply_to", "idempotency_key", "concurrency_key", "principal", "metadata", "progress", "outcome", "last_failure", "input", "attempts", "child_cids", "callback_cids", "sequence", "group_position", "group", "retried_as")
+    __slots__ = ("cid", "service", "state", "pending_reason", "cancel_requested", "waiting_for_completion", "attempt", "accept_time", "start_time", "first_attempt_time", "end_time", "expire_time", "deadline", "purge_time", "parent_cid", "root_cid", "group_cid", "retry_of", "in_reply_to", "idempotency_key", "concurrency_key", "principal", "metadata", "progress", "outcome", "last_failure", "input", "attempts", "child_cids", "callback_cids", "sequence", "group_position", "group", "retried_as", "invocations_ahead", "key_holder_cid", "max_attempts")
     class MetadataEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -221,6 +221,9 @@ class Invocation(_message.Message):
     GROUP_POSITION_FIELD_NUMBER: _ClassVar[int]
     GROUP_FIELD_NUMBER: _ClassVar[int]
     RETRIED_AS_FIELD_NUMBER: _ClassVar[int]
+    INVOCATIONS_AHEAD_FIELD_NUMBER: _ClassVar[int]
+    KEY_HOLDER_CID_FIELD_NUMBER: _ClassVar[int]
+    MAX_ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
     cid: str
     service: str
     state: State
@@ -255,7 +258,10 @@ class Invocation(_message.Message):
     group_position: int
     group: Group
     retried_as: str
-    def __init__(self, cid: _Optional[str] = ..., service: _Optional[str] = ..., state: _Optional[_Union[State, str]] = ..., pending_reason: _Optional[_Union[PendingReason, str]] = ..., cancel_requested: bool = ..., waiting_for_completion: bool = ..., attempt: _Optional[int] = ..., accept_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., first_attempt_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., deadline: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., purge_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., parent_cid: _Optional[str] = ..., root_cid: _Optional[str] = ..., group_cid: _Optional[str] = ..., retry_of: _Optional[str] = ..., in_reply_to: _Optional[str] = ..., idempotency_key: _Optional[str] = ..., concurrency_key: _Optional[str] = ..., principal: _Optional[str] = ..., metadata: _Optional[_Mapping[str, str]] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., outcome: _Optional[_Union[Outcome, _Mapping]] = ..., last_failure: _Optional[_Union[Failure, _Mapping]] = ..., input: _Optional[_Union[Input, _Mapping]] = ..., attempts: _Optional[_Iterable[_Union[Attempt, _Mapping]]] = ..., child_cids: _Optional[_Iterable[str]] = ..., callback_cids: _Optional[_Iterable[str]] = ..., sequence: _Optional[int] = ..., group_position: _Optional[int] = ..., group: _Optional[_Union[Group, _Mapping]] = ..., retried_as: _Optional[str] = ...) -> None: ...
+    invocations_ahead: int
+    key_holder_cid: str
+    max_attempts: int
+    def __init__(self, cid: _Optional[str] = ..., service: _Optional[str] = ..., state: _Optional[_Union[State, str]] = ..., pending_reason: _Optional[_Union[PendingReason, str]] = ..., cancel_requested: bool = ..., waiting_for_completion: bool = ..., attempt: _Optional[int] = ..., accept_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., first_attempt_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., deadline: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., purge_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., parent_cid: _Optional[str] = ..., root_cid: _Optional[str] = ..., group_cid: _Optional[str] = ..., retry_of: _Optional[str] = ..., in_reply_to: _Optional[str] = ..., idempotency_key: _Optional[str] = ..., concurrency_key: _Optional[str] = ..., principal: _Optional[str] = ..., metadata: _Optional[_Mapping[str, str]] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., outcome: _Optional[_Union[Outcome, _Mapping]] = ..., last_failure: _Optional[_Union[Failure, _Mapping]] = ..., input: _Optional[_Union[Input, _Mapping]] = ..., attempts: _Optional[_Iterable[_Union[Attempt, _Mapping]]] = ..., child_cids: _Optional[_Iterable[str]] = ..., callback_cids: _Optional[_Iterable[str]] = ..., sequence: _Optional[int] = ..., group_position: _Optional[int] = ..., group: _Optional[_Union[Group, _Mapping]] = ..., retried_as: _Optional[str] = ..., invocations_ahead: _Optional[int] = ..., key_holder_cid: _Optional[str] = ..., max_attempts: _Optional[int] = ...) -> None: ...
 
 class Group(_message.Message):
     __slots__ = ("members", "ended", "on_each", "on_final")

@@ -28,6 +28,12 @@ pub(in crate::app::cli) struct Cancel {
 }
 
 impl Cancel {
+    /// Restricts it to dead letters that it can change: held ones.
+    pub(super) fn of_dead_letters(mut self) -> Self {
+        self.selection = self.selection.held_letters();
+        self
+    }
+
     pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<()> {
         let selected = self.selection.select(&CANCEL, printer).await?;
         let (reason, dry_run) = (self.reason.as_str(), selected.dry_run);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::app::cli::names::health_name;
+use crate::app::cli::names::{health_name, on_exhausted_name};
 use crate::app::cli::node_option::NodeArgs;
 use crate::app::cli::objects;
 use crate::app::cli::printer::Printer;
@@ -77,6 +77,7 @@ fn plain(value: &Value) -> String {
 fn properties(service: &v1::ServiceDescription) -> Dict {
     let declaration = service.declaration.clone().unwrap_or_default();
     let options = service.effective_options.unwrap_or_default();
+    let on_exhausted = options.on_exhausted();
     let retry = options.retry_policy.unwrap_or_default();
     let mut properties = dict! { "name": declaration.name };
     if !declaration.description.is_empty() {
@@ -126,6 +127,7 @@ fn properties(service: &v1::ServiceDescription) -> Dict {
         "timeout": time(options.timeout),
         "attempt timeout": time(options.attempt_timeout),
         "attempts": retry.max_attempts,
+        "on exhausted": on_exhausted_name(on_exhausted),
         "concurrency": options.concurrency,
         "queue length": options.queue_length,
         "pending limit": options.pending_limit,

@@ -18,7 +18,7 @@ use crate::engine::clock::Clock;
 use crate::model::call::{Call, DurableOptions, OnDeadline, Start};
 use crate::model::error::{Kind, Result};
 use crate::model::id::Cid;
-use crate::model::invocation::RetryPolicy;
+use crate::model::invocation::{OnExhausted, RetryPolicy};
 use crate::model::metadata::Metadata;
 use crate::model::sio::{IGNORED_KEY, Ignored};
 
@@ -89,9 +89,12 @@ pub(in crate::app::cli) struct Invoke {
         help_heading = BACKGROUND
     )]
     retry: Option<u32>,
-    /// Hold the invocation if all attempts fail, instead of failing it.
+    /// Hold the invocation if all attempts fail, instead of failing it. Default: as the service declares.
     #[arg(long, help_heading = BACKGROUND)]
     hold: bool,
+    /// Fail the invocation if all attempts fail, even where the service declares to hold it.
+    #[arg(long, conflicts_with = "hold", help_heading = BACKGROUND)]
+    no_hold: bool,
     /// Invoke this service with the response (repeatable).
     #[arg(long, value_name = "NAME", help_heading = BACKGROUND)]
     callback: Vec<String>,
@@ -133,6 +136,7 @@ impl Invoke {
             ("--retention", self.retention.is_some()),
             ("--concurrency-key", self.concurrency_key.is_some()),
             ("--hold", self.hold),
+            ("--no-hold", self.no_hold),
         ];
         let given = given.into_iter().filter(|(_, is_given)| *is_given);
         let names: Vec<String> = given.map(|(name, _)| format!("`{name}`")).collect();
@@ -184,7 +188,11 @@ impl Invoke {
             deadline: self.deadline,
             retention: self.retention,
             concurrency_key: self.concurrency_key.take(),
-            hold: self.hold,
+            on_exhausted: match (self.hold, self.no_hold) {
+                (true, _) => Some(OnExhausted::Hold),
+                (false, true) => Some(OnExhausted::Fail),
+                (false, false) => None,
+            },
             on_deadline: match self.continues {
                 true => OnDeadline::Continue,
                 false => OnDeadline::Cancel,

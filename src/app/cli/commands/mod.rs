@@ -3,6 +3,7 @@
 pub(super) mod cancel;
 pub(super) mod check_worker;
 pub(super) mod completions;
+pub(super) mod dead_letters;
 pub(super) mod demo;
 pub(super) mod describe;
 pub(super) mod explain;

@@ -30,6 +30,12 @@ pub(in crate::app::cli) struct Purge {
 }
 
 impl Purge {
+    /// Restricts it to dead letters that it can change: failed ones.
+    pub(super) fn of_dead_letters(mut self) -> Self {
+        self.selection = self.selection.failed_letters();
+        self
+    }
+
     pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<()> {
         let selected = self.selection.select(&PURGE, printer).await?;
         let dry_run = selected.dry_run;

@@ -33,6 +33,20 @@ pub(in crate::app::cli) struct Retry {
 }
 
 impl Retry {
+    /// Retries what is selected, as it is.
+    pub(super) fn of(selection: SelectionArgs) -> Self {
+        Self {
+            selection,
+            input: DocumentArgs::default(),
+        }
+    }
+
+    /// Restricts it to dead letters.
+    pub(super) fn of_dead_letters(mut self) -> Self {
+        self.selection = self.selection.dead_letters();
+        self
+    }
+
     pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<()> {
         let input = self.input.payload()?;
         let selected = self.selection.select(&RETRY, printer).await?;

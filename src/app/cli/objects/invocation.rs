@@ -1,6 +1,6 @@
 //! The objects of stored invocations.
 
-use crate::app::cli::names::{self, reason_name, state_name, text_value, time_value};
+use crate::app::cli::names::{reason_name, state_name, text_value, time_value};
 use crate::app::cli::printer::error_object;
 use crate::codec::convert::{PayloadOneof as _, failure_from_proto, format_from_proto};
 use crate::codec::payload;
@@ -38,47 +38,11 @@ pub(in crate::app::cli) fn invocation(invocation: &v1::Invocation) -> Dict {
         "in_reply_to": text_value(&invocation.in_reply_to),
         "retry_of": text_value(&invocation.retry_of),
         "retried_as": text_value(&invocation.retried_as),
+        "last_failure": invocation.last_failure.as_ref().map(failure),
         "idempotency_key": text_value(&invocation.idempotency_key),
         "concurrency_key": text_value(&invocation.concurrency_key),
         "group": group,
     }
-}
-
-/// `explanation` in the schema.
-pub(in crate::app::cli) fn explanation(
-    explained: &v1::Invocation,
-    children: &[v1::Invocation],
-    members: &[v1::Invocation],
-) -> Value {
-    let attempts = explained.attempts.iter().map(|attempt| {
-        Value::from(dict! {
-            "number": attempt.number,
-            "worker": text_value(&attempt.worker),
-            "start_time": time_value(attempt.start_time.as_ref()),
-            "end_time": time_value(attempt.end_time.as_ref()),
-            "failure": attempt.failure.as_ref().map(failure),
-            "trace": text_value(&attempt.trace),
-        })
-    });
-    let is_callback = |child: &&v1::Invocation| !child.in_reply_to.is_empty();
-    let objects = |invocations: &mut dyn Iterator<Item = &v1::Invocation>| {
-        invocations
-            .map(|one| Value::Dict(invocation(one)))
-            .collect::<Vec<_>>()
-    };
-    let mut object = invocation(explained);
-    let more = dict! {
-        "input": input(explained),
-        "failure": names::failure(explained).map(failure),
-        "attempts": attempts.collect::<Vec<_>>(),
-        "children": objects(&mut children.iter().filter(|child| !is_callback(child))),
-        "callbacks": objects(&mut children.iter().filter(is_callback)),
-        "members": objects(&mut members.iter()),
-    };
-    for (key, value) in more {
-        object.insert(key, value);
-    }
-    object.into()
 }
 
 /// `summary` in the schema.

@@ -2,12 +2,16 @@
 //!
 //! Keys are `snake_case`, times RFC 3339, durations seconds; what is absent is null.
 
+mod dead_letters;
 mod event;
+mod explanation;
 mod invocation;
 mod service;
 mod worker;
 
+pub(super) use self::dead_letters::dead_letters;
 pub(super) use self::event::{event, item, outcome_event};
-pub(super) use self::invocation::{change, explanation, input, invocation, summary};
+pub(super) use self::explanation::{Explanation, explanation};
+pub(super) use self::invocation::{change, input, invocation, summary};
 pub(super) use self::service::{service, service_description};
 pub(super) use self::worker::worker;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::app::cli::names::{health_name, text_value, time_value};
+use crate::app::cli::names::{health_name, on_exhausted_name, text_value, time_value};
 use crate::codec::json;
 use crate::codec::proto::v1;
 use crate::dict;
@@ -76,6 +76,7 @@ fn options(options: v1::ServiceOptions) -> Value {
         "timeout": seconds(options.timeout),
         "attempt_timeout": seconds(options.attempt_timeout),
         "max_attempts": options.retry_policy.map(|policy| policy.max_attempts),
+        "on_exhausted": on_exhausted_name(options.on_exhausted()),
         "concurrency": options.concurrency,
         "queue_length": options.queue_length,
         "pending_limit": options.pending_limit,
@@ -86,7 +87,7 @@ fn options(options: v1::ServiceOptions) -> Value {
     .into()
 }
 
-fn location(location: &v1::ServiceLocation) -> Value {
+pub(super) fn location(location: &v1::ServiceLocation) -> Value {
     dict! {
         "worker_id": text_value(&location.worker_id),
         "worker_name": text_value(&location.worker_name),

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use crate::codec::convert::field::enum_from_proto;
 use crate::codec::convert::time::{
     duration_from_proto, duration_to_proto, optional_timestamp_from_proto, timestamp_to_proto,
 };
 use crate::codec::proto::v1;
 use crate::model::call::Start;
 use crate::model::error::{Error, Result, Violation, reason};
-use crate::model::invocation::RetryPolicy;
+use crate::model::invocation::{OnExhausted, RetryPolicy};
 use crate::model::service_options::ServiceOptions;
 
 type StartOneof = v1::invoke_async_request::Start;
@@ -29,6 +30,27 @@ pub(super) fn start_to_proto(start: Start) -> StartOneof {
     match start {
         Start::After(delay) => StartOneof::Delay(duration_to_proto(delay)),
         Start::At(time) => StartOneof::StartTime(timestamp_to_proto(time)),
+    }
+}
+
+/// Converts what becomes of an invocation without attempts left; `None` where it is not given.
+///
+/// # Errors
+///
+/// `INVALID_ARGUMENT` / `REQUEST_INVALID` for an unknown value.
+pub(super) fn on_exhausted_from_proto(value: i32) -> Result<Option<OnExhausted>> {
+    Ok(match enum_from_proto("/on_exhausted", value)? {
+        v1::OnExhausted::Unspecified => None,
+        v1::OnExhausted::Fail => Some(OnExhausted::Fail),
+        v1::OnExhausted::Hold => Some(OnExhausted::Hold),
+    })
+}
+
+pub(super) fn on_exhausted_to_proto(value: Option<OnExhausted>) -> v1::OnExhausted {
+    match value {
+        None => v1::OnExhausted::Unspecified,
+        Some(OnExhausted::Fail) => v1::OnExhausted::Fail,
+        Some(OnExhausted::Hold) => v1::OnExhausted::Hold,
     }
 }
 
@@ -112,7 +134,7 @@ pub fn service_options_to_proto(options: &ServiceOptions) -> v1::ServiceOptions 
         pending_limit: options
             .pending_limit
             .map_or(0, |n| u64::try_from(n).unwrap_or(u64::MAX)),
-        on_exhausted: 0,
+        on_exhausted: on_exhausted_to_proto(options.on_exhausted).into(),
     }
 }
 
@@ -143,6 +165,11 @@ pub fn service_options_from_proto(options: v1::ServiceOptions) -> Result<Service
         violations.extend(error.violations_at(""));
         None
     });
+    let on_exhausted = on_exhausted_from_proto(options.on_exhausted);
+    let on_exhausted = on_exhausted.unwrap_or_else(|error| {
+        violations.extend(error.violations_at(""));
+        None
+    });
     Error::reject(reason::REQUEST_INVALID, violations)?;
     Ok(ServiceOptions {
         description: String::new(),
@@ -150,6 +177,7 @@ pub fn service_options_from_proto(options: v1::ServiceOptions) -> Result<Service
         timeout,
         attempt_timeout,
         retry_policy,
+        on_exhausted,
         concurrency: number(options.concurrency),
         queue_length: number(options.queue_length),
         retention,

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use super::options::{
-    retry_policy_from_proto, retry_policy_to_proto, start_from_proto, start_to_proto,
+    on_exhausted_from_proto, on_exhausted_to_proto, retry_policy_from_proto, retry_policy_to_proto,
+    start_from_proto, start_to_proto,
 };
 use crate::codec::convert::field::{FieldErrors, enum_from_proto, text_from_proto};
 use crate::codec::convert::metadata::{metadata_to_proto, request_metadata};
@@ -106,15 +107,13 @@ pub fn async_call_from_proto(
     let mut errors = FieldErrors::default();
     let cid = errors.take(cid);
     let metadata = errors.take(request_metadata(message.metadata, traceparent));
-    let on_exhausted: v1::OnExhausted =
-        errors.take(enum_from_proto("/on_exhausted", message.on_exhausted));
     let retry_policy = message.retry_policy.map(retry_policy_from_proto);
     let durable = DurableOptions {
         start: errors.take(start_from_proto(message.start)),
         expiration: errors.take(duration_from_proto("/expiration", message.expiration)),
         deadline: errors.take(optional_timestamp_from_proto("/deadline", message.deadline)),
         retry_policy: errors.take(retry_policy.transpose()),
-        hold: on_exhausted == v1::OnExhausted::Hold,
+        on_exhausted: errors.take(on_exhausted_from_proto(message.on_exhausted)),
         callbacks: message.callbacks,
         failure_callbacks: message.failure_callbacks,
         retention: errors.take(duration_from_proto("/retention", message.retention)),
@@ -150,11 +149,7 @@ pub fn async_call_to_proto(call: Call) -> Result<v1::InvokeAsyncRequest> {
         expiration: options.expiration.map(duration_to_proto),
         deadline: options.deadline.map(timestamp_to_proto),
         retry_policy: options.retry_policy.as_ref().map(retry_policy_to_proto),
-        on_exhausted: match options.hold {
-            true => v1::OnExhausted::Hold,
-            false => v1::OnExhausted::Unspecified,
-        }
-        .into(),
+        on_exhausted: on_exhausted_to_proto(options.on_exhausted).into(),
         callbacks: options.callbacks,
         failure_callbacks: options.failure_callbacks,
         retention: options.retention.map(duration_to_proto),

@@ -114,7 +114,14 @@ pub(super) async fn get(
         }
         _ => None,
     };
+    let outlook = match full {
+        true => Some(invoker.outlook(&found).await),
+        false => None,
+    };
     let mut invocation = view::to_proto(invoker, found, full)?;
+    if let Some(outlook) = outlook {
+        view::add_outlook(&mut invocation, outlook);
+    }
     if let (Some(typed), Some(outcome)) = (typed, &mut invocation.outcome) {
         outcome.outcome = Some(v1::outcome::Outcome::Typed(typed));
     }

@@ -284,18 +284,25 @@ async fn retry_one(
     input: Option<Payload>,
     dry_run: bool,
 ) -> v1::InvocationChange {
-    let found = match invoker.check_retry(cid, input.is_some()).await {
+    let found = match invoker.check_retry(cid, input.as_ref()).await {
         Ok(found) => found,
         Err(error) => return refused(invoker, cid, &error).await,
     };
     if dry_run {
         return change_to_proto(&found.invocation);
     }
+    let was_held = !found.invocation.state.is_terminal();
     match invoker.retry(cid, input).await {
-        Ok(accepted) => v1::InvocationChange {
-            new_cid: accepted.cid.to_string(),
-            ..change_to_proto(&found.invocation)
-        },
+        Ok(accepted) => {
+            // Of one that was held, another one may have taken the place.
+            let found = match was_held && accepted.cid != cid {
+                true => invoker.find(cid, Duration::ZERO).await,
+                false => Ok(found),
+            };
+            let new_cid = accepted.cid.to_string();
+            let change = to_change(invoker, cid, found).await;
+            v1::InvocationChange { new_cid, ..change }
+        }
         Err(error) => refused(invoker, cid, &error).await,
     }
 }

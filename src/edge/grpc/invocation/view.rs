@@ -7,7 +7,7 @@ use prost::Message as _;
 use crate::codec::convert::invocation_to_proto;
 use crate::codec::proto::v1;
 use crate::codec::sio;
-use crate::engine::{InvocationView, Invoker};
+use crate::engine::{InvocationView, Invoker, Outlook};
 use crate::model::error::Result;
 use crate::model::invocation::{EventKind, HELD, State};
 use crate::model::payload::Payload;
@@ -22,6 +22,20 @@ pub(super) fn to_proto(
         mask_input(invoker, &mut found);
     }
     invocation_to_proto(&found.invocation, pending_reason(&found), full)
+}
+
+/// Adds what lies before an invocation. A group has no attempts, and waits for its members alone.
+pub(super) fn add_outlook(invocation: &mut v1::Invocation, outlook: Outlook) {
+    if invocation.group.is_some() {
+        return;
+    }
+    let ahead = outlook.ahead.map(u32::try_from);
+    invocation.invocations_ahead = ahead.map(|ahead| ahead.unwrap_or(u32::MAX));
+    invocation.key_holder_cid = outlook
+        .key_holder
+        .map(|cid| cid.to_string())
+        .unwrap_or_default();
+    invocation.max_attempts = outlook.max_attempts;
 }
 
 /// Masks the secrets of an outcome: lists show them masked, `GetInvocation` of a single CID does not.

@@ -3,16 +3,17 @@
 use std::sync::Arc;
 
 use crate::engine::acceptance::accept::Acceptor;
+use crate::engine::durable::commit::Committer;
 use crate::engine::durable::deferral::Deferrals;
 use crate::engine::lifecycle::Lifecycle;
 use crate::engine::results::hub::Hub;
 use crate::engine::results::lookup::{InvocationView, Results};
-use crate::engine::routing::Routes;
+use crate::engine::routing::{Route, Routes};
 use crate::engine::store::{Filter, Store, Stored};
 use crate::model::call::{Accepted, Call, DurableOptions};
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::{Cid, texts};
-use crate::model::invocation::{HELD, Invocation, State};
+use crate::model::invocation::{HELD, Invocation, Request, State};
 use crate::model::payload::Payload;
 use crate::model::sio::Ignored;
 
@@ -42,6 +43,7 @@ pub(in crate::engine) struct Maintenance {
     pub(in crate::engine) routes: Arc<Routes>,
     pub(in crate::engine) results: Arc<Results>,
     pub(in crate::engine) acceptor: Arc<Acceptor>,
+    pub(in crate::engine) committer: Arc<Committer>,
     pub(in crate::engine) deferrals: Arc<Deferrals>,
     pub(in crate::engine) lifecycle: Arc<Lifecycle>,
 }
@@ -81,7 +83,7 @@ impl Maintenance {
     }
 
     /// Retries an invocation that ended without a response: as a new one, with the same input or another. One that is
-    /// held is released as it is.
+    /// held is released as it is; with another input it ends as cancelled, and a new one takes its place.
     ///
     /// # Errors
     ///
@@ -101,61 +103,73 @@ impl Maintenance {
     ///
     /// # Errors
     ///
-    /// `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`; `FAILED_PRECONDITION` / `NOT_RETRYABLE`.
+    /// `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`; `FAILED_PRECONDITION` / `NOT_RETRYABLE`; `INVALID_ARGUMENT`
+    /// with all violations of the input.
     pub(in crate::engine) async fn check_retry(
         &self,
         cid: Cid,
-        with_input: bool,
+        input: Option<&Payload>,
     ) -> Result<InvocationView> {
         let view = self.results.get(cid).await?;
         let invocation = &view.invocation;
-        let is_held = invocation.due >= HELD;
         let why_not = match invocation.shown_state() {
-            State::Failed | State::Cancelled | State::Expired => return Ok(view),
-            State::Pending { .. } if is_held && !with_input => return Ok(view),
-            State::Pending { .. } if is_held => {
-                "is held and is retried as it is; cancel it first to retry it with another input"
-            }
-            State::Pending { .. } => "is pending and will run",
-            State::Running { .. } => "is running",
+            State::Failed | State::Cancelled | State::Expired => None,
+            State::Pending { .. } if invocation.due >= HELD => None,
+            State::Pending { .. } => Some("is pending and will run"),
+            State::Running { .. } => Some("is running"),
             State::Succeeded => {
-                "succeeded; only failed, expired or cancelled invocations are retried"
+                Some("succeeded; only failed, expired or cancelled invocations are retried")
             }
         };
-        let message = format!("{cid} {why_not}");
-        Err(Error::failed_precondition(reason::NOT_RETRYABLE, message))
+        if let Some(why_not) = why_not {
+            return Err(not_retryable(cid, why_not));
+        }
+        if let Some(input) = input {
+            let service = invocation.request.service.as_str();
+            self.acceptor.check_input(service, input)?;
+        }
+        Ok(view)
     }
 
     async fn retry_now(self: Arc<Self>, cid: Cid, input: Option<Payload>) -> Result<Accepted> {
-        let view = self.check_retry(cid, input.is_some()).await?;
+        let view = self.check_retry(cid, input.as_ref()).await?;
         let invocation = view.invocation;
         let request = &invocation.request;
-        if !invocation.state.is_terminal() {
-            let route = self.routes.find(request.service.as_str())?;
-            self.deferrals.release(&route, &invocation).await;
-            return Ok(Accepted {
-                cid,
-                already_accepted: true,
-                ignored: Ignored::default(),
-            });
+        if invocation.state.is_terminal() {
+            self.lifecycle.check_accepting()?;
+            return self.acceptor.accept(retry_of(request, input), None).await;
         }
+        let route = self.routes.find(request.service.as_str())?;
+        if input.is_some() {
+            return self.replace(&route, &invocation, input).await;
+        }
+        self.deferrals.release(&route, &invocation).await;
+        Ok(Accepted {
+            cid,
+            already_accepted: true,
+            ignored: Ignored::default(),
+        })
+    }
+
+    /// Ends a held invocation, and accepts its retry in the same record: what was asked for under a CID never changes.
+    async fn replace(
+        &self,
+        route: &Route,
+        held: &Invocation,
+        input: Option<Payload>,
+    ) -> Result<Accepted> {
         self.lifecycle.check_accepting()?;
-        let input = input.unwrap_or_else(|| request.input.clone());
-        let mut call = Call::new(request.service.to_string(), input);
-        call.timeout = request.attempt_timeout;
-        call.response_format = request.response_format;
-        call.metadata = Some(Arc::new(request.metadata.clone()));
-        call.durable = Some(Box::new(DurableOptions {
-            retry_policy: request.terms.retry_policy.clone(),
-            hold: request.terms.hold,
-            callbacks: texts(&request.terms.callbacks),
-            failure_callbacks: texts(&request.terms.failure_callbacks),
-            retention: request.terms.retention,
-            concurrency_key: request.terms.concurrency_key.clone(),
-            retry_of: Some(cid),
-            ..DurableOptions::default()
-        }));
-        self.acceptor.accept(call, None).await
+        let (request, cid) = (&held.request, Cid::new());
+        let call = retry_of(request, input);
+        let (retry, ignored) = self.acceptor.prepare_successor(cid, call, route)?;
+        match self.committer.replace(route, held, retry).await? {
+            true => Ok(Accepted {
+                cid,
+                already_accepted: false,
+                ignored,
+            }),
+            false => Err(not_retryable(request.cid, "was changed just now")),
+        }
     }
 
     /// Removes an invocation that has ended, before its retention ends.
@@ -226,6 +240,32 @@ impl Maintenance {
             callbacks,
         })
     }
+}
+
+/// The call that repeats a request under a new CID, with the same input or another.
+fn retry_of(request: &Request, input: Option<Payload>) -> Call {
+    let input = input.unwrap_or_else(|| request.input.clone());
+    let mut call = Call::new(request.service.to_string(), input);
+    call.timeout = request.attempt_timeout;
+    call.response_format = request.response_format;
+    call.metadata = Some(Arc::new(request.metadata.clone()));
+    call.durable = Some(Box::new(DurableOptions {
+        retry_policy: request.terms.retry_policy.clone(),
+        on_exhausted: request.terms.on_exhausted,
+        callbacks: texts(&request.terms.callbacks),
+        failure_callbacks: texts(&request.terms.failure_callbacks),
+        retention: request.terms.retention,
+        concurrency_key: request.terms.concurrency_key.clone(),
+        retry_of: Some(request.cid),
+        ..DurableOptions::default()
+    }));
+    call
+}
+
+/// `FAILED_PRECONDITION` / `NOT_RETRYABLE`.
+fn not_retryable(cid: Cid, why_not: &str) -> Error {
+    let message = format!("{cid} {why_not}");
+    Error::failed_precondition(reason::NOT_RETRYABLE, message)
 }
 
 fn not_ended(invocation: &Invocation) -> Error {

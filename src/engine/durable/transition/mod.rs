@@ -8,12 +8,13 @@ use jiff::Timestamp;
 use crate::engine::clock::saturating_add;
 use crate::engine::durable::failures::{
     attempt_timed_out, cancelled, deadline_passed, expired, interrupted_by_stop, node_lost,
-    poisoned_by_workers,
+    poisoned_by_workers, retried_as,
 };
 use crate::model::error::{Error, Result, reason};
+use crate::model::id::Cid;
 use crate::model::invocation::{
-    AsyncCompletion, EventKind, HELD, Invocation, Outcome, RetryPolicy, State, Transition,
-    should_retry,
+    AsyncCompletion, EventKind, HELD, Invocation, OnExhausted, Outcome, RetryPolicy, State,
+    Transition, should_retry,
 };
 use crate::model::payload::Reply;
 use crate::model::token::TokenHash;
@@ -50,6 +51,8 @@ pub(in crate::engine) enum Trigger {
     AttemptEnded(AttemptResult),
     /// A caller cancels it before an attempt runs, for a reason if it gave one.
     Cancelled(Option<String>),
+    /// It is held, and this invocation takes its place, with another input.
+    Replaced(Cid),
     /// It did not start before its expiration.
     Expired(Timestamp),
     /// It did not end before its deadline.
@@ -67,6 +70,8 @@ pub(in crate::engine) enum Trigger {
 pub(in crate::engine) struct Rules<'a> {
     /// The retry policy of the service. That of the invocation comes first.
     pub(in crate::engine) retry_policy: &'a RetryPolicy,
+    /// What the service does when no attempt is left. What the invocation says comes first.
+    pub(in crate::engine) on_exhausted: OnExhausted,
     pub(in crate::engine) attempt_timeout: Duration,
     /// How often a worker or the node may be lost during an attempt.
     pub(in crate::engine) max_crashes: u32,
@@ -129,6 +134,7 @@ pub(in crate::engine) fn transition(
     match trigger {
         Trigger::AttemptEnded(result) => attempt_ended(invocation, state, result, rules),
         Trigger::Cancelled(reason) => end(Transition::Cancel, cancelled(reason.as_deref())),
+        Trigger::Replaced(retry) => end(Transition::Cancel, retried_as(retry)),
         Trigger::Expired(time) => end(Transition::ExpirationPassed, expired(time)),
         Trigger::DeadlinePassed(time) => end(Transition::DeadlinePassed, deadline_passed(time)),
         Trigger::Crashed(error) => end(Transition::UncleanRestart { poisoned: true }, error),
@@ -228,13 +234,14 @@ fn failed(
     let (attempts, now) = (invocation.attempts + 1, rules.now);
     let terms = &invocation.request.terms;
     let policy = terms.retry_policy.as_ref().unwrap_or(rules.retry_policy);
+    let on_exhausted = terms.on_exhausted.unwrap_or(rules.on_exhausted);
     let is_retryable = should_retry(&error) && !terms.at_most_once;
     let backoff = is_retryable
         .then(|| policy.backoff(attempts, rules.jitter, error.retry_after()))
         .flatten();
     let transition = match backoff {
         Some(_) => Transition::Failure { retried: true },
-        None if terms.hold && is_retryable => Transition::Hold,
+        None if on_exhausted == OnExhausted::Hold && is_retryable => Transition::Hold,
         None => Transition::Failure { retried: false },
     };
     match state.after(transition) {

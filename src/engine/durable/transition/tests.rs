@@ -1,7 +1,9 @@
 //! Tests of transitions: every trigger in every state.
 
+use std::sync::Arc;
+
 use super::*;
-use crate::model::id::{Cid, ServiceName};
+use crate::model::id::ServiceName;
 use crate::model::invocation::Request;
 use crate::model::payload::Payload;
 use crate::model::token::Token;
@@ -14,16 +16,21 @@ fn invocation() -> Invocation {
     Invocation::accepted(request, 1)
 }
 
-fn change(state: State, trigger: Trigger) -> Result<StateChange> {
-    let rules = Rules {
-        retry_policy: &RetryPolicy::default(),
+fn rules(retry_policy: &RetryPolicy) -> Rules<'_> {
+    Rules {
+        retry_policy,
+        on_exhausted: OnExhausted::Fail,
         attempt_timeout: Duration::from_secs(900),
         max_crashes: 2,
         jitter: 0.5,
         cancel_reason: Some("ops ticket 12"),
         now: NOW,
-    };
-    transition(&invocation(), state, trigger, &rules)
+    }
+}
+
+fn change(state: State, trigger: Trigger) -> Result<StateChange> {
+    let policy = RetryPolicy::default();
+    transition(&invocation(), state, trigger, &rules(&policy))
 }
 
 /// Every trigger in every state: `P` pending, `S` `F` `C` `E` terminal, `-` an error. Columns: never started,
@@ -34,7 +41,7 @@ fn an_impossible_transition_is_an_error_and_not_a_failed_invocation() {
     let answered = || AttemptResult::Outcome(Ok(Payload::empty().into()));
     let token = Token::new().hash();
     type Case<'a> = (&'a str, &'a dyn Fn() -> Trigger);
-    let cases: [Case<'_>; 11] = [
+    let cases: [Case<'_>; 12] = [
         ("--SS-", &|| Trigger::AttemptEnded(answered())),
         ("--PC-", &|| {
             Trigger::AttemptEnded(AttemptResult::Outcome(Err(error())))
@@ -50,6 +57,7 @@ fn an_impossible_transition_is_an_error_and_not_a_failed_invocation() {
             Trigger::AttemptEnded(AttemptResult::AwaitingCompletion(token))
         }),
         ("CC---", &|| Trigger::Cancelled(None)),
+        ("CC---", &|| Trigger::Replaced(Cid::new())),
         ("E----", &|| Trigger::Expired(NOW)),
         ("EFFC-", &|| Trigger::DeadlinePassed(NOW)),
         ("-FFC-", &|| Trigger::Crashed(error())),
@@ -118,4 +126,36 @@ fn a_cancelled_attempt_ends_cancelled_whatever_its_result() {
             "the invocation was cancelled: ops ticket 12"
         );
     }
+}
+
+#[test]
+fn what_the_invocation_says_of_its_end_beats_the_service() {
+    use OnExhausted::{Fail, Hold};
+    let state_for = |own, service, error| {
+        let mut held = invocation();
+        Arc::make_mut(&mut held.request).terms.on_exhausted = own;
+        let policy = RetryPolicy::never();
+        let rules = Rules {
+            on_exhausted: service,
+            ..rules(&policy)
+        };
+        let failed = Trigger::AttemptEnded(AttemptResult::Outcome(Err(error)));
+        transition(&held, RUNNING, failed, &rules).unwrap().state
+    };
+    let gone = || Error::unavailable("GONE", "gone");
+    let held = State::Pending { started: true };
+    for (own, service, state) in [
+        (None, Fail, State::Failed),
+        (None, Hold, held),
+        (Some(Fail), Hold, State::Failed),
+        (Some(Hold), Fail, held),
+    ] {
+        assert_eq!(
+            state_for(own, service, gone()),
+            state,
+            "{own:?} {service:?}"
+        );
+    }
+    let final_failure = Error::not_found("NO_ORDER", "no such order");
+    assert_eq!(state_for(None, Hold, final_failure), State::Failed);
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tokio::time::Instant;
 use tonic::transport::Channel;
 use tonic::{Response, Status};
 
@@ -80,7 +81,20 @@ impl ContractClient {
     where
         F: Future<Output = std::result::Result<Response<T>, Status>>,
     {
-        let answer = call_with_retry(&self.retries, is_safe, call).await;
+        self.call_until(None, is_safe, call).await
+    }
+
+    /// Makes a call, and retries it where `is_safe` says so; no attempt begins after `until`.
+    pub(super) async fn call_until<T, F>(
+        &self,
+        until: Option<Instant>,
+        is_safe: impl Fn(&Error) -> bool,
+        call: impl Fn() -> F,
+    ) -> Result<Response<T>>
+    where
+        F: Future<Output = std::result::Result<Response<T>, Status>>,
+    {
+        let answer = call_with_retry(until, &self.retries, is_safe, call).await;
         answer.map_err(|error| self.name_node(error))
     }
 

@@ -1,7 +1,9 @@
 //! Calls of single services: invoke, follow, look up, complete.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use tokio::time::Instant;
 use tonic::Request;
 
 use super::connection::ContractClient;
@@ -42,10 +44,19 @@ impl ContractClient {
             cid: Some(cid),
             ..call
         })?;
+        // All attempts together take no longer.
+        let until = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let is_repeated = AtomicBool::new(false);
         let invoke = async || {
             let mut request = Request::new(request.clone());
             if let Some(timeout) = timeout {
-                request.set_timeout(timeout.saturating_add(TRANSPORT_SLACK).min(MAX_TIMEOUT));
+                let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+                let left = match is_repeated.swap(true, Ordering::Relaxed) {
+                    true => left.unwrap_or(timeout),
+                    false => timeout,
+                };
+                request.get_mut().timeout = Some(duration_to_proto(left));
+                request.set_timeout(left.saturating_add(TRANSPORT_SLACK).min(MAX_TIMEOUT));
             }
             self.invocation.clone().invoke(request).await
         };
@@ -53,7 +64,7 @@ impl ContractClient {
             true => is_safe_to_retry(error),
             false => was_not_dispatched(error, &service),
         };
-        let response = self.call(is_safe, invoke).await;
+        let response = self.call_until(until, is_safe, invoke).await;
         let response = response.map_err(|error| match error.cid() {
             None => error.with_cid(cid),
             Some(_) => error,

@@ -10,7 +10,9 @@ use super::scalars::{
 };
 use crate::model::error::Result;
 use crate::model::id::{Cid, ServiceName, texts};
-use crate::model::invocation::{Group, Grouping, InReplyTo, Member, Request, RetryPolicy, Terms};
+use crate::model::invocation::{
+    Group, Grouping, InReplyTo, Member, OnExhausted, Request, RetryPolicy, Terms,
+};
 use crate::model::metadata::Metadata;
 use crate::model::payload::Format;
 
@@ -38,8 +40,9 @@ struct RequestBlob {
     deadline: Option<i64>,
     #[prost(message, optional, tag = "10")]
     retry_policy: Option<RetryPolicyBlob>,
-    #[prost(bool, tag = "11")]
-    hold: bool,
+    /// 0 as the service declares, 1 hold, 2 fail.
+    #[prost(uint32, tag = "11")]
+    on_exhausted: u32,
     #[prost(string, repeated, tag = "12")]
     callbacks: Vec<String>,
     #[prost(string, repeated, tag = "13")]
@@ -121,7 +124,11 @@ pub(in crate::store::sqlite) fn encode_request(request: &Request) -> Result<Vec<
         expire_time: request.terms.expire_time.map(nanos),
         deadline: request.terms.deadline.map(nanos),
         retry_policy: request.terms.retry_policy.as_ref().map(to_policy),
-        hold: request.terms.hold,
+        on_exhausted: match request.terms.on_exhausted {
+            None => 0,
+            Some(OnExhausted::Hold) => 1,
+            Some(OnExhausted::Fail) => 2,
+        },
         callbacks: texts(&request.terms.callbacks),
         failure_callbacks: texts(&request.terms.failure_callbacks),
         retention: request.terms.retention.map(duration_nanos),
@@ -175,7 +182,11 @@ pub(in crate::store::sqlite) fn decode_request(
             expire_time: message.expire_time.map(timestamp),
             deadline: message.deadline.map(timestamp),
             retry_policy: message.retry_policy.map(from_policy),
-            hold: message.hold,
+            on_exhausted: match message.on_exhausted {
+                1 => Some(OnExhausted::Hold),
+                2 => Some(OnExhausted::Fail),
+                _ => None,
+            },
             callbacks: names(&message.callbacks)?,
             failure_callbacks: names(&message.failure_callbacks)?,
             retention: message.retention.map(Duration::from_nanos),

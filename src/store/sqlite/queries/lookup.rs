@@ -18,7 +18,7 @@ pub(in crate::store::sqlite) struct Lookup {
 }
 
 impl Lookup {
-    fn id(self, connection: &Connection) -> rusqlite::Result<Option<i64>> {
+    pub(super) fn id(self, connection: &Connection) -> rusqlite::Result<Option<i64>> {
         match self.newest {
             Some(id) => Ok(Some(id)),
             None => indexed_id(connection, self.cid).optional(),

@@ -11,6 +11,7 @@ mod lookup;
 mod members;
 mod part;
 mod plan;
+mod queue_place;
 mod row;
 mod salvage;
 mod scan;
@@ -27,5 +28,6 @@ pub(super) use self::lookup::{
     Lookup, find_by_idempotency_key, get, get_up_to, indexed_id, tombstone,
 };
 pub(super) use self::members::members;
+pub(super) use self::queue_place::{Waiting, queue_place};
 pub(super) use self::row::Readable;
 pub(super) use self::summary::summarize;

@@ -1,0 +1,159 @@
+//! `cidery dead-letters`: what nobody but an operator runs again, and the bulk commands for it.
+
+use clap::{Args, Subcommand};
+
+use super::cancel::Cancel;
+use super::purge::Purge;
+use super::retry::Retry;
+use crate::app::cli::args::usage_error;
+use crate::app::cli::filter::note_unknown_services;
+use crate::app::cli::names::{age_of, service_name_or_group, shown_cids, state_name};
+use crate::app::cli::node_option::NodeArgs;
+use crate::app::cli::objects;
+use crate::app::cli::printer::{Column, List, Printer, Row, Tone};
+use crate::app::cli::selection::SelectionArgs;
+use crate::codec::proto::v1;
+use crate::model::error::Result;
+
+/// Show the dead-letter queue: held invocations, and failed ones that were not retried.
+///
+/// They are grouped by service and reason, with an example of each. AGE is that of the oldest and of the newest one.
+#[derive(Args, Debug)]
+pub(in crate::app::cli) struct DeadLetters {
+    #[command(subcommand)]
+    change: Option<Change>,
+    /// Only those of this service (repeatable).
+    #[arg(long = "service", value_name = "NAME")]
+    services: Vec<String>,
+    #[command(flatten)]
+    node: NodeArgs,
+}
+
+/// A bulk change of dead letters.
+#[derive(Debug, Subcommand)]
+enum Change {
+    /// Release held invocations: each has one more attempt, under the same CID.
+    Release(Release),
+    /// Retry failed invocations under new CIDs, and release held ones.
+    Retry(Retry),
+    /// Cancel held invocations.
+    Cancel(Cancel),
+    /// Remove failed invocations.
+    Purge(Purge),
+}
+
+/// Release held invocations: each has one more attempt, under the same CID.
+#[derive(Args, Debug)]
+struct Release {
+    #[command(flatten)]
+    selection: SelectionArgs,
+}
+
+impl DeadLetters {
+    pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<()> {
+        match self.change {
+            None => show(&self.node, self.services, printer).await,
+            // They would change all services otherwise.
+            Some(_) if !self.services.is_empty() => {
+                let message =
+                    "`--service` stands after the verb: `cidery dead-letters retry --service NAME`";
+                Err(usage_error(message))
+            }
+            Some(Change::Release(command)) => {
+                let selection = command.selection.held_letters();
+                Retry::of(selection).run(printer).await
+            }
+            Some(Change::Retry(command)) => command.of_dead_letters().run(printer).await,
+            Some(Change::Cancel(command)) => command.of_dead_letters().run(printer).await,
+            Some(Change::Purge(command)) => command.of_dead_letters().run(printer).await,
+        }
+    }
+}
+
+/// The width of a table with whole CIDs, and with what is beside them.
+const WIDE: u16 = 120;
+
+async fn show(node: &NodeArgs, services: Vec<String>, printer: &Printer) -> Result<()> {
+    let client = node.connect(printer).await?;
+    let found = client.dead_letters(services.clone()).await?.summaries;
+    let is_narrow = printer.width().is_some_and(|width| width < WIDE);
+    let cids = shown_cids(found.iter().map(|one| one.example_cid.as_str()), is_narrow);
+    let rows = found.iter().zip(cids).map(|(letters, cid)| Row {
+        name: letters.example_cid.clone(),
+        object: objects::dead_letters(letters),
+        cells: [
+            service_name_or_group(&letters.service).to_owned(),
+            state(letters),
+            letters.failure_reason.clone(),
+            letters.count.to_string(),
+            ages(letters),
+            cid,
+            letters.example_message.clone(),
+        ],
+    });
+    printer.list(List {
+        columns: [
+            Column::text("SERVICE"),
+            Column::fixed("STATE"),
+            Column::text("REASON"),
+            Column::fixed("COUNT"),
+            Column::fixed("AGE"),
+            Column::fixed("EXAMPLE"),
+            Column::text("MESSAGE"),
+        ],
+        rows: rows.collect(),
+        if_empty: "the dead-letter queue is empty",
+    });
+    if found.is_empty() {
+        return note_unknown_services(&client, &services, printer).await;
+    }
+    advise(printer, &found);
+    Ok(())
+}
+
+/// Says what to do with them.
+fn advise(printer: &Printer, found: &[v1::InvocationSummary]) {
+    let count = |held: bool| -> u64 {
+        let found = found.iter().filter(|letters| is_held(letters) == held);
+        found.map(|letters| letters.count).sum()
+    };
+    let command = "cidery dead-letters";
+    let note = |text: String| printer.note(Tone::Quiet, &text);
+    if let held @ 1.. = count(true) {
+        note(format!(
+            "{held} held: `{command} release` runs each once more, `{command} cancel` ends them"
+        ));
+    }
+    if let failed @ 1.. = count(false) {
+        note(format!(
+            "{failed} failed: `{command} retry` runs each again, `{command} purge` removes them"
+        ));
+    }
+    note(
+        "of one, `cidery explain CID` shows the attempts, and `cidery retry CID --json JSON` retries it with another \
+         input"
+            .to_owned(),
+    );
+}
+
+fn is_held(letters: &v1::InvocationSummary) -> bool {
+    letters.pending_reason() == v1::PendingReason::Held
+}
+
+/// `HELD` or `FAILED`
+fn state(letters: &v1::InvocationSummary) -> String {
+    match is_held(letters) {
+        true => "HELD".to_owned(),
+        false => state_name(letters.state),
+    }
+}
+
+/// `2d` for one; `2d..5m` for the oldest and the newest.
+fn ages(letters: &v1::InvocationSummary) -> String {
+    let oldest = age_of(letters.first_accept_time.as_ref());
+    let newest = age_of(letters.last_accept_time.as_ref());
+    match oldest == newest {
+        true => oldest,
+        false => format!("{oldest}..{newest}"),
+    }
+}

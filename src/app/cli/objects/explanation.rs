@@ -1,0 +1,56 @@
+//! The object of an explained invocation.
+
+use super::invocation::{failure, input, invocation};
+use super::service::location;
+use crate::app::cli::names::{self, text_value, time_value};
+use crate::codec::proto::v1;
+use crate::dict;
+use crate::model::value::Value;
+
+/// What `explain` tells of an invocation.
+pub(in crate::app::cli) struct Explanation<'a> {
+    pub(in crate::app::cli) invocation: &'a v1::Invocation,
+    /// What it waits for, in a sentence.
+    pub(in crate::app::cli) waits: Option<&'a str>,
+    /// Where its service is served now.
+    pub(in crate::app::cli) served_by: &'a [v1::ServiceLocation],
+    /// Objects of its children, each with theirs.
+    pub(in crate::app::cli) children: Vec<Value>,
+    pub(in crate::app::cli) callbacks: Vec<Value>,
+    pub(in crate::app::cli) members: &'a [v1::Invocation],
+}
+
+/// `explanation` in the schema.
+pub(in crate::app::cli) fn explanation(explanation: Explanation<'_>) -> Value {
+    let explained = explanation.invocation;
+    let attempts = explained.attempts.iter().map(|attempt| {
+        Value::from(dict! {
+            "number": attempt.number,
+            "worker": text_value(&attempt.worker),
+            "start_time": time_value(attempt.start_time.as_ref()),
+            "end_time": time_value(attempt.end_time.as_ref()),
+            "failure": attempt.failure.as_ref().map(failure),
+            "trace": text_value(&attempt.trace),
+        })
+    });
+    let members = explanation.members.iter();
+    let max_attempts = explained.max_attempts;
+    let mut object = invocation(explained);
+    let more = dict! {
+        "input": input(explained),
+        "failure": names::failure(explained).map(failure),
+        "max_attempts": (max_attempts > 0).then_some(max_attempts),
+        "waits": explanation.waits,
+        "invocations_ahead": explained.invocations_ahead,
+        "key_holder_cid": text_value(&explained.key_holder_cid),
+        "served_by": explanation.served_by.iter().map(location).collect::<Vec<_>>(),
+        "attempts": attempts.collect::<Vec<_>>(),
+        "children": explanation.children,
+        "callbacks": explanation.callbacks,
+        "members": members.map(|one| Value::Dict(invocation(one))).collect::<Vec<_>>(),
+    };
+    for (key, value) in more {
+        object.insert(key, value);
+    }
+    object.into()
+}

@@ -1,0 +1,253 @@
+//! What `GetInvocation` and `cidery explain` say of an invocation that waits: why, for whom, how long the queue is, and
+//! what follows from it.
+
+use std::time::Duration;
+
+use cidery::codec::proto::v1;
+use cidery::model::call::{Call, Start};
+use cidery::remote::client::ContractClient;
+use cidery::{Cid, Context, Definition, Error, Node, OnExhausted, RetryPolicy, Worker, dict};
+use serde_json::Value;
+
+use crate::support::binary::{cidery, stderr, stdout};
+use crate::support::{PATIENCE, TestNode};
+
+/// Waits for the state of an invocation, and returns its full view.
+async fn wait_for(
+    client: &ContractClient,
+    cid: Cid,
+    holds: impl Fn(&v1::Invocation) -> bool,
+) -> v1::Invocation {
+    let reached = async {
+        loop {
+            let found = client.explain(cid).await.unwrap();
+            if holds(&found) {
+                return found;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, reached).await.unwrap()
+}
+
+fn waits_as(reason: v1::PendingReason) -> impl Fn(&v1::Invocation) -> bool {
+    move |found| found.pending_reason() == reason
+}
+
+/// What `cidery explain` prints.
+async fn explain(node: &TestNode, cid: Cid, options: &[&str]) -> String {
+    let mut command = cidery();
+    command.args(["explain", &cid.to_string()]).args(options);
+    command.env("CIDERY_NODE", node.address().to_string());
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap());
+    let output = output.await.unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    stdout(&output)
+}
+
+async fn explain_json(node: &TestNode, cid: Cid, options: &[&str]) -> Value {
+    let text = explain(node, cid, &[&["-o", "json"], options].concat()).await;
+    serde_json::from_str(&text).expect(&text)
+}
+
+#[tokio::test]
+async fn a_queued_invocation_knows_its_place_and_its_limit() {
+    let blocks = async |ctx: Context| ctx.cancelled().await;
+    let blocks = Definition::new("a.blocks", blocks).unwrap().concurrency(1);
+    let builder = Node::builder().register(blocks).drain(Duration::ZERO);
+    let node = TestNode::start(builder).await;
+    let client = &node.client;
+    let accept = async || {
+        client
+            .invoke_async(Call::new("a.blocks", ()))
+            .await
+            .unwrap()
+            .cid
+    };
+    let running = accept().await;
+    let is_running = |found: &v1::Invocation| found.state() == v1::State::Running;
+    let found = wait_for(client, running, is_running).await;
+    assert_eq!(found.invocations_ahead, None);
+    assert_eq!(found.max_attempts, RetryPolicy::default().max_attempts);
+    let (first, _, third) = (accept().await, accept().await, accept().await);
+    for (cid, ahead, text) in [
+        (first, 0, "it is the next one"),
+        (third, 2, "2 invocations are before it"),
+    ] {
+        let found = client.explain(cid).await.unwrap();
+        assert_eq!(found.pending_reason(), v1::PendingReason::Queued);
+        assert_eq!(found.invocations_ahead, Some(ahead));
+        let basic = client.invocation(cid, Duration::ZERO).await.unwrap();
+        assert_eq!(basic.invocations_ahead, None);
+        let waits = format!("waits: {text}; 1 handlers of `a.blocks` run, its limit is 1");
+        let shown = explain(&node, cid, &[]).await;
+        assert!(shown.contains(&waits), "{shown}");
+        assert!(shown.contains("served by: the node"), "{shown}");
+        let object = explain_json(&node, cid, &[]).await;
+        assert_eq!(object["invocations_ahead"], ahead);
+        assert_eq!(object["served_by"][0]["running"], 1);
+    }
+    node.handle.stop().await;
+}
+
+#[tokio::test]
+async fn what_an_invocation_waits_for_is_a_sentence() {
+    let node = TestNode::start(Node::builder().demo().drain(Duration::ZERO)).await;
+    let client = &node.client;
+    let accept = async |change: &dyn Fn(&mut Call)| {
+        let mut call = Call::new("demo.flaky", dict! { "failures": 9 });
+        change(&mut call);
+        client.invoke_async(call).await.unwrap().cid
+    };
+    let policy = |max_attempts, initial_interval| {
+        Some(RetryPolicy {
+            max_attempts,
+            initial_interval,
+            ..RetryPolicy::default()
+        })
+    };
+    let later = accept(&|call| {
+        call.durable().start = Some(Start::After(Duration::from_hours(2)));
+    })
+    .await;
+    let held = accept(&|call| {
+        call.durable().retry_policy = policy(2, Duration::from_millis(1));
+        call.durable().on_exhausted = Some(OnExhausted::Hold);
+    })
+    .await;
+    let release = format!("Release it: `cidery retry {held}`");
+    for (cid, reason, texts) in [
+        (
+            later,
+            v1::PendingReason::DueLater,
+            ["it is due in 1h 59m", ""],
+        ),
+        (
+            held,
+            v1::PendingReason::Held,
+            ["after attempt 2 of 2 (DEMO_FLAKY). ", &release],
+        ),
+    ] {
+        wait_for(client, cid, waits_as(reason)).await;
+        let object = explain_json(&node, cid, &[]).await;
+        let waits = object["waits"].as_str().unwrap();
+        for text in texts {
+            assert!(waits.contains(text), "{waits}");
+        }
+    }
+    let object = explain_json(&node, held, &[]).await;
+    assert_eq!(object["last_failure"]["reason"], "DEMO_FLAKY");
+    assert_eq!(object["max_attempts"], 2);
+    node.handle.stop().await;
+}
+
+#[tokio::test]
+async fn a_backoff_says_which_attempt_failed_and_when_the_next_one_is() {
+    let down = async || {
+        let error = Error::unavailable("DOWN", "down");
+        Err::<(), _>(error.with_retry_after(Duration::from_secs(3_600)))
+    };
+    let node = TestNode::start(Node::builder().service("a.down", down)).await;
+    let call = node.client.invoke_async(Call::new("a.down", ()));
+    let cid = call.await.unwrap().cid;
+    wait_for(&node.client, cid, waits_as(v1::PendingReason::Backoff)).await;
+    let shown = explain(&node, cid, &[]).await;
+    let waits = "waits: attempt 1 of 25 failed; the next one is due in 59m";
+    assert!(shown.contains(waits), "{shown}");
+    node.handle.stop().await;
+}
+
+#[tokio::test]
+async fn a_busy_key_names_the_invocation_that_holds_it() {
+    let node = TestNode::start(Node::builder().demo().drain(Duration::ZERO)).await;
+    let accept = async |delay: u64| {
+        let mut sleep = Call::new("demo.sleep", dict! { "seconds": 3_600 });
+        sleep.durable().concurrency_key = Some("k".to_owned());
+        sleep.durable().start = Some(Start::After(Duration::from_secs(delay)));
+        node.client.invoke_async(sleep).await.unwrap().cid
+    };
+    let first = accept(0).await;
+    let is_running = |found: &v1::Invocation| found.state() == v1::State::Running;
+    wait_for(&node.client, first, is_running).await;
+    let second = accept(0).await;
+    let found = node.client.explain(second).await.unwrap();
+    assert_eq!(found.key_holder_cid, first.to_string());
+    let object = explain_json(&node, second, &[]).await;
+    assert_eq!(object["key_holder_cid"], first.to_string());
+    node.handle.stop().await;
+}
+
+#[tokio::test]
+async fn the_workers_that_would_serve_it_are_named_with_their_builds() {
+    let node = TestNode::start(Node::builder().drain(Duration::ZERO)).await;
+    let blocks = async |ctx: Context| ctx.cancelled().await;
+    let worker = Worker::builder().service("a.blocks", blocks);
+    let worker = worker.name("shipper").build_id("7").drain(Duration::ZERO);
+    let worker = worker.connect(&node.address().to_string()).await.unwrap();
+    let cid = node.client.invoke_async(Call::new("a.blocks", ()));
+    let cid = cid.await.unwrap().cid;
+    let shown = explain(&node, cid, &[]).await;
+    assert!(shown.contains("served by: shipper (build 7)"), "{shown}");
+    let object = explain_json(&node, cid, &[]).await;
+    assert_eq!(object["served_by"][0]["worker_name"], "shipper");
+    worker.stop().await;
+    node.handle.stop().await;
+}
+
+/// A root with a child and a callback, and a child below the child.
+#[tokio::test]
+async fn what_follows_from_an_invocation_is_a_tree() {
+    let root = async |ctx: Context| ctx.invoke_async("a.child", ()).await.map(drop);
+    let child = async |ctx: Context| ctx.invoke_async("a.leaf", ()).await.map(drop);
+    let builder = Node::builder()
+        .service("a.root", root)
+        .service("a.child", child)
+        .service("a.leaf", async || "leaf")
+        .service("a.told", async || "told");
+    let node = TestNode::start(builder).await;
+    let mut call = Call::new("a.root", ());
+    call.durable().callbacks = vec!["a.told".to_owned()];
+    let cid = node.client.invoke_async(call).await.unwrap().cid;
+    let filter = || v1::InvocationFilter {
+        root_cid: cid.to_string(),
+        states: vec![v1::State::Succeeded.into()],
+        ..v1::InvocationFilter::default()
+    };
+    let all_ended = async {
+        while node.client.invocations(filter(), 9).await.unwrap().len() < 3 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, all_ended).await.unwrap();
+    let object = explain_json(&node, cid, &[]).await;
+    let services = |list: &Value| -> Vec<String> {
+        let list = list.as_array().unwrap().iter();
+        list.map(|one| one["service"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(services(&object["children"]), ["a.child"]);
+    assert_eq!(services(&object["callbacks"]), ["a.told"]);
+    let child = &object["children"][0];
+    assert_eq!(services(&child["children"]), ["a.leaf"]);
+    assert_eq!(services(&child["callbacks"]), [] as [String; 0]);
+    let one_level = explain_json(&node, cid, &["--depth", "1"]).await;
+    assert_eq!(services(&one_level["children"]), ["a.child"]);
+    assert_eq!(
+        services(&one_level["children"][0]["children"]),
+        [] as [String; 0]
+    );
+    let text = explain(&node, cid, &[]).await;
+    let (_, tree) = text.split_once("\nchildren:\n").unwrap();
+    let lines: Vec<&str> = tree.lines().collect();
+    assert!(
+        lines[0].starts_with("  ") && lines[0].contains("a.child  SUCCEEDED"),
+        "{text}"
+    );
+    assert!(
+        lines[1].starts_with("    ") && lines[1].contains("a.leaf  SUCCEEDED"),
+        "{text}"
+    );
+    let none = explain(&node, cid, &["--depth", "0"]).await;
+    assert!(!none.contains("children:"), "{none}");
+    node.handle.stop().await;
+}
