@@ -3,6 +3,7 @@
 use clap::Args;
 
 use crate::app::cli::cid_arg::CidArg;
+use crate::app::cli::control_text::{control_text, undo};
 use crate::app::cli::names::{reason_name, service_name, state_name};
 use crate::app::cli::node_option::NodeArgs;
 use crate::app::cli::objects;
@@ -142,11 +143,27 @@ async fn why_it_waits(
         v1::PendingReason::Queued => {
             format!("waits: as many handlers of `{service}` run as its limit allows")
         }
+        v1::PendingReason::Paused => pause(client, service).await?,
         v1::PendingReason::Unspecified
         | v1::PendingReason::DueLater
-        | v1::PendingReason::Backoff
-        | v1::PendingReason::Paused => return Ok(None),
+        | v1::PendingReason::Backoff => return Ok(None),
     }))
+}
+
+/// Who paused a service and why; if nobody did, the node is held.
+async fn pause(client: &ContractClient, service: &str) -> Result<String> {
+    // A group has no service.
+    let control = match service {
+        "" => None,
+        service => client.describe(service).await?.control,
+    };
+    Ok(match control {
+        Some(control) => {
+            let (what, undo) = (control_text(&control), undo(&control));
+            format!("waits: `{service}` is {what} (`{undo}` lets it go on)")
+        }
+        None => "waits: the node is held (`cidery resume` lets it go on)".to_owned(),
+    })
 }
 
 /// The running invocation that holds the concurrency key of another one, if it is among those accepted last.

@@ -9,5 +9,5 @@ mod worker;
 
 pub(super) use self::event::{event, item, outcome_event};
 pub(super) use self::invocation::{change, explanation, input, invocation};
-pub(super) use self::service::{service, service_description};
+pub(super) use self::service::{controlled_service, service, service_description};
 pub(super) use self::worker::worker;
