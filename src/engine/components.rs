@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Mutex, Notify, mpsc};
 
 use crate::engine::acceptance::accept::Acceptor;
 use crate::engine::acceptance::accept_batch::BatchAcceptor;
 use crate::engine::admission::cid_reservations::CidReservations;
 use crate::engine::clock::Clock;
+use crate::engine::control::gates::Gates;
 use crate::engine::discovery::Discovery;
 use crate::engine::durable::commit::Committer;
 use crate::engine::durable::deferral::Deferrals;
@@ -31,6 +32,7 @@ use crate::engine::results::lookup::Results;
 use crate::engine::routing::Routes;
 use crate::engine::routing::wakeup::{SchedulerHandle, SchedulerStarts};
 use crate::engine::running_budget::RunningBudget;
+use crate::engine::service_controls::ServiceControls;
 use crate::engine::store::{Filter, Store};
 use crate::engine::timer::Timer;
 use crate::model::error::{Error, Result, reason};
@@ -58,6 +60,8 @@ pub struct Parts {
     pub limits: Limits,
     /// The clock.
     pub clock: Clock,
+    /// Whether the node is held: it accepts, and starts nothing until it is resumed.
+    pub hold: bool,
 }
 
 /// The components of an engine. Each owns its state and holds those that it uses.
@@ -77,6 +81,8 @@ pub(super) struct Engine {
     pub(super) canceller: Arc<Canceller>,
     pub(super) maintenance: Arc<Maintenance>,
     pub(super) deferrals: Arc<Deferrals>,
+    pub(super) gates: Arc<Gates>,
+    pub(super) controls: Arc<ServiceControls>,
 }
 
 /// The components that most others use.
@@ -87,6 +93,7 @@ struct SharedComponents {
     timer: Timer,
     lifecycle: Arc<Lifecycle>,
     hub: Arc<Hub>,
+    gates: Arc<Gates>,
     routes: Arc<Routes>,
     results: Arc<Results>,
     committer: Arc<Committer>,
@@ -109,12 +116,22 @@ impl Engine {
             store,
             mut limits,
             clock,
+            hold,
         } = parts;
         check_states(&registry, &states)?;
         check_clock(&clock, &*store).await?;
         limits.node_concurrency = limits.node_concurrency.clamp(1, MAX_HANDLERS);
         let (scheduler_starts, starts) = mpsc::unbounded_channel();
-        let shared = SharedComponents::new(registry, store, limits, clock, tasks, scheduler_starts);
+        let gates = Arc::new(Gates::new(store.controls().await?, hold));
+        let shared = SharedComponents::new(
+            registry,
+            store,
+            limits,
+            clock,
+            tasks,
+            scheduler_starts,
+            gates,
+        );
         let engine = shared.engine(states, hooks);
         shared.start_tasks(&engine, starts).await?;
         Ok(engine)
@@ -129,6 +146,7 @@ impl SharedComponents {
         clock: Clock,
         tasks: Tasks,
         scheduler_starts: SchedulerStarts,
+        gates: Arc<Gates>,
     ) -> Self {
         let limits = Arc::new(limits);
         let lifecycle = Arc::new(Lifecycle::new(tasks));
@@ -139,6 +157,7 @@ impl SharedComponents {
             Arc::clone(&limits),
             clock.clone(),
             scheduler_starts,
+            Arc::clone(&gates),
         );
         let routes = Arc::new(routes);
         let results = Results::new(
@@ -167,6 +186,7 @@ impl SharedComponents {
             clock,
             lifecycle,
             hub,
+            gates,
             routes,
             results: Arc::new(results),
             committer: Arc::new(committer),
@@ -219,6 +239,19 @@ impl SharedComponents {
             acceptor,
             batches,
             deferrals,
+            gates: Arc::clone(&self.gates),
+            controls: Arc::new(self.controls()),
+        }
+    }
+
+    fn controls(&self) -> ServiceControls {
+        ServiceControls {
+            routes: Arc::clone(&self.routes),
+            gates: Arc::clone(&self.gates),
+            store: Arc::clone(&self.store),
+            clock: self.clock.clone(),
+            lifecycle: Arc::clone(&self.lifecycle),
+            changes: Mutex::default(),
         }
     }
 
@@ -315,12 +348,14 @@ impl SharedComponents {
             limits,
             clock,
             lifecycle,
+            gates,
             routes,
             committer,
             group_wakeup,
             ..
         } = self;
-        retention::start(Arc::clone(&store), clock.clone(), &lifecycle);
+        let (kept, of_node) = (Arc::clone(&store), Arc::clone(&gates));
+        retention::start(kept, clock.clone(), of_node, &lifecycle);
         let groups = Groups {
             store: Arc::clone(&store),
             committer: Arc::clone(&committer),
@@ -328,9 +363,10 @@ impl SharedComponents {
             limits,
             lifecycle: Arc::clone(&lifecycle),
             group_wakeup,
+            gates: Arc::clone(&gates),
         };
         Arc::new(groups).start();
-        Expiry::new(store, routes, committer, clock).start(&lifecycle);
+        Expiry::new(store, routes, committer, clock, gates).start(&lifecycle);
         Ok(())
     }
 }

@@ -12,6 +12,7 @@ use crate::engine::routing::{Route, Routes};
 use crate::engine::store::Store;
 use crate::model::error::Result;
 use crate::model::id::ServiceName;
+use crate::model::service_control::ServiceControl;
 use crate::model::service_options::ServiceOptions;
 use crate::service::Definition;
 
@@ -26,8 +27,12 @@ pub struct ServiceInfo {
     pub status: ServiceStatus,
     /// Where it is served; empty where workers served it and none does now.
     pub locations: Vec<Location>,
-    /// Whether calls are taken: a draining worker takes none.
+    /// Whether it is served: a draining worker does not serve.
     pub is_served: bool,
+    /// That it is paused or disabled, if it is.
+    pub control: Option<Arc<ServiceControl>>,
+    /// Whether synchronous calls are taken: it is served, and neither its control nor a hold of the node refuses them.
+    pub takes_calls: bool,
 }
 
 /// The load of a service.
@@ -105,6 +110,8 @@ impl Discovery {
             definition: Arc::clone(&route.definition),
             locations: route.locations(),
             is_served: route.is_served(),
+            control: route.gate.control(),
+            takes_calls: route.takes_calls(),
             effective: route.options.to_service_options(own),
             status: ServiceStatus {
                 running: route.limit.running() + awaited + calls.unwrap_or_default(),

@@ -11,6 +11,7 @@ mod admission;
 pub mod byte_budget;
 pub mod clock;
 mod components;
+mod control;
 mod discovery;
 mod durable;
 mod execution;
@@ -20,6 +21,7 @@ pub(crate) mod log_limit;
 mod results;
 mod routing;
 mod running_budget;
+mod service_controls;
 pub mod store;
 mod timer;
 
@@ -28,7 +30,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use foldhash::fast::RandomState;
-use tokio::sync::watch;
+use tokio::sync::{MutexGuard, watch};
 use tokio_util::sync::CancellationToken;
 
 pub use self::admission::worker_pool::{Accepts, Location, WorkerPool, WorkerService};
@@ -49,6 +51,7 @@ use crate::model::error::{Error, Result, reason};
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::{Outcome, State, Summaries};
 use crate::model::payload::{Payload, Reply};
+use crate::model::service_control::{ControlCause, ServiceControl};
 use crate::service::Definition;
 use crate::service::runtime::Tasks;
 
@@ -353,11 +356,87 @@ impl Invoker {
             }
             Some(_) => {
                 self.0.routes.remove(name);
+                self.0.gates.remove(name);
                 route.scheduler.close();
                 return Ok(name.clone());
             }
         };
         Err(Error::failed_precondition(reason::SERVICE_IN_USE, message))
+    }
+
+    /// Pauses a service: its background work waits, and synchronous calls are refused unless `background_only`. What
+    /// runs goes on. Once this resolves, none of its attempts starts until it is resumed, restarts included. A paused
+    /// service can be paused again, with another cause.
+    ///
+    /// # Errors
+    ///
+    /// `NOT_FOUND` / `SERVICE_UNKNOWN` with the most similar names; the errors of the store.
+    ///
+    /// # Cancel safety
+    ///
+    /// A pause that has begun is in force all the same.
+    pub async fn pause_service(
+        &self,
+        name: &str,
+        background_only: bool,
+        cause: ControlCause,
+    ) -> Result<ServiceControl> {
+        self.0.controls.pause(name, background_only, cause).await
+    }
+
+    /// Resumes a service; returns whether it was paused.
+    ///
+    /// # Errors
+    ///
+    /// As for [`pause_service`](Self::pause_service).
+    pub async fn resume_service(&self, name: &str) -> Result<bool> {
+        self.0.controls.resume(name).await
+    }
+
+    /// Disables a service: every new call is refused, and what is pending waits. Lasts until it is enabled, restarts
+    /// included.
+    ///
+    /// # Errors
+    ///
+    /// As for [`pause_service`](Self::pause_service).
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`pause_service`](Self::pause_service).
+    pub async fn disable_service(&self, name: &str, cause: ControlCause) -> Result<ServiceControl> {
+        self.0.controls.disable(name, cause).await
+    }
+
+    /// Enables a service; returns whether it was disabled.
+    ///
+    /// # Errors
+    ///
+    /// As for [`pause_service`](Self::pause_service).
+    pub async fn enable_service(&self, name: &str) -> Result<bool> {
+        self.0.controls.enable(name).await
+    }
+
+    /// The paused and disabled services, by name.
+    #[must_use]
+    pub fn service_controls(&self) -> Vec<Arc<ServiceControl>> {
+        self.0.gates.controls()
+    }
+
+    /// Keeps services from being paused, disabled, resumed and enabled until the guard is dropped.
+    pub(crate) async fn lock_service_controls(&self) -> MutexGuard<'_, ()> {
+        self.0.controls.lock().await
+    }
+
+    /// Whether the node is held: it accepts, and starts nothing.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.0.gates.is_held()
+    }
+
+    /// Lets a held node start what it has accepted; returns whether it was held.
+    #[must_use]
+    pub fn resume_node(&self) -> bool {
+        self.0.controls.resume_node()
     }
 
     /// All services, by name.
@@ -393,13 +472,14 @@ impl Invoker {
         Ok(Arc::clone(&self.0.routes.find(name)?.definition))
     }
 
-    /// Whether a service is served now, by this process or by a worker.
+    /// Whether synchronous calls of a service are taken now: this process or a worker serves it, and neither its pause
+    /// nor a hold of the node refuses them.
     ///
     /// # Errors
     ///
     /// `NOT_FOUND` / `SERVICE_UNKNOWN` with the most similar names.
-    pub fn is_served(&self, name: &str) -> Result<bool> {
-        Ok(self.0.routes.find(name)?.is_served())
+    pub fn takes_calls(&self, name: &str) -> Result<bool> {
+        Ok(self.0.routes.find(name)?.takes_calls())
     }
 
     /// Whether this process serves a service, including one that workers can replace.

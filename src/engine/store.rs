@@ -16,6 +16,7 @@ pub use crate::model::invocation::Filter;
 use crate::model::invocation::{
     AsyncCompletion, Event, Invocation, ProgressRecord, Request, State, Summary, failure_of,
 };
+use crate::model::service_control::ServiceControl;
 use crate::service::BoxFuture;
 
 /// How long the engine waits before it retries what the store refused.
@@ -195,8 +196,17 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// All declarations that have not been forgotten.
     fn declarations(&self) -> BoxFuture<'_, Result<Vec<StoredDeclaration>>>;
 
-    /// Forgets all declarations of a service.
+    /// Forgets all declarations of a service, and its control.
     fn forget_declarations(&self, service: ServiceName) -> BoxFuture<'_, Result<()>>;
+
+    /// Remembers that a service is paused or disabled, in place of what was remembered of it.
+    fn set_control(&self, control: ServiceControl) -> BoxFuture<'_, Result<()>>;
+
+    /// Forgets that a service is paused or disabled.
+    fn remove_control(&self, service: ServiceName) -> BoxFuture<'_, Result<()>>;
+
+    /// The paused and disabled services.
+    fn controls(&self) -> BoxFuture<'_, Result<Vec<ServiceControl>>>;
 
     /// Whether the store accepts writes.
     ///

@@ -10,6 +10,7 @@ pub mod into_payload;
 pub mod invocation;
 pub mod metadata;
 pub mod payload;
+pub mod service_control;
 pub mod service_options;
 pub mod sio;
 pub mod token;

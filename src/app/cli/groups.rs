@@ -22,6 +22,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
         &[
             "purge",
             "service",
+            "resume",
             "export",
             "check-worker",
             "completions",

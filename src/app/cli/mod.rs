@@ -7,6 +7,7 @@ mod args;
 mod changes;
 mod cid_arg;
 mod commands;
+mod control_text;
 mod detach;
 mod filter;
 mod filter_text;
@@ -35,7 +36,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use self::args::GlobalArgs;
 use self::commands::{
     cancel, check_worker, completions, dead_letters, demo, describe, explain, export, invocations,
-    invoke, purge, result, retry, serve, service, services, workers,
+    invoke, purge, result, resume, retry, serve, service, services, workers,
 };
 use self::node_option::NodeArgs;
 use self::printer::Printer;
@@ -87,8 +88,10 @@ enum Command {
     Workers(workers::Workers),
     /// Check a worker against the worker protocol.
     CheckWorker(check_worker::CheckWorker),
-    /// Manage services.
+    /// Pause, disable and forget services.
     Service(service::Service),
+    /// Start the invocations of a node that was started with `--hold`.
+    Resume(resume::Resume),
     /// Export service definitions.
     Export(export::Export),
     /// Generate a shell completion script.
@@ -160,6 +163,7 @@ async fn run(cli: Cli, printer: &Printer) -> Result<ExitCode> {
         Command::Workers(command) => command.run(printer).await,
         Command::CheckWorker(command) => command.run(printer).await,
         Command::Service(command) => command.run(printer).await,
+        Command::Resume(command) => command.run(printer).await,
         Command::Export(command) => command.run(printer).await,
         Command::Completions(command) => command.run(printer, &mut self::command()),
     };

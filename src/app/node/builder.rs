@@ -53,6 +53,7 @@ pub struct NodeBuilder {
     allowed_hosts: AllowedHosts,
     demo: bool,
     drain_timeout: Duration,
+    hold: bool,
     routes: Router,
     wrap: Option<WrapRouter>,
 }
@@ -83,6 +84,7 @@ impl Default for NodeBuilder {
             allowed_hosts: AllowedHosts::default(),
             demo: false,
             drain_timeout: DRAIN_TIMEOUT,
+            hold: false,
             routes: Router::new(),
             wrap: None,
         }
@@ -208,6 +210,14 @@ impl NodeBuilder {
         self
     }
 
+    /// Starts the node on hold: it accepts and lists invocations, and runs, expires and removes none of them until
+    /// [`NodeHandle::resume`] or `cidery resume`. Synchronous calls are refused as `NODE_HELD`. For a store that was
+    /// restored: what must not run twice can be cancelled before.
+    pub fn hold(mut self) -> Self {
+        self.hold = true;
+        self
+    }
+
     /// Adds HTTP routes of the host, with their layers, on the same port: a router of axum 0.8, which is
     /// [`cidery::axum`](crate::axum). Requests that match none of them go to gRPC. Requests of web pages from other
     /// hosts do not reach the routes; see [`allow_host`](Self::allow_host).
@@ -271,6 +281,7 @@ impl NodeBuilder {
             store: self.store.unwrap_or_else(|| Arc::new(MemoryStore::new())),
             limits: self.limits,
             clock: self.clock,
+            hold: self.hold,
         };
         let invoker = Invoker::start(parts, tasks.clone()).await?;
         let workers = WorkerRegistry::start(&invoker).await?;

@@ -45,6 +45,12 @@ impl NodeHandle {
         &self.invoker
     }
 
+    /// Lets a node that was started [on hold](crate::NodeBuilder::hold) start what it has accepted; returns whether it
+    /// was held.
+    pub fn resume(&self) -> bool {
+        self.invoker.resume_node()
+    }
+
     /// Logs that a signal stops the node, and what it waits for.
     pub(in crate::app) fn log_stop(&self, signal: &str) {
         tracing::info!(

@@ -36,6 +36,7 @@ pub use self::requests::request::{
 };
 pub use self::results::accepted::{accepted_group_to_proto, accepted_to_proto};
 pub use self::results::change::{change_to_proto, failed_change_to_proto};
+pub use self::results::control::service_control_to_proto;
 pub use self::results::event::{
     event_to_proto, not_found_from_proto, not_found_to_proto, outcome_from_proto,
     progress_event_to_proto, progress_from_proto, progress_to_proto,

@@ -8,7 +8,8 @@ use super::catalog::{Catalog, Snapshot};
 use super::examples;
 use super::request::into_status;
 use crate::codec::convert::{
-    declaration_hash, page_size_from_proto, service_options_to_proto, timestamp_to_proto,
+    declaration_hash, page_size_from_proto, service_control_to_proto, service_options_to_proto,
+    timestamp_to_proto,
 };
 use crate::codec::json;
 use crate::codec::proto::v1;
@@ -124,14 +125,17 @@ fn description(
         running: count(service.status.running),
         pending: count(service.status.pending),
         queued: count(service.status.queued),
+        control: service.control.as_deref().map(service_control_to_proto),
         ..v1::ServiceDescription::default()
     }
 }
 
 fn health(service: &ServiceInfo) -> v1::ServiceHealth {
-    match service.is_served {
-        true => v1::ServiceHealth::Serving,
-        false => v1::ServiceHealth::NoWorker,
+    match &service.control {
+        Some(control) if control.disabled => v1::ServiceHealth::Disabled,
+        Some(_) => v1::ServiceHealth::Paused,
+        None if service.is_served => v1::ServiceHealth::Serving,
+        None => v1::ServiceHealth::NoWorker,
     }
 }
 

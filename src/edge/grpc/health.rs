@@ -73,8 +73,8 @@ impl HealthApi {
         if name.is_empty() {
             return Ok(self.combine(true));
         }
-        let is_served = match self.invoker.is_served(name) {
-            Ok(is_served) => is_served,
+        let is_served = match self.invoker.takes_calls(name) {
+            Ok(takes_calls) => takes_calls,
             Err(unknown) => {
                 let catalog = self.catalog.current().await;
                 self.is_grpc_served(&catalog, name).ok_or(unknown)?
@@ -92,10 +92,11 @@ impl HealthApi {
             return Some(true);
         };
         let mut services = methods.iter().map(|method| method.service.as_str());
-        Some(services.any(|service| self.invoker.is_served(service).unwrap_or(false)))
+        Some(services.any(|service| self.invoker.takes_calls(service).unwrap_or(false)))
     }
 
-    /// A service serves while the node itself does, and its handler runs in the node or a worker is connected for it.
+    /// A service serves while the node itself does, its handler runs in the node or a worker is connected for it, and
+    /// it is neither paused nor disabled. A held node accepts, so that it serves, and none of its services does.
     fn combine(&self, is_served: bool) -> ServingStatus {
         let is_store_healthy = self.invoker.store().health().is_ok();
         match is_served && is_store_healthy && *self.serving.0.borrow() {
@@ -171,7 +172,7 @@ impl Health for HealthApi {
         // A service may have the name of a gRPC service: then it is meant.
         statuses.extend(self.invoker.services().into_iter().map(|service| {
             let name = service.definition.name().to_string();
-            (name, response(self.combine(service.is_served)))
+            (name, response(self.combine(service.takes_calls)))
         }));
         Ok(Response::new(health::HealthListResponse { statuses }))
     }

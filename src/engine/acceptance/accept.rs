@@ -8,6 +8,7 @@ use crate::codec::{payload, sio};
 use crate::engine::acceptance::cost::{Cost, too_many_pending};
 use crate::engine::admission::cid_reservations::{CidReservation, CidReservations, cid_in_use};
 use crate::engine::clock::{Clock, saturating_add};
+use crate::engine::control::gate::Gate;
 use crate::engine::lifecycle::Lifecycle;
 use crate::engine::limits::Limits;
 use crate::engine::results::hub::Hub;
@@ -29,6 +30,9 @@ pub(in crate::engine) struct Parent<'a> {
     pub(in crate::engine) root: Cid,
     pub(in crate::engine) metadata: &'a Metadata,
 }
+
+/// Whether the gate of a service lets a call pass.
+type CheckGate = fn(&Gate, &ServiceName) -> Result<()>;
 
 /// Accepts invocations.
 #[derive(Debug)]
@@ -68,16 +72,37 @@ impl Acceptor {
     /// # Errors
     ///
     /// `NOT_FOUND` / `SERVICE_UNKNOWN`; `ALREADY_EXISTS` / `CID_IN_USE` or `IDEMPOTENCY_MISMATCH`;
-    /// `INVALID_ARGUMENT` with all violations; `RESOURCE_EXHAUSTED` where a limit is reached. All of them but the first
-    /// name the CID.
-    pub(in crate::engine) async fn accept(
+    /// `INVALID_ARGUMENT` with all violations; `RESOURCE_EXHAUSTED` where a limit is reached; `FAILED_PRECONDITION` /
+    /// `SERVICE_INACTIVE`. All of them but the first name the CID.
+    pub(in crate::engine) fn accept<'a>(
+        &'a self,
+        call: Call,
+        parent: Option<Parent<'a>>,
+    ) -> impl Future<Output = Result<Accepted>> + Send + 'a {
+        self.accept_for(call, parent, Gate::check_acceptance)
+    }
+
+    /// As [`accept`](Self::accept), for a caller that waits for the outcome.
+    ///
+    /// # Errors
+    ///
+    /// As for [`accept`](Self::accept); `UNAVAILABLE` / `SERVICE_PAUSED` or `NODE_HELD`.
+    pub(in crate::engine) fn accept_awaited(
+        &self,
+        call: Call,
+    ) -> impl Future<Output = Result<Accepted>> + Send + '_ {
+        self.accept_for(call, None, Gate::check_stored_call)
+    }
+
+    async fn accept_for(
         &self,
         call: Call,
         parent: Option<Parent<'_>>,
+        check_gate: CheckGate,
     ) -> Result<Accepted> {
         let route = self.routes.find(&call.service)?;
         let cid = call.cid.unwrap_or_else(Cid::new);
-        let accepted = self.accept_as(cid, call, parent, route).await;
+        let accepted = self.accept_as(cid, call, parent, route, check_gate).await;
         accepted.map_err(|error| error.with_cid(cid))
     }
 
@@ -87,6 +112,7 @@ impl Acceptor {
         call: Call,
         parent: Option<Parent<'_>>,
         route: Arc<Route>,
+        check_gate: CheckGate,
     ) -> Result<Accepted> {
         let reservation = match call.cid {
             Some(cid) => Some(self.reservations.reserve_for_accept(cid)?),
@@ -96,10 +122,13 @@ impl Acceptor {
         let request = Arc::clone(&invocation.request);
         let cost = Cost::of(&invocation);
         cost.check(&self.limits)?;
-        if let Err(full) = self.check_pending_limits(&route, 1, cost) {
-            // A repeated request needs no room.
+        let admitted = check_gate(&route.gate, route.name())
+            .and_then(|()| self.check_callbacks(&request.terms))
+            .and_then(|()| self.check_pending_limits(&route, 1, cost));
+        if let Err(refused) = admitted {
+            // A repeated request needs no room, and is nothing new.
             let Some(first) = self.find_first(&request).await? else {
-                return Err(full);
+                return Err(refused);
             };
             return repeated(&first, &request, ignored);
         }
@@ -165,6 +194,7 @@ impl Acceptor {
             None => {
                 let cost = Cost::of(&invocation);
                 cost.check(&self.limits)?;
+                self.check_open(&route, &request)?;
                 self.check_pending_limits(&route, 1, cost)?;
                 live.add_follow_up(invocation)?
             }
@@ -221,6 +251,40 @@ impl Acceptor {
     /// `NOT_FOUND` / `SERVICE_UNKNOWN`; `INVALID_ARGUMENT` with all violations.
     pub(in crate::engine) fn check_input(&self, service: &str, input: &Payload) -> Result<()> {
         check_input(&*self.routes.find(service)?, input).map(drop)
+    }
+
+    /// Whether a service and its callbacks accept a new asynchronous invocation.
+    ///
+    /// # Errors
+    ///
+    /// `FAILED_PRECONDITION` / `SERVICE_INACTIVE`.
+    pub(super) fn check_open(&self, route: &Route, request: &Request) -> Result<()> {
+        route.gate.check_acceptance(route.name())?;
+        self.check_callbacks(&request.terms)
+    }
+
+    /// Whether the services that get an outcome accept it. What is disabled later gets it all the same: it was promised.
+    ///
+    /// # Errors
+    ///
+    /// `FAILED_PRECONDITION` / `SERVICE_INACTIVE`.
+    fn check_callbacks(&self, terms: &Terms) -> Result<()> {
+        self.check_all_open(terms.callbacks.iter().chain(&terms.failure_callbacks))
+    }
+
+    /// Whether all of these services accept new invocations.
+    ///
+    /// # Errors
+    ///
+    /// `FAILED_PRECONDITION` / `SERVICE_INACTIVE` for the first one that does not.
+    pub(super) fn check_all_open<'a>(
+        &self,
+        mut services: impl Iterator<Item = &'a ServiceName>,
+    ) -> Result<()> {
+        services.try_for_each(|name| match self.routes.get(name.as_str()) {
+            Some(route) => route.gate.check_acceptance(name),
+            None => Ok(()),
+        })
     }
 
     /// The first request with the CID or the idempotency key of a request, if it is stored.

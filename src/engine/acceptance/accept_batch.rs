@@ -50,6 +50,8 @@ struct Members {
     caller_cids: Vec<Option<Cid>>,
     /// All CIDs that the caller brought, reserved until the batch is stored.
     reservations: Vec<CidReservation>,
+    /// The members whose services, or callbacks, are disabled.
+    disabled: MemberFailures,
 }
 
 impl Members {
@@ -102,7 +104,7 @@ impl BatchAcceptor {
     ///
     /// `INVALID_ARGUMENT` / `BATCH_LIMIT`; all violations of all members, by the paths of the requests;
     /// `ALREADY_EXISTS` / `CID_IN_USE` where a member was accepted before, or `IDEMPOTENCY_MISMATCH`;
-    /// `RESOURCE_EXHAUSTED` where a limit is reached.
+    /// `RESOURCE_EXHAUSTED` where a limit is reached; `FAILED_PRECONDITION` / `SERVICE_INACTIVE`.
     pub(in crate::engine) async fn accept(
         &self,
         batch: Batch,
@@ -122,7 +124,7 @@ impl BatchAcceptor {
         batch: Batch,
         parent: Option<Parent<'_>>,
     ) -> Result<AcceptedGroup> {
-        let CheckedBatch { group, members } = self.prepare(cid, batch, parent)?;
+        let CheckedBatch { group, mut members } = self.prepare(cid, batch, parent)?;
         let request = Arc::clone(&group.request);
         let ignored = members.ignored.clone();
         let caller_cids = members.caller_cids.clone();
@@ -132,11 +134,15 @@ impl BatchAcceptor {
             .iter()
             .for_each(|member| cost.add(member));
         cost.check(&self.limits)?;
-        if let Err(full) = self.check_pending_limits(&members, cost) {
-            // A repeated batch needs no room.
+        let disabled = std::mem::take(&mut members.disabled).into_result();
+        let admitted = disabled
+            .and_then(|()| self.check_callbacks(&request))
+            .and_then(|()| self.check_pending_limits(&members, cost));
+        if let Err(refused) = admitted {
+            // A repeated batch needs no room, and is nothing new.
             return match self.acceptor.find_first(&request).await? {
                 Some(first) => repeated(&first, &request, &caller_cids, ignored),
-                None => Err(full),
+                None => Err(refused),
             };
         }
         let cids = members.cids();
@@ -262,6 +268,9 @@ impl BatchAcceptor {
         ignored
             .names()
             .for_each(|name| members.ignored.add(name.to_owned()));
+        if let Err(error) = self.acceptor.check_open(&route, &invocation.request) {
+            members.disabled.add(member.position, &error);
+        }
         let request = Arc::make_mut(&mut invocation.request);
         if parent.is_none() {
             request.root = member.group;
@@ -293,6 +302,17 @@ impl BatchAcceptor {
         request.terms = self.acceptor.terms(Some(Box::new(options)), now)?;
         request.grouping = Some(Grouping::Group(group));
         Ok(self.acceptor.pending(request))
+    }
+
+    /// Whether the services that get the outcomes of the batch accept them.
+    ///
+    /// # Errors
+    ///
+    /// `FAILED_PRECONDITION` / `SERVICE_INACTIVE`.
+    fn check_callbacks(&self, group: &Request) -> Result<()> {
+        let on_each = group.group().into_iter().flat_map(|group| &group.on_each);
+        let services = group.terms.callbacks.iter().chain(on_each);
+        self.acceptor.check_all_open(services)
     }
 
     fn check_pending_limits(&self, members: &Members, cost: Cost) -> Result<()> {

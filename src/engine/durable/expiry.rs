@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine::clock::Clock;
+use crate::engine::control::gates::Gates;
 use crate::engine::durable::commit::{Committer, Source};
 use crate::engine::durable::transition::expiry;
 use crate::engine::lifecycle::Lifecycle;
@@ -25,6 +26,7 @@ pub(in crate::engine) struct Expiry {
     routes: Arc<Routes>,
     committer: Arc<Committer>,
     clock: Clock,
+    gates: Arc<Gates>,
 }
 
 impl Expiry {
@@ -33,18 +35,21 @@ impl Expiry {
         routes: Arc<Routes>,
         committer: Arc<Committer>,
         clock: Clock,
+        gates: Arc<Gates>,
     ) -> Self {
         Self {
             store,
             routes,
             committer,
             clock,
+            gates,
         }
     }
 
-    /// Polls the store until the node drains.
+    /// Polls the store until the node drains. A held node ends nothing.
     pub(in crate::engine) fn start(self, lifecycle: &Lifecycle) {
         lifecycle.spawn_until_drain("expiry", async move {
+            self.gates.released().cancelled().await;
             loop {
                 self.clock.pause(POLL_INTERVAL).await;
                 // Nothing is written any more.

@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 use crate::codec::failure::failure_dict;
 use crate::dict;
 use crate::engine::clock::Clock;
+use crate::engine::control::gates::Gates;
 use crate::engine::durable::callbacks::{callback, member_outcome};
 use crate::engine::durable::commit::{Committer, Source};
 use crate::engine::durable::group_outcomes::GroupOutcomes;
@@ -35,10 +36,11 @@ pub(in crate::engine) struct Groups {
     pub(in crate::engine) lifecycle: Arc<Lifecycle>,
     /// Notified when a member has ended, or a group without members was accepted.
     pub(in crate::engine) group_wakeup: Arc<Notify>,
+    pub(in crate::engine) gates: Arc<Gates>,
 }
 
 impl Groups {
-    /// Ends groups until the node drains, those included whose members ended before a restart.
+    /// Ends groups until the node drains, those included whose members ended before a restart. A held node ends none.
     pub(in crate::engine) fn start(self: Arc<Self>) {
         let lifecycle = Arc::clone(&self.lifecycle);
         lifecycle.spawn_until_drain("groups", self.run());
@@ -47,6 +49,7 @@ impl Groups {
     async fn run(self: Arc<Self>) {
         let none = ServiceName::none();
         let limit = ClaimLimit::invocations(MAX_CLAIM);
+        self.gates.released().cancelled().await;
         loop {
             match self.store.claim(&none, self.clock.now(), limit).await {
                 Ok(Claim { invocations, .. }) if invocations.is_empty() => {

@@ -4,11 +4,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use jiff::Timestamp;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::admission::concurrency::Permits;
+use crate::engine::control::gate::Starting;
 use crate::engine::durable::commit::{Committer, Source};
 use crate::engine::durable::deferral::Deferrals;
 use crate::engine::durable::failures::{
@@ -154,6 +156,11 @@ impl Runner {
             Err(NotAcquired::Failed(error)) => Err(error),
             Ok(acquired) => Ok((acquired.permits, acquired.admitted)),
         };
+        // From here until the handler has been called, a pause waits for this attempt.
+        let Some(starting) = route.gate.begin_attempt() else {
+            drop(acquired);
+            return self.put_back(route, invocation).await;
+        };
         let runtime = self.executor.runtime();
         let permits = acquired.as_ref().ok();
         let worker = permits.and_then(|(permits, _)| permits.worker());
@@ -162,10 +169,16 @@ impl Runner {
         let live = Arc::new(live);
         runtime.hub.open(Arc::clone(&live));
         let result = match (self.record_start(invocation).await, acquired) {
-            (Err(result), _) => result,
-            (Ok(()), Err(error)) => AttemptResult::Outcome(Err(error)),
+            (Err(result), _) => {
+                drop(starting);
+                result
+            }
+            (Ok(()), Err(error)) => {
+                drop(starting);
+                AttemptResult::Outcome(Err(error))
+            }
             (Ok(()), Ok((permits, admitted))) => {
-                self.attempt(route, invocation, permits, admitted, &live)
+                self.attempt(route, invocation, permits, admitted, starting, &live)
                     .await
             }
         };
@@ -173,6 +186,20 @@ impl Runner {
         let source = Source::Attempt(&live);
         self.committer
             .apply(route, invocation, live.state(), trigger, source)
+            .await;
+    }
+
+    /// Leaves a claimed invocation to wait as before: its service was paused before an attempt started.
+    async fn put_back(&self, route: &Route, invocation: &Invocation) {
+        let source = Source::Claimed;
+        self.committer
+            .apply(
+                route,
+                invocation,
+                invocation.state,
+                Trigger::PutBack,
+                source,
+            )
             .await;
     }
 
@@ -231,6 +258,7 @@ impl Runner {
         invocation: &Invocation,
         permits: Permits,
         Admitted { input, ignored }: Admitted,
+        starting: Starting<'_>,
         live: &Arc<Live>,
     ) -> AttemptResult {
         let request = &invocation.request;
@@ -250,7 +278,7 @@ impl Runner {
         let invoker = self.executor.as_invoker();
         let (attempt, dispatch) = start(invoker, route, &definition, permits, info, scope, input);
         let (outcome, stop) = self
-            .watch(attempt, &cancel, live, timeout, invocation)
+            .watch(attempt, starting, &cancel, live, timeout, invocation)
             .await;
         match outcome {
             _ if stop == Stop::Deadline => {
@@ -317,6 +345,7 @@ impl Runner {
     async fn watch(
         &self,
         mut attempt: Attempt,
+        starting: Starting<'_>,
         cancel: &CancellationToken,
         live: &Live,
         timeout: Duration,
@@ -329,9 +358,16 @@ impl Runner {
             Some(deadline) => runtime.timer.sleep_until(deadline).await,
             None => std::future::pending().await,
         };
+        // The first poll calls the handler.
+        let mut starting = Some(starting);
+        let called = std::future::poll_fn(|context| {
+            let polled = attempt.poll_unpin(context);
+            drop(starting.take());
+            polled
+        });
         let mut stop = tokio::select! {
             biased;
-            outcome = &mut attempt => return (Some(outcome), Stop::Ended),
+            outcome = called => return (Some(outcome), Stop::Ended),
             () = cancel.cancelled() => Stop::Cancel,
             () = deadline() => Stop::Deadline,
             () = heartbeat_timeout(live, timeout) => Stop::Timeout,

@@ -134,7 +134,8 @@ impl Schedulers {
         // Looked up each time: the route is replaced as workers connect and disconnect.
         let route = &self.routes.find(handle.service().as_str())?;
         let pending = self.store.pending_count(route.name());
-        if pending == 0 {
+        // The resume of a paused service wakes its scheduler. Until then, expired invocations are left to `Expiry`.
+        if pending == 0 || route.gate.is_background_closed() {
             return Ok(Wait::Wakeup);
         }
         let first = tokio::select! {
@@ -154,6 +155,10 @@ impl Schedulers {
             permits.extend(more.take(pending.min(MAX_CLAIM) - 1));
             if self.committer.is_stuck() {
                 return Ok(Wait::Delay(STORE_RETRY_DELAY));
+            }
+            // It may have been paused while this waited.
+            if route.gate.is_background_closed() {
+                return Ok(Wait::Wakeup);
             }
             let limit = ClaimLimit {
                 invocations: permits.len(),

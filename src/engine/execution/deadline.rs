@@ -79,7 +79,7 @@ impl CallLimits<'_> {
     /// # Errors
     ///
     /// `RESOURCE_EXHAUSTED` / `QUEUE_FULL` or `OVERLOADED`; `UNAVAILABLE` / `NO_WORKER`; as for
-    /// [`exceeded`](Self::exceeded).
+    /// [`given_up`](Self::given_up).
     pub(in crate::engine) async fn acquire_permits(self) -> Result<Permits> {
         let deadline = match (self.deadline, self.caller) {
             (Some((deadline, _)), _) => Some(deadline),
@@ -88,8 +88,18 @@ impl CallLimits<'_> {
         };
         tokio::select! {
             biased;
+            error = self.given_up() => Err(error),
             permits = self.route.limit.acquire(self.route.name(), deadline) => permits,
-            error = self.exceeded() => Err(error),
+        }
+    }
+
+    /// Resolves when a call that has not started gives up, with the reason: its wait ends, or its service is paused or
+    /// disabled meanwhile.
+    pub(in crate::engine) async fn given_up(self) -> Error {
+        tokio::select! {
+            biased;
+            error = self.route.gate.calls_refused(self.route.name()) => error,
+            error = self.exceeded() => error,
         }
     }
 

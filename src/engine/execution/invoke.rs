@@ -55,7 +55,8 @@ impl Executor {
     /// # Errors
     ///
     /// The failure of the service; `NOT_FOUND` / `SERVICE_UNKNOWN`; `DEADLINE_EXCEEDED`; `RESOURCE_EXHAUSTED` where a
-    /// limit is reached. All of them name the CID.
+    /// limit is reached; those of [`Gate::check_call`](crate::engine::control::gate::Gate::check_call). All of them name
+    /// the CID.
     ///
     /// # Cancel safety
     ///
@@ -118,6 +119,7 @@ impl Executor {
         accepting.map_err(|error| error.with_info("service", &call.service))?;
         let work = lifecycle.work_token();
         let route = self.runtime.routes.find(&call.service)?;
+        route.gate.check_call(route.name())?;
         let response_format = ResponseFormat::new(call.response_format, &call.input);
         sio::check_format(route.definition.declaration(), call.response_format)?;
         let timeout = call.timeout.unwrap_or(route.options.timeout);
@@ -274,6 +276,7 @@ impl Executor {
             }
             let route = self.runtime.routes.find(&call.service);
             let route = route.map_err(|error| refused_by(error, &call.service))?;
+            route.gate.check_call(route.name())?;
             let callers = parent.extend_chain(&call.service)?;
             let options = route.definition.service_options();
             let own_timeout = call.timeout.or(options.timeout);

@@ -31,7 +31,7 @@ impl DurableCall {
     ///
     /// # Errors
     ///
-    /// As for accepting an asynchronous call.
+    /// As for accepting an asynchronous call; `UNAVAILABLE` / `SERVICE_PAUSED` or `NODE_HELD`.
     pub(in crate::engine) async fn accept(
         runtime: &HandlerRuntime,
         mut call: Call,
@@ -46,7 +46,7 @@ impl DurableCall {
             options.at_most_once = true;
         }
         Ok(Self {
-            accepted: runtime.acceptor.accept(call, None).await?,
+            accepted: runtime.acceptor.accept_awaited(call).await?,
             route,
             timeout,
             continues,

@@ -111,7 +111,7 @@ pub(in crate::engine) async fn dispatch_to_worker(
             Some(admitted) if permits.worker().is_some_and(is_in_force) => (permits, admitted),
             _ => {
                 let input = request.input.clone();
-                let give_up = async { NotAcquired::Failed(limits.exceeded().await) };
+                let give_up = async { NotAcquired::Failed(limits.given_up().await) };
                 let acquire = acquire_compatible(runtime, route, permits, input, give_up);
                 let acquired = Box::pin(acquire).await;
                 let acquired = acquired.map_err(|error| error.into_error(route))?;

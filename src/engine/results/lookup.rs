@@ -32,6 +32,8 @@ pub struct InvocationView {
     pub due: bool,
     /// Whether it is pending and neither this node nor a worker serves its service now.
     pub unserved: bool,
+    /// Whether it is pending and no attempt starts: its service is paused or disabled, or the node is held.
+    pub paused: bool,
 }
 
 /// Reads invocations: from the store, and from memory while they run.
@@ -239,9 +241,15 @@ impl Results {
     fn view(&self, invocation: Invocation) -> InvocationView {
         let is_pending = matches!(invocation.state, State::Pending { .. });
         let route = self.routes.get(invocation.request.service.as_str());
+        let is_closed = match &route {
+            Some(route) => route.gate.is_background_closed(),
+            // A group.
+            None => self.routes.are_held(),
+        };
         InvocationView {
             due: is_pending && invocation.due <= self.clock.now(),
             unserved: is_pending && !route.is_some_and(|route| route.is_served()),
+            paused: matches!(invocation.shown_state(), State::Pending { .. }) && is_closed,
             invocation,
         }
     }

@@ -16,6 +16,7 @@ pub(in crate::engine) use self::route::Route;
 use crate::engine::admission::concurrency::ConcurrencyLimit;
 use crate::engine::admission::worker_pool::{WorkerPool, WorkerService};
 use crate::engine::clock::Clock;
+use crate::engine::control::gates::Gates;
 use crate::engine::limits::Limits;
 use crate::engine::routing::wakeup::{SchedulerHandle, SchedulerStarts};
 use crate::model::error::{Error, Result, Violation, reason};
@@ -39,6 +40,7 @@ pub(in crate::engine) struct Routes {
     /// Limits the handlers of all services together.
     node_permits: Arc<Semaphore>,
     scheduler_starts: SchedulerStarts,
+    gates: Arc<Gates>,
 }
 
 impl Routes {
@@ -47,6 +49,7 @@ impl Routes {
         limits: Arc<Limits>,
         clock: Clock,
         scheduler_starts: SchedulerStarts,
+        gates: Arc<Gates>,
     ) -> Self {
         let mut routes = Self {
             table: ArcSwap::default(),
@@ -57,6 +60,7 @@ impl Routes {
             limits,
             clock,
             scheduler_starts,
+            gates,
         };
         let table: Table = registry
             .into_iter()
@@ -174,6 +178,11 @@ impl Routes {
         self.limits.node_concurrency - self.node_permits.available_permits()
     }
 
+    /// Whether the node is held: it starts nothing of any service.
+    pub(in crate::engine) fn are_held(&self) -> bool {
+        self.gates.is_held()
+    }
+
     /// The route of a service, if there is one.
     pub(in crate::engine) fn get(&self, name: &str) -> Option<Arc<Route>> {
         self.table.load().get(name).cloned()
@@ -221,6 +230,7 @@ impl Routes {
         Arc::new(Route {
             limit: self.limit(&options, None),
             scheduler: self.scheduler(definition.name()),
+            gate: self.gates.gate(definition.name()),
             definition: Arc::new(definition),
             options,
             since: self.clock.now(),
@@ -251,6 +261,7 @@ impl Routes {
                 Some(known) => Arc::clone(&known.scheduler),
                 None => self.scheduler(definition.name()),
             },
+            gate: self.gates.gate(definition.name()),
             since: known.map_or_else(|| self.clock.now(), |known| known.since),
             definition,
             options,

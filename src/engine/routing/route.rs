@@ -1,4 +1,5 @@
-//! One service as the engine serves it: its declaration, the options in force, its concurrency limit and scheduler.
+//! One service as the engine serves it: its declaration, the options in force, its concurrency limit, its scheduler and
+//! its gate.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,6 +8,7 @@ use jiff::Timestamp;
 
 use crate::engine::admission::concurrency::ConcurrencyLimit;
 use crate::engine::admission::worker_pool::Location;
+use crate::engine::control::gate::Gate;
 use crate::engine::limits::Limits;
 use crate::engine::routing::wakeup::SchedulerHandle;
 use crate::model::id::ServiceName;
@@ -21,6 +23,7 @@ pub(in crate::engine) struct Route {
     pub(in crate::engine) options: EffectiveOptions,
     pub(in crate::engine) limit: Arc<ConcurrencyLimit>,
     pub(in crate::engine) scheduler: Arc<SchedulerHandle>,
+    pub(in crate::engine) gate: Arc<Gate>,
     /// When the service was first served by this node.
     pub(in crate::engine) since: Timestamp,
 }
@@ -95,6 +98,11 @@ impl Route {
     /// Whether this node or a worker serves the service now.
     pub(in crate::engine) fn is_served(&self) -> bool {
         self.limit.pool().is_none_or(|pool| pool.is_served())
+    }
+
+    /// Whether synchronous calls are taken: it is served, and neither paused nor disabled.
+    pub(in crate::engine) fn takes_calls(&self) -> bool {
+        self.is_served() && self.gate.takes_calls()
     }
 
     /// Whether workers may serve the service in place of this route.

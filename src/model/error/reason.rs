@@ -93,6 +93,8 @@ reasons! {
     NO_WORKER
     /// No connected worker of the service accepts this input.
     NO_COMPATIBLE_WORKER
+    /// The node was started on hold, and has not been resumed.
+    NODE_HELD
     /// The node stopped during an invocation that is attempted at most once.
     NODE_LOST
     /// The node is stopping.
@@ -131,10 +133,14 @@ reasons! {
     RESUME_MISMATCH
     /// A service with this name already exists.
     SERVICE_EXISTS
+    /// A service was disabled by an operator.
+    SERVICE_INACTIVE
     /// A service is served, or has pending invocations, so it cannot be removed.
     SERVICE_IN_USE
     /// The limit of remembered services was reached.
     SERVICE_LIMIT
+    /// A service was paused by an operator.
+    SERVICE_PAUSED
     /// No service with this name was ever declared.
     SERVICE_UNKNOWN
     /// The signals that stop the process cannot be caught.

@@ -61,7 +61,7 @@ pub enum Transition {
     Hold,
     /// The handler answered "later": the outcome comes from outside.
     AwaitCompletion,
-    /// No connected worker accepts its input: it is polled again later.
+    /// No connected worker accepts its input, or its service was paused: it is polled again later.
     Defer,
     /// It was held or deferred, and is due now.
     Release,

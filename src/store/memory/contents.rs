@@ -14,6 +14,7 @@ use crate::engine::store::{
 };
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::{Invocation, State, Summaries, SummaryCount, SummaryKey};
+use crate::model::service_control::ServiceControl;
 use crate::store::ledger::Ledger;
 
 /// How many entries of removed invocations `by_acceptance` may hold before they are dropped.
@@ -43,6 +44,7 @@ pub(super) struct Contents {
     pub(super) tombstone_expiry: BTreeSet<(Timestamp, Cid)>,
     /// By service and hash.
     pub(super) declarations: HashMap<(ServiceName, String), StoredDeclaration, RandomState>,
+    pub(super) controls: HashMap<ServiceName, ServiceControl, RandomState>,
     /// How many bytes all of it takes, roughly.
     pub(super) bytes: usize,
 }

@@ -21,6 +21,7 @@ use crate::engine::store::{
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::Invocation;
+use crate::model::service_control::ServiceControl;
 use crate::service::BoxFuture;
 
 /// How many bytes a memory store holds by default: 1 GiB.
@@ -264,10 +265,27 @@ impl Store for MemoryStore {
     }
 
     fn forget_declarations(&self, service: ServiceName) -> BoxFuture<'_, Result<()>> {
-        self.contents()
+        let mut contents = self.contents();
+        contents
             .declarations
             .retain(|(name, _), _| *name != service);
+        contents.controls.remove(&service);
         ready(Ok(()))
+    }
+
+    fn set_control(&self, control: ServiceControl) -> BoxFuture<'_, Result<()>> {
+        let service = control.service.clone();
+        self.contents().controls.insert(service, control);
+        ready(Ok(()))
+    }
+
+    fn remove_control(&self, service: ServiceName) -> BoxFuture<'_, Result<()>> {
+        self.contents().controls.remove(&service);
+        ready(Ok(()))
+    }
+
+    fn controls(&self) -> BoxFuture<'_, Result<Vec<ServiceControl>>> {
+        ready(Ok(self.contents().controls.values().cloned().collect()))
     }
 
     fn health(&self) -> Result<()> {
@@ -285,6 +303,7 @@ pub(crate) async fn started_engine() -> crate::engine::Invoker {
         store: Arc::new(MemoryStore::new()),
         limits: crate::engine::Limits::default(),
         clock: crate::engine::clock::Clock::System,
+        hold: false,
     };
     let tasks = crate::service::runtime::Tasks::new();
     crate::engine::Invoker::start(parts, tasks).await.unwrap()

@@ -48,6 +48,13 @@ const STEPS: [&str; 4] = [
     include_str!("format_5.sql"),
 ];
 
+/// Tables that a file of this format may lack, because an earlier version wrote it.
+const ADDED_TABLES: &str = "
+     CREATE TABLE IF NOT EXISTS service_control (
+         service TEXT PRIMARY KEY, paused INTEGER NOT NULL, background_only INTEGER NOT NULL,
+         disabled INTEGER NOT NULL, reason TEXT NOT NULL, principal TEXT NOT NULL, time INTEGER NOT NULL
+     ) STRICT, WITHOUT ROWID;";
+
 /// Whether this version can open a format.
 pub(super) fn is_known(format: i32) -> bool {
     (1..=FORMAT).contains(&format)
@@ -62,5 +69,5 @@ pub(super) fn migrate(connection: &Connection, format: i32) -> rusqlite::Result<
             "BEGIN IMMEDIATE; {step} PRAGMA user_version = {next}; COMMIT;"
         ))?;
     }
-    Ok(())
+    connection.execute_batch(&format!("BEGIN IMMEDIATE; {ADDED_TABLES} COMMIT;"))
 }

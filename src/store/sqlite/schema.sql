@@ -182,6 +182,19 @@ CREATE TABLE announced (
     PRIMARY KEY (service, hash)
 ) STRICT, WITHOUT ROWID;
 
+-- The services that an operator has paused or disabled, until they are resumed and enabled, or forgotten.
+CREATE TABLE service_control (
+    service         TEXT PRIMARY KEY,
+    paused          INTEGER NOT NULL,
+    -- Whether the pause leaves synchronous calls alone.
+    background_only INTEGER NOT NULL,
+    disabled        INTEGER NOT NULL,
+    -- The reason that the operator gave, and who that was; empty if it is not known.
+    reason          TEXT NOT NULL,
+    principal       TEXT NOT NULL,
+    time            INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
 -- Tombstones of removed invocations, until they expire as well. Written by each purge.
 CREATE TABLE tombstone (
     cid      BLOB PRIMARY KEY,

@@ -15,7 +15,7 @@ use super::blob;
 use super::checkpointer;
 use super::commands::{
     Accept, AcceptGroup, Command, ForgetDeclarations, Purge, RecordAttempts, RecordResult,
-    RememberDeclarations, Remove, RequestCancel, ServiceIds, queue,
+    RememberDeclarations, Remove, RemoveControl, RequestCancel, ServiceIds, SetControl, queue,
 };
 use super::directory::StoreDirectory;
 use super::error::{closed, queue_full};
@@ -35,6 +35,7 @@ use crate::engine::store::{
 use crate::model::error::Result;
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::{Invocation, Request};
+use crate::model::service_control::ServiceControl;
 use crate::service::BoxFuture;
 
 /// How many bytes the store holds by default: 64 GiB.
@@ -570,6 +571,18 @@ impl Store for SqliteStore {
 
     fn forget_declarations(&self, service: ServiceName) -> BoxFuture<'_, Result<()>> {
         Box::pin(self.write(ForgetDeclarations(service)))
+    }
+
+    fn set_control(&self, control: ServiceControl) -> BoxFuture<'_, Result<()>> {
+        Box::pin(self.write(SetControl(control)))
+    }
+
+    fn remove_control(&self, service: ServiceName) -> BoxFuture<'_, Result<()>> {
+        Box::pin(self.write(RemoveControl(service)))
+    }
+
+    fn controls(&self) -> BoxFuture<'_, Result<Vec<ServiceControl>>> {
+        Box::pin(self.readers.query(queries::controls))
     }
 
     fn health(&self) -> Result<()> {

@@ -8,6 +8,7 @@ use cidery::engine::store::{
     Stored, StoredDeclaration, SummaryPart,
 };
 use cidery::model::invocation::Invocation;
+use cidery::model::service_control::ServiceControl;
 use cidery::service::BoxFuture;
 use cidery::store::MemoryStore;
 use cidery::{Cid, Result, ServiceName};
@@ -214,6 +215,18 @@ impl Store for GatedStore {
 
     fn forget_declarations(&self, service: ServiceName) -> BoxFuture<'_, Result<()>> {
         self.inner.forget_declarations(service)
+    }
+
+    fn set_control(&self, control: ServiceControl) -> BoxFuture<'_, Result<()>> {
+        self.inner.set_control(control)
+    }
+
+    fn remove_control(&self, service: ServiceName) -> BoxFuture<'_, Result<()>> {
+        self.inner.remove_control(service)
+    }
+
+    fn controls(&self) -> BoxFuture<'_, Result<Vec<ServiceControl>>> {
+        self.inner.controls()
     }
 
     fn health(&self) -> Result<()> {

@@ -19,8 +19,9 @@ const ROOMS: [&str; 8] = [
     "model", "codec", "service", "engine", "store", "remote", "edge", "app",
 ];
 /// The folders of the engine: each uses only those before it.
-const ENGINE_FOLDERS: [&str; 6] = [
+const ENGINE_FOLDERS: [&str; 7] = [
     "admission",
+    "control",
     "routing",
     "results",
     "acceptance",

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use crate::app::cli::control_text::control_text;
 use crate::app::cli::names::{health_name, on_exhausted_name};
 use crate::app::cli::node_option::NodeArgs;
 use crate::app::cli::objects;
@@ -84,6 +85,9 @@ fn properties(service: &v1::ServiceDescription) -> Dict {
         properties.insert("description", declaration.description);
     }
     properties.insert("health", health_name(service.health));
+    if let Some(control) = &service.control {
+        properties.insert("control", control_text(control));
+    }
     if service.typed_method.is_empty() {
         properties.insert(
             "typed method",

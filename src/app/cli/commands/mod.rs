@@ -12,6 +12,7 @@ pub(super) mod invocations;
 pub(super) mod invoke;
 pub(super) mod purge;
 pub(super) mod result;
+pub(super) mod resume;
 pub(super) mod retry;
 pub(super) mod serve;
 pub(super) mod service;

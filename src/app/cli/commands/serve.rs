@@ -51,6 +51,12 @@ pub(in crate::app::cli) struct Serve {
     /// Keep invocations in memory only. They are lost when the node stops.
     #[arg(long, conflicts_with = "data_dir")]
     in_memory: bool,
+    /// Start nothing until `cidery resume`.
+    ///
+    /// For a store that was restored from a backup. Invocations are accepted and listed, and can be cancelled; none of
+    /// them runs, expires or is removed, and synchronous calls are refused.
+    #[arg(long)]
+    hold: bool,
     /// Add the demo services.
     #[arg(long)]
     demo: bool,
@@ -106,6 +112,9 @@ impl Serve {
         if self.insecure {
             builder = builder.insecure();
         }
+        if self.hold {
+            builder = builder.hold();
+        }
         let mut signals = catch_signals()?;
         // A large store takes a while to open: a signal ends that too.
         let node = tokio::select! {
@@ -121,6 +130,10 @@ impl Serve {
             pending = stored.pending,
             "serving"
         );
+        if self.hold {
+            let pending = stored.pending;
+            tracing::warn!(pending, "held: nothing starts until `cidery resume`");
+        }
         let signal = signals.next().await;
         let invoker = node.invoker().clone();
         let code = stop(node, self.drain, signal, &mut signals, printer).await;

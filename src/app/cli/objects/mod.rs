@@ -13,5 +13,5 @@ pub(super) use self::dead_letters::dead_letters;
 pub(super) use self::event::{event, item, outcome_event};
 pub(super) use self::explanation::{Explanation, explanation};
 pub(super) use self::invocation::{change, input, invocation, summary};
-pub(super) use self::service::{service, service_description};
+pub(super) use self::service::{controlled_service, service, service_description};
 pub(super) use self::worker::worker;

@@ -49,6 +49,7 @@ pub(in crate::app::cli) fn service_description(service: &v1::ServiceDescription)
         "name": declaration.name,
         "description": declaration.description,
         "health": health_name(service.health),
+        "control": service.control.as_ref().map(|it| Value::from(control(it))),
         "typed_method": text_value(&service.typed_method),
         "typed_method_note": text_value(&service.typed_method_note),
         "running": service.running,
@@ -65,6 +66,31 @@ pub(in crate::app::cli) fn service_description(service: &v1::ServiceDescription)
         "examples": examples,
     }
     .into()
+}
+
+/// `controlled_service` in the schema.
+pub(in crate::app::cli) fn controlled_service(
+    name: &str,
+    service: &v1::ServiceDescription,
+) -> Value {
+    let mut object = dict! { "name": name };
+    for (key, value) in control(&service.control.clone().unwrap_or_default()) {
+        object.insert(key, value);
+    }
+    object.insert("pending", service.pending);
+    object.insert("running", service.running);
+    object.into()
+}
+
+fn control(control: &v1::ServiceControl) -> Dict {
+    dict! {
+        "paused": control.paused,
+        "background_only": control.background_only,
+        "disabled": control.disabled,
+        "reason": text_value(&control.reason),
+        "principal": text_value(&control.principal),
+        "time": time_value(control.time.as_ref()),
+    }
 }
 
 fn options(options: v1::ServiceOptions) -> Value {

@@ -145,6 +145,11 @@ fn hint(error: &Error) -> Option<Cow<'static, str>> {
             "check the free space and the health of the disk, and the log of the node"
         }
         (reason::SERVICE_UNKNOWN, _) => "`cidery services` lists all services",
+        (reason::SERVICE_PAUSED, _) => {
+            "`cidery service resume NAME` resumes it; with `--async`, the invocation waits for that"
+        }
+        (reason::SERVICE_INACTIVE, _) => "`cidery service enable NAME` enables it",
+        (reason::NODE_HELD, _) => "`cidery resume` lets the node run what it has accepted",
         (reason::NO_WORKER, _) => {
             "start its worker, or use `--async` to run it once a worker connects"
         }

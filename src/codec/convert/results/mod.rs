@@ -2,6 +2,7 @@
 
 pub(super) mod accepted;
 pub(super) mod change;
+pub(super) mod control;
 pub(super) mod event;
 pub(super) mod invocation;
 pub(super) mod outcome;

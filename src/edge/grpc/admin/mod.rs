@@ -1,5 +1,7 @@
 //! `cidery.v1.AdminService`: status and administration of a node.
 
+mod control;
+
 use futures_util::stream::BoxStream;
 use tonic::{Request, Response, Status};
 
@@ -7,6 +9,7 @@ use super::request::{into_status, unimplemented};
 use crate::codec::convert::page_size_from_proto;
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::admin_service_server::AdminService;
+use crate::engine::Invoker;
 use crate::model::error::Result;
 use crate::remote::worker_registry::WorkerRegistry;
 
@@ -16,12 +19,13 @@ const MAX_PAGE: usize = 1_000;
 /// The implementation of `AdminService`.
 #[derive(Clone, Debug)]
 pub(super) struct AdminApi {
+    invoker: Invoker,
     workers: WorkerRegistry,
 }
 
 impl AdminApi {
-    pub(super) fn new(workers: WorkerRegistry) -> Self {
-        Self { workers }
+    pub(super) fn new(invoker: Invoker, workers: WorkerRegistry) -> Self {
+        Self { invoker, workers }
     }
 
     fn list(&self, request: &v1::ListWorkersRequest) -> Result<v1::ListWorkersResponse> {
@@ -64,30 +68,36 @@ impl AdminService for AdminApi {
 
     async fn pause_service(
         &self,
-        _: Request<v1::PauseServiceRequest>,
+        request: Request<v1::PauseServiceRequest>,
     ) -> Result<Response<v1::PauseServiceResponse>, Status> {
-        Err(unimplemented("PauseService"))
+        let principal = control::principal(request.extensions());
+        let done = control::pause(&self.invoker, request.into_inner(), principal);
+        into_status(done.await).map(Response::new)
     }
 
     async fn resume_service(
         &self,
-        _: Request<v1::ResumeServiceRequest>,
+        request: Request<v1::ResumeServiceRequest>,
     ) -> Result<Response<v1::ResumeServiceResponse>, Status> {
-        Err(unimplemented("ResumeService"))
+        let done = control::resume(&self.invoker, request.get_ref());
+        into_status(done.await).map(Response::new)
     }
 
     async fn disable_service(
         &self,
-        _: Request<v1::DisableServiceRequest>,
+        request: Request<v1::DisableServiceRequest>,
     ) -> Result<Response<v1::DisableServiceResponse>, Status> {
-        Err(unimplemented("DisableService"))
+        let principal = control::principal(request.extensions());
+        let done = control::disable(&self.invoker, request.into_inner(), principal);
+        into_status(done.await).map(Response::new)
     }
 
     async fn enable_service(
         &self,
-        _: Request<v1::EnableServiceRequest>,
+        request: Request<v1::EnableServiceRequest>,
     ) -> Result<Response<v1::EnableServiceResponse>, Status> {
-        Err(unimplemented("EnableService"))
+        let done = control::enable(&self.invoker, request.get_ref());
+        into_status(done.await).map(Response::new)
     }
 
     async fn forget_service(
@@ -104,7 +114,7 @@ impl AdminService for AdminApi {
         &self,
         _: Request<v1::ResumeNodeRequest>,
     ) -> Result<Response<v1::ResumeNodeResponse>, Status> {
-        Err(unimplemented("ResumeNode"))
+        Ok(Response::new(control::resume_node(&self.invoker)))
     }
 
     async fn backup_store(

@@ -88,6 +88,8 @@ pub(super) fn leave_out_large(invocation: &mut v1::Invocation, room: usize) {
 pub(super) fn pending_reason(found: &InvocationView) -> v1::PendingReason {
     match found.invocation.shown_state() {
         State::Pending { .. } if found.invocation.due >= HELD => v1::PendingReason::Held,
+        // What the operator did comes first: nothing else helps before that is undone.
+        State::Pending { .. } if found.due && found.paused => v1::PendingReason::Paused,
         State::Pending { .. } if found.due && found.unserved => v1::PendingReason::NoWorker,
         State::Pending { .. } if found.invocation.deferred => v1::PendingReason::NoCompatibleWorker,
         State::Pending { .. } if found.due && found.invocation.key_busy => {

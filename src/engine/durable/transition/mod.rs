@@ -63,6 +63,8 @@ pub(in crate::engine) enum Trigger {
     Deferred(Error),
     /// It was held or deferred, and is due now.
     Released,
+    /// It was claimed, and its service paused before its attempt started: it waits as before.
+    PutBack,
 }
 
 /// What a transition depends on, besides the invocation.
@@ -149,6 +151,12 @@ pub(in crate::engine) fn transition(
             state: next(invocation, state, Transition::Release)?,
             due: now,
             last_failure: invocation.last_failure.clone(),
+            ..StateChange::unchanged(invocation, now)
+        }),
+        Trigger::PutBack => Ok(StateChange {
+            state: next(invocation, state, Transition::Defer)?,
+            last_failure: invocation.last_failure.clone(),
+            deferred: invocation.deferred,
             ..StateChange::unchanged(invocation, now)
         }),
     }

@@ -41,7 +41,7 @@ fn an_impossible_transition_is_an_error_and_not_a_failed_invocation() {
     let answered = || AttemptResult::Outcome(Ok(Payload::empty().into()));
     let token = Token::new().hash();
     type Case<'a> = (&'a str, &'a dyn Fn() -> Trigger);
-    let cases: [Case<'_>; 12] = [
+    let cases: [Case<'_>; 13] = [
         ("--SS-", &|| Trigger::AttemptEnded(answered())),
         ("--PC-", &|| {
             Trigger::AttemptEnded(AttemptResult::Outcome(Err(error())))
@@ -62,6 +62,7 @@ fn an_impossible_transition_is_an_error_and_not_a_failed_invocation() {
         ("EFFC-", &|| Trigger::DeadlinePassed(NOW)),
         ("-FFC-", &|| Trigger::Crashed(error())),
         ("PP---", &|| Trigger::Deferred(error())),
+        ("PP---", &|| Trigger::PutBack),
     ];
     let states = [
         State::Pending { started: false },
@@ -90,6 +91,26 @@ fn an_impossible_transition_is_an_error_and_not_a_failed_invocation() {
         }
     }
     assert!(change(State::Succeeded, Trigger::Released).is_err());
+}
+
+#[test]
+fn an_invocation_that_is_put_back_is_as_it_was() {
+    let mut before = invocation();
+    before.last_failure = Some(Error::unavailable("GONE", "gone"));
+    let rules = Rules {
+        retry_policy: &RetryPolicy::default(),
+        attempt_timeout: Duration::from_secs(900),
+        on_exhausted: OnExhausted::Fail,
+        max_crashes: 2,
+        jitter: 0.5,
+        cancel_reason: None,
+        now: NOW + jiff::SignedDuration::from_secs(60),
+    };
+    let after = transition(&before, before.state, Trigger::PutBack, &rules).unwrap();
+    assert_eq!((after.state, after.due), (before.state, before.due));
+    assert_eq!((after.attempts, after.deferred), (0, false));
+    assert_eq!(after.last_failure.unwrap().reason(), "GONE");
+    assert!(after.event.is_none());
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod batch;
 mod connection;
+mod control;
 mod discover;
 mod invoke;
 mod manage;

@@ -260,13 +260,15 @@ impl WorkerRegistry {
         }
     }
 
-    /// Removes a service that no worker serves any more.
+    /// Removes a service that no worker serves any more, and whether it was paused or disabled.
     ///
     /// # Errors
     ///
     /// As for [`Invoker::forget_service`].
     pub(crate) async fn forget_service(&self, service: &str) -> Result<()> {
         let inner = &self.0;
+        // A service that is paused just now is either known to the pause, or no longer.
+        let _controls = inner.invoker.lock_service_controls().await;
         let name = {
             // No worker is admitted meanwhile.
             let _update = inner.update();

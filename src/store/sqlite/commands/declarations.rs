@@ -1,8 +1,9 @@
-//! Remembers what workers declare of their services, and forgets it.
+//! Remembers what workers declare of their services, and forgets it together with the control of a service.
 
 use rusqlite::params;
 
 use super::command::Command;
+use super::controls::remove_control;
 use super::transaction::Tx;
 use crate::engine::store::StoredDeclaration;
 use crate::model::error::Result;
@@ -44,7 +45,7 @@ impl Command for RememberDeclarations {
     }
 }
 
-/// Forgets all declarations of a service.
+/// Forgets all declarations of a service, and its control.
 #[derive(Debug)]
 pub(in crate::store::sqlite) struct ForgetDeclarations(pub(in crate::store::sqlite) ServiceName);
 
@@ -56,6 +57,7 @@ impl Command for ForgetDeclarations {
             "DELETE FROM announced WHERE service = ?1",
             [self.0.as_str()],
         )?;
+        remove_control(tx, &self.0)?;
         Ok(Ok(()))
     }
 }

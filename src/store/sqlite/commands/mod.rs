@@ -4,6 +4,7 @@
 mod accept;
 mod accept_group;
 mod command;
+mod controls;
 mod declarations;
 mod index_newest;
 mod key_queue;
@@ -18,6 +19,7 @@ mod transaction;
 pub(super) use self::accept::Accept;
 pub(super) use self::accept_group::AcceptGroup;
 pub(super) use self::command::{Command, QueuedCommand, queue};
+pub(super) use self::controls::{RemoveControl, SetControl};
 pub(super) use self::declarations::{ForgetDeclarations, RememberDeclarations};
 pub(super) use self::index_newest::{IndexedRow, index_all, index_if_many};
 pub(super) use self::record::RecordResult;

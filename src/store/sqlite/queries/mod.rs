@@ -2,6 +2,7 @@
 
 mod children;
 mod conditions;
+mod controls;
 mod counts;
 mod declarations;
 mod due;
@@ -19,6 +20,7 @@ mod source;
 mod summary;
 
 pub(super) use self::children::children;
+pub(super) use self::controls::controls;
 pub(super) use self::counts::{awaiting_completion_counts, open_counts, services};
 pub(super) use self::declarations::declarations;
 pub(super) use self::due::{Claimable, Due, due};

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::app::cli::control_text::{control_text, undo};
 use crate::app::cli::times::{age, between, duration_text, local_time};
 use crate::codec::convert::timestamp_from_proto;
 use crate::codec::proto::v1;
@@ -107,27 +108,15 @@ fn no_worker(name: &str, service: Option<&v1::ServiceDescription>) -> String {
     format!("no worker serves `{name}`{since}: start one{away}")
 }
 
+/// Who paused a service and why; if nobody did, the node is held.
 fn paused(name: &str, service: Option<&v1::ServiceDescription>) -> String {
-    let control = service.and_then(|service| service.control.as_ref());
-    let Some(control) = control else {
-        return format!("`{name}` is paused: `cidery service resume {name}`");
-    };
-    let (what, command) = match control.disabled {
-        true => ("disabled", "enable"),
-        false => ("paused", "resume"),
-    };
-    let time = control.time.as_ref().and_then(timestamp_from_proto);
-    let since = time.map(|time| format!(" since {}", since(time)));
-    let by = match control.principal.as_str() {
-        "" => String::new(),
-        principal => format!(" by {principal}"),
-    };
-    let because = match control.reason.as_str() {
-        "" => String::new(),
-        reason => format!(" because \"{reason}\""),
-    };
-    let since = since.unwrap_or_default();
-    format!("`{name}` is {what}{since}{by}{because}: `cidery service {command} {name}`")
+    match service.and_then(|service| service.control.as_ref()) {
+        Some(control) => {
+            let (what, undo) = (control_text(control), undo(control));
+            format!("`{name}` is {what} (`{undo}` lets it go on)")
+        }
+        None => "the node is held (`cidery resume` lets it go on)".to_owned(),
+    }
 }
 
 fn held(invocation: &v1::Invocation) -> String {

@@ -1,0 +1,192 @@
+//! What operators do to services and to the node: pause and resume, disable and enable, resume a held node.
+
+use std::sync::Arc;
+
+use tokio::sync::{Mutex, MutexGuard};
+
+use crate::engine::clock::Clock;
+use crate::engine::control::gate::Gate;
+use crate::engine::control::gates::Gates;
+use crate::engine::lifecycle::Lifecycle;
+use crate::engine::routing::Routes;
+use crate::engine::store::Store;
+use crate::model::error::Result;
+use crate::model::id::ServiceName;
+use crate::model::service_control::{ControlCause, ServiceControl};
+
+/// Pauses, disables and opens services.
+#[derive(Debug)]
+pub(in crate::engine) struct ServiceControls {
+    pub(in crate::engine) routes: Arc<Routes>,
+    pub(in crate::engine) gates: Arc<Gates>,
+    pub(in crate::engine) store: Arc<dyn Store>,
+    pub(in crate::engine) clock: Clock,
+    pub(in crate::engine) lifecycle: Arc<Lifecycle>,
+    /// One change at a time: the store and the gates then have the same order.
+    pub(in crate::engine) changes: Mutex<()>,
+}
+
+/// A control as it was, and as it is.
+struct Changed {
+    before: ServiceControl,
+    after: ServiceControl,
+    gate: Arc<Gate>,
+}
+
+impl ServiceControls {
+    /// Pauses a service. Once this resolves, none of its attempts starts until it is resumed. A paused service can be
+    /// paused again, with another cause.
+    ///
+    /// # Errors
+    ///
+    /// `NOT_FOUND` / `SERVICE_UNKNOWN`; the errors of the store.
+    ///
+    /// # Cancel safety
+    ///
+    /// A pause that has begun is in force all the same.
+    pub(in crate::engine) async fn pause(
+        self: &Arc<Self>,
+        name: &str,
+        background_only: bool,
+        cause: ControlCause,
+    ) -> Result<ServiceControl> {
+        let now = self.clock.now();
+        let pause = move |control: &mut ServiceControl| {
+            (control.paused, control.background_only) = (true, background_only);
+            (control.cause, control.time) = (cause, now);
+        };
+        self.close(name, pause).await
+    }
+
+    /// Disables a service, as [`pause`](Self::pause) pauses it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`pause`](Self::pause).
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`pause`](Self::pause).
+    pub(in crate::engine) async fn disable(
+        self: &Arc<Self>,
+        name: &str,
+        cause: ControlCause,
+    ) -> Result<ServiceControl> {
+        let now = self.clock.now();
+        let disable = move |control: &mut ServiceControl| {
+            control.disabled = true;
+            (control.cause, control.time) = (cause, now);
+        };
+        self.close(name, disable).await
+    }
+
+    /// Resumes a service; returns whether it was paused.
+    ///
+    /// # Errors
+    ///
+    /// As for [`pause`](Self::pause).
+    pub(in crate::engine) async fn resume(self: &Arc<Self>, name: &str) -> Result<bool> {
+        let resume = |control: &mut ServiceControl| {
+            (control.paused, control.background_only) = (false, false);
+        };
+        Ok(self.change(name, resume).await?.before.paused)
+    }
+
+    /// Enables a service; returns whether it was disabled.
+    ///
+    /// # Errors
+    ///
+    /// As for [`pause`](Self::pause).
+    pub(in crate::engine) async fn enable(self: &Arc<Self>, name: &str) -> Result<bool> {
+        let enable = |control: &mut ServiceControl| control.disabled = false;
+        Ok(self.change(name, enable).await?.before.disabled)
+    }
+
+    /// Lets a held node start what it has accepted; returns whether it was held.
+    pub(in crate::engine) fn resume_node(&self) -> bool {
+        let was_held = self.gates.release();
+        if was_held {
+            for route in self.routes.all().values() {
+                if self.store.pending_count(route.name()) > 0 {
+                    route.scheduler.wake();
+                }
+            }
+            self.routes.notify_changes();
+        }
+        was_held
+    }
+
+    /// Keeps controls from being changed until the guard is dropped.
+    pub(in crate::engine) async fn lock(&self) -> MutexGuard<'_, ()> {
+        self.changes.lock().await
+    }
+
+    async fn close(
+        self: &Arc<Self>,
+        name: &str,
+        close: impl FnOnce(&mut ServiceControl) + Send + 'static,
+    ) -> Result<ServiceControl> {
+        let Changed { after, gate, .. } = self.change(name, close).await?;
+        gate.settled().await;
+        Ok(after)
+    }
+
+    /// Changes a control, even if the caller stops waiting meanwhile.
+    async fn change(
+        self: &Arc<Self>,
+        name: &str,
+        change: impl FnOnce(&mut ServiceControl) + Send + 'static,
+    ) -> Result<Changed> {
+        let (this, name) = (Arc::clone(self), name.to_owned());
+        let changed = async move { this.change_now(&name, change).await };
+        let tasks = self.lifecycle.tasks();
+        tasks.run_to_completion("service control", changed).await
+    }
+
+    async fn change_now(
+        &self,
+        name: &str,
+        change: impl FnOnce(&mut ServiceControl) + Send,
+    ) -> Result<Changed> {
+        let _one_at_a_time = self.lock().await;
+        let service = self.find(name)?;
+        let gate = self.gates.gate(&service);
+        let before = gate.control().map(Arc::unwrap_or_clone);
+        let before =
+            before.unwrap_or_else(|| ServiceControl::none(service.clone(), self.clock.now()));
+        let mut after = before.clone();
+        change(&mut after);
+        if after != before {
+            self.put_in_force(&service, after.clone()).await?;
+        }
+        Ok(Changed {
+            before,
+            after,
+            gate,
+        })
+    }
+
+    /// Stores a control and lets it act: in this order, so that a restart undoes nothing that was answered.
+    async fn put_in_force(&self, service: &ServiceName, control: ServiceControl) -> Result<()> {
+        let control = Some(control).filter(ServiceControl::is_in_force);
+        match &control {
+            Some(control) => self.store.set_control(control.clone()).await?,
+            None => self.store.remove_control(service.clone()).await?,
+        }
+        self.gates.set(service, control);
+        let route = self.routes.get(service.as_str());
+        if let Some(route) = route.filter(|route| !route.gate.is_background_closed()) {
+            route.scheduler.wake();
+        }
+        self.routes.notify_changes();
+        Ok(())
+    }
+
+    /// A service that is known, or that is controlled though it was not announced since the start.
+    fn find(&self, name: &str) -> Result<ServiceName> {
+        match self.routes.find(name) {
+            Ok(route) => Ok(route.name().clone()),
+            Err(unknown) => self.gates.controlled(name).ok_or(unknown),
+        }
+    }
+}
