@@ -152,12 +152,7 @@ async fn why_it_waits(
 
 /// Who paused a service and why; if nobody did, the node is held.
 async fn pause(client: &ContractClient, service: &str) -> Result<String> {
-    // A group has no service.
-    let control = match service {
-        "" => None,
-        service => client.describe(service).await?.control,
-    };
-    Ok(match control {
+    Ok(match client.describe(service).await?.control {
         Some(control) => {
             let (what, undo) = (control_text(&control), undo(&control));
             format!("waits: `{service}` is {what} (`{undo}` lets it go on)")
