@@ -241,15 +241,11 @@ impl Results {
     fn view(&self, invocation: Invocation) -> InvocationView {
         let is_pending = matches!(invocation.state, State::Pending { .. });
         let route = self.routes.get(invocation.request.service.as_str());
-        let is_closed = match &route {
-            Some(route) => route.gate.is_background_closed(),
-            // A group.
-            None => self.routes.are_held(),
-        };
         InvocationView {
             due: is_pending && invocation.due <= self.clock.now(),
-            unserved: is_pending && !route.is_some_and(|route| route.is_served()),
-            paused: matches!(invocation.shown_state(), State::Pending { .. }) && is_closed,
+            unserved: is_pending && !route.as_ref().is_some_and(|route| route.is_served()),
+            paused: matches!(invocation.shown_state(), State::Pending { .. })
+                && route.is_some_and(|route| route.gate.is_background_closed()),
             invocation,
         }
     }

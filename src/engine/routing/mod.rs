@@ -178,11 +178,6 @@ impl Routes {
         self.limits.node_concurrency - self.node_permits.available_permits()
     }
 
-    /// Whether the node is held: it starts nothing of any service.
-    pub(in crate::engine) fn are_held(&self) -> bool {
-        self.gates.is_held()
-    }
-
     /// The route of a service, if there is one.
     pub(in crate::engine) fn get(&self, name: &str) -> Option<Arc<Route>> {
         self.table.load().get(name).cloned()

@@ -58,7 +58,7 @@ async fn a_held_node_accepts_and_starts_nothing_until_it_is_resumed() {
     };
     assert_eq!(status("").await, ServingStatus::Serving);
     assert_eq!(status("customer.get").await, ServingStatus::NotServing);
-    assert_eq!(state(client, group.cid).await, PAUSED);
+    assert_eq!(state(client, group.cid).await.0, v1::State::Running);
 
     assert!(client.resume_node().await.unwrap());
     for cid in [cid, report, group.cid] {
@@ -81,7 +81,7 @@ async fn a_held_node_expires_and_removes_nothing() {
     expires.durable().expiration = Some(Duration::from_secs(60));
     let expires = invoker.invoke_async(expires).await.unwrap().cid;
     let mut ended = get();
-    ended.durable().retention = Some(Duration::from_secs(60));
+    ended.durable().retention = Some(Duration::from_secs(3_000));
     let ended = invoker.invoke_async(ended).await.unwrap().cid;
     invoker.cancel(ended, None).await.unwrap();
     let state = async |cid: Cid, wait: u64| {

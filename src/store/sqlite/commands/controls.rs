@@ -48,7 +48,7 @@ impl Command for RemoveControl {
 }
 
 /// Removes the control of a service, if it has one.
-pub(super) fn remove_control(tx: &mut Tx<'_>, service: &ServiceName) -> rusqlite::Result<()> {
+pub(super) fn remove_control(tx: &Tx<'_>, service: &ServiceName) -> rusqlite::Result<()> {
     let delete = "DELETE FROM service_control WHERE service = ?1";
     tx.execute(delete, [service.as_str()]).map(drop)
 }
