@@ -223,10 +223,9 @@ fn counted_by_list(found: &[v1::Invocation]) -> Counts {
     counts
 }
 
-async fn filters_agree(node: &TestNode) {
-    let client = &node.client;
-    let all = Invocations::of(client).await;
-    for (text, mut expected) in [
+/// Filters, and what matches them.
+fn expectations(all: &Invocations) -> Vec<(&'static str, Vec<Cid>)> {
+    vec![
         ("state = RUNNING", vec![all.running]),
         ("state = PENDING", vec![all.held, all.later]),
         (
@@ -271,7 +270,13 @@ async fn filters_agree(node: &TestNode) {
             { vec![all.failed, all.succeeded, all.retried, all.retry] },
         ),
         ("accept_time < -1h", vec![]),
-    ] {
+    ]
+}
+
+async fn filters_agree(node: &TestNode) {
+    let client = &node.client;
+    let all = Invocations::of(client).await;
+    for (text, mut expected) in expectations(&all) {
         let filter = filter::parse(text, Clock::System.now()).unwrap();
         let found = client.invocations(filter.clone(), 1_000).await.unwrap();
         let mut cids: Vec<Cid> = found.iter().map(|one| one.cid.parse().unwrap()).collect();
@@ -371,58 +376,52 @@ async fn page_tokens_stay_valid_while_invocations_change() {
     assert_eq!(once, listed);
 }
 
-#[tokio::test]
-async fn the_command_line_filters_by_text_and_by_options() {
+/// Fails an invocation with metadata, and returns its CID.
+fn fail(server: &Server, tenant: &str) -> String {
+    let metadata = format!("tenant={tenant}");
+    let options = ["--retry", "1", "--async", "--metadata", &metadata];
+    let call = ["invoke", "demo.fail", "message=Disk full"];
+    let output = server.run(&[&call[..], &options].concat());
+    let cid = stdout(&output).trim().to_owned();
+    server.run(&["result", &cid, "--wait", "10s"]);
+    cid
+}
+
+/// The CIDs that a list prints.
+fn listed(server: &Server, arguments: &[&str]) -> Vec<String> {
+    let output = server.run(&[&["invocations", "-o", "name"], arguments].concat());
+    assert!(output.status.success(), "{}", stderr(&output));
+    stdout(&output).lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn the_command_line_filters_by_text_and_by_options() {
     let server = Server::start(&[]);
-    let fail = |tenant: &str| {
-        let metadata = format!("tenant={tenant}");
-        let call = [
-            "invoke",
-            "demo.fail",
-            "message=Disk full",
-            "--retry",
-            "1",
-            "--async",
-        ];
-        let output = server.run(&[&call[..], &["--metadata", &metadata]].concat());
-        let cid = stdout(&output).trim().to_owned();
-        server.run(&["result", &cid, "--wait", "10s"]);
-        cid
-    };
-    let (one, two) = (fail("acme"), fail("other"));
-    let names = |arguments: &[&str]| {
-        let output = server.run(&[&["invocations", "-o", "name"], arguments].concat());
-        let text = stdout(&output);
-        assert!(output.status.success(), "{}", stderr(&output));
-        text.lines().map(str::to_owned).collect::<Vec<_>>()
-    };
-    let both = [two.clone(), one.clone()];
+    let (one, two) = (fail(&server, "acme"), fail(&server, "other"));
+    let names = |arguments: &[&str]| listed(&server, arguments);
+    let both = [two.clone(), one];
     assert_eq!(names(&["--filter", "failure_message : 'disk FULL'"]), both);
     assert_eq!(names(&["--failure-text", "disk FULL"]), both);
     assert_eq!(names(&["--metadata", "tenant=acme"]), both[1..]);
     let text = "metadata.tenant = other AND accept_time > -1h";
-    let and = [
-        "--filter",
-        text,
-        "--state",
-        "failed",
-        "--accepted-after",
-        "1d",
-    ];
-    assert_eq!(names(&and), both[..1]);
+    let and = ["--state", "failed", "--accepted-after", "1d"];
+    assert_eq!(names(&[&["--filter", text], &and[..]].concat()), both[..1]);
     let count = server.run(&["invocations", "--count", "--filter", text]);
     assert_eq!(stdout(&count), "1\n");
     let summary = stdout(&server.run(&["invocations", "--summary", "--state", "failed"]));
     let mut lines = summary.lines().skip(1);
     let line: Vec<_> = lines.next().unwrap().split_whitespace().collect();
     assert_eq!(line[..4], ["2", "demo.fail", "FAILED", "DEMO_FAILED"]);
-    assert!(
-        summary.contains(&two) && summary.contains("Disk full"),
-        "{summary}"
-    );
-    for (arguments, expected) in [
+    assert!(summary.contains(&two), "{summary}");
+    assert!(summary.contains("Disk full"), "{summary}");
+}
+
+#[test]
+fn the_command_line_refuses_filters_that_it_cannot_combine() {
+    let server = Server::start(&[]);
+    let cases: [(&[&str], &str); 3] = [
         (
-            &["--filter", "state = FAILED", "--state", "failed"][..],
+            &["--filter", "state = FAILED", "--state", "failed"],
             "`--state` cannot be combined",
         ),
         (
@@ -433,7 +432,8 @@ async fn the_command_line_filters_by_text_and_by_options() {
             &["--filter", "sevice = a"],
             "column 1: `sevice` is not a field: did you mean `service`?",
         ),
-    ] {
+    ];
+    for (arguments, expected) in cases {
         let refused = server.run(&[&["invocations"], arguments].concat());
         assert_eq!(refused.status.code(), Some(2), "{arguments:?}");
         assert!(stderr(&refused).contains(expected), "{}", stderr(&refused));
@@ -441,27 +441,23 @@ async fn the_command_line_filters_by_text_and_by_options() {
     let cancel = server.run(&["cancel", "--yes", "--filter", "state = FAILED"]);
     let message = "`--filter`: only pending and running invocations can be cancelled";
     assert!(stderr(&cancel).contains(message), "{}", stderr(&cancel));
-    let retried = server.run(&[
-        "retry",
-        "--yes",
-        "-o",
-        "name",
-        "--filter",
-        "metadata.tenant = acme",
-    ]);
+}
+
+#[tokio::test]
+async fn the_command_line_shows_what_was_retried() {
+    let server = Server::start(&[]);
+    let (one, two) = (fail(&server, "acme"), fail(&server, "other"));
+    let by_text = ["--filter", "metadata.tenant = acme"];
+    let retried = server.run(&[&["retry", "--yes", "-o", "name"], &by_text[..]].concat());
     let retry = stdout(&retried).trim().to_owned();
     let history = stdout(&server.run(&["explain", &one]));
-    assert!(
-        history.contains(&format!("retried as: {retry}")),
-        "{history}"
-    );
-    let result = server.run(&["result", &one]);
-    assert!(
-        stderr(&result).contains(&format!("retried as {retry}")),
-        "{}",
-        stderr(&result)
-    );
-    let dead = ["--filter", "dead_letter = true"];
-    until("the retry failed", || names(&dead).len() == 2).await;
-    assert!(!names(&dead).contains(&one));
+    let origin = format!("retried as: {retry}");
+    assert!(history.contains(&origin), "{history}");
+    let notes = stderr(&server.run(&["result", &one]));
+    assert!(notes.contains(&format!("retried as {retry}")), "{notes}");
+    let dead = || listed(&server, &["--filter", "dead_letter = true"]);
+    until("the retry failed", || {
+        dead() == [retry.clone(), two.clone()]
+    })
+    .await;
 }

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cidery::engine::store::{ClaimLimit, Filter, Store as _, Stored};
-use cidery::model::invocation::State;
+use cidery::model::invocation::{EventKind, State};
 use cidery::store::{SqliteOptions, SqliteStore};
 use cidery::{Kind, Node, dict};
 
 use crate::support::raw_worker::{RawWorker, hello};
 use crate::support::stored::{
-    NOW, accepted, at, claimed, found, invocation, service, succeeded, with_request,
+    NOW, accepted, at, claimed, found, invocation, record, service, succeeded, with_request,
 };
 use crate::support::{Folder, TestNode};
 
@@ -38,6 +38,34 @@ async fn answered_writes_are_there_after_reopening() {
     assert_eq!(found.state, State::Succeeded);
     assert_eq!(found.events.len(), 3);
     assert!(found.outcome().unwrap().is_ok());
+}
+
+#[tokio::test]
+async fn what_was_retried_is_stored_as_long_as_the_invocation() {
+    let folder = Folder::new("store");
+    let rows = || {
+        let connection = rusqlite::Connection::open(folder.path().join("cidery.db")).unwrap();
+        let count = connection.query_row("SELECT count(*) FROM retry", [], |row| row.get(0));
+        count.unwrap_or(-1)
+    };
+    let store = SqliteStore::open(folder.path()).unwrap();
+    let first = accepted(&store, "a", NOW).await;
+    let failed = EventKind::Failed(cidery::Error::internal("BROKEN", "broken"));
+    let failed = record(first, State::Failed, failed);
+    assert!(store.record(failed).await.unwrap());
+    let retry = with_request(invocation("a", NOW, dict! {}), |request| {
+        request.terms.retry_of = Some(first);
+    });
+    let cid = retry.request.cid;
+    store.accept(retry).await.unwrap();
+    drop(store);
+    let store = SqliteStore::open(folder.path()).unwrap();
+    assert_eq!(
+        (found(&store, first).await.retried_as, rows()),
+        (Some(cid), 1)
+    );
+    assert!(store.remove(first).await.unwrap());
+    assert_eq!(rows(), 0);
 }
 
 #[tokio::test]

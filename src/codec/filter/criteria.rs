@@ -45,7 +45,7 @@ pub(super) fn to_filter(
             continue;
         }
         given.push(name);
-        if let Err(mut of_term) = add(&mut filter, term, now) {
+        if let Err(mut of_term) = add(&mut filter, &term, now) {
             faults.append(&mut of_term);
         }
     }
@@ -56,41 +56,36 @@ pub(super) fn to_filter(
 }
 
 /// Adds a term to a filter.
-fn add(filter: &mut v1::InvocationFilter, term: Term, now: Timestamp) -> Result<(), Vec<Fault>> {
+fn add(filter: &mut v1::InvocationFilter, term: &Term, now: Timestamp) -> Result<(), Vec<Fault>> {
     match term.field.as_str() {
-        "service" => filter.services = each(&term, service)?,
-        "state" => filter.states = each(&term, state)?,
-        "pending_reason" => filter.pending_reasons = each(&term, pending_reason)?,
-        "failure_reason" => filter.failure_reasons = each(&term, non_empty)?,
+        "service" => filter.services = each(term, service)?,
+        "state" => filter.states = each(term, state)?,
+        "pending_reason" => filter.pending_reasons = each(term, pending_reason)?,
+        "failure_reason" => filter.failure_reasons = each(term, non_empty)?,
         "failure_message" => {
-            allow(&term, &[":"], "`:`, which searches for a text")?;
-            filter.failure_text = one(&term, non_empty)?;
+            allow(term, &[":"], "`:`, which searches for a text")?;
+            filter.failure_text = one(term, non_empty)?;
         }
         "accept_time" => add_bound(
             &mut filter.accepted_after,
             &mut filter.accepted_before,
-            &term,
+            term,
             now,
         )?,
-        "end_time" => add_bound(
-            &mut filter.ended_after,
-            &mut filter.ended_before,
-            &term,
-            now,
-        )?,
+        "end_time" => add_bound(&mut filter.ended_after, &mut filter.ended_before, term, now)?,
         "metadata" => {
-            allow_equal(&term)?;
+            allow_equal(term)?;
             let key = term.key.clone().filter(|key| !key.is_empty());
             let key = key.ok_or_else(|| {
                 let message = "`metadata` needs a key: `metadata.tenant = \"acme\"`";
                 vec![Fault::malformed(term.at, message)]
             })?;
-            filter.metadata.insert(key, one(&term, any)?);
+            filter.metadata.insert(key, one(term, any)?);
         }
-        "parent" => filter.parent_cid = one_equal(&term, cid)?,
-        "root" => filter.root_cid = one_equal(&term, cid)?,
-        "group" => filter.group_cid = one_equal(&term, cid)?,
-        "dead_letter" => filter.dead_letter = one_equal(&term, is_true)?,
+        "parent" => filter.parent_cid = one_equal(term, cid)?,
+        "root" => filter.root_cid = one_equal(term, cid)?,
+        "group" => filter.group_cid = one_equal(term, cid)?,
+        "dead_letter" => filter.dead_letter = one_equal(term, is_true)?,
         unknown => return Err(vec![Fault::new(term.at, "UNKNOWN_KEY", no_field(unknown))]),
     }
     Ok(())

@@ -106,132 +106,135 @@ fn criteria_are_those_of_the_message() {
     }
 }
 
+/// What is refused, and the beginning of its first violation.
+const REFUSED: &[(&str, &str)] = &[
+    (
+        "state",
+        "MALFORMED column 6: expected an operator after `state`",
+    ),
+    ("state =", "MALFORMED column 8: expected a value after `=`"),
+    ("= a", "MALFORMED column 1: expected a criterion"),
+    (
+        "state = FAILED OR service = a",
+        "MALFORMED column 16: `OR` joins values of one field",
+    ),
+    (
+        "state = FAILED and service = a",
+        "MALFORMED column 16: `and` is written `AND`",
+    ),
+    (
+        "state = FAILED service = a",
+        "MALFORMED column 16: expected `AND`",
+    ),
+    (
+        "state = FAILED AND",
+        "MALFORMED column 19: expected a criterion",
+    ),
+    ("NOT state = FAILED", "MALFORMED column 1: `NOT` and `-`"),
+    ("-state = FAILED", "MALFORMED column 1: `NOT` and `-`"),
+    (
+        "state = (FAILED AND EXPIRED)",
+        "MALFORMED column 17: expected `)`: values are joined by `OR`",
+    ),
+    (
+        "state = (FAILED",
+        "MALFORMED column 9: the closing `)` is missing",
+    ),
+    (
+        "(state = FAILED",
+        "MALFORMED column 1: the closing `)` is missing",
+    ),
+    ("state = FAILED)", "MALFORMED column 15: `)` closes nothing"),
+    ("service = a, b", "MALFORMED column 12: `,`: several values"),
+    (
+        "has(service)",
+        "MALFORMED column 4: functions are not supported",
+    ),
+    ("service ! a", "MALFORMED column 9: `!` is not an operator"),
+    (
+        "service = 'a",
+        "MALFORMED column 11: the closing `'` is missing",
+    ),
+    (r#"service = "a\x""#, "MALFORMED column 13: unknown escape"),
+    (
+        "accept_time > 2026-11-30T03:00Z",
+        "MALFORMED column 28: expected `AND`: a value with `:`",
+    ),
+    (
+        "accept_time > 2026-11-30T03",
+        "MALFORMED column 15: `2026-11-30T03` is not a time",
+    ),
+    (
+        "accept_time > 2h",
+        "MALFORMED column 15: `2h` is not a time",
+    ),
+    (
+        "accept_time > --2h",
+        "MALFORMED column 15: `--2h` is not a time",
+    ),
+    (
+        "accept_time = 2026-11-30",
+        "NOT_ALLOWED column 13: `accept_time` does not have the operator `=`",
+    ),
+    (
+        "service != a",
+        "NOT_ALLOWED column 9: `service` does not have the operator `!=`: it has `=`",
+    ),
+    (
+        "failure_message = a",
+        "NOT_ALLOWED column 17: `failure_message` does not have the operator `=`: it has `:`",
+    ),
+    (
+        "parent = (a OR b)",
+        "NOT_ALLOWED column 16: `parent` has one value",
+    ),
+    ("parent = a", "MALFORMED column 10: "),
+    (
+        "service = 'a b'",
+        "MALFORMED column 11: `a b` is not a service name",
+    ),
+    ("metadata = a", "MALFORMED column 1: `metadata` needs a key"),
+    (
+        "metadata. = a",
+        "MALFORMED column 1: `metadata` needs a key",
+    ),
+    (
+        "dead_letter = false",
+        "UNKNOWN_VALUE column 15: must be `true`",
+    ),
+    ("failure_reason = ''", "EMPTY column 18: must not be empty"),
+    (
+        "state = STATE_FAILED",
+        "UNKNOWN_VALUE column 9: `STATE_FAILED` is not a state: one of PENDING, ",
+    ),
+    ("pending_reason = UNSPECIFIED", "UNKNOWN_VALUE column 18: "),
+    (
+        "services = a",
+        "UNKNOWN_KEY column 1: `services` is not a field: did you mean `service`?",
+    ),
+    (
+        "status = FAILED",
+        "UNKNOWN_KEY column 1: `status` is not a field: did you mean `state`?",
+    ),
+    (
+        "x = 1",
+        "UNKNOWN_KEY column 1: `x` is not a field: the fields are service, state, ",
+    ),
+    (
+        "state = FAILED AND\n  stat = x",
+        "UNKNOWN_KEY line 2, column 3: `stat` is not a field",
+    ),
+    ("\"ä\" = 1", "MALFORMED column 1: expected a criterion"),
+    ("service = 'ä' AND x = 1", "MALFORMED column 11: "),
+    (
+        "state = FAILED AND state = EXPIRED",
+        "DUPLICATE column 20: `state` is given twice",
+    ),
+];
+
 #[test]
 fn what_the_language_lacks_is_refused_at_its_place() {
-    for (text, expected) in [
-        (
-            "state",
-            "MALFORMED column 6: expected an operator after `state`",
-        ),
-        ("state =", "MALFORMED column 8: expected a value after `=`"),
-        ("= a", "MALFORMED column 1: expected a criterion"),
-        (
-            "state = FAILED OR service = a",
-            "MALFORMED column 16: `OR` joins values of one field",
-        ),
-        (
-            "state = FAILED and service = a",
-            "MALFORMED column 16: `and` is written `AND`",
-        ),
-        (
-            "state = FAILED service = a",
-            "MALFORMED column 16: expected `AND`",
-        ),
-        (
-            "state = FAILED AND",
-            "MALFORMED column 19: expected a criterion",
-        ),
-        ("NOT state = FAILED", "MALFORMED column 1: `NOT` and `-`"),
-        ("-state = FAILED", "MALFORMED column 1: `NOT` and `-`"),
-        (
-            "state = (FAILED AND EXPIRED)",
-            "MALFORMED column 17: expected `)`: values are joined by `OR`",
-        ),
-        (
-            "state = (FAILED",
-            "MALFORMED column 9: the closing `)` is missing",
-        ),
-        (
-            "(state = FAILED",
-            "MALFORMED column 1: the closing `)` is missing",
-        ),
-        ("state = FAILED)", "MALFORMED column 15: `)` closes nothing"),
-        ("service = a, b", "MALFORMED column 12: `,`: several values"),
-        (
-            "has(service)",
-            "MALFORMED column 4: functions are not supported",
-        ),
-        ("service ! a", "MALFORMED column 9: `!` is not an operator"),
-        (
-            "service = 'a",
-            "MALFORMED column 11: the closing `'` is missing",
-        ),
-        (r#"service = "a\x""#, "MALFORMED column 13: unknown escape"),
-        (
-            "accept_time > 2026-11-30T03:00Z",
-            "MALFORMED column 28: expected `AND`: a value with `:`",
-        ),
-        (
-            "accept_time > 2026-11-30T03",
-            "MALFORMED column 15: `2026-11-30T03` is not a time",
-        ),
-        (
-            "accept_time > 2h",
-            "MALFORMED column 15: `2h` is not a time",
-        ),
-        (
-            "accept_time > --2h",
-            "MALFORMED column 15: `--2h` is not a time",
-        ),
-        (
-            "accept_time = 2026-11-30",
-            "NOT_ALLOWED column 13: `accept_time` does not have the operator `=`",
-        ),
-        (
-            "service != a",
-            "NOT_ALLOWED column 9: `service` does not have the operator `!=`: it has `=`",
-        ),
-        (
-            "failure_message = a",
-            "NOT_ALLOWED column 17: `failure_message` does not have the operator `=`: it has `:`",
-        ),
-        (
-            "parent = (a OR b)",
-            "NOT_ALLOWED column 16: `parent` has one value",
-        ),
-        ("parent = a", "MALFORMED column 10: "),
-        (
-            "service = 'a b'",
-            "MALFORMED column 11: `a b` is not a service name",
-        ),
-        ("metadata = a", "MALFORMED column 1: `metadata` needs a key"),
-        (
-            "metadata. = a",
-            "MALFORMED column 1: `metadata` needs a key",
-        ),
-        (
-            "dead_letter = false",
-            "UNKNOWN_VALUE column 15: must be `true`",
-        ),
-        ("failure_reason = ''", "EMPTY column 18: must not be empty"),
-        (
-            "state = STATE_FAILED",
-            "UNKNOWN_VALUE column 9: `STATE_FAILED` is not a state: one of PENDING, ",
-        ),
-        ("pending_reason = UNSPECIFIED", "UNKNOWN_VALUE column 18: "),
-        (
-            "services = a",
-            "UNKNOWN_KEY column 1: `services` is not a field: did you mean `service`?",
-        ),
-        (
-            "status = FAILED",
-            "UNKNOWN_KEY column 1: `status` is not a field: did you mean `state`?",
-        ),
-        (
-            "x = 1",
-            "UNKNOWN_KEY column 1: `x` is not a field: the fields are service, state, ",
-        ),
-        (
-            "state = FAILED AND\n  stat = x",
-            "UNKNOWN_KEY line 2, column 3: `stat` is not a field",
-        ),
-        ("\"ä\" = 1", "MALFORMED column 1: expected a criterion"),
-        ("service = 'ä' AND x = 1", "MALFORMED column 11: "),
-        (
-            "state = FAILED AND state = EXPIRED",
-            "DUPLICATE column 20: `state` is given twice",
-        ),
-    ] {
+    for (text, expected) in REFUSED {
         let faults = faults(text);
         assert!(faults[0].starts_with(expected), "{text}: {faults:?}");
     }

@@ -7,7 +7,8 @@ use jiff::tz::TimeZone;
 use jiff::{Span, SpanRelativeTo, Timestamp};
 
 /// How a time is written.
-pub(super) const FORMS: &str = "`\"2026-11-30T03:00:00Z\"` (or with an offset), a date in UTC such as `2026-11-30`, or an age such as `-2h`";
+pub(super) const FORMS: &str = "`\"2026-11-30T03:00:00Z\"` (or with an offset), a date in UTC such as `2026-11-30`, \
+                                or an age such as `-2h`";
 
 /// Parses a time; `None` where it is none. Ages end at `now`.
 pub(super) fn parse(text: &str, now: Timestamp) -> Option<Timestamp> {

@@ -179,6 +179,49 @@ pub(super) async fn a_retried_invocation_shows_its_last_retry(store: &dyn Store)
     assert_eq!(found(store, last.unwrap()).await.retried_as, None);
 }
 
+/// Filters, and which of four invocations match them.
+fn cases(cids: &[Cid]) -> Vec<(Filter, Vec<Cid>)> {
+    let metadata = |entries: &[(&str, &str)]| Filter {
+        metadata: entries.iter().copied().collect::<Metadata>(),
+        ..Filter::default()
+    };
+    let text = |text: &str| Filter {
+        failure_text: Some(AnyCaseText::new(text)),
+        ..Filter::default()
+    };
+    let acme = metadata(&[("tenant", "acme")]);
+    let dead = |filter: &Filter| Filter {
+        dead_letter: true,
+        ..filter.clone()
+    };
+    vec![
+        (acme.clone(), vec![cids[3], cids[2], cids[0]]),
+        (metadata(&[("tenant", "acme"), ("n", "3")]), vec![cids[2]]),
+        (metadata(&[("tenant", "ACME")]), vec![]),
+        (metadata(&[("absent", "")]), vec![]),
+        (text("connection"), vec![cids[2], cids[0]]),
+        (text("ion refused"), vec![cids[0]]),
+        (text("TIMED"), vec![cids[1]]),
+        (text("tenant"), vec![]),
+        (dead(&Filter::default()), vec![cids[2], cids[1], cids[0]]),
+        (dead(&acme), vec![cids[2], cids[0]]),
+        (
+            Filter {
+                states: vec![State::Failed],
+                ..dead(&Filter::default())
+            },
+            vec![cids[1], cids[0]],
+        ),
+        (
+            Filter {
+                states: vec![State::Pending { started: true }],
+                ..dead(&text("connection"))
+            },
+            vec![cids[2]],
+        ),
+    ]
+}
+
 pub(super) async fn lists_are_filtered_by_metadata_message_and_dead_letters(store: &dyn Store) {
     let mut cids = Vec::new();
     for (n, tenant) in [(1, "acme"), (2, "other"), (3, "acme"), (4, "acme")] {
@@ -204,45 +247,7 @@ pub(super) async fn lists_are_filtered_by_metadata_message_and_dead_letters(stor
     )
     .await;
     assert!(store.record(succeeded(cids[3])).await.unwrap());
-    let metadata = |entries: &[(&str, &str)]| Filter {
-        metadata: entries.iter().copied().collect::<Metadata>(),
-        ..Filter::default()
-    };
-    let text = |text: &str| Filter {
-        failure_text: Some(AnyCaseText::new(text)),
-        ..Filter::default()
-    };
-    let acme = metadata(&[("tenant", "acme")]);
-    let dead = |filter: &Filter| Filter {
-        dead_letter: true,
-        ..filter.clone()
-    };
-    let cases = [
-        (acme.clone(), vec![cids[3], cids[2], cids[0]]),
-        (metadata(&[("tenant", "acme"), ("n", "3")]), vec![cids[2]]),
-        (metadata(&[("tenant", "ACME")]), vec![]),
-        (metadata(&[("absent", "")]), vec![]),
-        (text("connection"), vec![cids[2], cids[0]]),
-        (text("ion refused"), vec![cids[0]]),
-        (text("TIMED"), vec![cids[1]]),
-        (text("tenant"), vec![]),
-        (dead(&Filter::default()), vec![cids[2], cids[1], cids[0]]),
-        (dead(&acme), vec![cids[2], cids[0]]),
-        (
-            Filter {
-                states: vec![State::Failed],
-                ..dead(&Filter::default())
-            },
-            vec![cids[1], cids[0]],
-        ),
-        (
-            Filter {
-                states: vec![State::Pending { started: true }],
-                ..dead(&text("connection"))
-            },
-            vec![cids[2]],
-        ),
-    ];
+    let cases = cases(&cids);
     for is_indexed in [false, true] {
         if is_indexed {
             index(store).await;

@@ -8,7 +8,7 @@ use crate::codec::convert::payload::{PayloadOneof as _, format_of};
 use crate::codec::convert::time::timestamp_to_proto;
 use crate::codec::proto::v1;
 use crate::model::error::{Error, Result};
-use crate::model::id::texts;
+use crate::model::id::{Cid, texts};
 use crate::model::invocation::{EventKind, Group, Invocation, State};
 
 /// Converts an invocation to the contract's form; `full` adds the input and the attempts.
@@ -45,19 +45,12 @@ pub fn invocation_to_proto(
         first_attempt_time: time(invocation.first_attempt_time),
         end_time: time(invocation.end_time),
         purge_time: time(invocation.purge_time),
-        parent_cid: request
-            .parent
-            .map(|cid| cid.to_string())
-            .unwrap_or_default(),
+        parent_cid: cid_to_proto(request.parent),
         root_cid: request.root.to_string(),
         concurrency_key: request.terms.concurrency_key.clone().unwrap_or_default(),
         expire_time: time(request.terms.expire_time),
         deadline: time(request.terms.deadline),
-        retry_of: request
-            .terms
-            .retry_of
-            .map(|cid| cid.to_string())
-            .unwrap_or_default(),
+        retry_of: cid_to_proto(request.terms.retry_of),
         idempotency_key: request.terms.idempotency_key.clone().unwrap_or_default(),
         in_reply_to: request
             .terms
@@ -81,20 +74,19 @@ pub fn invocation_to_proto(
             Vec::new()
         },
         sequence: invocation.sequence(),
-        group_cid: request
-            .member()
-            .map(|member| member.group.to_string())
-            .unwrap_or_default(),
+        group_cid: cid_to_proto(request.member().map(|member| member.group)),
         group_position: request.member().map_or(0, |member| member.position),
         group: request
             .group()
             .map(|group| group_to_proto(invocation, group)),
-        retried_as: invocation
-            .retried_as
-            .map(|cid| cid.to_string())
-            .unwrap_or_default(),
+        retried_as: cid_to_proto(invocation.retried_as),
         ..v1::Invocation::default()
     })
+}
+
+/// The text of a CID; empty where there is none.
+fn cid_to_proto(cid: Option<Cid>) -> String {
+    cid.map(|cid| cid.to_string()).unwrap_or_default()
 }
 
 fn group_to_proto(invocation: &Invocation, group: &Group) -> v1::Group {

@@ -1,5 +1,5 @@
-//! Summaries: counts of the invocations that match a filter. They are added up here: SQLite would sort all rows to group
-//! them.
+//! Summaries: counts of the invocations that match a filter. They are added up here: SQLite would sort all rows to
+//! group them.
 
 use std::collections::{HashMap, HashSet};
 
