@@ -113,6 +113,9 @@ CREATE INDEX awaited ON pending (id) WHERE awaited = 1;
 -- Invocations by the time at which they expire.
 CREATE INDEX overdue ON pending (over) WHERE over IS NOT NULL;
 
+-- Held invocations, which are the dead-letter queue: those that are due at the last instant that there is.
+CREATE INDEX dead_letters ON pending (service, due) WHERE due = 9223372036854775807;
+
 -- What came of an invocation, from its end until it is purged.
 CREATE TABLE outcome (
     id                 INTEGER PRIMARY KEY,

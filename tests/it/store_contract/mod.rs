@@ -5,6 +5,7 @@
 mod groups;
 mod keys;
 mod lists;
+mod status;
 
 use std::sync::Arc;
 
@@ -30,6 +31,10 @@ use self::keys::{
 use self::lists::{
     children_are_listed_in_the_order_of_acceptance, lists_are_filtered_and_paged_newest_first,
     lists_contain_invocations_by_state_or_by_cid,
+};
+use self::status::{
+    held_invocations_are_counted, the_longest_due_invocation_of_each_service_is_found,
+    the_room_of_a_store_is_told, what_waits_for_its_key_is_not_due,
 };
 use crate::support::Folder;
 use crate::support::stored::{
@@ -538,6 +543,10 @@ suite! {
     nothing_of_a_group_is_stored_if_a_member_is_known
     members_are_kept_until_their_group_ends_and_as_long_as_the_group
     an_open_store_is_healthy_and_keeps_its_generation
+    the_longest_due_invocation_of_each_service_is_found
+    what_waits_for_its_key_is_not_due
+    held_invocations_are_counted
+    the_room_of_a_store_is_told
 }
 
 /// They leave tombstones.

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use cidery::engine::store::{
-    Acceptance, BoundedRead, Child, Claim, ClaimLimit, Filter, Page, Record, Store, Stored,
-    StoredDeclaration,
+    Acceptance, BoundedRead, Child, Claim, ClaimLimit, Filter, OldestDue, Page, Record, Store,
+    StoreUsage, Stored, StoredDeclaration,
 };
 use cidery::model::invocation::Invocation;
 use cidery::service::BoxFuture;
@@ -243,6 +243,18 @@ impl Store for GatedStore {
 
     fn services_with_pending(&self) -> BoxFuture<'_, Result<Vec<ServiceName>>> {
         self.inner.services_with_pending()
+    }
+
+    fn oldest_due(&self, now: Timestamp) -> BoxFuture<'_, Result<Vec<OldestDue>>> {
+        self.inner.oldest_due(now)
+    }
+
+    fn held_count(&self) -> BoxFuture<'_, Result<usize>> {
+        self.inner.held_count()
+    }
+
+    fn usage(&self) -> BoxFuture<'_, Result<StoreUsage>> {
+        self.inner.usage()
     }
 
     fn purge(&self, now: Timestamp, max: usize) -> BoxFuture<'_, Result<usize>> {

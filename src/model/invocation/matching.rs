@@ -1,12 +1,12 @@
-//! The filter of a list, applied to one invocation.
+//! The filter of a list, applied to one invocation: by the store in memory, and to events.
 
 use jiff::Timestamp;
 
-use crate::engine::store::Filter;
-use crate::model::invocation::Invocation;
+use super::{Filter, Invocation};
 
 /// Whether an invocation matches a filter.
-pub(super) fn matches(invocation: &Invocation, filter: &Filter) -> bool {
+#[must_use]
+pub fn matches(invocation: &Invocation, filter: &Filter) -> bool {
     let request = &invocation.request;
     let among = |empty: bool, found: bool| empty || found;
     let ended = |holds: &dyn Fn(Timestamp) -> bool| invocation.end_time.is_some_and(holds);
