@@ -20,6 +20,7 @@ use crate::engine::durable::operations::maintenance::Maintenance;
 use crate::engine::durable::retention;
 use crate::engine::durable::run::Runner;
 use crate::engine::durable::scheduler::Schedulers;
+use crate::engine::events::EventBus;
 use crate::engine::execution::executor::Executor;
 use crate::engine::execution::pending_completions::PendingCompletions;
 use crate::engine::execution::runtime::HandlerRuntime;
@@ -31,6 +32,7 @@ use crate::engine::results::lookup::Results;
 use crate::engine::routing::Routes;
 use crate::engine::routing::wakeup::{SchedulerHandle, SchedulerStarts};
 use crate::engine::running_budget::RunningBudget;
+use crate::engine::status::StatusReader;
 use crate::engine::store::{Filter, Store};
 use crate::engine::timer::Timer;
 use crate::model::error::{Error, Result, reason};
@@ -77,6 +79,8 @@ pub(super) struct Engine {
     pub(super) canceller: Arc<Canceller>,
     pub(super) maintenance: Arc<Maintenance>,
     pub(super) deferrals: Arc<Deferrals>,
+    pub(super) events: Arc<EventBus>,
+    pub(super) status: StatusReader,
 }
 
 /// The components that most others use.
@@ -93,6 +97,7 @@ struct SharedComponents {
     reservations: CidReservations,
     completions: Arc<PendingCompletions>,
     group_wakeup: Arc<Notify>,
+    events: Arc<EventBus>,
 }
 
 impl Engine {
@@ -134,6 +139,7 @@ impl SharedComponents {
         let lifecycle = Arc::new(Lifecycle::new(tasks));
         let hub = Arc::new(Hub::default());
         let group_wakeup = Arc::new(Notify::new());
+        let events = Arc::new(EventBus::new(clock.clone(), limits.event_watchers));
         let routes = Routes::new(
             registry,
             Arc::clone(&limits),
@@ -159,6 +165,7 @@ impl SharedComponents {
             clock.clone(),
             Arc::clone(&limits),
             Arc::clone(&group_wakeup),
+            Arc::clone(&events),
         );
         Self {
             store,
@@ -173,6 +180,7 @@ impl SharedComponents {
             reservations: CidReservations::default(),
             completions: Arc::default(),
             group_wakeup,
+            events,
         }
     }
 
@@ -219,6 +227,19 @@ impl SharedComponents {
             acceptor,
             batches,
             deferrals,
+            events: Arc::clone(&self.events),
+            status: self.status(),
+        }
+    }
+
+    fn status(&self) -> StatusReader {
+        StatusReader {
+            start_time: self.clock.now(),
+            store: Arc::clone(&self.store),
+            routes: Arc::clone(&self.routes),
+            limits: Arc::clone(&self.limits),
+            clock: self.clock.clone(),
+            lifecycle: Arc::clone(&self.lifecycle),
         }
     }
 

@@ -12,5 +12,6 @@ pub mod metadata;
 pub mod payload;
 pub mod service_options;
 pub mod sio;
+pub mod size;
 pub mod token;
 pub mod value;

@@ -8,7 +8,15 @@ const GROUPS: [(&str, &[&str]); 4] = [
     ("Invoke", &["invoke", "result", "cancel", "retry"]),
     (
         "Inspect",
-        &["invocations", "explain", "services", "describe", "workers"],
+        &[
+            "status",
+            "invocations",
+            "explain",
+            "services",
+            "describe",
+            "workers",
+            "events",
+        ],
     ),
     (
         "Manage",

@@ -4,10 +4,14 @@
 
 mod event;
 mod invocation;
+mod node_event;
 mod service;
+mod status;
 mod worker;
 
 pub(super) use self::event::{event, item, outcome_event};
 pub(super) use self::invocation::{change, explanation, input, invocation};
+pub(super) use self::node_event::node_event;
 pub(super) use self::service::{service, service_description};
+pub(super) use self::status::status;
 pub(super) use self::worker::worker;

@@ -3,7 +3,7 @@
 use super::view::pending_reason;
 use crate::codec::convert::{filter_from_proto, state_to_proto};
 use crate::codec::proto::v1;
-use crate::engine::{InvocationPage, Invoker};
+use crate::engine::{InvocationPage, InvocationView, Invoker};
 use crate::model::error::{Error, Result, Violation, reason};
 
 /// Parses a page token; an empty one is the first page.
@@ -48,11 +48,20 @@ pub(super) async fn page(
     let mut page = invoker
         .list(filter_from_proto(filter)?, before, size)
         .await?;
-    page.found.retain(|found| {
-        let state = i32::from(state_to_proto(found.invocation.shown_state()));
-        let reason = i32::from(pending_reason(found));
-        (states.is_empty() || states.contains(&state))
-            && (reasons.is_empty() || reasons.contains(&reason))
-    });
+    page.found
+        .retain(|found| has_state(found, &states, &reasons));
     Ok(page)
+}
+
+/// Whether an invocation has one of these states and one of these pending reasons, as callers see them. An empty list
+/// has them all.
+pub(in crate::edge::grpc) fn has_state(
+    found: &InvocationView,
+    states: &[i32],
+    reasons: &[i32],
+) -> bool {
+    let state = i32::from(state_to_proto(found.invocation.shown_state()));
+    let reason = i32::from(pending_reason(found));
+    (states.is_empty() || states.contains(&state))
+        && (reasons.is_empty() || reasons.contains(&reason))
 }

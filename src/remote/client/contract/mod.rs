@@ -5,7 +5,9 @@ mod connection;
 mod discover;
 mod invoke;
 mod manage;
+mod operate;
 
 pub use self::connection::ContractClient;
 pub use self::manage::Selector;
+pub use self::operate::NodeEvents;
 pub use crate::remote::protocol::result_stream::ResultStream;

@@ -1,0 +1,293 @@
+//! The status of a node: its health and why, its load, its store, what waits, and which limits are near. Read at once
+//! from counters, the routing table and a few short queries of the store.
+//!
+//! [`NodeStatus`] is the one source of all who show it: the RPC, and later metrics and the console.
+
+mod health;
+mod limits;
+mod worker;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+pub use self::health::{HEALTH_REASONS, Health, HealthReason};
+pub use self::limits::LimitUse;
+pub use self::worker::{WorkerBuild, WorkerStatus};
+use crate::engine::clock::Clock;
+use crate::engine::lifecycle::Lifecycle;
+use crate::engine::limits::Limits;
+use crate::engine::routing::{Route, Routes};
+use crate::engine::store::{OldestDue, Store, StoreUsage};
+use crate::model::error::{Error, Result, reason};
+use crate::model::id::{Cid, ServiceName};
+use crate::service::BoxFuture;
+
+/// How long the status waits for an answer of the store. What it does not get by then is left out, and said.
+const STORE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How many services the list of the longest due invocations has.
+const MAX_OLDEST_DUE: usize = 20;
+/// How many services the list of those that nobody serves has.
+const MAX_UNSERVED: usize = 100;
+
+/// The status of a node.
+#[derive(Clone, Debug)]
+pub struct NodeStatus {
+    /// When it was read.
+    pub time: Timestamp,
+    /// When the node started.
+    pub start_time: Timestamp,
+    /// Whether it does its work.
+    pub health: Health,
+    /// Why it is not healthy, the most urgent first; also what is worth knowing.
+    pub reasons: Vec<HealthReason>,
+    /// How many services are known.
+    pub services: usize,
+    /// How many workers are connected.
+    pub workers: usize,
+    /// Their builds, by name.
+    pub builds: Vec<WorkerBuild>,
+    /// How many handlers run.
+    pub running: usize,
+    /// How many invocations are pending, those aside whose outcome is awaited from outside.
+    pub pending: usize,
+    /// How many invocations are held.
+    pub held_invocations: usize,
+    /// The store.
+    pub store: StoreStatus,
+    /// Whether the node is on hold: it accepts invocations and starts none.
+    pub is_held: bool,
+    /// Whether it drains.
+    pub is_draining: bool,
+    /// The services whose pending invocations have been due longest, at most 20, those first.
+    pub oldest_due: Vec<DueLongest>,
+    /// How many services have pending invocations and nobody who serves them.
+    pub unserved_with_pending: usize,
+    /// The services that nobody serves, at most 100, those with most pending invocations first.
+    pub unserved: Vec<UnservedService>,
+    /// The services that an operator has paused or disabled, by name.
+    pub paused: Vec<ServiceName>,
+    /// The limits that are nearest to being hit, at most 10, those first.
+    pub limits: Vec<LimitUse>,
+}
+
+/// The store of a node.
+#[derive(Clone, Debug)]
+pub struct StoreStatus {
+    /// The backend: `memory`, `sqlite`.
+    pub name: &'static str,
+    /// How often it was opened.
+    pub generation: u32,
+    /// Its room; `None` where it cannot be read.
+    pub usage: Option<StoreUsage>,
+    /// Why it takes no writes any more.
+    pub failure: Option<Error>,
+    /// Why a part of the status could not be read from it.
+    pub unreadable: Option<Error>,
+}
+
+/// The pending invocation of a service that has been due longest.
+#[derive(Clone, Debug)]
+pub struct DueLongest {
+    /// The service.
+    pub service: ServiceName,
+    /// The invocation.
+    pub cid: Cid,
+    /// When it was due.
+    pub due: Timestamp,
+    /// Why it waits.
+    pub waits_for: WaitsFor,
+    /// How many invocations of the service are pending.
+    pub pending: usize,
+}
+
+/// Why an invocation that is due has not started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WaitsFor {
+    /// Nobody serves its service.
+    NoWorker,
+    /// Its service is paused or disabled.
+    Paused,
+    /// Its turn: handlers of its service, or workers, are busy.
+    Turn,
+}
+
+/// A service that neither the node nor a worker serves.
+#[derive(Clone, Debug)]
+pub struct UnservedService {
+    /// The service.
+    pub service: ServiceName,
+    /// How many of its invocations are pending.
+    pub pending: usize,
+    /// When it was last served, as far as the node knows.
+    pub last_served: Option<Timestamp>,
+}
+
+/// The workers of a node, as the status shows them.
+#[derive(Clone, Debug, Default)]
+pub struct WorkerCounts {
+    /// How many are connected.
+    pub workers: usize,
+    /// Their builds, by name.
+    pub builds: Vec<WorkerBuild>,
+}
+
+/// Reads the status of the node.
+#[derive(Debug)]
+pub(in crate::engine) struct StatusReader {
+    pub(in crate::engine) start_time: Timestamp,
+    pub(in crate::engine) store: Arc<dyn Store>,
+    pub(in crate::engine) routes: Arc<Routes>,
+    pub(in crate::engine) limits: Arc<Limits>,
+    pub(in crate::engine) clock: Clock,
+    pub(in crate::engine) lifecycle: Arc<Lifecycle>,
+}
+
+/// What the routing table tells of all services.
+#[derive(Debug, Default)]
+struct ServiceCounts {
+    services: usize,
+    pending: usize,
+    unserved_with_pending: usize,
+    unserved: Vec<UnservedService>,
+    limits: Vec<LimitUse>,
+}
+
+impl StatusReader {
+    /// Reads it. A store that fails is part of the status, and never an error of it.
+    pub(in crate::engine) async fn read(&self, workers: WorkerCounts) -> NodeStatus {
+        let now = self.clock.now();
+        let counts = self.service_counts();
+        let (usage, oldest_due, held) = tokio::join!(
+            within(self.store.usage()),
+            within(self.store.oldest_due(now)),
+            within(self.store.held_count()),
+        );
+        let unread = [
+            usage.as_ref().err(),
+            oldest_due.as_ref().err(),
+            held.as_ref().err(),
+        ];
+        let unreadable = unread.into_iter().flatten().next().cloned();
+        let (usage, oldest_due) = (usage.ok(), oldest_due.unwrap_or_default());
+        let paused = paused_services();
+        let mut status = NodeStatus {
+            time: now,
+            start_time: self.start_time,
+            health: Health::Serving,
+            reasons: Vec::new(),
+            services: counts.services,
+            running: self.routes.running_handlers(),
+            pending: counts.pending,
+            held_invocations: held.unwrap_or_default(),
+            store: StoreStatus {
+                name: self.store.name(),
+                generation: self.store.generation(),
+                usage,
+                failure: self.store.health().err(),
+                unreadable,
+            },
+            is_held: is_on_hold(),
+            is_draining: self.lifecycle.check_accepting().is_err(),
+            oldest_due: self.due_longest(oldest_due, &paused),
+            unserved_with_pending: counts.unserved_with_pending,
+            unserved: counts.unserved,
+            limits: limits::nearest(counts.limits.into_iter().chain(limits::of_node(
+                &self.limits,
+                &*self.store,
+                &self.routes,
+                &workers,
+                usage,
+            ))),
+            paused,
+            workers: workers.workers,
+            builds: workers.builds,
+        };
+        status.reasons = health::reasons(&status);
+        status.health = health::worst(&status.reasons);
+        status
+    }
+
+    fn service_counts(&self) -> ServiceCounts {
+        let table = self.routes.all();
+        let mut counts = ServiceCounts {
+            services: table.len(),
+            ..ServiceCounts::default()
+        };
+        for route in table.values() {
+            let pending = self.pending_of(route.name());
+            counts.pending += pending;
+            if !route.is_served() {
+                counts.unserved_with_pending += usize::from(pending > 0);
+                counts.unserved.push(unserved(route, pending));
+            }
+            counts
+                .limits
+                .extend(limits::of_service(route, &*self.store));
+        }
+        let order = |one: &UnservedService, other: &UnservedService| {
+            let by_pending = other.pending.cmp(&one.pending);
+            by_pending.then_with(|| one.service.cmp(&other.service))
+        };
+        counts.unserved.sort_by(order);
+        counts.unserved.truncate(MAX_UNSERVED);
+        counts
+    }
+
+    /// How many invocations of a service are pending. One whose outcome is awaited from outside is running to callers.
+    fn pending_of(&self, service: &ServiceName) -> usize {
+        let awaited = self.store.awaiting_completion_count(service);
+        self.store.pending_count(service).saturating_sub(awaited)
+    }
+
+    fn due_longest(&self, mut found: Vec<OldestDue>, paused: &[ServiceName]) -> Vec<DueLongest> {
+        found.sort_by(|one, other| (one.due, &one.service).cmp(&(other.due, &other.service)));
+        found.truncate(MAX_OLDEST_DUE);
+        let due = found.into_iter().map(|found| {
+            let route = self.routes.get(found.service.as_str());
+            let is_served = route.is_some_and(|route| route.is_served());
+            DueLongest {
+                waits_for: match (paused.contains(&found.service), is_served) {
+                    (true, _) => WaitsFor::Paused,
+                    (false, false) => WaitsFor::NoWorker,
+                    (false, true) => WaitsFor::Turn,
+                },
+                pending: self.pending_of(&found.service),
+                cid: found.cid,
+                due: found.due,
+                service: found.service,
+            }
+        });
+        due.collect()
+    }
+}
+
+/// The services that an operator has paused or disabled.
+fn paused_services() -> Vec<ServiceName> {
+    Vec::new()
+}
+
+/// Whether the node is on hold.
+fn is_on_hold() -> bool {
+    false
+}
+
+fn unserved(route: &Route, pending: usize) -> UnservedService {
+    let pool = route.limit.pool();
+    UnservedService {
+        service: route.name().clone(),
+        pending,
+        last_served: pool.and_then(|pool| pool.last_served()),
+    }
+}
+
+/// Waits for an answer of the store, but not for long: its disk may hang.
+async fn within<T>(answer: BoxFuture<'_, Result<T>>) -> Result<T> {
+    let answered = tokio::time::timeout(STORE_TIMEOUT, answer).await;
+    answered.unwrap_or_else(|_| {
+        let seconds = STORE_TIMEOUT.as_secs();
+        let message = format!("the store did not answer within {seconds} s");
+        Err(Error::unavailable(reason::STORE_FAILED, message))
+    })
+}
