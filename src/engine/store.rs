@@ -154,7 +154,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 
     /// Of each service with pending invocations, the one that has been due longest at `now` and is neither claimed nor
     /// waits for its concurrency key or an outcome from outside; none of a service without such an invocation. In no
-    /// particular order. Of more than [`OLDEST_DUE_SERVICES`] services, it looks at those with most pending invocations.
+    /// particular order. Of more than [`OLDEST_DUE_SERVICES`] services, it looks at those with most pending ones.
     fn oldest_due(&self, now: Timestamp) -> BoxFuture<'_, Result<Vec<OldestDue>>>;
 
     /// The number of held invocations ([`HELD`](crate::model::invocation::HELD)).

@@ -15,6 +15,7 @@ use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
 pub use self::event::{NodeEvent, NodeEventKind, Subject};
+use self::watcher::Seat;
 pub use self::watcher::{Watched, Watcher};
 use crate::engine::clock::Clock;
 use crate::engine::results::lookup::InvocationView;
@@ -38,16 +39,6 @@ pub struct EventBus {
     ring: OnceLock<broadcast::Sender<Arc<NodeEvent>>>,
 }
 
-/// The place of a watcher among those that there may be.
-#[derive(Debug)]
-struct Seat(Arc<AtomicUsize>);
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 impl EventBus {
     pub(in crate::engine) fn new(clock: Clock, max_watchers: usize) -> Self {
         Self {
@@ -64,9 +55,9 @@ impl EventBus {
     ///
     /// `RESOURCE_EXHAUSTED` / `STREAM_LIMIT` where there are too many watchers.
     pub(in crate::engine) fn watch(&self, closing: CancellationToken) -> Result<Watcher> {
-        // Counted first: an event that happens after this returns sees the watcher.
-        let seat = Seat(Arc::clone(&self.watchers));
-        if self.watchers.fetch_add(1, Ordering::Relaxed) >= self.max_watchers {
+        // Taken first: an event that happens after this returns sees the watcher.
+        let (seat, taken) = Seat::take(&self.watchers);
+        if taken >= self.max_watchers {
             let limit = self.max_watchers;
             let message = format!("{limit} callers watch the events of the node already");
             return Err(Error::resource_exhausted(reason::STREAM_LIMIT, message)

@@ -1,16 +1,34 @@
 //! A watcher: one reader of the events of the node.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::events::Seat;
 use crate::engine::events::event::NodeEvent;
 
 /// How many events that do not match are skipped before other tasks have a turn.
 const SKIPPED_AT_ONCE: usize = 64;
+
+/// The place of a watcher among those that there may be. Left when dropped.
+#[derive(Debug)]
+pub(super) struct Seat(Arc<AtomicUsize>);
+
+impl Seat {
+    /// Takes one; returns how many were taken before.
+    pub(super) fn take(watchers: &Arc<AtomicUsize>) -> (Self, usize) {
+        let taken = watchers.fetch_add(1, Ordering::Relaxed);
+        (Self(Arc::clone(watchers)), taken)
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
 
 /// What a watcher gets.
 #[derive(Clone, Debug)]

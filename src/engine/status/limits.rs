@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use crate::engine::limits::Limits;
 use crate::engine::routing::{Route, Routes};
-use crate::engine::status::WorkerCounts;
+use crate::engine::status::worker::WorkerCounts;
 use crate::engine::store::{Store, StoreUsage};
 use crate::model::id::ServiceName;
 

@@ -5,6 +5,7 @@
 
 mod health;
 mod limits;
+mod node_status;
 mod worker;
 
 use std::sync::Arc;
@@ -12,16 +13,19 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-pub use self::health::{HEALTH_REASONS, Health, HealthReason};
+pub use self::health::HEALTH_REASONS;
 pub use self::limits::LimitUse;
-pub use self::worker::{WorkerBuild, WorkerStatus};
+pub use self::node_status::{
+    DueLongest, Health, HealthReason, NodeStatus, StoreStatus, UnservedService, WaitsFor,
+};
+pub use self::worker::{WorkerBuild, WorkerCounts, WorkerStatus};
 use crate::engine::clock::Clock;
 use crate::engine::lifecycle::Lifecycle;
 use crate::engine::limits::Limits;
 use crate::engine::routing::{Route, Routes};
-use crate::engine::store::{OldestDue, Store, StoreUsage};
+use crate::engine::store::{OldestDue, Store};
 use crate::model::error::{Error, Result, reason};
-use crate::model::id::{Cid, ServiceName};
+use crate::model::id::ServiceName;
 use crate::service::BoxFuture;
 
 /// How long the status waits for an answer of the store. What it does not get by then is left out, and said.
@@ -30,108 +34,6 @@ const STORE_TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_OLDEST_DUE: usize = 20;
 /// How many services the list of those that nobody serves has.
 const MAX_UNSERVED: usize = 100;
-
-/// The status of a node.
-#[derive(Clone, Debug)]
-pub struct NodeStatus {
-    /// When it was read.
-    pub time: Timestamp,
-    /// When the node started.
-    pub start_time: Timestamp,
-    /// Whether it does its work.
-    pub health: Health,
-    /// Why it is not healthy, the most urgent first; also what is worth knowing.
-    pub reasons: Vec<HealthReason>,
-    /// How many services are known.
-    pub services: usize,
-    /// How many workers are connected.
-    pub workers: usize,
-    /// Their builds, by name.
-    pub builds: Vec<WorkerBuild>,
-    /// How many handlers run.
-    pub running: usize,
-    /// How many invocations are pending, those aside whose outcome is awaited from outside.
-    pub pending: usize,
-    /// How many invocations are held.
-    pub held_invocations: usize,
-    /// The store.
-    pub store: StoreStatus,
-    /// Whether the node is on hold: it accepts invocations and starts none.
-    pub is_held: bool,
-    /// Whether it drains.
-    pub is_draining: bool,
-    /// The services whose pending invocations have been due longest, at most 20, those first.
-    pub oldest_due: Vec<DueLongest>,
-    /// How many services have pending invocations and nobody who serves them.
-    pub unserved_with_pending: usize,
-    /// The services that nobody serves, at most 100, those with most pending invocations first.
-    pub unserved: Vec<UnservedService>,
-    /// The services that an operator has paused or disabled, by name.
-    pub paused: Vec<ServiceName>,
-    /// The limits that are nearest to being hit, at most 10, those first.
-    pub limits: Vec<LimitUse>,
-}
-
-/// The store of a node.
-#[derive(Clone, Debug)]
-pub struct StoreStatus {
-    /// The backend: `memory`, `sqlite`.
-    pub name: &'static str,
-    /// How often it was opened.
-    pub generation: u32,
-    /// Its room; `None` where it cannot be read.
-    pub usage: Option<StoreUsage>,
-    /// Why it takes no writes any more.
-    pub failure: Option<Error>,
-    /// Why a part of the status could not be read from it.
-    pub unreadable: Option<Error>,
-}
-
-/// The pending invocation of a service that has been due longest.
-#[derive(Clone, Debug)]
-pub struct DueLongest {
-    /// The service.
-    pub service: ServiceName,
-    /// The invocation.
-    pub cid: Cid,
-    /// When it was due.
-    pub due: Timestamp,
-    /// Why it waits.
-    pub waits_for: WaitsFor,
-    /// How many invocations of the service are pending.
-    pub pending: usize,
-}
-
-/// Why an invocation that is due has not started.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WaitsFor {
-    /// Nobody serves its service.
-    NoWorker,
-    /// Its service is paused or disabled.
-    Paused,
-    /// Its turn: handlers of its service, or workers, are busy.
-    Turn,
-}
-
-/// A service that neither the node nor a worker serves.
-#[derive(Clone, Debug)]
-pub struct UnservedService {
-    /// The service.
-    pub service: ServiceName,
-    /// How many of its invocations are pending.
-    pub pending: usize,
-    /// When it was last served, as far as the node knows.
-    pub last_served: Option<Timestamp>,
-}
-
-/// The workers of a node, as the status shows them.
-#[derive(Clone, Debug, Default)]
-pub struct WorkerCounts {
-    /// How many are connected.
-    pub workers: usize,
-    /// Their builds, by name.
-    pub builds: Vec<WorkerBuild>,
-}
 
 /// Reads the status of the node.
 #[derive(Debug)]

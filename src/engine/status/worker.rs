@@ -41,3 +41,12 @@ pub struct WorkerBuild {
     /// How many they are.
     pub workers: usize,
 }
+
+/// The workers of a node, as the status shows them.
+#[derive(Clone, Debug, Default)]
+pub struct WorkerCounts {
+    /// How many are connected.
+    pub workers: usize,
+    /// Their builds, by name.
+    pub builds: Vec<WorkerBuild>,
+}

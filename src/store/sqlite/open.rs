@@ -17,7 +17,8 @@ const APPLICATION_ID: i32 = 0x4349_4452;
 pub(super) const BUSY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
 pub(super) const SCHEMA: &str = include_str!("schema.sql");
 /// What was added to the format since files of it were first written: they get it when they are opened.
-const ADDED: &str = "CREATE INDEX IF NOT EXISTS dead_letters ON pending (service, due) WHERE due = 9223372036854775807;";
+const ADDED: &str = "CREATE INDEX IF NOT EXISTS dead_letters ON pending (service, due)
+    WHERE due = 9223372036854775807;";
 /// The page cache of each connection: 8 MiB. SQLite takes a negative number as KiB. A larger one costs the writer more
 /// than it saves: a commit that splits a page scans all buckets of the cache, and the operating system caches the file.
 const CACHE_SIZE: i32 = -8_192;

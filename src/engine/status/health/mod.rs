@@ -2,7 +2,10 @@
 
 use jiff::SignedDuration;
 
-use crate::engine::status::{DueLongest, LimitUse, NodeStatus, StoreStatus, WaitsFor};
+use crate::engine::status::limits::LimitUse;
+use crate::engine::status::node_status::{
+    DueLongest, Health, HealthReason, NodeStatus, StoreStatus, WaitsFor,
+};
 use crate::engine::store::{DiskUsage, StoreUsage};
 use crate::model::error::reason;
 use crate::model::size::size_text;
@@ -31,28 +34,6 @@ pub const HEALTH_REASONS: [&str; 12] = [
     "LIMIT_NEARLY_HIT",
     "SERVICES_PAUSED",
 ];
-
-/// Whether a node does its work.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Health {
-    /// It does.
-    Serving,
-    /// It serves calls, but something needs an operator soon.
-    Degraded,
-    /// It accepts no work.
-    NotServing,
-}
-
-/// One thing that an operator should know of.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HealthReason {
-    /// Its stable name, for programs: one of [`HEALTH_REASONS`].
-    pub reason: &'static str,
-    /// What is wrong, and what to do, with the commands.
-    pub message: String,
-    /// The health of a node with this reason. [`Health::Serving`]: worth knowing, and no fault.
-    pub health: Health,
-}
 
 /// The reasons of a status, the most urgent first.
 pub(super) fn reasons(status: &NodeStatus) -> Vec<HealthReason> {

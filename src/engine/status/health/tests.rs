@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::*;
-use crate::engine::status::UnservedService;
+use crate::engine::status::node_status::UnservedService;
 use crate::model::error::Error;
 use crate::model::id::{Cid, ServiceName};
 
