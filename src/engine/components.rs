@@ -21,6 +21,7 @@ use crate::engine::durable::operations::maintenance::Maintenance;
 use crate::engine::durable::retention;
 use crate::engine::durable::run::Runner;
 use crate::engine::durable::scheduler::Schedulers;
+use crate::engine::events::EventBus;
 use crate::engine::execution::executor::Executor;
 use crate::engine::execution::pending_completions::PendingCompletions;
 use crate::engine::execution::runtime::HandlerRuntime;
@@ -33,6 +34,7 @@ use crate::engine::routing::Routes;
 use crate::engine::routing::wakeup::{SchedulerHandle, SchedulerStarts};
 use crate::engine::running_budget::RunningBudget;
 use crate::engine::service_controls::ServiceControls;
+use crate::engine::status::StatusReader;
 use crate::engine::store::{Filter, Store};
 use crate::engine::timer::Timer;
 use crate::model::error::{Error, Result, reason};
@@ -83,6 +85,8 @@ pub(super) struct Engine {
     pub(super) deferrals: Arc<Deferrals>,
     pub(super) gates: Arc<Gates>,
     pub(super) controls: Arc<ServiceControls>,
+    pub(super) events: Arc<EventBus>,
+    pub(super) status: StatusReader,
 }
 
 /// The components that most others use.
@@ -100,6 +104,7 @@ struct SharedComponents {
     reservations: CidReservations,
     completions: Arc<PendingCompletions>,
     group_wakeup: Arc<Notify>,
+    events: Arc<EventBus>,
 }
 
 impl Engine {
@@ -152,6 +157,7 @@ impl SharedComponents {
         let lifecycle = Arc::new(Lifecycle::new(tasks));
         let hub = Arc::new(Hub::default());
         let group_wakeup = Arc::new(Notify::new());
+        let events = Arc::new(EventBus::new(clock.clone(), limits.event_watchers));
         let routes = Routes::new(
             registry,
             Arc::clone(&limits),
@@ -178,6 +184,7 @@ impl SharedComponents {
             clock.clone(),
             Arc::clone(&limits),
             Arc::clone(&group_wakeup),
+            Arc::clone(&events),
         );
         Self {
             store,
@@ -193,6 +200,7 @@ impl SharedComponents {
             reservations: CidReservations::default(),
             completions: Arc::default(),
             group_wakeup,
+            events,
         }
     }
 
@@ -241,6 +249,8 @@ impl SharedComponents {
             deferrals,
             gates: Arc::clone(&self.gates),
             controls: Arc::new(self.controls()),
+            events: Arc::clone(&self.events),
+            status: self.status(),
         }
     }
 
@@ -250,8 +260,21 @@ impl SharedComponents {
             gates: Arc::clone(&self.gates),
             store: Arc::clone(&self.store),
             clock: self.clock.clone(),
+            events: Arc::clone(&self.events),
             lifecycle: Arc::clone(&self.lifecycle),
             changes: Mutex::default(),
+        }
+    }
+
+    fn status(&self) -> StatusReader {
+        StatusReader {
+            start_time: self.clock.now(),
+            store: Arc::clone(&self.store),
+            routes: Arc::clone(&self.routes),
+            limits: Arc::clone(&self.limits),
+            clock: self.clock.clone(),
+            lifecycle: Arc::clone(&self.lifecycle),
+            gates: Arc::clone(&self.gates),
         }
     }
 

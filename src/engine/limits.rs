@@ -80,6 +80,8 @@ pub struct Limits {
     pub caused_invocations: usize,
     /// How many members a batch may have. Default: 10 000.
     pub batch: usize,
+    /// How many callers may watch the events of the node at once. Default: 100.
+    pub event_watchers: usize,
     /// How many dispatches a worker runs at once, unless its hello says otherwise. Default: 100.
     pub worker_in_flight: usize,
     /// The lease: how long a worker that can resume may be disconnected before its dispatches are lost. Default: 20 s.
@@ -131,6 +133,7 @@ impl Default for Limits {
             node_stream_cids: 1_000_000,
             caused_invocations: 100_000,
             batch: 10_000,
+            event_watchers: 100,
             worker_in_flight: 100,
             worker_lease: Duration::from_secs(20),
             away_wait: Duration::from_secs(1),

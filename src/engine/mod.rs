@@ -14,6 +14,7 @@ mod components;
 mod control;
 mod discovery;
 mod durable;
+mod events;
 mod execution;
 mod lifecycle;
 mod limits;
@@ -22,6 +23,7 @@ mod results;
 mod routing;
 mod running_budget;
 mod service_controls;
+mod status;
 pub mod store;
 mod timer;
 
@@ -40,10 +42,15 @@ pub use self::components::Parts;
 pub use self::discovery::{ServiceInfo, ServiceStatus};
 pub use self::durable::operations::maintenance::{Children, InvocationPage};
 pub use self::durable::operations::summarize::InvocationSummaries;
+pub use self::events::{EventBus, NodeEvent, NodeEventKind, RING, Subject, Watched, Watcher};
 pub use self::limits::Limits;
 pub use self::results::follower::{FollowRequest, Follower, FollowerEvent};
 pub use self::results::lookup::InvocationView;
 pub use self::results::outlook::Outlook;
+pub use self::status::{
+    DueLongest, HEALTH_REASONS, Health, HealthReason, LimitUse, NodeStatus, StoreStatus,
+    UnservedService, WaitsFor, WorkerBuild, WorkerCounts, WorkerStatus,
+};
 use self::store::{Filter, Store};
 use crate::model::batch::{AcceptedGroup, Batch};
 use crate::model::call::{Accepted, Call};
@@ -304,7 +311,10 @@ impl Invoker {
     pub fn add_service(&self, definition: Definition) -> Result<()> {
         let states = &self.0.executor.runtime().states;
         definition.check_states(states, "node")?;
-        self.0.routes.add(definition.prepared()?)
+        let name = definition.name().clone();
+        self.0.routes.add(definition.prepared()?)?;
+        self.0.events.service_served(&name);
+        Ok(())
     }
 
     /// Inserts or updates services that workers serve, and wakes the work that waits for them.
@@ -551,9 +561,30 @@ impl Invoker {
         self.0.lifecycle.check_accepting()
     }
 
+    /// The status of the node. A store that fails is part of it, and never an error.
+    pub async fn status(&self, workers: WorkerCounts) -> NodeStatus {
+        self.0.status.read(workers).await
+    }
+
+    /// The events of the node, for those who send them.
+    #[must_use]
+    pub fn event_bus(&self) -> &EventBus {
+        &self.0.events
+    }
+
+    /// Watches the events of the node from now on.
+    ///
+    /// # Errors
+    ///
+    /// `RESOURCE_EXHAUSTED` / `STREAM_LIMIT` where there are too many watchers.
+    pub fn watch_events(&self) -> Result<Watcher> {
+        self.0.events.watch(self.closing().clone())
+    }
+
     /// Refuses new work from now on. Running handlers continue; [`halt`](Self::halt) cancels them.
     pub fn drain(&self) {
         self.0.lifecycle.drain();
+        self.0.events.node_draining();
     }
 
     /// Waits until nothing is under way: no call, no handler, no commit.

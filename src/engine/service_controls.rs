@@ -7,6 +7,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use crate::engine::clock::Clock;
 use crate::engine::control::gate::Gate;
 use crate::engine::control::gates::Gates;
+use crate::engine::events::EventBus;
 use crate::engine::lifecycle::Lifecycle;
 use crate::engine::routing::Routes;
 use crate::engine::store::Store;
@@ -21,6 +22,7 @@ pub(in crate::engine) struct ServiceControls {
     pub(in crate::engine) gates: Arc<Gates>,
     pub(in crate::engine) store: Arc<dyn Store>,
     pub(in crate::engine) clock: Clock,
+    pub(in crate::engine) events: Arc<EventBus>,
     pub(in crate::engine) lifecycle: Arc<Lifecycle>,
     /// One change at a time: the store and the gates then have the same order.
     pub(in crate::engine) changes: Mutex<()>,
@@ -112,6 +114,7 @@ impl ServiceControls {
                 }
             }
             self.routes.notify_changes();
+            self.events.node_resumed();
         }
         was_held
     }
@@ -158,6 +161,7 @@ impl ServiceControls {
         change(&mut after);
         if after != before {
             self.put_in_force(&service, after.clone()).await?;
+            self.tell(&before, &after);
         }
         Ok(Changed {
             before,
@@ -180,6 +184,21 @@ impl ServiceControls {
         }
         self.routes.notify_changes();
         Ok(())
+    }
+
+    /// Tells watchers what has changed.
+    fn tell(&self, before: &ServiceControl, after: &ServiceControl) {
+        let (events, service, why) = (&self.events, &after.service, after.cause.reason.as_str());
+        match (before.disabled, after.disabled) {
+            (false, true) => return events.service_disabled(service, why),
+            (true, false) => return events.service_enabled(service),
+            _ => {}
+        }
+        match (before.paused, after.paused) {
+            (_, true) => events.service_paused(service, why),
+            (true, false) => events.service_resumed(service),
+            (false, false) => {}
+        }
     }
 
     /// A service that is known, or that is controlled though it was not announced since the start.

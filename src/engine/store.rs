@@ -27,6 +27,9 @@ pub(in crate::engine) const STORE_RETRY_DELAY: Duration = Duration::from_secs(1)
 /// Most clients of gRPC receive messages of up to 4 MiB.
 pub const LIST_PAGE_BYTES: usize = 3 << 20;
 
+/// How many services [`Store::oldest_due`] looks at, at most. Each costs a look into an index.
+pub const OLDEST_DUE_SERVICES: usize = 1_000;
+
 /// A store of invocations.
 ///
 /// All methods may be called concurrently. A write is durable once its future resolves, unless the store keeps nothing
@@ -177,6 +180,17 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// The services with pending invocations. Groups, which have no service, do not count.
     fn services_with_pending(&self) -> BoxFuture<'_, Result<Vec<ServiceName>>>;
 
+    /// Of each service with pending invocations, the one that has been due longest at `now` and is neither claimed nor
+    /// waits for its concurrency key or an outcome from outside; none of a service without such an invocation. In no
+    /// particular order. Of more than [`OLDEST_DUE_SERVICES`] services, it looks at those with most pending ones.
+    fn oldest_due(&self, now: Timestamp) -> BoxFuture<'_, Result<Vec<OldestDue>>>;
+
+    /// The number of held invocations ([`HELD`](crate::model::invocation::HELD)).
+    fn held_count(&self) -> BoxFuture<'_, Result<usize>>;
+
+    /// How much room the store has.
+    fn usage(&self) -> BoxFuture<'_, Result<StoreUsage>>;
+
     /// Removes up to `max` invocations whose purge time has passed and leaves a tombstone of each, then tombstones that
     /// have expired. Returns how many were removed in all. The members of a group are kept until it has ended, and from
     /// then on at least as long as the group.
@@ -228,6 +242,41 @@ pub enum Acceptance {
     Removed(Tombstone),
     /// This member of the group was accepted before, by its CID or its idempotency key.
     MemberKnown(Cid),
+}
+
+/// The invocation of a service that has been due longest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OldestDue {
+    /// The service.
+    pub service: ServiceName,
+    /// The invocation.
+    pub cid: Cid,
+    /// When it was due.
+    pub due: Timestamp,
+}
+
+/// How much room a store has, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoreUsage {
+    /// How much of it is used.
+    pub bytes: u64,
+    /// How much it may use.
+    pub bytes_limit: u64,
+    /// How much it may use before it refuses new work. The rest is reserved for the outcomes of accepted invocations.
+    pub accept_limit: u64,
+    /// The disk; `None` for a store in memory, or where the system does not tell.
+    pub disk: Option<DiskUsage>,
+}
+
+/// The room on the disk of a store, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DiskUsage {
+    /// How much is free for the user of the node.
+    pub free: u64,
+    /// How much it has.
+    pub total: u64,
+    /// How much must stay free: new work is refused beyond that.
+    pub min_free: u64,
 }
 
 /// A page of a list.

@@ -13,5 +13,6 @@ pub mod payload;
 pub mod service_control;
 pub mod service_options;
 pub mod sio;
+pub mod size;
 pub mod token;
 pub mod value;

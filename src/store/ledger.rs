@@ -168,6 +168,23 @@ impl Ledger {
             .collect()
     }
 
+    /// The services with most pending invocations, at most so many, without the one of groups.
+    pub(super) fn most_pending(&self, max: usize) -> Vec<ServiceName> {
+        let services = self.services.iter();
+        let mut services: Vec<_> = services
+            .filter(|(service, counts)| counts.pending > 0 && !service.is_none())
+            .map(|(service, counts)| (counts.pending, service))
+            .collect();
+        if services.len() > max {
+            services.select_nth_unstable_by(max, |one, other| other.cmp(one));
+            services.truncate(max);
+        }
+        services
+            .into_iter()
+            .map(|(_, service)| service.clone())
+            .collect()
+    }
+
     fn insert_claim(&mut self, service: &ServiceName, cid: Cid, key: Option<String>) {
         self.service(service).claims.insert(cid, key);
         self.service_of.insert(cid, service.clone());

@@ -227,6 +227,7 @@ fn every_schema_is_documented() {
         "group",
         "location",
         "descendant",
+        "service_control",
     ];
     for name in schema["$defs"].as_object().unwrap().keys() {
         let is_named = document.contains(&format!("`{name}`"));

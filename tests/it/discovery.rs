@@ -105,6 +105,7 @@ async fn workers_are_listed_in_pages() {
         let request = v1::ListWorkersRequest {
             page_size: 1,
             page_token,
+            ..v1::ListWorkersRequest::default()
         };
         let page = admin.list_workers(request).await.unwrap().into_inner();
         names.extend(page.workers.into_iter().map(|worker| worker.name));
@@ -114,4 +115,16 @@ async fn workers_are_listed_in_pages() {
         }
     }
     assert_eq!(names, ["a", "a-b", "a/c"]);
+    let other = cidery::Worker::builder().service("a.other", async || {});
+    workers.push(other.name("other").connect(&address).await.unwrap());
+    let of = async |service: &str| {
+        let workers = node.client.workers_of(service).await.unwrap();
+        workers
+            .into_iter()
+            .map(|worker| worker.name)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(of("a.other").await, ["other"]);
+    assert_eq!(of("a.task").await, ["a", "a-b", "a/c"]);
+    assert!(of("a").await.is_empty());
 }

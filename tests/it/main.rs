@@ -53,6 +53,7 @@ mod manage_cli;
 mod nested;
 mod node;
 mod node_restart;
+mod operate;
 mod operators;
 mod packaging;
 mod power_loss;

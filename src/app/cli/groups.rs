@@ -9,12 +9,14 @@ const GROUPS: [(&str, &[&str]); 4] = [
     (
         "Inspect",
         &[
+            "status",
             "invocations",
             "explain",
             "dead-letters",
             "services",
             "describe",
             "workers",
+            "events",
         ],
     ),
     (

@@ -35,8 +35,8 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use self::args::GlobalArgs;
 use self::commands::{
-    cancel, check_worker, completions, dead_letters, demo, describe, explain, export, invocations,
-    invoke, purge, result, resume, retry, serve, service, services, workers,
+    cancel, check_worker, completions, dead_letters, demo, describe, events, explain, export,
+    invocations, invoke, purge, result, resume, retry, serve, service, services, status, workers,
 };
 use self::node_option::NodeArgs;
 use self::printer::Printer;
@@ -86,6 +86,10 @@ enum Command {
     Describe(describe::Describe),
     /// List connected workers.
     Workers(workers::Workers),
+    /// Show the health of a node, and what needs attention.
+    Status(status::Status),
+    /// Watch what happens on a node.
+    Events(Box<events::Events>),
     /// Check a worker against the worker protocol.
     CheckWorker(check_worker::CheckWorker),
     /// Pause, disable and forget services.
@@ -150,6 +154,7 @@ async fn run(cli: Cli, printer: &Printer) -> Result<ExitCode> {
     let done = match cli.command {
         Command::Serve(command) => return command.run(printer).await,
         Command::Demo(command) => return command.run(printer).await,
+        Command::Status(command) => return command.run(printer).await,
         Command::Invoke(command) => command.run(printer).await,
         Command::Result(command) => command.run(printer).await,
         Command::Invocations(command) => command.run(printer).await,
@@ -161,6 +166,7 @@ async fn run(cli: Cli, printer: &Printer) -> Result<ExitCode> {
         Command::Services(command) => command.run(printer).await,
         Command::Describe(command) => command.run(printer).await,
         Command::Workers(command) => command.run(printer).await,
+        Command::Events(command) => command.run(printer).await,
         Command::CheckWorker(command) => command.run(printer).await,
         Command::Service(command) => command.run(printer).await,
         Command::Resume(command) => command.run(printer).await,

@@ -52,6 +52,24 @@ pub(super) fn on_exhausted_name(value: v1::OnExhausted) -> &'static str {
     }
 }
 
+/// The name of the health of a node, such as `DEGRADED`.
+pub(super) fn node_health_name(health: i32) -> &'static str {
+    let health = v1::NodeHealth::try_from(health).unwrap_or_default();
+    health.as_str_name().trim_start_matches("NODE_HEALTH_")
+}
+
+/// The name of a reason to be pending, such as `QUEUED`.
+pub(super) fn pending_reason_name(reason: i32) -> &'static str {
+    let reason = v1::PendingReason::try_from(reason).unwrap_or_default();
+    reason.as_str_name().trim_start_matches("PENDING_REASON_")
+}
+
+/// The name of the kind of an event, such as `INVOCATION_ENDED`.
+pub(super) fn event_kind_name(kind: i32) -> &'static str {
+    let kind = v1::EventKind::try_from(kind).unwrap_or_default();
+    kind.as_str_name().trim_start_matches("EVENT_KIND_")
+}
+
 /// The name of the service. A group has no service.
 pub(super) fn service_name(invocation: &v1::Invocation) -> &str {
     match invocation.group {

@@ -5,7 +5,7 @@ use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue, Error, ErrorKind};
 
 /// Names of commands elsewhere, and the command here.
-const COMMANDS: [(&str, &str); 18] = [
+const COMMANDS: [(&str, &str); 20] = [
     ("call", "invoke"),
     ("run", "invoke"),
     ("exec", "invoke"),
@@ -16,7 +16,9 @@ const COMMANDS: [(&str, &str); 18] = [
     ("ls", "services"),
     ("ps", "invocations"),
     ("jobs", "invocations"),
-    ("status", "workers"),
+    ("health", "status"),
+    ("info", "status"),
+    ("watch", "events"),
     ("get", "result"),
     ("show", "explain"),
     ("logs", "explain"),

@@ -41,6 +41,10 @@ pub trait WorkerPool: fmt::Debug + Send + Sync {
     /// Whether a worker serves the service now: it is connected, and does not drain.
     fn is_served(&self) -> bool;
 
+    /// When a worker served the service last, as far as the node knows, where none does now; `None` where none ever
+    /// did.
+    fn last_served(&self) -> Option<Timestamp>;
+
     /// How many dispatches the workers that serve the service run at once, those of their other services included.
     fn credit(&self) -> usize;
 

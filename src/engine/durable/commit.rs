@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 use crate::engine::clock::{Clock, saturating_add};
 use crate::engine::durable::transition::{Rules, StateChange, Trigger, transition};
 use crate::engine::durable::{callbacks, failed_attempt};
+use crate::engine::events::EventBus;
 use crate::engine::limits::Limits;
 use crate::engine::log_limit::LogLimit;
 use crate::engine::results::hub::Hub;
@@ -43,6 +44,7 @@ pub(in crate::engine) struct Committer {
     limits: Arc<Limits>,
     /// Notified when a member of a group has ended.
     group_wakeup: Arc<Notify>,
+    events: Arc<EventBus>,
     /// Counts the commits that the store refuses and that are retried.
     stuck: TaskTracker,
     /// Limits how often refused commits are logged.
@@ -57,6 +59,7 @@ impl Committer {
         clock: Clock,
         limits: Arc<Limits>,
         group_wakeup: Arc<Notify>,
+        events: Arc<EventBus>,
     ) -> Self {
         Self {
             store,
@@ -65,6 +68,7 @@ impl Committer {
             clock,
             limits,
             group_wakeup,
+            events,
             stuck: TaskTracker::new(),
             log: LogLimit::default(),
         }
@@ -206,6 +210,7 @@ impl Committer {
             if record.state.is_terminal() && invocation.request.member().is_some() {
                 self.group_wakeup.notify_one();
             }
+            self.events.recorded(invocation, &record);
         }
         taken
     }

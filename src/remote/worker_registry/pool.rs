@@ -1,11 +1,12 @@
 //! The pool of workers that serve one service, and how a worker is selected: the one with the most free credit.
 
 use std::cmp::Reverse;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 use futures_util::future::select_all;
+use jiff::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::Instant;
 
@@ -25,6 +26,15 @@ pub(super) struct ServicePool {
     left: AtomicUsize,
     /// Notifies when workers join, leave, or start to drain.
     changes: watch::Sender<()>,
+    served: Mutex<Served>,
+}
+
+/// Whether the service was served when that was last noted.
+#[derive(Debug, Default)]
+struct Served {
+    now: bool,
+    /// Until when, if it is not served now.
+    until: Option<Timestamp>,
 }
 
 fn permit(member: &Arc<PoolMember>, credit: OwnedSemaphorePermit) -> Arc<dyn WorkerPermit> {
@@ -43,7 +53,37 @@ impl ServicePool {
             members: ArcSwap::default(),
             left: AtomicUsize::new(0),
             changes: watch::Sender::new(()),
+            served: Mutex::default(),
         }
+    }
+
+    /// Notes when a worker served it last, before the node started.
+    pub(super) fn set_last_served(&self, time: Timestamp) {
+        let mut served = self.served();
+        served.until = served.until.max(Some(time));
+    }
+
+    /// Notes that the node itself serves the service until a worker does.
+    pub(super) fn set_served_by_node(&self) {
+        self.served().now = true;
+    }
+
+    /// Notes whether a worker, or the node itself, serves it now, and tells where that has changed. Changes are told in
+    /// their order.
+    pub(super) fn note_served(&self, now: Timestamp, by_node: bool, changed: impl FnOnce(bool)) {
+        let mut served = self.served();
+        let is_served = by_node || self.is_served();
+        if served.now == is_served {
+            return;
+        }
+        served.now = is_served;
+        served.until = Some(now);
+        changed(is_served);
+    }
+
+    fn served(&self) -> MutexGuard<'_, Served> {
+        // Every change is one assignment after another of a whole value.
+        self.served.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn service(&self) -> &ServiceName {
@@ -195,6 +235,10 @@ impl WorkerPool for ServicePool {
     fn is_served(&self) -> bool {
         let members = self.members.load();
         members.iter().any(|member| member.session.is_open())
+    }
+
+    fn last_served(&self) -> Option<Timestamp> {
+        self.served().until
     }
 
     fn credit(&self) -> usize {

@@ -9,11 +9,11 @@ use jiff::Timestamp;
 use super::due::{DueEntry, DueIndex};
 use super::weight::weight;
 use crate::engine::store::{
-    Acceptance, Child, Claim, ClaimLimit, Filter, LIST_PAGE_BYTES, Page, QueuePlace, Record,
-    Stored, StoredDeclaration, SummaryPart, Tombstone,
+    Acceptance, Child, Claim, ClaimLimit, Filter, LIST_PAGE_BYTES, OLDEST_DUE_SERVICES, OldestDue,
+    Page, QueuePlace, Record, Stored, StoredDeclaration, SummaryPart, Tombstone,
 };
 use crate::model::id::{Cid, ServiceName};
-use crate::model::invocation::{Invocation, State, Summaries, SummaryCount, SummaryKey};
+use crate::model::invocation::{HELD, Invocation, State, Summaries, SummaryCount, SummaryKey};
 use crate::model::service_control::ServiceControl;
 use crate::store::ledger::Ledger;
 
@@ -45,6 +45,8 @@ pub(super) struct Contents {
     /// By service and hash.
     pub(super) declarations: HashMap<(ServiceName, String), StoredDeclaration, RandomState>,
     pub(super) controls: HashMap<ServiceName, ServiceControl, RandomState>,
+    /// How many invocations are held.
+    pub(super) dead_letters: usize,
     /// How many bytes all of it takes, roughly.
     pub(super) bytes: usize,
 }
@@ -53,6 +55,10 @@ pub(super) struct Contents {
 fn expiry(invocation: &Invocation) -> Option<(Timestamp, Cid)> {
     let expires_at = invocation.expires_at()?;
     (!invocation.state.is_terminal()).then_some((expires_at, invocation.request.cid))
+}
+
+fn is_held(invocation: &Invocation) -> bool {
+    !invocation.state.is_terminal() && invocation.due >= HELD
 }
 
 impl Contents {
@@ -75,6 +81,7 @@ impl Contents {
         let request = &invocation.request;
         let cid = request.cid;
         self.bytes += bytes;
+        self.dead_letters += usize::from(is_held(&invocation));
         self.last_accepted += 1;
         if self.by_acceptance.len() > 2 * self.invocations.len() + REMOVED_ENTRIES {
             self.drop_removed_entries();
@@ -160,11 +167,13 @@ impl Contents {
         }
         let request = Arc::clone(&invocation.request);
         let (weight_before, expiry_before) = (weight(invocation), expiry(invocation));
+        self.dead_letters -= usize::from(is_held(invocation));
         let before = DueEntry::of(invocation);
         self.ledger
             .record(&record, &request.service, before.is_awaiting_completion);
         let (next_wakeup, tombstone_until) = (record.next_wakeup, record.tombstone_until);
         let followed_by = apply(invocation, record);
+        self.dead_letters += usize::from(is_held(invocation));
         let after = DueEntry {
             wakeup: (next_wakeup, request.cid),
             ..DueEntry::of(invocation)
@@ -224,6 +233,20 @@ impl Contents {
         invocation.cancel_reason = known.or(cancel_reason);
         self.expiring.extend(expiry(invocation));
         true
+    }
+
+    pub(super) fn oldest_due(&self, now: Timestamp) -> Vec<OldestDue> {
+        let services = self.ledger.most_pending(OLDEST_DUE_SERVICES);
+        let oldest = services.into_iter().filter_map(|service| {
+            let mut due = self.due.until(&service, now).filter_map(|(_, cid)| {
+                let invocation = self.invocations.get(&cid)?;
+                let is_due = invocation.due <= now && !invocation.waits_for_completion();
+                is_due.then_some((cid, invocation.due))
+            });
+            let (cid, due) = due.next()?;
+            Some(OldestDue { service, cid, due })
+        });
+        oldest.collect()
     }
 
     pub(super) fn expired(&self, now: Timestamp, max: usize) -> Vec<Invocation> {

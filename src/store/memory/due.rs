@@ -126,6 +126,16 @@ impl DueIndex {
             .filter(|cid| *cid != entry.wakeup.1)
     }
 
+    /// The invocations of a service that may be claimed by `now`, in order.
+    pub(super) fn until(
+        &self,
+        service: &ServiceName,
+        now: Timestamp,
+    ) -> impl Iterator<Item = Wakeup> + '_ {
+        let claimable = self.claimable.get(service).into_iter().flatten();
+        claimable.copied().take_while(move |(time, _)| *time <= now)
+    }
+
     /// Whether a pending invocation comes first among those with its concurrency key.
     pub(super) fn is_head(&self, entry: &DueEntry) -> bool {
         let Some(key) = &entry.concurrency_key else {

@@ -15,8 +15,8 @@ use jiff::Timestamp;
 use self::contents::Contents;
 use self::weight::weight;
 use crate::engine::store::{
-    Acceptance, BoundedRead, Child, Claim, ClaimLimit, Filter, Page, QueuePlace, Record, Store,
-    Stored, StoredDeclaration, SummaryPart,
+    Acceptance, BoundedRead, Child, Claim, ClaimLimit, Filter, OldestDue, Page, QueuePlace, Record,
+    Store, StoreUsage, Stored, StoredDeclaration, SummaryPart,
 };
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::{Cid, ServiceName};
@@ -85,10 +85,14 @@ impl MemoryStore {
         Ok(Acceptance::Stored)
     }
 
+    /// How many bytes it may hold before it refuses new work.
+    fn accept_limit(&self) -> usize {
+        self.bytes_limit - self.bytes_limit / RESERVED_FRACTION
+    }
+
     /// `RESOURCE_EXHAUSTED` / `STORE_FULL` if new work of this size would use the reserve.
     fn check_room(&self, contents: &Contents, bytes: usize) -> Result<()> {
-        let limit = self.bytes_limit - self.bytes_limit / RESERVED_FRACTION;
-        if contents.bytes.saturating_add(bytes) <= limit {
+        if contents.bytes.saturating_add(bytes) <= self.accept_limit() {
             return Ok(());
         }
         let message = format!(
@@ -242,6 +246,24 @@ impl Store for MemoryStore {
 
     fn services_with_pending(&self) -> BoxFuture<'_, Result<Vec<ServiceName>>> {
         ready(Ok(self.contents().ledger.services_with_pending()))
+    }
+
+    fn oldest_due(&self, now: Timestamp) -> BoxFuture<'_, Result<Vec<OldestDue>>> {
+        ready(Ok(self.contents().oldest_due(now)))
+    }
+
+    fn held_count(&self) -> BoxFuture<'_, Result<usize>> {
+        ready(Ok(self.contents().dead_letters))
+    }
+
+    fn usage(&self) -> BoxFuture<'_, Result<StoreUsage>> {
+        let long = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+        ready(Ok(StoreUsage {
+            bytes: long(self.contents().bytes),
+            bytes_limit: long(self.bytes_limit),
+            accept_limit: long(self.accept_limit()),
+            disk: None,
+        }))
     }
 
     fn purge(&self, now: Timestamp, max: usize) -> BoxFuture<'_, Result<usize>> {

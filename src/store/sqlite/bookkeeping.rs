@@ -8,8 +8,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::blob;
 use super::hand_over::HandOver;
-use super::newest::{AcceptedId, NewestInvocations};
-use crate::engine::store::{Claim, ClaimLimit};
+use super::newest::{AcceptedId, NewestInvocations, Place};
+use super::queries::DueService;
+use crate::engine::store::{Claim, ClaimLimit, OLDEST_DUE_SERVICES, OldestDue};
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::Invocation;
 use crate::store::ledger::Ledger;
@@ -70,6 +71,32 @@ impl Entries {
     pub(super) fn accepted(&self, service: &ServiceName) -> Vec<AcceptedId> {
         self.newest
             .accepted(service, |cid| self.ledger.is_claimed(cid))
+    }
+
+    /// What is known of the services with most pending invocations, for a search of those that have been due longest.
+    pub(super) fn due_services(&self, now: i64) -> Vec<DueService> {
+        // One pass over the newest invocations, however many services there are.
+        let mut accepted: HashMap<&ServiceName, (i64, Cid)> = HashMap::new();
+        for (cid, newest) in self.newest.iter() {
+            if let Place::Accepted { due } = newest.place
+                && due <= now
+                && !self.ledger.is_claimed(cid)
+            {
+                let first = accepted.entry(&newest.service).or_insert((due, cid));
+                *first = (*first).min((due, cid));
+            }
+        }
+        let services = self.ledger.most_pending(OLDEST_DUE_SERVICES).into_iter();
+        let known = services.map(|service| DueService {
+            claims: self.ledger.claims(&service).cloned().unwrap_or_default(),
+            accepted: accepted.get(&service).map(|(due, cid)| OldestDue {
+                service: service.clone(),
+                cid: *cid,
+                due: blob::timestamp(*due),
+            }),
+            service,
+        });
+        known.collect()
     }
 
     /// Hands an invocation that was accepted to the claims of its service. `bytes`: those of its request, encoded.

@@ -113,8 +113,8 @@ CREATE INDEX awaited ON pending (id) WHERE awaited = 1;
 -- Invocations by the time at which they expire.
 CREATE INDEX overdue ON pending (over) WHERE over IS NOT NULL;
 
--- Invocations that are held: due at the last instant there is (`HELD`).
-CREATE INDEX dead_letters ON pending (id, due) WHERE due >= 9223372036854775807;
+-- Held invocations, which are the dead-letter queue with the failed ones: due at the last instant there is (`HELD`).
+CREATE INDEX dead_letters ON pending (id, due) WHERE due >= 9223372036854775807 AND awaited = 0;
 
 -- What came of an invocation, from its end until it is purged.
 CREATE TABLE outcome (

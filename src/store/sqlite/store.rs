@@ -25,12 +25,12 @@ use super::queue::{Sender, bounded};
 use super::reader::Readers;
 use super::shared::StoreShared;
 use super::threads::Threads;
-use super::writer::space::Space;
+use super::writer::space::{Space, SpaceLimits};
 use super::writer::wal::Wal;
 use super::writer::{MAX_QUEUED_COMMANDS, Writer, WriterMessage};
 use crate::engine::store::{
-    Acceptance, BoundedRead, Child, Claim, ClaimLimit, Filter, Page, QueuePlace, Record, Store,
-    Stored, StoredDeclaration, SummaryPart,
+    Acceptance, BoundedRead, Child, Claim, ClaimLimit, Filter, OldestDue, Page, QueuePlace, Record,
+    Store, StoreUsage, Stored, StoredDeclaration, SummaryPart,
 };
 use crate::model::error::Result;
 use crate::model::id::{Cid, ServiceName};
@@ -89,6 +89,7 @@ impl Default for SqliteOptions {
 #[derive(Debug)]
 pub struct SqliteStore {
     shared: Arc<StoreShared>,
+    limits: SpaceLimits,
     generation: u32,
     /// An invocation that was last written before this generation may have been running when a node crashed.
     recovering: Option<u32>,
@@ -133,15 +134,18 @@ impl SqliteStore {
         shared.bookkeeping.lock().newest.limits = index_tail(&mut connection, opened.generation)?;
         let services = load_counts(&connection, &shared)?;
         let (writer, messages) = bounded(MAX_QUEUED_COMMANDS);
+        let limits = SpaceLimits {
+            directory: PathBuf::from(path),
+            bytes_limit: options.bytes_limit,
+            min_free_bytes: options.min_free_bytes,
+        };
         let thread = Writer {
             connection,
             shared: Arc::clone(&shared),
             generation: opened.generation,
             services,
             space: Space {
-                directory: PathBuf::from(path),
-                bytes_limit: options.bytes_limit,
-                min_free_bytes: options.min_free_bytes,
+                limits: limits.clone(),
                 had_room: None,
             },
             wal,
@@ -160,6 +164,7 @@ impl SqliteStore {
         })?;
         Ok(Self {
             shared,
+            limits,
             generation: opened.generation,
             recovering: opened.recovering,
             writer,
@@ -547,6 +552,26 @@ impl Store for SqliteStore {
             .ledger
             .services_with_pending();
         Box::pin(std::future::ready(Ok(services)))
+    }
+
+    fn oldest_due(&self, now: Timestamp) -> BoxFuture<'_, Result<Vec<OldestDue>>> {
+        Box::pin(async move {
+            let now = blob::nanos(now);
+            let services = self.shared.bookkeeping.lock().due_services(now);
+            let query =
+                move |connection: &Connection| queries::oldest_due(connection, services, now);
+            self.readers.query(query).await
+        })
+    }
+
+    fn held_count(&self) -> BoxFuture<'_, Result<usize>> {
+        Box::pin(self.readers.query(queries::held_count))
+    }
+
+    fn usage(&self) -> BoxFuture<'_, Result<StoreUsage>> {
+        let limits = self.limits.clone();
+        let query = move |connection: &Connection| Ok(limits.store_usage(connection));
+        Box::pin(self.readers.query(query))
     }
 
     fn purge(&self, now: Timestamp, max: usize) -> BoxFuture<'_, Result<usize>> {

@@ -7,6 +7,7 @@ mod groups;
 mod keys;
 mod lists;
 mod queue;
+mod status;
 mod summaries;
 
 use std::sync::Arc;
@@ -38,6 +39,10 @@ use self::lists::{
 use self::queue::{
     a_pending_invocation_knows_how_many_are_claimed_before_it,
     a_pending_invocation_knows_which_one_holds_its_concurrency_key,
+};
+use self::status::{
+    held_invocations_are_counted, the_longest_due_invocation_of_each_service_is_found,
+    the_room_of_a_store_is_told, what_waits_for_its_key_is_not_due,
 };
 use self::summaries::{
     a_retried_invocation_shows_its_last_retry,
@@ -557,6 +562,10 @@ suite! {
     nothing_of_a_group_is_stored_if_a_member_is_known
     members_are_kept_until_their_group_ends_and_as_long_as_the_group
     an_open_store_is_healthy_and_keeps_its_generation
+    the_longest_due_invocation_of_each_service_is_found
+    what_waits_for_its_key_is_not_due
+    held_invocations_are_counted
+    the_room_of_a_store_is_told
 }
 
 /// They leave tombstones.

@@ -4,8 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
 use cidery::engine::store::{
-    Acceptance, BoundedRead, Child, Claim, ClaimLimit, Filter, Page, QueuePlace, Record, Store,
-    Stored, StoredDeclaration, SummaryPart,
+    Acceptance, BoundedRead, Child, Claim, ClaimLimit, Filter, OldestDue, Page, QueuePlace, Record,
+    Store, StoreUsage, Stored, StoredDeclaration, SummaryPart,
 };
 use cidery::model::invocation::Invocation;
 use cidery::model::service_control::ServiceControl;
@@ -273,6 +273,18 @@ impl Store for GatedStore {
 
     fn services_with_pending(&self) -> BoxFuture<'_, Result<Vec<ServiceName>>> {
         self.inner.services_with_pending()
+    }
+
+    fn oldest_due(&self, now: Timestamp) -> BoxFuture<'_, Result<Vec<OldestDue>>> {
+        self.inner.oldest_due(now)
+    }
+
+    fn held_count(&self) -> BoxFuture<'_, Result<usize>> {
+        self.inner.held_count()
+    }
+
+    fn usage(&self) -> BoxFuture<'_, Result<StoreUsage>> {
+        self.inner.usage()
     }
 
     fn purge(&self, now: Timestamp, max: usize) -> BoxFuture<'_, Result<usize>> {

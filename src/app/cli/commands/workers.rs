@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use crate::app::cli::filter::note_unknown_services;
 use crate::app::cli::names::age_of;
 use crate::app::cli::node_option::NodeArgs;
 use crate::app::cli::objects;
@@ -12,13 +13,22 @@ use crate::model::error::Result;
 /// List connected workers.
 #[derive(Args, Debug)]
 pub(in crate::app::cli) struct Workers {
+    /// Only workers that serve this service.
+    #[arg(
+        long,
+        default_value = "",
+        hide_default_value = true,
+        value_name = "NAME"
+    )]
+    service: String,
     #[command(flatten)]
     node: NodeArgs,
 }
 
 impl Workers {
     pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<()> {
-        let workers = self.node.connect(printer).await?.workers().await?;
+        let client = self.node.connect(printer).await?;
+        let workers = client.workers_of(&self.service).await?;
         printer.list(List {
             columns: [
                 Column::text("NAME"),
@@ -30,8 +40,14 @@ impl Workers {
                 Column::text("ID"),
             ],
             rows: workers.iter().map(row).collect(),
-            if_empty: "no workers are connected",
+            if_empty: match self.service.is_empty() {
+                true => "no workers are connected",
+                false => "no connected worker serves this service",
+            },
         });
+        if workers.is_empty() && !self.service.is_empty() {
+            note_unknown_services(&client, &[self.service], printer).await?;
+        }
         Ok(())
     }
 }

@@ -6,12 +6,16 @@ mod dead_letters;
 mod event;
 mod explanation;
 mod invocation;
+mod node_event;
 mod service;
+mod status;
 mod worker;
 
 pub(super) use self::dead_letters::dead_letters;
 pub(super) use self::event::{event, item, outcome_event};
 pub(super) use self::explanation::{Explanation, explanation};
 pub(super) use self::invocation::{change, input, invocation, summary};
+pub(super) use self::node_event::node_event;
 pub(super) use self::service::{controlled_service, service, service_description};
+pub(super) use self::status::status;
 pub(super) use self::worker::worker;

@@ -1,20 +1,19 @@
 //! `cidery.v1.AdminService`: status and administration of a node.
 
 mod control;
+mod events;
+mod status;
+mod workers;
 
 use futures_util::stream::BoxStream;
 use tonic::{Request, Response, Status};
 
 use super::request::{into_status, unimplemented};
-use crate::codec::convert::page_size_from_proto;
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::admin_service_server::AdminService;
 use crate::engine::Invoker;
 use crate::model::error::Result;
 use crate::remote::worker_registry::WorkerRegistry;
-
-const DEFAULT_PAGE: usize = 100;
-const MAX_PAGE: usize = 1_000;
 
 /// The implementation of `AdminService`.
 #[derive(Clone, Debug)]
@@ -27,27 +26,6 @@ impl AdminApi {
     pub(super) fn new(invoker: Invoker, workers: WorkerRegistry) -> Self {
         Self { invoker, workers }
     }
-
-    fn list(&self, request: &v1::ListWorkersRequest) -> Result<v1::ListWorkersResponse> {
-        let size = page_size_from_proto(request.page_size, DEFAULT_PAGE, MAX_PAGE)?;
-        // The token is the key of the last worker of the previous page: it stays valid while workers connect and
-        // disconnect.
-        let key = |worker: &v1::Worker| format!("{}/{}", worker.name, worker.id);
-        let after = request.page_token.rsplit_once('/');
-        let mut rest = self.workers.list().into_iter();
-        let mut rest = rest
-            .by_ref()
-            .filter(|worker| after.is_none_or(|last| (&*worker.name, &*worker.id) > last));
-        let workers: Vec<_> = rest.by_ref().take(size).collect();
-        let next_page_token = match (rest.next(), workers.last()) {
-            (Some(_), Some(last)) => key(last),
-            _ => String::new(),
-        };
-        Ok(v1::ListWorkersResponse {
-            workers,
-            next_page_token,
-        })
-    }
 }
 
 #[tonic::async_trait]
@@ -56,14 +34,15 @@ impl AdminService for AdminApi {
         &self,
         _: Request<v1::GetStatusRequest>,
     ) -> Result<Response<v1::GetStatusResponse>, Status> {
-        Err(unimplemented("GetStatus"))
+        let status = status::read(&self.invoker, &self.workers).await;
+        Ok(Response::new(status))
     }
 
     async fn list_workers(
         &self,
         request: Request<v1::ListWorkersRequest>,
     ) -> Result<Response<v1::ListWorkersResponse>, Status> {
-        into_status(self.list(request.get_ref())).map(Response::new)
+        into_status(workers::list(&self.workers, request.get_ref())).map(Response::new)
     }
 
     async fn pause_service(
@@ -150,8 +129,8 @@ impl AdminService for AdminApi {
 
     async fn watch_events(
         &self,
-        _: Request<v1::WatchEventsRequest>,
+        request: Request<v1::WatchEventsRequest>,
     ) -> Result<Response<Self::WatchEventsStream>, Status> {
-        Err(unimplemented("WatchEvents"))
+        into_status(events::watch(&self.invoker, request.into_inner())).map(Response::new)
     }
 }

@@ -7,6 +7,7 @@ use crate::codec::proto::v1;
 use crate::engine::store::Filter;
 use crate::engine::{InvocationPage, InvocationSummaries, InvocationView, Invoker};
 use crate::model::error::{Error, Result, Violation, reason};
+use crate::model::id::ServiceName;
 use crate::model::invocation::{Summaries, SummaryCount, SummaryKey};
 
 /// How many invocations are read at once to be counted.
@@ -42,6 +43,7 @@ pub(in crate::edge::grpc) struct RequestFilter {
     stored: Filter,
     states: Vec<i32>,
     reasons: Vec<i32>,
+    is_empty: bool,
 }
 
 impl RequestFilter {
@@ -51,14 +53,12 @@ impl RequestFilter {
     ///
     /// As for [`filter_from_proto`].
     pub(in crate::edge::grpc) fn new(filter: Option<v1::InvocationFilter>) -> Result<Self> {
-        let (states, reasons) = filter
-            .as_ref()
-            .map(|filter| (filter.states.clone(), filter.pending_reasons.clone()))
-            .unwrap_or_default();
+        let filter = filter.unwrap_or_default();
         Ok(Self {
-            stored: filter_from_proto(filter)?,
-            states,
-            reasons,
+            is_empty: filter == v1::InvocationFilter::default(),
+            states: filter.states.clone(),
+            reasons: filter.pending_reasons.clone(),
+            stored: filter_from_proto(Some(filter))?,
         })
     }
 
@@ -116,6 +116,21 @@ impl RequestFilter {
                 return invoker.with_examples(all, max).await;
             }
         }
+    }
+
+    /// Whether it matches every invocation.
+    pub(in crate::edge::grpc) fn is_empty(&self) -> bool {
+        self.is_empty
+    }
+
+    /// Whether a service has invocations that may match.
+    pub(in crate::edge::grpc) fn names(&self, service: &ServiceName) -> bool {
+        self.stored.services.is_empty() || self.stored.services.contains(service)
+    }
+
+    /// Whether an invocation matches.
+    pub(in crate::edge::grpc) fn matches(&self, found: &InvocationView) -> bool {
+        self.stored.matches(&found.invocation) && self.shows(found)
     }
 
     fn shows(&self, found: &InvocationView) -> bool {

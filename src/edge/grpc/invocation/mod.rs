@@ -15,10 +15,13 @@ use bytes::Bytes;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
 
+pub(super) use self::filter::RequestFilter;
 use self::invoke::Incoming;
 pub(super) use self::invoke::invoke_nested;
 pub use self::server::{InvocationFuture, InvocationServer};
 use self::stream::ResultResponses;
+pub(super) use self::summarize::summary_to_proto;
+pub(super) use self::view::outline_to_proto;
 use super::catalog::Catalog;
 use super::hint::Hint;
 use super::request::{self, into_status, with_cid, with_ignored};

@@ -38,6 +38,21 @@ pub(super) fn add_outlook(invocation: &mut v1::Invocation, outlook: Outlook) {
     invocation.max_attempts = outlook.max_attempts;
 }
 
+/// Converts an invocation to its message, without the payload of its outcome.
+pub(in crate::edge::grpc) fn outline_to_proto(
+    invoker: &Invoker,
+    found: InvocationView,
+) -> Result<v1::Invocation> {
+    let mut shown = to_proto(invoker, found, false)?;
+    if let Some(outcome) = &mut shown.outcome {
+        let is_failure =
+            |outcome: &v1::outcome::Outcome| matches!(outcome, v1::outcome::Outcome::Failure(_));
+        outcome.outcome = outcome.outcome.take().filter(is_failure);
+        outcome.data_format = i32::default();
+    }
+    Ok(shown)
+}
+
 /// Masks the secrets of an outcome: lists show them masked, `GetInvocation` of a single CID does not.
 pub(super) fn mask_outcome(invoker: &Invoker, found: &mut InvocationView) {
     let service = found.invocation.request.service.as_str();

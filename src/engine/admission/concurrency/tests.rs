@@ -94,6 +94,9 @@ impl WorkerPool for OnePermitPool {
     fn is_served(&self) -> bool {
         true
     }
+    fn last_served(&self) -> Option<jiff::Timestamp> {
+        None
+    }
     fn credit(&self) -> usize {
         1
     }

@@ -11,11 +11,21 @@ impl ContractClient {
     ///
     /// `UNAVAILABLE` where the connection is lost.
     pub async fn workers(&self) -> Result<Vec<v1::Worker>> {
+        self.workers_of("").await
+    }
+
+    /// Lists the connected workers that serve a service, by name; those of all services for the empty name.
+    ///
+    /// # Errors
+    ///
+    /// As for [`workers`](Self::workers).
+    pub async fn workers_of(&self, service: &str) -> Result<Vec<v1::Worker>> {
         let mut workers = Vec::new();
         let mut page_token = String::new();
         loop {
             let request = v1::ListWorkersRequest {
                 page_token,
+                service: service.to_owned(),
                 ..v1::ListWorkersRequest::default()
             };
             let list = async || self.admin.clone().list_workers(request.clone()).await;

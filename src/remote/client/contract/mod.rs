@@ -6,8 +6,10 @@ mod control;
 mod discover;
 mod invoke;
 mod manage;
+mod operate;
 mod summarize;
 
 pub use self::connection::ContractClient;
 pub use self::manage::Selector;
+pub use self::operate::NodeEvents;
 pub use crate::remote::protocol::result_stream::ResultStream;

@@ -1,5 +1,7 @@
 //! The registry of the workers of a node: sessions by id, and the services that they announced.
 
+mod overview;
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -75,12 +77,15 @@ impl WorkerRegistry {
         }));
         let mut stored = invoker.store().declarations().await?;
         stored.sort_by_key(|stored| stored.last_time);
-        let mut declarations = Vec::new();
+        let (mut declarations, mut seen) = (Vec::new(), Vec::new());
         for stored in stored {
             // A service that the node itself serves now is not one of workers.
             let is_local = invoker.is_local(stored.service.as_str());
             match Declaration::from_stored(&stored) {
-                Ok(declaration) if !is_local => declarations.push(declaration),
+                Ok(declaration) if !is_local => {
+                    seen.push((stored.service, stored.last_time));
+                    declarations.push(declaration);
+                }
                 Ok(_) => {}
                 Err(error) => {
                     tracing::error!(
@@ -92,6 +97,11 @@ impl WorkerRegistry {
             }
         }
         registry.0.restore(declarations)?;
+        for (service, time) in seen {
+            if let Some(pool) = registry.0.table().services.pool(&service) {
+                pool.set_last_served(time);
+            }
+        }
         let mut undeclared = Vec::new();
         for service in invoker.store().services_with_pending().await? {
             // No worker may ever serve it again. Its invocations can be listed and cancelled, and they expire.
@@ -166,13 +176,16 @@ impl WorkerRegistry {
 
     /// Drains a worker: it gets no new dispatches.
     pub(crate) fn drain(&self, session: &WorkerSession) {
-        session.drain();
+        if session.drain() {
+            let events = self.0.invoker.event_bus();
+            events.worker_draining(|| session.status());
+        }
         self.0.update_in_force(session);
     }
 
     /// Ends the session of a worker, and its stream with `error`: its dispatches are lost, and its tokens are void.
     pub(crate) fn end(&self, session: &WorkerSession, error: &Error) {
-        let lost_dispatches = self.remove(session, Some(error));
+        let lost_dispatches = self.remove(session, Some(error), || error.message().to_owned());
         let (id, name) = (session.id(), session.name());
         tracing::warn!(worker.id = id, worker.name = name, lost_dispatches, %error, "worker ended");
     }
@@ -180,7 +193,7 @@ impl WorkerRegistry {
     /// Ends the session of a worker whose stream ended, and that does not resume.
     pub(super) fn leave(&self, session: &WorkerSession) {
         let (id, name) = (session.id(), session.name());
-        match self.remove(session, None) {
+        match self.remove(session, None, || "it left".to_owned()) {
             0 => tracing::info!(worker.id = id, worker.name = name, "worker disconnected"),
             lost_dispatches => tracing::warn!(
                 worker.id = id,
@@ -193,7 +206,9 @@ impl WorkerRegistry {
 
     /// Ends the session of a worker that did not resume it within its lease.
     pub(super) fn expire(&self, session: &WorkerSession) {
-        let lost_dispatches = self.remove(session, None);
+        let lease = self.0.invoker.limits().worker_lease;
+        let why = || format!("it did not reconnect within its lease of {lease:?}");
+        let lost_dispatches = self.remove(session, None, why);
         tracing::warn!(
             worker.id = session.id(),
             worker.name = session.name(),
@@ -203,7 +218,12 @@ impl WorkerRegistry {
     }
 
     /// Removes a worker, and ends its session. Returns the number of dispatches that are lost.
-    fn remove(&self, session: &WorkerSession, error: Option<&Error>) -> usize {
+    fn remove(
+        &self,
+        session: &WorkerSession,
+        error: Option<&Error>,
+        why: impl FnOnce() -> String,
+    ) -> usize {
         self.0.table().sessions.remove(session.id());
         for service in session.services() {
             if let Some(pool) = self.0.table().services.pool(service) {
@@ -211,6 +231,13 @@ impl WorkerRegistry {
             }
         }
         let lost = session.end(error);
+        let events = self.0.invoker.event_bus();
+        let why = || match lost {
+            0 => why(),
+            1 => why() + "; 1 of its dispatches is lost",
+            _ => why() + &format!("; {lost} of its dispatches are lost"),
+        };
+        events.worker_disconnected(|| session.status(), why);
         self.0.update_in_force(session);
         lost
     }
@@ -230,14 +257,6 @@ impl WorkerRegistry {
             };
             session.send(v1::serve_response::Message::Drain(drain));
         }
-    }
-
-    /// Lists the connected workers, by name.
-    pub(crate) fn list(&self) -> Vec<v1::Worker> {
-        let sessions = self.0.sessions();
-        let mut workers: Vec<_> = sessions.iter().map(|session| session.to_proto()).collect();
-        workers.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
-        workers
     }
 
     /// Finds the context of a dispatch, for the nested calls of its handler.
@@ -274,6 +293,7 @@ impl WorkerRegistry {
             let _update = inner.update();
             let name = inner.invoker.forget_service(service)?;
             inner.table().services.remove(&name);
+            inner.invoker.event_bus().service_forgotten(&name);
             name
         };
         let store = inner.invoker.store();
@@ -292,6 +312,7 @@ impl WorkerRegistry {
             }
         }
         drop(table);
+        self.0.note_served(session);
         self.0.invoker.notify_service_changes();
         if !session.is_away() {
             for service in session.services() {
@@ -395,11 +416,19 @@ impl RegistryInner {
         let id = session.id().to_owned();
         self.table().sessions.insert(id, Arc::clone(session));
         for declaration in declarations {
+            let is_local = self
+                .invoker
+                .is_local(declaration.definition.name().as_str());
             let (pool, definition) = self.table().services.add(declaration);
+            if is_local {
+                pool.set_served_by_node();
+            }
             let now = self.invoker.now();
             let member = PoolMember::new(Arc::clone(session), definition, now);
             pool.join(&Arc::new(member));
         }
+        let events = self.invoker.event_bus();
+        events.worker_connected(|| session.status());
         self.put_in_force(session);
         Ok(())
     }
@@ -431,6 +460,7 @@ impl RegistryInner {
             };
             pool.notify();
             if pool.is_empty() && self.invoker.restore_demo(service) {
+                self.note_pool(pool, true);
                 table.services.remove(service);
                 continue;
             }
@@ -442,6 +472,7 @@ impl RegistryInner {
         } else if let Err(error) = self.invoker.upsert_worker_routes(&changed) {
             tracing::error!(worker.id = session.id(), %error, "cannot serve a worker's services");
         }
+        self.note_served(session);
         for service in session.services() {
             self.invoker.retry_deferred(service);
         }

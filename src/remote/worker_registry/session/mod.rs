@@ -22,10 +22,9 @@ use super::dispatch_table::{DispatchIndex, DispatchTable};
 use super::in_flight::{Cancellation, DispatchState, InFlight, WorkerReply, worker_lost};
 use super::refusal_counts::Refusals;
 use super::worker_info::WorkerInfo;
-use crate::codec::convert::timestamp_to_proto;
 use crate::codec::proto::v1;
 use crate::codec::status::to_status;
-use crate::engine::Invoker;
+use crate::engine::{Invoker, WorkerStatus};
 use crate::model::error::{Error, Result};
 use crate::model::id::ServiceName;
 use crate::model::token::Token;
@@ -167,19 +166,17 @@ impl WorkerSession {
         state.unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Converts the session to the form of `ListWorkers`.
-    pub(super) fn to_proto(&self) -> v1::Worker {
-        let in_flight = self.state().dispatches.len();
-        let small = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        v1::Worker {
+    /// The session as operators see it.
+    pub(super) fn status(&self) -> WorkerStatus {
+        WorkerStatus {
             id: self.id.clone(),
             name: self.info.name.clone(),
             build_id: self.info.build_id.clone(),
-            services: self.services.iter().map(ToString::to_string).collect(),
+            services: self.services.clone(),
             capabilities: self.info.capabilities_to_proto(),
-            in_flight: small(in_flight),
-            max_in_flight: small(self.info.max_in_flight),
-            connect_time: Some(timestamp_to_proto(self.connect_time)),
+            in_flight: self.in_flight(),
+            max_in_flight: self.info.max_in_flight,
+            connect_time: self.connect_time,
             peer: self.info.peer.clone(),
             draining: self.is_draining(),
             away: self.is_away(),
@@ -268,16 +265,17 @@ impl WorkerSession {
         self.state().dispatches.len()
     }
 
-    /// Stops new dispatches, and sends `Drained` after the last one.
-    pub(super) fn drain(&self) {
+    /// Stops new dispatches, and sends `Drained` after the last one. Returns whether it did not drain before.
+    pub(super) fn drain(&self) -> bool {
         // No dispatch is sent while the lock is held.
         let state = self.state();
-        self.is_draining.store(true, Ordering::Release);
+        let was_draining = self.is_draining.swap(true, Ordering::AcqRel);
         self.is_open.store(false, Ordering::Release);
         if let Some(outbox) = &state.outbox {
             let drained = v1::serve_response::Message::Drained(v1::Drained {});
             let _ = outbox.try_send(to_worker(drained));
         }
+        !was_draining
     }
 
     /// Ends the session: its tokens are void, and its dispatches are lost. `error` ends the stream, if there is one.

@@ -10,6 +10,7 @@ mod expired;
 mod list;
 mod lookup;
 mod members;
+mod oldest_due;
 mod part;
 mod plan;
 mod queue_place;
@@ -30,6 +31,7 @@ pub(super) use self::lookup::{
     Lookup, find_by_idempotency_key, get, get_up_to, indexed_id, tombstone,
 };
 pub(super) use self::members::members;
+pub(super) use self::oldest_due::{DueService, held_count, oldest_due};
 pub(super) use self::queue_place::{Waiting, queue_place};
 pub(super) use self::row::Readable;
 pub(super) use self::summary::summarize;

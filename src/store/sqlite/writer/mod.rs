@@ -212,7 +212,7 @@ impl Writer {
         if self.space.had_room(bytes) {
             return true;
         }
-        let usage = self.space.usage(&self.connection);
+        let usage = self.space.limits.usage(&self.connection);
         let has_room = usage.has_room();
         if !has_room {
             self.shared.failures.log_full(&usage);

@@ -6,6 +6,8 @@ use std::time::Duration;
 use rusqlite::Connection;
 use tokio::time::Instant;
 
+use crate::engine::store::{DiskUsage, StoreUsage};
+
 /// How many free pages are returned to the disk at once: 16 MiB.
 const VACUUM_PAGES: u64 = (16 << 20) / 4_096;
 /// Free pages are returned if they are more than a quarter of the file: fewer will soon be used again.
@@ -18,13 +20,19 @@ const MEASURED_FOR: Duration = Duration::from_millis(100);
 const MEASURED_FOR_BYTES: u64 = 512 << 10;
 
 /// The limits of the store.
-#[derive(Debug)]
-pub(in crate::store::sqlite) struct Space {
+#[derive(Clone, Debug)]
+pub(in crate::store::sqlite) struct SpaceLimits {
     pub(in crate::store::sqlite) directory: PathBuf,
     /// How many bytes the file may have.
     pub(in crate::store::sqlite) bytes_limit: u64,
     /// How many bytes of the disk must stay free.
     pub(in crate::store::sqlite) min_free_bytes: u64,
+}
+
+/// The room for new work, as the writer knows it.
+#[derive(Debug)]
+pub(in crate::store::sqlite) struct Space {
+    pub(in crate::store::sqlite) limits: SpaceLimits,
     /// When there was room, and how many bytes of commands have been written since.
     pub(in crate::store::sqlite) had_room: Option<(Instant, u64)>,
 }
@@ -44,19 +52,42 @@ impl Space {
     pub(in crate::store::sqlite) fn set_has_room(&mut self, has_room: bool) {
         self.had_room = has_room.then(|| (Instant::now(), 0));
     }
+}
 
+impl SpaceLimits {
     /// How much of the limits is used now.
     pub(in crate::store::sqlite) fn usage(&self, connection: &Connection) -> Usage {
         let pages = pragma(connection, "page_count");
         let used = pages.saturating_sub(pragma(connection, "freelist_count"));
         let used = used.saturating_mul(pragma(connection, "page_size"));
-        let free = rustix::fs::statvfs(&self.directory)
-            .map_or(u64::MAX, |disk| disk.f_bavail.saturating_mul(disk.f_frsize));
+        let disk = rustix::fs::statvfs(&self.directory).ok();
+        let bytes = |blocks: u64, size: u64| blocks.saturating_mul(size);
         Usage {
             used,
             limit: self.bytes_limit - self.bytes_limit / RESERVED_FRACTION,
-            free,
+            free: disk
+                .as_ref()
+                .map_or(u64::MAX, |disk| bytes(disk.f_bavail, disk.f_frsize)),
+            total: disk
+                .as_ref()
+                .map_or(u64::MAX, |disk| bytes(disk.f_blocks, disk.f_frsize)),
             min_free: self.min_free_bytes,
+        }
+    }
+
+    /// The same, for the status of the node.
+    pub(in crate::store::sqlite) fn store_usage(&self, connection: &Connection) -> StoreUsage {
+        let usage = self.usage(connection);
+        let disk = DiskUsage {
+            free: usage.free,
+            total: usage.total,
+            min_free: usage.min_free,
+        };
+        StoreUsage {
+            bytes: usage.used,
+            bytes_limit: self.bytes_limit,
+            accept_limit: usage.limit,
+            disk: (usage.free < u64::MAX).then_some(disk),
         }
     }
 }
@@ -70,6 +101,8 @@ pub(in crate::store::sqlite) struct Usage {
     pub(in crate::store::sqlite) limit: u64,
     /// What is free on the disk.
     pub(in crate::store::sqlite) free: u64,
+    /// What the disk has.
+    pub(in crate::store::sqlite) total: u64,
     /// What must stay free.
     pub(in crate::store::sqlite) min_free: u64,
 }

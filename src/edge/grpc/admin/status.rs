@@ -1,0 +1,146 @@
+//! `GetStatus`: the status of the node as its message.
+
+use std::time::Duration;
+
+use crate::codec::convert::{service_control_to_proto, timestamp_to_proto};
+use crate::codec::proto::v1;
+use crate::edge::grpc::invocation::summary_to_proto;
+use crate::engine::store::Filter;
+use crate::engine::{
+    DueLongest, Health, HealthReason, Invoker, LimitUse, NodeStatus, UnservedService, WaitsFor,
+    WorkerBuild,
+};
+use crate::model::invocation::State;
+use crate::remote::worker_registry::WorkerRegistry;
+
+/// How far back failures are counted.
+const RECENT: Duration = Duration::from_secs(3_600);
+/// How long the count of failures may take.
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// How many counts of failures a response has at most.
+const MAX_FAILURES: usize = 20;
+/// How many paused and disabled services a response has at most.
+const MAX_CONTROLS: usize = 100;
+
+/// Reads the status.
+pub(super) async fn read(invoker: &Invoker, workers: &WorkerRegistry) -> v1::GetStatusResponse {
+    let (status, failures) =
+        tokio::join!(invoker.status(workers.counts()), recent_failures(invoker));
+    v1::GetStatusResponse {
+        failures,
+        operations: running_operations(),
+        ..to_proto(status)
+    }
+}
+
+/// The failures of the last hour by service and reason, the most frequent first. None where the store does not answer in
+/// time, which is a reason of the health.
+async fn recent_failures(invoker: &Invoker) -> Vec<v1::InvocationSummary> {
+    let filter = Filter {
+        states: vec![State::Failed],
+        ended_after: invoker.now().checked_sub(RECENT).ok(),
+        ..Filter::default()
+    };
+    let found = tokio::time::timeout(TIMEOUT, invoker.summarize(filter, MAX_FAILURES)).await;
+    let found = found.ok().and_then(Result::ok).unwrap_or_default();
+    let summaries = found.summaries.into_iter();
+    let summaries = summaries.map(|(summary, message)| summary_to_proto(summary, message));
+    summaries.collect()
+}
+
+/// How many operations run.
+fn running_operations() -> u32 {
+    0
+}
+
+fn to_proto(status: NodeStatus) -> v1::GetStatusResponse {
+    let controls = status.controls.iter().take(MAX_CONTROLS);
+    let controls = controls.map(|control| service_control_to_proto(control));
+    let usage = status.store.usage;
+    let disk = usage.and_then(|usage| usage.disk);
+    v1::GetStatusResponse {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        start_time: Some(timestamp_to_proto(status.start_time)),
+        services: long(status.services),
+        workers: long(status.workers),
+        running: long(status.running),
+        pending: long(status.pending),
+        store: status.store.name.to_owned(),
+        store_size_bytes: usage.map_or(0, |usage| usage.bytes),
+        store_bytes_limit: usage.map_or(0, |usage| usage.bytes_limit),
+        generation: u64::from(status.store.generation),
+        held: status.is_held,
+        health: health(status.health).into(),
+        health_reasons: status.reasons.into_iter().map(reason).collect(),
+        disk_free_bytes: disk.map_or(0, |disk| disk.free),
+        oldest_due: status.oldest_due.iter().map(oldest_due).collect(),
+        unserved_services: status.unserved.iter().map(unserved).collect(),
+        builds: status.builds.into_iter().map(build).collect(),
+        limits: status.limits.into_iter().map(limit).collect(),
+        controls: controls.collect(),
+        held_invocations: long(status.held_invocations),
+        ..v1::GetStatusResponse::default()
+    }
+}
+
+fn health(health: Health) -> v1::NodeHealth {
+    match health {
+        Health::Serving => v1::NodeHealth::Serving,
+        Health::Degraded => v1::NodeHealth::Degraded,
+        Health::NotServing => v1::NodeHealth::NotServing,
+    }
+}
+
+fn reason(reason: HealthReason) -> v1::HealthReason {
+    v1::HealthReason {
+        reason: reason.reason.to_owned(),
+        message: reason.message,
+    }
+}
+
+fn oldest_due(due: &DueLongest) -> v1::OldestDue {
+    let pending_reason = match due.waits_for {
+        WaitsFor::NoWorker => v1::PendingReason::NoWorker,
+        WaitsFor::Paused => v1::PendingReason::Paused,
+        WaitsFor::Turn => v1::PendingReason::Queued,
+    };
+    v1::OldestDue {
+        service: due.service.to_string(),
+        cid: due.cid.to_string(),
+        due_time: Some(timestamp_to_proto(due.due)),
+        pending_reason: pending_reason.into(),
+        pending: long(due.pending),
+    }
+}
+
+fn unserved(unserved: &UnservedService) -> v1::UnservedService {
+    v1::UnservedService {
+        service: unserved.service.to_string(),
+        pending: long(unserved.pending),
+        last_served_time: unserved.last_served.map(timestamp_to_proto),
+    }
+}
+
+fn build(build: WorkerBuild) -> v1::WorkerBuild {
+    v1::WorkerBuild {
+        worker_name: build.worker_name,
+        build_id: build.build_id,
+        workers: u32::try_from(build.workers).unwrap_or(u32::MAX),
+    }
+}
+
+fn limit(limit: LimitUse) -> v1::LimitUse {
+    v1::LimitUse {
+        name: limit.name.to_owned(),
+        service: limit
+            .service
+            .map(|service| service.to_string())
+            .unwrap_or_default(),
+        used: limit.used,
+        limit: limit.limit,
+    }
+}
+
+fn long(n: usize) -> u64 {
+    u64::try_from(n).unwrap_or(u64::MAX)
+}

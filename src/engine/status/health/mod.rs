@@ -1,0 +1,242 @@
+//! The health of a node, from its status: what is wrong, and what to do. Pure.
+
+use jiff::SignedDuration;
+
+use crate::engine::status::limits::LimitUse;
+use crate::engine::status::node_status::{
+    DueLongest, Health, HealthReason, NodeStatus, StoreStatus, WaitsFor,
+};
+use crate::engine::store::{DiskUsage, StoreUsage};
+use crate::model::error::reason;
+use crate::model::size::size_text;
+
+/// From which part of a limit on it is nearly hit, in hundredths.
+const NEAR_PERCENT: u64 = 90;
+/// How long an invocation may be due before that is a reason: a burst of work may take that long.
+const LATE: SignedDuration = SignedDuration::from_mins(5);
+/// How many free bytes, above what must stay free, are few.
+const LOW_DISK: u64 = 1 << 30;
+/// The same, as a part of a small disk.
+const LOW_DISK_FRACTION: u64 = 20;
+
+/// All reasons. `docs/operate.md` says what to do for each.
+pub const HEALTH_REASONS: [&str; 12] = [
+    "STORE_FAILED",
+    "STORE_DAMAGED",
+    "NODE_DRAINING",
+    "DISK_FULL",
+    "STORE_FULL",
+    "DISK_NEARLY_FULL",
+    "STORE_NEARLY_FULL",
+    "NODE_HELD",
+    "SERVICE_UNSERVED",
+    "OLDEST_DUE_LATE",
+    "LIMIT_NEARLY_HIT",
+    "SERVICES_PAUSED",
+];
+
+/// The reasons of a status, the most urgent first.
+pub(super) fn reasons(status: &NodeStatus) -> Vec<HealthReason> {
+    let checks = [
+        store_failure,
+        draining,
+        store_room,
+        held,
+        unserved,
+        late,
+        near_limit,
+        paused,
+    ];
+    let found = checks.iter().filter_map(|check| check(status));
+    let mut reasons: Vec<_> = found.collect();
+    // The order of the checks holds among those with the same health.
+    reasons.sort_by_key(|reason| std::cmp::Reverse(reason.health));
+    reasons
+}
+
+/// The health of a node with these reasons.
+pub(super) fn worst(reasons: &[HealthReason]) -> Health {
+    let health = reasons.iter().map(|reason| reason.health);
+    health.max().unwrap_or(Health::Serving)
+}
+
+fn found(health: Health, reason: &'static str, message: String) -> Option<HealthReason> {
+    Some(HealthReason {
+        reason,
+        message,
+        health,
+    })
+}
+
+fn store_failure(status: &NodeStatus) -> Option<HealthReason> {
+    let StoreStatus {
+        failure,
+        unreadable,
+        ..
+    } = &status.store;
+    let (health, error) = match (failure, unreadable) {
+        (Some(error), _) => (Health::NotServing, error),
+        (None, Some(error)) => (Health::Degraded, error),
+        (None, None) => return None,
+    };
+    let (reason, what_to_do) = match error.reason() {
+        reason::STORE_DAMAGED => (
+            "STORE_DAMAGED",
+            "stop the node, and restore a backup: `docs/store.md`",
+        ),
+        _ => (
+            "STORE_FAILED",
+            "the log of the node says more; mend the disk, then restart the node",
+        ),
+    };
+    found(health, reason, format!("{}: {what_to_do}", error.message()))
+}
+
+fn draining(status: &NodeStatus) -> Option<HealthReason> {
+    if !status.is_draining {
+        return None;
+    }
+    let message = format!(
+        "the node stops: {} handlers still run, and calls go to another node, or wait for the next start",
+        status.running
+    );
+    found(Health::NotServing, "NODE_DRAINING", message)
+}
+
+fn store_room(status: &NodeStatus) -> Option<HealthReason> {
+    let StoreUsage {
+        bytes,
+        accept_limit,
+        disk,
+        ..
+    } = status.store.usage?;
+    let is_near = u128::from(bytes) * 100 >= u128::from(accept_limit) * u128::from(NEAR_PERCENT);
+    let (reason, what) = match disk {
+        Some(disk) if disk.free <= disk.min_free => (
+            "DISK_FULL",
+            format!(
+                "{} of the disk are free, and background work is refused",
+                size_text(disk.free)
+            ),
+        ),
+        _ if bytes > accept_limit => (
+            "STORE_FULL",
+            format!(
+                "the store has {}, more than the {} up to which it takes background work",
+                size_text(bytes),
+                size_text(accept_limit)
+            ),
+        ),
+        Some(disk) if disk.free <= low(disk) => (
+            "DISK_NEARLY_FULL",
+            format!(
+                "{} of the disk are free; at {} background work is refused",
+                size_text(disk.free),
+                size_text(disk.min_free)
+            ),
+        ),
+        _ if is_near => (
+            "STORE_NEARLY_FULL",
+            format!(
+                "the store has {}; beyond {} background work is refused",
+                size_text(bytes),
+                size_text(accept_limit)
+            ),
+        ),
+        _ => return None,
+    };
+    let message = format!(
+        "{what}: `cidery purge --state succeeded --ended-before 1h` makes room, `cidery serve --store-limit` sets \
+         another limit"
+    );
+    found(Health::Degraded, reason, message)
+}
+
+/// From how many free bytes on a disk is nearly full: 1 GiB, or a twentieth of a small disk, above what must stay free.
+fn low(disk: DiskUsage) -> u64 {
+    disk.min_free
+        .saturating_add(LOW_DISK.min(disk.total / LOW_DISK_FRACTION))
+}
+
+fn held(status: &NodeStatus) -> Option<HealthReason> {
+    if !status.is_held {
+        return None;
+    }
+    let message = "the node was started with `--hold`: it accepts invocations and starts none until `cidery resume`";
+    found(Health::Degraded, "NODE_HELD", message.to_owned())
+}
+
+fn unserved(status: &NodeStatus) -> Option<HealthReason> {
+    // The one with most pending invocations comes first.
+    let first = status.unserved.first().filter(|first| first.pending > 0)?;
+    let others = match status.unserved_with_pending.saturating_sub(1) {
+        0 => String::new(),
+        1 => ", and those of another service".to_owned(),
+        others => format!(", and those of {others} other services"),
+    };
+    let message = format!(
+        "{pending} of `{name}` wait{others}, because nobody serves it: start its workers; `cidery describe {name}` \
+         shows what they declare, `cidery workers` who is connected",
+        pending = invocations(first.pending),
+        name = first.service,
+    );
+    found(Health::Degraded, "SERVICE_UNSERVED", message)
+}
+
+fn late(status: &NodeStatus) -> Option<HealthReason> {
+    let is_late = |due: &&DueLongest| {
+        due.waits_for == WaitsFor::Turn && status.time.duration_since(due.due) > LATE
+    };
+    let first = status.oldest_due.iter().find(is_late)?;
+    let waited = status.time.duration_since(first.due);
+    let waited = SignedDuration::from_secs(waited.as_secs());
+    let name = &first.service;
+    let message = format!(
+        "{cid} of `{name}` has been due for {waited:#}, and {pending} of the service are pending: add workers or \
+         concurrency; `cidery explain {cid}` and `cidery describe {name}` show more",
+        cid = first.cid,
+        pending = first.pending,
+    );
+    found(Health::Degraded, "OLDEST_DUE_LATE", message)
+}
+
+fn near_limit(status: &NodeStatus) -> Option<HealthReason> {
+    // The room of the store has reasons of its own.
+    let is_near = |limit: &&LimitUse| {
+        limit.refuses && limit.name != "bytes" && limit.has_reached(NEAR_PERCENT)
+    };
+    let first = status.limits.iter().find(is_near)?;
+    let of = match &first.service {
+        Some(service) => format!("`{}` of `{service}`", first.name),
+        None => format!("`{}` of the node", first.name),
+    };
+    let message = format!(
+        "{} of {} of the limit {of} are used, and work beyond it is refused: `cidery status` shows the limits; raise \
+         it, or find out what fills it",
+        first.used, first.limit
+    );
+    found(Health::Degraded, "LIMIT_NEARLY_HIT", message)
+}
+
+fn paused(status: &NodeStatus) -> Option<HealthReason> {
+    let first = &status.controls.first()?.service;
+    let others = match status.controls.len() {
+        1 => " is".to_owned(),
+        more => format!(" and {} more are", more - 1),
+    };
+    let message = format!(
+        "`{first}`{others} paused or disabled: `cidery service resume {first}` or `cidery service enable {first}` ends \
+         that"
+    );
+    found(Health::Serving, "SERVICES_PAUSED", message)
+}
+
+fn invocations(count: usize) -> String {
+    match count {
+        1 => "1 pending invocation".to_owned(),
+        _ => format!("{count} pending invocations"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

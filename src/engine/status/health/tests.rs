@@ -1,0 +1,229 @@
+//! Each reason by itself, and their order.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::*;
+use crate::engine::status::node_status::UnservedService;
+use crate::model::error::Error;
+use crate::model::id::{Cid, ServiceName};
+use crate::model::service_control::ServiceControl;
+
+const MIB: u64 = 1 << 20;
+
+fn name(name: &str) -> ServiceName {
+    ServiceName::parse(name).unwrap()
+}
+
+fn usage() -> StoreUsage {
+    StoreUsage {
+        bytes: 10 * MIB,
+        bytes_limit: 114 * MIB,
+        accept_limit: 100 * MIB,
+        disk: Some(DiskUsage {
+            free: 5_000 * MIB,
+            total: 10_000 * MIB,
+            min_free: 64 * MIB,
+        }),
+    }
+}
+
+fn healthy() -> NodeStatus {
+    NodeStatus {
+        time: Timestamp::UNIX_EPOCH + SignedDuration::from_hours(1),
+        start_time: Timestamp::UNIX_EPOCH,
+        health: Health::Serving,
+        reasons: Vec::new(),
+        services: 1,
+        workers: 0,
+        builds: Vec::new(),
+        running: 0,
+        pending: 0,
+        held_invocations: 0,
+        store: StoreStatus {
+            name: "sqlite",
+            generation: 1,
+            usage: Some(usage()),
+            failure: None,
+            unreadable: None,
+        },
+        is_held: false,
+        is_draining: false,
+        oldest_due: Vec::new(),
+        unserved_with_pending: 0,
+        unserved: Vec::new(),
+        controls: Vec::new(),
+        limits: Vec::new(),
+    }
+}
+
+fn paused(service: &str) -> Arc<ServiceControl> {
+    Arc::new(ServiceControl {
+        paused: true,
+        ..ServiceControl::none(name(service), Timestamp::UNIX_EPOCH)
+    })
+}
+
+fn failed() -> Error {
+    Error::unavailable(reason::STORE_FAILED, "the disk failed")
+}
+
+fn damaged() -> Error {
+    Error::new(
+        crate::model::error::Kind::DataLoss,
+        reason::STORE_DAMAGED,
+        "the file is damaged",
+    )
+}
+
+fn due(minutes: i64, waits_for: WaitsFor) -> DueLongest {
+    let late = SignedDuration::from_mins(minutes);
+    DueLongest {
+        service: name("a"),
+        cid: Cid::new(),
+        due: healthy().time - late,
+        waits_for,
+        pending: 3,
+    }
+}
+
+fn limit(name: &'static str, used: u64, refuses: bool) -> LimitUse {
+    LimitUse {
+        name,
+        service: None,
+        used,
+        limit: 100,
+        refuses,
+    }
+}
+
+fn with_usage(change: impl Fn(&mut StoreUsage)) -> NodeStatus {
+    let mut usage = usage();
+    change(&mut usage);
+    let mut status = healthy();
+    status.store.usage = Some(usage);
+    status
+}
+
+fn with_free(free: u64) -> NodeStatus {
+    with_usage(|usage| {
+        usage.disk = usage.disk.map(|disk| DiskUsage { free, ..disk });
+    })
+}
+
+fn with(change: impl Fn(&mut NodeStatus)) -> NodeStatus {
+    let mut status = healthy();
+    change(&mut status);
+    status
+}
+
+#[track_caller]
+fn check(status: &NodeStatus, health: Health, reason: &str) {
+    let found = reasons(status);
+    let names: Vec<_> = found.iter().map(|found| found.reason).collect();
+    let expected: Vec<_> = Some(reason)
+        .filter(|it| !it.is_empty())
+        .into_iter()
+        .collect();
+    assert_eq!((worst(&found), names), (health, expected), "{found:?}");
+    assert!(found.iter().all(|it| HEALTH_REASONS.contains(&it.reason)));
+}
+
+#[test]
+fn each_fault_has_its_reason_and_its_health() {
+    use Health::{Degraded, NotServing, Serving};
+    check(&healthy(), Serving, "");
+    check(&with(|it| it.store.usage = None), Serving, "");
+    check(
+        &with(|it| it.store.failure = Some(failed())),
+        NotServing,
+        "STORE_FAILED",
+    );
+    check(
+        &with(|it| it.store.failure = Some(damaged())),
+        NotServing,
+        "STORE_DAMAGED",
+    );
+    check(
+        &with(|it| it.store.unreadable = Some(damaged())),
+        Degraded,
+        "STORE_DAMAGED",
+    );
+    check(
+        &with(|it| it.is_draining = true),
+        NotServing,
+        "NODE_DRAINING",
+    );
+    check(&with(|it| it.is_held = true), Degraded, "NODE_HELD");
+    check(&with_usage(|it| it.bytes = 89 * MIB), Serving, "");
+    check(
+        &with_usage(|it| it.bytes = 90 * MIB),
+        Degraded,
+        "STORE_NEARLY_FULL",
+    );
+    check(
+        &with_usage(|it| it.bytes = 101 * MIB),
+        Degraded,
+        "STORE_FULL",
+    );
+    // A twentieth of the disk, above what must stay free.
+    check(&with_free(565 * MIB), Serving, "");
+    check(&with_free(564 * MIB), Degraded, "DISK_NEARLY_FULL");
+    check(&with_free(64 * MIB), Degraded, "DISK_FULL");
+    check(&with_usage(|it| it.disk = None), Serving, "");
+    check(
+        &with(|it| it.controls = vec![paused("a")]),
+        Serving,
+        "SERVICES_PAUSED",
+    );
+}
+
+#[test]
+fn work_that_waits_is_a_fault_unless_an_operator_wants_it() {
+    use Health::{Degraded, Serving};
+    let unserved = |pending| {
+        with(|it| {
+            it.unserved_with_pending = usize::from(pending > 0);
+            it.unserved = vec![UnservedService {
+                service: name("a"),
+                pending,
+                last_served: None,
+            }];
+        })
+    };
+    check(&unserved(0), Serving, "");
+    check(&unserved(1), Degraded, "SERVICE_UNSERVED");
+    let late = |minutes, waits_for| with(|it| it.oldest_due = vec![due(minutes, waits_for)]);
+    check(&late(5, WaitsFor::Turn), Serving, "");
+    check(&late(6, WaitsFor::Turn), Degraded, "OLDEST_DUE_LATE");
+    check(&late(60, WaitsFor::Paused), Serving, "");
+    // `SERVICE_UNSERVED` tells of these.
+    check(&late(60, WaitsFor::NoWorker), Serving, "");
+}
+
+#[test]
+fn a_limit_is_a_reason_where_work_is_refused_beyond_it() {
+    use Health::{Degraded, Serving};
+    let limits = |limits: &[LimitUse]| with(|it| it.limits = limits.to_vec());
+    check(&limits(&[limit("pending", 89, true)]), Serving, "");
+    check(&limits(&[limit("concurrency", 100, false)]), Serving, "");
+    check(&limits(&[limit("bytes", 95, true)]), Serving, "");
+    let both = [limit("concurrency", 100, false), limit("pending", 90, true)];
+    check(&limits(&both), Degraded, "LIMIT_NEARLY_HIT");
+}
+
+#[test]
+fn the_most_urgent_reason_comes_first() {
+    let mut status = with_free(64 * MIB);
+    status.is_held = true;
+    status.controls = vec![paused("a")];
+    status.store.failure = Some(failed());
+    let found = reasons(&status);
+    let names: Vec<_> = found.iter().map(|found| found.reason).collect();
+    let expected = ["STORE_FAILED", "DISK_FULL", "NODE_HELD", "SERVICES_PAUSED"];
+    assert_eq!(
+        (worst(&found), names),
+        (Health::NotServing, expected.to_vec())
+    );
+}

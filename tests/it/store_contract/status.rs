@@ -1,0 +1,101 @@
+//! What the status of a node is read from: what has been due longest, what is held, the room that is left.
+
+use cidery::engine::store::Store;
+use cidery::model::invocation::{HELD, State};
+use cidery::{Cid, dict};
+use jiff::Timestamp;
+
+use crate::support::stored::{
+    NOW, accepted, at, claimed, invocation, record, service, started, succeeded, with_request,
+};
+
+/// By service: its name, the invocation, and when it was due.
+async fn oldest(store: &dyn Store, now: Timestamp) -> Vec<(String, Cid, Timestamp)> {
+    let found = store.oldest_due(now).await.unwrap().into_iter();
+    let mut found: Vec<_> = found
+        .map(|found| (found.service.to_string(), found.cid, found.due))
+        .collect();
+    found.sort();
+    found
+}
+
+pub(super) async fn the_longest_due_invocation_of_each_service_is_found(store: &dyn Store) {
+    assert_eq!(oldest(store, NOW).await, []);
+    let second = accepted(store, "a", at(2)).await;
+    let first = accepted(store, "a", at(1)).await;
+    let other = accepted(store, "b", at(3)).await;
+    accepted(store, "c", at(9)).await;
+    let of_a = |cid, due| ("a".to_owned(), cid, at(due));
+    let of_b = ("b".to_owned(), other, at(3));
+    assert_eq!(oldest(store, at(5)).await, [of_a(first, 1), of_b.clone()]);
+    assert_eq!(oldest(store, at(2)).await, [of_a(first, 1)]);
+    // One that is claimed does not wait any more.
+    assert_eq!(claimed(store, "a", at(1), 1).await, [first]);
+    assert_eq!(oldest(store, at(5)).await, [of_a(second, 2), of_b.clone()]);
+    let mut retried = record(first, State::Pending { started: true }, started());
+    (retried.due, retried.next_wakeup) = (at(4), at(4));
+    assert!(store.record(retried).await.unwrap());
+    assert_eq!(claimed(store, "a", at(2), 1).await, [second]);
+    store.record(succeeded(second)).await.unwrap();
+    assert_eq!(oldest(store, at(5)).await, [of_a(first, 4), of_b]);
+}
+
+pub(super) async fn what_waits_for_its_key_is_not_due(store: &dyn Store) {
+    for due in [1, 2] {
+        let keyed = with_request(invocation("a", at(due), dict! {}), |request| {
+            request.terms.concurrency_key = Some("x".to_owned());
+        });
+        store.accept(keyed).await.unwrap();
+    }
+    let first = oldest(store, at(5)).await;
+    assert_eq!(first.len(), 1);
+    assert_eq!(claimed(store, "a", at(5), 9).await, [first[0].1]);
+    assert_eq!(oldest(store, at(5)).await, []);
+    store.record(succeeded(first[0].1)).await.unwrap();
+    let second = oldest(store, at(5)).await;
+    assert_eq!(second[0].2, at(2));
+}
+
+pub(super) async fn held_invocations_are_counted(store: &dyn Store) {
+    let held = async || store.held_count().await.unwrap();
+    let mut cids = Vec::new();
+    for _ in 0..3 {
+        cids.push(accepted(store, "a", NOW).await);
+    }
+    assert_eq!(held().await, 0);
+    claimed(store, "a", NOW, 3).await;
+    // The second one has a deadline, by which it wakes before.
+    for (cid, wakeup) in cids.iter().zip([HELD, at(50)]) {
+        let mut hold = record(*cid, State::Pending { started: true }, started());
+        (hold.due, hold.next_wakeup) = (HELD, wakeup);
+        assert!(store.record(hold).await.unwrap());
+    }
+    assert_eq!(held().await, 2);
+    // Released, and cancelled.
+    let mut release = record(cids[0], State::Pending { started: true }, started());
+    (release.due, release.next_wakeup) = (at(5), at(5));
+    assert!(store.record(release).await.unwrap());
+    assert_eq!(held().await, 1);
+    assert!(store.record(succeeded(cids[1])).await.unwrap());
+    assert_eq!(held().await, 0);
+    assert_eq!(store.pending_count(&service("a")), 1);
+}
+
+pub(super) async fn the_room_of_a_store_is_told(store: &dyn Store) {
+    let before = store.usage().await.unwrap();
+    assert!(before.accept_limit < before.bytes_limit);
+    for _ in 0..20 {
+        let large = invocation("a", NOW, dict! { "text": "x".repeat(2_000) });
+        store.accept(large).await.unwrap();
+    }
+    let after = store.usage().await.unwrap();
+    assert!(
+        after.bytes >= before.bytes + 20 * 2_000,
+        "{before:?} {after:?}"
+    );
+    assert_eq!(after.bytes_limit, before.bytes_limit);
+    if let Some(disk) = after.disk {
+        assert!(disk.free > 0 && disk.free <= disk.total, "{disk:?}");
+    }
+    assert_eq!(after.disk.is_some(), store.name() == "sqlite");
+}
