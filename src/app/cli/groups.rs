@@ -15,6 +15,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
         &[
             "purge",
             "service",
+            "store",
             "export",
             "check-worker",
             "completions",

@@ -34,7 +34,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use self::args::GlobalArgs;
 use self::commands::{
     cancel, check_worker, completions, demo, describe, explain, export, invocations, invoke, purge,
-    result, retry, serve, service, services, workers,
+    result, retry, serve, service, services, store, workers,
 };
 use self::node_option::NodeArgs;
 use self::printer::Printer;
@@ -86,6 +86,8 @@ enum Command {
     CheckWorker(check_worker::CheckWorker),
     /// Manage services.
     Service(service::Service),
+    /// Back up, restore and check the store of a node.
+    Store(store::Store),
     /// Export service definitions.
     Export(export::Export),
     /// Generate a shell completion script.
@@ -156,6 +158,7 @@ async fn run(cli: Cli, printer: &Printer) -> Result<ExitCode> {
         Command::Workers(command) => command.run(printer).await,
         Command::CheckWorker(command) => command.run(printer).await,
         Command::Service(command) => command.run(printer).await,
+        Command::Store(command) => return command.run(printer).await,
         Command::Export(command) => command.run(printer).await,
         Command::Completions(command) => command.run(printer, &mut self::command()),
     };

@@ -81,7 +81,10 @@ pub(super) fn other_services(
     let discovery = DiscoveryApi::new(invoker.clone(), catalog.clone(), address);
     let discovery = DiscoveryServiceServer::new(discovery);
     Routes::new(discovery.max_decoding_message_size(limit))
-        .add_service(AdminServiceServer::new(AdminApi::new(workers.clone())))
+        .add_service(AdminServiceServer::new(AdminApi::new(
+            invoker.clone(),
+            workers.clone(),
+        )))
         .add_service(OperationServiceServer::new(OperationApi))
         .add_service(WithoutOversizeResults::new(worker, worker_limit))
         .add_service(HealthServer::new(health))

@@ -15,4 +15,5 @@ pub(super) mod retry;
 pub(super) mod serve;
 pub(super) mod service;
 pub(super) mod services;
+pub(super) mod store;
 pub(super) mod workers;

@@ -1,5 +1,7 @@
 //! `cidery.v1.AdminService`: status and administration of a node.
 
+mod backups;
+
 use futures_util::stream::BoxStream;
 use tonic::{Request, Response, Status};
 
@@ -7,6 +9,7 @@ use super::request::{into_status, unimplemented};
 use crate::codec::convert::page_size_from_proto;
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::admin_service_server::AdminService;
+use crate::engine::Invoker;
 use crate::model::error::Result;
 use crate::remote::worker_registry::WorkerRegistry;
 
@@ -16,12 +19,13 @@ const MAX_PAGE: usize = 1_000;
 /// The implementation of `AdminService`.
 #[derive(Clone, Debug)]
 pub(super) struct AdminApi {
+    invoker: Invoker,
     workers: WorkerRegistry,
 }
 
 impl AdminApi {
-    pub(super) fn new(workers: WorkerRegistry) -> Self {
-        Self { workers }
+    pub(super) fn new(invoker: Invoker, workers: WorkerRegistry) -> Self {
+        Self { invoker, workers }
     }
 
     fn list(&self, request: &v1::ListWorkersRequest) -> Result<v1::ListWorkersResponse> {
@@ -109,31 +113,32 @@ impl AdminService for AdminApi {
 
     async fn backup_store(
         &self,
-        _: Request<v1::BackupStoreRequest>,
+        request: Request<v1::BackupStoreRequest>,
     ) -> Result<Response<v1::BackupStoreResponse>, Status> {
-        Err(unimplemented("BackupStore"))
+        into_status(backups::write(&self.invoker, request.into_inner()).await).map(Response::new)
     }
+
     async fn list_backups(
         &self,
         _: Request<v1::ListBackupsRequest>,
     ) -> Result<Response<v1::ListBackupsResponse>, Status> {
-        Err(unimplemented("ListBackups"))
+        into_status(backups::list(&self.invoker).await).map(Response::new)
     }
 
     async fn delete_backup(
         &self,
-        _: Request<v1::DeleteBackupRequest>,
+        request: Request<v1::DeleteBackupRequest>,
     ) -> Result<Response<v1::DeleteBackupResponse>, Status> {
-        Err(unimplemented("DeleteBackup"))
+        into_status(backups::delete(&self.invoker, request.into_inner()).await).map(Response::new)
     }
 
     type ReadBackupStream = BoxStream<'static, Result<v1::ReadBackupResponse, Status>>;
 
     async fn read_backup(
         &self,
-        _: Request<v1::ReadBackupRequest>,
+        request: Request<v1::ReadBackupRequest>,
     ) -> Result<Response<Self::ReadBackupStream>, Status> {
-        Err(unimplemented("ReadBackup"))
+        into_status(backups::read(&self.invoker, request.into_inner()).await).map(Response::new)
     }
 
     type WatchEventsStream = BoxStream<'static, Result<v1::WatchEventsResponse, Status>>;

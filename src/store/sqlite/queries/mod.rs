@@ -12,6 +12,8 @@ mod members;
 mod page;
 mod row;
 mod salvage;
+#[cfg(feature = "cli")]
+mod scan;
 
 pub(super) use self::children::children;
 pub(super) use self::counts::{awaiting_completion_counts, open_counts, services};
@@ -24,3 +26,5 @@ pub(super) use self::lookup::{
 };
 pub(super) use self::members::members;
 pub(super) use self::row::Readable;
+#[cfg(feature = "cli")]
+pub(super) use self::scan::decode_all;
