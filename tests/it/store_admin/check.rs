@@ -318,8 +318,17 @@ async fn a_check_names_at_most_so_many_faults_and_changes_nothing() {
 #[test]
 fn stores_of_earlier_versions_have_no_faults() {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    let copy = Folder::new("check");
     for format in 1..=5 {
-        let path = fixtures.join(format!("store_v{format}/cidery.db"));
+        let path = copy.path().join("cidery.db");
+        std::fs::copy(fixtures.join(format!("store_v{format}/cidery.db")), &path).unwrap();
+        if format == 5 {
+            // The declaration in it is no message: the store does not decode it.
+            assert_eq!(faults(&path, &[]), [("UNREADABLE".to_owned(), None)]);
+            let database = Connection::open(&path).unwrap();
+            database.execute_batch("DELETE FROM announced").unwrap();
+            database.close().unwrap();
+        }
         assert_eq!(faults(&path, &[]), [], "format {format}");
         let output = cidery()
             .args(["store", "check"])
@@ -377,7 +386,7 @@ async fn submit(address: String) {
             call.durable().callbacks = vec!["cidery.echo".to_owned()];
             call.durable().idempotency_key = Some(format!("{address} {n} {}", Cid::new()));
         }
-        let batch = || Batch::of([("customer.get", dict! { "cust_id": 1 }); 1]);
+        let batch = || Batch::of([("customer.get", dict! { "cust_id": 1 })]);
         let sent = match n % 10 {
             0 => client.invoke_batch(batch().unwrap()).await.map(drop),
             _ => client.invoke_async(call).await.map(drop),

@@ -97,7 +97,7 @@ impl Copier {
         }
         let partial = self.folder.create(name)?;
         let snapshot = Snapshot::begin(source).map_err(failed)?;
-        self.check_room(snapshot.bytes, "the copy needs")?;
+        self.check_room(snapshot.bytes)?;
         self.copy(&snapshot, &partial, stop)?;
         let (generation, bytes) = (snapshot.generation, snapshot.bytes);
         // From here on the log can be restarted.
@@ -128,12 +128,6 @@ impl Copier {
         Ok(backup)
     }
 
-    /// Logs why there is no copy.
-    pub(super) fn log(&self, name: &BackupName, error: &Error) {
-        let cause = std::error::Error::source(error).map(tracing::field::display);
-        tracing::warn!(backup = %name, reason = error.reason(), cause, "the store is not copied: {error}");
-    }
-
     /// Copies all pages of the snapshot.
     ///
     /// SQLite begins again when another connection writes between two steps, unless the steps are in one transaction:
@@ -157,7 +151,8 @@ impl Copier {
             if steps.is_multiple_of(SYNCED_STEPS) {
                 let sync = |error| disk_failed("cannot sync the copy", error);
                 partial.file.sync_data().map_err(sync)?;
-                self.check_room(0, "the copy is not complete, and needs more than")?;
+                let page_bytes = snapshot.bytes / u64::from(all.max(1).cast_unsigned());
+                self.check_room(u64::from(left.max(0).cast_unsigned()) * page_bytes)?;
             }
             let pause = match self.wal_bytes() > wal_limit {
                 true => Duration::ZERO,
@@ -169,15 +164,15 @@ impl Copier {
         }
     }
 
-    /// Checks that the disk has room for so many bytes more, and for the log.
-    fn check_room(&self, bytes: u64, what: &str) -> Result<()> {
+    /// Checks that the disk has room for so many bytes of the copy, and for the log.
+    fn check_room(&self, bytes: u64) -> Result<()> {
         let (free, min_free) = (self.folder.free_bytes(), self.min_free_bytes);
         if free >= bytes.saturating_add(min_free).saturating_add(WAL_ROOM) {
             return Ok(());
         }
         let message = format!(
-            "{what} {bytes} bytes, and {} bytes of the disk must stay free: {free} are free; remove files, or make \
-             `backups` in the data directory a link to a folder on a larger disk",
+            "the copy needs {bytes} bytes more, and {} bytes of the disk must stay free: {free} are free; remove \
+             files, or make `backups` in the data directory a link to a folder on a larger disk",
             min_free.saturating_add(WAL_ROOM)
         );
         Err(Error::resource_exhausted(reason::STORE_FULL, message)

@@ -117,9 +117,13 @@ impl BackupFolder {
             }
             Ok(())
         };
-        keep().map_err(|error| disk_failed("cannot keep the copy", error))?;
-        partial.is_kept = true;
-        Ok(())
+        let kept = keep();
+        partial.is_kept = kept.is_ok();
+        kept.map_err(|error| {
+            let _ = std::fs::remove_file(self.path_of(&backup.name));
+            let _ = std::fs::remove_file(self.info_of(&backup.name));
+            disk_failed("cannot keep the copy", error)
+        })
     }
 
     /// The copies, the newest first.

@@ -173,7 +173,8 @@ fn run(source: &Connection, jobs: &Receiver<Job>, copier: &Copier) {
         } = job;
         let written = copier.write(source, &name, create_time, &stop);
         if let Err(error) = &written {
-            copier.log(&name, error);
+            let cause = std::error::Error::source(error).map(tracing::field::display);
+            tracing::warn!(backup = %name, reason = error.reason(), cause, "the store is not copied: {error}");
         }
         copier.progress.end();
         if let Err(Ok(unwanted)) = caller.send(written) {

@@ -100,7 +100,7 @@ kinds! {
     /// A request, an event, a failure, progress or a declaration that cannot be decoded.
     Unreadable "UNREADABLE":
         "it cannot be read: it does not run, and its outcome is `STORE_DAMAGED`", RESTORE;
-    /// A time before 1970 or in the future, or an end before its beginning.
+    /// A time before 1970 or far in the future, or an end of the retention before its beginning.
     TimeImplausible "TIME_IMPLAUSIBLE":
         "one of its times cannot be right: the clock of the machine was wrong, or the file is damaged",
         "check the clock of the machine that the node runs on";

@@ -19,8 +19,9 @@ use super::migrate::FORMAT;
 use super::read_only::ReadOnlyStore;
 use crate::model::error::Result;
 
-/// How far clocks may be ahead of the one of this machine.
-const CLOCK_AHEAD: SignedDuration = SignedDuration::from_hours(24);
+/// How far a time may be ahead of the clock of this machine, which may be wrong as well: a year. Damage is most often
+/// centuries off.
+const CLOCK_AHEAD: SignedDuration = SignedDuration::from_hours(366 * 24);
 
 /// What a check has found.
 #[derive(Debug)]

@@ -88,13 +88,12 @@ fn object(stats: &StoreStats) -> Value {
         None => Value::Null,
         Some(time) => Value::Text(format!("{time:.6}")),
     };
-    let number = |number: Option<u64>| number.map_or(Value::Null, Value::from);
     let tables = stats.tables.iter().map(|table| -> Value {
         dict! {
             "name": table.name.as_str(),
             "rows": table.rows,
-            "bytes": number(table.bytes),
-            "index_bytes": number(table.index_bytes),
+            "bytes": table.bytes,
+            "index_bytes": table.index_bytes,
         }
         .into()
     });
