@@ -39,8 +39,8 @@ impl Cursor {
 }
 
 impl Cursor {
-    /// Whether the caller's sequence is one that the invocation never had, and that it would be wrong to continue after.
-    /// `has_event`: whether one of its events has a sequence in a range.
+    /// Whether the caller's sequence is one that the invocation never had, and that it would be wrong to continue
+    /// after. `has_event`: whether one of its events has a sequence in a range.
     ///
     /// Followers see events of an attempt before they are stored. A crash may have undone those of earlier generations;
     /// all further events have higher sequences. Not so those of a store that was copied: it may have stored them.

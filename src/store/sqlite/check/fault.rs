@@ -90,7 +90,8 @@ kinds! {
         "`cidery cancel CID`: the next one with its key is then marked again";
     /// An invocation that is not woken when it is due.
     WakeLate "WAKE_LATE":
-        "it is due before it is looked at: it starts too late, or never", "`cidery cancel CID`, then `cidery retry CID`";
+        "it is due before it is looked at: it starts too late, or never",
+        "`cidery cancel CID`, then `cidery retry CID`";
     /// Two invocations with one idempotency key.
     KeyTwice "KEY_TWICE":
         "two invocations of the service have the same idempotency key: a request was accepted twice", RESTORE;

@@ -30,8 +30,8 @@ const MAX_RESUMES: u32 = 5;
 
 /// Copy the store of a running node into a file.
 ///
-/// The node writes a consistent copy, verifies it, and goes on with its work meanwhile: all invocations that it accepted
-/// before are in the copy. The command fetches it, compares the checksum, and removes it from the node.
+/// The node writes a consistent copy, verifies it, and goes on with its work meanwhile: all invocations that it
+/// accepted before are in the copy. The command fetches it, compares the checksum, and removes it from the node.
 #[derive(Args, Debug)]
 pub(in crate::app::cli) struct Backup {
     /// File to create, on this machine.

@@ -17,8 +17,8 @@ const FAULTS: usize = 1;
 
 /// Restore a backup into a new data directory.
 ///
-/// The backup is checked first, as `cidery store check` does. The directory must be missing or empty. Start a node on it
-/// with `cidery serve --hold`: the invocations that were pending when the backup was made may have run since.
+/// The backup is checked first, as `cidery store check` does. The directory must be missing or empty. Start a node on
+/// it with `cidery serve --hold`: the invocations that were pending when the backup was made may have run since.
 #[derive(Args, Debug)]
 pub(in crate::app::cli) struct Restore {
     /// The backup.

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use super::quantities::size;
 use super::store_args::StoreArgs;
 use crate::app::cli::printer::{Printer, Tone};
-use crate::app::cli::times::{age, local_time};
+use crate::app::cli::times::local_time;
 use crate::dict;
 use crate::model::error::Result;
 use crate::model::value::Value;
@@ -74,11 +74,11 @@ fn show(stats: &StoreStats, file: &str, printer: &Printer) {
             "" => "(groups)".to_owned(),
             name => name.to_owned(),
         };
-        [name, of.count.to_string(), age(of.due)]
+        [name, of.count.to_string(), local_time(of.due)]
     });
     printer.text("");
     printer.table(
-        ["SERVICE", "PENDING", "DUE SINCE"],
+        ["SERVICE", "PENDING", "FIRST DUE"],
         &pending.collect::<Vec<_>>(),
     );
 }
