@@ -8,6 +8,7 @@
 
 mod acceptance;
 mod admission;
+pub mod backup;
 pub mod byte_budget;
 pub mod clock;
 mod components;

@@ -5,11 +5,13 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::engine::backup::Backups;
 use crate::model::error::{Error, Result};
 use crate::model::id::{Cid, ServiceName};
 pub use crate::model::invocation::Filter;
@@ -45,6 +47,12 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// The generation: how often the store was opened, this time included. It is the upper half of the sequences that
     /// this node gives out.
     fn generation(&self) -> u32;
+
+    /// The generations in which another store gave out events that this one never had: it began as a copy of that
+    /// store. The first of them is the one that was copied, the last one that before the copy was opened.
+    fn undone_generations(&self) -> Range<u32> {
+        0..0
+    }
 
     /// Stores a new invocation as pending, with its `Accepted` event.
     ///
@@ -229,6 +237,11 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// `UNAVAILABLE` / `STORE_FAILED`: the disk failed, or the files are gone, and nothing is written any more.
     /// `DATA_LOSS` / `STORE_DAMAGED`: the same, because the files are damaged.
     fn health(&self) -> Result<()>;
+
+    /// The copies of the store; `None` if it keeps nothing beyond the process.
+    fn backups(&self) -> Option<&dyn Backups> {
+        None
+    }
 }
 
 /// The reply to a request to accept an invocation or a group.

@@ -71,6 +71,7 @@ mod round_trips;
 mod signals;
 mod sio;
 mod sqlite_store;
+mod store_admin;
 mod store_claims;
 mod store_contract;
 mod store_formats;

@@ -25,6 +25,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
             "purge",
             "service",
             "resume",
+            "store",
             "export",
             "check-worker",
             "completions",

@@ -36,7 +36,8 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use self::args::GlobalArgs;
 use self::commands::{
     cancel, check_worker, completions, dead_letters, demo, describe, events, explain, export,
-    invocations, invoke, purge, result, resume, retry, serve, service, services, status, workers,
+    invocations, invoke, purge, result, resume, retry, serve, service, services, status, store,
+    workers,
 };
 use self::node_option::NodeArgs;
 use self::printer::Printer;
@@ -96,6 +97,8 @@ enum Command {
     Service(service::Service),
     /// Start the invocations of a node that was started with `--hold`.
     Resume(resume::Resume),
+    /// Back up, restore and check the store of a node.
+    Store(store::Store),
     /// Export service definitions.
     Export(export::Export),
     /// Generate a shell completion script.
@@ -170,6 +173,7 @@ async fn run(cli: Cli, printer: &Printer) -> Result<ExitCode> {
         Command::CheckWorker(command) => command.run(printer).await,
         Command::Service(command) => command.run(printer).await,
         Command::Resume(command) => command.run(printer).await,
+        Command::Store(command) => return command.run(printer).await,
         Command::Export(command) => command.run(printer).await,
         Command::Completions(command) => command.run(printer, &mut self::command()),
     };

@@ -41,16 +41,22 @@ impl NodeArgs {
 }
 
 /// Hides the option from the help of commands that connect to no node.
-pub(super) fn hide_elsewhere(mut command: Command) -> Command {
-    let Some(node) = option(&command).cloned() else {
-        return command;
-    };
-    let others = command
-        .get_subcommands()
-        .filter(|subcommand| !connects(subcommand));
-    let others: Vec<String> = others.map(|one| one.get_name().to_owned()).collect();
-    for name in others {
-        command = command.mut_subcommand(name, |other| other.arg(node.clone().hide(true)));
+pub(super) fn hide_elsewhere(command: Command) -> Command {
+    match option(&command).cloned() {
+        Some(node) => hide_in(command, &node),
+        None => command,
+    }
+}
+
+fn hide_in(mut command: Command, node: &Arg) -> Command {
+    let nested = command.get_subcommands();
+    let nested: Vec<String> = nested.map(|one| one.get_name().to_owned()).collect();
+    for name in nested {
+        command = command.mut_subcommand(name, |one| match connects(&one) {
+            true if one.has_subcommands() => hide_in(one, node),
+            true => one,
+            false => one.arg(node.clone().hide(true)),
+        });
     }
     command
 }
@@ -61,16 +67,17 @@ pub(super) fn hide_elsewhere(mut command: Command) -> Command {
 ///
 /// `INVALID_ARGUMENT` / `USAGE_INVALID`.
 pub(super) fn check(command: &Command, matches: &ArgMatches) -> Result<()> {
-    let Some((name, matches)) = matches.subcommand() else {
-        return Ok(());
-    };
-    let Some(called) = command.find_subcommand(name) else {
-        return Ok(());
-    };
+    let (mut called, mut matches, mut names) = (command, matches, String::from("cidery"));
+    while let Some((name, nested)) = matches.subcommand()
+        && let Some(subcommand) = called.find_subcommand(name)
+    {
+        (called, matches) = (subcommand, nested);
+        names = format!("{names} {name}");
+    }
     let is_given = matches.value_source(NODE) == Some(ValueSource::CommandLine);
     match option(called) {
         Some(option) if option.is_hide_set() && is_given => Err(usage_error(format!(
-            "`cidery {name}` connects to no node: it has no `--node`"
+            "`{names}` connects to no node: it has no `--node`"
         ))),
         _ => Ok(()),
     }

@@ -1,5 +1,6 @@
 //! Live invocations: the events of a running attempt that the store does not have yet.
 
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use jiff::Timestamp;
@@ -354,6 +355,13 @@ impl Live {
     pub(in crate::engine) fn progress(&self) -> Option<Arc<ProgressRecord>> {
         let state = self.lock();
         state.progress.clone()
+    }
+
+    /// Whether one of its events has a sequence in a range.
+    pub(in crate::engine) fn has_event_in(&self, range: &Range<u64>) -> bool {
+        let state = self.lock();
+        let mut events = state.events.iter();
+        events.any(|event| range.contains(&event.sequence))
     }
 
     /// The last sequence that an event has, or that the store is about to have.

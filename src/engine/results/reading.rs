@@ -1,5 +1,6 @@
 //! How a follower reads one invocation: from memory while it is live, otherwise from the store.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::engine::byte_budget::{ByteBudget, Reservation};
@@ -38,15 +39,28 @@ impl Cursor {
 }
 
 impl Cursor {
-    /// Whether the caller's sequence is one that the invocation never had, and that none of its events will pass.
+    /// Whether the caller's sequence is one that the invocation never had, and that it would be wrong to continue
+    /// after. `has_event`: whether one of its events has a sequence in a range.
     ///
     /// Followers see events of an attempt before they are stored. A crash may have undone those of earlier generations;
-    /// all further events have higher sequences.
-    fn is_beyond(self, last: u64, has_ended: bool, store: &dyn Store) -> bool {
-        let generation = self.sequence / SEQUENCES_PER_GENERATION;
-        self.is_unchecked
-            && self.sequence > last
-            && (has_ended || generation >= u64::from(store.generation()))
+    /// all further events have higher sequences. Not so those of a store that was copied: it may have stored them.
+    fn is_unknown(
+        self,
+        last: u64,
+        has_ended: bool,
+        store: &dyn Store,
+        has_event: impl FnOnce(Range<u64>) -> bool,
+    ) -> bool {
+        if !self.is_unchecked {
+            return false;
+        }
+        let first_of = |generation: u32| u64::from(generation) * SEQUENCES_PER_GENERATION;
+        let undone = store.undone_generations();
+        let undone = first_of(undone.start)..first_of(undone.end);
+        if undone.contains(&self.sequence) {
+            return !has_event(self.sequence..undone.end);
+        }
+        self.sequence > last && (has_ended || self.sequence >= first_of(store.generation()))
     }
 }
 
@@ -101,7 +115,11 @@ pub(in crate::engine) async fn read(
     };
     let cid = pending.cid;
     let found = match live.or_else(|| hub.live(cid)) {
-        Some(live) if cursor.is_beyond(live.last_sequence(), false, store) => {
+        Some(live)
+            if cursor.is_unknown(live.last_sequence(), false, store, |range| {
+                live.has_event_in(&range)
+            }) =>
+        {
             Ok(Found::of(sequence_unknown(cid, cursor.sequence)))
         }
         Some(live) => {
@@ -196,7 +214,11 @@ async fn read_stored(
         }
     };
     let has_ended = invocation.state.is_terminal();
-    if cursor.is_beyond(invocation.sequence(), has_ended, store) {
+    let has_event = |range: Range<u64>| {
+        let mut events = invocation.events.iter();
+        events.any(|event| range.contains(&event.sequence))
+    };
+    if cursor.is_unknown(invocation.sequence(), has_ended, store, has_event) {
         return Ok(Found::of(sequence_unknown(cid, cursor.sequence)));
     }
     let page = EventPage::after(cursor.sequence, &invocation.events, READ_AHEAD);

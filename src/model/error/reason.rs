@@ -9,6 +9,14 @@ macro_rules! reasons {
 }
 
 reasons! {
+    /// A copy of the store with this name exists.
+    BACKUP_EXISTS
+    /// A copy of the store is being written, and there is one at a time.
+    BACKUP_RUNNING
+    /// The store keeps nothing on disk, so it cannot be copied.
+    BACKUP_UNSUPPORTED
+    /// No copy of the store has this name.
+    BACKUP_UNKNOWN
     /// A batch has too many requests.
     BATCH_LIMIT
     /// An address cannot be listened on.

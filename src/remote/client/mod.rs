@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 #[doc(hidden)]
-pub use self::contract::{ContractClient, NodeEvents, ResultStream, Selector};
+pub use self::contract::{BackupParts, ContractClient, NodeEvents, ResultStream, Selector};
 pub use self::event::{Event, EventKind};
 pub use self::results::Results;
 use crate::codec::convert::{

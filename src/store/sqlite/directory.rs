@@ -111,6 +111,11 @@ impl StoreDirectory {
         })
     }
 
+    /// Its absolute path.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// The files as they are now, with the directory. All of them exist while the database is open.
     ///
     /// # Errors

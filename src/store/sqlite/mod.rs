@@ -4,14 +4,18 @@
 //!  callers ──▶ commands ──▶ writer thread ──▶ WAL, synced ──▶ replies
 //!                                               │
 //!  callers ──▶ queries ───▶ reader threads ─────┤
-//!                           checkpointer ───────┴──▶ cidery.db
+//!                           checkpointer ───────┼──▶ cidery.db
+//!                           backup thread ──────┘──▶ backups/
 //! ```
 //!
 //! Group commit: one thread writes, and commits all commands that are queued in one transaction. One sync makes all of
 //! them durable. `schema.sql` describes the tables, `docs/store.md` the guarantees.
 
+mod backup;
 mod blob;
 mod bookkeeping;
+#[cfg(feature = "cli")]
+mod check;
 mod checkpointer;
 mod commands;
 mod directory;
@@ -25,11 +29,22 @@ mod newest;
 mod open;
 mod queries;
 mod queue;
+mod read_only;
 mod reader;
+#[cfg(feature = "cli")]
+mod restore;
 mod shared;
 mod state_column;
+#[cfg(feature = "cli")]
+mod stats;
 mod store;
 mod threads;
 mod writer;
 
+#[cfg(feature = "cli")]
+pub(crate) use self::check::{CheckReport, Fault, check};
+#[cfg(feature = "cli")]
+pub(crate) use self::restore::{check_empty, restore};
+#[cfg(feature = "cli")]
+pub(crate) use self::stats::{StoreStats, stats};
 pub use self::store::{SqliteOptions, SqliteStore};

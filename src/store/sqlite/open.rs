@@ -1,6 +1,7 @@
 //! Opens the file of a store: checks, creates or migrates it, and increments the generation.
 
 use std::fs::File;
+use std::ops::Range;
 use std::path::Path;
 
 use rusqlite::config::DbConfig;
@@ -13,6 +14,8 @@ use crate::model::error::{Error, Result};
 
 /// `CIDR`: the `application_id` of our files.
 const APPLICATION_ID: i32 = 0x4349_4452;
+/// How many generations a copy of a store is ahead of the store, at least: it is opened less often than that.
+const COPY_STEP: i64 = 1 << 16;
 /// How long a connection waits for a lock of another one.
 pub(super) const BUSY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
 pub(super) const SCHEMA: &str = include_str!("schema.sql");
@@ -25,13 +28,16 @@ const ADDITIONS: &str = "CREATE INDEX IF NOT EXISTS dead_letters ON pending (id,
 const CACHE_SIZE: i32 = -8_192;
 
 /// The generation of an opened store.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Opened {
     /// How often the store was opened, this time included.
     pub(super) generation: u32,
     /// The generation that was opened after the last crash: an invocation that was last written before it may have been
     /// running when the node crashed.
     pub(super) recovering: Option<u32>,
+    /// The generations of the last copy that this store began as: events that it does not contain were given out, if at
+    /// all, by the store that was copied.
+    pub(super) undone: Option<Range<u32>>,
 }
 
 impl StoreDirectory {
@@ -42,10 +48,13 @@ impl StoreDirectory {
         if std::fs::metadata(&self.file).is_ok_and(|file| file.len() > 0) {
             let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
             let connection = Connection::open_with_flags(&self.file, flags);
-            self.format(&connection.map_err(|error| self.cannot_open(error))?)?;
+            format_of(
+                &self.file,
+                &connection.map_err(|error| self.cannot_open(error))?,
+            )?;
         }
         let connection = self.connect()?;
-        match self.format(&connection)? {
+        match format_of(&self.file, &connection)? {
             0 => create(&connection),
             known => migrate(&connection, known),
         }
@@ -88,56 +97,13 @@ impl StoreDirectory {
         Err(unusable(message))
     }
 
-    /// The format of the file; 0 if it is empty.
-    fn format(&self, connection: &Connection) -> Result<i32> {
-        let pragma =
-            |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
-        let not_a_store = |error| self.not_a_store(error);
-        let (application, format) = (pragma("application_id"), pragma("user_version"));
-        let (application, format) = (
-            application.map_err(not_a_store)?,
-            format.map_err(not_a_store)?,
-        );
-        let tables: i64 = connection
-            .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
-            .map_err(not_a_store)?;
-        match (application, format) {
-            (0, 0) if tables == 0 => Ok(0),
-            (APPLICATION_ID, known) if is_known(known) => Ok(known),
-            (APPLICATION_ID, newer) => {
-                let message = format!(
-                    "`{}` has format {newer}, newer than {FORMAT}: use the version that wrote it",
-                    self.file.display()
-                );
-                Err(unusable(message))
-            }
-            _ => {
-                let message = format!("`{}` belongs to another program", self.file.display());
-                Err(unusable(message))
-            }
-        }
-    }
-
     /// Opens the connection of a reader.
     pub(super) fn reader(&self) -> Result<Connection> {
         self.connect()
     }
 
-    /// As [`failed`]. The operator who starts the node reads the cause as well.
     fn cannot_open(&self, error: rusqlite::Error) -> Error {
-        let (cause, failure) = (error.to_string(), failed(error));
-        let message = format!("cannot open `{}`: {cause}", self.file.display());
-        Error::new(failure.kind(), failure.reason().to_owned(), message)
-    }
-
-    /// The error of a file that is no database, or as [`Self::cannot_open`].
-    fn not_a_store(&self, error: rusqlite::Error) -> Error {
-        match error.sqlite_error_code() {
-            Some(rusqlite::ErrorCode::NotADatabase) => {
-                unusable(format!("`{}` is not a store: {error}", self.file.display()))
-            }
-            _ => self.cannot_open(error),
-        }
+        cannot_open(&self.file, error)
     }
 
     fn connect(&self) -> Result<Connection> {
@@ -157,8 +123,54 @@ impl StoreDirectory {
             connection.set_prepared_statement_cache_capacity(64);
             Ok(())
         };
-        set().map_err(|error| self.not_a_store(error))?;
+        set().map_err(|error| not_a_store(&self.file, error))?;
         Ok(connection)
+    }
+}
+
+/// The format of a file; 0 if it is empty.
+pub(super) fn format_of(file: &Path, connection: &Connection) -> Result<i32> {
+    let pragma = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
+    let not_a_store = |error| not_a_store(file, error);
+    let (application, format) = (pragma("application_id"), pragma("user_version"));
+    let (application, format) = (
+        application.map_err(not_a_store)?,
+        format.map_err(not_a_store)?,
+    );
+    let tables: i64 = connection
+        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+        .map_err(not_a_store)?;
+    match (application, format) {
+        (0, 0) if tables == 0 => Ok(0),
+        (APPLICATION_ID, known) if is_known(known) => Ok(known),
+        (APPLICATION_ID, newer) => {
+            let message = format!(
+                "`{}` has format {newer}, newer than {FORMAT}: use the version that wrote it",
+                file.display()
+            );
+            Err(unusable(message))
+        }
+        _ => {
+            let message = format!("`{}` belongs to another program", file.display());
+            Err(unusable(message))
+        }
+    }
+}
+
+/// As [`failed`]. The operator who starts the node reads the cause as well.
+pub(super) fn cannot_open(file: &Path, error: rusqlite::Error) -> Error {
+    let (cause, failure) = (error.to_string(), failed(error));
+    let message = format!("cannot open `{}`: {cause}", file.display());
+    Error::new(failure.kind(), failure.reason().to_owned(), message)
+}
+
+/// The error of a file that is no database, or as [`cannot_open`].
+fn not_a_store(file: &Path, error: rusqlite::Error) -> Error {
+    match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::NotADatabase) => {
+            unusable(format!("`{}` is not a store: {error}", file.display()))
+        }
+        _ => cannot_open(file, error),
     }
 }
 
@@ -197,12 +209,40 @@ fn create(connection: &Connection) -> rusqlite::Result<()> {
     ))
 }
 
+/// Marks a database as a copy of a store, of its present generation.
+///
+/// The store that was copied goes on, and gives out further sequences, which the copy knows nothing of: also in later
+/// generations. The first generation of the copy must therefore be one that the store does not reach.
+pub(super) fn mark_as_copy(connection: &Connection) -> rusqlite::Result<()> {
+    let insert = "INSERT OR IGNORE INTO meta (key, value)
+         SELECT 'copied', value FROM meta WHERE key = 'generation'";
+    connection.execute(insert, []).map(drop)
+}
+
+/// The next generation; that of a copy which is opened for the first time is one that its store never reached.
+/// Two nodes that are started on the same copy have, most likely, different ones.
+fn next_generation(last: i64, is_copy: bool) -> u32 {
+    let step = match is_copy {
+        true => COPY_STEP + fastrand::i64(0..COPY_STEP),
+        false => 1,
+    };
+    u32::try_from(last.saturating_add(step)).unwrap_or(u32::MAX)
+}
+
 fn increment_generation(connection: &Connection) -> rusqlite::Result<Opened> {
     let value = |key: &str| {
         let statement = "SELECT value FROM meta WHERE key = ?1";
         connection.query_row(statement, [key], |row| row.get::<_, i64>(0))
     };
-    let generation = u32::try_from(value("generation")? + 1).unwrap_or(u32::MAX);
+    let (last, copied) = (value("generation")?, value("copied").optional()?);
+    let generation = next_generation(last, copied.is_some());
+    let restores = match copied {
+        Some(copied) => format!(
+            "INSERT OR REPLACE INTO meta (key, value) VALUES ('restored_from', {copied}), ('restored', {generation});
+             DELETE FROM meta WHERE key = 'copied';"
+        ),
+        None => String::new(),
+    };
     let recovers = match value("clean")? {
         0 => {
             format!("INSERT OR REPLACE INTO meta (key, value) VALUES ('recovering', {generation});")
@@ -210,14 +250,19 @@ fn increment_generation(connection: &Connection) -> rusqlite::Result<Opened> {
         _ => String::new(),
     };
     connection.execute_batch(&format!(
-        "BEGIN IMMEDIATE; {recovers}
+        "BEGIN IMMEDIATE; {recovers} {restores}
          UPDATE meta SET value = {generation} WHERE key = 'generation';
          UPDATE meta SET value = 0 WHERE key = 'clean'; COMMIT;"
     ))?;
-    let recovering = value("recovering").optional()?;
+    let read = |key| -> rusqlite::Result<Option<u32>> {
+        let value = value(key).optional()?;
+        Ok(value.and_then(|generation| u32::try_from(generation).ok()))
+    };
+    let (from, first) = (read("restored_from")?, read("restored")?);
     Ok(Opened {
         generation,
-        recovering: recovering.and_then(|generation| u32::try_from(generation).ok()),
+        recovering: read("recovering")?,
+        undone: from.zip(first).map(|(from, first)| from..first),
     })
 }
 

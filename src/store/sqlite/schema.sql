@@ -12,7 +12,8 @@
 -- Values of the whole store: `generation` (how often it was opened), `clean` (1 if it was closed cleanly),
 -- `recovering` (the generation that was opened after the last crash), `indexed` (the invocations up to this id are in
 -- `cid_index`, `service_index` and, once they have ended, `purge_queue`; those of them that have not ended are in
--- `pending`).
+-- `pending`), `copied` (in a copy that was not opened yet: the generation that it is of), `restored_from` and `restored`
+-- (in a store that began as a copy: the generation that was copied, and the first one since).
 CREATE TABLE meta (
     key   TEXT PRIMARY KEY,
     value INTEGER NOT NULL

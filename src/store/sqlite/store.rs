@@ -1,6 +1,7 @@
 //! The handle of the embedded store: each method of the trait is a command to the writer or a query to the readers.
 
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -11,6 +12,7 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 use tokio::time::Instant;
 
+use super::backup::SqliteBackups;
 use super::blob;
 use super::checkpointer;
 use super::commands::{
@@ -28,6 +30,7 @@ use super::threads::Threads;
 use super::writer::space::{Space, SpaceLimits};
 use super::writer::wal::Wal;
 use super::writer::{MAX_QUEUED_COMMANDS, Writer, WriterMessage};
+use crate::engine::backup::Backups;
 use crate::engine::store::{
     Acceptance, BoundedRead, Child, Claim, ClaimLimit, Filter, OldestDue, Page, QueuePlace, Record,
     Store, StoreUsage, Stored, StoredDeclaration, SummaryPart,
@@ -93,8 +96,10 @@ pub struct SqliteStore {
     generation: u32,
     /// An invocation that was last written before this generation may have been running when a node crashed.
     recovering: Option<u32>,
+    undone: Range<u32>,
     writer: Sender<WriterMessage>,
     readers: Readers,
+    backups: SqliteBackups,
     claim_reader: Readers,
     /// One claim at a time: the next one must see what this one takes.
     claim_lock: tokio::sync::Mutex<()>,
@@ -158,6 +163,13 @@ impl SqliteStore {
         threads.spawn("store-writer", move || thread.run(&messages))?;
         let readers = Readers::start(&directory, &shared, READERS, &mut threads)?;
         let claim_reader = Readers::start(&directory, &shared, 1, &mut threads)?;
+        let backups = SqliteBackups::start(
+            &directory,
+            &shared,
+            readers.clone(),
+            options.min_free_bytes,
+            &mut threads,
+        )?;
         let (connection, of_checkpointer) = (directory.reader()?, Arc::clone(&shared));
         threads.spawn("store-checkpoint", move || {
             checkpointer::run(&connection, &notifications, &of_checkpointer);
@@ -167,8 +179,10 @@ impl SqliteStore {
             limits,
             generation: opened.generation,
             recovering: opened.recovering,
+            undone: opened.undone.unwrap_or_default(),
             writer,
             readers,
+            backups,
             claim_reader,
             claim_lock: tokio::sync::Mutex::new(()),
             _threads: threads,
@@ -379,6 +393,10 @@ impl Store for SqliteStore {
 
     fn generation(&self) -> u32 {
         self.generation
+    }
+
+    fn undone_generations(&self) -> Range<u32> {
+        self.undone.clone()
     }
 
     fn accept(&self, invocation: Invocation) -> BoxFuture<'_, Result<Acceptance>> {
@@ -612,5 +630,9 @@ impl Store for SqliteStore {
 
     fn health(&self) -> Result<()> {
         self.shared.write_failure().map_or(Ok(()), Err)
+    }
+
+    fn backups(&self) -> Option<&dyn Backups> {
+        Some(&self.backups)
     }
 }

@@ -94,6 +94,8 @@ async fn invocations_are_claimed_in_order_of_due_time(store: &dyn Store) {
 async fn an_open_store_is_healthy_and_keeps_its_generation(store: &dyn Store) {
     let generation = store.generation();
     assert!(generation > 0);
+    // It began as no copy.
+    assert_eq!(store.undone_generations(), 0..0);
     accepted(store, "a", NOW).await;
     assert!(store.health().is_ok());
     assert_eq!(store.generation(), generation);

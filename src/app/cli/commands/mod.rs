@@ -19,4 +19,5 @@ pub(super) mod serve;
 pub(super) mod service;
 pub(super) mod services;
 pub(super) mod status;
+pub(super) mod store;
 pub(super) mod workers;

@@ -1,5 +1,6 @@
 //! `cidery.v1.AdminService`: status and administration of a node.
 
+mod backups;
 mod control;
 mod events;
 mod status;
@@ -8,7 +9,7 @@ mod workers;
 use futures_util::stream::BoxStream;
 use tonic::{Request, Response, Status};
 
-use super::request::{into_status, unimplemented};
+use super::request::into_status;
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::admin_service_server::AdminService;
 use crate::engine::Invoker;
@@ -98,31 +99,32 @@ impl AdminService for AdminApi {
 
     async fn backup_store(
         &self,
-        _: Request<v1::BackupStoreRequest>,
+        request: Request<v1::BackupStoreRequest>,
     ) -> Result<Response<v1::BackupStoreResponse>, Status> {
-        Err(unimplemented("BackupStore"))
+        into_status(backups::write(&self.invoker, request.into_inner()).await).map(Response::new)
     }
+
     async fn list_backups(
         &self,
         _: Request<v1::ListBackupsRequest>,
     ) -> Result<Response<v1::ListBackupsResponse>, Status> {
-        Err(unimplemented("ListBackups"))
+        into_status(backups::list(&self.invoker).await).map(Response::new)
     }
 
     async fn delete_backup(
         &self,
-        _: Request<v1::DeleteBackupRequest>,
+        request: Request<v1::DeleteBackupRequest>,
     ) -> Result<Response<v1::DeleteBackupResponse>, Status> {
-        Err(unimplemented("DeleteBackup"))
+        into_status(backups::delete(&self.invoker, request.into_inner()).await).map(Response::new)
     }
 
     type ReadBackupStream = BoxStream<'static, Result<v1::ReadBackupResponse, Status>>;
 
     async fn read_backup(
         &self,
-        _: Request<v1::ReadBackupRequest>,
+        request: Request<v1::ReadBackupRequest>,
     ) -> Result<Response<Self::ReadBackupStream>, Status> {
-        Err(unimplemented("ReadBackup"))
+        into_status(backups::read(&self.invoker, request.into_inner()).await).map(Response::new)
     }
 
     type WatchEventsStream = BoxStream<'static, Result<v1::WatchEventsResponse, Status>>;

@@ -1,5 +1,6 @@
 //! A client of a node on the messages of the contract: the command line and the tests use it.
 
+mod backups;
 mod batch;
 mod connection;
 mod control;
@@ -9,6 +10,7 @@ mod manage;
 mod operate;
 mod summarize;
 
+pub use self::backups::BackupParts;
 pub use self::connection::ContractClient;
 pub use self::manage::Selector;
 pub use self::operate::NodeEvents;

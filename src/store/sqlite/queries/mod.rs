@@ -5,6 +5,8 @@ mod conditions;
 mod controls;
 mod counts;
 mod declarations;
+#[cfg(feature = "cli")]
+mod decode_all;
 mod due;
 mod expired;
 mod list;
@@ -24,6 +26,8 @@ pub(super) use self::children::children;
 pub(super) use self::controls::controls;
 pub(super) use self::counts::{awaiting_completion_counts, open_counts, services};
 pub(super) use self::declarations::declarations;
+#[cfg(feature = "cli")]
+pub(super) use self::decode_all::decode_all;
 pub(super) use self::due::{Claimable, Due, due};
 pub(super) use self::expired::expired;
 pub(super) use self::list::list;

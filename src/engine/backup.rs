@@ -1,0 +1,160 @@
+//! Copies of a store: the trait of a store that can be copied while it is used, and its contract in prose.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+
+use crate::model::error::{Error, Result, Violation, reason};
+use crate::service::BoxFuture;
+
+/// How many bytes the name of a copy has at most.
+const MAX_NAME_BYTES: usize = 100;
+
+/// The copies of a store, in a folder of its own.
+///
+/// All methods may be called concurrently.
+pub trait Backups: fmt::Debug + Send + Sync {
+    /// Writes a copy, and verifies it by reading it. Whatever was stored before the call is in it. `now`: the time of
+    /// the copy.
+    ///
+    /// The store is used as before meanwhile. The copy is durable, and listed, once this resolves; until then, nothing
+    /// has its name.
+    ///
+    /// # Errors
+    ///
+    /// `ALREADY_EXISTS` / `BACKUP_EXISTS`; `FAILED_PRECONDITION` / `BACKUP_RUNNING`: one at a time;
+    /// `RESOURCE_EXHAUSTED` / `STORE_FULL` where the disk has no room for it; `DATA_LOSS` / `STORE_DAMAGED` where the
+    /// store is damaged; `UNAVAILABLE` / `STORE_FAILED` where the disk fails, or the store is closed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future ends the copy, and its file is removed.
+    fn write(&self, name: BackupName, now: Timestamp) -> BoxFuture<'_, Result<Backup>>;
+
+    /// The copies, the newest first, at most `max`, with the one that is being written.
+    fn list(&self, max: usize) -> BoxFuture<'_, Result<Vec<Backup>>>;
+
+    /// Reads up to `max` bytes of a copy from an offset; empty at its end.
+    ///
+    /// # Errors
+    ///
+    /// `NOT_FOUND` / `BACKUP_UNKNOWN`; `INVALID_ARGUMENT` / `REQUEST_INVALID` for an offset beyond its end;
+    /// `UNAVAILABLE` / `STORE_FAILED`.
+    fn read(&self, name: BackupName, offset: u64, max: usize) -> BoxFuture<'_, Result<Bytes>>;
+
+    /// Removes a copy. One that is being written is ended.
+    ///
+    /// # Errors
+    ///
+    /// `NOT_FOUND` / `BACKUP_UNKNOWN`; `UNAVAILABLE` / `STORE_FAILED`.
+    fn delete(&self, name: BackupName) -> BoxFuture<'_, Result<()>>;
+}
+
+/// The name of a copy: `[A-Za-z0-9._-]+`, at most 100 bytes, not beginning with a dot. It is never a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BackupName(String);
+
+impl BackupName {
+    /// Parses a name.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_ARGUMENT` / `REQUEST_INVALID` with a violation of `/name`.
+    pub fn parse(text: &str) -> Result<Self> {
+        let violation = |code, message| {
+            let violation = Violation::new("/name", code, message);
+            Error::violations(reason::REQUEST_INVALID, vec![violation])
+        };
+        let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        if text.is_empty() {
+            return Err(violation("EMPTY", "must not be empty"));
+        }
+        if text.len() > MAX_NAME_BYTES {
+            return Err(violation("TOO_LARGE", "must have at most 100 bytes"));
+        }
+        if text.starts_with('.') || !text.bytes().all(is_allowed) {
+            let message =
+                "must consist of letters, digits, `.`, `_` and `-`, and not begin with a dot";
+            return Err(violation("INVALID", message));
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The name of a copy that got none: its time, such as `20260131T083000Z`.
+    #[must_use]
+    pub fn of(time: Timestamp) -> Self {
+        Self(time.strftime("%Y%m%dT%H%M%SZ").to_string())
+    }
+
+    /// As text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for BackupName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A copy of a store.
+#[derive(Clone, Debug)]
+pub struct Backup {
+    /// Its name.
+    pub name: BackupName,
+    /// Where it is on the machine of the node.
+    pub path: PathBuf,
+    /// Its size. While it is being written, that of the store.
+    pub bytes: u64,
+    /// When it was begun.
+    pub create_time: Timestamp,
+    /// The SHA-256 of its bytes in lower-case hexadecimal; empty if the node did not write it, or still does.
+    pub sha256: String,
+    /// How many invocations are in it; 0 if that is not known.
+    pub invocations: u64,
+    /// While it is being written: how much of it is done, from 0 to 1.
+    pub fraction: Option<f64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_never_paths() {
+        for good in ["a", "2026-01-31", "nightly_1.db", "A..b", &"x".repeat(100)] {
+            assert_eq!(BackupName::parse(good).unwrap().as_str(), good);
+        }
+        for (wrong, code) in [
+            ("", "EMPTY"),
+            (".", "INVALID"),
+            ("..", "INVALID"),
+            (".hidden", "INVALID"),
+            ("a/b", "INVALID"),
+            ("a\\b", "INVALID"),
+            ("a b", "INVALID"),
+            ("a\0", "INVALID"),
+            ("ä", "INVALID"),
+            (&"x".repeat(101), "TOO_LARGE"),
+        ] {
+            let error = BackupName::parse(wrong).unwrap_err();
+            let violation = &error.field_violations()[0];
+            assert_eq!(
+                (&*violation.path, &*violation.code),
+                ("/name", code),
+                "{wrong}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_default_name_is_the_time() {
+        let time = "2026-01-31T08:30:00.5Z".parse().unwrap();
+        assert_eq!(BackupName::of(time).as_str(), "20260131T083000Z");
+        assert!(BackupName::parse(BackupName::of(time).as_str()).is_ok());
+    }
+}

@@ -1,0 +1,292 @@
+//! The folder of the copies: `NAME` is a copy, `.NAME.info` what is known of it, `.NAME.partial` one that is written.
+//!
+//! Names contain no path (`BackupName`), and links in the folder are not followed. The folder itself may be a link: to
+//! a larger disk, for example.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use rustix::fs::OFlags;
+use serde::{Deserialize, Serialize};
+
+use crate::engine::backup::{Backup, BackupName};
+use crate::model::error::{Error, Result, Violation, reason};
+
+/// How many entries of the folder are read at most.
+const MAX_ENTRIES: usize = 10_000;
+/// What a file with what is known of a copy has at most.
+const MAX_INFO_BYTES: usize = 4 << 10;
+
+/// What is known of a copy, in the file beside it.
+#[derive(Debug, Deserialize, Serialize)]
+struct Info {
+    create_time: String,
+    bytes: u64,
+    sha256: String,
+    invocations: u64,
+}
+
+/// The folder of the copies of a store.
+#[derive(Clone, Debug)]
+pub(super) struct BackupFolder {
+    directory: PathBuf,
+    path: PathBuf,
+}
+
+/// A copy that is being written. Its files are removed unless it is kept.
+pub(super) struct Partial {
+    pub(super) path: PathBuf,
+    pub(super) file: File,
+    is_kept: bool,
+}
+
+impl BackupFolder {
+    /// The folder in the directory of a store.
+    pub(super) fn below(directory: &Path) -> Self {
+        Self {
+            directory: directory.to_owned(),
+            path: directory.join("backups"),
+        }
+    }
+
+    /// Where a copy is.
+    pub(super) fn path_of(&self, name: &BackupName) -> PathBuf {
+        self.path.join(name.as_str())
+    }
+
+    fn info_of(&self, name: &BackupName) -> PathBuf {
+        self.path.join(format!(".{name}.info"))
+    }
+
+    /// How many bytes are free on its disk.
+    pub(super) fn free_bytes(&self) -> u64 {
+        rustix::fs::statvfs(&self.path)
+            .map_or(u64::MAX, |disk| disk.f_bavail.saturating_mul(disk.f_frsize))
+    }
+
+    /// Creates the file of a new copy, and the folder if there is none.
+    pub(super) fn create(&self, name: &BackupName) -> Result<Partial> {
+        let folder = DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&self.path);
+        folder.map_err(|error| disk_failed("cannot create the folder of the copies", error))?;
+        if std::fs::symlink_metadata(self.path_of(name)).is_ok() {
+            let message =
+                format!("a copy `{name}` exists: choose another name, or delete that one");
+            return Err(Error::already_exists(reason::BACKUP_EXISTS, message));
+        }
+        let path = self.path.join(format!(".{name}.partial"));
+        remove_all_of(&path);
+        let mut options = OpenOptions::new();
+        options.create_new(true).read(true).write(true).mode(0o600);
+        let file = options.open(&path);
+        let file =
+            file.map_err(|error| disk_failed("cannot create the file of the copy", error))?;
+        Ok(Partial {
+            path,
+            file,
+            is_kept: false,
+        })
+    }
+
+    /// Gives a copy that is complete its name. It is durable then.
+    pub(super) fn keep(&self, mut partial: Partial, backup: &Backup) -> Result<()> {
+        let info = Info {
+            create_time: backup.create_time.to_string(),
+            bytes: backup.bytes,
+            sha256: backup.sha256.clone(),
+            invocations: backup.invocations,
+        };
+        let keep = || -> io::Result<()> {
+            partial.file.sync_all()?;
+            let info_path = self.info_of(&backup.name);
+            let mut options = OpenOptions::new();
+            options.create(true).truncate(true).write(true).mode(0o600);
+            options.custom_flags(no_follow());
+            let mut file = options.open(&info_path)?;
+            file.write_all(&serde_json::to_vec(&info)?)?;
+            file.sync_all()?;
+            std::fs::rename(&partial.path, self.path_of(&backup.name))?;
+            for folder in [&self.path, &self.directory] {
+                File::open(folder)?.sync_all()?;
+            }
+            Ok(())
+        };
+        let kept = keep();
+        partial.is_kept = kept.is_ok();
+        kept.map_err(|error| {
+            let _ = std::fs::remove_file(self.path_of(&backup.name));
+            let _ = std::fs::remove_file(self.info_of(&backup.name));
+            disk_failed("cannot keep the copy", error)
+        })
+    }
+
+    /// The copies, the newest first.
+    pub(super) fn list(&self, max: usize) -> Result<Vec<Backup>> {
+        let entries = match std::fs::read_dir(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries
+                .map_err(|error| disk_failed("cannot read the folder of the copies", error))?,
+        };
+        let names = entries.flatten().take(MAX_ENTRIES).filter_map(|entry| {
+            let name = BackupName::parse(entry.file_name().to_str()?).ok()?;
+            // Not of what a link leads to.
+            entry.file_type().ok()?.is_file().then_some(name)
+        });
+        let mut backups: Vec<_> = names.filter_map(|name| self.describe(name)).collect();
+        backups.sort_by(|one, other| {
+            let newest_first = other.create_time.cmp(&one.create_time);
+            newest_first.then_with(|| one.name.as_str().cmp(other.name.as_str()))
+        });
+        backups.truncate(max);
+        Ok(backups)
+    }
+
+    /// What is known of a copy; `None` if it is gone. One that another program put here has a size and a time alone.
+    fn describe(&self, name: BackupName) -> Option<Backup> {
+        let file = self.open(&name).ok()?.metadata().ok()?;
+        let info = self
+            .info(&name)
+            .filter(|(_, info)| info.bytes == file.len());
+        let (create_time, sha256, invocations) = match info {
+            Some((time, info)) => (time, info.sha256, info.invocations),
+            None => {
+                let time = Timestamp::try_from(file.modified().ok()?).ok()?;
+                (time, String::new(), 0)
+            }
+        };
+        Some(Backup {
+            path: self.path_of(&name),
+            name,
+            bytes: file.len(),
+            create_time,
+            sha256,
+            invocations,
+            fraction: None,
+        })
+    }
+
+    fn info(&self, name: &BackupName) -> Option<(Timestamp, Info)> {
+        let file = open(&self.info_of(name)).ok()?;
+        let mut bytes = vec![0; MAX_INFO_BYTES];
+        let length = file.read_at(&mut bytes, 0).ok()?;
+        let info: Info = serde_json::from_slice(bytes.get(..length)?).ok()?;
+        Some((info.create_time.parse().ok()?, info))
+    }
+
+    /// Reads a part of a copy.
+    pub(super) fn read(&self, name: &BackupName, offset: u64, max: usize) -> Result<Bytes> {
+        let file = self.open(name)?;
+        let failed = |error| disk_failed("cannot read the copy", error);
+        let length = file.metadata().map_err(failed)?.len();
+        if offset > length {
+            let message = format!("must be at most {length}, the size of the copy");
+            let violation = Violation::new("/offset", "OUT_OF_RANGE", message);
+            return Err(Error::violations(reason::REQUEST_INVALID, vec![violation]));
+        }
+        let left = usize::try_from(length - offset).unwrap_or(usize::MAX);
+        let mut part = vec![0; left.min(max)];
+        file.read_exact_at(&mut part, offset).map_err(failed)?;
+        Ok(part.into())
+    }
+
+    /// Removes a copy.
+    pub(super) fn remove(&self, name: &BackupName) -> Result<()> {
+        self.open(name)?;
+        let removed = std::fs::remove_file(self.path_of(name));
+        removed.map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => unknown(name),
+            _ => disk_failed("cannot remove the copy", error),
+        })?;
+        let _ = std::fs::remove_file(self.info_of(name));
+        Ok(())
+    }
+
+    /// Removes what a crash left: files of copies that were being written, and what is known of copies that are gone.
+    pub(super) fn remove_leftovers(&self) {
+        let entries = std::fs::read_dir(&self.path).into_iter().flatten();
+        for entry in entries.flatten().take(MAX_ENTRIES) {
+            let name = entry.file_name();
+            let Some(hidden) = name.to_str().and_then(|name| name.strip_prefix('.')) else {
+                continue;
+            };
+            let is_left = match hidden.strip_suffix(".info") {
+                Some(name) => std::fs::symlink_metadata(self.path.join(name)).is_err(),
+                None => [
+                    ".partial",
+                    ".partial-wal",
+                    ".partial-shm",
+                    ".partial-journal",
+                ]
+                .iter()
+                .any(|end| hidden.ends_with(end)),
+            };
+            if is_left {
+                tracing::info!(file = %entry.path().display(), "removing what is left of a copy of the store");
+                let _ = std::fs::remove_file(entry.path());
+            }
+        }
+    }
+
+    /// Opens a copy, and nothing but a regular file.
+    fn open(&self, name: &BackupName) -> Result<File> {
+        let file = open(&self.path_of(name)).map_err(|_| unknown(name))?;
+        match file.metadata().is_ok_and(|found| found.is_file()) {
+            true => Ok(file),
+            false => Err(unknown(name)),
+        }
+    }
+}
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        if !self.is_kept {
+            remove_all_of(&self.path);
+        }
+    }
+}
+
+/// Removes a database with the files that SQLite may have created beside it.
+fn remove_all_of(path: &Path) {
+    for end in ["", "-wal", "-shm", "-journal"] {
+        let mut path = path.as_os_str().to_owned();
+        path.push(end);
+        let _ = std::fs::remove_file(path);
+    }
+}
+
+/// Opens a file to read it. A link is not followed, and a named pipe not waited for.
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags(no_follow());
+    options.open(path)
+}
+
+fn no_follow() -> i32 {
+    (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed()
+}
+
+/// `NOT_FOUND` / `BACKUP_UNKNOWN`.
+pub(super) fn unknown(name: &BackupName) -> Error {
+    let message = format!("there is no copy `{name}`");
+    Error::not_found(reason::BACKUP_UNKNOWN, message)
+}
+
+/// `RESOURCE_EXHAUSTED` / `STORE_FULL` for a full disk, otherwise `UNAVAILABLE` / `STORE_FAILED`.
+pub(super) fn disk_failed(what: &str, error: io::Error) -> Error {
+    let failure = match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            Error::resource_exhausted(reason::STORE_FULL, format!("{what}: the disk is full"))
+        }
+        _ => Error::unavailable(
+            reason::STORE_FAILED,
+            format!("{what}: see the log of the node"),
+        ),
+    };
+    failure.with_retryable(false).with_source(error)
+}

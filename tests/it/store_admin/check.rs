@@ -1,0 +1,481 @@
+//! `cidery store check` and `stats`: each planted fault is found, and stores without faults have none.
+
+use std::path::Path;
+use std::time::Duration;
+
+use cidery::model::batch::Batch;
+use cidery::model::call::{Call, Start};
+use cidery::remote::client::ContractClient;
+use cidery::{Cid, dict};
+use rusqlite::Connection;
+use serde_json::Value;
+
+use super::{assert_valid, node};
+use crate::support::binary::{Server, cidery, stderr, stdout};
+use crate::support::{Folder, PATIENCE, ended};
+
+/// The invocations of a store, by what they are.
+struct Filled {
+    folder: Folder,
+    succeeded: Cid,
+    failed: Cid,
+    later: Cid,
+    keyed: [Cid; 3],
+    group: Cid,
+    member: Cid,
+    with_key: Cid,
+}
+
+/// A store that a node wrote, and closed.
+async fn filled() -> Filled {
+    let folder = Folder::new("check");
+    let node = node(&folder).await;
+    let client = &node.client;
+    let later = |service: &'static str| {
+        let mut call = Call::new(service, dict! { "cust_id": 1 });
+        call.durable().start = Some(Start::After(Duration::from_secs(3_600)));
+        call
+    };
+    let accept = async |call: Call| client.invoke_async(call).await.unwrap().cid;
+    let mut idempotent = later("customer.get");
+    idempotent.durable().idempotency_key = Some("order 1".to_owned());
+    let with_key = accept(idempotent).await;
+    accept({
+        let mut other = later("customer.get");
+        other.durable().idempotency_key = Some("order 2".to_owned());
+        other
+    })
+    .await;
+    let mut keyed = Vec::new();
+    for _ in 0..3 {
+        let mut call = later("customer.get");
+        call.durable().concurrency_key = Some("customer 1".to_owned());
+        keyed.push(accept(call).await);
+    }
+    let succeeded = accept(Call::new("customer.get", dict! { "cust_id": 1 })).await;
+    let failed = accept(Call::new("demo.fail", dict! { "code": "NOT_FOUND" })).await;
+    let removed = accept(Call::new("customer.get", dict! { "cust_id": 1 })).await;
+    for cid in [succeeded, failed, removed] {
+        ended(client, cid).await;
+    }
+    client.purge(removed, false).await.unwrap();
+    let now = Call::new("customer.get", dict! { "cust_id": 1 });
+    let batch = Batch::of([now, later("customer.get"), later("customer.get")]).unwrap();
+    let group = client.invoke_batch(batch).await.unwrap();
+    ended(client, group.members[0]).await;
+    let later = accept(later("customer.get")).await;
+    node.handle.stop().await;
+    Filled {
+        folder,
+        succeeded,
+        failed,
+        later,
+        keyed: keyed.try_into().unwrap(),
+        group: group.cid,
+        member: group.members[1],
+        with_key,
+    }
+}
+
+/// The faults that a check names, with their CIDs.
+fn faults(path: &Path, options: &[&str]) -> Vec<(String, Option<String>)> {
+    let path = path.to_str().unwrap();
+    let output = cidery()
+        .args(["store", "check", path, "-o", "jsonl"])
+        .args(options)
+        .output()
+        .unwrap();
+    let text = stdout(&output);
+    let faults: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let code = output.status.code();
+    assert_eq!(
+        code,
+        Some(i32::from(!faults.is_empty())),
+        "{text}{}",
+        stderr(&output)
+    );
+    for fault in &faults {
+        assert_valid("store_fault", fault);
+    }
+    let field = |fault: &Value, name: &str| fault[name].as_str().map(str::to_owned);
+    let named = faults
+        .iter()
+        .map(|fault| (field(fault, "fault").unwrap(), field(fault, "cid")));
+    named.collect()
+}
+
+/// The id of an invocation, as SQL.
+fn id(cid: Cid) -> String {
+    let hex = cid.to_string().replace('-', "");
+    format!("(SELECT id FROM invocation WHERE cid = x'{hex}')")
+}
+
+/// Each fault, how it is planted, and the invocation that it is found at.
+fn plants(store: &Filled) -> Vec<(&'static str, String, Option<Cid>)> {
+    let Filled {
+        succeeded,
+        failed,
+        later,
+        keyed,
+        group,
+        member,
+        with_key,
+        ..
+    } = store;
+    let hex = |cid: &Cid| cid.to_string().replace('-', "");
+    let one = |cid: &Cid| format!("WHERE id = {}", id(*cid));
+    vec![
+        (
+            "STATE_WITHOUT_INVOCATION",
+            format!("DELETE FROM invocation {}", one(later)),
+            None,
+        ),
+        (
+            "STATE_MISSING",
+            format!("DELETE FROM pending {}", one(later)),
+            Some(*later),
+        ),
+        (
+            "PENDING_AND_ENDED",
+            format!(
+                "INSERT INTO pending (id, service, due, wake, generation)
+                 SELECT id, service, accept_time, accept_time, 1 FROM invocation {}",
+                one(succeeded)
+            ),
+            Some(*succeeded),
+        ),
+        (
+            "OUTCOME_WRONG",
+            format!("UPDATE outcome SET state = 2 {}", one(failed)),
+            Some(*failed),
+        ),
+        (
+            "CID_TWICE",
+            format!(
+                "UPDATE invocation SET cid = x'{}' {}",
+                hex(succeeded),
+                one(later)
+            ),
+            Some(*succeeded),
+        ),
+        (
+            "CID_NOT_INDEXED",
+            format!("DELETE FROM cid_index {}", one(later)),
+            Some(*later),
+        ),
+        (
+            "SERVICE_NOT_INDEXED",
+            format!("DELETE FROM service_index {}", one(later)),
+            Some(*later),
+        ),
+        (
+            "PURGE_NOT_QUEUED",
+            format!("DELETE FROM purge_queue {}", one(succeeded)),
+            Some(*succeeded),
+        ),
+        (
+            "INDEX_STALE",
+            format!("UPDATE cid_index SET id = id + 1000 {}", one(later)),
+            Some(*later),
+        ),
+        (
+            "SERVICE_WRONG",
+            format!("UPDATE pending SET service = service + 1 {}", one(later)),
+            Some(*later),
+        ),
+        (
+            "MEMBERS_MISCOUNTED",
+            format!("UPDATE pending SET open_members = 1 {}", one(group)),
+            Some(*group),
+        ),
+        (
+            "MEMBER_HELD_WRONG",
+            format!("UPDATE pending SET held = 0 {}", one(member)),
+            Some(*member),
+        ),
+        (
+            "HEAD_WRONG",
+            format!("UPDATE pending SET leads = 0 {}", one(&keyed[0])),
+            Some(keyed[0]),
+        ),
+        (
+            "HEAD_WRONG",
+            format!("UPDATE pending SET leads = 1 {}", one(&keyed[2])),
+            Some(keyed[2]),
+        ),
+        (
+            "WAKE_LATE",
+            format!("UPDATE pending SET wake = due + 1 {}", one(later)),
+            Some(*later),
+        ),
+        (
+            "KEY_TWICE",
+            "UPDATE invocation SET idempotency_key = 'order 1' WHERE idempotency_key = 'order 2'"
+                .to_owned(),
+            None,
+        ),
+        (
+            "TOMBSTONE_OF_STORED",
+            format!("UPDATE tombstone SET cid = x'{}'", hex(succeeded)),
+            Some(*succeeded),
+        ),
+        (
+            "UNREADABLE",
+            format!("UPDATE invocation SET request = x'ffff' {}", one(with_key)),
+            Some(*with_key),
+        ),
+        (
+            "UNREADABLE",
+            format!("UPDATE outcome SET events = x'05ff' {}", one(succeeded)),
+            Some(*succeeded),
+        ),
+        (
+            "TIME_IMPLAUSIBLE",
+            format!(
+                "UPDATE invocation SET accept_time = 9000000000000000000 {}",
+                one(later)
+            ),
+            Some(*later),
+        ),
+        (
+            "SEQUENCE_BEYOND",
+            format!("UPDATE invocation SET sequence = 99 << 32 {}", one(later)),
+            Some(*later),
+        ),
+        (
+            "META_INVALID",
+            "DELETE FROM meta WHERE key = 'clean'".to_owned(),
+            None,
+        ),
+        (
+            "DAMAGED",
+            "PRAGMA writable_schema = 1;
+             UPDATE sqlite_schema SET rootpage = 1 WHERE name = 'claimable'"
+                .to_owned(),
+            None,
+        ),
+    ]
+}
+
+#[tokio::test]
+async fn each_planted_fault_is_found() {
+    let store = filled().await;
+    let copy = Folder::new("check");
+    let path = copy.path().join("cidery.db");
+    let original = store.folder.path().join("cidery.db");
+    assert_eq!(faults(&original, &[]), []);
+    let mut missed = Vec::new();
+    for (fault, sql, cid) in plants(&store) {
+        std::fs::copy(&original, &path).unwrap();
+        let database = Connection::open(&path).unwrap();
+        database.execute_batch(&sql).expect(&sql);
+        assert!(database.changes() > 0, "{sql}");
+        database.close().unwrap();
+        let found = faults(&path, &[]);
+        let is_it = |(name, found): &(String, Option<String>)| {
+            let found = found.as_deref();
+            name == fault && cid.is_none_or(|cid| found == Some(cid.to_string().as_str()))
+        };
+        if !found.iter().any(is_it) {
+            missed.push(format!("{fault} of {cid:?}: {found:?}"));
+        }
+    }
+    assert_eq!(missed, [] as [&str; 0]);
+}
+
+#[tokio::test]
+async fn a_check_names_at_most_so_many_faults_and_changes_nothing() {
+    let store = filled().await;
+    let path = store.folder.path().join("cidery.db");
+    let database = Connection::open(&path).unwrap();
+    database.execute_batch("DELETE FROM cid_index").unwrap();
+    database.close().unwrap();
+    let before = std::fs::read(&path).unwrap();
+    let all = faults(store.folder.path(), &[]).len();
+    assert!(all > 5, "{all}");
+    assert_eq!(faults(store.folder.path(), &["--limit", "3"]).len(), 3);
+    assert!(std::fs::read(&path).unwrap() == before);
+    let entries = std::fs::read_dir(store.folder.path()).unwrap();
+    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["cidery.db", "lock"]);
+    let output = cidery()
+        .args(["store", "check"])
+        .arg(&path)
+        .output()
+        .unwrap();
+    let (table, notes) = (stdout(&output), stderr(&output));
+    assert!(table.contains("CID_NOT_INDEXED"), "{table}");
+    for text in ["not found by its CID", "restore a backup", "STORE_DAMAGED"] {
+        assert!(notes.contains(text), "{text} is not in {notes}");
+    }
+}
+
+/// Of earlier formats, the pages alone are checked.
+#[test]
+fn stores_of_earlier_versions_have_no_faults() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    let copy = Folder::new("check");
+    for format in 1..=5 {
+        let path = copy.path().join("cidery.db");
+        std::fs::copy(fixtures.join(format!("store_v{format}/cidery.db")), &path).unwrap();
+        if format == 5 {
+            // The declaration in it is no message: the store does not decode it.
+            assert_eq!(faults(&path, &[]), [("UNREADABLE".to_owned(), None)]);
+            let database = Connection::open(&path).unwrap();
+            database.execute_batch("DELETE FROM announced").unwrap();
+            database.close().unwrap();
+        }
+        assert_eq!(faults(&path, &[]), [], "format {format}");
+        let output = cidery()
+            .args(["store", "check"])
+            .arg(&path)
+            .output()
+            .unwrap();
+        let notes = stderr(&output);
+        assert_eq!(notes.contains("a node upgrades it"), format < 5, "{notes}");
+        assert!(notes.contains("no faults"), "{notes}");
+        let stats = cidery()
+            .args(["store", "stats", "-o", "json"])
+            .arg(&path)
+            .output()
+            .unwrap();
+        let stats: Value = serde_json::from_str(&stdout(&stats)).unwrap();
+        assert_eq!(stats["format"], format);
+    }
+}
+
+#[test]
+fn what_is_no_store_is_refused() {
+    let folder = Folder::new("check");
+    let (text, empty, other) = (
+        folder.path().join("text"),
+        folder.path().join("empty"),
+        folder.path().join("other"),
+    );
+    std::fs::write(&text, "x".repeat(5_000)).unwrap();
+    std::fs::write(&empty, "").unwrap();
+    Connection::open(&other)
+        .unwrap()
+        .execute_batch("CREATE TABLE one (id INTEGER)")
+        .unwrap();
+    let missing = folder.path().join("missing");
+    for path in [folder.path(), &text, &empty, &other, &missing] {
+        for verb in ["check", "stats"] {
+            let output = cidery().args(["store", verb]).arg(path).output().unwrap();
+            let error = stderr(&output);
+            assert_eq!(output.status.code(), Some(3), "{path:?}: {error}");
+            assert!(error.contains("STORE_UNUSABLE"), "{path:?}: {error}");
+        }
+    }
+}
+
+/// Submits invocations of several kinds until the node is gone.
+async fn submit(address: String) {
+    let Ok(client) = ContractClient::connect(&address).await else {
+        return;
+    };
+    for n in 0.. {
+        let mut call = Call::new("customer.get", dict! { "cust_id": 1 });
+        if n % 3 == 1 {
+            call.durable().concurrency_key = Some(format!("key {}", n % 5));
+        } else if n % 3 == 2 {
+            call.durable().callbacks = vec!["cidery.echo".to_owned()];
+            call.durable().idempotency_key = Some(format!("{address} {n} {}", Cid::new()));
+        }
+        let batch = || Batch::of([("customer.get", dict! { "cust_id": 1 })]);
+        let sent = match n % 10 {
+            0 => client.invoke_batch(batch().unwrap()).await.map(drop),
+            _ => client.invoke_async(call).await.map(drop),
+        };
+        if sent.is_err() {
+            return;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_in_use_and_one_after_a_crash_have_no_faults() {
+    let folder = Folder::new("check");
+    let data = folder.path().join("data");
+    let server = Server::start(&["--data-dir", data.to_str().unwrap()]);
+    let clients: Vec<_> = (0..4)
+        .map(|_| tokio::spawn(submit(server.address.clone())))
+        .collect();
+    let client = ContractClient::connect(&server.address).await.unwrap();
+    let accepted = async |more_than: u64| {
+        let counted = async {
+            loop {
+                let filter = Default::default();
+                let found = client.invocations(filter, 5_000).await.unwrap().len();
+                if found as u64 > more_than {
+                    return;
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, counted).await.unwrap();
+    };
+    accepted(300).await;
+    // While it is written.
+    assert_eq!(faults(&data, &[]), []);
+    let stats = cidery()
+        .args(["store", "stats", "-o", "json", "--data-dir"])
+        .arg(&data)
+        .output()
+        .unwrap();
+    let stats: Value = serde_json::from_str(&stdout(&stats)).unwrap();
+    assert!(stats["wal_bytes"].as_u64().unwrap() > 0, "{stats}");
+    // Beyond what the indexes may lack.
+    accepted(2_500).await;
+    server.signal("KILL");
+    for client in clients {
+        client.await.unwrap();
+    }
+    assert_eq!(faults(&data, &[]), []);
+    drop(server);
+    let mut server = Server::start(&["--data-dir", data.to_str().unwrap()]);
+    let (log, _) = server.terminate();
+    assert_eq!(faults(&data, &[]), [], "{log}");
+}
+
+#[tokio::test]
+async fn stats_show_what_takes_the_room_of_a_store() {
+    let store = filled().await;
+    let run = |format: &str| {
+        let output = cidery()
+            .args(["store", "stats", "-o", format])
+            .arg(store.folder.path())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+        stdout(&output)
+    };
+    let stats: Value = serde_json::from_str(&run("json")).unwrap();
+    assert_valid("store_stats", &stats);
+    let table = |name: &str| {
+        let tables = stats["tables"].as_array().unwrap();
+        tables.iter().find(|table| table["name"] == name).unwrap()
+    };
+    assert_eq!(table("invocation")["rows"], 12);
+    assert_eq!(table("tombstone")["rows"], 1);
+    assert!(table("invocation")["bytes"].as_u64().unwrap() >= 4_096);
+    assert!(table("invocation")["index_bytes"].as_u64().unwrap() >= 4_096);
+    assert_eq!(
+        (&stats["clean"], &stats["wal_bytes"]),
+        (&true.into(), &0.into())
+    );
+    let pending = stats["pending"].as_array().unwrap();
+    assert_eq!(pending[0]["service"], "customer.get");
+    assert_eq!(pending[0]["pending"], 8);
+    assert_eq!(
+        (&pending[1]["service"], &pending[1]["pending"]),
+        (&"".into(), &1.into())
+    );
+    let text = run("table");
+    for shown in ["generation", "invocation", "customer.get", "(groups)"] {
+        assert!(text.contains(shown), "{shown} is not in {text}");
+    }
+}
