@@ -49,6 +49,7 @@ mod manage_cli;
 mod nested;
 mod node;
 mod node_restart;
+mod operations;
 mod operators;
 mod packaging;
 mod power_loss;

@@ -4,6 +4,7 @@
 
 mod address;
 mod args;
+mod bulk;
 mod changes;
 mod cid_arg;
 mod commands;
@@ -17,6 +18,7 @@ mod last;
 mod names;
 mod node_option;
 mod objects;
+mod operation_progress;
 mod printer;
 mod retry_note;
 mod selection;
@@ -33,8 +35,8 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use self::args::GlobalArgs;
 use self::commands::{
-    cancel, check_worker, completions, demo, describe, explain, export, invocations, invoke, purge,
-    result, retry, serve, service, services, workers,
+    cancel, check_worker, completions, demo, describe, explain, export, invocations, invoke,
+    operations, purge, release, result, retry, serve, service, services, workers,
 };
 use self::node_option::NodeArgs;
 use self::printer::Printer;
@@ -70,8 +72,12 @@ enum Command {
     Cancel(cancel::Cancel),
     /// Retry failed, cancelled or expired invocations.
     Retry(retry::Retry),
+    /// Release held invocations.
+    Release(release::Release),
     /// Remove ended invocations and their results.
     Purge(purge::Purge),
+    /// Show and cancel changes of many invocations.
+    Operations(operations::Operations),
     /// Show the history and attempts of an invocation.
     Explain(explain::Explain),
     /// List services.
@@ -149,7 +155,9 @@ async fn run(cli: Cli, printer: &Printer) -> Result<ExitCode> {
         Command::Invocations(command) => command.run(printer).await,
         Command::Cancel(command) => command.run(printer).await,
         Command::Retry(command) => command.run(printer).await,
+        Command::Release(command) => command.run(printer).await,
         Command::Purge(command) => command.run(printer).await,
+        Command::Operations(command) => command.run(printer).await,
         Command::Explain(command) => command.run(printer).await,
         Command::Services(command) => command.run(printer).await,
         Command::Describe(command) => command.run(printer).await,

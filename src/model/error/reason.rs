@@ -9,6 +9,8 @@ macro_rules! reasons {
 }
 
 reasons! {
+    /// An invocation has been retried already, so an operation does not retry it again.
+    ALREADY_RETRIED
     /// A batch has too many requests.
     BATCH_LIMIT
     /// An address cannot be listened on.
@@ -87,6 +89,8 @@ reasons! {
     NESTED_CALL_REFUSED
     /// An invocation has not ended, so it cannot be removed.
     NOT_ENDED
+    /// An invocation is not held, so it cannot be released.
+    NOT_HELD
     /// An invocation is pending, is running or succeeded, so it cannot be retried.
     NOT_RETRYABLE
     /// No connected worker serves the service.
@@ -103,6 +107,10 @@ reasons! {
     NOT_A_NODE
     /// A field, an option or an RPC that this version does not support.
     NOT_SUPPORTED
+    /// Too many operations run.
+    OPERATION_LIMIT
+    /// No operation with this id is stored.
+    OPERATION_UNKNOWN
     /// The output of a service does not match its declaration.
     OUTPUT_INVALID
     /// A service has so many calls that this one could not meet its deadline, or a layer of the service refused it.

@@ -11,10 +11,11 @@ use super::filter::matches;
 use super::weight::weight;
 use crate::engine::store::{
     Acceptance, Child, Claim, ClaimLimit, Filter, LIST_PAGE_BYTES, Page, Record, Stored,
-    StoredDeclaration, Tombstone,
+    StoredDeclaration, StoredOperation, Tombstone,
 };
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::Invocation;
+use crate::model::operation::OperationId;
 use crate::store::ledger::Ledger;
 
 /// How many entries of removed invocations `by_acceptance` may hold before they are dropped.
@@ -42,6 +43,7 @@ pub(super) struct Contents {
     pub(super) tombstone_expiry: BTreeSet<(Timestamp, Cid)>,
     /// By service and hash.
     pub(super) declarations: HashMap<(ServiceName, String), StoredDeclaration, RandomState>,
+    pub(super) operations: HashMap<OperationId, StoredOperation, RandomState>,
     /// How many bytes all of it takes, roughly.
     pub(super) bytes: usize,
 }
@@ -248,6 +250,11 @@ impl Contents {
             page.invocations.push(self.read(invocation));
         }
         page
+    }
+
+    /// Where a list begins that has all invocations which have been accepted so far.
+    pub(super) fn next_position(&self) -> u64 {
+        self.last_accepted + 1
     }
 
     /// The first `max` children of an invocation in the order of acceptance.

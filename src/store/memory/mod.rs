@@ -16,11 +16,12 @@ use self::contents::Contents;
 use self::weight::weight;
 use crate::engine::store::{
     Acceptance, BoundedRead, Child, Claim, ClaimLimit, Filter, Page, Record, Store, Stored,
-    StoredDeclaration,
+    StoredDeclaration, StoredOperation,
 };
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::Invocation;
+use crate::model::operation::OperationId;
 use crate::service::BoxFuture;
 
 /// How many bytes a memory store holds by default: 1 GiB.
@@ -250,6 +251,26 @@ impl Store for MemoryStore {
         self.contents()
             .declarations
             .retain(|(name, _), _| *name != service);
+        ready(Ok(()))
+    }
+
+    fn next_position(&self) -> u64 {
+        self.contents().next_position()
+    }
+
+    fn save_operation(&self, operation: StoredOperation) -> BoxFuture<'_, Result<()>> {
+        let mut contents = self.contents();
+        contents.operations.insert(operation.id, operation);
+        ready(Ok(()))
+    }
+
+    fn operations(&self) -> BoxFuture<'_, Result<Vec<StoredOperation>>> {
+        ready(Ok(self.contents().operations.values().cloned().collect()))
+    }
+
+    fn remove_operations(&self, ids: Vec<OperationId>) -> BoxFuture<'_, Result<()>> {
+        let mut contents = self.contents();
+        contents.operations.retain(|id, _| !ids.contains(id));
         ready(Ok(()))
     }
 

@@ -48,6 +48,13 @@ const STEPS: [&str; 4] = [
     include_str!("format_5.sql"),
 ];
 
+/// Tables that files of this format may lack: the first ones were written without them. Made where a file is opened, as
+/// they are in `schema.sql`.
+pub(super) const ADDED_TABLES: &str = "CREATE TABLE IF NOT EXISTS operation (
+         id BLOB PRIMARY KEY, state INTEGER NOT NULL, create_time INTEGER NOT NULL, end_time INTEGER,
+         request BLOB NOT NULL, position INTEGER NOT NULL, progress BLOB NOT NULL
+     ) STRICT, WITHOUT ROWID;";
+
 /// Whether this version can open a format.
 pub(super) fn is_known(format: i32) -> bool {
     (1..=FORMAT).contains(&format)

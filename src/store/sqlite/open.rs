@@ -8,7 +8,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 
 use super::directory::{StoreDirectory, unusable};
 use super::error::failed;
-use super::migrate::{FORMAT, is_known, migrate};
+use super::migrate::{ADDED_TABLES, FORMAT, is_known, migrate};
 use crate::model::error::{Error, Result};
 
 /// `CIDR`: the `application_id` of our files.
@@ -43,7 +43,9 @@ impl StoreDirectory {
         let connection = self.connect()?;
         match self.format(&connection)? {
             0 => create(&connection),
-            known => migrate(&connection, known),
+            known => {
+                migrate(&connection, known).and_then(|()| connection.execute_batch(ADDED_TABLES))
+            }
         }
         .map_err(|error| self.cannot_open(error))?;
         self.check_columns(&connection)?;

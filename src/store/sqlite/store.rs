@@ -15,7 +15,8 @@ use super::blob;
 use super::checkpointer;
 use super::commands::{
     Accept, AcceptGroup, Command, ForgetDeclarations, Purge, RecordAttempts, RecordResult,
-    RememberDeclarations, Remove, RequestCancel, ServiceIds, queue,
+    RememberDeclarations, Remove, RemoveOperations, RequestCancel, SaveOperation, ServiceIds,
+    queue,
 };
 use super::directory::StoreDirectory;
 use super::error::{closed, queue_full};
@@ -30,11 +31,12 @@ use super::writer::wal::Wal;
 use super::writer::{MAX_QUEUED_COMMANDS, Writer, WriterMessage};
 use crate::engine::store::{
     Acceptance, BoundedRead, Child, Claim, ClaimLimit, Filter, Page, Record, Store, Stored,
-    StoredDeclaration,
+    StoredDeclaration, StoredOperation,
 };
 use crate::model::error::Result;
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::Invocation;
+use crate::model::operation::OperationId;
 use crate::service::BoxFuture;
 
 /// How many bytes the store holds by default: 64 GiB.
@@ -510,6 +512,29 @@ impl Store for SqliteStore {
 
     fn forget_declarations(&self, service: ServiceName) -> BoxFuture<'_, Result<()>> {
         Box::pin(self.write(ForgetDeclarations(service)))
+    }
+
+    fn next_position(&self) -> u64 {
+        let last_id = self.shared.bookkeeping.lock().newest.limits.id;
+        u64::try_from(last_id).unwrap_or_default() + 1
+    }
+
+    fn save_operation(&self, operation: StoredOperation) -> BoxFuture<'_, Result<()>> {
+        Box::pin(self.write(SaveOperation(operation)))
+    }
+
+    fn operations(&self) -> BoxFuture<'_, Result<Vec<StoredOperation>>> {
+        Box::pin(async move {
+            let (operations, damaged) = self.readers.query(queries::operations).await?;
+            for error in &damaged {
+                self.shared.failures.log(error);
+            }
+            Ok(operations)
+        })
+    }
+
+    fn remove_operations(&self, ids: Vec<OperationId>) -> BoxFuture<'_, Result<()>> {
+        Box::pin(self.write(RemoveOperations(ids)))
     }
 
     fn health(&self) -> Result<()> {

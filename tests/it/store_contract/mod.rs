@@ -5,6 +5,7 @@
 mod groups;
 mod keys;
 mod lists;
+mod operations;
 
 use std::sync::Arc;
 
@@ -30,6 +31,10 @@ use self::keys::{
 use self::lists::{
     children_are_listed_in_the_order_of_acceptance, lists_are_filtered_and_paged_newest_first,
     lists_contain_invocations_by_state_or_by_cid,
+};
+use self::operations::{
+    a_list_before_the_next_position_has_what_was_accepted_so_far,
+    operations_are_saved_replaced_and_removed,
 };
 use crate::support::Folder;
 use crate::support::stored::{
@@ -528,6 +533,8 @@ suite! {
     an_invocation_that_expires_before_it_is_due_is_claimed_when_it_expires
     followers_are_accepted_with_the_record_or_not_at_all
     a_request_to_cancel_is_stored_until_the_invocation_has_ended
+    operations_are_saved_replaced_and_removed
+    a_list_before_the_next_position_has_what_was_accepted_so_far
     lists_are_filtered_and_paged_newest_first
     lists_contain_invocations_by_state_or_by_cid
     children_are_listed_in_the_order_of_acceptance

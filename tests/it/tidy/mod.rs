@@ -19,13 +19,14 @@ const ROOMS: [&str; 8] = [
     "model", "codec", "service", "engine", "store", "remote", "edge", "app",
 ];
 /// The folders of the engine: each uses only those before it.
-const ENGINE_FOLDERS: [&str; 6] = [
+const ENGINE_FOLDERS: [&str; 7] = [
     "admission",
     "routing",
     "results",
     "acceptance",
     "execution",
     "durable",
+    "operations",
 ];
 const MAX_LINES: usize = 600;
 const MAX_COLUMNS: usize = 120;

@@ -4,10 +4,12 @@
 
 mod event;
 mod invocation;
+mod operation;
 mod service;
 mod worker;
 
 pub(super) use self::event::{event, item, outcome_event};
 pub(super) use self::invocation::{change, explanation, input, invocation};
+pub(super) use self::operation::{operation, summary, summary_reason};
 pub(super) use self::service::{service, service_description};
 pub(super) use self::worker::worker;

@@ -1,6 +1,5 @@
 //! Filters and pagination of stored invocations.
 
-use super::view::pending_reason;
 use crate::codec::convert::{filter_from_proto, state_to_proto};
 use crate::codec::proto::v1;
 use crate::engine::{InvocationPage, Invoker};
@@ -50,7 +49,7 @@ pub(super) async fn page(
         .await?;
     page.found.retain(|found| {
         let state = i32::from(state_to_proto(found.invocation.shown_state()));
-        let reason = i32::from(pending_reason(found));
+        let reason = i32::from(found.pending_reason());
         (states.is_empty() || states.contains(&state))
             && (reasons.is_empty() || reasons.contains(&reason))
     });

@@ -5,6 +5,7 @@ mod connection;
 mod discover;
 mod invoke;
 mod manage;
+mod operations;
 
 pub use self::connection::ContractClient;
 pub use self::manage::Selector;

@@ -9,6 +9,7 @@ mod expired;
 mod list;
 mod lookup;
 mod members;
+mod operations;
 mod page;
 mod row;
 mod salvage;
@@ -23,4 +24,5 @@ pub(super) use self::lookup::{
     Lookup, find_by_idempotency_key, get, get_up_to, indexed_id, tombstone,
 };
 pub(super) use self::members::members;
+pub(super) use self::operations::operations;
 pub(super) use self::row::Readable;
