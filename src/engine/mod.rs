@@ -270,8 +270,8 @@ impl Invoker {
         self.0.maintenance.children(cid, max).await
     }
 
-    /// Starts an operation over all invocations that match and are accepted by now, and returns it with their counts. It
-    /// is durable, and will run, once this resolves. A request with a known id starts nothing.
+    /// Starts an operation over all invocations that match and are accepted by now, and returns it with their counts.
+    /// It is durable, and will run, once this resolves. A request with a known id starts nothing.
     ///
     /// # Errors
     ///

@@ -172,8 +172,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Forgets all declarations of a service.
     fn forget_declarations(&self, service: ServiceName) -> BoxFuture<'_, Result<()>>;
 
-    /// Where a list begins that has all invocations which have been accepted so far, and none that is accepted later: the
-    /// `before` of a [list](Self::list). Reads a counter.
+    /// Where a list begins that has all invocations which have been accepted so far, and none that is accepted later:
+    /// the `before` of a [list](Self::list). Reads a counter.
     fn next_position(&self) -> u64;
 
     /// Stores an operation, or replaces what is stored of it, even when the store is full.

@@ -43,8 +43,8 @@ impl Cid {
         Self(builder.with_variant(uuid::Variant::RFC4122).into_uuid())
     }
 
-    /// Derives the CID of a retry that an operation makes. It is deterministic, so that a retry which is repeated after a
-    /// crash is the one that was accepted before. It has the time at which the operation started, in milliseconds, so
+    /// Derives the CID of a retry that an operation makes. It is deterministic, so that a retry which is repeated after
+    /// a crash is the one that was accepted before. It has the time at which the operation started, in milliseconds, so
     /// that CIDs still sort about as they were accepted.
     #[must_use]
     pub fn derive_retry(operation: &[u8; 16], start_millis: u64, retried: Self) -> Self {

@@ -120,8 +120,9 @@ pub struct Refusal {
     pub message: String,
 }
 
-/// Why an operation did not change invocations: at most [`Refusals::MAX_REASONS`] reasons. What is beyond is not told
-/// apart; it is what was processed and neither changed nor refused for a reason that is listed.
+/// Why an operation did not change invocations, by reason.
+///
+/// At most [`Refusals::MAX_REASONS`] reasons are told apart; those refused for others are not counted here.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Refusals(Vec<Refusal>);
 

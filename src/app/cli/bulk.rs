@@ -4,13 +4,13 @@
 use std::collections::BTreeMap;
 use std::io;
 
+use super::action::Action;
 use super::detach::INTERRUPTED;
 use super::filter::unknown_services;
 use super::names::{age_of, state_name};
 use super::objects;
 use super::operation_progress;
 use super::printer::{Column, List, Printer, Row, Tone};
-use super::selection::Action;
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::operation_action::Action as Change;
 use crate::model::error::{Error, Result, reason};

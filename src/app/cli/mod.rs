@@ -2,6 +2,7 @@
 //!
 //! Data is written to standard output, everything else to standard error.
 
+mod action;
 mod address;
 mod args;
 mod bulk;

@@ -5,10 +5,11 @@ use std::num::NonZero;
 
 use clap::Args;
 
+use super::action::{Action, Held};
 use super::args::usage_error;
 use super::bulk::Bulk;
 use super::cid_arg::CidArg;
-use super::filter::{FilterArgs, StateArg};
+use super::filter::FilterArgs;
 use super::node_option::NodeArgs;
 use super::printer::Printer;
 use crate::codec::proto::v1;
@@ -46,33 +47,6 @@ pub(super) struct SelectionArgs {
     node: NodeArgs,
 }
 
-/// What a command does to invocations.
-pub(super) struct Action {
-    /// `cancel`
-    pub(super) verb: &'static str,
-    /// What has happened to the invocations: `cancelled`.
-    pub(super) done: &'static str,
-    /// The states in which it is possible.
-    pub(super) states: &'static [StateArg],
-    /// Why it is not possible in other states: `only pending and running invocations can be cancelled`.
-    pub(super) otherwise: &'static str,
-    /// Which of the held invocations a filter without states selects.
-    pub(super) held: Held,
-    /// Whether each invocation continues as a new one.
-    pub(super) has_new_cids: bool,
-}
-
-/// Held invocations are pending, and an operator decides about each.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Held {
-    /// As other pending ones.
-    AsOthers,
-    /// None, though the change is possible: a note says how many there are.
-    LeftOut,
-    /// These alone.
-    Only,
-}
-
 /// The invocations that a user has named.
 pub(super) struct Selected {
     pub(super) client: ContractClient,
@@ -86,8 +60,8 @@ impl SelectionArgs {
         self.cids.is_empty()
     }
 
-    /// Selects invocations by CID. Those that match a filter are counted and, once the user has confirmed it, changed by
-    /// the node: then there is nothing left to do, and this returns `None`.
+    /// Selects invocations by CID. Those that match a filter are counted and, once the user has confirmed it, changed
+    /// by the node: then there is nothing left to do, and this returns `None`.
     ///
     /// # Errors
     ///
@@ -131,7 +105,9 @@ impl SelectionArgs {
             is_confirmed: self.yes,
             detach: self.detach,
         };
-        bulk.run(action, left_out, printer).await.map(|()| None)
+        Box::pin(bulk.run(action, left_out, printer))
+            .await
+            .map(|()| None)
     }
 
     async fn by_cid(self, printer: &Printer) -> Result<Selected> {

@@ -267,24 +267,7 @@ impl Operations {
 
     /// Removes ended operations that are kept no longer.
     async fn forget_old(&self) {
-        let now = self.clock.now();
-        let mut old = Vec::new();
-        {
-            let mut entries = self.entries();
-            let ended = entries
-                .iter()
-                .rev()
-                .filter(|(_, it)| it.state().is_terminal());
-            let ended: Vec<_> = ended
-                .map(|(place, it)| (*place, is_over(it, now)))
-                .collect();
-            for (index, (place, is_over)) in ended.into_iter().enumerate() {
-                if is_over || index >= MAX_ENDED {
-                    entries.remove(&place);
-                    old.push(place.1);
-                }
-            }
-        }
+        let old = self.take_old();
         if old.is_empty() {
             return;
         }
@@ -292,6 +275,25 @@ impl Operations {
         if let Err(error) = self.store.remove_operations(old).await {
             tracing::warn!(%error, "cannot remove old operations");
         }
+    }
+
+    fn take_old(&self) -> Vec<OperationId> {
+        let (now, mut kept, mut old) = (self.clock.now(), 0, Vec::new());
+        let mut entries = self.entries();
+        let ended = entries
+            .iter()
+            .rev()
+            .filter(|(_, it)| it.state().is_terminal());
+        for (place, entry) in ended {
+            match is_over(entry, now) || kept >= MAX_ENDED {
+                true => old.push(*place),
+                false => kept += 1,
+            }
+        }
+        for place in &old {
+            entries.remove(place);
+        }
+        old.into_iter().map(|(_, id)| id).collect()
     }
 
     fn require(&self, id: OperationId) -> Result<Arc<Entry>> {

@@ -7,7 +7,7 @@ use cidery::codec::proto::v1::operation_action::Action;
 use cidery::codec::struct_pb::encode_value;
 use cidery::model::call::Call;
 use cidery::sio::{Bool, Int, Sio, Text};
-use cidery::{Cid, Definition, Error, Node, Value, dict};
+use cidery::{Cid, Definition, Dict, Error, Node, Value, dict};
 
 use super::{
     all_ended, cancel, counts, due_later, failed, held, is_held, of, purge, release, request,
@@ -145,7 +145,8 @@ async fn ended_invocations_are_purged(disk: Option<&Folder>) {
     node.handle.stop().await;
 }
 
-fn patch(patch: Value) -> Action {
+fn patch(patch: Dict) -> Action {
+    let patch = Value::Dict(patch);
     Action::Retry(v1::RetryAction {
         input_patch: Some(encode_value(&patch).unwrap()),
     })
@@ -173,7 +174,7 @@ async fn a_merge_patch_changes_each_input() {
     let client = &node.client;
     let fails = Call::new("a.declared", dict! { "id": 7, "old": "x" });
     let cid = all_ended(client, [fails]).await[0];
-    let fixed = patch(dict! { "fixed": true, "old": Value::Null }.into());
+    let fixed = patch(dict! { "fixed": true, "old": Value::Null });
     let filter = of("a.declared", FAILED);
     assert_eq!(
         counts(client, request(fixed, filter.clone())).await,
@@ -185,7 +186,7 @@ async fn a_merge_patch_changes_each_input() {
     let answered = ended(client, retry).await;
     assert_eq!(answered.state(), v1::State::Succeeded, "{answered:?}");
     // A violation of the declaration is refused before anything is accepted.
-    let wrong = patch(dict! { "id": "no number" }.into());
+    let wrong = patch(dict! { "id": "no number" });
     let refused = run(client, request(wrong, filter)).await;
     assert_eq!((refused.processed, refused.changed), (1, 0));
     assert_eq!(refused.refusals[0].reason, "INPUT_INVALID");
@@ -197,7 +198,7 @@ async fn a_merge_patch_changes_each_input() {
     .await;
     let done = run(
         client,
-        request(patch(dict! { "a": 1 }.into()), of("a.any", FAILED)),
+        request(patch(dict! { "a": 1 }), of("a.any", FAILED)),
     )
     .await;
     assert_eq!((done.processed, done.changed), (2, 1));
@@ -214,7 +215,7 @@ async fn a_held_invocation_is_not_patched() {
     let client = &node.client;
     let cid = held(client, 1).await[0];
     let filter = of("demo.fail", &[v1::State::Pending]);
-    let done = run(client, request(patch(dict! { "a": 1 }.into()), filter)).await;
+    let done = run(client, request(patch(dict! { "a": 1 }), filter)).await;
     assert_eq!((done.processed, done.changed), (1, 0));
     assert_eq!(done.refusals[0].reason, "NOT_RETRYABLE");
     assert!(is_held(client, cid).await);

@@ -8,6 +8,7 @@ use tokio::task::JoinHandle;
 
 use super::{all_ended, failed, has_ended, id, of, request, retried, retry, sorted, started, when};
 use crate::support::binary::Server;
+use crate::support::raw::spawn;
 use crate::support::{Folder, recorder};
 
 const ORIGINALS: usize = 2_400;
@@ -15,7 +16,7 @@ const ORIGINALS: usize = 2_400;
 /// Invokes a service that fails until the node is gone; answers with the CIDs that it accepted.
 fn keep_failing(client: &ContractClient) -> JoinHandle<Vec<Cid>> {
     let client = client.clone().max_attempts(1);
-    tokio::spawn(async move {
+    spawn(async move {
         let mut accepted = Vec::new();
         let call = || Call::new("demo.fail", dict! { "code": "NOT_FOUND" });
         while let Ok(one) = client.invoke_async(call()).await {

@@ -3,13 +3,14 @@
 use bytes::Bytes;
 use clap::Args;
 
+use crate::app::cli::action::{Action, Held};
 use crate::app::cli::args::usage_error;
 use crate::app::cli::changes::print_changes;
 use crate::app::cli::filter::StateArg;
 use crate::app::cli::input::DocumentArgs;
 use crate::app::cli::last;
 use crate::app::cli::printer::Printer;
-use crate::app::cli::selection::{Action, Held, SelectionArgs};
+use crate::app::cli::selection::SelectionArgs;
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::operation_action::Action as Change;
 use crate::codec::{json, struct_pb};
@@ -35,8 +36,8 @@ pub(in crate::app::cli) struct Retry {
     selection: SelectionArgs,
     #[command(flatten)]
     input: DocumentArgs,
-    /// With filter options: a JSON merge patch (RFC 7396) of each input, such as `{"retries": 3, "debug": null}`. Inputs
-    /// must be dicts.
+    /// With filter options: a JSON merge patch (RFC 7396) of each input, such as `{"retries": 3, "debug": null}`.
+    /// Inputs must be dicts.
     #[arg(long, value_name = "JSON", conflicts_with_all = ["json", "file", "format"])]
     patch: Option<String>,
 }

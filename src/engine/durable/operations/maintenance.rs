@@ -92,8 +92,8 @@ impl Maintenance {
         tasks.run_to_completion("retry", retry).await
     }
 
-    /// As [`retry`](Self::retry), of an invocation that has ended: the new one has the given CID, so that it is accepted
-    /// once, however often this is repeated.
+    /// As [`retry`](Self::retry), of an invocation that has ended: the new one has the given CID, so that it is
+    /// accepted once, however often this is repeated.
     ///
     /// # Errors
     ///
