@@ -27,6 +27,7 @@ use crate::engine::execution::pending_completions::PendingCompletions;
 use crate::engine::execution::runtime::HandlerRuntime;
 use crate::engine::lifecycle::Lifecycle;
 use crate::engine::limits::Limits;
+use crate::engine::operations::Operations;
 use crate::engine::results::follower::FollowLimits;
 use crate::engine::results::hub::Hub;
 use crate::engine::results::lookup::Results;
@@ -87,6 +88,7 @@ pub(super) struct Engine {
     pub(super) controls: Arc<ServiceControls>,
     pub(super) events: Arc<EventBus>,
     pub(super) status: StatusReader,
+    pub(super) operations: Arc<Operations>,
 }
 
 /// The components that most others use.
@@ -228,6 +230,8 @@ impl SharedComponents {
             completions: Arc::clone(&self.completions),
         };
         let reservations = self.reservations.clone();
+        let canceller = Arc::new(self.canceller());
+        let maintenance = Arc::new(self.maintenance(&acceptor, &deferrals));
         Engine {
             store: Arc::clone(&self.store),
             limits: Arc::clone(&self.limits),
@@ -242,8 +246,16 @@ impl SharedComponents {
             executor: Executor::new(runtime, Arc::clone(&self.store), reservations),
             results: Arc::clone(&self.results),
             completer: Arc::new(self.completer()),
-            canceller: Arc::new(self.canceller()),
-            maintenance: Arc::new(self.maintenance(&acceptor, &deferrals)),
+            operations: Arc::new(Operations::new(
+                Arc::clone(&self.store),
+                self.clock.clone(),
+                Arc::clone(&self.lifecycle),
+                Arc::clone(&maintenance),
+                Arc::clone(&canceller),
+                Arc::clone(&self.events),
+            )),
+            canceller,
+            maintenance,
             acceptor,
             batches,
             deferrals,
@@ -366,6 +378,7 @@ impl SharedComponents {
     ) -> Result<()> {
         self.schedulers(engine).start(starts).await?;
         engine.canceller.start();
+        engine.operations.load().await;
         let Self {
             store,
             limits,

@@ -20,6 +20,7 @@ mod execution;
 mod lifecycle;
 mod limits;
 pub(crate) mod log_limit;
+mod operations;
 mod results;
 mod routing;
 mod running_budget;
@@ -45,6 +46,8 @@ pub use self::durable::operations::maintenance::{Children, InvocationPage};
 pub use self::durable::operations::summarize::InvocationSummaries;
 pub use self::events::{EventBus, NodeEvent, NodeEventKind, RING, Subject, Watched, Watcher};
 pub use self::limits::Limits;
+pub use self::operations::OperationPlace;
+pub use self::operations::request::OperationRequest;
 pub use self::results::follower::{FollowRequest, Follower, FollowerEvent};
 pub use self::results::lookup::InvocationView;
 pub use self::results::outlook::Outlook;
@@ -53,11 +56,13 @@ pub use self::status::{
     UnservedService, WaitsFor, WorkerBuild, WorkerCounts, WorkerStatus,
 };
 use self::store::{Filter, Store};
+use crate::codec::proto::v1;
 use crate::model::batch::{AcceptedGroup, Batch};
 use crate::model::call::{Accepted, Call};
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::{Outcome, State, Summaries};
+use crate::model::operation::{OperationId, OperationState};
 use crate::model::payload::{Payload, Reply};
 use crate::model::service_control::{ControlCause, ServiceControl};
 use crate::service::Definition;
@@ -301,6 +306,63 @@ impl Invoker {
     /// The errors of the store.
     pub async fn children(&self, cid: Cid, max: usize) -> Result<Children> {
         self.0.maintenance.children(cid, max).await
+    }
+
+    /// Starts an operation over all invocations that match and are accepted by now, and returns it with their counts.
+    /// It is durable, and will run, once this resolves. A request with a known id starts nothing.
+    ///
+    /// # Errors
+    ///
+    /// `ALREADY_EXISTS` / `IDEMPOTENCY_MISMATCH` where the id is that of another operation; `RESOURCE_EXHAUSTED` /
+    /// `OPERATION_LIMIT`; `UNAVAILABLE` / `NODE_STOPPING`; the errors of the store.
+    pub async fn start_operation(
+        &self,
+        request: OperationRequest,
+        count: impl Future<Output = Result<InvocationSummaries>>,
+    ) -> Result<(v1::Operation, InvocationSummaries)> {
+        self.0.operations.start(request, count).await
+    }
+
+    /// How many operations run.
+    #[must_use]
+    pub fn running_operations(&self) -> usize {
+        self.0.operations.running()
+    }
+
+    /// An operation, once there is news of it, or as it is after `wait`.
+    ///
+    /// # Errors
+    ///
+    /// `NOT_FOUND` / `OPERATION_UNKNOWN`.
+    pub async fn operation(&self, id: OperationId, wait: Duration) -> Result<v1::Operation> {
+        self.0.operations.get(id, wait).await
+    }
+
+    /// Up to `max` operations in these states, the newest first, and where the next page begins. Without a state: all.
+    #[must_use]
+    pub fn operations(
+        &self,
+        states: &[OperationState],
+        after: Option<OperationPlace>,
+        max: usize,
+    ) -> (Vec<v1::Operation>, Option<OperationPlace>) {
+        self.0.operations.list(states, after, max)
+    }
+
+    /// Cancels an operation, and returns it once it has ended, or as it is after `wait`. What it has changed stays
+    /// changed.
+    ///
+    /// # Errors
+    ///
+    /// `NOT_FOUND` / `OPERATION_UNKNOWN`.
+    pub async fn cancel_operation(&self, id: OperationId, wait: Duration) -> Result<v1::Operation> {
+        self.0.operations.cancel(id, wait).await
+    }
+
+    /// Goes on with the operations that an earlier node did not finish. The services of workers must be declared by
+    /// then: what belongs to an unknown service is refused.
+    pub fn resume_operations(&self) {
+        self.0.operations.resume();
     }
 
     /// Adds a service of this process to a running engine.

@@ -18,6 +18,7 @@ pub use crate::model::invocation::Filter;
 use crate::model::invocation::{
     AsyncCompletion, Event, Invocation, ProgressRecord, Request, State, Summary, failure_of,
 };
+use crate::model::operation::{OperationId, OperationProgress};
 use crate::model::service_control::ServiceControl;
 use crate::service::BoxFuture;
 
@@ -229,6 +230,19 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 
     /// The paused and disabled services.
     fn controls(&self) -> BoxFuture<'_, Result<Vec<ServiceControl>>>;
+
+    /// Where a list begins that has all invocations which have been accepted so far, and none that is accepted later:
+    /// the `before` of a [list](Self::list). Reads a counter.
+    fn next_position(&self) -> u64;
+
+    /// Stores an operation, or replaces what is stored of it, even when the store is full.
+    fn save_operation(&self, operation: StoredOperation) -> BoxFuture<'_, Result<()>>;
+
+    /// All operations that have not been removed. Those that cannot be read are left out.
+    fn operations(&self) -> BoxFuture<'_, Result<Vec<StoredOperation>>>;
+
+    /// Removes operations. Those that are unknown are ignored.
+    fn remove_operations(&self, ids: Vec<OperationId>) -> BoxFuture<'_, Result<()>>;
 
     /// Whether the store accepts writes.
     ///
@@ -444,6 +458,21 @@ pub struct StoredDeclaration {
     pub last_time: Timestamp,
     /// The encoded `cidery.v1.ServiceDeclaration`.
     pub declaration: Vec<u8>,
+}
+
+/// An operation over many invocations, and how far it is.
+#[derive(Clone, Debug)]
+pub struct StoredOperation {
+    /// Its identifier.
+    pub id: OperationId,
+    /// When it was started.
+    pub create_time: Timestamp,
+    /// What was asked: an encoded `cidery.v1.Operation`.
+    pub request: Vec<u8>,
+    /// Where its next page begins: the `before` of a [list](Store::list).
+    pub position: u64,
+    /// How far it is.
+    pub progress: OperationProgress,
 }
 
 /// What a store keeps of an invocation that was removed.

@@ -43,6 +43,24 @@ impl Cid {
         Self(builder.with_variant(uuid::Variant::RFC4122).into_uuid())
     }
 
+    /// Derives the CID of a retry that an operation makes. It is deterministic, so that a retry which is repeated after
+    /// a crash is the one that was accepted before. It has the time at which the operation started, in milliseconds, so
+    /// that CIDs still sort about as they were accepted.
+    #[must_use]
+    pub fn derive_retry(operation: &[u8; 16], start_millis: u64, retried: Self) -> Self {
+        let digest = Sha256::new()
+            .chain_update(operation)
+            .chain_update(retried.as_bytes())
+            .finalize();
+        let mut bytes = [0; 16];
+        let time = start_millis.to_be_bytes().into_iter().skip(2);
+        for (byte, derived) in bytes.iter_mut().zip(time.chain(digest)) {
+            *byte = derived;
+        }
+        let builder = uuid::Builder::from_bytes(bytes).with_version(uuid::Version::SortRand);
+        Self(builder.with_variant(uuid::Variant::RFC4122).into_uuid())
+    }
+
     /// Reads the canonical form; `None` for anything else, upper case, braces and the nil UUID included.
     #[must_use]
     pub fn from_canonical(text: &str) -> Option<Self> {
@@ -104,5 +122,23 @@ mod tests {
         let random = Cid::from_canonical("9a3b2c1d-4e5f-4a6b-8c7d-0123456789ab").unwrap();
         let derived = Cid::derive_member(random, 1).to_string();
         assert_eq!(derived.get(14..15), Some("8"));
+    }
+
+    #[test]
+    fn the_cids_of_retries_are_derived_and_sort_by_time() {
+        let (operation, retried) = ([7; 16], Cid::new());
+        let of = |millis| Cid::derive_retry(&operation, millis, retried);
+        assert_eq!(of(1), of(1));
+        assert!(of(1) < of(2) && of(2) < Cid::new());
+        assert_eq!(
+            of(0x0190_f5a2_7b3c).to_string().get(..15),
+            Some("0190f5a2-7b3c-7")
+        );
+        assert_eq!(Cid::from_canonical(&of(1).to_string()), Some(of(1)));
+        let others = [
+            Cid::derive_retry(&[8; 16], 1, retried),
+            Cid::derive_retry(&operation, 1, Cid::new()),
+        ];
+        assert!(!others.contains(&of(1)));
     }
 }

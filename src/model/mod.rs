@@ -9,6 +9,7 @@ pub mod into_call;
 pub mod into_payload;
 pub mod invocation;
 pub mod metadata;
+pub mod operation;
 pub mod payload;
 pub mod service_control;
 pub mod service_options;

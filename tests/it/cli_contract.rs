@@ -50,7 +50,7 @@ fn server() -> Server {
 #[test]
 fn outputs_match_their_schemas() {
     let server = server();
-    let commands: [(&str, &[&str]); 14] = [
+    let commands: [(&str, &[&str]); 16] = [
         ("invocation", &["invocations"]),
         ("count", &["invocations", "--count"]),
         ("summary", &["invocations", "--summary"]),
@@ -64,7 +64,12 @@ fn outputs_match_their_schemas() {
         ("event", &["result", CID, "--follow"]),
         ("event", &["invoke", "demo.flaky", "failures=1", "--follow"]),
         ("change", &["retry", FAILED]),
-        ("change", &["cancel", "--pending", "due-later", "--yes"]),
+        (
+            "summary",
+            &["cancel", "--pending", "due-later", "--dry-run"],
+        ),
+        ("operation", &["cancel", "--pending", "due-later", "--yes"]),
+        ("operation", &["operations"]),
     ];
     for (definition, command) in commands {
         let output = server.run(&[command, &["-o", "jsonl"]].concat());

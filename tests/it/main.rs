@@ -54,6 +54,7 @@ mod nested;
 mod node;
 mod node_restart;
 mod operate;
+mod operations;
 mod operators;
 mod packaging;
 mod power_loss;

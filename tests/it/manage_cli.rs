@@ -108,13 +108,13 @@ async fn invocations_are_selected_by_filter() {
     assert!(!both.status.success(), "{both:?}");
     let cancelled =
         line(server.run(&[&["cancel", "--yes", "-o", "jsonl"], waiting.as_slice()].concat()));
-    assert_eq!(cancelled.lines().count(), 3, "{cancelled}");
-    assert!(
-        later.iter().all(|cid| cancelled.contains(cid)),
-        "{cancelled}"
-    );
-    let retried = line(server.run(&["retry", "--state", "cancelled", "--dry-run", "-o", "name"]));
-    assert_eq!(retried.lines().count(), 3, "{retried}");
+    assert!(cancelled.contains("\"changed\":3"), "{cancelled}");
+    let mut cancelled = list(&["--state", "cancelled"]);
+    cancelled.reverse();
+    assert_eq!(cancelled, later);
+    let retry = ["retry", "--state", "cancelled", "--dry-run", "-o", "jsonl"];
+    let counted = line(server.run(&retry));
+    assert!(counted.contains("\"count\":3"), "{counted}");
     line(server.run(&["cancel", &running]));
 }
 
@@ -139,10 +139,6 @@ async fn a_change_says_what_it_leaves_out_and_what_state_it_found() {
     assert!(stderr(&output).contains(note), "{}", stderr(&output));
     let shown = stdout(&output);
     assert!(shown.contains(&failed) && !shown.contains(&held), "{shown}");
-    assert!(
-        shown.contains("NEW CID") && !shown.contains("STATE"),
-        "{shown}"
-    );
     let explicit = ["retry", "--pending", "held", "--yes"];
     let output = server.run(&explicit);
     assert!(
@@ -150,7 +146,7 @@ async fn a_change_says_what_it_leaves_out_and_what_state_it_found() {
         "{}",
         stderr(&output)
     );
-    assert!(stdout(&output).contains("released"), "{}", stdout(&output));
+    assert!(stderr(&output).contains("1 retried"), "{}", stderr(&output));
     let refused = server.run(&["cancel", &failed]);
     let shown = stdout(&refused);
     assert!(shown.contains("FAILED  ENDED"), "{shown}");

@@ -1,9 +1,9 @@
 //! The output of changes of invocations: one row for each, and totals.
 
+use super::action::Action;
 use super::names::{shown_cids, state_name};
 use super::objects;
 use super::printer::{Column, List, Printer, Row, Tone};
-use super::selection::Action;
 use crate::codec::convert::failure_from_proto;
 use crate::codec::proto::v1;
 use crate::model::error::{Error, Result};

@@ -8,6 +8,7 @@ use jiff::SignedDuration;
 use super::printer::{Printer, Tone};
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::Cid;
+use crate::model::operation::OperationId;
 
 /// The exit code of a process that SIGINT ends, as shells report it: 128 + 2.
 pub(super) const INTERRUPTED: u8 = 130;
@@ -45,6 +46,29 @@ pub(super) async fn until_interrupted(
         let commands = [
             format!("  cidery result {cid} --follow   to follow it again"),
             format!("  cidery cancel {cid}            to cancel it"),
+        ];
+        for command in commands {
+            printer.note(Tone::Quiet, &command);
+        }
+    };
+    or_interrupted(command, detach).await
+}
+
+/// Waits for a command that follows an operation, or until Ctrl-C: then says that the operation continues, and ends the
+/// process.
+pub(super) async fn operation_until_interrupted(
+    id: OperationId,
+    printer: &Printer,
+    command: impl Future<Output = Result<()>>,
+) -> Result<()> {
+    let detach = || {
+        printer.note(
+            Tone::Heading,
+            &format!("detached: operation {id} is still running"),
+        );
+        let commands = [
+            format!("  cidery operations follow {id}   to follow it again"),
+            format!("  cidery operations cancel {id}   to cancel it"),
         ];
         for command in commands {
             printer.note(Tone::Quiet, &command);

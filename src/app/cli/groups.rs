@@ -5,7 +5,10 @@ use clap::Command;
 /// The groups, and their commands in order.
 const GROUPS: [(&str, &[&str]); 4] = [
     ("Run", &["serve", "demo"]),
-    ("Invoke", &["invoke", "result", "cancel", "retry"]),
+    (
+        "Invoke",
+        &["invoke", "result", "cancel", "retry", "release"],
+    ),
     (
         "Inspect",
         &[
@@ -23,6 +26,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
         "Manage",
         &[
             "purge",
+            "operations",
             "service",
             "resume",
             "store",

@@ -2,8 +2,10 @@
 //!
 //! Data is written to standard output, everything else to standard error.
 
+mod action;
 mod address;
 mod args;
+mod bulk;
 mod changes;
 mod cid_arg;
 mod commands;
@@ -19,6 +21,7 @@ mod last;
 mod names;
 mod node_option;
 mod objects;
+mod operation_progress;
 mod printer;
 mod retry_note;
 mod selection;
@@ -36,8 +39,8 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use self::args::GlobalArgs;
 use self::commands::{
     cancel, check_worker, completions, dead_letters, demo, describe, events, explain, export,
-    invocations, invoke, purge, result, resume, retry, serve, service, services, status, store,
-    workers,
+    invocations, invoke, operations, purge, release, result, resume, retry, serve, service,
+    services, status, store, workers,
 };
 use self::node_option::NodeArgs;
 use self::printer::Printer;
@@ -73,8 +76,12 @@ enum Command {
     Cancel(cancel::Cancel),
     /// Retry failed, cancelled or expired invocations.
     Retry(retry::Retry),
+    /// Release held invocations.
+    Release(release::Release),
     /// Remove ended invocations and their results.
     Purge(purge::Purge),
+    /// Show and cancel changes of many invocations.
+    Operations(operations::Operations),
     /// Show the history of an invocation, and what it waits for.
     Explain(explain::Explain),
     /// Show the dead-letter queue: held and failed invocations.
@@ -163,7 +170,9 @@ async fn run(cli: Cli, printer: &Printer) -> Result<ExitCode> {
         Command::Invocations(command) => command.run(printer).await,
         Command::Cancel(command) => command.run(printer).await,
         Command::Retry(command) => command.run(printer).await,
+        Command::Release(command) => command.run(printer).await,
         Command::Purge(command) => command.run(printer).await,
+        Command::Operations(command) => command.run(printer).await,
         Command::Explain(command) => command.run(printer).await,
         Command::DeadLetters(command) => command.run(printer).await,
         Command::Services(command) => command.run(printer).await,

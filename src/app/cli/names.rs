@@ -5,6 +5,7 @@ use prost_types::Timestamp;
 use super::times::age;
 use crate::codec::convert::timestamp_from_proto;
 use crate::codec::proto::v1;
+use crate::codec::proto::v1::operation_action::Action;
 use crate::model::value::Value;
 
 /// The length of a CID whose time, to the millisecond, and first random bits are shown.
@@ -35,6 +36,34 @@ pub(super) fn age_of(time: Option<&Timestamp>) -> String {
 pub(super) fn state_name(state: i32) -> String {
     let state = v1::State::try_from(state).unwrap_or_default();
     state.as_str_name().trim_start_matches("STATE_").to_owned()
+}
+
+/// The name of the state of an operation, such as `SUCCEEDED`.
+pub(super) fn operation_state_name(state: i32) -> String {
+    let state = v1::OperationState::try_from(state).unwrap_or_default();
+    let name = state.as_str_name();
+    name.trim_start_matches("OPERATION_STATE_").to_owned()
+}
+
+/// What an operation does: `cancel`; empty where this version does not know it.
+pub(super) fn action_name(operation: &v1::Operation) -> &'static str {
+    action_words(operation).0
+}
+
+/// What an operation has done to invocations: `cancelled`.
+pub(super) fn action_done(operation: &v1::Operation) -> &'static str {
+    action_words(operation).1
+}
+
+fn action_words(operation: &v1::Operation) -> (&'static str, &'static str) {
+    let action = operation.action.as_ref();
+    match action.and_then(|action| action.action.as_ref()) {
+        Some(Action::Cancel(_)) => ("cancel", "cancelled"),
+        Some(Action::Retry(_)) => ("retry", "retried"),
+        Some(Action::Release(_)) => ("release", "released"),
+        Some(Action::Purge(_)) => ("purge", "purged"),
+        None => ("", "changed"),
+    }
 }
 
 /// The name of the health of a service, such as `SERVING`.

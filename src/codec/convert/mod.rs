@@ -42,6 +42,7 @@ pub use self::results::event::{
     progress_event_to_proto, progress_from_proto, progress_to_proto,
 };
 pub use self::results::invocation::invocation_to_proto;
+pub use self::results::operation::{operation_state_to_proto, operation_to_proto};
 pub use self::results::outcome::{
     changed_state_from_proto, invocation_outcome_from_proto, retry_cid_from_proto, state_from_proto,
 };

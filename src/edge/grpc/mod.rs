@@ -85,7 +85,9 @@ pub(super) fn other_services(
             invoker.clone(),
             workers.clone(),
         )))
-        .add_service(OperationServiceServer::new(OperationApi))
+        .add_service(OperationServiceServer::new(OperationApi::new(
+            invoker.clone(),
+        )))
         .add_service(WithoutOversizeResults::new(worker, worker_limit))
         .add_service(HealthServer::new(health))
         .add_service(reflection_v1::server_reflection_server::ServerReflectionServer::new(v1))

@@ -1,42 +1,194 @@
 //! `cidery.v1.OperationService`: changes of any number of invocations.
 
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
 
-use super::request::unimplemented;
+use super::invocation::{RequestFilter, summary_to_proto};
+use super::request;
+use super::request::into_status;
+use crate::codec::convert::{FieldErrors, enum_from_proto, page_size_from_proto};
+use crate::codec::filter::resolve;
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::operation_service_server::OperationService;
+use crate::engine::{Invoker, OperationPlace, OperationRequest};
+use crate::model::error::{Error, Result, Violation, reason};
+use crate::model::operation::{OperationId, OperationState};
+
+const DEFAULT_PAGE: usize = 100;
+const MAX_PAGE: usize = 1_000;
+/// How many counts a response has at most.
+const MAX_SUMMARIES: usize = 100;
+/// How long a call waits for news of an operation, or for its end.
+const MAX_WAIT: Duration = Duration::from_secs(30);
 
 /// The implementation of `OperationService`.
 #[derive(Clone, Debug)]
-pub(super) struct OperationApi;
+pub(super) struct OperationApi {
+    invoker: Invoker,
+}
+
+impl OperationApi {
+    pub(super) fn new(invoker: Invoker) -> Self {
+        Self { invoker }
+    }
+
+    async fn start(
+        &self,
+        message: v1::StartOperationRequest,
+    ) -> Result<v1::StartOperationResponse> {
+        let filter = resolve(
+            message.filter,
+            &message.filter_expression,
+            self.invoker.now(),
+        )?;
+        let request = OperationRequest::parse(v1::Operation {
+            id: message.id,
+            action: message.action,
+            filter: filter.clone(),
+            all: message.all,
+            max_per_second: message.max_per_second,
+            ..v1::Operation::default()
+        })?;
+        let filter = RequestFilter::new(filter)?;
+        let count = filter.summarize(&self.invoker, MAX_SUMMARIES);
+        let (operation, counted) = match message.dry_run {
+            true => {
+                let counted = count.await?;
+                let operation = v1::Operation {
+                    id: String::new(),
+                    matched: counted.total,
+                    ..request.into_proto()
+                };
+                (operation, counted)
+            }
+            false => self.invoker.start_operation(request, count).await?,
+        };
+        let summaries = counted.summaries.into_iter();
+        let summaries = summaries.map(|(summary, message)| summary_to_proto(summary, message));
+        Ok(v1::StartOperationResponse {
+            operation: Some(operation),
+            summaries: summaries.collect(),
+        })
+    }
+
+    async fn get(
+        &self,
+        message: &v1::GetOperationRequest,
+        transport: &MetadataMap,
+    ) -> Result<v1::GetOperationResponse> {
+        let id = OperationId::parse(&message.id)?;
+        let wait = match message.wait {
+            true => wait_within(transport)?,
+            false => Duration::ZERO,
+        };
+        let operation = self.invoker.operation(id, wait).await?;
+        Ok(v1::GetOperationResponse {
+            operation: Some(operation),
+        })
+    }
+
+    fn list(&self, message: &v1::ListOperationsRequest) -> Result<v1::ListOperationsResponse> {
+        let mut errors = FieldErrors::default();
+        let mut states = Vec::new();
+        for (index, state) in message.states.iter().enumerate() {
+            let path = format!("/states/{index}");
+            match errors.take(enum_from_proto(&path, *state).map(Some)) {
+                Some(v1::OperationState::Unspecified) => {
+                    let message = "is unspecified: omit it, or name a state";
+                    errors.refuse(Violation::new(path, "UNKNOWN_VALUE", message));
+                }
+                Some(v1::OperationState::Running) => states.push(OperationState::Running),
+                Some(v1::OperationState::Succeeded) => states.push(OperationState::Succeeded),
+                Some(v1::OperationState::Cancelled) => states.push(OperationState::Cancelled),
+                Some(v1::OperationState::Failed) => states.push(OperationState::Failed),
+                None => {}
+            }
+        }
+        let size = page_size_from_proto(message.page_size, DEFAULT_PAGE, MAX_PAGE);
+        let size = errors.take(size);
+        let after = errors.take(parse_page_token(&message.page_token));
+        errors.finish()?;
+        let (operations, next) = self.invoker.operations(&states, after, size);
+        Ok(v1::ListOperationsResponse {
+            operations,
+            next_page_token: next.map(page_token).unwrap_or_default(),
+        })
+    }
+
+    async fn cancel(
+        &self,
+        message: &v1::CancelOperationRequest,
+        transport: &MetadataMap,
+    ) -> Result<v1::CancelOperationResponse> {
+        let (id, wait) = (OperationId::parse(&message.id)?, wait_within(transport)?);
+        let operation = self.invoker.cancel_operation(id, wait).await?;
+        tracing::info!(operation = %id, "cancellation of an operation requested");
+        Ok(v1::CancelOperationResponse {
+            operation: Some(operation),
+        })
+    }
+}
+
+/// How long a call may wait: within the deadline of its caller.
+fn wait_within(transport: &MetadataMap) -> Result<Duration> {
+    let wait = request::timeout(Some(MAX_WAIT), transport)?;
+    Ok(wait.unwrap_or(MAX_WAIT))
+}
+
+/// The token of a page: the place of the last operation before it, which stays valid while operations come and go.
+fn page_token((time, id): OperationPlace) -> String {
+    format!("{}/{id}", time.as_nanosecond())
+}
+
+fn parse_page_token(token: &str) -> Result<Option<OperationPlace>> {
+    if token.is_empty() {
+        return Ok(None);
+    }
+    let parse = || {
+        let (time, id) = token.split_once('/')?;
+        let time = Timestamp::from_nanosecond(time.parse().ok()?).ok()?;
+        Some((time, OperationId::parse(id).ok()?))
+    };
+    let place = parse().ok_or_else(|| {
+        let message = "is not a `next_page_token` of this node";
+        let violation = Violation::new("/page_token", "MALFORMED", message);
+        Error::violations(reason::REQUEST_INVALID, vec![violation])
+    });
+    place.map(Some)
+}
 
 #[tonic::async_trait]
 impl OperationService for OperationApi {
     async fn start_operation(
         &self,
-        _: Request<v1::StartOperationRequest>,
+        request: Request<v1::StartOperationRequest>,
     ) -> Result<Response<v1::StartOperationResponse>, Status> {
-        Err(unimplemented("StartOperation"))
+        into_status(self.start(request.into_inner()).await).map(Response::new)
     }
 
     async fn get_operation(
         &self,
-        _: Request<v1::GetOperationRequest>,
+        request: Request<v1::GetOperationRequest>,
     ) -> Result<Response<v1::GetOperationResponse>, Status> {
-        Err(unimplemented("GetOperation"))
+        let got = self.get(request.get_ref(), request.metadata()).await;
+        into_status(got).map(Response::new)
     }
 
     async fn list_operations(
         &self,
-        _: Request<v1::ListOperationsRequest>,
+        request: Request<v1::ListOperationsRequest>,
     ) -> Result<Response<v1::ListOperationsResponse>, Status> {
-        Err(unimplemented("ListOperations"))
+        into_status(self.list(request.get_ref())).map(Response::new)
     }
 
     async fn cancel_operation(
         &self,
-        _: Request<v1::CancelOperationRequest>,
+        request: Request<v1::CancelOperationRequest>,
     ) -> Result<Response<v1::CancelOperationResponse>, Status> {
-        Err(unimplemented("CancelOperation"))
+        let cancelled = self.cancel(request.get_ref(), request.metadata()).await;
+        into_status(cancelled).map(Response::new)
     }
 }

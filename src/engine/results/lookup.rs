@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use tokio::time::{Instant, timeout_at};
 
+use crate::codec::proto::v1::PendingReason;
 use crate::engine::byte_budget::{ByteBudget, Reservation};
 use crate::engine::clock::Clock;
 use crate::engine::lifecycle::Lifecycle;
@@ -18,7 +19,7 @@ use crate::engine::store::{Store, Stored};
 use crate::model::batch::AcceptedGroup;
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::Cid;
-use crate::model::invocation::{Invocation, Outcome, State};
+use crate::model::invocation::{HELD, Invocation, Outcome, State};
 
 /// How many members of a group are read at once: each may have megabytes.
 pub(in crate::engine) const CONCURRENT_READS: usize = 4;
@@ -34,6 +35,30 @@ pub struct InvocationView {
     pub unserved: bool,
     /// Whether it is pending and no attempt starts: its service is paused or disabled, or the node is held.
     pub paused: bool,
+}
+
+impl InvocationView {
+    /// Why it is pending.
+    #[must_use]
+    pub fn pending_reason(&self) -> PendingReason {
+        match self.invocation.shown_state() {
+            State::Pending { .. } if self.is_held() => PendingReason::Held,
+            State::Pending { .. } if self.due && self.unserved => PendingReason::NoWorker,
+            State::Pending { .. } if self.invocation.deferred => PendingReason::NoCompatibleWorker,
+            State::Pending { .. } if self.due && self.invocation.key_busy => PendingReason::KeyBusy,
+            State::Pending { .. } if self.due => PendingReason::Queued,
+            State::Pending { started: true } => PendingReason::Backoff,
+            State::Pending { started: false } => PendingReason::DueLater,
+            _ => PendingReason::Unspecified,
+        }
+    }
+
+    /// Whether it is held: pending, and due only when an operator releases it.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        let is_pending = matches!(self.invocation.shown_state(), State::Pending { .. });
+        is_pending && self.invocation.due >= HELD
+    }
 }
 
 /// Reads invocations: from the store, and from memory while they run.

@@ -9,6 +9,8 @@ macro_rules! reasons {
 }
 
 reasons! {
+    /// An invocation has been retried already, so an operation does not retry it again.
+    ALREADY_RETRIED
     /// A copy of the store with this name exists.
     BACKUP_EXISTS
     /// A copy of the store is being written, and there is one at a time.
@@ -95,6 +97,8 @@ reasons! {
     NESTED_CALL_REFUSED
     /// An invocation has not ended, so it cannot be removed.
     NOT_ENDED
+    /// An invocation is not held, so it cannot be released.
+    NOT_HELD
     /// An invocation is pending, is running or succeeded, so it cannot be retried.
     NOT_RETRYABLE
     /// No connected worker serves the service.
@@ -113,6 +117,10 @@ reasons! {
     NOT_A_NODE
     /// A field, an option or an RPC that this version does not support.
     NOT_SUPPORTED
+    /// Too many operations run.
+    OPERATION_LIMIT
+    /// No operation with this id is stored.
+    OPERATION_UNKNOWN
     /// The output of a service does not match its declaration.
     OUTPUT_INVALID
     /// A service has so many calls that this one could not meet its deadline, or a layer of the service refused it.

@@ -5,6 +5,7 @@ mod convert;
 mod de;
 mod digits;
 mod key;
+mod merge_patch;
 mod mismatch;
 mod normalize;
 mod number;

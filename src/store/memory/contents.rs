@@ -10,10 +10,11 @@ use super::due::{DueEntry, DueIndex};
 use super::weight::weight;
 use crate::engine::store::{
     Acceptance, Child, Claim, ClaimLimit, Filter, LIST_PAGE_BYTES, OLDEST_DUE_SERVICES, OldestDue,
-    Page, QueuePlace, Record, Stored, StoredDeclaration, SummaryPart, Tombstone,
+    Page, QueuePlace, Record, Stored, StoredDeclaration, StoredOperation, SummaryPart, Tombstone,
 };
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::{HELD, Invocation, State, Summaries, SummaryCount, SummaryKey};
+use crate::model::operation::OperationId;
 use crate::model::service_control::ServiceControl;
 use crate::store::ledger::Ledger;
 
@@ -47,6 +48,7 @@ pub(super) struct Contents {
     pub(super) controls: HashMap<ServiceName, ServiceControl, RandomState>,
     /// How many invocations are held.
     pub(super) dead_letters: usize,
+    pub(super) operations: HashMap<OperationId, StoredOperation, RandomState>,
     /// How many bytes all of it takes, roughly.
     pub(super) bytes: usize,
 }
@@ -319,6 +321,11 @@ impl Contents {
         range
             .rev()
             .filter_map(|(number, cid)| Some((*number, self.invocations.get(cid)?)))
+    }
+
+    /// Where a list begins that has all invocations which have been accepted so far.
+    pub(super) fn next_position(&self) -> u64 {
+        self.last_accepted + 1
     }
 
     /// The first `max` children of an invocation in the order of acceptance.

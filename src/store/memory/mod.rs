@@ -16,11 +16,12 @@ use self::contents::Contents;
 use self::weight::weight;
 use crate::engine::store::{
     Acceptance, BoundedRead, Child, Claim, ClaimLimit, Filter, OldestDue, Page, QueuePlace, Record,
-    Store, StoreUsage, Stored, StoredDeclaration, SummaryPart,
+    Store, StoreUsage, Stored, StoredDeclaration, StoredOperation, SummaryPart,
 };
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::Invocation;
+use crate::model::operation::OperationId;
 use crate::model::service_control::ServiceControl;
 use crate::service::BoxFuture;
 
@@ -308,6 +309,26 @@ impl Store for MemoryStore {
 
     fn controls(&self) -> BoxFuture<'_, Result<Vec<ServiceControl>>> {
         ready(Ok(self.contents().controls.values().cloned().collect()))
+    }
+
+    fn next_position(&self) -> u64 {
+        self.contents().next_position()
+    }
+
+    fn save_operation(&self, operation: StoredOperation) -> BoxFuture<'_, Result<()>> {
+        let mut contents = self.contents();
+        contents.operations.insert(operation.id, operation);
+        ready(Ok(()))
+    }
+
+    fn operations(&self) -> BoxFuture<'_, Result<Vec<StoredOperation>>> {
+        ready(Ok(self.contents().operations.values().cloned().collect()))
+    }
+
+    fn remove_operations(&self, ids: Vec<OperationId>) -> BoxFuture<'_, Result<()>> {
+        let mut contents = self.contents();
+        contents.operations.retain(|id, _| !ids.contains(id));
+        ready(Ok(()))
     }
 
     fn health(&self) -> Result<()> {

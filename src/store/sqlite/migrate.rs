@@ -48,8 +48,16 @@ const STEPS: [&str; 4] = [
     include_str!("format_5.sql"),
 ];
 
-/// Tables that a file of this format may lack, because an earlier version wrote it.
-const ADDED_TABLES: &str = "
+/// What files of this format may lack: the first ones were written without it. Made where a file is opened, as it is in
+/// `schema.sql`.
+const ADDED: &str = "
+     CREATE INDEX IF NOT EXISTS dead_letters ON pending (id, due)
+         WHERE due >= 9223372036854775807 AND awaited = 0;
+     CREATE TABLE IF NOT EXISTS retry (id INTEGER PRIMARY KEY, retried_as BLOB NOT NULL) STRICT;
+     CREATE TABLE IF NOT EXISTS operation (
+         id BLOB PRIMARY KEY, state INTEGER NOT NULL, create_time INTEGER NOT NULL, end_time INTEGER,
+         request BLOB NOT NULL, position INTEGER NOT NULL, progress BLOB NOT NULL
+     ) STRICT, WITHOUT ROWID;
      CREATE TABLE IF NOT EXISTS service_control (
          service TEXT PRIMARY KEY, paused INTEGER NOT NULL, background_only INTEGER NOT NULL,
          disabled INTEGER NOT NULL, reason TEXT NOT NULL, principal TEXT NOT NULL, time INTEGER NOT NULL
@@ -69,5 +77,5 @@ pub(super) fn migrate(connection: &Connection, format: i32) -> rusqlite::Result<
             "BEGIN IMMEDIATE; {step} PRAGMA user_version = {next}; COMMIT;"
         ))?;
     }
-    connection.execute_batch(&format!("BEGIN IMMEDIATE; {ADDED_TABLES} COMMIT;"))
+    connection.execute_batch(&format!("BEGIN IMMEDIATE; {ADDED} COMMIT;"))
 }

@@ -19,10 +19,6 @@ const COPY_STEP: i64 = 1 << 16;
 /// How long a connection waits for a lock of another one.
 pub(super) const BUSY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
 pub(super) const SCHEMA: &str = include_str!("schema.sql");
-/// What files of this format may lack: it was added before the first release that writes it.
-const ADDITIONS: &str = "CREATE INDEX IF NOT EXISTS dead_letters ON pending (id, due)
-         WHERE due >= 9223372036854775807 AND awaited = 0;
-     CREATE TABLE IF NOT EXISTS retry (id INTEGER PRIMARY KEY, retried_as BLOB NOT NULL) STRICT;";
 /// The page cache of each connection: 8 MiB. SQLite takes a negative number as KiB. A larger one costs the writer more
 /// than it saves: a commit that splits a page scans all buckets of the cache, and the operating system caches the file.
 const CACHE_SIZE: i32 = -8_192;
@@ -59,8 +55,6 @@ impl StoreDirectory {
             known => migrate(&connection, known),
         }
         .map_err(|error| self.cannot_open(error))?;
-        let added = connection.execute_batch(ADDITIONS);
-        added.map_err(|error| self.cannot_open(error))?;
         self.check_columns(&connection)?;
         let opened = increment_generation(&connection);
         let opened = opened.map_err(|error| self.cannot_open(error))?;

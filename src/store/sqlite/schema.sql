@@ -205,3 +205,18 @@ CREATE TABLE tombstone (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX forget ON tombstone (until);
+
+-- Operations over many invocations, until they are removed: at most about a thousand. Written after each page.
+CREATE TABLE operation (
+    id          BLOB PRIMARY KEY,
+    -- 1 running; 2 succeeded; 3 cancelled; 4 failed.
+    state       INTEGER NOT NULL,
+    create_time INTEGER NOT NULL,
+    end_time    INTEGER,
+    -- What was asked: a `cidery.v1.Operation`.
+    request     BLOB NOT NULL,
+    -- The invocations below this id are still to be seen.
+    position    INTEGER NOT NULL,
+    -- What it has done so far.
+    progress    BLOB NOT NULL
+) STRICT, WITHOUT ROWID;

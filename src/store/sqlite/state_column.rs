@@ -1,7 +1,8 @@
-//! The column `state`: the number of each state. The numbers never change.
+//! The columns `state`: the number of each state, of invocations and of operations. The numbers never change.
 
 use crate::model::error::Result;
 use crate::model::invocation::State;
+use crate::model::operation::OperationState;
 use crate::store::sqlite::blob::damaged;
 
 /// The number of a state. A running invocation is stored as pending: after a crash that is what it is.
@@ -30,5 +31,30 @@ pub(super) fn decode_state(number: i64) -> Result<State> {
         4 => State::Cancelled,
         5 => State::Expired,
         other => return Err(damaged(format_args!("the state {other}"))),
+    })
+}
+
+/// The number of the state of an operation.
+pub(super) fn encode_operation_state(state: OperationState) -> i64 {
+    match state {
+        OperationState::Running => 1,
+        OperationState::Succeeded => 2,
+        OperationState::Cancelled => 3,
+        OperationState::Failed => 4,
+    }
+}
+
+/// The state of an operation with a number.
+///
+/// # Errors
+///
+/// `DATA_LOSS` / `STORE_DAMAGED` for a number that is no state.
+pub(super) fn decode_operation_state(number: i64) -> Result<OperationState> {
+    Ok(match number {
+        1 => OperationState::Running,
+        2 => OperationState::Succeeded,
+        3 => OperationState::Cancelled,
+        4 => OperationState::Failed,
+        other => return Err(damaged(format_args!("the operation state {other}"))),
     })
 }

@@ -17,7 +17,8 @@ use super::blob;
 use super::checkpointer;
 use super::commands::{
     Accept, AcceptGroup, Command, ForgetDeclarations, Purge, RecordAttempts, RecordResult,
-    RememberDeclarations, Remove, RemoveControl, RequestCancel, ServiceIds, SetControl, queue,
+    RememberDeclarations, Remove, RemoveControl, RemoveOperations, RequestCancel, SaveOperation,
+    ServiceIds, SetControl, queue,
 };
 use super::directory::StoreDirectory;
 use super::error::{closed, queue_full};
@@ -33,11 +34,12 @@ use super::writer::{MAX_QUEUED_COMMANDS, Writer, WriterMessage};
 use crate::engine::backup::Backups;
 use crate::engine::store::{
     Acceptance, BoundedRead, Child, Claim, ClaimLimit, Filter, OldestDue, Page, QueuePlace, Record,
-    Store, StoreUsage, Stored, StoredDeclaration, SummaryPart,
+    Store, StoreUsage, Stored, StoredDeclaration, StoredOperation, SummaryPart,
 };
 use crate::model::error::Result;
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::{Invocation, Request};
+use crate::model::operation::OperationId;
 use crate::model::service_control::ServiceControl;
 use crate::service::BoxFuture;
 
@@ -626,6 +628,29 @@ impl Store for SqliteStore {
 
     fn controls(&self) -> BoxFuture<'_, Result<Vec<ServiceControl>>> {
         Box::pin(self.readers.query(queries::controls))
+    }
+
+    fn next_position(&self) -> u64 {
+        let last_id = self.shared.bookkeeping.lock().newest.limits.id;
+        u64::try_from(last_id).unwrap_or_default() + 1
+    }
+
+    fn save_operation(&self, operation: StoredOperation) -> BoxFuture<'_, Result<()>> {
+        Box::pin(self.write(SaveOperation(operation)))
+    }
+
+    fn operations(&self) -> BoxFuture<'_, Result<Vec<StoredOperation>>> {
+        Box::pin(async move {
+            let (operations, damaged) = self.readers.query(queries::operations).await?;
+            for error in &damaged {
+                self.shared.failures.log(error);
+            }
+            Ok(operations)
+        })
+    }
+
+    fn remove_operations(&self, ids: Vec<OperationId>) -> BoxFuture<'_, Result<()>> {
+        Box::pin(self.write(RemoveOperations(ids)))
     }
 
     fn health(&self) -> Result<()> {

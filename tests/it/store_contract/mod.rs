@@ -6,6 +6,7 @@ mod controls;
 mod groups;
 mod keys;
 mod lists;
+mod operations;
 mod queue;
 mod status;
 mod summaries;
@@ -35,6 +36,10 @@ use self::keys::{
 use self::lists::{
     children_are_listed_in_the_order_of_acceptance, lists_are_filtered_and_paged_newest_first,
     lists_contain_invocations_by_state_or_by_cid,
+};
+use self::operations::{
+    a_list_before_the_next_position_has_what_was_accepted_so_far,
+    operations_are_saved_replaced_and_removed,
 };
 use self::queue::{
     a_pending_invocation_knows_how_many_are_claimed_before_it,
@@ -551,6 +556,8 @@ suite! {
     an_invocation_that_expires_before_it_is_due_is_claimed_when_it_expires
     followers_are_accepted_with_the_record_or_not_at_all
     a_request_to_cancel_is_stored_until_the_invocation_has_ended
+    operations_are_saved_replaced_and_removed
+    a_list_before_the_next_position_has_what_was_accepted_so_far
     lists_are_filtered_and_paged_newest_first
     lists_contain_invocations_by_state_or_by_cid
     children_are_listed_in_the_order_of_acceptance

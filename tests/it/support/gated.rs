@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex};
 
 use cidery::engine::store::{
     Acceptance, BoundedRead, Child, Claim, ClaimLimit, Filter, OldestDue, Page, QueuePlace, Record,
-    Store, StoreUsage, Stored, StoredDeclaration, SummaryPart,
+    Store, StoreUsage, Stored, StoredDeclaration, StoredOperation, SummaryPart,
 };
 use cidery::model::invocation::Invocation;
+use cidery::model::operation::OperationId;
 use cidery::model::service_control::ServiceControl;
 use cidery::service::BoxFuture;
 use cidery::store::MemoryStore;
@@ -35,7 +36,11 @@ struct Gate {
 
 /// The gates by point. All of them are open at first.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Gates(Arc<Mutex<HashMap<Point, Gate>>>);
+pub(crate) struct Gates {
+    gates: Arc<Mutex<HashMap<Point, Gate>>>,
+    /// How many invocations each list asked for at most.
+    lists: Arc<Mutex<Vec<usize>>>,
+}
 
 /// A closed gate: calls are paused there until it is opened.
 pub(crate) struct ClosedGate {
@@ -52,7 +57,7 @@ impl Gates {
             arrived: Some(Arc::clone(&arrived)),
             released: Some(Arc::clone(&released)),
         };
-        self.0.lock().unwrap().insert(point, gate);
+        self.gates.lock().unwrap().insert(point, gate);
         ClosedGate {
             arrived,
             released,
@@ -61,9 +66,18 @@ impl Gates {
         }
     }
 
+    /// How many invocations each list asked for at most, since they were forgotten.
+    pub(crate) fn lists(&self) -> Vec<usize> {
+        self.lists.lock().unwrap().clone()
+    }
+
+    pub(crate) fn forget_lists(&self) {
+        self.lists.lock().unwrap().clear();
+    }
+
     async fn pass(&self, point: Point) {
         let released = {
-            let gates = self.0.lock().unwrap();
+            let gates = self.gates.lock().unwrap();
             let Some(gate) = gates.get(&point) else {
                 return;
             };
@@ -86,7 +100,7 @@ impl ClosedGate {
 
     /// Opens the gate for good.
     pub(crate) fn open(self) {
-        self.gates.0.lock().unwrap().remove(&self.point);
+        self.gates.gates.lock().unwrap().remove(&self.point);
         self.released.add_permits(Semaphore::MAX_PERMITS >> 4);
     }
 }
@@ -178,6 +192,7 @@ impl Store for GatedStore {
     }
 
     fn list(&self, filter: Filter, before: Option<u64>, max: usize) -> BoxFuture<'_, Result<Page>> {
+        self.gates.lists.lock().unwrap().push(max);
         self.inner.list(filter, before, max)
     }
 
@@ -227,6 +242,22 @@ impl Store for GatedStore {
 
     fn controls(&self) -> BoxFuture<'_, Result<Vec<ServiceControl>>> {
         self.inner.controls()
+    }
+
+    fn next_position(&self) -> u64 {
+        self.inner.next_position()
+    }
+
+    fn save_operation(&self, operation: StoredOperation) -> BoxFuture<'_, Result<()>> {
+        self.inner.save_operation(operation)
+    }
+
+    fn operations(&self) -> BoxFuture<'_, Result<Vec<StoredOperation>>> {
+        self.inner.operations()
+    }
+
+    fn remove_operations(&self, ids: Vec<OperationId>) -> BoxFuture<'_, Result<()>> {
+        self.inner.remove_operations(ids)
     }
 
     fn health(&self) -> Result<()> {

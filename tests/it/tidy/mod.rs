@@ -19,7 +19,7 @@ const ROOMS: [&str; 8] = [
     "model", "codec", "service", "engine", "store", "remote", "edge", "app",
 ];
 /// The folders of the engine: each uses only those before it.
-const ENGINE_FOLDERS: [&str; 7] = [
+const ENGINE_FOLDERS: [&str; 8] = [
     "admission",
     "control",
     "routing",
@@ -27,6 +27,7 @@ const ENGINE_FOLDERS: [&str; 7] = [
     "acceptance",
     "execution",
     "durable",
+    "operations",
 ];
 const MAX_LINES: usize = 600;
 const MAX_COLUMNS: usize = 120;

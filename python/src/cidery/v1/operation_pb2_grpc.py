@@ -83,7 +83,7 @@ class OperationServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def CancelOperation(self, request, context):
-        """Cancels an operation. What it has changed stays changed.
+        """Cancels an operation, and waits for its end, for 30 s at most. What it has changed stays changed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

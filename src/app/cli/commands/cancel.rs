@@ -2,16 +2,19 @@
 
 use clap::Args;
 
+use crate::app::cli::action::{Action, Held};
 use crate::app::cli::changes::print_changes;
 use crate::app::cli::filter::StateArg;
 use crate::app::cli::printer::Printer;
-use crate::app::cli::selection::{Action, SelectionArgs};
+use crate::app::cli::selection::SelectionArgs;
+use crate::codec::proto::v1;
+use crate::codec::proto::v1::operation_action::Action as Change;
 use crate::model::error::Result;
 
 const CANCEL: Action = Action {
     verb: "cancel",
     done: "cancelled",
-    leaves_out_held: false,
+    held: Held::AsOthers,
     has_new_cids: false,
     states: &[StateArg::Pending, StateArg::Running],
     otherwise: "only pending and running invocations can be cancelled",
@@ -35,7 +38,12 @@ impl Cancel {
     }
 
     pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<()> {
-        let selected = self.selection.select(&CANCEL, printer).await?;
+        let change = Change::Cancel(v1::CancelAction {
+            reason: self.reason.clone(),
+        });
+        let Some(selected) = self.selection.select(&CANCEL, change, printer).await? else {
+            return Ok(());
+        };
         let (reason, dry_run) = (self.reason.as_str(), selected.dry_run);
         let changes = selected
             .change(async |client, cids| client.cancel_for(cids, reason, dry_run).await)

@@ -2,16 +2,19 @@
 
 use clap::Args;
 
+use crate::app::cli::action::{Action, Held};
 use crate::app::cli::changes::print_changes;
 use crate::app::cli::filter::StateArg;
 use crate::app::cli::printer::Printer;
-use crate::app::cli::selection::{Action, SelectionArgs};
+use crate::app::cli::selection::SelectionArgs;
+use crate::codec::proto::v1;
+use crate::codec::proto::v1::operation_action::Action as Change;
 use crate::model::error::Result;
 
 const PURGE: Action = Action {
     verb: "purge",
     done: "purged",
-    leaves_out_held: false,
+    held: Held::AsOthers,
     has_new_cids: false,
     states: &[
         StateArg::Succeeded,
@@ -37,7 +40,10 @@ impl Purge {
     }
 
     pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<()> {
-        let selected = self.selection.select(&PURGE, printer).await?;
+        let change = Change::Purge(v1::PurgeAction {});
+        let Some(selected) = self.selection.select(&PURGE, change, printer).await? else {
+            return Ok(());
+        };
         let dry_run = selected.dry_run;
         let changes = selected
             .change(async |client, cids| client.purge(cids, dry_run).await)

@@ -1,23 +1,29 @@
 //! `cidery retry`.
 
+use bytes::Bytes;
 use clap::Args;
 
+use crate::app::cli::action::{Action, Held};
 use crate::app::cli::args::usage_error;
 use crate::app::cli::changes::print_changes;
 use crate::app::cli::filter::StateArg;
 use crate::app::cli::input::DocumentArgs;
 use crate::app::cli::last;
 use crate::app::cli::printer::Printer;
-use crate::app::cli::selection::{Action, SelectionArgs};
+use crate::app::cli::selection::SelectionArgs;
+use crate::codec::proto::v1;
+use crate::codec::proto::v1::operation_action::Action as Change;
+use crate::codec::{json, struct_pb};
 use crate::model::error::Result;
 use crate::model::id::Cid;
+use crate::model::value::Value;
 use crate::remote::client::ContractClient;
 
 /// Held invocations are pending, and an operator decides about each: a filter selects them with `--pending held` only.
 const RETRY: Action = Action {
     verb: "retry",
     done: "retried",
-    leaves_out_held: true,
+    held: Held::LeftOut,
     has_new_cids: true,
     states: &[StateArg::Failed, StateArg::Cancelled, StateArg::Expired],
     otherwise: "only failed, cancelled, expired and held (`--pending held`) invocations can be retried",
@@ -30,12 +36,17 @@ pub(in crate::app::cli) struct Retry {
     selection: SelectionArgs,
     #[command(flatten)]
     input: DocumentArgs,
+    /// With filter options: a JSON merge patch (RFC 7396) of each input, such as `{"retries": 3, "debug": null}`.
+    /// Inputs must be dicts.
+    #[arg(long, value_name = "JSON", conflicts_with_all = ["json", "file", "format"])]
+    patch: Option<String>,
 }
 
 impl Retry {
     /// Retries what is selected, as it is.
     pub(super) fn of(selection: SelectionArgs) -> Self {
         Self {
+            patch: None,
             selection,
             input: DocumentArgs::default(),
         }
@@ -49,7 +60,20 @@ impl Retry {
 
     pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<()> {
         let input = self.input.payload()?;
-        let selected = self.selection.select(&RETRY, printer).await?;
+        let is_by_filter = self.selection.is_by_filter();
+        if input.is_some() && is_by_filter {
+            return Err(usage_error("a new input requires exactly one CID"));
+        }
+        if self.patch.is_some() && !is_by_filter {
+            let message = "`--patch` requires filter options; `--json` is the new input of one CID";
+            return Err(usage_error(message));
+        }
+        let change = Change::Retry(v1::RetryAction {
+            input_patch: self.patch.as_deref().map(patch).transpose()?,
+        });
+        let Some(selected) = self.selection.select(&RETRY, change, printer).await? else {
+            return Ok(());
+        };
         let dry_run = selected.dry_run;
         let changes = match (input, selected.cids.as_slice()) {
             (None, _) => {
@@ -64,12 +88,28 @@ impl Retry {
             }
         };
         // The one that the user works on from now on, as after `invoke`.
-        if selected.is_by_cid
-            && let [change] = changes.as_slice()
+        if let [change] = changes.as_slice()
             && let Ok(cid) = Cid::parse(&change.new_cid)
         {
             last::remember(cid);
         }
         print_changes(printer, &RETRY, dry_run, changes)
+    }
+}
+
+/// Encodes a merge patch.
+///
+/// # Errors
+///
+/// `INVALID_ARGUMENT` / `DOCUMENT_MALFORMED`; `USAGE_INVALID` for JSON that is no dict.
+fn patch(text: &str) -> Result<Bytes> {
+    match json::read(text.as_bytes())? {
+        patch @ Value::Dict(_) => struct_pb::encode_value(&patch),
+        other => {
+            let kind = other.kind_name();
+            Err(usage_error(format!(
+                "`--patch` is {kind}, and must be a dict"
+            )))
+        }
     }
 }

@@ -5,6 +5,7 @@ pub(super) mod change;
 pub(super) mod control;
 pub(super) mod event;
 pub(super) mod invocation;
+pub(super) mod operation;
 pub(super) mod outcome;
 pub(super) mod reply;
 pub(super) mod state;

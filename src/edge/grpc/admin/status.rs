@@ -28,7 +28,7 @@ pub(super) async fn read(invoker: &Invoker, workers: &WorkerRegistry) -> v1::Get
         tokio::join!(invoker.status(workers.counts()), recent_failures(invoker));
     v1::GetStatusResponse {
         failures,
-        operations: running_operations(),
+        operations: u32::try_from(invoker.running_operations()).unwrap_or(u32::MAX),
         ..to_proto(status)
     }
 }
@@ -46,11 +46,6 @@ async fn recent_failures(invoker: &Invoker) -> Vec<v1::InvocationSummary> {
     let summaries = found.summaries.into_iter();
     let summaries = summaries.map(|(summary, message)| summary_to_proto(summary, message));
     summaries.collect()
-}
-
-/// How many operations run.
-fn running_operations() -> u32 {
-    0
 }
 
 fn to_proto(status: NodeStatus) -> v1::GetStatusResponse {

@@ -1,6 +1,5 @@
 //! Filters and pagination of stored invocations.
 
-use super::view::pending_reason;
 use crate::codec::convert::{filter_from_proto, state_to_proto};
 use crate::codec::filter::resolve;
 use crate::codec::proto::v1;
@@ -135,7 +134,7 @@ impl RequestFilter {
 
     fn shows(&self, found: &InvocationView) -> bool {
         let state = i32::from(state_to_proto(found.invocation.shown_state()));
-        let reason = i32::from(pending_reason(found));
+        let reason = i32::from(found.pending_reason());
         (self.states.is_empty() || self.states.contains(&state))
             && (self.reasons.is_empty() || self.reasons.contains(&reason))
     }

@@ -9,7 +9,7 @@ use crate::codec::proto::v1;
 use crate::codec::sio;
 use crate::engine::{InvocationView, Invoker, Outlook};
 use crate::model::error::Result;
-use crate::model::invocation::{EventKind, HELD, State};
+use crate::model::invocation::EventKind;
 use crate::model::payload::Payload;
 
 /// Converts an invocation to its message; the full view includes the input, its secrets masked.
@@ -21,7 +21,7 @@ pub(super) fn to_proto(
     if full {
         mask_input(invoker, &mut found);
     }
-    invocation_to_proto(&found.invocation, pending_reason(&found), full)
+    invocation_to_proto(&found.invocation, found.pending_reason(), full)
 }
 
 /// Adds what lies before an invocation. A group has no attempts, and waits for its members alone.
@@ -96,23 +96,5 @@ pub(super) fn leave_out_large(invocation: &mut v1::Invocation, room: usize) {
             return;
         }
         leave_out(invocation);
-    }
-}
-
-/// Why an invocation is pending.
-pub(super) fn pending_reason(found: &InvocationView) -> v1::PendingReason {
-    match found.invocation.shown_state() {
-        State::Pending { .. } if found.invocation.due >= HELD => v1::PendingReason::Held,
-        // What the operator did comes first: nothing else helps before that is undone.
-        State::Pending { .. } if found.due && found.paused => v1::PendingReason::Paused,
-        State::Pending { .. } if found.due && found.unserved => v1::PendingReason::NoWorker,
-        State::Pending { .. } if found.invocation.deferred => v1::PendingReason::NoCompatibleWorker,
-        State::Pending { .. } if found.due && found.invocation.key_busy => {
-            v1::PendingReason::KeyBusy
-        }
-        State::Pending { .. } if found.due => v1::PendingReason::Queued,
-        State::Pending { started: true } => v1::PendingReason::Backoff,
-        State::Pending { started: false } => v1::PendingReason::DueLater,
-        _ => v1::PendingReason::Unspecified,
     }
 }

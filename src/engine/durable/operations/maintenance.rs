@@ -94,9 +94,49 @@ impl Maintenance {
         cid: Cid,
         input: Option<Payload>,
     ) -> Result<Accepted> {
-        let retry = Arc::clone(self).retry_now(cid, input);
+        let retry = Arc::clone(self).retry_now(cid, input, None);
         let tasks = self.lifecycle.tasks();
         tasks.run_to_completion("retry", retry).await
+    }
+
+    /// As [`retry`](Self::retry), of an invocation that has ended: the new one has the given CID, so that it is
+    /// accepted once, however often this is repeated.
+    ///
+    /// # Errors
+    ///
+    /// As for [`retry`](Self::retry); `ALREADY_EXISTS` / `RESULT_EXPIRED` where the new one has been removed.
+    pub(in crate::engine) async fn retry_as(
+        self: &Arc<Self>,
+        cid: Cid,
+        input: Option<Payload>,
+        new_cid: Cid,
+    ) -> Result<Accepted> {
+        let retry = Arc::clone(self).retry_now(cid, input, Some(new_cid));
+        let tasks = self.lifecycle.tasks();
+        tasks.run_to_completion("retry", retry).await
+    }
+
+    /// Makes a held invocation due now.
+    ///
+    /// # Errors
+    ///
+    /// `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`; `FAILED_PRECONDITION` / `NOT_HELD`.
+    pub(in crate::engine) async fn release(self: &Arc<Self>, cid: Cid) -> Result<()> {
+        let release = Arc::clone(self).release_now(cid);
+        let tasks = self.lifecycle.tasks();
+        tasks.run_to_completion("release", release).await
+    }
+
+    async fn release_now(self: Arc<Self>, cid: Cid) -> Result<()> {
+        let view = self.results.get(cid).await?;
+        if !view.is_held() {
+            let state = view.invocation.shown_state().name();
+            let message = format!("{cid} is not held: it is {state}");
+            return Err(Error::failed_precondition(reason::NOT_HELD, message));
+        }
+        let route = self.routes.find(view.invocation.request.service.as_str())?;
+        self.deferrals.release(&route, &view.invocation).await;
+        Ok(())
     }
 
     /// The invocation that [`retry`](Self::retry) would retry, with the same input or another.
@@ -131,17 +171,24 @@ impl Maintenance {
         Ok(view)
     }
 
-    async fn retry_now(self: Arc<Self>, cid: Cid, input: Option<Payload>) -> Result<Accepted> {
+    async fn retry_now(
+        self: Arc<Self>,
+        cid: Cid,
+        input: Option<Payload>,
+        new_cid: Option<Cid>,
+    ) -> Result<Accepted> {
         let view = self.check_retry(cid, input.as_ref()).await?;
         let invocation = view.invocation;
         let request = &invocation.request;
         if invocation.state.is_terminal() {
             self.lifecycle.check_accepting()?;
-            return self.acceptor.accept(retry_of(request, input), None).await;
+            let mut call = retry_of(request, input);
+            call.cid = new_cid;
+            return self.acceptor.accept(call, None).await;
         }
         let route = self.routes.find(request.service.as_str())?;
         if input.is_some() {
-            return self.replace(&route, &invocation, input).await;
+            return self.replace(&route, &invocation, input, new_cid).await;
         }
         self.deferrals.release(&route, &invocation).await;
         Ok(Accepted {
@@ -157,9 +204,10 @@ impl Maintenance {
         route: &Route,
         held: &Invocation,
         input: Option<Payload>,
+        new_cid: Option<Cid>,
     ) -> Result<Accepted> {
         self.lifecycle.check_accepting()?;
-        let (request, cid) = (&held.request, Cid::new());
+        let (request, cid) = (&held.request, new_cid.unwrap_or_else(Cid::new));
         let call = retry_of(request, input);
         let (retry, ignored) = self.acceptor.prepare_successor(cid, call, route)?;
         match self.committer.replace(route, held, retry).await? {

@@ -9,6 +9,7 @@ use tonic::{Response, Status};
 use crate::codec::proto::v1::admin_service_client::AdminServiceClient;
 use crate::codec::proto::v1::discovery_service_client::DiscoveryServiceClient;
 use crate::codec::proto::v1::invocation_service_client::InvocationServiceClient;
+use crate::codec::proto::v1::operation_service_client::OperationServiceClient;
 use crate::model::error::{Error, Result, reason};
 use crate::remote::protocol::endpoint::{authority, connect, endpoint};
 #[cfg(feature = "cli")]
@@ -26,6 +27,7 @@ pub struct ContractClient {
     pub(super) invocation: InvocationServiceClient<Channel>,
     pub(super) discovery: DiscoveryServiceClient<Channel>,
     pub(super) admin: AdminServiceClient<Channel>,
+    pub(super) operation: OperationServiceClient<Channel>,
     pub(super) retries: Retries,
     node: Arc<str>,
 }
@@ -44,7 +46,9 @@ impl ContractClient {
                 .max_decoding_message_size(MAX_RESPONSE_BYTES),
             discovery: DiscoveryServiceClient::new(channel.clone())
                 .max_decoding_message_size(MAX_RESPONSE_BYTES),
-            admin: AdminServiceClient::new(channel),
+            admin: AdminServiceClient::new(channel.clone()),
+            operation: OperationServiceClient::new(channel)
+                .max_decoding_message_size(MAX_RESPONSE_BYTES),
             retries: Retries::default(),
             node: authority(&endpoint).into(),
         })

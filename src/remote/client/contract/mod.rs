@@ -8,6 +8,7 @@ mod discover;
 mod invoke;
 mod manage;
 mod operate;
+mod operations;
 mod summarize;
 
 pub use self::backups::BackupParts;

@@ -4,6 +4,7 @@
 
 mod event;
 mod failure;
+mod operation;
 mod payload;
 mod progress;
 mod request;
@@ -11,6 +12,7 @@ mod scalars;
 
 pub(super) use self::event::{append_events, decode_events, decode_failure_message};
 pub(super) use self::failure::{decode_last_failure, encode_last_failure, with_cancel_reason};
+pub(super) use self::operation::{decode_operation_progress, encode_operation_progress};
 pub(super) use self::progress::{decode_progress, encode_progress};
 pub(super) use self::request::{
     decode_is_callback, decode_metadata, decode_request, encode_request,

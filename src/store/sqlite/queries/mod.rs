@@ -13,6 +13,7 @@ mod list;
 mod lookup;
 mod members;
 mod oldest_due;
+mod operations;
 mod part;
 mod plan;
 mod queue_place;
@@ -36,6 +37,7 @@ pub(super) use self::lookup::{
 };
 pub(super) use self::members::members;
 pub(super) use self::oldest_due::{DueService, held_count, oldest_due};
+pub(super) use self::operations::operations;
 pub(super) use self::queue_place::{Waiting, queue_place};
 pub(super) use self::row::Readable;
 pub(super) use self::summary::summarize;

@@ -1,0 +1,75 @@
+//! Makes the change of one invocation that an operation has decided on.
+
+use std::sync::Arc;
+
+use super::decision::Decision;
+use crate::engine::durable::operations::cancel::Canceller;
+use crate::engine::durable::operations::maintenance::Maintenance;
+use crate::model::error::{Error, Kind, Result, reason};
+use crate::model::id::Cid;
+
+/// What has become of an invocation.
+#[derive(Debug)]
+pub(super) enum Fate {
+    Changed,
+    /// It has been removed meanwhile.
+    Gone,
+    Refused(Error),
+}
+
+/// Changes invocations, each with the function that changes it by its CID.
+#[derive(Debug)]
+pub(super) struct Changes {
+    pub(super) maintenance: Arc<Maintenance>,
+    pub(super) canceller: Arc<Canceller>,
+}
+
+impl Changes {
+    /// Makes a change.
+    ///
+    /// # Errors
+    ///
+    /// Only what [passes](passes): the change can be made later.
+    pub(super) async fn make(&self, cid: Cid, decision: &Decision) -> Result<Fate> {
+        let made = match decision {
+            Decision::Done => Ok(()),
+            Decision::Refuse(error) => Err(error.clone()),
+            Decision::Cancel(cancel_reason) => {
+                let cancelled = self.canceller.cancel(cid, cancel_reason.clone());
+                cancelled.await.map(drop)
+            }
+            Decision::Retry(retry, input) => {
+                let retried = self.maintenance.retry_as(cid, input.clone(), *retry);
+                retried.await.map(drop)
+            }
+            Decision::Release => self.maintenance.release(cid).await.map(drop),
+            Decision::Purge => self.maintenance.purge(cid).await.map(drop),
+        };
+        match made {
+            Ok(()) => Ok(Fate::Changed),
+            Err(error) if passes(&error) => Err(error),
+            Err(error) => Ok(fate_of(error)),
+        }
+    }
+}
+
+fn fate_of(error: Error) -> Fate {
+    match (error.kind(), error.reason()) {
+        (Kind::NotFound, reason::CID_UNKNOWN | reason::RESULT_EXPIRED) => Fate::Gone,
+        // The retry was made before a crash, and has been removed since.
+        (Kind::AlreadyExists, reason::RESULT_EXPIRED) => Fate::Changed,
+        _ => Fate::Refused(error),
+    }
+}
+
+/// Whether an error is one of the node as a whole, or of a limit, that passes: what it refused can be done later.
+pub(super) fn passes(error: &Error) -> bool {
+    matches!(
+        error.reason(),
+        reason::STORE_FULL
+            | reason::STORE_FAILED
+            | reason::PENDING_LIMIT
+            | reason::MEMORY_LIMIT
+            | reason::NODE_STOPPING
+    )
+}

@@ -1,0 +1,247 @@
+//! What an operation is asked to do.
+
+use std::num::NonZero;
+
+use prost::Message as _;
+
+use super::selection::Selection;
+use crate::codec::convert::FieldErrors;
+use crate::codec::proto::v1;
+use crate::codec::proto::v1::operation_action::Action;
+use crate::codec::struct_pb;
+use crate::model::error::{Error, Kind, Result, Violation, reason};
+use crate::model::operation::OperationId;
+use crate::model::value::{Dict, Value};
+
+/// How many invocations an operation changes in a second at most, by default.
+const DEFAULT_RATE: u32 = 2_000;
+/// The most that one may ask for.
+const MAX_RATE: u32 = 100_000;
+/// The longest reason of a cancellation, in bytes.
+const MAX_REASON_BYTES: usize = 1_024;
+/// The largest request, in bytes. About a thousand operations are kept in memory.
+const MAX_BYTES: usize = 64 << 10;
+
+/// What an operation does to each invocation.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Change {
+    /// Cancels it, for this reason.
+    Cancel(Option<String>),
+    /// Retries it, or releases it if it is held; the merge patch is applied to its input.
+    Retry(Option<Dict>),
+    /// Releases it if it is held.
+    Release,
+    /// Removes it if it has ended.
+    Purge,
+}
+
+impl Change {
+    /// What it does, for the log.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Cancel(_) => "cancel",
+            Self::Retry(_) => "retry",
+            Self::Release => "release",
+            Self::Purge => "purge",
+        }
+    }
+}
+
+/// A request of an operation.
+#[derive(Clone, Debug)]
+pub struct OperationRequest {
+    /// Its identifier.
+    pub id: OperationId,
+    /// As it was asked, with its defaults: it is compared with a repeated request, and stored.
+    pub(super) asked: v1::Operation,
+    pub(super) change: Change,
+    pub(super) selection: Selection,
+    /// The most invocations that it changes in a second.
+    pub(super) rate: NonZero<u32>,
+}
+
+impl OperationRequest {
+    /// Reads what is asked of an operation: its action, filter, rate and principal. All else of the message is ignored.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_ARGUMENT` / `REQUEST_INVALID` with all violations.
+    pub fn parse(operation: v1::Operation) -> Result<Self> {
+        let mut errors = FieldErrors::default();
+        let id = match operation.id.as_str() {
+            "" => None,
+            id => errors.take(OperationId::parse(id).map(Some)),
+        };
+        let change = errors.take(parse_action(operation.action.clone()).map(Some));
+        if let Some(violation) = selection_violation(operation.filter.as_ref(), operation.all) {
+            errors.refuse(violation);
+        }
+        let selection = errors.take(Selection::parse(operation.filter.clone()));
+        if operation.max_per_second > MAX_RATE {
+            let message = format!("is at most {MAX_RATE}");
+            errors.refuse(Violation::new("/max_per_second", "OUT_OF_RANGE", message));
+        }
+        if operation.encoded_len() > MAX_BYTES {
+            let message = format!("makes the request larger than {MAX_BYTES} bytes");
+            errors.refuse(Violation::new("/filter", "TOO_LARGE", message));
+        }
+        errors.finish()?;
+        let id = id.unwrap_or_else(OperationId::new);
+        let rate = match operation.max_per_second {
+            0 => DEFAULT_RATE,
+            given => given,
+        };
+        let asked = v1::Operation {
+            id: id.to_string(),
+            action: operation.action,
+            filter: operation.filter,
+            all: operation.all,
+            max_per_second: rate,
+            principal: operation.principal,
+            ..v1::Operation::default()
+        };
+        Ok(Self {
+            id,
+            asked,
+            // Without an action there is a violation.
+            change: change.unwrap_or(Change::Release),
+            selection,
+            rate: NonZero::new(rate).unwrap_or(NonZero::<u32>::MIN),
+        })
+    }
+
+    /// Reads a stored request.
+    ///
+    /// # Errors
+    ///
+    /// `DATA_LOSS` / `STORE_DAMAGED` for a message that cannot be decoded; as for [`parse`](Self::parse), for what only
+    /// a newer version knows.
+    pub(super) fn decode(stored: &[u8]) -> Result<Self> {
+        let operation = v1::Operation::decode(stored).map_err(|error| {
+            let message = format!("the store contains an unreadable operation: {error}");
+            Error::new(Kind::DataLoss, reason::STORE_DAMAGED, message)
+        })?;
+        Self::parse(operation)
+    }
+
+    /// What was asked, with its defaults.
+    #[must_use]
+    pub fn into_proto(self) -> v1::Operation {
+        self.asked
+    }
+
+    /// The request as it is stored.
+    pub(super) fn encode(&self) -> Vec<u8> {
+        self.asked.encode_to_vec()
+    }
+}
+
+fn parse_action(action: Option<v1::OperationAction>) -> Result<Change> {
+    let refused = |path, code, message: String| {
+        let violation = Violation::new(path, code, message);
+        Error::violations(reason::REQUEST_INVALID, vec![violation])
+    };
+    match action.and_then(|action| action.action) {
+        None => {
+            let message = "is required: one of `cancel`, `retry`, `release`, `purge`";
+            Err(refused("/action", "MISSING", message.to_owned()))
+        }
+        Some(Action::Cancel(cancel)) if cancel.reason.len() > MAX_REASON_BYTES => {
+            let message = format!("is longer than {MAX_REASON_BYTES} bytes");
+            Err(refused("/action/cancel/reason", "TOO_LARGE", message))
+        }
+        Some(Action::Cancel(cancel)) => {
+            let given = Some(cancel.reason).filter(|text| !text.is_empty());
+            Ok(Change::Cancel(given))
+        }
+        Some(Action::Retry(retry)) => match retry.input_patch {
+            None => Ok(Change::Retry(None)),
+            Some(patch) => match struct_pb::decode_value(&patch)? {
+                Value::Dict(patch) => Ok(Change::Retry(Some(patch))),
+                other => {
+                    let message = format!("is {}, and must be a dict", other.kind_name());
+                    let path = "/action/retry/input_patch";
+                    Err(refused(path, "WRONG_TYPE", message))
+                }
+            },
+        },
+        Some(Action::Release(_)) => Ok(Change::Release),
+        Some(Action::Purge(_)) => Ok(Change::Purge),
+    }
+}
+
+/// The violation of a request that selects nothing, or in two ways.
+///
+/// An empty filter does not select everything: clients that drop unknown names send it for one that is misspelled.
+fn selection_violation(filter: Option<&v1::InvocationFilter>, all: bool) -> Option<Violation> {
+    let has_criterion = filter.is_some_and(|filter| *filter != v1::InvocationFilter::default());
+    match (has_criterion, all) {
+        (true, true) => {
+            let message = "cannot be combined with a criterion in `filter`";
+            Some(Violation::new("/all", "CONFLICT", message))
+        }
+        (false, false) => {
+            let message =
+                "has no criterion: set one of its fields, or set `all` to select every invocation";
+            Some(Violation::new("/filter", "MISSING", message))
+        }
+        (true, false) | (false, true) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dict;
+
+    fn operation(action: Action) -> v1::Operation {
+        v1::Operation {
+            action: Some(v1::OperationAction {
+                action: Some(action),
+            }),
+            all: true,
+            ..v1::Operation::default()
+        }
+    }
+
+    #[test]
+    fn all_violations_of_a_request_are_reported_at_once() {
+        let request = v1::Operation {
+            id: "x".to_owned(),
+            max_per_second: MAX_RATE + 1,
+            filter: Some(v1::InvocationFilter::default()),
+            ..v1::Operation::default()
+        };
+        let error = OperationRequest::parse(request).unwrap_err();
+        let paths: Vec<_> = error
+            .field_violations()
+            .iter()
+            .map(|one| one.path.as_str())
+            .collect();
+        assert_eq!(paths, ["/id", "/action", "/filter", "/max_per_second"]);
+    }
+
+    #[test]
+    fn a_request_is_read_back_as_it_was_stored() {
+        let patch = Value::from(dict! { "a": 1 });
+        let patch = Some(struct_pb::encode_value(&patch).unwrap());
+        let retry = Action::Retry(v1::RetryAction { input_patch: patch });
+        let request = OperationRequest::parse(operation(retry)).unwrap();
+        let again = OperationRequest::decode(&request.encode()).unwrap();
+        assert_eq!((again.id, &again.asked), (request.id, &request.asked));
+        assert_eq!(again.change, Change::Retry(Some(dict! { "a": 1 })));
+        assert_eq!(again.rate.get(), DEFAULT_RATE);
+        assert!(OperationRequest::decode(b"\xff").is_err());
+    }
+
+    #[test]
+    fn a_patch_must_be_a_dict() {
+        let patch = Some(struct_pb::encode_value(&Value::from("x")).unwrap());
+        let retry = Action::Retry(v1::RetryAction { input_patch: patch });
+        let error = OperationRequest::parse(operation(retry)).unwrap_err();
+        assert_eq!(
+            error.field_violations()[0].path,
+            "/action/retry/input_patch"
+        );
+    }
+}

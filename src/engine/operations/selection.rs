@@ -1,0 +1,44 @@
+//! Which invocations an operation is over.
+
+use crate::codec::convert::{filter_from_proto, state_to_proto};
+use crate::codec::proto::v1;
+use crate::engine::results::lookup::InvocationView;
+use crate::engine::store::Filter;
+use crate::model::error::Result;
+
+/// A filter of invocations, as it was asked for.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Selection {
+    /// What the store matches.
+    pub(super) filter: Filter,
+    /// The store does not tell pending invocations from those that run here, and knows no pending reasons: both are
+    /// matched again.
+    states: Vec<i32>,
+    pending_reasons: Vec<i32>,
+}
+
+impl Selection {
+    /// Reads a filter; without one, all invocations match.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_ARGUMENT` / `REQUEST_INVALID` with all violations.
+    pub(super) fn parse(filter: Option<v1::InvocationFilter>) -> Result<Self> {
+        let (states, pending_reasons) = filter.as_ref().map_or_else(Default::default, |filter| {
+            (filter.states.clone(), filter.pending_reasons.clone())
+        });
+        Ok(Self {
+            filter: filter_from_proto(filter)?,
+            states,
+            pending_reasons,
+        })
+    }
+
+    /// Whether an invocation that the store matched does match as it stands.
+    pub(super) fn matches(&self, found: &InvocationView) -> bool {
+        let state = i32::from(state_to_proto(found.invocation.shown_state()));
+        let reason = i32::from(found.pending_reason());
+        (self.states.is_empty() || self.states.contains(&state))
+            && (self.pending_reasons.is_empty() || self.pending_reasons.contains(&reason))
+    }
+}
