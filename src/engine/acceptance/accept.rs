@@ -263,7 +263,8 @@ impl Acceptor {
         self.check_callbacks(&request.terms)
     }
 
-    /// Whether the services that get an outcome accept it. What is disabled later gets it all the same: it was promised.
+    /// Whether the services that get an outcome accept it. One that is disabled later gets it all the same: that was
+    /// promised.
     ///
     /// # Errors
     ///

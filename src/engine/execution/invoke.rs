@@ -55,8 +55,8 @@ impl Executor {
     /// # Errors
     ///
     /// The failure of the service; `NOT_FOUND` / `SERVICE_UNKNOWN`; `DEADLINE_EXCEEDED`; `RESOURCE_EXHAUSTED` where a
-    /// limit is reached; those of [`Gate::check_call`](crate::engine::control::gate::Gate::check_call). All of them name
-    /// the CID.
+    /// limit is reached; `UNAVAILABLE` / `SERVICE_PAUSED` or `NODE_HELD`; `FAILED_PRECONDITION` / `SERVICE_INACTIVE`.
+    /// All of them name the CID.
     ///
     /// # Cancel safety
     ///

@@ -1,5 +1,5 @@
-//! What waits while a service is paused: retries, expirations, cancellations, outcomes from outside. With tokio's paused
-//! time.
+//! What waits while a service is paused: retries, expirations, cancellations, outcomes from outside. With the paused
+//! time of tokio.
 
 use std::time::Duration;
 
