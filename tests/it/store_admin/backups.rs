@@ -13,6 +13,7 @@ use cidery::store::{MemoryStore, SqliteOptions, SqliteStore};
 use cidery::{Cid, Kind, dict};
 use futures_util::poll;
 use sha2::{Digest as _, Sha256};
+use tokio::task::JoinSet;
 use tonic::Code;
 
 use super::{admin, back_up, files, listed, node};
@@ -254,7 +255,8 @@ async fn a_caller_that_disconnects_ends_its_copy() {
         let name = format!("copy-{attempt}");
         let mut caller = admin(&node).await;
         let of_call = name.clone();
-        let call = tokio::spawn(async move { back_up(&mut caller, &of_call).await });
+        let mut call = JoinSet::new();
+        call.spawn(async move { back_up(&mut caller, &of_call).await });
         let is_running = |backups: &[v1::Backup]| {
             let own = backups.iter().find(|backup| backup.name == name);
             own.map(|backup| backup.fraction.is_some())
@@ -264,10 +266,11 @@ async fn a_caller_that_disconnects_ends_its_copy() {
                 break is_running;
             }
         };
-        call.abort();
+        call.abort_all();
         let is_gone = async { while is_running(&listed(&mut watcher).await) == Some(true) {} };
         tokio::time::timeout(PATIENCE, is_gone).await.unwrap();
-        if seen && call.await.is_err() && !files(&folder).contains(&name) {
+        let was_ended = call.join_next().await.unwrap().is_err();
+        if seen && was_ended && !files(&folder).contains(&name) {
             break;
         }
         assert!(attempt < 10, "{:?}", files(&folder));
@@ -284,11 +287,12 @@ async fn a_node_that_stops_ends_its_copy() {
     drop(filled(&folder).await);
     let node = node(&folder).await;
     let (mut watcher, mut caller) = (admin(&node).await, admin(&node).await);
-    let call = tokio::spawn(async move { back_up(&mut caller, "a").await });
+    let mut call = JoinSet::new();
+    call.spawn(async move { back_up(&mut caller, "a").await });
     while listed(&mut watcher).await.is_empty() {}
     node.handle.stop().await;
-    let ended = tokio::time::timeout(PATIENCE, call).await.unwrap().unwrap();
-    if let Err(status) = ended {
+    let ended = tokio::time::timeout(PATIENCE, call.join_next()).await;
+    if let Err(status) = ended.unwrap().unwrap().unwrap() {
         assert_eq!(status.code(), Code::Unavailable, "{status:?}");
         assert_eq!(files(&folder), [] as [&str; 0]);
     }

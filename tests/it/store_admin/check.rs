@@ -9,21 +9,35 @@ use cidery::remote::client::ContractClient;
 use cidery::{Cid, dict};
 use rusqlite::Connection;
 use serde_json::Value;
+use tokio::task::JoinSet;
 
 use super::{assert_valid, node};
 use crate::support::binary::{Server, cidery, stderr, stdout};
 use crate::support::{Folder, PATIENCE, ended};
 
-/// The invocations of a store, by what they are.
+/// A store, and its invocations by what they are.
 struct Filled {
     folder: Folder,
-    succeeded: Cid,
-    failed: Cid,
-    later: Cid,
-    keyed: [Cid; 3],
-    group: Cid,
-    member: Cid,
-    with_key: Cid,
+    cids: Vec<(&'static str, Cid)>,
+}
+
+impl Filled {
+    fn cid(&self, name: &str) -> Cid {
+        let mut cids = self.cids.iter();
+        cids.find(|(of, _)| *of == name).unwrap().1
+    }
+
+    /// A statement with `{name}` for the id of an invocation, and `{hex name}` for its CID.
+    fn sql(&self, template: &str) -> String {
+        let mut sql = template.to_owned();
+        for (name, cid) in &self.cids {
+            let hex = format!("x'{}'", cid.to_string().replace('-', ""));
+            let id = format!("(SELECT id FROM invocation WHERE cid = {hex})");
+            sql = sql.replace(&format!("{{{name}}}"), &id);
+            sql = sql.replace(&format!("{{hex {name}}}"), &hex);
+        }
+        sql
+    }
 }
 
 /// A store that a node wrote, and closed.
@@ -65,16 +79,17 @@ async fn filled() -> Filled {
     ended(client, group.members[0]).await;
     let later = accept(later("customer.get")).await;
     node.handle.stop().await;
-    Filled {
-        folder,
-        succeeded,
-        failed,
-        later,
-        keyed: keyed.try_into().unwrap(),
-        group: group.cid,
-        member: group.members[1],
-        with_key,
-    }
+    let cids = vec![
+        ("succeeded", succeeded),
+        ("failed", failed),
+        ("later", later),
+        ("first", keyed[0]),
+        ("last", keyed[2]),
+        ("group", group.cid),
+        ("member", group.members[1]),
+        ("with key", with_key),
+    ];
+    Filled { folder, cids }
 }
 
 /// The faults that a check names, with their CIDs.
@@ -107,158 +122,122 @@ fn faults(path: &Path, options: &[&str]) -> Vec<(String, Option<String>)> {
     named.collect()
 }
 
-/// The id of an invocation, as SQL.
-fn id(cid: Cid) -> String {
-    let hex = cid.to_string().replace('-', "");
-    format!("(SELECT id FROM invocation WHERE cid = x'{hex}')")
-}
-
-/// Each fault, how it is planted, and the invocation that it is found at.
-fn plants(store: &Filled) -> Vec<(&'static str, String, Option<Cid>)> {
-    let Filled {
-        succeeded,
-        failed,
-        later,
-        keyed,
-        group,
-        member,
-        with_key,
-        ..
-    } = store;
-    let hex = |cid: &Cid| cid.to_string().replace('-', "");
-    let one = |cid: &Cid| format!("WHERE id = {}", id(*cid));
-    vec![
-        (
-            "STATE_WITHOUT_INVOCATION",
-            format!("DELETE FROM invocation {}", one(later)),
-            None,
-        ),
-        (
-            "STATE_MISSING",
-            format!("DELETE FROM pending {}", one(later)),
-            Some(*later),
-        ),
-        (
-            "PENDING_AND_ENDED",
-            format!(
-                "INSERT INTO pending (id, service, due, wake, generation)
-                 SELECT id, service, accept_time, accept_time, 1 FROM invocation {}",
-                one(succeeded)
-            ),
-            Some(*succeeded),
-        ),
-        (
-            "OUTCOME_WRONG",
-            format!("UPDATE outcome SET state = 2 {}", one(failed)),
-            Some(*failed),
-        ),
-        (
-            "CID_TWICE",
-            format!(
-                "UPDATE invocation SET cid = x'{}' {}",
-                hex(succeeded),
-                one(later)
-            ),
-            Some(*succeeded),
-        ),
-        (
-            "CID_NOT_INDEXED",
-            format!("DELETE FROM cid_index {}", one(later)),
-            Some(*later),
-        ),
-        (
-            "SERVICE_NOT_INDEXED",
-            format!("DELETE FROM service_index {}", one(later)),
-            Some(*later),
-        ),
-        (
-            "PURGE_NOT_QUEUED",
-            format!("DELETE FROM purge_queue {}", one(succeeded)),
-            Some(*succeeded),
-        ),
-        (
-            "INDEX_STALE",
-            format!("UPDATE cid_index SET id = id + 1000 {}", one(later)),
-            Some(*later),
-        ),
-        (
-            "SERVICE_WRONG",
-            format!("UPDATE pending SET service = service + 1 {}", one(later)),
-            Some(*later),
-        ),
-        (
-            "MEMBERS_MISCOUNTED",
-            format!("UPDATE pending SET open_members = 1 {}", one(group)),
-            Some(*group),
-        ),
-        (
-            "MEMBER_HELD_WRONG",
-            format!("UPDATE pending SET held = 0 {}", one(member)),
-            Some(*member),
-        ),
-        (
-            "HEAD_WRONG",
-            format!("UPDATE pending SET leads = 0 {}", one(&keyed[0])),
-            Some(keyed[0]),
-        ),
-        (
-            "HEAD_WRONG",
-            format!("UPDATE pending SET leads = 1 {}", one(&keyed[2])),
-            Some(keyed[2]),
-        ),
-        (
-            "WAKE_LATE",
-            format!("UPDATE pending SET wake = due + 1 {}", one(later)),
-            Some(*later),
-        ),
-        (
-            "KEY_TWICE",
-            "UPDATE invocation SET idempotency_key = 'order 1' WHERE idempotency_key = 'order 2'"
-                .to_owned(),
-            None,
-        ),
-        (
-            "TOMBSTONE_OF_STORED",
-            format!("UPDATE tombstone SET cid = x'{}'", hex(succeeded)),
-            Some(*succeeded),
-        ),
-        (
-            "UNREADABLE",
-            format!("UPDATE invocation SET request = x'ffff' {}", one(with_key)),
-            Some(*with_key),
-        ),
-        (
-            "UNREADABLE",
-            format!("UPDATE outcome SET events = x'05ff' {}", one(succeeded)),
-            Some(*succeeded),
-        ),
-        (
-            "TIME_IMPLAUSIBLE",
-            format!(
-                "UPDATE invocation SET accept_time = 9000000000000000000 {}",
-                one(later)
-            ),
-            Some(*later),
-        ),
-        (
-            "SEQUENCE_BEYOND",
-            format!("UPDATE invocation SET sequence = 99 << 32 {}", one(later)),
-            Some(*later),
-        ),
-        (
-            "META_INVALID",
-            "DELETE FROM meta WHERE key = 'clean'".to_owned(),
-            None,
-        ),
-        (
-            "DAMAGED",
-            "PRAGMA writable_schema = 1;
-             UPDATE sqlite_schema SET rootpage = 1 WHERE name = 'claimable'"
-                .to_owned(),
-            None,
-        ),
-    ]
-}
+/// Faults: the name, how it is planted, and the invocation that it is found at.
+const PLANTS: [(&str, &str, Option<&str>); 23] = [
+    (
+        "STATE_WITHOUT_INVOCATION",
+        "DELETE FROM invocation WHERE id = {later}",
+        None,
+    ),
+    (
+        "STATE_MISSING",
+        "DELETE FROM pending WHERE id = {later}",
+        Some("later"),
+    ),
+    (
+        "PENDING_AND_ENDED",
+        "INSERT INTO pending (id, service, due, wake, generation)
+         SELECT id, service, accept_time, accept_time, 1 FROM invocation WHERE id = {succeeded}",
+        Some("succeeded"),
+    ),
+    (
+        "OUTCOME_WRONG",
+        "UPDATE outcome SET state = 2 WHERE id = {failed}",
+        Some("failed"),
+    ),
+    (
+        "CID_TWICE",
+        "UPDATE invocation SET cid = {hex succeeded} WHERE id = {later}",
+        Some("succeeded"),
+    ),
+    (
+        "CID_NOT_INDEXED",
+        "DELETE FROM cid_index WHERE id = {later}",
+        Some("later"),
+    ),
+    (
+        "SERVICE_NOT_INDEXED",
+        "DELETE FROM service_index WHERE id = {later}",
+        Some("later"),
+    ),
+    (
+        "PURGE_NOT_QUEUED",
+        "DELETE FROM purge_queue WHERE id = {succeeded}",
+        Some("succeeded"),
+    ),
+    (
+        "INDEX_STALE",
+        "UPDATE cid_index SET id = id + 1000 WHERE id = {later}",
+        Some("later"),
+    ),
+    (
+        "SERVICE_WRONG",
+        "UPDATE pending SET service = service + 1 WHERE id = {later}",
+        Some("later"),
+    ),
+    (
+        "MEMBERS_MISCOUNTED",
+        "UPDATE pending SET open_members = 1 WHERE id = {group}",
+        Some("group"),
+    ),
+    (
+        "MEMBER_HELD_WRONG",
+        "UPDATE pending SET held = 0 WHERE id = {member}",
+        Some("member"),
+    ),
+    (
+        "HEAD_WRONG",
+        "UPDATE pending SET leads = 0 WHERE id = {first}",
+        Some("first"),
+    ),
+    (
+        "HEAD_WRONG",
+        "UPDATE pending SET leads = 1 WHERE id = {last}",
+        Some("last"),
+    ),
+    (
+        "WAKE_LATE",
+        "UPDATE pending SET wake = due + 1 WHERE id = {later}",
+        Some("later"),
+    ),
+    (
+        "KEY_TWICE",
+        "UPDATE invocation SET idempotency_key = 'order 1' WHERE idempotency_key = 'order 2'",
+        None,
+    ),
+    (
+        "TOMBSTONE_OF_STORED",
+        "UPDATE tombstone SET cid = {hex succeeded}",
+        Some("succeeded"),
+    ),
+    (
+        "UNREADABLE",
+        "UPDATE invocation SET request = x'ffff' WHERE id = {with key}",
+        Some("with key"),
+    ),
+    (
+        "UNREADABLE",
+        "UPDATE outcome SET events = x'05ff' WHERE id = {succeeded}",
+        Some("succeeded"),
+    ),
+    (
+        "TIME_IMPLAUSIBLE",
+        "UPDATE invocation SET accept_time = 9000000000000000000 WHERE id = {later}",
+        Some("later"),
+    ),
+    (
+        "SEQUENCE_BEYOND",
+        "UPDATE invocation SET sequence = 99 << 32 WHERE id = {later}",
+        Some("later"),
+    ),
+    ("META_INVALID", "DELETE FROM meta WHERE key = 'clean'", None),
+    (
+        "DAMAGED",
+        "PRAGMA writable_schema = 1;
+         UPDATE sqlite_schema SET rootpage = 1 WHERE name = 'claimable'",
+        None,
+    ),
+];
 
 #[tokio::test]
 async fn each_planted_fault_is_found() {
@@ -268,7 +247,8 @@ async fn each_planted_fault_is_found() {
     let original = store.folder.path().join("cidery.db");
     assert_eq!(faults(&original, &[]), []);
     let mut missed = Vec::new();
-    for (fault, sql, cid) in plants(&store) {
+    for (fault, template, name) in PLANTS {
+        let (sql, cid) = (store.sql(template), name.map(|name| store.cid(name)));
         std::fs::copy(&original, &path).unwrap();
         let database = Connection::open(&path).unwrap();
         database.execute_batch(&sql).expect(&sql);
@@ -402,9 +382,10 @@ async fn a_store_in_use_and_one_after_a_crash_have_no_faults() {
     let folder = Folder::new("check");
     let data = folder.path().join("data");
     let server = Server::start(&["--data-dir", data.to_str().unwrap()]);
-    let clients: Vec<_> = (0..4)
-        .map(|_| tokio::spawn(submit(server.address.clone())))
-        .collect();
+    let mut clients = JoinSet::new();
+    for _ in 0..4 {
+        clients.spawn(submit(server.address.clone()));
+    }
     let client = ContractClient::connect(&server.address).await.unwrap();
     let accepted = async |more_than: u64| {
         let counted = async {
@@ -431,9 +412,7 @@ async fn a_store_in_use_and_one_after_a_crash_have_no_faults() {
     // Beyond what the indexes may lack.
     accepted(2_500).await;
     server.signal("KILL");
-    for client in clients {
-        client.await.unwrap();
-    }
+    clients.join_all().await;
     assert_eq!(faults(&data, &[]), []);
     drop(server);
     let mut server = Server::start(&["--data-dir", data.to_str().unwrap()]);

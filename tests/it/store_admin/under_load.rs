@@ -11,6 +11,7 @@ use cidery::model::call::{Call, Start};
 use cidery::remote::client::ContractClient;
 use cidery::store::SqliteStore;
 use cidery::{Cid, dict};
+use tokio::task::JoinSet;
 
 use super::{admin, back_up, node};
 use crate::support::binary::{cidery, stderr};
@@ -49,12 +50,11 @@ async fn no_invocation_that_was_accepted_before_a_backup_is_lost() {
     let (folder, other) = (Folder::new("load"), Folder::new("load"));
     let original = node(&folder).await;
     let (stop, accepted) = (Arc::new(AtomicBool::new(false)), Arc::default());
-    let clients: Vec<_> = (0..4)
-        .map(|_| {
-            let client = original.client.clone();
-            tokio::spawn(submit(client, Arc::clone(&stop), Arc::clone(&accepted)))
-        })
-        .collect();
+    let mut clients = JoinSet::new();
+    for _ in 0..4 {
+        let client = original.client.clone();
+        clients.spawn(submit(client, Arc::clone(&stop), Arc::clone(&accepted)));
+    }
     let count = || accepted.lock().unwrap().len();
     until("invocations are accepted", || count() > BEFORE).await;
     // Whatever is accepted from here on may be in the backup, or not.
@@ -64,9 +64,7 @@ async fn no_invocation_that_was_accepted_before_a_backup_is_lost() {
     let meanwhile = count();
     until("the node goes on", || count() > meanwhile + 20).await;
     stop.store(true, Ordering::Relaxed);
-    for client in clients {
-        client.await.unwrap();
-    }
+    clients.join_all().await;
     let data = other.path().join("data");
     let restored = cidery()
         .args(["store", "restore", &backup.path, "--data-dir"])
