@@ -32,15 +32,18 @@ fn ago(seconds: i64) -> Option<prost_types::Timestamp> {
     Some(timestamp_to_proto(NOW.checked_sub(age).unwrap()))
 }
 
+/// Sets the fields of a filter.
+type Change<'c> = &'c dyn Fn(&mut v1::InvocationFilter);
+
 #[test]
 fn criteria_are_those_of_the_message() {
     let cid = "01890a5d-ac96-774b-bcce-b302099a8057";
-    let of = |change: &dyn Fn(&mut v1::InvocationFilter)| {
+    let of = |change: Change<'_>| {
         let mut filter = v1::InvocationFilter::default();
         change(&mut filter);
         filter
     };
-    let cases: [(&str, &dyn Fn(&mut v1::InvocationFilter)); 14] = [
+    let cases: [(&str, Change<'_>); 14] = [
         ("", &|_| {}),
         (" \n", &|_| {}),
         ("service = \"customer.get\"", &|it| {

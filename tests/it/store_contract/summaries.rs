@@ -64,7 +64,9 @@ async fn summarized(store: &dyn Store, filter: &Filter, running: &[Cid]) -> Vec<
 }
 
 /// Service, state, whether they are held, reason, number, example.
-fn line(summary: &Summary) -> (String, State, bool, Option<&str>, u64, Cid) {
+type Line<'a> = (String, State, bool, Option<&'a str>, u64, Cid);
+
+fn line(summary: &Summary) -> Line<'_> {
     let Summary { key, count } = summary;
     let reason = key.failure_reason.as_deref();
     let service = key.service.to_string();
@@ -130,7 +132,7 @@ pub(super) async fn summaries_count_by_service_state_and_reason(store: &dyn Stor
     }
 }
 
-fn expected_held(cids: &[Cid]) -> [(String, State, bool, Option<&'static str>, u64, Cid); 1] {
+fn expected_held(cids: &[Cid]) -> [Line<'static>; 1] {
     [(
         "a".to_owned(),
         State::ACCEPTED,

@@ -302,7 +302,7 @@ mod tests {
         }
         let open = Filter {
             states: vec![State::ACCEPTED],
-            ..dead.clone()
+            ..dead
         };
         let held = Filter {
             held: true,
