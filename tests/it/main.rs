@@ -19,6 +19,7 @@ mod command_line;
 mod compiler;
 mod corpus;
 mod dead_letters;
+mod dead_letters_cli;
 mod deadlines;
 mod declared;
 mod discovery;
