@@ -20,6 +20,7 @@ mod compiler;
 mod control;
 mod corpus;
 mod dead_letters;
+mod dead_letters_cli;
 mod deadlines;
 mod declared;
 mod discovery;

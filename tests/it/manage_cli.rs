@@ -234,7 +234,8 @@ async fn groups_are_listed_explained_and_cancelled_by_cid() {
     let history = line(&["explain", &cid]);
     for text in [
         &format!("{cid}  (group)  RUNNING"),
-        "members: 2, 1 ended",
+        "members: 2, 1 ended: 1 RUNNING, 1 FAILED",
+        &format!("1      demo.fail  FAILED  DEMO_FAILED  {failed}"),
         &format!("0  {failed}  demo.fail  FAILED"),
     ] {
         assert!(history.contains(text), "{text} is not in {history}");
@@ -246,6 +247,10 @@ async fn groups_are_listed_explained_and_cancelled_by_cid() {
     assert!(ended.contains("\"cancelled\": 1"), "{ended}");
     let json = line(&["explain", &cid, "--output", "jsonl"]);
     assert!(json.contains("\"ended\":2"), "{json}");
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let counts = json["member_counts"].as_array().unwrap();
+    assert_eq!(counts.len(), 2, "{json}");
+    assert_eq!(counts[0]["count"], 1);
 }
 
 /// The full view and `explain` distinguish callbacks from the invocations that the handler made.

@@ -83,8 +83,14 @@ enum Command {
     /// Show and cancel changes of many invocations.
     Operations(operations::Operations),
     /// Show the history of an invocation, and what it waits for.
+    ///
+    /// Shows its acceptance, attempts and outcome, who serves it, its place in the queue, its origin, and the tree of
+    /// its children and callbacks.
     Explain(explain::Explain),
     /// Show the dead-letter queue: held and failed invocations.
+    ///
+    /// Held ones, and failed ones that were not retried, are counted by service and reason, with an example of each.
+    /// AGE is that of the oldest and of the newest one.
     DeadLetters(dead_letters::DeadLetters),
     /// List services.
     ///

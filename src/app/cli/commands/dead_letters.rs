@@ -15,9 +15,7 @@ use crate::app::cli::selection::SelectionArgs;
 use crate::codec::proto::v1;
 use crate::model::error::Result;
 
-/// Show the dead-letter queue: held invocations, and failed ones that were not retried.
-///
-/// They are grouped by service and reason, with an example of each. AGE is that of the oldest and of the newest one.
+/// Show the dead-letter queue, or change what is in it.
 #[derive(Args, Debug)]
 pub(in crate::app::cli) struct DeadLetters {
     #[command(subcommand)]

@@ -1,5 +1,6 @@
 //! The object of an explained invocation.
 
+use super::dead_letters::dead_letters;
 use super::invocation::{failure, input, invocation};
 use super::service::location;
 use crate::app::cli::names::{self, text_value, time_value};
@@ -17,6 +18,8 @@ pub(in crate::app::cli) struct Explanation<'a> {
     /// Objects of its children, each with theirs.
     pub(in crate::app::cli) children: Vec<Value>,
     pub(in crate::app::cli) callbacks: Vec<Value>,
+    /// Of a group: how many members there are of each service, state and reason.
+    pub(in crate::app::cli) member_counts: &'a [v1::InvocationSummary],
     pub(in crate::app::cli) members: &'a [v1::Invocation],
 }
 
@@ -34,6 +37,7 @@ pub(in crate::app::cli) fn explanation(explanation: Explanation<'_>) -> Value {
         })
     });
     let members = explanation.members.iter();
+    let member_counts = explanation.member_counts.iter().map(dead_letters);
     let max_attempts = explained.max_attempts;
     let mut object = invocation(explained);
     let more = dict! {
@@ -47,6 +51,7 @@ pub(in crate::app::cli) fn explanation(explanation: Explanation<'_>) -> Value {
         "attempts": attempts.collect::<Vec<_>>(),
         "children": explanation.children,
         "callbacks": explanation.callbacks,
+        "member_counts": member_counts.collect::<Vec<_>>(),
         "members": members.map(|one| Value::Dict(invocation(one))).collect::<Vec<_>>(),
     };
     for (key, value) in more {

@@ -1,6 +1,6 @@
 //! What `explain` shows of an invocation: read from the node, and made an object.
 
-use super::members;
+use super::members::Members;
 use super::tree::Tree;
 use super::waiting;
 use crate::app::cli::objects;
@@ -18,8 +18,7 @@ pub(super) struct History {
     /// What it waits for, in a sentence.
     pub(super) waits: Option<String>,
     pub(super) tree: Tree,
-    /// The members of a group; of a large one, those that ended without a response.
-    pub(super) members: Vec<v1::Invocation>,
+    pub(super) members: Members,
 }
 
 impl History {
@@ -30,8 +29,8 @@ impl History {
             Some(_) => None,
         };
         let members = match &invocation.group {
-            Some(group) => members::read(client, cid, group.members).await?,
-            None => Vec::new(),
+            Some(group) => Members::read(client, cid, group.members).await?,
+            None => Members::default(),
         };
         Ok(Self {
             waits: waiting::what_for(&invocation, service.as_ref()),
@@ -50,7 +49,8 @@ impl History {
             served_by: self.locations(),
             children,
             callbacks,
-            members: &self.members,
+            member_counts: &self.members.counts,
+            members: &self.members.shown,
         })
     }
 

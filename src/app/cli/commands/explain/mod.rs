@@ -15,10 +15,7 @@ use crate::app::cli::node_option::NodeArgs;
 use crate::app::cli::printer::{List, Printer, Row};
 use crate::model::error::Result;
 
-/// Show what became of an invocation, what it waits for, and what follows from it.
-///
-/// Shows its acceptance, attempts and outcome, who serves it, its place in the queue, its origin, and the tree of its
-/// children and callbacks.
+/// Show the history of an invocation, and what it waits for.
 #[derive(Args, Debug)]
 pub(in crate::app::cli) struct Explain {
     /// CIDs of the invocations, unique prefixes of them, or `last`.

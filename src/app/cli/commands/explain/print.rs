@@ -1,7 +1,7 @@
 //! The text of `explain`, for people.
 
 use super::history::History;
-use super::{members, timeline};
+use super::timeline;
 use crate::app::cli::names::{reason_name, service_name, state_name};
 use crate::app::cli::objects;
 use crate::app::cli::printer::Printer;
@@ -37,7 +37,7 @@ pub(super) fn history(printer: &Printer, history: &History) {
     let rows = timeline::rows(invocation, history.waits.as_deref());
     printer.table(["WHEN", "WHAT"], &rows);
     print_traces(printer, invocation);
-    members::print(printer, invocation, &history.members);
+    history.members.print(printer, invocation);
     history.tree.print(printer, cid);
 }
 
