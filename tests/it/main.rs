@@ -52,6 +52,7 @@ mod limits;
 mod manage;
 mod manage_cli;
 mod nested;
+mod night_shift;
 mod node;
 mod node_restart;
 mod operate;

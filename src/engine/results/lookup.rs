@@ -43,6 +43,8 @@ impl InvocationView {
     pub fn pending_reason(&self) -> PendingReason {
         match self.invocation.shown_state() {
             State::Pending { .. } if self.is_held() => PendingReason::Held,
+            // What the operator did comes first: nothing else helps before that is undone.
+            State::Pending { .. } if self.due && self.paused => PendingReason::Paused,
             State::Pending { .. } if self.due && self.unserved => PendingReason::NoWorker,
             State::Pending { .. } if self.invocation.deferred => PendingReason::NoCompatibleWorker,
             State::Pending { .. } if self.due && self.invocation.key_busy => PendingReason::KeyBusy,

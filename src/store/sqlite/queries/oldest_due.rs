@@ -69,7 +69,8 @@ fn first_of(
 }
 
 /// The number of held invocations: those that are due at the last instant there is. Reads an index alone.
-const HELD_COUNT: &str = "SELECT count(*) FROM pending INDEXED BY dead_letters WHERE due >= 9223372036854775807 AND awaited = 0";
+const HELD_COUNT: &str = "SELECT count(*) FROM pending INDEXED BY dead_letters
+     WHERE due >= 9223372036854775807 AND awaited = 0";
 
 /// Counts them.
 pub(in crate::store::sqlite) fn held_count(connection: &Connection) -> Result<usize> {

@@ -58,7 +58,7 @@ impl Source {
         // The condition of the index.
         let is_indexed = match self {
             Self::Failures => "outcome.state > 2 AND ",
-            Self::Held => "pending.due >= 9223372036854775807 AND ",
+            Self::Held => "pending.due >= 9223372036854775807 AND pending.awaited = 0 AND ",
             _ => "",
         };
         let id = self.id();
