@@ -51,74 +51,70 @@ fn invoke(server: &Server, arguments: &[&str]) -> String {
 
 const HELD: [&str; 6] = ["demo.flaky", "failures=9", "--retry", "1", "--hold", "-q"];
 
+fn flaky(count: u64) -> (String, String, String, u64) {
+    let [service, state, reason] = ["demo.flaky", "PENDING", "DEMO_FLAKY"].map(str::to_owned);
+    (service, state, reason, count)
+}
+
+fn fail(count: u64) -> (String, String, String, u64) {
+    let [service, state, reason] = ["demo.fail", "FAILED", "DEMO_FAILED"].map(str::to_owned);
+    (service, state, reason, count)
+}
+
+/// Two invocations that are held, and three that failed; returns their CIDs.
+async fn filled(server: &Server) -> ([String; 2], [String; 3]) {
+    assert_eq!(letters(server, &[]), []);
+    let held = [(); 2].map(|()| invoke(server, &HELD));
+    let failed = [(); 3].map(|()| invoke(server, &["demo.fail", "code=NOT_FOUND"]));
+    invoke(server, &["demo.count", "to=1"]);
+    until("all have failed", || {
+        letters(server, &[]) == [fail(3), flaky(2)]
+    })
+    .await;
+    (held, failed)
+}
+
 #[tokio::test]
 async fn the_queue_has_what_is_held_and_what_failed_and_was_not_retried() {
     let server = Server::start(&[]);
-    assert_eq!(letters(&server, &[]), []);
-    let held = [invoke(&server, &HELD), invoke(&server, &HELD)];
-    let failed: Vec<String> = (0..3)
-        .map(|_| invoke(&server, &["demo.fail", "code=NOT_FOUND"]))
-        .collect();
-    invoke(&server, &["demo.count", "to=1"]);
-    let flaky = |count| {
-        (
-            "demo.flaky".to_owned(),
-            "PENDING".to_owned(),
-            "DEMO_FLAKY".to_owned(),
-            count,
-        )
-    };
-    let fail = |count| {
-        (
-            "demo.fail".to_owned(),
-            "FAILED".to_owned(),
-            "DEMO_FAILED".to_owned(),
-            count,
-        )
-    };
-    until("all have failed", || {
-        letters(&server, &[]) == [fail(3), flaky(2)]
-    })
-    .await;
+    let (held, failed) = filled(&server).await;
     assert_eq!(letters(&server, &["--service", "demo.flaky"]), [flaky(2)]);
     let shown = server.run(&["dead-letters"]);
     let (table, notes) = (stdout(&shown), stderr(&shown));
-    assert!(table.contains("demo.flaky  HELD"), "{table}");
-    assert!(
-        held.iter().any(|cid| table.contains(cid.as_str())),
-        "{table}"
-    );
-    assert!(table.contains("attempt 1 fails, as requested"), "{table}");
-    assert!(
-        notes.contains("2 held: `cidery dead-letters release`"),
-        "{notes}"
-    );
-    assert!(
-        notes.contains("3 failed: `cidery dead-letters retry`"),
-        "{notes}"
-    );
+    for text in ["demo.flaky  HELD", "attempt 1 fails, as requested"] {
+        assert!(table.contains(text), "{table}");
+    }
+    let mut examples = held.iter().filter(|cid| table.contains(cid.as_str()));
+    assert!(examples.next().is_some(), "{table}");
+    for text in [
+        "2 held: `cidery dead-letters release`",
+        "3 failed: `cidery dead-letters retry`",
+    ] {
+        assert!(notes.contains(text), "{notes}");
+    }
     // One that was retried is no dead letter; its retry is, once it has failed as well.
     run(&server, &["retry", &failed[0]]);
+    let of_fail = ["dead-letters", "--service", "demo.fail", "-o", "name"];
     until("the retry has failed", || {
-        let cid = run(
-            &server,
-            &["dead-letters", "--service", "demo.fail", "-o", "name"],
-        );
-        !failed.contains(&cid)
+        !failed.contains(&run(&server, &of_fail))
     })
     .await;
     assert_eq!(letters(&server, &["--service", "demo.fail"]), [fail(3)]);
+}
+
+#[tokio::test]
+async fn the_queue_is_released_cancelled_and_purged() {
+    let server = Server::start(&[]);
+    filled(&server).await;
     // A released one that fails is held again.
-    run(
-        &server,
-        &[
-            "dead-letters",
-            "release",
-            "--service",
-            "demo.flaky",
-            "--yes",
-        ],
-    );
+    let release = [
+        "dead-letters",
+        "release",
+        "--service",
+        "demo.flaky",
+        "--yes",
+    ];
+    run(&server, &release);
     until("they are held again", || {
         letters(&server, &[]).contains(&flaky(2))
     })
@@ -127,12 +123,8 @@ async fn the_queue_has_what_is_held_and_what_failed_and_was_not_retried() {
     assert_eq!(letters(&server, &[]), [fail(3)]);
     run(&server, &["dead-letters", "purge", "--yes"]);
     assert_eq!(letters(&server, &[]), []);
-    let empty = server.run(&["dead-letters"]);
-    assert!(
-        stderr(&empty).contains("the dead-letter queue is empty"),
-        "{}",
-        stderr(&empty)
-    );
+    let empty = stderr(&server.run(&["dead-letters"]));
+    assert!(empty.contains("the dead-letter queue is empty"), "{empty}");
 }
 
 #[tokio::test]
