@@ -23,6 +23,10 @@ const DATABASE: &str = "cidery.db";
 
 /// A store that is read. One transaction reads it, so that all reads see the same commit.
 #[derive(Debug)]
+#[cfg_attr(
+    not(feature = "cli"),
+    expect(dead_code, reason = "the commands on files read all of it")
+)]
 pub(super) struct ReadOnlyStore {
     /// The database.
     pub(super) file: PathBuf,
