@@ -27,6 +27,8 @@ pub struct ServiceInfo {
     pub status: ServiceStatus,
     /// Where it is served; empty where workers served it and none does now.
     pub locations: Vec<Location>,
+    /// When a worker last served it; `None` while one does, and as far as the node knows.
+    pub last_served: Option<Timestamp>,
     /// Whether it is served: a draining worker does not serve.
     pub is_served: bool,
     /// That it is paused or disabled, if it is.
@@ -109,6 +111,7 @@ impl Discovery {
         ServiceInfo {
             definition: Arc::clone(&route.definition),
             locations: route.locations(),
+            last_served: route.limit.pool().and_then(|pool| pool.last_served()),
             is_served: route.is_served(),
             control: route.gate.control(),
             takes_calls: route.takes_calls(),

@@ -326,18 +326,6 @@ async fn a_failure_with_many_details_is_truncated_to_fit() {
 }
 
 #[tokio::test]
-async fn unsupported_methods_are_unimplemented() {
-    let node = node().await;
-    let mut raw = Raw::connect(node.address()).await;
-    for method in ["AdminService/GetStatus", "AdminService/BackupStore"] {
-        let answer = raw
-            .call(&format!("/cidery.v1.{method}"), &[], framed(&[]))
-            .await;
-        assert_refused(&answer, Kind::Unimplemented, "NOT_SUPPORTED");
-    }
-}
-
-#[tokio::test]
 async fn panics_and_invalid_outputs_are_failures() {
     let node = node().await;
     let mut raw = Raw::connect(node.address()).await;

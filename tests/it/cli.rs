@@ -529,6 +529,6 @@ fn exports_print_the_files_they_wrote_or_why_they_failed() {
     // The .proto files of Cidery are in the binary: exporting them needs no node.
     let output = export(&["--api", "--node", "127.0.0.1:1"]);
     assert!(output.status.success());
-    assert_eq!(stdout(&output).lines().count(), 8);
+    assert_eq!(stdout(&output).lines().count(), 9);
     std::fs::remove_dir_all(folder).unwrap();
 }

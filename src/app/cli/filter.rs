@@ -253,7 +253,6 @@ impl FilterArgs {
             root_cid: cid(self.root),
             group_cid: cid(self.group),
             dead_letter: self.dead_letter,
-            ..v1::InvocationFilter::default()
         };
         combine(by_options, self.text.unwrap_or_default())
     }

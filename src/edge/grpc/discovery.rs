@@ -126,7 +126,8 @@ fn description(
         pending: count(service.status.pending),
         queued: count(service.status.queued),
         control: service.control.as_deref().map(service_control_to_proto),
-        ..v1::ServiceDescription::default()
+        last_served_time: service.last_served.map(timestamp_to_proto),
+        other_declarations: Vec::new(),
     }
 }
 

@@ -19,6 +19,8 @@ use crate::model::operation::{OperationId, OperationState};
 
 const DEFAULT_PAGE: usize = 100;
 const MAX_PAGE: usize = 1_000;
+/// How many states a request may list.
+const MAX_STATES: usize = 100;
 /// How many counts a response has at most.
 const MAX_SUMMARIES: usize = 100;
 /// How long a call waits for news of an operation, or for its end.
@@ -93,6 +95,8 @@ impl OperationApi {
     fn list(&self, message: &v1::ListOperationsRequest) -> Result<v1::ListOperationsResponse> {
         let mut errors = FieldErrors::default();
         let mut states = Vec::new();
+        let too_many = Violation::too_many("/states", message.states.len(), MAX_STATES);
+        Error::reject(reason::REQUEST_INVALID, too_many.into_iter().collect())?;
         for (index, state) in message.states.iter().enumerate() {
             let path = format!("/states/{index}");
             match errors.take(enum_from_proto(&path, *state).map(Some)) {

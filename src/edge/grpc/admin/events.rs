@@ -16,6 +16,9 @@ use crate::engine::{
 };
 use crate::model::error::{Error, Result, Violation, reason};
 
+/// How many kinds a request may list.
+const MAX_KINDS: usize = 100;
+
 /// What a watcher wants to see.
 #[derive(Debug)]
 struct Criteria {
@@ -80,7 +83,8 @@ fn stopped() -> Error {
 impl Criteria {
     fn of(invoker: &Invoker, request: v1::WatchEventsRequest) -> Result<Self> {
         let mut kinds = Vec::new();
-        let mut violations = Vec::new();
+        let too_many = Violation::too_many("/kinds", request.kinds.len(), MAX_KINDS);
+        let mut violations: Vec<_> = too_many.into_iter().collect();
         for (index, kind) in request.kinds.into_iter().enumerate() {
             let path = format!("/kinds/{index}");
             match enum_from_proto(&path, kind) {

@@ -23,6 +23,8 @@ use requests::{
 
 const INVOCATIONS: &str = "cidery.v1.InvocationService";
 const WORKERS: &str = "cidery.v1.WorkerService";
+const ADMIN: &str = "cidery.v1.AdminService";
+const OPERATIONS: &str = "cidery.v1.OperationService";
 
 /// Lists in messages of protobuf itself, and what limits them.
 const FOREIGN: [(&str, &str); 3] = [
@@ -37,8 +39,12 @@ const FOREIGN: [(&str, &str); 3] = [
 /// How a list is sent.
 #[derive(Clone, Copy)]
 enum Way {
-    /// In the request of a method.
+    /// In the request of a method of the service for invocations.
     Call(&'static str),
+    /// In the request of a method of the service for operations.
+    Operation(&'static str),
+    /// In the request for events.
+    Watch,
     /// In the first message of a worker.
     Hello,
     /// In a later message of a worker.
@@ -106,7 +112,7 @@ fn serve_request(pool: &DescriptorPool, json: &Json) -> v1::ServeRequest {
 /// Sends a list; returns the error that answers it.
 async fn send(
     node: &TestNode,
-    [invocations, workers]: [&Dynamic; 2],
+    [invocations, workers, admin, operations]: [&Dynamic; 4],
     way: Way,
     message: Json,
 ) -> Option<Error> {
@@ -115,6 +121,18 @@ async fn send(
         Way::Call(method) => {
             let path = format!("{INVOCATIONS}/{method}");
             let failure = invocations.failure(&path, message).await;
+            failure.map(|status| error_of(&status))
+        }
+        Way::Operation(method) => {
+            let path = format!("{OPERATIONS}/{method}");
+            let failure = operations.failure(&path, message).await;
+            failure.map(|status| error_of(&status))
+        }
+        Way::Watch => {
+            let path = format!("{ADMIN}/WatchEvents");
+            // The stream of a request that is taken does not end by itself.
+            let short = [("grpc-timeout", "200m")];
+            let failure = admin.call_with(&path, message, &short).await.err();
             failure.map(|status| error_of(&status))
         }
         Way::Hello => {
@@ -148,9 +166,10 @@ async fn every_list_in_a_request_has_a_limit() {
     let mut pools = Vec::new();
     for service in [
         INVOCATIONS,
-        "cidery.v1.AdminService",
-        "cidery.v1.DiscoveryService",
         WORKERS,
+        ADMIN,
+        OPERATIONS,
+        "cidery.v1.DiscoveryService",
     ] {
         let dynamic = Dynamic::discover(node.address(), service).await;
         let methods = dynamic.pool().get_service_by_name(service).unwrap();
@@ -177,7 +196,7 @@ async fn every_list_in_a_request_has_a_limit() {
     );
     let mut wrong = Vec::new();
     for list in lists {
-        let send = |n| send(&node, [&pools[0], &pools[3]], list.way, (list.message)(n));
+        let send = |n| send(&node, [0, 1, 2, 3].map(|it| &pools[it]), list.way, (list.message)(n));
         let is_violation = |error: &Error| {
             let violation = list
                 .violation

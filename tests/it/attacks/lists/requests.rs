@@ -200,8 +200,14 @@ pub(super) fn lists_of_filters() -> Vec<List> {
         "RetryInvocations",
         "PurgeInvocations",
         "SummarizeInvocations",
+        "StartOperation",
+        "WatchEvents",
     ] {
-        let way = Way::Call(method);
+        let way = match method {
+            "StartOperation" => Way::Operation(method),
+            "WatchEvents" => Way::Watch,
+            _ => Way::Call(method),
+        };
         lists.push(entry(
             &format!("{method}Request.filter.metadata"),
             way,
@@ -217,7 +223,9 @@ pub(super) fn lists_of_filters() -> Vec<List> {
                 move |n| json!({ "filter": { name: list(n, |_| json!(value)) } }),
             ));
         }
-        if !["ListInvocations", "SummarizeInvocations"].contains(&method) {
+        let has_cids = method.ends_with("Invocations")
+            && !["ListInvocations", "SummarizeInvocations"].contains(&method);
+        if has_cids {
             let path = format!("{method}Request.cids");
             lists.push(entry(
                 &path,
@@ -227,6 +235,18 @@ pub(super) fn lists_of_filters() -> Vec<List> {
             ));
         }
     }
+    lists.push(entry(
+        "WatchEventsRequest.kinds",
+        Way::Watch,
+        invalid(100, "/kinds"),
+        |n| json!({ "kinds": list(n, |_| json!("EVENT_KIND_NODE_RESUMED")) }),
+    ));
+    lists.push(entry(
+        "ListOperationsRequest.states",
+        Way::Operation("ListOperations"),
+        invalid(100, "/states"),
+        |n| json!({ "states": list(n, |_| json!("OPERATION_STATE_RUNNING")) }),
+    ));
     lists
 }
 
