@@ -81,14 +81,14 @@ pub enum OperationState {
 }
 
 impl OperationState {
-    /// Its name in the contract, without the prefix of the enum.
+    /// Its name, for people.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
-            Self::Running => "RUNNING",
-            Self::Succeeded => "SUCCEEDED",
-            Self::Cancelled => "CANCELLED",
-            Self::Failed => "FAILED",
+            Self::Running => "running",
+            Self::Succeeded => "succeeded",
+            Self::Cancelled => "cancelled",
+            Self::Failed => "failed",
         }
     }
 

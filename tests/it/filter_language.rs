@@ -419,9 +419,13 @@ fn the_command_line_filters_by_text_and_by_options() {
 #[test]
 fn the_command_line_refuses_filters_that_it_cannot_combine() {
     let server = Server::start(&[]);
-    let cases: [(&[&str], &str); 3] = [
+    let cases: [(&[&str], &str); 4] = [
         (
-            &["--filter", "state = FAILED", "--state", "failed"],
+            &["--metadata", "a=1", "--metadata", "a=2"],
+            "`--metadata a` is given with two values",
+        ),
+        (
+            &["--filter", "state = FAILED", "--state", "pending"],
             "`--state` cannot be combined",
         ),
         (
@@ -449,7 +453,10 @@ async fn the_command_line_shows_what_was_retried() {
     let (one, two) = (fail(&server, "acme"), fail(&server, "other"));
     let by_text = ["--filter", "metadata.tenant = acme"];
     let retried = server.run(&[&["retry", "--yes", "-o", "name"], &by_text[..]].concat());
-    let retry = stdout(&retried).trim().to_owned();
+    assert!(retried.status.success(), "{}", stderr(&retried));
+    let explained = stdout(&server.run(&["explain", &one, "-o", "json"]));
+    let explained: serde_json::Value = serde_json::from_str(&explained).unwrap();
+    let retry = explained["retried_as"].as_str().unwrap().to_owned();
     let history = stdout(&server.run(&["explain", &one]));
     let origin = format!("retried as: {retry}");
     assert!(history.contains(&origin), "{history}");

@@ -6,18 +6,19 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use cidery::codec::proto::v1;
 use cidery::codec::proto::v1::operation_service_client::OperationServiceClient;
+use cidery::engine::clock::Clock;
 use cidery::model::call::Call;
 use cidery::remote::client::ContractClient;
 use cidery::{Cid, Error, Input, Worker, WorkerHandle, dict};
 use futures_util::{StreamExt as _, stream};
-use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value as Json;
+use tokio::time::Instant;
 
 use crate::support::binary::{Server, stderr, stdout};
 use crate::support::{Folder, PATIENCE};
@@ -99,7 +100,7 @@ fn json(server: &Server, arguments: &[&str]) -> Json {
 
 /// How many invocations match a filter.
 async fn matching(client: &ContractClient, filter: &str) -> u64 {
-    let filter = cidery::codec::filter::resolve(None, filter, Timestamp::now());
+    let filter = cidery::codec::filter::resolve(None, filter, Clock::System.now());
     let filter = filter.unwrap().unwrap();
     client.summarize(filter).await.unwrap().total
 }
@@ -148,6 +149,58 @@ fn resident_mb(server: &Server) -> u64 {
     kib / 1024
 }
 
+/// The node says what fails and why.
+fn see_the_failures(server: &Server, failed: usize) {
+    let status = json(server, &["status"]);
+    let failures = status["failures"].as_array().unwrap();
+    assert_eq!(failures.len(), 1, "{failures:?}");
+    assert_eq!(failures[0]["service"], SERVICE);
+    assert_eq!(failures[0]["reason"], REASON);
+    assert_eq!(failures[0]["count"], failed);
+    let letters = stdout(&server.run(&["dead-letters"]));
+    let says_why = letters.contains(REASON) && letters.contains(SERVICE);
+    assert!(says_why, "{letters}");
+}
+
+/// Starts to retry what failed, slowly enough for what follows.
+fn start_to_retry(server: &Server, failed: usize) -> String {
+    let counted = json(server, &["retry", "--filter", FILTER, "--dry-run"]);
+    assert_eq!(counted[0]["count"], failed, "{counted}");
+    let rate = (failed / 4).max(1_000).to_string();
+    let options = ["--rate", &rate, "--yes", "--detach"];
+    let started = json(
+        server,
+        &[&["retry", "--filter", FILTER], &options[..]].concat(),
+    );
+    started["id"].as_str().unwrap().to_owned()
+}
+
+/// Every failed invocation has one retry.
+async fn assert_retried_once(client: &ContractClient, failed: usize) {
+    let mut retries: HashMap<String, usize> = HashMap::new();
+    let filter = v1::InvocationFilter {
+        services: vec![SERVICE.to_owned()],
+        ..v1::InvocationFilter::default()
+    };
+    let note = |one: v1::Invocation| {
+        if !one.retry_of.is_empty() {
+            *retries.entry(one.retry_of).or_default() += 1;
+        }
+    };
+    client
+        .each_invocation(filter, usize::MAX, note)
+        .await
+        .unwrap();
+    assert_eq!(retries.len(), failed);
+    assert!(retries.values().all(|count| *count == 1), "retried twice");
+    assert_eq!(matching(client, "dead_letter = true").await, 0);
+}
+
+fn run(server: &Server, arguments: &[&str]) {
+    let output = server.run(arguments);
+    assert!(output.status.success(), "{}", stderr(&output));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_bad_deployment_failed_is_found_and_retried() {
     let failed = count();
@@ -167,82 +220,44 @@ async fn what_a_bad_deployment_failed_is_found_and_retried() {
     let bad = deploy(&server, "bad", &shipped).await;
     order(&client, OTHERS..OTHERS + failed).await;
     until_matching(&client, FILTER, failed).await;
+    see_the_failures(&server, failed);
 
-    // The node says what and why.
-    let status = json(&server, &["status"]);
-    let failures = status["failures"].as_array().unwrap();
-    assert_eq!(failures.len(), 1, "{failures:?}");
-    assert_eq!(failures[0]["service"], SERVICE);
-    assert_eq!(failures[0]["reason"], REASON);
-    assert_eq!(failures[0]["count"], failed);
-    let letters = server.run(&["dead-letters"]);
-    let letters = stdout(&letters);
-    assert!(
-        letters.contains(REASON) && letters.contains(SERVICE),
-        "{letters}"
+    // Paused, deployed again, retried by filter while new calls arrive, and other services go on.
+    run(
+        &server,
+        &["service", "pause", SERVICE, "--reason", "bad build"],
     );
-
-    // Paused, deployed again, retried by filter while new calls arrive.
-    let paused = server.run(&["service", "pause", SERVICE, "--reason", "bad build"]);
-    assert!(paused.status.success(), "{}", stderr(&paused));
     bad.stop().await;
     let good = deploy(&server, "good again", &shipped).await;
-    let dry = json(&server, &["retry", "--filter", FILTER, "--dry-run"]);
-    assert_eq!(dry[0]["count"], failed, "{dry}");
-    let rate = (failed / 4).max(1_000).to_string();
-    let retry = [
-        "retry", "--filter", FILTER, "--rate", &rate, "--yes", "--detach",
-    ];
-    let started = json(&server, &retry);
-    let id = started["id"].as_str().unwrap().to_owned();
+    let id = start_to_retry(&server, failed);
     order(&client, OTHERS + failed..2 * OTHERS + failed).await;
-    // Other services go on.
     let other = Call::new("cidery.echo", dict! {});
     client.invoke(other).await.unwrap();
 
     // The node is killed in the middle; it goes on, and the service is resumed.
     let middle = operation(&server, &id, failed as u64 / 5).await;
     assert_eq!(middle.end_time, None, "too fast to be killed in the middle");
-    let memory = resident_mb(&server);
+    let before = resident_mb(&server);
     server.signal("KILL");
     server.child.wait().unwrap();
     server = Server::start(&["--data-dir", data, "--listen", &address]);
     let client = ContractClient::connect(&address).await.unwrap();
     assert!(matching(&client, "pending_reason = PAUSED").await > 0);
-    let resumed = server.run(&["service", "resume", SERVICE]);
-    assert!(resumed.status.success(), "{}", stderr(&resumed));
+    run(&server, &["service", "resume", SERVICE]);
     let ended = operation(&server, &id, u64::MAX).await;
     assert_eq!(ended.state(), v1::OperationState::Succeeded, "{ended:?}");
-    assert_eq!(
-        (ended.matched, ended.processed),
-        (failed as u64, failed as u64)
-    );
+    let counts = (ended.matched, ended.processed);
+    assert_eq!(counts, (failed as u64, failed as u64));
 
     // Every call has its outcome, once.
     until_matching(&client, "state = SUCCEEDED", 2 * OTHERS + failed).await;
-    let mut retries: HashMap<String, usize> = HashMap::new();
-    let filter = v1::InvocationFilter {
-        services: vec![SERVICE.to_owned()],
-        ..v1::InvocationFilter::default()
-    };
-    let note = |one: v1::Invocation| {
-        if !one.retry_of.is_empty() {
-            *retries.entry(one.retry_of).or_default() += 1;
-        }
-    };
-    client
-        .each_invocation(filter, usize::MAX, note)
-        .await
-        .unwrap();
-    assert_eq!(retries.len(), failed);
-    assert!(retries.values().all(|count| *count == 1), "retried twice");
-    assert_eq!(matching(&client, "dead_letter = true").await, 0);
+    assert_retried_once(&client, failed).await;
     // What the kill interrupted ran again, nothing else.
     let shipped = shipped.lock().unwrap().clone();
     assert_eq!(shipped.len(), 2 * OTHERS + failed);
     let twice = shipped.values().filter(|count| **count > 1).count();
     assert!(twice <= IN_FLIGHT as usize, "{twice} ran twice");
-    let memory = memory.max(resident_mb(&server));
+    let memory = before.max(resident_mb(&server));
     assert!(memory < MEMORY_MB, "{memory} MB");
     good.stop().await;
 }

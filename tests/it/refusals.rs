@@ -224,9 +224,12 @@ fn other_calls() -> Vec<Refused> {
             "SERVICE_UNKNOWN",
         ),
         refused(
-            "/cidery.v1.AdminService/GetStatus",
-            &v1::GetStatusRequest {},
-            "NOT_SUPPORTED",
+            "/cidery.v1.AdminService/PauseService",
+            &v1::PauseServiceRequest {
+                service: "no.such".to_owned(),
+                ..v1::PauseServiceRequest::default()
+            },
+            "SERVICE_UNKNOWN",
         ),
         refused(
             "/cidery.v1.AdminService/ForgetService",

@@ -1,5 +1,7 @@
 //! Filter options of commands: by service, state, reason, time and relation, and as text.
 
+use std::collections::HashMap;
+
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 
@@ -194,20 +196,44 @@ impl FilterArgs {
     }
 
     /// Restricts it to held dead letters.
-    pub(super) fn held_letters(mut self) -> Self {
-        self.pending = vec![PendingArg::Held];
-        self.dead_letters()
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_ARGUMENT` / `USAGE_INVALID` where it names another state or reason.
+    pub(super) fn held_letters(mut self) -> Result<Self> {
+        self.only_held()?;
+        Ok(self.dead_letters())
     }
 
     /// Restricts it to failed dead letters.
-    pub(super) fn failed_letters(mut self) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_ARGUMENT` / `USAGE_INVALID` where it names another state or reason.
+    pub(super) fn failed_letters(mut self) -> Result<Self> {
+        if !self.pending.is_empty() || self.states.iter().any(|state| *state != StateArg::Failed) {
+            return Err(usage_error("only failed ones can be selected here"));
+        }
         self.states = vec![StateArg::Failed];
-        self.dead_letters()
+        Ok(self.dead_letters())
+    }
+
+    fn only_held(&mut self) -> Result<()> {
+        let other = self
+            .pending
+            .iter()
+            .any(|reason| *reason != PendingArg::Held);
+        let is_pending = |state: &StateArg| *state == StateArg::Pending;
+        if other || !self.states.iter().all(is_pending) {
+            return Err(usage_error("only held ones can be selected here"));
+        }
+        self.pending = vec![PendingArg::Held];
+        Ok(())
     }
 
     /// The filter of held invocations only, in its message.
     pub(super) fn held(mut self) -> Result<v1::InvocationFilter> {
-        self.pending = vec![PendingArg::Held];
+        self.only_held()?;
         self.filter()
     }
 
@@ -237,6 +263,16 @@ impl FilterArgs {
             upper if upper == reason => vec![reason],
             upper => vec![reason, upper],
         });
+        let mut metadata = HashMap::new();
+        for (key, value) in self.metadata {
+            if metadata
+                .insert(key.clone(), value.clone())
+                .is_some_and(|other| other != value)
+            {
+                let message = format!("`--metadata {key}` is given with two values");
+                return Err(usage_error(message));
+            }
+        }
         let cid = |cid: Option<Cid>| cid.map(|cid| cid.to_string()).unwrap_or_default();
         let by_options = v1::InvocationFilter {
             services: self.services,
@@ -244,7 +280,7 @@ impl FilterArgs {
             pending_reasons: reasons.map(i32::from).collect(),
             failure_reasons: failures.collect(),
             failure_text: self.failure_text.unwrap_or_default(),
-            metadata: self.metadata.into_iter().collect(),
+            metadata,
             accepted_after: self.accepted_after.map(timestamp_to_proto),
             accepted_before: self.accepted_before.map(timestamp_to_proto),
             ended_after: self.ended_after.map(timestamp_to_proto),

@@ -61,6 +61,9 @@ pub(super) fn combine(
 /// The value of the one that has it.
 fn either<T: Default + PartialEq>(option: &str, by_option: T, by_text: T) -> Result<T> {
     let is_empty = |value: &T| *value == T::default();
+    if by_option == by_text {
+        return Ok(by_option);
+    }
     match (is_empty(&by_option), is_empty(&by_text)) {
         (_, true) => Ok(by_option),
         (true, false) => Ok(by_text),

@@ -56,25 +56,36 @@ pub(super) struct Selected {
 
 impl SelectionArgs {
     /// Selects dead letters alone, unless CIDs are given.
-    pub(super) fn dead_letters(self) -> Self {
-        self.with_filter(FilterArgs::dead_letters)
+    pub(super) fn dead_letters(self) -> Result<Self> {
+        self.with_filter(|filter| Ok(filter.dead_letters()))
     }
 
     /// Selects held dead letters alone, unless CIDs are given.
-    pub(super) fn held_letters(self) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// As for [`FilterArgs::held_letters`].
+    pub(super) fn held_letters(self) -> Result<Self> {
         self.with_filter(FilterArgs::held_letters)
     }
 
     /// Selects failed dead letters alone, unless CIDs are given.
-    pub(super) fn failed_letters(self) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// As for [`FilterArgs::failed_letters`].
+    pub(super) fn failed_letters(self) -> Result<Self> {
         self.with_filter(FilterArgs::failed_letters)
     }
 
-    fn with_filter(mut self, change: impl FnOnce(FilterArgs) -> FilterArgs) -> Self {
+    fn with_filter(
+        mut self,
+        change: impl FnOnce(FilterArgs) -> Result<FilterArgs>,
+    ) -> Result<Self> {
         if self.cids.is_empty() {
-            self.filter = change(self.filter);
+            self.filter = change(self.filter)?;
         }
-        self
+        Ok(self)
     }
 
     /// Whether invocations are selected by a filter.

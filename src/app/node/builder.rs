@@ -285,7 +285,9 @@ impl NodeBuilder {
         };
         let invoker = Invoker::start(parts, tasks.clone()).await?;
         let workers = WorkerRegistry::start(&invoker).await?;
-        invoker.resume_operations();
+        if !self.hold {
+            invoker.resume_operations();
+        }
         let serving = Serving::new();
         let shutdown = Shutdown::default();
         let mut address = None;

@@ -1,12 +1,14 @@
 //! Makes the change of one invocation that an operation has decided on.
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::decision::Decision;
 use crate::engine::durable::operations::cancel::Canceller;
 use crate::engine::durable::operations::maintenance::Maintenance;
 use crate::model::error::{Error, Kind, Result, reason};
 use crate::model::id::Cid;
+use crate::model::payload::Payload;
 
 /// What has become of an invocation.
 #[derive(Debug)]
@@ -22,6 +24,17 @@ pub(super) enum Fate {
 pub(super) struct Changes {
     pub(super) maintenance: Arc<Maintenance>,
     pub(super) canceller: Arc<Canceller>,
+    /// The invocations that operations retry just now: two operations do not retry the same one.
+    pub(super) retrying: Mutex<HashSet<Cid>>,
+}
+
+/// An invocation that is being retried, until this is dropped.
+struct Retrying<'a>(&'a Changes, Cid);
+
+impl Drop for Retrying<'_> {
+    fn drop(&mut self) {
+        self.0.retrying().remove(&self.1);
+    }
 }
 
 impl Changes {
@@ -38,10 +51,7 @@ impl Changes {
                 let cancelled = self.canceller.cancel(cid, cancel_reason.clone());
                 cancelled.await.map(drop)
             }
-            Decision::Retry(retry, input) => {
-                let retried = self.maintenance.retry_as(cid, input.clone(), *retry);
-                retried.await.map(drop)
-            }
+            Decision::Retry(retry, input) => self.retry(cid, input.clone(), *retry).await,
             Decision::Release => self.maintenance.release(cid).await.map(drop),
             Decision::Purge => self.maintenance.purge(cid).await.map(drop),
         };
@@ -51,6 +61,28 @@ impl Changes {
             Err(error) => Ok(fate_of(error)),
         }
     }
+
+    async fn retry(&self, cid: Cid, input: Option<Payload>, retry: Cid) -> Result<()> {
+        if !self.retrying().insert(cid) {
+            return Err(already_retried(cid));
+        }
+        let _retrying = Retrying(self, cid);
+        // Read again: another operation may have retried it since the page was read.
+        match self.maintenance.retried_as(cid).await? {
+            Some(known) if known == retry => Ok(()),
+            Some(_) => Err(already_retried(cid)),
+            None => self.maintenance.retry_as(cid, input, retry).await.map(drop),
+        }
+    }
+
+    fn retrying(&self) -> MutexGuard<'_, HashSet<Cid>> {
+        self.retrying.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn already_retried(cid: Cid) -> Error {
+    let message = format!("{cid} has been retried already");
+    Error::failed_precondition(reason::ALREADY_RETRIED, message)
 }
 
 fn fate_of(error: Error) -> Fate {

@@ -49,10 +49,18 @@ impl Decider<'_> {
         match self.change {
             Change::Cancel(cancel_reason) => Decision::Cancel(cancel_reason.clone()),
             Change::Purge => Decision::Purge,
+            Change::Release | Change::Retry(None) if self.was_held_since(found) => Decision::Done,
             Change::Release => Decision::Release,
             Change::Retry(None) if found.is_held() => Decision::Release,
             Change::Retry(patch) => self.retry(invocation, patch.as_ref()),
         }
+    }
+
+    /// Whether an invocation is held because of an attempt that ended after the start: it was released, by this
+    /// operation before a crash, or was not held when it started.
+    fn was_held_since(&self, found: &InvocationView) -> bool {
+        let last = found.invocation.events.last();
+        found.is_held() && last.is_some_and(|event| event.time > self.start)
     }
 
     /// The CID of the retry of an invocation: the same one, whenever it is asked for.

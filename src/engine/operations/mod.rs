@@ -68,6 +68,7 @@ impl Operations {
                 changes: Changes {
                     maintenance,
                     canceller,
+                    retrying: Mutex::default(),
                 },
             },
             store,

@@ -67,6 +67,10 @@ impl OperationRequest {
     ///
     /// `INVALID_ARGUMENT` / `REQUEST_INVALID` with all violations.
     pub fn parse(operation: v1::Operation) -> Result<Self> {
+        Self::read(operation, MAX_BYTES)
+    }
+
+    fn read(operation: v1::Operation, max_bytes: usize) -> Result<Self> {
         let mut errors = FieldErrors::default();
         let id = match operation.id.as_str() {
             "" => None,
@@ -81,8 +85,8 @@ impl OperationRequest {
             let message = format!("is at most {MAX_RATE}");
             errors.refuse(Violation::new("/max_per_second", "OUT_OF_RANGE", message));
         }
-        if operation.encoded_len() > MAX_BYTES {
-            let message = format!("makes the request larger than {MAX_BYTES} bytes");
+        if operation.encoded_len() > max_bytes {
+            let message = format!("makes the request larger than {max_bytes} bytes");
             errors.refuse(Violation::new("/filter", "TOO_LARGE", message));
         }
         errors.finish()?;
@@ -121,7 +125,8 @@ impl OperationRequest {
             let message = format!("the store contains an unreadable operation: {error}");
             Error::new(Kind::DataLoss, reason::STORE_DAMAGED, message)
         })?;
-        Self::parse(operation)
+        // With its defaults it may be larger than when it was taken.
+        Self::read(operation, usize::MAX)
     }
 
     /// What was asked, with its defaults.

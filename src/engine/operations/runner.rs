@@ -11,6 +11,8 @@ use super::changes::{Changes, Fate, passes};
 use super::decision::Decider;
 use super::entry::Entry;
 use super::pace::Pace;
+use jiff::Timestamp;
+
 use crate::engine::clock::Clock;
 use crate::engine::durable::operations::maintenance::{InvocationPage, Maintenance};
 use crate::engine::results::lookup::InvocationView;
@@ -121,7 +123,10 @@ impl Runner {
             .maintenance
             .list(selection.filter.clone(), before, max)
             .await?;
-        page.found.retain(|found| selection.matches(found));
+        // What ended since the start was not seen by whoever started it.
+        let is_older = |end: Option<Timestamp>| end.is_none_or(|end| end <= entry.create_time);
+        page.found
+            .retain(|found| selection.matches(found) && is_older(found.invocation.end_time));
         Ok(page)
     }
 

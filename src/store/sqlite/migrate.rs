@@ -48,20 +48,27 @@ const STEPS: [&str; 4] = [
     include_str!("format_5.sql"),
 ];
 
-/// What files of this format may lack: the first ones were written without it. Made where a file is opened, as it is in
-/// `schema.sql`.
-const ADDED: &str = "
-     CREATE INDEX IF NOT EXISTS dead_letters ON pending (id, due)
-         WHERE due >= 9223372036854775807 AND awaited = 0;
-     CREATE TABLE IF NOT EXISTS retry (id INTEGER PRIMARY KEY, retried_as BLOB NOT NULL) STRICT;
-     CREATE TABLE IF NOT EXISTS operation (
-         id BLOB PRIMARY KEY, state INTEGER NOT NULL, create_time INTEGER NOT NULL, end_time INTEGER,
-         request BLOB NOT NULL, position INTEGER NOT NULL, progress BLOB NOT NULL
-     ) STRICT, WITHOUT ROWID;
-     CREATE TABLE IF NOT EXISTS service_control (
-         service TEXT PRIMARY KEY, paused INTEGER NOT NULL, background_only INTEGER NOT NULL,
-         disabled INTEGER NOT NULL, reason TEXT NOT NULL, principal TEXT NOT NULL, time INTEGER NOT NULL
-     ) STRICT, WITHOUT ROWID;";
+/// Tables that files of this format may lack: the first ones were written without them. Made where a file is opened, as
+/// they are in `schema.sql`.
+pub(super) const ADDED_TABLES: [(&str, &str); 3] = [
+    (
+        "operation",
+        "id BLOB PRIMARY KEY, state INTEGER NOT NULL, create_time INTEGER NOT NULL, end_time INTEGER,
+         request BLOB NOT NULL, position INTEGER NOT NULL, progress BLOB NOT NULL",
+    ),
+    (
+        "service_control",
+        "service TEXT PRIMARY KEY, paused INTEGER NOT NULL, background_only INTEGER NOT NULL,
+         disabled INTEGER NOT NULL, reason TEXT NOT NULL, principal TEXT NOT NULL, time INTEGER NOT NULL",
+    ),
+    (
+        "retry",
+        "id INTEGER PRIMARY KEY, retried_as BLOB NOT NULL",
+    ),
+];
+/// An index that they may lack.
+const ADDED_INDEX: &str = "CREATE INDEX IF NOT EXISTS dead_letters ON pending (id, due)
+     WHERE due >= 9223372036854775807 AND awaited = 0;";
 
 /// Whether this version can open a format.
 pub(super) fn is_known(format: i32) -> bool {
@@ -77,5 +84,14 @@ pub(super) fn migrate(connection: &Connection, format: i32) -> rusqlite::Result<
             "BEGIN IMMEDIATE; {step} PRAGMA user_version = {next}; COMMIT;"
         ))?;
     }
-    connection.execute_batch(&format!("BEGIN IMMEDIATE; {ADDED} COMMIT;"))
+    connection.execute_batch(&format!("BEGIN IMMEDIATE; {ADDED_INDEX} COMMIT;"))?;
+    ADDED_TABLES.iter().try_for_each(|(name, columns)| {
+        let rows = match *name {
+            "retry" => "STRICT",
+            _ => "STRICT, WITHOUT ROWID",
+        };
+        connection.execute_batch(&format!(
+            "CREATE TABLE IF NOT EXISTS {name} ({columns}) {rows};"
+        ))
+    })
 }

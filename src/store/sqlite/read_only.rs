@@ -7,6 +7,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use rusqlite::{Connection, OpenFlags};
 
 use super::directory::unusable;
+use super::migrate::{ADDED_TABLES, FORMAT};
 use super::open::{BUSY_TIMEOUT, cannot_open, format_of};
 use crate::model::error::Result;
 
@@ -69,6 +70,9 @@ impl ReadOnlyStore {
         if format == 0 {
             return Err(unusable(format!("`{}` is empty", file.display())));
         }
+        if format == FORMAT {
+            stand_in(&connection).map_err(|error| cannot_open(&file, error))?;
+        }
         Ok(Self {
             file,
             connection,
@@ -76,6 +80,18 @@ impl ReadOnlyStore {
             wal_bytes,
         })
     }
+}
+
+/// Temporary tables in place of those that a file of this format may lack. They are in memory: the file stays as it is.
+fn stand_in(connection: &Connection) -> rusqlite::Result<()> {
+    let select = "SELECT count(*) FROM sqlite_schema WHERE name = ?1";
+    for (name, columns) in ADDED_TABLES {
+        let is_there: bool = connection.query_row(select, [name], |row| row.get(0))?;
+        if !is_there {
+            connection.execute_batch(&format!("CREATE TEMP TABLE {name} ({columns})"))?;
+        }
+    }
+    Ok(())
 }
 
 /// The size of the write-ahead log of a database, if there is one.

@@ -282,13 +282,13 @@ async fn criteria_that_are_wrong_are_refused_all_at_once() {
     );
     assert_eq!(paths(&error), ["/kinds/1", "/kinds/2"]);
     let error = refused(v1::WatchEventsRequest {
-        filter_expression: "service = a".to_owned(),
+        filter_expression: "nonsense = a".to_owned(),
         ..v1::WatchEventsRequest::default()
     })
     .await;
     assert_eq!(
         (error.kind(), error.reason()),
-        (Kind::Unimplemented, "NOT_SUPPORTED")
+        (Kind::InvalidArgument, "REQUEST_INVALID")
     );
 }
 

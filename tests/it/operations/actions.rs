@@ -174,22 +174,19 @@ async fn a_merge_patch_changes_each_input() {
     let client = &node.client;
     let fails = Call::new("a.declared", dict! { "id": 7, "old": "x" });
     let cid = all_ended(client, [fails]).await[0];
-    let fixed = patch(dict! { "fixed": true, "old": Value::Null });
     let filter = of("a.declared", FAILED);
-    assert_eq!(
-        counts(client, request(fixed, filter.clone())).await,
-        [1, 1, 1]
-    );
+    // A violation of the declaration is refused before anything is accepted.
+    let wrong = patch(dict! { "id": "no number" });
+    let refused = run(client, request(wrong, filter.clone())).await;
+    assert_eq!((refused.processed, refused.changed), (1, 0));
+    assert_eq!(refused.refusals[0].reason, "INPUT_INVALID");
+    let fixed = patch(dict! { "fixed": true, "old": Value::Null });
+    assert_eq!(counts(client, request(fixed, filter)).await, [1, 1, 1]);
     let children = client.invocations(of("a.declared", &[]), 10).await.unwrap();
     let retry = Cid::parse(&children[0].cid).unwrap();
     assert_eq!(children[0].retry_of, cid.to_string());
     let answered = ended(client, retry).await;
     assert_eq!(answered.state(), v1::State::Succeeded, "{answered:?}");
-    // A violation of the declaration is refused before anything is accepted.
-    let wrong = patch(dict! { "id": "no number" });
-    let refused = run(client, request(wrong, filter)).await;
-    assert_eq!((refused.processed, refused.changed), (1, 0));
-    assert_eq!(refused.refusals[0].reason, "INPUT_INVALID");
     let list = Value::List(vec![Value::from(1)]);
     all_ended(
         client,
@@ -208,17 +205,42 @@ async fn a_merge_patch_changes_each_input() {
     node.handle.stop().await;
 }
 
-/// What is held is not retried with a patch: it would run with the input that it has.
+/// What a CID was asked never changes: a held invocation ends, and its retry has the patched input.
 #[tokio::test]
-async fn a_held_invocation_is_not_patched() {
+async fn a_held_invocation_is_replaced_by_its_patched_retry() {
     let node = start(Node::builder(), None).await;
     let client = &node.client;
     let cid = held(client, 1).await[0];
     let filter = of("demo.fail", &[v1::State::Pending]);
     let done = run(client, request(patch(dict! { "a": 1 }), filter)).await;
+    assert_eq!((done.processed, done.changed), (1, 1));
+    let replaced = client.invocation(cid, Duration::ZERO).await.unwrap();
+    assert_eq!(replaced.state(), v1::State::Cancelled);
+    let retry = Cid::parse(&replaced.retried_as).unwrap();
+    let retry = client.invocation(retry, Duration::ZERO).await.unwrap();
+    assert_eq!(retry.retry_of, cid.to_string());
+    node.handle.stop().await;
+}
+
+/// Once it has been retried, an operation leaves an invocation alone.
+#[tokio::test]
+async fn what_was_retried_is_not_retried_again() {
+    let node = start(Node::builder(), None).await;
+    let client = &node.client;
+    let failing = Call::new("demo.fail", dict! { "retryable": false });
+    let cid = all_ended(client, [failing]).await[0];
+    client.retry(cid, false).await.unwrap();
+    let filter = v1::InvocationFilter {
+        accepted_before: client
+            .invocation(cid, Duration::ZERO)
+            .await
+            .unwrap()
+            .end_time,
+        ..of("demo.fail", FAILED)
+    };
+    let done = run(client, request(retry(), filter)).await;
     assert_eq!((done.processed, done.changed), (1, 0));
-    assert_eq!(done.refusals[0].reason, "NOT_RETRYABLE");
-    assert!(is_held(client, cid).await);
+    assert_eq!(done.refusals[0].reason, "ALREADY_RETRIED");
     node.handle.stop().await;
 }
 

@@ -188,7 +188,7 @@ async fn an_operation_reads_page_by_page() {
     assert_eq!((done.matched, done.changed), (2_500, 2_500));
     let lists = gates.lists();
     assert!(lists.iter().all(|max| *max <= 1_000), "{lists:?}");
-    assert!(lists.len() >= 6, "counted, then changed: {lists:?}");
+    assert!(lists.len() >= 3, "{lists:?}");
     assert_eq!(sorted(retried(client).await), sorted(originals));
     node.handle.stop().await;
 }

@@ -32,9 +32,9 @@ pub(in crate::app::cli) struct Cancel {
 
 impl Cancel {
     /// Restricts it to dead letters that it can change: held ones.
-    pub(super) fn of_dead_letters(mut self) -> Self {
-        self.selection = self.selection.held_letters();
-        self
+    pub(super) fn of_dead_letters(mut self) -> Result<Self> {
+        self.selection = self.selection.held_letters()?;
+        Ok(self)
     }
 
     pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<()> {

@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 
 use super::cancel::Cancel;
 use super::purge::Purge;
+use super::release::Release;
 use super::retry::Retry;
 use crate::app::cli::args::usage_error;
 use crate::app::cli::filter::note_unknown_services;
@@ -11,7 +12,6 @@ use crate::app::cli::names::{age_of, service_name_or_group, shown_cids, state_na
 use crate::app::cli::node_option::NodeArgs;
 use crate::app::cli::objects;
 use crate::app::cli::printer::{Column, List, Printer, Row, Tone};
-use crate::app::cli::selection::SelectionArgs;
 use crate::codec::proto::v1;
 use crate::model::error::Result;
 
@@ -40,13 +40,6 @@ enum Change {
     Purge(Purge),
 }
 
-/// Release held invocations: each has one more attempt, under the same CID.
-#[derive(Args, Debug)]
-struct Release {
-    #[command(flatten)]
-    selection: SelectionArgs,
-}
-
 impl DeadLetters {
     pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<()> {
         match self.change {
@@ -57,13 +50,10 @@ impl DeadLetters {
                     "`--service` stands after the verb: `cidery dead-letters retry --service NAME`";
                 Err(usage_error(message))
             }
-            Some(Change::Release(command)) => {
-                let selection = command.selection.held_letters();
-                Retry::of(selection).run(printer).await
-            }
-            Some(Change::Retry(command)) => command.of_dead_letters().run(printer).await,
-            Some(Change::Cancel(command)) => command.of_dead_letters().run(printer).await,
-            Some(Change::Purge(command)) => command.of_dead_letters().run(printer).await,
+            Some(Change::Release(command)) => command.of_dead_letters()?.run(printer).await,
+            Some(Change::Retry(command)) => command.of_dead_letters()?.run(printer).await,
+            Some(Change::Cancel(command)) => command.of_dead_letters()?.run(printer).await,
+            Some(Change::Purge(command)) => command.of_dead_letters()?.run(printer).await,
         }
     }
 }

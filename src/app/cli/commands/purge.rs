@@ -34,9 +34,9 @@ pub(in crate::app::cli) struct Purge {
 
 impl Purge {
     /// Restricts it to dead letters that it can change: failed ones.
-    pub(super) fn of_dead_letters(mut self) -> Self {
-        self.selection = self.selection.failed_letters();
-        self
+    pub(super) fn of_dead_letters(mut self) -> Result<Self> {
+        self.selection = self.selection.failed_letters()?;
+        Ok(self)
     }
 
     pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<()> {

@@ -31,6 +31,12 @@ pub(in crate::app::cli) struct Release {
 }
 
 impl Release {
+    /// Restricts it to dead letters.
+    pub(super) fn of_dead_letters(mut self) -> Result<Self> {
+        self.selection = self.selection.held_letters()?;
+        Ok(self)
+    }
+
     pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<()> {
         let change = Change::Release(v1::ReleaseAction {});
         let Some(selected) = self.selection.select(&RELEASE, change, printer).await? else {

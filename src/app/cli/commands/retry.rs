@@ -43,19 +43,10 @@ pub(in crate::app::cli) struct Retry {
 }
 
 impl Retry {
-    /// Retries what is selected, as it is.
-    pub(super) fn of(selection: SelectionArgs) -> Self {
-        Self {
-            patch: None,
-            selection,
-            input: DocumentArgs::default(),
-        }
-    }
-
     /// Restricts it to dead letters.
-    pub(super) fn of_dead_letters(mut self) -> Self {
-        self.selection = self.selection.dead_letters();
-        self
+    pub(super) fn of_dead_letters(mut self) -> Result<Self> {
+        self.selection = self.selection.dead_letters()?;
+        Ok(self)
     }
 
     pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<()> {

@@ -1,6 +1,7 @@
 //! `WatchEvents`: a server stream of the events of the node.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::stream::{BoxStream, StreamExt as _};
 use tonic::Status;
@@ -36,6 +37,7 @@ struct Criteria {
 pub(super) fn watch(
     invoker: &Invoker,
     request: v1::WatchEventsRequest,
+    timeout: Option<Duration>,
 ) -> Result<BoxStream<'static, Result<v1::WatchEventsResponse, Status>>> {
     let criteria = Criteria::of(invoker, request)?;
     let watcher = invoker.watch_events()?;
@@ -48,6 +50,20 @@ pub(super) fn watch(
             Some(response) => Some((Ok(response), Some((watcher, criteria, invoker)))),
             None => Some((Err(to_status(&stopped())), None)),
         }
+    });
+    // For clients that do not enforce their deadline themselves.
+    let Some(timeout) = timeout else {
+        return Ok(responses.boxed());
+    };
+    let passed = futures_util::stream::once(async move {
+        tokio::time::sleep(timeout).await;
+        Err(to_status(&deadline_passed()))
+    });
+    let until_then = futures_util::stream::select(responses, passed);
+    let mut has_ended = false;
+    let responses = until_then.take_while(move |response| {
+        let goes_on = !std::mem::replace(&mut has_ended, response.is_err());
+        std::future::ready(goes_on)
     });
     Ok(responses.boxed())
 }
@@ -71,6 +87,13 @@ async fn next(
             Err(error) => tracing::error!(%error, "an event cannot be encoded"),
         }
     }
+}
+
+/// `DEADLINE_EXCEEDED` / `DEADLINE_EXCEEDED`.
+fn deadline_passed() -> Error {
+    let message =
+        "the deadline of the stream passed: watch again, then list what happened meanwhile";
+    Error::deadline_exceeded(reason::DEADLINE_EXCEEDED, message)
 }
 
 /// `UNAVAILABLE` / `NODE_STOPPING`.

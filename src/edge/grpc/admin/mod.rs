@@ -9,7 +9,7 @@ mod workers;
 use futures_util::stream::BoxStream;
 use tonic::{Request, Response, Status};
 
-use super::request::into_status;
+use super::request::{into_status, timeout};
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::admin_service_server::AdminService;
 use crate::engine::Invoker;
@@ -133,6 +133,8 @@ impl AdminService for AdminApi {
         &self,
         request: Request<v1::WatchEventsRequest>,
     ) -> Result<Response<Self::WatchEventsStream>, Status> {
-        into_status(events::watch(&self.invoker, request.into_inner())).map(Response::new)
+        let (transport, _, message) = request.into_parts();
+        let timeout = into_status(timeout(None, &transport))?;
+        into_status(events::watch(&self.invoker, message, timeout)).map(Response::new)
     }
 }

@@ -33,8 +33,8 @@ pub(super) async fn read(invoker: &Invoker, workers: &WorkerRegistry) -> v1::Get
     }
 }
 
-/// The failures of the last hour by service and reason, the most frequent first. None where the store does not answer in
-/// time, which is a reason of the health.
+/// The failures of the last hour by service and reason, the most frequent first. None where the store does not answer
+/// in time.
 async fn recent_failures(invoker: &Invoker) -> Vec<v1::InvocationSummary> {
     let filter = Filter {
         states: vec![State::Failed],

@@ -127,6 +127,15 @@ impl Maintenance {
         tasks.run_to_completion("release", release).await
     }
 
+    /// The newest retry of an invocation.
+    ///
+    /// # Errors
+    ///
+    /// `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`; the errors of the store.
+    pub(in crate::engine) async fn retried_as(&self, cid: Cid) -> Result<Option<Cid>> {
+        Ok(self.results.get(cid).await?.invocation.retried_as)
+    }
+
     async fn release_now(self: Arc<Self>, cid: Cid) -> Result<()> {
         let view = self.results.get(cid).await?;
         if !view.is_held() {
@@ -135,8 +144,13 @@ impl Maintenance {
             return Err(Error::failed_precondition(reason::NOT_HELD, message));
         }
         let route = self.routes.find(view.invocation.request.service.as_str())?;
-        self.deferrals.release(&route, &view.invocation).await;
-        Ok(())
+        match self.deferrals.release(&route, &view.invocation).await {
+            true => Ok(()),
+            false => {
+                let message = format!("{cid} was changed just now, and is not held any more");
+                Err(Error::failed_precondition(reason::NOT_HELD, message))
+            }
+        }
     }
 
     /// The invocation that [`retry`](Self::retry) would retry, with the same input or another.

@@ -199,7 +199,8 @@ impl Gathering {
 struct Throttle {
     flow_control: Arc<FlowControl>,
     last_sent: Instant,
-    /// Set only for a message that is delayed: a timer that is set for each message costs a lock, and wakes the runtime.
+    /// Set only for a message that is delayed: a timer that is set for each message costs a lock, and wakes the
+    /// runtime.
     flush: Pin<Box<Sleep>>,
 }
 

@@ -16,7 +16,8 @@ const OPEN_IDS_OF_SERVICES: &str =
 const IDS_OF_SERVICES: &str = "SELECT service_index.id FROM service_index JOIN service AS named
      ON named.id = service_index.service WHERE named.name IN";
 
-const HELD_IDS: &str = "SELECT id FROM pending INDEXED BY dead_letters WHERE due >= 9223372036854775807 AND awaited = 0";
+const HELD_IDS: &str = "SELECT id FROM pending INDEXED BY dead_letters
+     WHERE due >= 9223372036854775807 AND awaited = 0";
 const FAILED_IDS: &str = "SELECT id FROM outcome INDEXED BY failures WHERE state > 2 AND state = 3";
 
 /// How rows are read.

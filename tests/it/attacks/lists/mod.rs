@@ -17,8 +17,8 @@ use crate::support::{TestNode, error_of, paths};
 use crate::worker_stream::call;
 
 use requests::{
-    lists_of_calls, lists_of_declarations, lists_of_filters, lists_of_outcomes, lists_of_results,
-    lists_of_workers,
+    lists_of_calls, lists_of_declarations, lists_of_filters, lists_of_operators, lists_of_outcomes,
+    lists_of_results, lists_of_workers,
 };
 
 const INVOCATIONS: &str = "cidery.v1.InvocationService";
@@ -183,6 +183,7 @@ async fn every_list_in_a_request_has_a_limit() {
         lists_of_calls(),
         lists_of_outcomes(),
         lists_of_filters(),
+        lists_of_operators(),
         lists_of_workers(),
         lists_of_declarations(),
         lists_of_results(),
@@ -196,7 +197,14 @@ async fn every_list_in_a_request_has_a_limit() {
     );
     let mut wrong = Vec::new();
     for list in lists {
-        let send = |n| send(&node, [0, 1, 2, 3].map(|it| &pools[it]), list.way, (list.message)(n));
+        let send = |n| {
+            send(
+                &node,
+                [0, 1, 2, 3].map(|it| &pools[it]),
+                list.way,
+                (list.message)(n),
+            )
+        };
         let is_violation = |error: &Error| {
             let violation = list
                 .violation

@@ -212,7 +212,13 @@ pub(super) fn lists_of_filters() -> Vec<List> {
             &format!("{method}Request.filter.metadata"),
             way,
             METADATA,
-            |n| json!({ "filter": { "metadata": metadata(n) } }),
+            move |n| match way {
+                // Without an action there is another violation.
+                Way::Operation(_) => {
+                    json!({ "action": { "release": {} }, "filter": { "metadata": metadata(n) } })
+                }
+                _ => json!({ "filter": { "metadata": metadata(n) } }),
+            },
         ));
         for (field, name, violation, value) in filters {
             let path = format!("{method}Request.filter.{field}");
@@ -235,19 +241,26 @@ pub(super) fn lists_of_filters() -> Vec<List> {
             ));
         }
     }
-    lists.push(entry(
-        "WatchEventsRequest.kinds",
-        Way::Watch,
-        invalid(100, "/kinds"),
-        |n| json!({ "kinds": list(n, |_| json!("EVENT_KIND_NODE_RESUMED")) }),
-    ));
-    lists.push(entry(
-        "ListOperationsRequest.states",
-        Way::Operation("ListOperations"),
-        invalid(100, "/states"),
-        |n| json!({ "states": list(n, |_| json!("OPERATION_STATE_RUNNING")) }),
-    ));
     lists
+}
+
+/// Lists of kinds and states in requests of operators.
+pub(super) fn lists_of_operators() -> Vec<List> {
+    let (kind, state) = ("EVENT_KIND_NODE_RESUMED", "OPERATION_STATE_RUNNING");
+    vec![
+        entry(
+            "WatchEventsRequest.kinds",
+            Way::Watch,
+            invalid(100, "/kinds"),
+            move |n| json!({ "kinds": list(n, |_| json!(kind)) }),
+        ),
+        entry(
+            "ListOperationsRequest.states",
+            Way::Operation("ListOperations"),
+            invalid(100, "/states"),
+            move |n| json!({ "states": list(n, |_| json!(state)) }),
+        ),
+    ]
 }
 
 /// Lists in a hello, and in what a worker sends later.

@@ -1,5 +1,7 @@
 //! The handle of the embedded store: each method of the trait is a command to the writer or a query to the readers.
 
+mod claims;
+
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -12,25 +14,6 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 use tokio::time::Instant;
 
-use super::backup::SqliteBackups;
-use super::blob;
-use super::checkpointer;
-use super::commands::{
-    Accept, AcceptGroup, Command, ForgetDeclarations, Purge, RecordAttempts, RecordResult,
-    RememberDeclarations, Remove, RemoveControl, RemoveOperations, RequestCancel, SaveOperation,
-    ServiceIds, SetControl, queue,
-};
-use super::directory::StoreDirectory;
-use super::error::{closed, queue_full};
-use super::index_tail::index_tail;
-use super::queries::{self, Claimable, Due, Lookup, Readable, Waiting};
-use super::queue::{Sender, bounded};
-use super::reader::Readers;
-use super::shared::StoreShared;
-use super::threads::Threads;
-use super::writer::space::{Space, SpaceLimits};
-use super::writer::wal::Wal;
-use super::writer::{MAX_QUEUED_COMMANDS, Writer, WriterMessage};
 use crate::engine::backup::Backups;
 use crate::engine::store::{
     Acceptance, BoundedRead, Child, Claim, ClaimLimit, Filter, OldestDue, Page, QueuePlace, Record,
@@ -38,10 +21,29 @@ use crate::engine::store::{
 };
 use crate::model::error::Result;
 use crate::model::id::{Cid, ServiceName};
-use crate::model::invocation::{Invocation, Request};
+use crate::model::invocation::Invocation;
 use crate::model::operation::OperationId;
 use crate::model::service_control::ServiceControl;
 use crate::service::BoxFuture;
+use crate::store::sqlite::backup::SqliteBackups;
+use crate::store::sqlite::blob;
+use crate::store::sqlite::checkpointer;
+use crate::store::sqlite::commands::{
+    Accept, AcceptGroup, Command, ForgetDeclarations, Purge, RecordAttempts, RecordResult,
+    RememberDeclarations, Remove, RemoveControl, RemoveOperations, RequestCancel, SaveOperation,
+    ServiceIds, SetControl, queue,
+};
+use crate::store::sqlite::directory::StoreDirectory;
+use crate::store::sqlite::error::{closed, queue_full};
+use crate::store::sqlite::index_tail::index_tail;
+use crate::store::sqlite::queries::{self, Lookup, Readable};
+use crate::store::sqlite::queue::{Sender, bounded};
+use crate::store::sqlite::reader::Readers;
+use crate::store::sqlite::shared::StoreShared;
+use crate::store::sqlite::threads::Threads;
+use crate::store::sqlite::writer::space::{Space, SpaceLimits};
+use crate::store::sqlite::writer::wal::Wal;
+use crate::store::sqlite::writer::{MAX_QUEUED_COMMANDS, Writer, WriterMessage};
 
 /// How many bytes the store holds by default: 64 GiB.
 const DEFAULT_BYTES_LIMIT: u64 = 64 << 30;
@@ -212,122 +214,6 @@ impl SqliteStore {
             Err(TrySendError::Full(_)) => Err(queue_full("writes")),
             Err(TrySendError::Disconnected(_)) => Err(closed()),
         }
-    }
-
-    /// Reads the due, unclaimed invocations of a service. Those that cannot be decoded are excluded from all claims
-    /// until the store is opened again.
-    async fn due(&self, service: &ServiceName, now: i64, limit: ClaimLimit) -> Result<Due> {
-        let (service_name, recovering) = (service.clone(), self.recovering);
-        let (claims, accepted) = {
-            let entries = self.shared.bookkeeping.lock();
-            (
-                entries.ledger.claims(service).cloned(),
-                entries.accepted(service),
-            )
-        };
-        let query = move |connection: &Connection| {
-            let known = Claimable {
-                service: &service_name,
-                claims: &claims.unwrap_or_default(),
-                accepted: &accepted,
-                recovering,
-            };
-            queries::due(connection, &known, now, limit)
-        };
-        let due = self.claim_reader.query(query).await?;
-        let mut entries = self.shared.bookkeeping.lock();
-        for error in &due.found.damaged {
-            let Some(cid) = error.cid() else {
-                self.shared.failures.log(error);
-                continue;
-            };
-            tracing::error!(%cid, %error, "cannot read an invocation; it does not run");
-            entries.ledger.quarantine(service, cid);
-        }
-        drop(entries);
-        Ok(due)
-    }
-
-    async fn claim_due(&self, service: &ServiceName, now: i64, limit: ClaimLimit) -> Result<Claim> {
-        if let Some(error) = self.shared.write_failure() {
-            return Err(error);
-        }
-        let handed_over = {
-            let mut entries = self.shared.bookkeeping.lock();
-            entries.claim_handed_over(service, now, limit)
-        };
-        if let Some(claim) = handed_over {
-            return Ok(claim);
-        }
-        let _one_at_a_time = self.claim_lock.lock().await;
-        let _guard = self.shared.bookkeeping.begin_claim(service);
-        let Due {
-            found,
-            too_large,
-            next_due,
-            is_all,
-        } = loop {
-            let due = self.due(service, now, limit).await?;
-            // Behind invocations that are skipped from now on, there may be sound ones.
-            let mut damaged = due.found.damaged.iter();
-            let found_any = !due.found.invocations.is_empty() || due.too_large.is_some();
-            if found_any || damaged.all(|error| error.cid().is_none()) {
-                break due;
-            }
-        };
-        let mut invocations = found.invocations;
-        let found = invocations.len();
-        let mut entries = self.shared.bookkeeping.lock();
-        invocations.retain(|found| !entries.has_unclaimed_record(found.request.cid));
-        let is_all = is_all && invocations.len() == found;
-        entries
-            .hand_over
-            .end_read(service, &invocations, is_all, next_due);
-        for invocation in &invocations {
-            let request = &invocation.request;
-            let key = request.terms.concurrency_key.clone();
-            entries.ledger.claim(service, request.cid, key);
-        }
-        drop(entries);
-        let next_due = next_due.filter(|_| invocations.len() < limit.invocations);
-        Ok(Claim {
-            too_large,
-            invocations,
-            next_due: next_due.map(blob::timestamp),
-        })
-    }
-
-    /// What an invocation waits behind.
-    async fn find_queue_place(&self, request: &Arc<Request>, max: usize) -> Result<QueuePlace> {
-        let (service, key) = (&request.service, request.terms.concurrency_key.as_deref());
-        let lookup = self.lookup(request.cid);
-        let (claims, accepted, claimed) = {
-            let entries = self.shared.bookkeeping.lock();
-            if entries.ledger.is_claimed(request.cid) {
-                return Ok(QueuePlace::default());
-            }
-            (
-                entries.ledger.claims(service).cloned().unwrap_or_default(),
-                entries.accepted(service),
-                key.and_then(|key| entries.ledger.key_holder(service, key)),
-            )
-        };
-        let request = Arc::clone(request);
-        let query = move |connection: &Connection| {
-            let waiting = Waiting {
-                lookup,
-                service: &request.service,
-                concurrency_key: request.terms.concurrency_key.as_deref(),
-                claims: &claims,
-                accepted: &accepted,
-            };
-            queries::queue_place(connection, &waiting, max)
-        };
-        let place = self.readers.query(query).await?;
-        Ok(QueuePlace {
-            key_holder: claimed.or(place.key_holder),
-            ..place
-        })
     }
 
     /// Where to look for an invocation.

@@ -1,0 +1,197 @@
+//! What operators ask of the engine: counts, operations, pauses, status and events.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::MutexGuard;
+
+use super::Invoker;
+use crate::codec::proto::v1;
+use crate::engine::durable::operations::summarize::InvocationSummaries;
+use crate::engine::events::{EventBus, Watcher};
+use crate::engine::operations::OperationPlace;
+use crate::engine::operations::request::OperationRequest;
+use crate::engine::status::{NodeStatus, WorkerCounts};
+use crate::engine::store::Filter;
+use crate::model::error::Result;
+use crate::model::invocation::Summaries;
+use crate::model::operation::{OperationId, OperationState};
+use crate::model::service_control::{ControlCause, ServiceControl};
+
+impl Invoker {
+    /// Counts stored invocations by service, state and reason of the last failure; returns the `max` most frequent
+    /// counts, and the total. In a filter, [`State::Running`] stands for what runs here.
+    ///
+    /// # Errors
+    ///
+    /// The errors of the store.
+    pub async fn summarize(&self, filter: Filter, max: usize) -> Result<InvocationSummaries> {
+        let all = self.0.maintenance.summarize(filter).await?;
+        self.with_examples(all, max).await
+    }
+
+    /// The `max` most frequent counts, with the failure messages of their examples.
+    ///
+    /// # Errors
+    ///
+    /// The errors of the store.
+    pub async fn with_examples(&self, all: Summaries, max: usize) -> Result<InvocationSummaries> {
+        self.0.maintenance.with_examples(all, max).await
+    }
+
+    /// Starts an operation over all invocations that match and are accepted by now, and returns it with their counts.
+    /// It is durable, and will run, once this resolves. A request with a known id starts nothing.
+    ///
+    /// # Errors
+    ///
+    /// `ALREADY_EXISTS` / `IDEMPOTENCY_MISMATCH` where the id is that of another operation; `RESOURCE_EXHAUSTED` /
+    /// `OPERATION_LIMIT`; `UNAVAILABLE` / `NODE_STOPPING`; the errors of the store.
+    pub async fn start_operation(
+        &self,
+        request: OperationRequest,
+        count: impl Future<Output = Result<InvocationSummaries>>,
+    ) -> Result<(v1::Operation, InvocationSummaries)> {
+        self.0.operations.start(request, count).await
+    }
+
+    /// How many operations run.
+    #[must_use]
+    pub fn running_operations(&self) -> usize {
+        self.0.operations.running()
+    }
+
+    /// An operation, once there is news of it, or as it is after `wait`.
+    ///
+    /// # Errors
+    ///
+    /// `NOT_FOUND` / `OPERATION_UNKNOWN`.
+    pub async fn operation(&self, id: OperationId, wait: Duration) -> Result<v1::Operation> {
+        self.0.operations.get(id, wait).await
+    }
+
+    /// Up to `max` operations in these states, the newest first, and where the next page begins. Without a state: all.
+    #[must_use]
+    pub fn operations(
+        &self,
+        states: &[OperationState],
+        after: Option<OperationPlace>,
+        max: usize,
+    ) -> (Vec<v1::Operation>, Option<OperationPlace>) {
+        self.0.operations.list(states, after, max)
+    }
+
+    /// Cancels an operation, and returns it once it has ended, or as it is after `wait`. What it has changed stays
+    /// changed.
+    ///
+    /// # Errors
+    ///
+    /// `NOT_FOUND` / `OPERATION_UNKNOWN`.
+    pub async fn cancel_operation(&self, id: OperationId, wait: Duration) -> Result<v1::Operation> {
+        self.0.operations.cancel(id, wait).await
+    }
+
+    /// Goes on with the operations that an earlier node did not finish. The services of workers must be declared by
+    /// then: what belongs to an unknown service is refused.
+    pub fn resume_operations(&self) {
+        self.0.operations.resume();
+    }
+
+    /// Pauses a service: its background work waits, and synchronous calls are refused unless `background_only`. What
+    /// runs goes on. Once this resolves, none of its attempts starts until it is resumed, restarts included. A paused
+    /// service can be paused again, with another cause.
+    ///
+    /// # Errors
+    ///
+    /// `NOT_FOUND` / `SERVICE_UNKNOWN` with the most similar names; the errors of the store.
+    ///
+    /// # Cancel safety
+    ///
+    /// A pause that has begun is in force all the same.
+    pub async fn pause_service(
+        &self,
+        name: &str,
+        background_only: bool,
+        cause: ControlCause,
+    ) -> Result<ServiceControl> {
+        self.0.controls.pause(name, background_only, cause).await
+    }
+
+    /// Resumes a service; returns whether it was paused.
+    ///
+    /// # Errors
+    ///
+    /// As for [`pause_service`](Self::pause_service).
+    pub async fn resume_service(&self, name: &str) -> Result<bool> {
+        self.0.controls.resume(name).await
+    }
+
+    /// Disables a service: every new call is refused, and what is pending waits. Lasts until it is enabled, restarts
+    /// included.
+    ///
+    /// # Errors
+    ///
+    /// As for [`pause_service`](Self::pause_service).
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`pause_service`](Self::pause_service).
+    pub async fn disable_service(&self, name: &str, cause: ControlCause) -> Result<ServiceControl> {
+        self.0.controls.disable(name, cause).await
+    }
+
+    /// Enables a service; returns whether it was disabled.
+    ///
+    /// # Errors
+    ///
+    /// As for [`pause_service`](Self::pause_service).
+    pub async fn enable_service(&self, name: &str) -> Result<bool> {
+        self.0.controls.enable(name).await
+    }
+
+    /// The paused and disabled services, by name.
+    #[must_use]
+    pub fn service_controls(&self) -> Vec<Arc<ServiceControl>> {
+        self.0.gates.controls()
+    }
+
+    /// Keeps services from being paused, disabled, resumed and enabled until the guard is dropped.
+    pub(crate) async fn lock_service_controls(&self) -> MutexGuard<'_, ()> {
+        self.0.controls.lock().await
+    }
+
+    /// Whether the node is held: it accepts, and starts nothing.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.0.gates.is_held()
+    }
+
+    /// Lets a held node start what it has accepted; returns whether it was held.
+    #[must_use]
+    pub fn resume_node(&self) -> bool {
+        let was_held = self.0.controls.resume_node();
+        if was_held {
+            self.resume_operations();
+        }
+        was_held
+    }
+
+    /// The status of the node. A store that fails is part of it, and never an error.
+    pub async fn status(&self, workers: WorkerCounts) -> NodeStatus {
+        self.0.status.read(workers).await
+    }
+
+    /// The events of the node, for those who send them.
+    #[must_use]
+    pub fn event_bus(&self) -> &EventBus {
+        &self.0.events
+    }
+
+    /// Watches the events of the node from now on.
+    ///
+    /// # Errors
+    ///
+    /// `RESOURCE_EXHAUSTED` / `STREAM_LIMIT` where there are too many watchers.
+    pub fn watch_events(&self) -> Result<Watcher> {
+        self.0.events.watch(self.closing().clone())
+    }
+}
