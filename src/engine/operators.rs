@@ -20,7 +20,7 @@ use crate::model::service_control::{ControlCause, ServiceControl};
 
 impl Invoker {
     /// Counts stored invocations by service, state and reason of the last failure; returns the `max` most frequent
-    /// counts, and the total. In a filter, [`State::Running`] stands for what runs here.
+    /// counts, and the total. In a filter, the state `Running` stands for what runs here.
     ///
     /// # Errors
     ///

@@ -43,7 +43,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 ///
 /// # `?` and the errors of other crates
 ///
-/// In a function that returns [`cidery::Result`](Result), `?` converts these errors. They become `INTERNAL` /
+/// In a function that returns [`cidery::Result`], `?` converts these errors. They become `INTERNAL` /
 /// `HANDLER_FAILED`: the cause is in the log and in `cidery explain CID`, and is never sent to the caller.
 ///
 /// * std, numbers and text: `ParseIntError`, `ParseFloatError`, `ParseBoolError`, `ParseCharError`, `CharTryFromError`,
@@ -62,10 +62,10 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// * `.map_err(|error| Error::unavailable("CRM_DOWN", "the CRM does not answer").with_source(error))?` tells the caller
 ///   a kind and a reason of your own;
 /// * or the handler returns `anyhow::Result<T>`, or a `Result` with any error that implements [`std::error::Error`]. A
-///   [`cidery::Error`](Error) among its causes is what the caller gets; any other error is `HANDLER_FAILED`.
+///   [`cidery::Error`] among its causes is what the caller gets; any other error is `HANDLER_FAILED`.
 ///
 /// `anyhow::bail!` returns an `anyhow::Error`, so that it needs a function that returns `anyhow::Result`. In one that
-/// returns [`cidery::Result`](Result), write `return Err(Error::not_found("CUSTOMER_UNKNOWN", "no customer 7"))`.
+/// returns [`cidery::Result`], write `return Err(Error::not_found("CUSTOMER_UNKNOWN", "no customer 7"))`.
 ///
 /// # Formats
 ///
