@@ -28,6 +28,15 @@ pub(in crate::engine) struct ServiceControls {
     pub(in crate::engine) changes: Mutex<()>,
 }
 
+/// What the operator does to a service.
+#[derive(Clone, Copy)]
+enum Done {
+    Paused,
+    Resumed,
+    Disabled,
+    Enabled,
+}
+
 /// A control as it was, and as it is.
 struct Changed {
     before: ServiceControl,
@@ -57,7 +66,7 @@ impl ServiceControls {
             (control.paused, control.background_only) = (true, background_only);
             (control.cause, control.time) = (cause, now);
         };
-        self.close(name, pause).await
+        self.close(name, Done::Paused, pause).await
     }
 
     /// Disables a service, as [`pause`](Self::pause) pauses it.
@@ -79,7 +88,7 @@ impl ServiceControls {
             control.disabled = true;
             (control.cause, control.time) = (cause, now);
         };
-        self.close(name, disable).await
+        self.close(name, Done::Disabled, disable).await
     }
 
     /// Resumes a service; returns whether it was paused.
@@ -91,7 +100,11 @@ impl ServiceControls {
         let resume = |control: &mut ServiceControl| {
             (control.paused, control.background_only) = (false, false);
         };
-        Ok(self.change(name, resume).await?.before.paused)
+        Ok(self
+            .change(name, Done::Resumed, resume)
+            .await?
+            .before
+            .paused)
     }
 
     /// Enables a service; returns whether it was disabled.
@@ -101,7 +114,11 @@ impl ServiceControls {
     /// As for [`pause`](Self::pause).
     pub(in crate::engine) async fn enable(self: &Arc<Self>, name: &str) -> Result<bool> {
         let enable = |control: &mut ServiceControl| control.disabled = false;
-        Ok(self.change(name, enable).await?.before.disabled)
+        Ok(self
+            .change(name, Done::Enabled, enable)
+            .await?
+            .before
+            .disabled)
     }
 
     /// Lets a held node start what it has accepted; returns whether it was held.
@@ -127,9 +144,10 @@ impl ServiceControls {
     async fn close(
         self: &Arc<Self>,
         name: &str,
+        done: Done,
         close: impl FnOnce(&mut ServiceControl) + Send + 'static,
     ) -> Result<ServiceControl> {
-        let Changed { after, gate, .. } = self.change(name, close).await?;
+        let Changed { after, gate, .. } = self.change(name, done, close).await?;
         gate.settled().await;
         Ok(after)
     }
@@ -138,10 +156,11 @@ impl ServiceControls {
     async fn change(
         self: &Arc<Self>,
         name: &str,
+        done: Done,
         change: impl FnOnce(&mut ServiceControl) + Send + 'static,
     ) -> Result<Changed> {
         let (this, name) = (Arc::clone(self), name.to_owned());
-        let changed = async move { this.change_now(&name, change).await };
+        let changed = async move { this.change_now(&name, done, change).await };
         let tasks = self.lifecycle.tasks();
         tasks.run_to_completion("service control", changed).await
     }
@@ -149,6 +168,7 @@ impl ServiceControls {
     async fn change_now(
         &self,
         name: &str,
+        done: Done,
         change: impl FnOnce(&mut ServiceControl) + Send,
     ) -> Result<Changed> {
         let _one_at_a_time = self.lock().await;
@@ -161,7 +181,7 @@ impl ServiceControls {
         change(&mut after);
         if after != before {
             self.put_in_force(&service, after.clone()).await?;
-            self.tell(&before, &after);
+            self.tell(done, &after);
         }
         Ok(Changed {
             before,
@@ -186,18 +206,14 @@ impl ServiceControls {
         Ok(())
     }
 
-    /// Tells watchers what has changed.
-    fn tell(&self, before: &ServiceControl, after: &ServiceControl) {
+    /// Tells watchers what the operator did.
+    fn tell(&self, done: Done, after: &ServiceControl) {
         let (events, service, why) = (&self.events, &after.service, after.cause.reason.as_str());
-        match (before.disabled, after.disabled) {
-            (false, true) => return events.service_disabled(service, why),
-            (true, false) => return events.service_enabled(service),
-            _ => {}
-        }
-        match (before.paused, after.paused) {
-            (_, true) => events.service_paused(service, why),
-            (true, false) => events.service_resumed(service),
-            (false, false) => {}
+        match done {
+            Done::Paused => events.service_paused(service, why),
+            Done::Resumed => events.service_resumed(service),
+            Done::Disabled => events.service_disabled(service, why),
+            Done::Enabled => events.service_enabled(service),
         }
     }
 

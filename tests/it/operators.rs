@@ -194,8 +194,11 @@ async fn explain_says_what_a_pending_invocation_waits_for() {
     })
     .await;
     let text = explain(report).await;
-    let why = "waits: no worker serves `report.build`: start one";
-    assert!(text.contains(why), "{text}");
+    let since = "waits: no worker serves `report.build` since ";
+    assert!(
+        text.contains(since) && text.contains(": start one"),
+        "{text}"
+    );
     node.handle.stop().await;
 }
 

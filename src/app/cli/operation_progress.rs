@@ -10,6 +10,7 @@ use super::objects;
 use super::printer::{Printer, Tone};
 use super::retry_note::across_restarts;
 use crate::codec::convert::failure_from_proto;
+use crate::codec::filter::write;
 use crate::codec::proto::v1;
 use crate::model::error::{Error, Result, reason};
 use crate::model::operation::OperationId;
@@ -150,6 +151,11 @@ pub(super) fn print(operation: &v1::Operation, printer: &Printer) {
     let mut lines = vec![
         line("id", operation.id.clone()),
         line("action", action_name(operation).to_owned()),
+        line(
+            "filter",
+            write(&operation.filter.clone().unwrap_or_default()),
+        ),
+        line("started by", operation.principal.clone()),
         line("state", operation_state_name(operation.state)),
         line("matched", operation.matched.to_string()),
         line("processed", operation.processed.to_string()),

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
 
+use super::admin::principal;
 use super::invocation::{RequestFilter, summary_to_proto};
 use super::request;
 use super::request::into_status;
@@ -40,6 +41,7 @@ impl OperationApi {
     async fn start(
         &self,
         message: v1::StartOperationRequest,
+        principal: String,
     ) -> Result<v1::StartOperationResponse> {
         let filter = resolve(
             message.filter,
@@ -52,6 +54,7 @@ impl OperationApi {
             filter: filter.clone(),
             all: message.all,
             max_per_second: message.max_per_second,
+            principal,
             ..v1::Operation::default()
         })?;
         let filter = RequestFilter::new(filter)?;
@@ -170,7 +173,8 @@ impl OperationService for OperationApi {
         &self,
         request: Request<v1::StartOperationRequest>,
     ) -> Result<Response<v1::StartOperationResponse>, Status> {
-        into_status(self.start(request.into_inner()).await).map(Response::new)
+        let principal = principal(request.extensions());
+        into_status(self.start(request.into_inner(), principal).await).map(Response::new)
     }
 
     async fn get_operation(

@@ -181,7 +181,12 @@ impl Operations {
         let Some(known) = self.find(request.id) else {
             return Ok(None);
         };
-        if known.request.asked == request.asked {
+        // Whoever repeats it.
+        let asked = v1::Operation {
+            principal: known.request.asked.principal.clone(),
+            ..request.asked.clone()
+        };
+        if known.request.asked == asked {
             return Ok(Some(known));
         }
         let message = format!("operation {} was started with another request", request.id);

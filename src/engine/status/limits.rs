@@ -99,13 +99,16 @@ pub(super) fn of_node(
     counted.into_iter().chain(bytes)
 }
 
-/// The limits that are nearest to being hit, those first.
+/// The limits that are nearest to being hit: first those beyond which work is refused, then those beyond which it
+/// waits.
 pub(super) fn nearest(limits: impl Iterator<Item = LimitUse>) -> Vec<LimitUse> {
     let mut limits: Vec<_> = limits.filter(|limit| limit.used > 0).collect();
     let name = |limit: &LimitUse| (limit.service.clone(), limit.name);
     limits.sort_by(|one, other| {
-        let by_part = other.by_part(one);
-        by_part.then_with(|| name(one).cmp(&name(other)))
+        let refusing_first = other.refuses.cmp(&one.refuses);
+        refusing_first
+            .then_with(|| other.by_part(one))
+            .then_with(|| name(one).cmp(&name(other)))
     });
     limits.truncate(MAX_SHOWN);
     limits
@@ -129,5 +132,9 @@ mod tests {
         assert_eq!(names, ["services", "queue_length", "pending"]);
         let reached: Vec<_> = shown.iter().map(|limit| limit.has_reached(90)).collect();
         assert_eq!(reached, [true, true, false]);
+        // However many services run as much as they may, a limit that refuses is shown.
+        let busy = std::iter::repeat_n(LimitUse::new("concurrency", 9, 9).waiting(), 2 * MAX_SHOWN);
+        let shown = nearest(busy.chain([LimitUse::new("pending", 5, 10)]));
+        assert_eq!(shown[0].name, "pending");
     }
 }

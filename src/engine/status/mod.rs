@@ -54,7 +54,6 @@ pub(in crate::engine) struct StatusReader {
 struct ServiceCounts {
     services: usize,
     pending: usize,
-    unserved_with_pending: usize,
     unserved: Vec<UnservedService>,
     limits: Vec<LimitUse>,
 }
@@ -77,6 +76,10 @@ impl StatusReader {
         let unreadable = unread.into_iter().flatten().next().cloned();
         let (usage, oldest_due) = (usage.ok(), oldest_due.unwrap_or_default());
         let controls = self.gates.controls();
+        let due = self.due_longest(oldest_due, &controls);
+        // What is due later, held or paused does not wait for a worker.
+        let waits = |due: &&DueLongest| due.waits_for == WaitsFor::NoWorker;
+        let unserved_with_pending = due.iter().filter(waits).count();
         let mut status = NodeStatus {
             time: now,
             start_time: self.start_time,
@@ -95,8 +98,8 @@ impl StatusReader {
             },
             is_held: self.gates.is_held(),
             is_draining: self.lifecycle.check_accepting().is_err(),
-            oldest_due: self.due_longest(oldest_due, &controls),
-            unserved_with_pending: counts.unserved_with_pending,
+            oldest_due: shown(due),
+            unserved_with_pending,
             unserved: counts.unserved,
             limits: limits::nearest(counts.limits.into_iter().chain(limits::of_node(
                 &self.limits,
@@ -124,7 +127,6 @@ impl StatusReader {
             let pending = self.pending_of(route.name());
             counts.pending += pending;
             if !route.is_served() {
-                counts.unserved_with_pending += usize::from(pending > 0);
                 counts.unserved.push(unserved(route, pending));
             }
             counts
@@ -155,7 +157,6 @@ impl StatusReader {
             self.gates.is_held() || controls.iter().any(|control| control.service == *service)
         };
         found.sort_by(|one, other| (one.due, &one.service).cmp(&(other.due, &other.service)));
-        found.truncate(MAX_OLDEST_DUE);
         let due = found.into_iter().map(|found| {
             let route = self.routes.get(found.service.as_str());
             let is_served = route.is_some_and(|route| route.is_served());
@@ -173,6 +174,16 @@ impl StatusReader {
         });
         due.collect()
     }
+}
+
+/// The first of the longest due ones, and the first one that waits for its turn, which is a reason of the health.
+fn shown(mut due: Vec<DueLongest>) -> Vec<DueLongest> {
+    let waits = due.iter().position(|due| due.waits_for == WaitsFor::Turn);
+    if let Some(at) = waits.filter(|at| *at >= MAX_OLDEST_DUE) {
+        due.swap(at, MAX_OLDEST_DUE - 1);
+    }
+    due.truncate(MAX_OLDEST_DUE);
+    due
 }
 
 fn unserved(route: &Route, pending: usize) -> UnservedService {

@@ -42,7 +42,7 @@ pub struct NodeStatus {
     pub is_draining: bool,
     /// The services whose pending invocations have been due longest, at most 20, those first.
     pub oldest_due: Vec<DueLongest>,
-    /// How many services have pending invocations and nobody who serves them.
+    /// How many services have invocations that are due and nobody who serves them.
     pub unserved_with_pending: usize,
     /// The services that nobody serves, at most 100, those with most pending invocations first.
     pub unserved: Vec<UnservedService>,

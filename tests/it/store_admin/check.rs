@@ -123,7 +123,7 @@ fn faults(path: &Path, options: &[&str]) -> Vec<(String, Option<String>)> {
 }
 
 /// Faults: the name, how it is planted, and the invocation that it is found at.
-const PLANTS: [(&str, &str, Option<&str>); 23] = [
+const PLANTS: [(&str, &str, Option<&str>); 25] = [
     (
         "STATE_WITHOUT_INVOCATION",
         "DELETE FROM invocation WHERE id = {later}",
@@ -219,6 +219,16 @@ const PLANTS: [(&str, &str, Option<&str>); 23] = [
         "UNREADABLE",
         "UPDATE outcome SET events = x'05ff' WHERE id = {succeeded}",
         Some("succeeded"),
+    ),
+    (
+        "UNREADABLE",
+        "INSERT INTO service_control VALUES ('no name!', 1, 0, 0, '', '', 0)",
+        None,
+    ),
+    (
+        "UNREADABLE",
+        "INSERT INTO operation VALUES (zeroblob(16), 99, 0, NULL, x'ff', 0, x'ff')",
+        None,
     ),
     (
         "TIME_IMPLAUSIBLE",

@@ -1,7 +1,8 @@
 //! The objects of operations over many invocations, and of their counts.
 
-use crate::app::cli::names::{action_name, operation_state_name, time_value};
+use crate::app::cli::names::{action_name, operation_state_name, text_value, time_value};
 use crate::app::cli::objects::invocation::failure;
+use crate::codec::filter::write;
 use crate::codec::proto::v1;
 use crate::dict;
 use crate::model::value::Value;
@@ -19,6 +20,8 @@ pub(in crate::app::cli) fn operation(operation: &v1::Operation) -> Value {
     dict! {
         "id": operation.id.as_str(),
         "action": action_name(operation),
+        "filter": write(&operation.filter.clone().unwrap_or_default()),
+        "principal": text_value(&operation.principal),
         "state": operation_state_name(operation.state),
         "create_time": time_value(operation.create_time.as_ref()),
         "end_time": time_value(operation.end_time.as_ref()),

@@ -12,7 +12,7 @@ use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::service_control::{ControlCause, ServiceControl};
 
 /// Who asks, as far as the node knows: the address of the machine, since there is no authentication.
-pub(super) fn principal(extensions: &Extensions) -> String {
+pub(in crate::edge::grpc) fn principal(extensions: &Extensions) -> String {
     let connection = extensions.get::<Arc<Connection>>();
     connection.map_or_else(String::new, |it| it.peer.ip().to_string())
 }

@@ -7,7 +7,7 @@ use futures_util::stream::{BoxStream, StreamExt as _};
 use tonic::Status;
 
 use super::workers;
-use crate::codec::convert::{enum_from_proto, timestamp_to_proto};
+use crate::codec::convert::{enum_from_proto, service_control_to_proto, timestamp_to_proto};
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::watch_events_response::Subject as SubjectMessage;
 use crate::codec::status::to_status;
@@ -151,14 +151,23 @@ fn to_proto(invoker: &Invoker, event: &Arc<NodeEvent>) -> Result<v1::WatchEvents
             let shown = invocation::outline_to_proto(invoker, InvocationView::clone(view))?;
             Some(SubjectMessage::Invocation(shown))
         }
-        Subject::Service(service) => Some(SubjectMessage::Service(v1::ServiceControl {
-            service: service.to_string(),
-            paused: *what == NodeEventKind::ServicePaused,
-            disabled: *what == NodeEventKind::ServiceDisabled,
-            reason: message.clone(),
-            time: event_time,
-            ..v1::ServiceControl::default()
-        })),
+        Subject::Service(service) => {
+            let controls = invoker.service_controls();
+            let control = controls.iter().find(|control| control.service == *service);
+            // As it is now: it may have been changed again.
+            let control = control.map(|control| service_control_to_proto(control));
+            let control = control.unwrap_or_else(|| v1::ServiceControl {
+                paused: *what == NodeEventKind::ServicePaused,
+                disabled: *what == NodeEventKind::ServiceDisabled,
+                ..v1::ServiceControl::default()
+            });
+            Some(SubjectMessage::Service(v1::ServiceControl {
+                service: service.to_string(),
+                reason: message.clone(),
+                time: event_time,
+                ..control
+            }))
+        }
         Subject::Worker(worker) => Some(SubjectMessage::Worker(workers::to_proto(
             WorkerStatus::clone(worker),
         ))),

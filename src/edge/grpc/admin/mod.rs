@@ -6,6 +6,7 @@ mod events;
 mod status;
 mod workers;
 
+pub(super) use self::control::principal;
 use futures_util::stream::BoxStream;
 use tonic::{Request, Response, Status};
 
@@ -50,7 +51,7 @@ impl AdminService for AdminApi {
         &self,
         request: Request<v1::PauseServiceRequest>,
     ) -> Result<Response<v1::PauseServiceResponse>, Status> {
-        let principal = control::principal(request.extensions());
+        let principal = principal(request.extensions());
         let done = control::pause(&self.invoker, request.into_inner(), principal);
         into_status(done.await).map(Response::new)
     }
@@ -67,7 +68,7 @@ impl AdminService for AdminApi {
         &self,
         request: Request<v1::DisableServiceRequest>,
     ) -> Result<Response<v1::DisableServiceResponse>, Status> {
-        let principal = control::principal(request.extensions());
+        let principal = principal(request.extensions());
         let done = control::disable(&self.invoker, request.into_inner(), principal);
         into_status(done.await).map(Response::new)
     }

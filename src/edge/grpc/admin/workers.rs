@@ -3,7 +3,7 @@
 use crate::codec::convert::{page_size_from_proto, timestamp_to_proto};
 use crate::codec::proto::v1;
 use crate::engine::WorkerStatus;
-use crate::model::error::Result;
+use crate::model::error::{Error, Result, Violation, reason};
 use crate::remote::worker_registry::WorkerRegistry;
 
 const DEFAULT_PAGE: usize = 100;
@@ -13,7 +13,7 @@ const MAX_PAGE: usize = 1_000;
 ///
 /// # Errors
 ///
-/// `INVALID_ARGUMENT` / `REQUEST_INVALID` for the size of the page.
+/// `INVALID_ARGUMENT` / `REQUEST_INVALID` for the size of the page and its token.
 pub(super) fn list(
     workers: &WorkerRegistry,
     request: &v1::ListWorkersRequest,
@@ -23,6 +23,11 @@ pub(super) fn list(
     // The token is the key of the last worker of the previous page: it stays valid while workers connect and
     // disconnect.
     let after = request.page_token.rsplit_once('/');
+    if after.is_none() && !request.page_token.is_empty() {
+        let message = "is not a `next_page_token` of this node";
+        let violation = Violation::new("/page_token", "MALFORMED", message);
+        return Err(Error::violations(reason::REQUEST_INVALID, vec![violation]));
+    }
     let (page, has_more) = workers.list(service, after, size);
     let last = page.last().filter(|_| has_more);
     let next_page_token = last.map(|last| format!("{}/{}", last.name, last.id));

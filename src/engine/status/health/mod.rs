@@ -167,6 +167,9 @@ fn held(status: &NodeStatus) -> Option<HealthReason> {
 }
 
 fn unserved(status: &NodeStatus) -> Option<HealthReason> {
+    if status.unserved_with_pending == 0 {
+        return None;
+    }
     // The one with most pending invocations comes first.
     let first = status.unserved.first().filter(|first| first.pending > 0)?;
     let others = match status.unserved_with_pending.saturating_sub(1) {

@@ -293,14 +293,15 @@ impl WorkerRegistry {
             let _update = inner.update();
             let name = inner.invoker.forget_service(service)?;
             inner.table().services.remove(&name);
-            inner.invoker.event_bus().service_forgotten(&name);
             name
         };
         let store = inner.invoker.store();
         store.forget_declarations(name.clone()).await?;
         // A worker that was admitted since then stored its declaration before it was removed.
         let declarations = inner.table().services.declarations(&name);
-        inner.store_declarations(&declarations).await
+        inner.store_declarations(&declarations).await?;
+        inner.invoker.event_bus().service_forgotten(&name);
+        Ok(())
     }
 
     /// Wakes the tasks that wait for workers of the session's services.

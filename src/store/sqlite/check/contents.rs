@@ -65,3 +65,24 @@ pub(super) fn check_declarations(
     }
     Ok(())
 }
+
+/// Decodes what operators did: operations, and paused and disabled services.
+pub(super) fn check_operators(
+    connection: &Connection,
+    faults: &mut Faults,
+) -> rusqlite::Result<()> {
+    let damaged = queries::operations(connection).and_then(|(_, mut damaged)| {
+        damaged.extend(queries::controls(connection)?.1);
+        Ok(damaged)
+    });
+    for error in damaged.unwrap_or_else(|error| vec![error]) {
+        if !faults.add(
+            FaultKind::Unreadable,
+            None::<Cid>,
+            error.message().to_owned(),
+        ) {
+            break;
+        }
+    }
+    Ok(())
+}

@@ -2,14 +2,16 @@
 
 use rusqlite::Connection;
 
-use crate::model::error::Result;
+use crate::model::error::{Error, Result};
 use crate::model::id::ServiceName;
 use crate::model::service_control::{ControlCause, ServiceControl};
 use crate::store::sqlite::blob;
 use crate::store::sqlite::error::failed;
 
-/// Reads the controls of all services.
-pub(in crate::store::sqlite) fn controls(connection: &Connection) -> Result<Vec<ServiceControl>> {
+/// Reads the controls of all services, and why others cannot be read.
+pub(in crate::store::sqlite) fn controls(
+    connection: &Connection,
+) -> Result<(Vec<ServiceControl>, Vec<Error>)> {
     let read = || {
         let select = "SELECT service, paused, background_only, disabled, reason, principal, time
              FROM service_control";
@@ -25,19 +27,23 @@ pub(in crate::store::sqlite) fn controls(connection: &Connection) -> Result<Vec<
         })?;
         rows.collect::<rusqlite::Result<Vec<_>>>()
     };
-    let rows = read().map_err(failed)?;
-    let parsed = rows
-        .into_iter()
-        .map(|(name, flags, reason, principal, time)| {
-            let [paused, background_only, disabled] = flags;
-            Ok(ServiceControl {
-                service: ServiceName::parse(&name)?,
+    let (mut controls, mut damaged) = (Vec::new(), Vec::new());
+    for (name, flags, reason, principal, time) in read().map_err(failed)? {
+        let [paused, background_only, disabled] = flags;
+        match ServiceName::parse(&name) {
+            Ok(service) => controls.push(ServiceControl {
+                service,
                 paused,
                 background_only,
                 disabled,
                 cause: ControlCause { reason, principal },
                 time: blob::timestamp(time),
-            })
-        });
-    parsed.collect()
+            }),
+            Err(error) => damaged.push(blob::damaged(format_args!(
+                "the control of `{name}`: {}",
+                error.message()
+            ))),
+        }
+    }
+    Ok((controls, damaged))
 }

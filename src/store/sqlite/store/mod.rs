@@ -513,7 +513,13 @@ impl Store for SqliteStore {
     }
 
     fn controls(&self) -> BoxFuture<'_, Result<Vec<ServiceControl>>> {
-        Box::pin(self.readers.query(queries::controls))
+        Box::pin(async move {
+            let (controls, damaged) = self.readers.query(queries::controls).await?;
+            for error in &damaged {
+                self.shared.failures.log(error);
+            }
+            Ok(controls)
+        })
     }
 
     fn next_position(&self) -> u64 {
