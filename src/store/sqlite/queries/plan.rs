@@ -13,6 +13,9 @@ const FEW: i64 = 10_000;
 const OPEN_IDS: &str = "SELECT id FROM pending";
 const OPEN_IDS_OF_SERVICES: &str =
     "SELECT id FROM pending WHERE leads = 1 AND service IN (SELECT id FROM service WHERE name IN";
+/// Those that wait for their concurrency key are in an index of their own.
+const KEYED_IDS_OF_SERVICES: &str = "SELECT id FROM pending WHERE concurrency_key IS NOT NULL
+     AND service IN (SELECT id FROM service WHERE name IN";
 const IDS_OF_SERVICES: &str = "SELECT service_index.id FROM service_index JOIN service AS named
      ON named.id = service_index.service WHERE named.name IN";
 
@@ -84,9 +87,12 @@ pub(super) fn plan(
     let names = filter.services.iter();
     let names: Vec<_> = names.map(|name| SqlValue::Text(name.to_string())).collect();
     let placeholders = vec!["?"; names.len()].join(", ");
-    let open_of_services = format!("{OPEN_IDS_OF_SERVICES} ({placeholders}))");
+    let open_of_services = format!(
+        "{OPEN_IDS_OF_SERVICES} ({placeholders})) UNION ALL {KEYED_IDS_OF_SERVICES} ({placeholders}))"
+    );
+    let named_twice = [names.as_slice(), &names].concat();
     let has_ended = !names_others && all(|state| state.is_terminal());
-    if has_ended && (names.is_empty() || !are_few(connection, &open_of_services, &names)?) {
+    if has_ended && (names.is_empty() || !are_few(connection, &open_of_services, &named_twice)?) {
         // In the index of a service, they are behind all of its pending ones.
         return of(Source::Outcomes);
     }
