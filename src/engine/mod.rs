@@ -49,6 +49,7 @@ pub use self::events::{EventBus, NodeEvent, NodeEventKind, RING, Subject, Watche
 pub use self::limits::Limits;
 pub use self::operations::OperationPlace;
 pub use self::operations::request::OperationRequest;
+pub use self::operations::selection::Selection;
 pub use self::results::follower::{FollowRequest, Follower, FollowerEvent};
 pub use self::results::lookup::InvocationView;
 pub use self::results::outlook::Outlook;

@@ -9,7 +9,7 @@ use tonic::{Request, Response, Status};
 use super::admin::principal;
 use super::invocation::{RequestFilter, summary_to_proto};
 use super::request;
-use super::request::into_status;
+use super::request::{into_status, malformed_page_token};
 use crate::codec::convert::{FieldErrors, enum_from_proto, page_size_from_proto};
 use crate::codec::filter::resolve;
 use crate::codec::proto::v1;
@@ -159,12 +159,7 @@ fn parse_page_token(token: &str) -> Result<Option<OperationPlace>> {
         let time = Timestamp::from_nanosecond(time.parse().ok()?).ok()?;
         Some((time, OperationId::parse(id).ok()?))
     };
-    let place = parse().ok_or_else(|| {
-        let message = "is not a `next_page_token` of this node";
-        let violation = Violation::new("/page_token", "MALFORMED", message);
-        Error::violations(reason::REQUEST_INVALID, vec![violation])
-    });
-    place.map(Some)
+    parse().map(Some).ok_or_else(malformed_page_token)
 }
 
 #[tonic::async_trait]

@@ -61,6 +61,13 @@ pub(super) fn dispatch_token(transport: &MetadataMap) -> Option<&str> {
     Some(value.to_str().unwrap_or_default())
 }
 
+/// The failure of a page token that no response had.
+pub(super) fn malformed_page_token() -> Error {
+    let message = "is not a `next_page_token` of this node";
+    let violation = Violation::new("/page_token", "MALFORMED", message);
+    Error::violations(reason::REQUEST_INVALID, vec![violation])
+}
+
 /// The status of an RPC that this version does not implement.
 pub(super) fn unimplemented(rpc: &str) -> Status {
     let message = format!("`{rpc}` is not supported by this version yet");

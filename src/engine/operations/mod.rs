@@ -6,7 +6,7 @@ mod entry;
 mod pace;
 pub(in crate::engine) mod request;
 mod runner;
-mod selection;
+pub(in crate::engine) mod selection;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

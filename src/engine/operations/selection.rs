@@ -1,4 +1,4 @@
-//! Which invocations an operation is over.
+//! Which invocations a filter selects: what the store matches, and what only the node knows.
 
 use crate::codec::convert::{filter_from_proto, state_to_proto};
 use crate::codec::proto::v1;
@@ -8,9 +8,9 @@ use crate::model::error::Result;
 
 /// A filter of invocations, as it was asked for.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Selection {
+pub struct Selection {
     /// What the store matches.
-    pub(super) filter: Filter,
+    pub filter: Filter,
     /// The store does not tell pending invocations from those that run here, and knows no pending reasons: both are
     /// matched again.
     states: Vec<i32>,
@@ -23,7 +23,7 @@ impl Selection {
     /// # Errors
     ///
     /// `INVALID_ARGUMENT` / `REQUEST_INVALID` with all violations.
-    pub(super) fn parse(filter: Option<v1::InvocationFilter>) -> Result<Self> {
+    pub fn parse(filter: Option<v1::InvocationFilter>) -> Result<Self> {
         let (states, pending_reasons) = filter.as_ref().map_or_else(Default::default, |filter| {
             (filter.states.clone(), filter.pending_reasons.clone())
         });
@@ -34,8 +34,15 @@ impl Selection {
         })
     }
 
+    /// Whether the store alone can count what matches: it knows no pending reasons but that of held invocations.
+    #[must_use]
+    pub fn is_known_to_the_store(&self) -> bool {
+        self.pending_reasons.is_empty() || self.filter.held
+    }
+
     /// Whether an invocation that the store matched does match as it stands.
-    pub(super) fn matches(&self, found: &InvocationView) -> bool {
+    #[must_use]
+    pub fn matches(&self, found: &InvocationView) -> bool {
         let state = i32::from(state_to_proto(found.invocation.shown_state()));
         let reason = i32::from(found.pending_reason());
         (self.states.is_empty() || self.states.contains(&state))

@@ -68,7 +68,7 @@ async fn show(node: &NodeArgs, services: Vec<String>, printer: &Printer) -> Resu
     let cids = shown_cids(found.iter().map(|one| one.example_cid.as_str()), is_narrow);
     let rows = found.iter().zip(cids).map(|(letters, cid)| Row {
         name: letters.example_cid.clone(),
-        object: objects::dead_letters(letters),
+        object: objects::summary(letters),
         cells: [
             service_name_or_group(&letters.service).to_owned(),
             state(letters),

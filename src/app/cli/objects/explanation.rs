@@ -1,7 +1,6 @@
 //! The object of an explained invocation.
 
-use super::dead_letters::dead_letters;
-use super::invocation::{failure, input, invocation};
+use super::invocation::{failure, input, invocation, summary};
 use super::service::location;
 use crate::app::cli::names::{self, text_value, time_value};
 use crate::codec::proto::v1;
@@ -37,7 +36,7 @@ pub(in crate::app::cli) fn explanation(explanation: Explanation<'_>) -> Value {
         })
     });
     let members = explanation.members.iter();
-    let member_counts = explanation.member_counts.iter().map(dead_letters);
+    let member_counts = explanation.member_counts.iter().map(summary);
     let max_attempts = explained.max_attempts;
     let mut object = invocation(explained);
     let more = dict! {

@@ -45,7 +45,7 @@ pub(in crate::app::cli) fn invocation(invocation: &v1::Invocation) -> Dict {
     }
 }
 
-/// `summary` in the schema.
+/// `summary` and `dead_letters` in the schema.
 pub(in crate::app::cli) fn summary(summary: &v1::InvocationSummary) -> Value {
     dict! {
         "service": text_value(&summary.service),

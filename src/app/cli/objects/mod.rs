@@ -2,7 +2,6 @@
 //!
 //! Keys are `snake_case`, times RFC 3339, durations seconds; what is absent is null.
 
-mod dead_letters;
 mod event;
 mod explanation;
 mod invocation;
@@ -12,7 +11,6 @@ mod service;
 mod status;
 mod worker;
 
-pub(super) use self::dead_letters::dead_letters;
 pub(super) use self::event::{event, item, outcome_event};
 pub(super) use self::explanation::{Explanation, explanation};
 pub(super) use self::invocation::{change, input, invocation, summary};

@@ -2,8 +2,9 @@
 
 use crate::codec::convert::{page_size_from_proto, timestamp_to_proto};
 use crate::codec::proto::v1;
+use crate::edge::grpc::request::malformed_page_token;
 use crate::engine::WorkerStatus;
-use crate::model::error::{Error, Result, Violation, reason};
+use crate::model::error::Result;
 use crate::remote::worker_registry::WorkerRegistry;
 
 const DEFAULT_PAGE: usize = 100;
@@ -24,9 +25,7 @@ pub(super) fn list(
     // disconnect.
     let after = request.page_token.rsplit_once('/');
     if after.is_none() && !request.page_token.is_empty() {
-        let message = "is not a `next_page_token` of this node";
-        let violation = Violation::new("/page_token", "MALFORMED", message);
-        return Err(Error::violations(reason::REQUEST_INVALID, vec![violation]));
+        return Err(malformed_page_token());
     }
     let (page, has_more) = workers.list(service, after, size);
     let last = page.last().filter(|_| has_more);

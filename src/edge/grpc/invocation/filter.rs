@@ -1,11 +1,10 @@
 //! Filters and pagination of stored invocations.
 
-use crate::codec::convert::{filter_from_proto, state_to_proto};
 use crate::codec::filter::resolve;
 use crate::codec::proto::v1;
-use crate::engine::store::Filter;
-use crate::engine::{InvocationPage, InvocationSummaries, InvocationView, Invoker};
-use crate::model::error::{Error, Result, Violation, reason};
+use crate::edge::grpc::request::malformed_page_token;
+use crate::engine::{InvocationPage, InvocationSummaries, InvocationView, Invoker, Selection};
+use crate::model::error::Result;
 use crate::model::id::ServiceName;
 use crate::model::invocation::{Summaries, SummaryCount, SummaryKey};
 
@@ -21,11 +20,7 @@ pub(super) fn parse_page_token(token: &str) -> Result<Option<u64>> {
     if token.is_empty() {
         return Ok(None);
     }
-    token.parse().map(Some).map_err(|_| {
-        let message = "is not a `next_page_token` of this node";
-        let violation = Violation::new("/page_token", "MALFORMED", message);
-        Error::violations(reason::REQUEST_INVALID, vec![violation])
-    })
+    token.parse().map(Some).map_err(|_| malformed_page_token())
 }
 
 /// The token of the next page; empty after the last one.
@@ -34,14 +29,9 @@ pub(super) fn page_token(next: Option<u64>) -> String {
 }
 
 /// A filter of a request.
-///
-/// States and pending reasons are matched again on what the store finds: it does not distinguish pending invocations
-/// from those whose attempt has just started, and knows no pending reasons.
 #[derive(Clone, Debug)]
 pub(in crate::edge::grpc) struct RequestFilter {
-    stored: Filter,
-    states: Vec<i32>,
-    reasons: Vec<i32>,
+    selection: Selection,
     is_empty: bool,
 }
 
@@ -50,14 +40,12 @@ impl RequestFilter {
     ///
     /// # Errors
     ///
-    /// As for [`filter_from_proto`].
+    /// As for [`Selection::parse`].
     pub(in crate::edge::grpc) fn new(filter: Option<v1::InvocationFilter>) -> Result<Self> {
         let filter = filter.unwrap_or_default();
         Ok(Self {
             is_empty: filter == v1::InvocationFilter::default(),
-            states: filter.states.clone(),
-            reasons: filter.pending_reasons.clone(),
-            stored: filter_from_proto(Some(filter))?,
+            selection: Selection::parse(Some(filter))?,
         })
     }
 
@@ -65,7 +53,7 @@ impl RequestFilter {
     ///
     /// # Errors
     ///
-    /// As for [`resolve`] and [`filter_from_proto`].
+    /// As for [`resolve`] and [`Selection::parse`].
     pub(in crate::edge::grpc) fn resolve(
         invoker: &Invoker,
         filter: Option<v1::InvocationFilter>,
@@ -85,8 +73,10 @@ impl RequestFilter {
         before: Option<u64>,
         size: usize,
     ) -> Result<InvocationPage> {
-        let mut page = invoker.list(self.stored.clone(), before, size).await?;
-        page.found.retain(|found| self.shows(found));
+        let mut page = invoker
+            .list(self.selection.filter.clone(), before, size)
+            .await?;
+        page.found.retain(|found| self.selection.matches(found));
         Ok(page)
     }
 
@@ -100,8 +90,8 @@ impl RequestFilter {
         invoker: &Invoker,
         max: usize,
     ) -> Result<InvocationSummaries> {
-        if self.reasons.is_empty() || self.stored.held {
-            return invoker.summarize(self.stored.clone(), max).await;
+        if self.selection.is_known_to_the_store() {
+            return invoker.summarize(self.selection.filter.clone(), max).await;
         }
         // Why the others wait is known once they are read.
         let (mut all, mut before) = (Summaries::default(), None);
@@ -124,18 +114,12 @@ impl RequestFilter {
 
     /// Whether a service has invocations that may match.
     pub(in crate::edge::grpc) fn names(&self, service: &ServiceName) -> bool {
-        self.stored.services.is_empty() || self.stored.services.contains(service)
+        let services = &self.selection.filter.services;
+        services.is_empty() || services.contains(service)
     }
 
     /// Whether an invocation matches.
     pub(in crate::edge::grpc) fn matches(&self, found: &InvocationView) -> bool {
-        self.stored.matches(&found.invocation) && self.shows(found)
-    }
-
-    fn shows(&self, found: &InvocationView) -> bool {
-        let state = i32::from(state_to_proto(found.invocation.shown_state()));
-        let reason = i32::from(found.pending_reason());
-        (self.states.is_empty() || self.states.contains(&state))
-            && (self.reasons.is_empty() || self.reasons.contains(&reason))
+        self.selection.filter.matches(&found.invocation) && self.selection.matches(found)
     }
 }
