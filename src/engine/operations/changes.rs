@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::decision::Decision;
+use super::decision::{Decision, already_retried};
 use crate::engine::durable::operations::cancel::Canceller;
 use crate::engine::durable::operations::maintenance::Maintenance;
 use crate::model::error::{Error, Kind, Result, reason};
@@ -64,13 +64,14 @@ impl Changes {
 
     async fn retry(&self, cid: Cid, input: Option<Payload>, retry: Cid) -> Result<()> {
         if !self.retrying().insert(cid) {
-            return Err(already_retried(cid));
+            let message = format!("another operation retries {cid} just now");
+            return Err(Error::failed_precondition(reason::ALREADY_RETRIED, message));
         }
         let _retrying = Retrying(self, cid);
         // Read again: another operation may have retried it since the page was read.
         match self.maintenance.retried_as(cid).await? {
             Some(known) if known == retry => Ok(()),
-            Some(_) => Err(already_retried(cid)),
+            Some(known) => Err(already_retried(cid, known)),
             None => self.maintenance.retry_as(cid, input, retry).await.map(drop),
         }
     }
@@ -78,11 +79,6 @@ impl Changes {
     fn retrying(&self) -> MutexGuard<'_, HashSet<Cid>> {
         self.retrying.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn already_retried(cid: Cid) -> Error {
-    let message = format!("{cid} has been retried already");
-    Error::failed_precondition(reason::ALREADY_RETRIED, message)
 }
 
 fn fate_of(error: Error) -> Fate {

@@ -74,11 +74,7 @@ impl Decider<'_> {
         let retry_cid = self.retry_cid(cid);
         match invocation.retried_as {
             Some(retry) if retry == retry_cid => return Decision::Done,
-            Some(retry) => {
-                let message = format!("{cid} has been retried already, as {retry}");
-                let error = Error::failed_precondition(reason::ALREADY_RETRIED, message);
-                return Decision::Refuse(error);
-            }
+            Some(retry) => return Decision::Refuse(already_retried(cid, retry)),
             None => {}
         }
         let Some(patch) = patch else {
@@ -102,6 +98,12 @@ impl Decider<'_> {
             Err(error) => Decision::Refuse(error),
         }
     }
+}
+
+/// `FAILED_PRECONDITION` / `ALREADY_RETRIED`.
+pub(super) fn already_retried(cid: Cid, retry: Cid) -> Error {
+    let message = format!("{cid} has been retried already, as {retry}");
+    Error::failed_precondition(reason::ALREADY_RETRIED, message)
 }
 
 /// The input of an invocation with a merge patch applied, in the same form.

@@ -133,6 +133,8 @@ impl Operations {
         if let Some(known) = self.known(&request)? {
             return Ok((known.to_proto(), InvocationSummaries::default()));
         }
+        // Before the invocations are counted, which may take a while.
+        self.check_running()?;
         let (create_time, position) = (self.clock.now(), self.store.next_position());
         let counted = count.await?;
         let progress = OperationProgress {
@@ -152,12 +154,7 @@ impl Operations {
         if let Some(known) = self.known(&entry.request)? {
             return Ok(known);
         }
-        let running = self.running();
-        if running >= MAX_RUNNING {
-            let message = format!("{running} operations run already: wait for one, or cancel one");
-            return Err(Error::resource_exhausted(reason::OPERATION_LIMIT, message)
-                .with_info("running", running));
-        }
+        self.check_running()?;
         self.store
             .save_operation(entry.stored(entry.progress()))
             .await?;
@@ -174,6 +171,21 @@ impl Operations {
         self.add(Arc::clone(&entry));
         self.spawn(Arc::clone(&entry));
         Ok(entry)
+    }
+
+    /// Whether another operation may run.
+    ///
+    /// # Errors
+    ///
+    /// `RESOURCE_EXHAUSTED` / `OPERATION_LIMIT`.
+    fn check_running(&self) -> Result<()> {
+        let running = self.running();
+        if running < MAX_RUNNING {
+            return Ok(());
+        }
+        let message = format!("{running} operations run already: wait for one, or cancel one");
+        let error = Error::resource_exhausted(reason::OPERATION_LIMIT, message);
+        Err(error.with_info("running", running))
     }
 
     /// The operation with the id of a request, if the request is the same.

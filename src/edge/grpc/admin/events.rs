@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::{BoxStream, StreamExt as _};
+use tokio::time::Instant;
 use tonic::Status;
 
 use super::workers;
@@ -42,48 +43,48 @@ pub(super) fn watch(
     let criteria = Criteria::of(invoker, request)?;
     let watcher = invoker.watch_events()?;
     let invoker = invoker.clone();
+    // For clients that do not enforce their deadline themselves.
+    let deadline = timeout.map(|timeout| Instant::now() + timeout);
     let state = Some((watcher, criteria, invoker));
     // Polled only while the peer reads: until then, events stay in the ring, and are dropped there.
-    let responses = futures_util::stream::unfold(state, async |state| {
+    let responses = futures_util::stream::unfold(state, move |state| async move {
         let (mut watcher, criteria, invoker) = state?;
-        match next(&mut watcher, &criteria, &invoker).await {
-            Some(response) => Some((Ok(response), Some((watcher, criteria, invoker)))),
-            None => Some((Err(to_status(&stopped())), None)),
+        let next = next(&mut watcher, &criteria, &invoker);
+        let response = match deadline {
+            None => next.await,
+            Some(deadline) => tokio::time::timeout_at(deadline, next)
+                .await
+                .unwrap_or_else(|_| Err(deadline_passed())),
+        };
+        match response {
+            Ok(response) => Some((Ok(response), Some((watcher, criteria, invoker)))),
+            Err(error) => Some((Err(to_status(&error)), None)),
         }
-    });
-    // For clients that do not enforce their deadline themselves.
-    let Some(timeout) = timeout else {
-        return Ok(responses.boxed());
-    };
-    let passed = futures_util::stream::once(async move {
-        tokio::time::sleep(timeout).await;
-        Err(to_status(&deadline_passed()))
-    });
-    let until_then = futures_util::stream::select(responses, passed);
-    let mut has_ended = false;
-    let responses = until_then.take_while(move |response| {
-        let goes_on = !std::mem::replace(&mut has_ended, response.is_err());
-        std::future::ready(goes_on)
     });
     Ok(responses.boxed())
 }
 
-/// The next response; `None` once the node has stopped.
+/// The next response.
+///
+/// # Errors
+///
+/// `UNAVAILABLE` / `NODE_STOPPING`.
 async fn next(
     watcher: &mut Watcher,
     criteria: &Criteria,
     invoker: &Invoker,
-) -> Option<v1::WatchEventsResponse> {
+) -> Result<v1::WatchEventsResponse> {
     loop {
-        let Watched { missed, event } = watcher.next(|event| criteria.match_event(event)).await?;
+        let watched = watcher.next(|event| criteria.match_event(event)).await;
+        let Watched { missed, event } = watched.ok_or_else(stopped)?;
         let Some(event) = event else {
-            return Some(v1::WatchEventsResponse {
+            return Ok(v1::WatchEventsResponse {
                 missed,
                 ..v1::WatchEventsResponse::default()
             });
         };
         match to_proto(invoker, &event) {
-            Ok(response) => return Some(v1::WatchEventsResponse { missed, ..response }),
+            Ok(response) => return Ok(v1::WatchEventsResponse { missed, ..response }),
             Err(error) => tracing::error!(%error, "an event cannot be encoded"),
         }
     }
