@@ -12,12 +12,13 @@ use prost::Message as _;
 use prost_types::field_descriptor_proto::{Label, Type};
 use prost_types::{DescriptorProto, FileDescriptorSet, OneofDescriptorProto};
 
-const API: [&str; 7] = [
+const API: [&str; 8] = [
     "cidery/v1/admin.proto",
     "cidery/v1/discovery.proto",
     "cidery/v1/invocation.proto",
     "cidery/v1/operation.proto",
     "cidery/v1/outcome.proto",
+    "cidery/v1/security.proto",
     "cidery/v1/service.proto",
     "cidery/v1/worker.proto",
 ];

@@ -1,5 +1,6 @@
 //! The network edge: the listener, HTTP routing on one port, status mapping, and the gRPC services.
 
+mod caller;
 #[cfg(feature = "cli")]
 pub(crate) mod conformance;
 pub mod connection;

@@ -65,11 +65,14 @@ pub struct Parts {
     pub clock: Clock,
     /// Whether the node is held: it accepts, and starts nothing until it is resumed.
     pub hold: bool,
+    /// Whether callers from outside must prove who they are.
+    pub requires_authentication: bool,
 }
 
 /// The components of an engine. Each owns its state and holds those that it uses.
 #[derive(Debug)]
 pub(super) struct Engine {
+    pub(super) requires_authentication: bool,
     pub(super) store: Arc<dyn Store>,
     pub(super) limits: Arc<Limits>,
     pub(super) clock: Clock,
@@ -124,6 +127,7 @@ impl Engine {
             mut limits,
             clock,
             hold,
+            requires_authentication,
         } = parts;
         check_states(&registry, &states)?;
         check_clock(&clock, &*store).await?;
@@ -139,7 +143,8 @@ impl Engine {
             scheduler_starts,
             gates,
         );
-        let engine = shared.engine(states, hooks);
+        let mut engine = shared.engine(states, hooks);
+        engine.requires_authentication = requires_authentication;
         shared.start_tasks(&engine, starts).await?;
         Ok(engine)
     }
@@ -233,6 +238,7 @@ impl SharedComponents {
         let canceller = Arc::new(self.canceller());
         let maintenance = Arc::new(self.maintenance(&acceptor, &deferrals));
         Engine {
+            requires_authentication: false,
             store: Arc::clone(&self.store),
             limits: Arc::clone(&self.limits),
             clock: self.clock.clone(),

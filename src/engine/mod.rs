@@ -58,6 +58,7 @@ pub use self::status::{
     UnservedService, WaitsFor, WorkerBuild, WorkerCounts, WorkerStatus,
 };
 use self::store::{Filter, Store};
+use crate::model::access::Caller;
 use crate::model::batch::{AcceptedGroup, Batch};
 use crate::model::call::{Accepted, Call};
 use crate::model::error::{Error, Result, reason};
@@ -68,8 +69,11 @@ use crate::service::Definition;
 use crate::service::runtime::Tasks;
 
 /// The one way in: gRPC, the command line, workers, contexts and callbacks all go through it. Cheap to clone.
+///
+/// It acts for one caller ([`on_behalf_of`](Self::on_behalf_of)), and each of its methods checks what that caller may
+/// do.
 #[derive(Clone, Debug)]
-pub struct Invoker(Arc<Engine>);
+pub struct Invoker(Arc<Engine>, Caller);
 
 impl Invoker {
     /// Starts an engine: resumes the work that its store holds.
@@ -80,7 +84,25 @@ impl Invoker {
     /// a clock before 1970; the errors of the store.
     pub async fn start(parts: Parts, tasks: Tasks) -> Result<Self> {
         let engine = Engine::start(parts, tasks).await?;
-        Ok(Self(Arc::new(engine)))
+        Ok(Self(Arc::new(engine), Caller::Trusted))
+    }
+
+    /// The same engine for another caller.
+    #[must_use]
+    pub fn on_behalf_of(&self, caller: Caller) -> Self {
+        Self(Arc::clone(&self.0), caller)
+    }
+
+    /// The caller for which it acts: the program itself, unless [`on_behalf_of`](Self::on_behalf_of) named another.
+    #[must_use]
+    pub fn caller(&self) -> &Caller {
+        &self.1
+    }
+
+    /// Whether callers from outside must prove who they are.
+    #[must_use]
+    pub fn requires_authentication(&self) -> bool {
+        self.0.requires_authentication
     }
 
     /// Invokes a service for a caller from outside, and waits. Returns the reply and the CID of its invocation: that of

@@ -1,5 +1,6 @@
 //! The domain model: values, identifiers, errors, declarations, invocations. Pure: no I/O, no clock, no async.
 
+pub mod access;
 pub mod batch;
 pub mod call;
 mod cid;

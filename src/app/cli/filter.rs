@@ -289,6 +289,7 @@ impl FilterArgs {
             root_cid: cid(self.root),
             group_cid: cid(self.group),
             dead_letter: self.dead_letter,
+            principals: Vec::new(),
         };
         combine(by_options, self.text.unwrap_or_default())
     }

@@ -282,6 +282,7 @@ impl NodeBuilder {
             limits: self.limits,
             clock: self.clock,
             hold: self.hold,
+            requires_authentication: false,
         };
         let invoker = Invoker::start(parts, tasks.clone()).await?;
         let workers = WorkerRegistry::start(&invoker).await?;

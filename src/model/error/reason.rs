@@ -11,6 +11,8 @@ macro_rules! reasons {
 reasons! {
     /// An invocation has been retried already, so an operation does not retry it again.
     ALREADY_RETRIED
+    /// No API key has this id.
+    API_KEY_UNKNOWN
     /// A copy of the store with this name exists.
     BACKUP_EXISTS
     /// A copy of the store is being written, and there is one at a time.
@@ -41,6 +43,10 @@ reasons! {
     COST_LIMIT
     /// A node cannot be reached.
     CONNECT_FAILED
+    /// A credential is unknown, malformed, expired or revoked.
+    CREDENTIAL_INVALID
+    /// The node asks who calls, and the call has no credential.
+    CREDENTIAL_REQUIRED
     /// The deadline passed before the service responded.
     DEADLINE_EXCEEDED
     /// A service's declaration is invalid; the violations say where.
@@ -99,6 +105,8 @@ reasons! {
     NOT_ENDED
     /// An invocation is not held, so it cannot be released.
     NOT_HELD
+    /// The caller's rights do not allow it.
+    NOT_PERMITTED
     /// An invocation is pending, is running or succeeded, so it cannot be retried.
     NOT_RETRYABLE
     /// No connected worker serves the service.

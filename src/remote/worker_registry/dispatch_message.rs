@@ -88,6 +88,7 @@ pub(super) fn dispatch_to_proto(
         asynchronous: info.asynchronous,
         last_progress: context.last_progress().map(progress_to_proto).transpose()?,
         principal: String::new(),
+        acting_principal: String::new(),
         path: context.platform().path().unwrap_or_default(),
     }))
 }

@@ -352,7 +352,7 @@ class GetInvocationResponse(_message.Message):
     def __init__(self, invocation: _Optional[_Union[_outcome_pb2.Invocation, _Mapping]] = ...) -> None: ...
 
 class InvocationFilter(_message.Message):
-    __slots__ = ("services", "states", "pending_reasons", "failure_reasons", "accepted_after", "accepted_before", "ended_after", "ended_before", "parent_cid", "root_cid", "group_cid", "metadata", "failure_text", "dead_letter")
+    __slots__ = ("services", "states", "pending_reasons", "failure_reasons", "accepted_after", "accepted_before", "ended_after", "ended_before", "parent_cid", "root_cid", "group_cid", "metadata", "failure_text", "dead_letter", "principals")
     class MetadataEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -374,6 +374,7 @@ class InvocationFilter(_message.Message):
     METADATA_FIELD_NUMBER: _ClassVar[int]
     FAILURE_TEXT_FIELD_NUMBER: _ClassVar[int]
     DEAD_LETTER_FIELD_NUMBER: _ClassVar[int]
+    PRINCIPALS_FIELD_NUMBER: _ClassVar[int]
     services: _containers.RepeatedScalarFieldContainer[str]
     states: _containers.RepeatedScalarFieldContainer[_outcome_pb2.State]
     pending_reasons: _containers.RepeatedScalarFieldContainer[_outcome_pb2.PendingReason]
@@ -388,7 +389,8 @@ class InvocationFilter(_message.Message):
     metadata: _containers.ScalarMap[str, str]
     failure_text: str
     dead_letter: bool
-    def __init__(self, services: _Optional[_Iterable[str]] = ..., states: _Optional[_Iterable[_Union[_outcome_pb2.State, str]]] = ..., pending_reasons: _Optional[_Iterable[_Union[_outcome_pb2.PendingReason, str]]] = ..., failure_reasons: _Optional[_Iterable[str]] = ..., accepted_after: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., accepted_before: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ended_after: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ended_before: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., parent_cid: _Optional[str] = ..., root_cid: _Optional[str] = ..., group_cid: _Optional[str] = ..., metadata: _Optional[_Mapping[str, str]] = ..., failure_text: _Optional[str] = ..., dead_letter: bool = ...) -> None: ...
+    principals: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, services: _Optional[_Iterable[str]] = ..., states: _Optional[_Iterable[_Union[_outcome_pb2.State, str]]] = ..., pending_reasons: _Optional[_Iterable[_Union[_outcome_pb2.PendingReason, str]]] = ..., failure_reasons: _Optional[_Iterable[str]] = ..., accepted_after: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., accepted_before: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ended_after: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ended_before: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., parent_cid: _Optional[str] = ..., root_cid: _Optional[str] = ..., group_cid: _Optional[str] = ..., metadata: _Optional[_Mapping[str, str]] = ..., failure_text: _Optional[str] = ..., dead_letter: bool = ..., principals: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class InvocationSummary(_message.Message):
     __slots__ = ("service", "state", "pending_reason", "failure_reason", "count", "first_accept_time", "last_accept_time", "last_end_time", "example_cid", "example_message")

@@ -1,0 +1,11 @@
+//! Who calls, and what the caller may do.
+
+mod caller;
+mod pattern;
+mod principal;
+mod rights;
+
+pub use self::caller::{Caller, Credential, Identity};
+pub use self::pattern::NamePattern;
+pub use self::principal::Principal;
+pub use self::rights::{Rights, Scope};
