@@ -4,6 +4,8 @@
 //! fraction of a second; `scripts/test` sets seconds, `scripts/test --soak` minutes). A failure prints the input;
 //! `CIDERY_FUZZ_SEED` selects other inputs.
 
+mod worker_protocol;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
@@ -18,19 +20,28 @@ use prost::Message as _;
 use prost_reflect::DescriptorPool;
 use tokio::time::Instant;
 
-/// Runs a target over mutations of seeds.
-fn fuzz(name: &str, seeds: &[&[u8]], target: impl Fn(&[u8])) {
+/// How long a target runs.
+fn duration() -> Duration {
     let seconds = std::env::var("CIDERY_FUZZ_SECONDS")
         .ok()
         .and_then(|s| s.parse().ok())
         .unwrap_or(0.3);
+    Duration::from_secs_f64(seconds)
+}
+
+/// The inputs are the same in each run unless another seed is set, so that failures are reproducible.
+fn seed() -> u64 {
     let seed = std::env::var("CIDERY_FUZZ_SEED")
         .ok()
         .and_then(|s| s.parse().ok());
-    // The inputs are the same in each run unless another seed is set, so that failures are reproducible.
-    let seed: u64 = seed.unwrap_or(24_337);
+    seed.unwrap_or(24_337)
+}
+
+/// Runs a target over mutations of seeds.
+fn fuzz(name: &str, seeds: &[&[u8]], target: impl Fn(&[u8])) {
+    let seed = seed();
     let mut random = fastrand::Rng::with_seed(seed);
-    let until = Instant::now() + Duration::from_secs_f64(seconds);
+    let until = Instant::now() + duration();
     let mut pool: Vec<Vec<u8>> = seeds.iter().map(|seed| seed.to_vec()).collect();
     let mut runs = 0_u64;
     let check = |input: &[u8]| {
