@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::edge::connection::{Connection, NodeMemory};
+pub use crate::edge::connection_age::ConnectionAge;
 use crate::edge::connection_task::ConnectionTask;
 use crate::edge::preface::{self, FirstBytes};
 use crate::edge::stream_task::StreamExecutor;
@@ -97,6 +98,8 @@ pub struct Timeouts {
     /// How long a response may wait for its peer to read before its stream is reset, or its connection over HTTP/1 is
     /// closed. A peer that reads less than 64 KiB in this time does not read.
     pub unread: Duration,
+    /// How old a connection becomes.
+    pub age: ConnectionAge,
 }
 
 /// Accepts and serves connections until `shutdown.stop_accepting` fires. `service` makes the service of one connection.
@@ -237,6 +240,13 @@ async fn serve_connection<S, B>(
             biased;
             ended = served.as_mut() => return ended,
             () = shutdown.drain_callers.cancelled() => {}
+            () = timeouts.age.reached(&connection) => {
+                served.as_mut().transport().graceful_shutdown();
+                tokio::select! {
+                    ended = served.as_mut() => return ended,
+                    () = timeouts.age.grace_passed() => return Ok(()),
+                }
+            }
         }
         // A worker's nested calls use the connection of its stream: a new connection may reach another node, which does
         // not know the dispatch.

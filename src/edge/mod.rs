@@ -4,6 +4,7 @@ mod caller;
 #[cfg(feature = "cli")]
 pub(crate) mod conformance;
 pub mod connection;
+mod connection_age;
 mod connection_task;
 pub mod grpc;
 mod grpc_message;

@@ -48,6 +48,11 @@ pub struct Limits {
     pub message_bytes: usize,
     /// How many connections may be open at once. Default: 10 000.
     pub connections: usize,
+    /// How old a connection becomes, a tenth more or less: then it takes no new calls, and its client opens another one.
+    /// A connection that carries the stream of a worker is left alone. Default: 1 h.
+    pub connection_age: Duration,
+    /// How long the calls and streams of a connection that is too old may go on before they are ended. Default: 1 h.
+    pub connection_age_grace: Duration,
     /// The keep-alive interval: how often a connection gets an HTTP/2 PING. It is closed where the answer takes longer
     /// than that again. Default: 10 s.
     pub ping_interval: Duration,
@@ -121,6 +126,8 @@ impl Default for Limits {
             progress_bytes: 64 * 1024,
             message_bytes: MAX_MESSAGE_BYTES,
             connections: 10_000,
+            connection_age: Duration::from_hours(1),
+            connection_age_grace: Duration::from_hours(1),
             ping_interval: Duration::from_secs(10),
             request_timeout: Duration::from_secs(30),
             received_bytes: 32 * MIB,

@@ -14,7 +14,7 @@ use crate::app::node::handle::NodeHandle;
 use crate::app::shutdown::{DRAIN_TIMEOUT, catch_signals};
 use crate::edge::connection::NodeMemory;
 use crate::edge::grpc::Serving;
-use crate::edge::listener::{self, ConnectionLimits, Shutdown, Timeouts};
+use crate::edge::listener::{self, ConnectionAge, ConnectionLimits, Shutdown, Timeouts};
 use crate::edge::{AllowedHosts, PortService, WrapRouter};
 use crate::engine::clock::Clock;
 use crate::engine::store::Store;
@@ -387,6 +387,10 @@ fn connection_limits(limits: &Limits) -> ConnectionLimits {
             ping: limits.ping_interval,
             request: limits.request_timeout,
             unread: limits.unread_timeout,
+            age: ConnectionAge {
+                limit: limits.connection_age,
+                grace: limits.connection_age_grace,
+            },
         },
         memory: NodeMemory::new(limits),
     }
