@@ -35,6 +35,16 @@ pub(in crate::edge::grpc) struct RequestFilter {
     is_empty: bool,
 }
 
+impl From<Selection> for RequestFilter {
+    /// That of an operation, which has a criterion.
+    fn from(selection: Selection) -> Self {
+        Self {
+            selection,
+            is_empty: false,
+        }
+    }
+}
+
 impl RequestFilter {
     /// That of a message. An absent one matches every invocation.
     ///
