@@ -118,8 +118,8 @@ impl FilterArgs {
     ///
     /// # Errors
     ///
-    /// `INVALID_ARGUMENT` / `USAGE_INVALID` where it names another state, or a reason to be pending for which the command
-    /// changes nothing.
+    /// `INVALID_ARGUMENT` / `USAGE_INVALID` where it names another state, or a reason to be pending for which the
+    /// command changes nothing.
     pub(super) fn restrict(&mut self, action: &Action) -> Result<()> {
         let (verb, possible) = (action.otherwise, action.states);
         let impossible = self.states.iter().find(|state| !possible.contains(state));

@@ -23,9 +23,9 @@ const DRAW_INTERVAL: Duration = Duration::from_millis(100);
 ///
 /// # Errors
 ///
-/// The failure of the operation; `CANCELLED` where it is cancelled; `FAILED_PRECONDITION` where invocations were refused;
-/// `UNAVAILABLE` / `CONNECT_FAILED` where the node
-/// cannot be reached for about a minute: the operation goes on then, once the node is back.
+/// The failure of the operation; `CANCELLED` where it is cancelled; `FAILED_PRECONDITION` where invocations were
+/// refused; `UNAVAILABLE` / `CONNECT_FAILED` where the node cannot be reached for about a minute: the operation goes on
+/// then, once the node is back.
 pub(super) async fn follow(
     client: &ContractClient,
     id: OperationId,
