@@ -18,6 +18,7 @@ use crate::engine::durable::groups::Groups;
 use crate::engine::durable::operations::cancel::Canceller;
 use crate::engine::durable::operations::completion::Completer;
 use crate::engine::durable::operations::maintenance::Maintenance;
+use crate::engine::durable::operations::retrying::Retrying;
 use crate::engine::durable::retention;
 use crate::engine::durable::run::Runner;
 use crate::engine::durable::scheduler::Schedulers;
@@ -355,6 +356,7 @@ impl SharedComponents {
             committer: Arc::clone(&self.committer),
             deferrals: Arc::clone(deferrals),
             lifecycle: Arc::clone(&self.lifecycle),
+            retrying: Retrying::default(),
         }
     }
 

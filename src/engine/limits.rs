@@ -83,6 +83,9 @@ pub struct Limits {
     /// How many invocations one request may cause: itself, its members, and the callbacks of all of them. Default:
     /// 100 000.
     pub caused_invocations: usize,
+    /// How many invocations one request reads to count those that are pending for a reason which the store does not
+    /// know: any but `HELD`. Default: 1 000 000.
+    pub counted_invocations: usize,
     /// How many members a batch may have. Default: 10 000.
     pub batch: usize,
     /// How many callers may watch the events of the node at once. Default: 100.
@@ -139,6 +142,7 @@ impl Default for Limits {
             stream_cids: 100_000,
             node_stream_cids: 1_000_000,
             caused_invocations: 100_000,
+            counted_invocations: 1_000_000,
             batch: 10_000,
             event_watchers: 100,
             worker_in_flight: 100,

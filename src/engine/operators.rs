@@ -11,9 +11,12 @@ use crate::engine::durable::operations::summarize::InvocationSummaries;
 use crate::engine::events::{EventBus, Watcher};
 use crate::engine::operations::OperationPlace;
 use crate::engine::operations::request::OperationRequest;
+use crate::engine::results::lookup::InvocationView;
 use crate::engine::status::{NodeStatus, WorkerCounts};
 use crate::engine::store::Filter;
+use crate::model::call::Accepted;
 use crate::model::error::Result;
+use crate::model::id::Cid;
 use crate::model::invocation::Summaries;
 use crate::model::operation::{OperationId, OperationState};
 use crate::model::service_control::{ControlCause, ServiceControl};
@@ -37,6 +40,24 @@ impl Invoker {
     /// The errors of the store.
     pub async fn with_examples(&self, all: Summaries, max: usize) -> Result<InvocationSummaries> {
         self.0.maintenance.with_examples(all, max).await
+    }
+
+    /// As [`retry`](Self::retry) with the same input, unless it has been retried already.
+    ///
+    /// # Errors
+    ///
+    /// As for [`retry`](Self::retry); `FAILED_PRECONDITION` / `ALREADY_RETRIED`.
+    pub async fn retry_once(&self, cid: Cid) -> Result<Accepted> {
+        self.0.maintenance.retry_once(cid, None, None).await
+    }
+
+    /// The invocation that [`retry_once`](Self::retry_once) would retry.
+    ///
+    /// # Errors
+    ///
+    /// As for [`check_retry`](Self::check_retry); `FAILED_PRECONDITION` / `ALREADY_RETRIED`.
+    pub async fn check_retry_once(&self, cid: Cid) -> Result<InvocationView> {
+        self.0.maintenance.check_retry_once(cid).await
     }
 
     /// Starts an operation over all invocations that match and are accepted by now, and returns it with their counts.
@@ -70,6 +91,7 @@ impl Invoker {
     }
 
     /// Up to `max` operations in these states, the newest first, and where the next page begins. Without a state: all.
+    /// A page has 3 MiB at most.
     #[must_use]
     pub fn operations(
         &self,

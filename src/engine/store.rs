@@ -141,7 +141,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     ///
     /// A page has roughly [`LIST_PAGE_BYTES`] at most, and at least one invocation if there is one; where the store
     /// has to read many invocations that do not match, it may have fewer, or none, before the last page. Invocations
-    /// that cannot be read are left out.
+    /// that cannot be read are left out. A filter may have what is held besides some states
+    /// ([`Filter::include_held`]), and leave out what was retried ([`Filter::not_retried`]).
     fn list(&self, filter: Filter, before: Option<u64>, max: usize) -> BoxFuture<'_, Result<Page>>;
 
     /// Counts the invocations that match a filter by service, state, whether they are held, and reason of the last

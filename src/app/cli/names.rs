@@ -136,15 +136,6 @@ pub(super) fn reason_name(invocation: &v1::Invocation) -> String {
     failure(invocation).map_or_else(String::new, |failure| failure.reason.clone())
 }
 
-/// The reason for which invocations that are counted together are held or have failed; empty where there is none.
-pub(super) fn summary_reason(summary: &v1::InvocationSummary) -> String {
-    match (summary.pending_reason(), summary.failure_reason.as_str()) {
-        (v1::PendingReason::Held, "") => "HELD".to_owned(),
-        (v1::PendingReason::Held, failure) => format!("HELD {failure}"),
-        (_, failure) => failure.to_owned(),
-    }
-}
-
 /// The failure with which an invocation has ended.
 pub(super) fn failure(invocation: &v1::Invocation) -> Option<&v1::Failure> {
     match invocation.outcome.as_ref()?.outcome.as_ref()? {

@@ -286,6 +286,7 @@ prop_compose! {
         times in (any_time(), any_time(), any_time(), any_time()),
         metadata in prop::collection::hash_map("\\PC{1,4}", ".{0,4}", 0..3),
         dead_letter: bool,
+        principals: Vec::new(),
         related: bool,
     ) -> v1::InvocationFilter {
         let cid = if related { "01890a5d-ac96-774b-bcce-b302099a8057" } else { "" };

@@ -51,13 +51,14 @@ impl OperationApi {
         let request = OperationRequest::parse(v1::Operation {
             id: message.id,
             action: message.action,
-            filter: filter.clone(),
+            filter,
+            filter_expression: message.filter_expression,
             all: message.all,
             max_per_second: message.max_per_second,
             principal,
             ..v1::Operation::default()
         })?;
-        let filter = RequestFilter::new(filter)?;
+        let filter = RequestFilter::from(request.selection().clone());
         let count = filter.summarize(&self.invoker, MAX_SUMMARIES);
         let (operation, counted) = match message.dry_run {
             true => {

@@ -9,7 +9,7 @@ macro_rules! reasons {
 }
 
 reasons! {
-    /// An invocation has been retried already, so an operation does not retry it again.
+    /// An invocation has been retried already, so it is not retried again by filter.
     ALREADY_RETRIED
     /// No API key has this id.
     API_KEY_UNKNOWN
@@ -39,7 +39,7 @@ reasons! {
     CID_UNKNOWN
     /// The clock of the machine shows a time before 1970.
     CLOCK_INVALID
-    /// A request asks for more than one request may cause.
+    /// A request asks for more than one request may cause, or read.
     COST_LIMIT
     /// A node cannot be reached.
     CONNECT_FAILED

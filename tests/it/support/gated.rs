@@ -12,7 +12,7 @@ use cidery::model::operation::OperationId;
 use cidery::model::service_control::ServiceControl;
 use cidery::service::BoxFuture;
 use cidery::store::MemoryStore;
-use cidery::{Cid, Result, ServiceName};
+use cidery::{Cid, Error, Result, ServiceName};
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
 
@@ -40,6 +40,8 @@ pub(crate) struct Gates {
     gates: Arc<Mutex<HashMap<Point, Gate>>>,
     /// How many invocations each list asked for at most.
     lists: Arc<Mutex<Vec<usize>>>,
+    /// Why records fail, if they do.
+    failing: Arc<Mutex<Option<Error>>>,
 }
 
 /// A closed gate: calls are paused there until it is opened.
@@ -69,6 +71,11 @@ impl Gates {
     /// How many invocations each list asked for at most, since they were forgotten.
     pub(crate) fn lists(&self) -> Vec<usize> {
         self.lists.lock().unwrap().clone()
+    }
+
+    /// From now on records fail, or no longer.
+    pub(crate) fn fail_records(&self, error: Option<Error>) {
+        *self.failing.lock().unwrap() = error;
     }
 
     pub(crate) fn forget_lists(&self) {
@@ -169,6 +176,10 @@ impl Store for GatedStore {
     fn record(&self, record: Record) -> BoxFuture<'_, Result<bool>> {
         Box::pin(async move {
             self.gates.pass(Point::BeforeRecord).await;
+            let failing = self.gates.failing.lock().unwrap().clone();
+            if let Some(error) = failing {
+                return Err(error);
+            }
             let recorded = self.inner.record(record).await;
             self.gates.pass(Point::AfterRecord).await;
             recorded

@@ -10,6 +10,7 @@ import grpc
 import grpc.aio
 
 from cidery._client import transport as transport
+from cidery._client.bulk import AsyncOperations
 from cidery._client.connection import AsyncConnection
 from cidery._errors.exceptions import CideryError
 from cidery._protocol import channel, operations
@@ -198,6 +199,11 @@ class AsyncClient:
     ) -> list[Change]:
         """Removes ended invocations permanently; returns the change of each."""
         return await self._drive(operations.purge(cids, filters, dry_run))
+
+    @property
+    def operations(self) -> AsyncOperations:
+        """Changes of all invocations that match a filter, which the node makes."""
+        return AsyncOperations(self._drive)
 
     async def services(self, prefix: str = "") -> list[discovery_pb2.ServiceSummary]:
         """Lists the services whose names start with `prefix`."""

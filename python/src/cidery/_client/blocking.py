@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 import grpc
 
 from cidery._client import transport as transport
+from cidery._client.bulk import Operations
 from cidery._client.connection import Connection
 from cidery._errors.exceptions import CideryError
 from cidery._protocol import channel, operations
@@ -251,6 +252,11 @@ class Client:
         Fetching a removed one fails with `RESULT_EXPIRED`.
         """
         return self._drive(operations.purge(cids, filters, dry_run))
+
+    @property
+    def operations(self) -> Operations:
+        """Changes of all invocations that match a filter, which the node makes."""
+        return Operations(self._drive)
 
     def services(self, prefix: str = "") -> list[discovery_pb2.ServiceSummary]:
         """Lists the services whose names start with `prefix`."""

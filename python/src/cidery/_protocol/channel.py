@@ -8,7 +8,12 @@ import re
 from typing import Any
 
 from cidery._errors.exceptions import InvalidArgument
-from cidery.v1 import admin_pb2_grpc, discovery_pb2_grpc, invocation_pb2_grpc
+from cidery.v1 import (
+    admin_pb2_grpc,
+    discovery_pb2_grpc,
+    invocation_pb2_grpc,
+    operation_pb2_grpc,
+)
 
 _DEFAULT_PORT = 24337
 _DEFAULT_NODE = f"127.0.0.1:{_DEFAULT_PORT}"
@@ -25,6 +30,7 @@ class Stubs:
             invocation_pb2_grpc.InvocationServiceStub(channel),
             discovery_pb2_grpc.DiscoveryServiceStub(channel),
             admin_pb2_grpc.AdminServiceStub(channel),
+            operation_pb2_grpc.OperationServiceStub(channel),
         )
 
     def __getattr__(self, method: str) -> Any:
