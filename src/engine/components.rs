@@ -255,6 +255,7 @@ impl SharedComponents {
                 Arc::clone(&self.events),
             )),
             canceller,
+            status: self.status(&maintenance),
             maintenance,
             acceptor,
             batches,
@@ -262,7 +263,6 @@ impl SharedComponents {
             gates: Arc::clone(&self.gates),
             controls: Arc::new(self.controls()),
             events: Arc::clone(&self.events),
-            status: self.status(),
         }
     }
 
@@ -278,7 +278,7 @@ impl SharedComponents {
         }
     }
 
-    fn status(&self) -> StatusReader {
+    fn status(&self, maintenance: &Arc<Maintenance>) -> StatusReader {
         StatusReader {
             start_time: self.clock.now(),
             store: Arc::clone(&self.store),
@@ -287,6 +287,7 @@ impl SharedComponents {
             clock: self.clock.clone(),
             lifecycle: Arc::clone(&self.lifecycle),
             gates: Arc::clone(&self.gates),
+            maintenance: Arc::clone(maintenance),
         }
     }
 

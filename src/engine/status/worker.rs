@@ -47,6 +47,8 @@ pub struct WorkerBuild {
 pub struct WorkerCounts {
     /// How many are connected.
     pub workers: usize,
-    /// Their builds, by name.
+    /// Their builds, by name, the first of `all_builds`.
     pub builds: Vec<WorkerBuild>,
+    /// How many builds there are.
+    pub all_builds: usize,
 }

@@ -75,7 +75,7 @@ fn the_status_is_a_page_and_an_exit_code() {
         (&found["health"], &found["reasons"]),
         (&"SERVING".into(), &Value::Array(vec![]))
     );
-    // A service that nobody serves any more, with work.
+    // A service that no worker serves any more, with work.
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let worker = cidery::Worker::builder().service("a.b", async || {});
     let worker = runtime.block_on(worker.connect(&server.address)).unwrap();
@@ -89,7 +89,7 @@ fn the_status_is_a_page_and_an_exit_code() {
         "SERVICE_UNSERVED",
         "Due longest",
         "NO_WORKER",
-        "Served by nobody",
+        "Served by no worker",
     ] {
         assert!(page.contains(text), "{text}: {page}");
     }

@@ -4,7 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
 use cidery::engine::store::{
-    Acceptance, BoundedRead, Child, Claim, ClaimLimit, Filter, OldestDue, Page, QueuePlace, Record,
+    Acceptance, BoundedRead, Child, Claim, ClaimLimit, Filter, OldestDue, Page, QueuePlace, RecentFailures,
+    Record,
     Store, StoreUsage, Stored, StoredDeclaration, StoredOperation, SummaryPart,
 };
 use cidery::model::invocation::Invocation;
@@ -308,6 +309,14 @@ impl Store for GatedStore {
 
     fn oldest_due(&self, now: Timestamp) -> BoxFuture<'_, Result<Vec<OldestDue>>> {
         self.inner.oldest_due(now)
+    }
+
+    fn recent_failures(
+        &self,
+        since: Timestamp,
+        max: usize,
+    ) -> BoxFuture<'_, Result<RecentFailures>> {
+        self.inner.recent_failures(since, max)
     }
 
     fn held_count(&self) -> BoxFuture<'_, Result<usize>> {

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::*;
-use crate::engine::status::node_status::UnservedService;
+use crate::engine::status::failures::RecentFailureCounts;
+use crate::engine::status::node_status::{ListTotals, UnservedService};
 use crate::model::error::Error;
 use crate::model::id::{Cid, ServiceName};
-use crate::model::service_control::ServiceControl;
+use crate::model::service_control::{ControlCause, Paused, ServiceControl};
 
 const MIB: u64 = 1 << 20;
 
@@ -21,6 +22,7 @@ fn usage() -> StoreUsage {
         bytes: 10 * MIB,
         bytes_limit: 114 * MIB,
         accept_limit: 100 * MIB,
+        empty: 0,
         disk: Some(DiskUsage {
             free: 5_000 * MIB,
             total: 10_000 * MIB,
@@ -55,13 +57,19 @@ fn healthy() -> NodeStatus {
         unserved: Vec::new(),
         controls: Vec::new(),
         limits: Vec::new(),
+        failures: RecentFailureCounts::default(),
+        totals: ListTotals::default(),
     }
 }
 
 fn paused(service: &str) -> Arc<ServiceControl> {
     Arc::new(ServiceControl {
-        paused: true,
-        ..ServiceControl::none(name(service), Timestamp::UNIX_EPOCH)
+        paused: Some(Paused {
+            background_only: false,
+            cause: ControlCause::default(),
+            time: Timestamp::UNIX_EPOCH,
+        }),
+        ..ServiceControl::none(name(service))
     })
 }
 
