@@ -55,7 +55,8 @@ pub use self::results::lookup::InvocationView;
 pub use self::results::outlook::Outlook;
 pub use self::status::{
     DueLongest, HEALTH_REASONS, Health, HealthReason, LimitUse, ListTotals, NodeStatus,
-    RecentFailureCounts, StoreStatus, UnservedService, WaitsFor, WorkerBuild, WorkerCounts, WorkerStatus,
+    RecentFailureCounts, StoreStatus, UnservedService, WaitsFor, WorkerBuild, WorkerCounts,
+    WorkerStatus,
 };
 use self::store::{Filter, Store};
 use crate::model::batch::{AcceptedGroup, Batch};

@@ -127,7 +127,7 @@ impl EventBus {
     }
 
     /// An operator paused, resumed, disabled or enabled a service, which is now as `control` says.
-    pub(in crate::engine) fn service_controlled(
+    pub fn service_controlled(
         &self,
         kind: NodeEventKind,
         control: &ServiceControl,
@@ -192,12 +192,16 @@ impl EventBus {
     }
 
     /// An operation started.
-    pub(in crate::engine) fn operation_started(&self, operation: impl FnOnce() -> v1::Operation) {
-        self.send_operation(NodeEventKind::OperationStarted, operation, operation::started);
+    pub fn operation_started(&self, operation: impl FnOnce() -> v1::Operation) {
+        self.send_operation(
+            NodeEventKind::OperationStarted,
+            operation,
+            operation::started,
+        );
     }
 
     /// An operation ended.
-    pub(in crate::engine) fn operation_ended(&self, operation: impl FnOnce() -> v1::Operation) {
+    pub fn operation_ended(&self, operation: impl FnOnce() -> v1::Operation) {
         self.send_operation(NodeEventKind::OperationEnded, operation, operation::ended);
     }
 
@@ -210,7 +214,12 @@ impl EventBus {
         if self.is_watched() {
             let operation = operation();
             let (message, principal) = (message(&operation), operation.principal.clone());
-            self.send_by(kind, Subject::Operation(Box::new(operation)), message, &principal);
+            self.send_by(
+                kind,
+                Subject::Operation(Box::new(operation)),
+                message,
+                &principal,
+            );
         }
     }
 
@@ -227,9 +236,14 @@ impl EventBus {
     }
 
     /// An operator lets the node start its invocations, after it had been started on hold.
-    pub(in crate::engine) fn node_resumed(&self, principal: &str) {
+    pub fn node_resumed(&self, principal: &str) {
         let message = "it starts what it has accepted";
-        self.send_by(NodeEventKind::NodeResumed, Subject::Node, message, principal);
+        self.send_by(
+            NodeEventKind::NodeResumed,
+            Subject::Node,
+            message,
+            principal,
+        );
     }
 
     /// The node drains.

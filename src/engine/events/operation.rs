@@ -11,7 +11,11 @@ const MAX_FILTER_BYTES: usize = 500;
 pub(super) fn started(operation: &v1::Operation) -> String {
     let (what, of) = (verb(operation), selection(operation));
     let matched = operation.matched;
-    let invocations = if matched == 1 { "invocation" } else { "invocations" };
+    let invocations = if matched == 1 {
+        "invocation"
+    } else {
+        "invocations"
+    };
     format!("{what} of {matched} {invocations}: {of}")
 }
 

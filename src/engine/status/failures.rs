@@ -36,7 +36,10 @@ impl RecentFailureCounts {
     /// The errors of the store.
     pub(super) async fn read(maintenance: &Maintenance, now: Timestamp) -> Result<Self> {
         let since = now.checked_sub(RECENT).unwrap_or(Timestamp::MIN);
-        let found = maintenance.store.recent_failures(since, MAX_COUNTED).await?;
+        let found = maintenance
+            .store
+            .recent_failures(since, MAX_COUNTED)
+            .await?;
         let (mut all, all_counts) = (Summaries::default(), found.summaries.len());
         for Summary { key, count } in found.summaries {
             all.add(key, &count);

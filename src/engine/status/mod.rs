@@ -18,7 +18,8 @@ pub use self::failures::RecentFailureCounts;
 pub use self::health::HEALTH_REASONS;
 pub use self::limits::LimitUse;
 pub use self::node_status::{
-    DueLongest, Health, HealthReason, ListTotals, NodeStatus, StoreStatus, UnservedService, WaitsFor,
+    DueLongest, Health, HealthReason, ListTotals, NodeStatus, StoreStatus, UnservedService,
+    WaitsFor,
 };
 pub use self::worker::{WorkerBuild, WorkerCounts, WorkerStatus};
 use crate::engine::clock::Clock;

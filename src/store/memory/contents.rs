@@ -10,7 +10,8 @@ use super::due::{DueEntry, DueIndex};
 use super::weight::weight;
 use crate::engine::store::{
     Acceptance, Child, Claim, ClaimLimit, Filter, LIST_PAGE_BYTES, OLDEST_DUE_SERVICES, OldestDue,
-    Page, QueuePlace, RecentFailures, Record, Stored, StoredDeclaration, StoredOperation, SummaryPart, Tombstone,
+    Page, QueuePlace, RecentFailures, Record, Stored, StoredDeclaration, StoredOperation,
+    SummaryPart, Tombstone,
 };
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::{HELD, Invocation, State, Summaries, SummaryCount, SummaryKey};
@@ -328,7 +329,11 @@ impl Contents {
     pub(super) fn recent_failures(&self, since: Timestamp, max: usize) -> RecentFailures {
         let mut failed = self.failed.iter().rev();
         let (mut summaries, mut has_more) = (Summaries::default(), false);
-        for (read, (_, cid)) in failed.by_ref().take_while(|(at, _)| *at >= since).enumerate() {
+        for (read, (_, cid)) in failed
+            .by_ref()
+            .take_while(|(at, _)| *at >= since)
+            .enumerate()
+        {
             has_more = read == max;
             if has_more {
                 break;

@@ -8,6 +8,7 @@ use cidery::codec::proto::v1::watch_events_response::Subject;
 use cidery::engine::{NodeEventKind, RING};
 use cidery::model::call::{Call, Start};
 use cidery::model::id::ServiceName;
+use cidery::model::service_control::{ControlCause, Paused, ServiceControl};
 use cidery::remote::client::NodeEvents;
 use cidery::store::SqliteStore;
 use cidery::{Context, Error, Kind, Node, RetryPolicy, Worker, dict};
@@ -231,10 +232,24 @@ async fn events_are_filtered_by_kind_service_and_state() {
         v1::EventKind::InvocationEnded,
         "demo.fail",
     );
-    bus.node_resumed();
-    bus.service_paused(&name("a.paused"), "the CRM is down");
-    bus.service_resumed(&name("a.other"));
-    bus.operation_ended("0190f5a2-7b3c-7def-8123-000000000001", "retried 3");
+    bus.node_resumed("192.0.2.1");
+    let cause = ControlCause {
+        reason: "the CRM is down".to_owned(),
+        principal: "192.0.2.1".to_owned(),
+    };
+    let paused = ServiceControl {
+        paused: Some(Paused {
+            background_only: false,
+            cause: cause.clone(),
+            time: jiff::Timestamp::UNIX_EPOCH,
+        }),
+        ..ServiceControl::none(name("a.paused"))
+    };
+    bus.service_controlled(NodeEventKind::ServicePaused, &paused, &cause);
+    let other = ServiceControl::none(name("a.other"));
+    let resumed = NodeEventKind::ServiceResumed;
+    bus.service_controlled(resumed, &other, &ControlCause::default());
+    bus.operation_ended(v1::Operation::default);
     check(
         &next(&mut of_kind).await,
         v1::EventKind::ServiceResumed,
@@ -359,7 +374,13 @@ async fn a_watcher_whose_events_do_not_match_learns_what_it_missed() {
         |event: &cidery::engine::NodeEvent| event.kind == NodeEventKind::ServiceResumed;
     let only = watcher.next(is_resumed).await.unwrap();
     assert_eq!((only.missed, only.event.is_none()), (1, true));
-    invoker.event_bus().service_resumed(&name);
+    let cause = ControlCause::default();
+    let bus = invoker.event_bus();
+    bus.service_controlled(
+        NodeEventKind::ServiceResumed,
+        &ServiceControl::none(name),
+        &cause,
+    );
     let resumed = watcher.next(is_resumed).await.unwrap();
     assert_eq!((resumed.missed, resumed.event.is_some()), (0, true));
 }

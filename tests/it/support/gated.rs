@@ -4,16 +4,16 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
 use cidery::engine::store::{
-    Acceptance, BoundedRead, Child, Claim, ClaimLimit, Filter, OldestDue, Page, QueuePlace, RecentFailures,
-    Record,
-    Store, StoreUsage, Stored, StoredDeclaration, StoredOperation, SummaryPart,
+    Acceptance, BoundedRead, Child, Claim, ClaimLimit, Filter, OldestDue, Page, QueuePlace,
+    RecentFailures, Record, Store, StoreUsage, Stored, StoredDeclaration, StoredOperation,
+    SummaryPart,
 };
 use cidery::model::invocation::Invocation;
 use cidery::model::operation::OperationId;
 use cidery::model::service_control::ServiceControl;
 use cidery::service::BoxFuture;
 use cidery::store::MemoryStore;
-use cidery::{Cid, Result, ServiceName};
+use cidery::{Cid, Error, Result, ServiceName};
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
 
@@ -35,9 +35,17 @@ struct Gate {
     released: Option<Arc<Semaphore>>,
 }
 
+/// A call of the store that can be made to fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Fault {
+    CountFailures,
+    Forget,
+}
+
 /// The gates by point. All of them are open at first.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Gates {
+    faults: Arc<Mutex<HashSet<Fault>>>,
     gates: Arc<Mutex<HashMap<Point, Gate>>>,
     /// How many invocations each list asked for at most.
     lists: Arc<Mutex<Vec<usize>>>,
@@ -64,6 +72,22 @@ impl Gates {
             released,
             gates: self.clone(),
             point,
+        }
+    }
+
+    /// From now on, such calls fail, or no longer.
+    pub(crate) fn set_fault(&self, fault: Fault, fails: bool) {
+        let mut faults = self.faults.lock().unwrap();
+        match fails {
+            true => faults.insert(fault),
+            false => faults.remove(&fault),
+        };
+    }
+
+    fn check(&self, fault: Fault) -> Result<()> {
+        match self.faults.lock().unwrap().contains(&fault) {
+            true => Err(Error::unavailable("STORE_FAILED", "the disk failed")),
+            false => Ok(()),
         }
     }
 
@@ -230,7 +254,10 @@ impl Store for GatedStore {
     }
 
     fn forget_declarations(&self, service: ServiceName) -> BoxFuture<'_, Result<()>> {
-        self.inner.forget_declarations(service)
+        Box::pin(async move {
+            self.gates.check(Fault::Forget)?;
+            self.inner.forget_declarations(service).await
+        })
     }
 
     fn set_control(&self, control: ServiceControl) -> BoxFuture<'_, Result<()>> {
@@ -316,7 +343,10 @@ impl Store for GatedStore {
         since: Timestamp,
         max: usize,
     ) -> BoxFuture<'_, Result<RecentFailures>> {
-        self.inner.recent_failures(since, max)
+        Box::pin(async move {
+            self.gates.check(Fault::CountFailures)?;
+            self.inner.recent_failures(since, max).await
+        })
     }
 
     fn held_count(&self) -> BoxFuture<'_, Result<usize>> {

@@ -211,7 +211,10 @@ fn line(event: &v1::WatchEventsResponse) -> String {
         _ => None,
     };
     let next = next.map(|next| format!("; next attempt at {}", local_time(next)));
-    format!("{time}  {what:12}  {of}{by}{why}{}", next.unwrap_or_default())
+    format!(
+        "{time}  {what:12}  {of}{by}{why}{}",
+        next.unwrap_or_default()
+    )
 }
 
 fn of_invocation(kind: v1::EventKind, invocation: &v1::Invocation) -> (String, String) {

@@ -166,7 +166,9 @@ fn to_proto(invoker: &Invoker, event: &Arc<NodeEvent>) -> Result<v1::WatchEvents
                 }
             })))
         }
-        Subject::Control(control) => Some(SubjectMessage::Service(service_control_to_proto(control))),
+        Subject::Control(control) => {
+            Some(SubjectMessage::Service(service_control_to_proto(control)))
+        }
         Subject::Worker(worker) => Some(SubjectMessage::Worker(workers::to_proto(
             WorkerStatus::clone(worker),
         ))),

@@ -9,7 +9,7 @@ use crate::engine::status::failures::RecentFailureCounts;
 use crate::engine::status::node_status::{ListTotals, UnservedService};
 use crate::model::error::Error;
 use crate::model::id::{Cid, ServiceName};
-use crate::model::service_control::{ControlCause, Paused, ServiceControl};
+use crate::model::service_control::{ControlCause, Disabled, Paused, ServiceControl};
 
 const MIB: u64 = 1 << 20;
 
@@ -219,6 +219,69 @@ fn a_limit_is_a_reason_where_work_is_refused_beyond_it() {
     check(&limits(&[limit("bytes", 95, true)]), Serving, "");
     let both = [limit("concurrency", 100, false), limit("pending", 90, true)];
     check(&limits(&both), Degraded, "LIMIT_NEARLY_HIT");
+}
+
+#[track_caller]
+fn message(status: &NodeStatus) -> String {
+    reasons(status).remove(0).message
+}
+
+#[test]
+fn a_full_disk_says_what_frees_it_now_and_what_later() {
+    let with_empty = |empty: u64| {
+        let mut status = with_free(64 * MIB);
+        if let Some(usage) = &mut status.store.usage {
+            usage.empty = empty;
+        }
+        message(&status)
+    };
+    let text = with_empty(2 * MIB);
+    for part in [
+        "64 MiB of the disk are free, 64 MiB must stay free",
+        "remove other files from it, which helps at once",
+        "2.0 MiB of its 12 MiB are empty, from 3.0 MiB on they are returned",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let text = with_empty(30 * MIB);
+    let part = "30 MiB of its 40 MiB are empty, and are being returned";
+    assert!(text.contains(part), "{text}");
+}
+
+#[test]
+fn paused_services_are_told_with_the_command_of_each() {
+    let disabled = |service: &str| {
+        Arc::new(ServiceControl {
+            disabled: Some(Disabled {
+                cause: ControlCause::default(),
+                time: Timestamp::UNIX_EPOCH,
+            }),
+            ..ServiceControl::none(name(service))
+        })
+    };
+    let both = Arc::new(ServiceControl {
+        paused: paused("a").paused.clone(),
+        ..ServiceControl::clone(&disabled("a"))
+    });
+    let (resume, enable) = (
+        "`cidery service resume a` ends that",
+        "`cidery service enable a` ends that",
+    );
+    for (controls, expected) in [
+        (vec![paused("a")], format!("`a` is paused: {resume}")),
+        (vec![disabled("a")], format!("`a` is disabled: {enable}")),
+        (
+            vec![both],
+            format!("`a` is paused: {resume}; `a` is disabled: {enable}"),
+        ),
+        (
+            vec![paused("a"), paused("b"), paused("c")],
+            format!("`a` and 2 other services are paused: {resume}"),
+        ),
+    ] {
+        let status = with(|it| it.controls.clone_from(&controls));
+        assert_eq!(message(&status), expected);
+    }
 }
 
 #[test]

@@ -10,7 +10,8 @@ use crate::store::sqlite::blob;
 use crate::store::sqlite::error::failed;
 
 /// Reads an index of the outcomes, and a row of each invocation that it finds.
-const SELECT: &str = "SELECT invocation.cid, invocation.service, service.name, outcome.failure_reason,
+const SELECT: &str =
+    "SELECT invocation.cid, invocation.service, service.name, outcome.failure_reason,
          invocation.accept_time, outcome.end_time
      FROM outcome INDEXED BY failed_at
      CROSS JOIN invocation ON invocation.id = outcome.id

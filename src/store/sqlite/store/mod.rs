@@ -16,9 +16,9 @@ use tokio::time::Instant;
 
 use crate::engine::backup::Backups;
 use crate::engine::store::{
-    Acceptance, BoundedRead, Child, Claim, ClaimLimit, Filter, OldestDue, Page, QueuePlace, RecentFailures,
-    Record,
-    Store, StoreUsage, Stored, StoredDeclaration, StoredOperation, SummaryPart,
+    Acceptance, BoundedRead, Child, Claim, ClaimLimit, Filter, OldestDue, Page, QueuePlace,
+    RecentFailures, Record, Store, StoreUsage, Stored, StoredDeclaration, StoredOperation,
+    SummaryPart,
 };
 use crate::model::error::Result;
 use crate::model::id::{Cid, ServiceName};
@@ -477,8 +477,7 @@ impl Store for SqliteStore {
         max: usize,
     ) -> BoxFuture<'_, Result<RecentFailures>> {
         let since = blob::nanos(since);
-        let query =
-            move |connection: &Connection| queries::recent_failures(connection, since, max);
+        let query = move |connection: &Connection| queries::recent_failures(connection, since, max);
         Box::pin(self.readers.query(query))
     }
 

@@ -46,9 +46,10 @@ impl Members {
             return None;
         }
         let (cid, all) = (&invocation.cid, group.members);
-        let held = self.counts.iter().filter(|counted| {
-            counted.pending_reason == i32::from(v1::PendingReason::Held)
-        });
+        let held = self
+            .counts
+            .iter()
+            .filter(|counted| counted.pending_reason == i32::from(v1::PendingReason::Held));
         let held: u64 = held.map(|counted| counted.count).sum();
         let waits = format!("{open} of its {all} members have not ended");
         Some(match held {

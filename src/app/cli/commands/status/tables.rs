@@ -60,13 +60,17 @@ fn print_failures(printer: &Printer, status: &v1::GetStatusResponse, show_all: b
     if !status.failures_error.is_empty() {
         printer.data("");
         let why = &status.failures_error;
-        printer.data(&format!("Failed in the last hour: not known, because {why}"));
+        printer.data(&format!(
+            "Failed in the last hour: not known, because {why}"
+        ));
         return;
     }
     let count = status.failed_invocations;
     let failures = Table {
         title: match status.failures_incomplete {
-            true => format!("Failed in the last hour: more than {count}, of which the last {count} are counted here"),
+            true => format!(
+                "Failed in the last hour: more than {count}, of which the last {count} are counted here"
+            ),
             false => format!("Failed in the last hour: {count}"),
         },
         all: &status.failures,
