@@ -31,13 +31,15 @@ fn of_cause(what: &str, cause: &v1::ControlCause) -> String {
     format!("{what}{since}{by}{why}")
 }
 
-/// The commands that undo it.
+/// How it is undone: `` `cidery service resume a.b` lets it go on ``.
 pub(super) fn undo(control: &v1::ServiceControl) -> String {
     let name = &control.service;
     let verbs = [(control.disabled, "enable"), (control.paused, "resume")];
     let commands = verbs.into_iter().filter(|(is_in_force, _)| *is_in_force);
     let commands = commands.map(|(_, verb)| format!("`cidery service {verb} {name}`"));
-    commands.collect::<Vec<_>>().join(" and ")
+    let commands: Vec<_> = commands.collect();
+    let lets = if commands.len() == 1 { "lets" } else { "let" };
+    format!("{} {lets} it go on", commands.join(" and "))
 }
 
 #[cfg(test)]
@@ -53,7 +55,7 @@ mod tests {
             ..v1::ServiceControl::default()
         };
         assert_eq!(control_text(&control), "paused");
-        assert_eq!(undo(&control), "`cidery service resume a.b`");
+        assert_eq!(undo(&control), "`cidery service resume a.b` lets it go on");
         control.background_only = true;
         control.pause = Some(v1::ControlCause {
             reason: "wrong prices".to_owned(),
@@ -64,7 +66,7 @@ mod tests {
         assert_eq!(control_text(&control), paused);
         (control.disabled, control.disable) = (true, Some(v1::ControlCause::default()));
         assert_eq!(control_text(&control), format!("disabled; and {paused}"));
-        let both = "`cidery service enable a.b` and `cidery service resume a.b`";
+        let both = "`cidery service enable a.b` and `cidery service resume a.b` let it go on";
         assert_eq!(undo(&control), both);
     }
 }

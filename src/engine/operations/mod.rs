@@ -162,6 +162,7 @@ impl Operations {
             operation = %entry.request.id,
             action = entry.request.change.name(),
             matched = entry.progress().matched,
+            principal = entry.request.asked.principal,
             "operation started"
         );
         self.events.operation_started(|| entry.to_proto());

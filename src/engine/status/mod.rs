@@ -126,6 +126,7 @@ impl StatusReader {
             controls,
             failures,
             workers: workers.workers,
+            workers_away: workers.away,
             builds: workers.builds,
         };
         status.reasons = health::reasons(&status);

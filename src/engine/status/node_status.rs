@@ -27,6 +27,8 @@ pub struct NodeStatus {
     pub services: usize,
     /// How many workers are connected.
     pub workers: usize,
+    /// How many of them are disconnected, and may resume within their lease.
+    pub workers_away: usize,
     /// Their builds, by name, at most 100.
     pub builds: Vec<WorkerBuild>,
     /// How many handlers run.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use cidery::codec::proto::v1;
 use cidery::codec::proto::v1::watch_events_response::Subject;
-use cidery::engine::{NodeEventKind, RING};
+use cidery::engine::{EventBus, NodeEventKind, RING};
 use cidery::model::call::{Call, Start};
 use cidery::model::id::ServiceName;
 use cidery::model::service_control::{ControlCause, Paused, ServiceControl};
@@ -192,6 +192,30 @@ async fn a_demo_service_is_served_again_after_its_worker() {
     assert_eq!(kinds, expected);
 }
 
+/// What operators did, in this order.
+fn tell(bus: &EventBus) {
+    let name = |name: &str| ServiceName::parse(name).unwrap();
+    let by = |reason: &str| ControlCause {
+        reason: reason.to_owned(),
+        principal: "192.0.2.1".to_owned(),
+    };
+    bus.node_resumed("192.0.2.1");
+    let cause = by("the CRM is down");
+    let paused = Paused {
+        background_only: false,
+        cause: cause.clone(),
+        time: jiff::Timestamp::UNIX_EPOCH,
+    };
+    let paused = ServiceControl {
+        paused: Some(paused),
+        ..ServiceControl::none(name("a.paused"))
+    };
+    bus.service_controlled(NodeEventKind::ServicePaused, &paused, &cause);
+    let other = ServiceControl::none(name("a.other"));
+    bus.service_controlled(NodeEventKind::ServiceResumed, &other, &by(""));
+    bus.operation_ended(v1::Operation::default);
+}
+
 #[tokio::test]
 async fn events_are_filtered_by_kind_service_and_state() {
     let node = TestNode::demo().await;
@@ -216,7 +240,6 @@ async fn events_are_filtered_by_kind_service_and_state() {
     ];
     let mut of_kind = watch(&node, of(&kinds, v1::InvocationFilter::default())).await;
     let bus = node.handle.invoker().event_bus();
-    let name = |name: &str| ServiceName::parse(name).unwrap();
     // In this order. Workers and the node have neither a state nor a service.
     let count = Call::new("demo.count", dict! { "to": 1 });
     node.client.invoke_async(count).await.unwrap();
@@ -232,24 +255,7 @@ async fn events_are_filtered_by_kind_service_and_state() {
         v1::EventKind::InvocationEnded,
         "demo.fail",
     );
-    bus.node_resumed("192.0.2.1");
-    let cause = ControlCause {
-        reason: "the CRM is down".to_owned(),
-        principal: "192.0.2.1".to_owned(),
-    };
-    let paused = ServiceControl {
-        paused: Some(Paused {
-            background_only: false,
-            cause: cause.clone(),
-            time: jiff::Timestamp::UNIX_EPOCH,
-        }),
-        ..ServiceControl::none(name("a.paused"))
-    };
-    bus.service_controlled(NodeEventKind::ServicePaused, &paused, &cause);
-    let other = ServiceControl::none(name("a.other"));
-    let resumed = NodeEventKind::ServiceResumed;
-    bus.service_controlled(resumed, &other, &ControlCause::default());
-    bus.operation_ended(v1::Operation::default);
+    tell(bus);
     check(
         &next(&mut of_kind).await,
         v1::EventKind::ServiceResumed,
@@ -262,6 +268,7 @@ async fn events_are_filtered_by_kind_service_and_state() {
     );
     let paused = next(&mut of_service).await;
     check(&paused, v1::EventKind::ServicePaused, "a.paused");
+    assert_eq!(paused.principal, "192.0.2.1");
     let Some(Subject::Service(control)) = paused.subject else {
         panic!("{paused:?}");
     };

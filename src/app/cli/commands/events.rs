@@ -225,13 +225,13 @@ fn of_invocation(kind: v1::EventKind, invocation: &v1::Invocation) -> (String, S
     };
     let failure = names::failure(invocation).or(invocation.last_failure.as_ref());
     let reason = failure.map_or_else(String::new, |failure| format!("  {}", failure.reason));
-    let of = format!(
-        "{}  {}  attempt {}{reason}",
-        service_name(invocation),
-        invocation.cid,
-        invocation.attempt
-    );
-    (what, of)
+    // A group has none, nor has one that ended before it started.
+    let attempt = match invocation.attempt {
+        0 => String::new(),
+        attempt => format!("  attempt {attempt}"),
+    };
+    let (service, cid) = (service_name(invocation), &invocation.cid);
+    (what, format!("{service}  {cid}{attempt}{reason}"))
 }
 
 /// What happened: the last word of the kind, `draining` of `WORKER_DRAINING`.

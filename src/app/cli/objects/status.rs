@@ -17,6 +17,7 @@ pub(in crate::app::cli) fn status(status: &v1::GetStatusResponse) -> Value {
         "held": status.held,
         "services": status.services,
         "workers": status.workers,
+        "workers_away": status.workers_away,
         "running": status.running,
         "pending": status.pending,
         "held_invocations": status.held_invocations,

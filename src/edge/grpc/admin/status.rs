@@ -42,6 +42,7 @@ fn to_proto(status: NodeStatus) -> v1::GetStatusResponse {
         start_time: Some(timestamp_to_proto(status.start_time)),
         services: long(status.services),
         workers: long(status.workers),
+        workers_away: long(status.workers_away),
         running: long(status.running),
         pending: long(status.pending),
         store: status.store.name.to_owned(),

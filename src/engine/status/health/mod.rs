@@ -8,6 +8,7 @@ use crate::engine::status::node_status::{
 };
 use crate::engine::store::{DiskUsage, StoreUsage};
 use crate::model::error::reason;
+use crate::model::service_control::ServiceControl;
 use crate::model::size::size_text;
 
 /// From which part of a limit on it is nearly hit, in hundredths.
@@ -159,27 +160,22 @@ fn store_room(status: &NodeStatus) -> Option<HealthReason> {
     found(Health::Degraded, reason, message)
 }
 
-/// What helps where the disk is full: what is purged is not free on the disk at once.
+/// What helps where the disk is full, now and later: what is purged is not free on the disk at once.
 fn free_the_disk(usage: StoreUsage) -> String {
     let file = usage.bytes.saturating_add(usage.empty);
     let quarter = file / RETURNED_FRACTION;
-    let empty = match usage.empty > quarter {
-        true => format!(
-            "{} of its {} are empty, and are being returned",
-            size_text(usage.empty),
-            size_text(file)
-        ),
+    let returned = match usage.empty > quarter {
+        true => "which is being returned to the disk".to_owned(),
         false => format!(
-            "{} of its {} are empty, from {} on they are returned",
-            size_text(usage.empty),
-            size_text(file),
+            "which is returned to the disk once it is more than {}",
             size_text(quarter)
         ),
     };
     format!(
-        "remove other files from it, which helps at once, or old copies from `backups` in the data directory. \
-         `{PURGE}` empties a part of the file of the store, which the disk gets back later, 16 MiB in ten seconds: \
-         {empty}"
+        "remove other files from it, or old copies from `backups` in the data directory, which helps at once. The \
+         file of the store has {}: `{PURGE}` empties a part of it ({} are empty now), {returned}, 16 MiB every 10 s",
+        size_text(file),
+        size_text(usage.empty)
     )
 }
 
@@ -209,9 +205,10 @@ fn unserved(status: &NodeStatus) -> Option<HealthReason> {
         others => format!(", and those of {others} other services"),
     };
     let message = format!(
-        "{pending} of `{name}` wait{others}, because no worker serves it: start one; `cidery describe {name}` \
-         shows what they declare, `cidery workers` who is connected",
+        "{pending} of `{name}` {wait}{others}, because no worker serves it: start one; `cidery describe {name}` shows \
+         when it was last served, `cidery workers` who is connected",
         pending = invocations(first.pending),
+        wait = if first.pending == 1 { "waits" } else { "wait" },
         name = first.service,
     );
     found(Health::Degraded, "SERVICE_UNSERVED", message)
@@ -253,21 +250,27 @@ fn near_limit(status: &NodeStatus) -> Option<HealthReason> {
 }
 
 fn paused(status: &NodeStatus) -> Option<HealthReason> {
-    let controls = status.controls.iter();
-    let (paused, disabled): (Vec<_>, Vec<_>) = (
-        controls.clone().filter(|it| it.paused.is_some()).collect(),
-        controls.filter(|it| it.disabled.is_some()).collect(),
-    );
-    let each = [
-        (paused, "paused", "resume"),
-        (disabled, "disabled", "enable"),
+    type IsSo = fn(&ServiceControl) -> bool;
+    let kinds: [(IsSo, &str, &str); 3] = [
+        (
+            |it| it.paused.is_some() && !it.is_background_only(),
+            "paused",
+            "resume",
+        ),
+        (
+            ServiceControl::is_background_only,
+            "paused in the background",
+            "resume",
+        ),
+        (|it| it.disabled.is_some(), "disabled", "enable"),
     ];
-    let each = each.into_iter().filter_map(|(services, what, verb)| {
-        let name = &services.first()?.service;
-        let are = match services.len() {
-            1 => format!("`{name}` is {what}"),
-            2 => format!("`{name}` and another service are {what}"),
-            more => format!("`{name}` and {} other services are {what}", more - 1),
+    let each = kinds.into_iter().filter_map(|(is_so, what, verb)| {
+        let mut services = status.controls.iter().filter(|control| is_so(control));
+        let name = &services.next()?.service;
+        let are = match services.count() {
+            0 => format!("`{name}` is {what}"),
+            1 => format!("`{name}` and another service are {what}"),
+            more => format!("`{name}` and {more} other services are {what}"),
         };
         Some(format!("{are}: `cidery service {verb} {name}` ends that"))
     });

@@ -39,6 +39,7 @@ fn healthy() -> NodeStatus {
         reasons: Vec::new(),
         services: 1,
         workers: 0,
+        workers_away: 0,
         builds: Vec::new(),
         running: 0,
         pending: 0,
@@ -238,13 +239,14 @@ fn a_full_disk_says_what_frees_it_now_and_what_later() {
     let text = with_empty(2 * MIB);
     for part in [
         "64 MiB of the disk are free, 64 MiB must stay free",
-        "remove other files from it, which helps at once",
-        "2.0 MiB of its 12 MiB are empty, from 3.0 MiB on they are returned",
+        "remove other files from it",
+        "The file of the store has 12 MiB: `cidery purge ",
+        "(2.0 MiB are empty now), which is returned to the disk once it is more than 3.0 MiB",
     ] {
         assert!(text.contains(part), "{part}: {text}");
     }
     let text = with_empty(30 * MIB);
-    let part = "30 MiB of its 40 MiB are empty, and are being returned";
+    let part = "(30 MiB are empty now), which is being returned to the disk";
     assert!(text.contains(part), "{text}");
 }
 
@@ -263,6 +265,11 @@ fn paused_services_are_told_with_the_command_of_each() {
         paused: paused("a").paused.clone(),
         ..ServiceControl::clone(&disabled("a"))
     });
+    let mut in_background = ServiceControl::clone(&paused("a"));
+    if let Some(paused) = &mut in_background.paused {
+        paused.background_only = true;
+    }
+    let in_background = Arc::new(in_background);
     let (resume, enable) = (
         "`cidery service resume a` ends that",
         "`cidery service enable a` ends that",
@@ -277,6 +284,10 @@ fn paused_services_are_told_with_the_command_of_each() {
         (
             vec![paused("a"), paused("b"), paused("c")],
             format!("`a` and 2 other services are paused: {resume}"),
+        ),
+        (
+            vec![in_background],
+            format!("`a` is paused in the background: {resume}"),
         ),
     ] {
         let status = with(|it| it.controls.clone_from(&controls));

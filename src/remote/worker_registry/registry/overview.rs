@@ -50,6 +50,7 @@ impl WorkerRegistry {
             builds: builds.collect(),
             all_builds,
             workers: sessions.len(),
+            away: sessions.iter().filter(|session| session.is_away()).count(),
         }
     }
 }

@@ -25,7 +25,7 @@ pub(super) fn what_for(
     Some(match then {
         Some(control) => {
             let (name, what, undo) = (&invocation.service, control_text(control), undo(control));
-            format!("{first}. Besides, `{name}` is {what} ({undo} lets it go on)")
+            format!("{first}. Besides, `{name}` is {what} ({undo})")
         }
         None => first,
     })
@@ -56,7 +56,9 @@ fn first_reason(
             let key = &invocation.concurrency_key;
             match invocation.key_holder_cid.as_str() {
                 "" => format!("an earlier invocation with the key `{key}` has not ended"),
-                holder => format!("key `{key}` is held by {holder}"),
+                holder => format!(
+                    "its key `{key}` is busy with {holder}: `cidery explain {holder}` shows why"
+                ),
             }
         }
         v1::PendingReason::Paused => paused(name, service),
@@ -134,7 +136,7 @@ fn paused(name: &str, service: Option<&v1::ServiceDescription>) -> String {
     match service.and_then(|service| service.control.as_ref()) {
         Some(control) => {
             let (what, undo) = (control_text(control), undo(control));
-            format!("`{name}` is {what} ({undo} lets it go on)")
+            format!("`{name}` is {what} ({undo})")
         }
         None => "the node is held (`cidery resume` lets it go on)".to_owned(),
     }

@@ -3,6 +3,7 @@
 mod tables;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Args;
 use jiff::Timestamp;
@@ -60,7 +61,7 @@ fn print(printer: &Printer, node: &str, status: &v1::GetStatusResponse, show_all
     let health = node_health_name(status.health);
     let up = time(status.start_time.as_ref()).map_or_else(String::new, |start| {
         let up = between(start, Clock::System.now());
-        format!(", up {}", duration_text(up))
+        format!(", up {}", duration_text(Duration::from_secs(up.as_secs())))
     });
     printer.data(&format!("{health}  {node}, version {}{up}", status.version));
     let reasons = status.health_reasons.iter();
@@ -85,7 +86,7 @@ fn numbers(status: &v1::GetStatusResponse) -> Vec<[String; 2]> {
     };
     let held = match status.held_invocations {
         0 => "0".to_owned(),
-        held => format!("{held}: `cidery invocations --pending held`"),
+        held => format!("{held}: `cidery dead-letters`"),
     };
     vec![
         row("running", status.running.to_string()),
@@ -106,7 +107,7 @@ fn numbers(status: &v1::GetStatusResponse) -> Vec<[String; 2]> {
     ]
 }
 
-/// `3: billing 1.4.2 (2), mail 7`
+/// `3 (1 away): billing 1.4.2 (2), mail 7`
 fn workers(status: &v1::GetStatusResponse) -> String {
     let builds = status.builds.iter().take(MAX_BUILDS).map(|build| {
         let name = [build.worker_name.as_str(), build.build_id.as_str()];
@@ -123,9 +124,13 @@ fn workers(status: &v1::GetStatusResponse) -> String {
         0 => String::new(),
         more => format!(" and {more} more builds: `cidery workers`"),
     };
+    let away = match status.workers_away {
+        0 => String::new(),
+        away => format!(" ({away} away)"),
+    };
     match builds.is_empty() {
         true => status.workers.to_string(),
-        false => format!("{}: {}{more}", status.workers, builds.join(", ")),
+        false => format!("{}{away}: {}{more}", status.workers, builds.join(", ")),
     }
 }
 
