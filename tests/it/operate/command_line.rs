@@ -237,6 +237,54 @@ fn events_say_which_operator_did_it() {
 }
 
 #[test]
+fn events_of_operators_are_objects() {
+    let folder = Folder::new("operator-objects");
+    let server = Server::start(&["--data-dir", folder.path().to_str().unwrap()]);
+    let kinds = "service-resumed,operation-ended,backup-deleted";
+    let mut watching = Watching::start(&server.address, &["--kind", kinds, "-o", "json"]);
+    // It does not say when it watches.
+    let first = std::thread::scope(|scope| {
+        let first = scope.spawn(|| watching.line());
+        while !first.is_finished() {
+            for verb in ["pause", "resume"] {
+                assert!(
+                    server
+                        .run(&["service", verb, "demo.count"])
+                        .status
+                        .success()
+                );
+            }
+        }
+        first.join().unwrap()
+    });
+    let resumed = object("node_event", &first);
+    assert_eq!(resumed["event"], "service_resumed");
+    assert_eq!(resumed["principal"], "127.0.0.1");
+    assert_eq!(resumed["service"]["paused"], false);
+    let cancel = [
+        "cancel",
+        "--service",
+        "demo.count",
+        "--pending",
+        "held",
+        "--yes",
+    ];
+    assert!(server.run(&cancel).status.success());
+    let copy = folder.path().join("copy.db");
+    let backup = ["store", "backup", copy.to_str().unwrap()];
+    assert!(server.run(&backup).status.success());
+    let mut after = |name: &str| loop {
+        let event = object("node_event", &watching.line());
+        if event["event"] == name {
+            assert_eq!(event["principal"], "127.0.0.1");
+            return event;
+        }
+    };
+    let deleted = after("backup_deleted");
+    assert!(deleted["backup"].is_string() && deleted["operation"].is_null());
+}
+
+#[test]
 fn events_are_lines_for_people_and_objects_for_programs() {
     let server = Server::start(&[]);
     let mut people = Watching::start(&server.address, &["--service", "demo.fail"]);
