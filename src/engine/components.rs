@@ -262,6 +262,7 @@ impl SharedComponents {
                 Arc::clone(&self.events),
             )),
             canceller,
+            status: self.status(&maintenance),
             maintenance,
             acceptor,
             batches,
@@ -269,7 +270,6 @@ impl SharedComponents {
             gates: Arc::clone(&self.gates),
             controls: Arc::new(self.controls()),
             events: Arc::clone(&self.events),
-            status: self.status(),
         }
     }
 
@@ -285,7 +285,7 @@ impl SharedComponents {
         }
     }
 
-    fn status(&self) -> StatusReader {
+    fn status(&self, maintenance: &Arc<Maintenance>) -> StatusReader {
         StatusReader {
             start_time: self.clock.now(),
             store: Arc::clone(&self.store),
@@ -294,6 +294,7 @@ impl SharedComponents {
             clock: self.clock.clone(),
             lifecycle: Arc::clone(&self.lifecycle),
             gates: Arc::clone(&self.gates),
+            maintenance: Arc::clone(maintenance),
         }
     }
 

@@ -54,14 +54,15 @@ pub use self::results::follower::{FollowRequest, Follower, FollowerEvent};
 pub use self::results::lookup::InvocationView;
 pub use self::results::outlook::Outlook;
 pub use self::status::{
-    DueLongest, HEALTH_REASONS, Health, HealthReason, LimitUse, NodeStatus, StoreStatus,
-    UnservedService, WaitsFor, WorkerBuild, WorkerCounts, WorkerStatus,
+    DueLongest, HEALTH_REASONS, Health, HealthReason, LimitUse, ListTotals, NodeStatus,
+    RecentFailureCounts, StoreStatus, UnservedService, WaitsFor, WorkerBuild, WorkerCounts,
+    WorkerStatus,
 };
 use self::store::{Filter, Store};
 use crate::model::access::Caller;
 use crate::model::batch::{AcceptedGroup, Batch};
 use crate::model::call::{Accepted, Call};
-use crate::model::error::{Error, Result, reason};
+use crate::model::error::Result;
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::{Outcome, State};
 use crate::model::payload::{Payload, Reply};
@@ -352,33 +353,6 @@ impl Invoker {
     /// Retries deferred invocations of a service, in the background: another worker has connected.
     pub fn retry_deferred(&self, service: &ServiceName) {
         self.0.deferrals.retry_all(service);
-    }
-
-    /// Forgets a service that no worker serves.
-    ///
-    /// # Errors
-    ///
-    /// `NOT_FOUND` / `SERVICE_UNKNOWN`; `FAILED_PRECONDITION` / `SERVICE_IN_USE` where it is served, or has pending
-    /// invocations.
-    pub fn forget_service(&self, name: &str) -> Result<ServiceName> {
-        let route = self.0.routes.find(name)?;
-        let name = route.name();
-        let message = match route.limit.pool() {
-            None => format!("`{name}` is served by the node itself"),
-            Some(pool) if pool.is_served() || pool.locations().iter().any(|it| it.away) => {
-                format!("`{name}` is served: stop its workers first")
-            }
-            Some(_) if self.0.store.pending_count(name) > 0 => {
-                format!("`{name}` has pending invocations: cancel them first")
-            }
-            Some(_) => {
-                self.0.routes.remove(name);
-                self.0.gates.remove(name);
-                route.scheduler.close();
-                return Ok(name.clone());
-            }
-        };
-        Err(Error::failed_precondition(reason::SERVICE_IN_USE, message))
     }
 
     /// All services, by name.

@@ -16,7 +16,7 @@ use crate::engine::status::{NodeStatus, WorkerCounts};
 use crate::engine::store::Filter;
 use crate::model::call::Accepted;
 use crate::model::error::Result;
-use crate::model::id::Cid;
+use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::Summaries;
 use crate::model::operation::{OperationId, OperationState};
 use crate::model::service_control::{ControlCause, ServiceControl};
@@ -138,17 +138,17 @@ impl Invoker {
         self.0.controls.pause(name, background_only, cause).await
     }
 
-    /// Resumes a service; returns whether it was paused.
+    /// Resumes a service; returns whether it was paused. `principal`: who does it, as far as the node knows.
     ///
     /// # Errors
     ///
     /// As for [`pause_service`](Self::pause_service).
-    pub async fn resume_service(&self, name: &str) -> Result<bool> {
-        self.0.controls.resume(name).await
+    pub async fn resume_service(&self, name: &str, principal: String) -> Result<bool> {
+        self.0.controls.resume(name, principal).await
     }
 
     /// Disables a service: every new call is refused, and what is pending waits. Lasts until it is enabled, restarts
-    /// included.
+    /// included. Once this resolves, nothing is accepted.
     ///
     /// # Errors
     ///
@@ -161,13 +161,32 @@ impl Invoker {
         self.0.controls.disable(name, cause).await
     }
 
-    /// Enables a service; returns whether it was disabled.
+    /// Enables a service; returns whether it was disabled. `principal`: who does it, as far as the node knows.
     ///
     /// # Errors
     ///
     /// As for [`pause_service`](Self::pause_service).
-    pub async fn enable_service(&self, name: &str) -> Result<bool> {
-        self.0.controls.enable(name).await
+    pub async fn enable_service(&self, name: &str, principal: String) -> Result<bool> {
+        self.0.controls.enable(name, principal).await
+    }
+
+    /// Whether a service may be forgotten; returns its name.
+    ///
+    /// # Errors
+    ///
+    /// `NOT_FOUND` / `SERVICE_UNKNOWN`; `FAILED_PRECONDITION` / `SERVICE_IN_USE` where it is served, or has pending
+    /// invocations.
+    pub fn check_forgettable(&self, name: &str) -> Result<ServiceName> {
+        self.0.controls.check_forgettable(name)
+    }
+
+    /// Forgets a service that no worker serves, once the store has forgotten it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`check_forgettable`](Self::check_forgettable).
+    pub fn forget_service(&self, name: &str) -> Result<()> {
+        self.0.controls.forget(name)
     }
 
     /// The paused and disabled services, by name.
@@ -187,10 +206,11 @@ impl Invoker {
         self.0.gates.is_held()
     }
 
-    /// Lets a held node start what it has accepted; returns whether it was held.
+    /// Lets a held node start what it has accepted; returns whether it was held. `principal`: who does it, as far as
+    /// the node knows.
     #[must_use]
-    pub fn resume_node(&self) -> bool {
-        let was_held = self.0.controls.resume_node();
+    pub fn resume_node(&self, principal: &str) -> bool {
+        let was_held = self.0.controls.resume_node(principal);
         if was_held {
             self.resume_operations();
         }

@@ -195,6 +195,14 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// particular order. Of more than [`OLDEST_DUE_SERVICES`] services, it looks at those with most pending ones.
     fn oldest_due(&self, now: Timestamp) -> BoxFuture<'_, Result<Vec<OldestDue>>>;
 
+    /// Counts the invocations that failed at `since` or later by service and reason: of more than `max`, those that
+    /// failed last. The example of a summary is the last one. Reads no other invocations.
+    fn recent_failures(
+        &self,
+        since: Timestamp,
+        max: usize,
+    ) -> BoxFuture<'_, Result<RecentFailures>>;
+
     /// The number of held invocations ([`HELD`](crate::model::invocation::HELD)).
     fn held_count(&self) -> BoxFuture<'_, Result<usize>>;
 
@@ -292,6 +300,9 @@ pub struct StoreUsage {
     pub bytes_limit: u64,
     /// How much it may use before it refuses new work. The rest is reserved for the outcomes of accepted invocations.
     pub accept_limit: u64,
+    /// How much of its file is empty: new work uses that first, and once it is more than a quarter of the file, it is
+    /// returned to the disk.
+    pub empty: u64,
     /// The disk; `None` for a store in memory, or where the system does not tell.
     pub disk: Option<DiskUsage>,
 }
@@ -323,6 +334,15 @@ pub struct SummaryPart {
     pub summaries: Vec<Summary>,
     /// Where the next part begins, if there is one.
     pub next: Option<u64>,
+}
+
+/// The invocations that failed since some time.
+#[derive(Clone, Debug, Default)]
+pub struct RecentFailures {
+    /// Their counts, in no order.
+    pub summaries: Vec<Summary>,
+    /// Whether there are more than were counted.
+    pub has_more: bool,
 }
 
 /// A child of an invocation.

@@ -48,7 +48,7 @@ impl NodeHandle {
     /// Lets a node that was started [on hold](crate::NodeBuilder::hold) start what it has accepted; returns whether it
     /// was held.
     pub fn resume(&self) -> bool {
-        self.invoker.resume_node()
+        self.invoker.resume_node("")
     }
 
     /// Logs that a signal stops the node, and what it waits for.

@@ -286,7 +286,6 @@ prop_compose! {
         times in (any_time(), any_time(), any_time(), any_time()),
         metadata in prop::collection::hash_map("\\PC{1,4}", ".{0,4}", 0..3),
         dead_letter: bool,
-        principals: Vec::new(),
         related: bool,
     ) -> v1::InvocationFilter {
         let cid = if related { "01890a5d-ac96-774b-bcce-b302099a8057" } else { "" };
@@ -294,6 +293,7 @@ prop_compose! {
             services, states, pending_reasons, failure_reasons, failure_text, metadata, dead_letter,
             accepted_after: times.0, accepted_before: times.1, ended_after: times.2, ended_before: times.3,
             parent_cid: cid.to_owned(), root_cid: cid.to_owned(), group_cid: cid.to_owned(),
+            principals: Vec::new(),
         }
     }
 }

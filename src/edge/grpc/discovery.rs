@@ -133,7 +133,7 @@ fn description(
 
 fn health(service: &ServiceInfo) -> v1::ServiceHealth {
     match &service.control {
-        Some(control) if control.disabled => v1::ServiceHealth::Disabled,
+        Some(control) if control.disabled.is_some() => v1::ServiceHealth::Disabled,
         Some(_) => v1::ServiceHealth::Paused,
         None if service.is_served => v1::ServiceHealth::Serving,
         None => v1::ServiceHealth::NoWorker,

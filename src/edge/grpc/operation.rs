@@ -130,10 +130,11 @@ impl OperationApi {
         &self,
         message: &v1::CancelOperationRequest,
         transport: &MetadataMap,
+        principal: &str,
     ) -> Result<v1::CancelOperationResponse> {
         let (id, wait) = (OperationId::parse(&message.id)?, wait_within(transport)?);
         let operation = self.invoker.cancel_operation(id, wait).await?;
-        tracing::info!(operation = %id, "cancellation of an operation requested");
+        tracing::info!(operation = %id, principal, "cancellation of an operation requested");
         Ok(v1::CancelOperationResponse {
             operation: Some(operation),
         })
@@ -192,7 +193,9 @@ impl OperationService for OperationApi {
         &self,
         request: Request<v1::CancelOperationRequest>,
     ) -> Result<Response<v1::CancelOperationResponse>, Status> {
-        let cancelled = self.cancel(request.get_ref(), request.metadata()).await;
+        let principal = principal(request.extensions());
+        let cancelled = self.cancel(request.get_ref(), request.metadata(), &principal);
+        let cancelled = cancelled.await;
         into_status(cancelled).map(Response::new)
     }
 }

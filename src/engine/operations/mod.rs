@@ -163,11 +163,10 @@ impl Operations {
             operation = %entry.request.id,
             action = entry.request.change.name(),
             matched = entry.progress().matched,
+            principal = entry.request.asked.principal,
             "operation started"
         );
-        let id = entry.request.id.to_string();
-        self.events
-            .operation_started(&id, entry.request.change.name());
+        self.events.operation_started(|| entry.to_proto());
         let entry = Arc::new(entry);
         self.add(Arc::clone(&entry));
         self.spawn(Arc::clone(&entry));
@@ -276,8 +275,7 @@ impl Operations {
         let operations = Arc::clone(self);
         self.lifecycle.spawn_until_drain("operation", async move {
             operations.runner.run(&entry).await;
-            let (id, state) = (entry.request.id.to_string(), entry.state().name());
-            operations.events.operation_ended(&id, state);
+            operations.events.operation_ended(|| entry.to_proto());
             operations.forget_old().await;
         });
     }

@@ -15,8 +15,9 @@ use jiff::Timestamp;
 use self::contents::Contents;
 use self::weight::weight;
 use crate::engine::store::{
-    Acceptance, BoundedRead, Child, Claim, ClaimLimit, Filter, OldestDue, Page, QueuePlace, Record,
-    Store, StoreUsage, Stored, StoredDeclaration, StoredOperation, SummaryPart,
+    Acceptance, BoundedRead, Child, Claim, ClaimLimit, Filter, OldestDue, Page, QueuePlace,
+    RecentFailures, Record, Store, StoreUsage, Stored, StoredDeclaration, StoredOperation,
+    SummaryPart,
 };
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::{Cid, ServiceName};
@@ -253,6 +254,14 @@ impl Store for MemoryStore {
         ready(Ok(self.contents().oldest_due(now)))
     }
 
+    fn recent_failures(
+        &self,
+        since: Timestamp,
+        max: usize,
+    ) -> BoxFuture<'_, Result<RecentFailures>> {
+        ready(Ok(self.contents().recent_failures(since, max)))
+    }
+
     fn held_count(&self) -> BoxFuture<'_, Result<usize>> {
         ready(Ok(self.contents().dead_letters))
     }
@@ -263,6 +272,7 @@ impl Store for MemoryStore {
             bytes: long(self.contents().bytes),
             bytes_limit: long(self.bytes_limit),
             accept_limit: long(self.accept_limit()),
+            empty: 0,
             disk: None,
         }))
     }

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::contents::Contents;
+use super::contents::{Contents, failure};
 use super::weight::weight;
 use crate::engine::store::Tombstone;
 use crate::model::id::Cid;
@@ -65,6 +65,9 @@ impl Contents {
             return;
         };
         self.bytes -= weight(&invocation);
+        if let Some(entry) = failure(&invocation) {
+            self.failed.remove(&entry);
+        }
         self.members.remove(&cid);
         if let Some(key) = &invocation.request.terms.idempotency_key {
             self.by_idempotency_key.remove(key);

@@ -58,17 +58,19 @@ pub(super) const ADDED_TABLES: [(&str, &str); 3] = [
     ),
     (
         "service_control",
-        "service TEXT PRIMARY KEY, paused INTEGER NOT NULL, background_only INTEGER NOT NULL,
-         disabled INTEGER NOT NULL, reason TEXT NOT NULL, principal TEXT NOT NULL, time INTEGER NOT NULL",
+        "service TEXT PRIMARY KEY, pause_time INTEGER, pause_reason TEXT NOT NULL, pause_principal TEXT NOT NULL,
+         background_only INTEGER NOT NULL, disable_time INTEGER, disable_reason TEXT NOT NULL,
+         disable_principal TEXT NOT NULL",
     ),
     (
         "retry",
         "id INTEGER PRIMARY KEY, retried_as BLOB NOT NULL",
     ),
 ];
-/// An index that they may lack.
-const ADDED_INDEX: &str = "CREATE INDEX IF NOT EXISTS dead_letters ON pending (id, due)
-     WHERE due >= 9223372036854775807 AND awaited = 0;";
+/// Indexes that they may lack.
+const ADDED_INDEXES: &str = "CREATE INDEX IF NOT EXISTS dead_letters ON pending (id, due)
+         WHERE due >= 9223372036854775807 AND awaited = 0;
+     CREATE INDEX IF NOT EXISTS failed_at ON outcome (end_time, failure_reason) WHERE state = 3;";
 
 /// Whether this version can open a format.
 pub(super) fn is_known(format: i32) -> bool {
@@ -84,7 +86,7 @@ pub(super) fn migrate(connection: &Connection, format: i32) -> rusqlite::Result<
             "BEGIN IMMEDIATE; {step} PRAGMA user_version = {next}; COMMIT;"
         ))?;
     }
-    connection.execute_batch(&format!("BEGIN IMMEDIATE; {ADDED_INDEX} COMMIT;"))?;
+    connection.execute_batch(&format!("BEGIN IMMEDIATE; {ADDED_INDEXES} COMMIT;"))?;
     ADDED_TABLES.iter().try_for_each(|(name, columns)| {
         let rows = match *name {
             "retry" => "STRICT",

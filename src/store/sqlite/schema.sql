@@ -144,6 +144,9 @@ CREATE TABLE outcome (
 -- Invocations that ended without a response: few, and most often asked for in lists.
 CREATE INDEX failures ON outcome (id, state) WHERE state > 2;
 
+-- Failed invocations by the time at which they did, with the reason.
+CREATE INDEX failed_at ON outcome (end_time, failure_reason) WHERE state = 3;
+
 -- Ended invocations that were retried, until they are purged. Written when the retry is accepted.
 CREATE TABLE retry (
     id         INTEGER PRIMARY KEY,
@@ -185,15 +188,18 @@ CREATE TABLE announced (
 
 -- The services that an operator has paused or disabled, until they are resumed and enabled, or forgotten.
 CREATE TABLE service_control (
-    service         TEXT PRIMARY KEY,
-    paused          INTEGER NOT NULL,
-    -- Whether the pause leaves synchronous calls alone.
-    background_only INTEGER NOT NULL,
-    disabled        INTEGER NOT NULL,
+    service           TEXT PRIMARY KEY,
+    -- When it was paused; NULL if it is not.
+    pause_time        INTEGER,
     -- The reason that the operator gave, and who that was; empty if it is not known.
-    reason          TEXT NOT NULL,
-    principal       TEXT NOT NULL,
-    time            INTEGER NOT NULL
+    pause_reason      TEXT NOT NULL,
+    pause_principal   TEXT NOT NULL,
+    -- Whether the pause leaves synchronous calls alone.
+    background_only   INTEGER NOT NULL,
+    -- The same of a service that is disabled.
+    disable_time      INTEGER,
+    disable_reason    TEXT NOT NULL,
+    disable_principal TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 -- Tombstones of removed invocations, until they expire as well. Written by each purge.

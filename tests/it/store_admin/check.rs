@@ -222,7 +222,7 @@ const PLANTS: [(&str, &str, Option<&str>); 25] = [
     ),
     (
         "UNREADABLE",
-        "INSERT INTO service_control VALUES ('no name!', 1, 0, 0, '', '', 0)",
+        "INSERT INTO service_control VALUES ('no name!', 0, '', '', 0, NULL, '', '')",
         None,
     ),
     (

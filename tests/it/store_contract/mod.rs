@@ -46,8 +46,10 @@ use self::queue::{
     a_pending_invocation_knows_which_one_holds_its_concurrency_key,
 };
 use self::status::{
-    held_invocations_are_counted, the_longest_due_invocation_of_each_service_is_found,
-    the_room_of_a_store_is_told, what_waits_for_its_key_is_not_due,
+    an_open_store_is_healthy_and_keeps_its_generation,
+    failures_are_counted_since_a_time_up_to_a_limit, held_invocations_are_counted,
+    the_longest_due_invocation_of_each_service_is_found, the_room_of_a_store_is_told,
+    what_waits_for_its_key_is_not_due,
 };
 use self::summaries::{
     a_retried_invocation_shows_its_last_retry,
@@ -94,16 +96,6 @@ async fn invocations_are_claimed_in_order_of_due_time(store: &dyn Store) {
     assert_eq!((claim.invocations.len(), claim.next_due), (0, Some(at(3))));
     assert_eq!(claimed(store, "a", at(3), 10).await, [third]);
     assert_eq!(claimed(store, "b", at(3), 10).await, [other]);
-}
-
-async fn an_open_store_is_healthy_and_keeps_its_generation(store: &dyn Store) {
-    let generation = store.generation();
-    assert!(generation > 0);
-    // It began as no copy.
-    assert_eq!(store.undone_generations(), 0..0);
-    accepted(store, "a", NOW).await;
-    assert!(store.health().is_ok());
-    assert_eq!(store.generation(), generation);
 }
 
 async fn a_claim_takes_no_more_than_its_maximum(store: &dyn Store) {
@@ -574,6 +566,7 @@ suite! {
     the_longest_due_invocation_of_each_service_is_found
     what_waits_for_its_key_is_not_due
     held_invocations_are_counted
+    failures_are_counted_since_a_time_up_to_a_limit
     the_room_of_a_store_is_told
 }
 

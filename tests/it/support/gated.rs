@@ -4,8 +4,9 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
 use cidery::engine::store::{
-    Acceptance, BoundedRead, Child, Claim, ClaimLimit, Filter, OldestDue, Page, QueuePlace, Record,
-    Store, StoreUsage, Stored, StoredDeclaration, StoredOperation, SummaryPart,
+    Acceptance, BoundedRead, Child, Claim, ClaimLimit, Filter, OldestDue, Page, QueuePlace,
+    RecentFailures, Record, Store, StoreUsage, Stored, StoredDeclaration, StoredOperation,
+    SummaryPart,
 };
 use cidery::model::invocation::Invocation;
 use cidery::model::operation::OperationId;
@@ -34,9 +35,17 @@ struct Gate {
     released: Option<Arc<Semaphore>>,
 }
 
+/// A call of the store that can be made to fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Fault {
+    CountFailures,
+    Forget,
+}
+
 /// The gates by point. All of them are open at first.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Gates {
+    faults: Arc<Mutex<HashSet<Fault>>>,
     gates: Arc<Mutex<HashMap<Point, Gate>>>,
     /// How many invocations each list asked for at most.
     lists: Arc<Mutex<Vec<usize>>>,
@@ -65,6 +74,22 @@ impl Gates {
             released,
             gates: self.clone(),
             point,
+        }
+    }
+
+    /// From now on, such calls fail, or no longer.
+    pub(crate) fn set_fault(&self, fault: Fault, fails: bool) {
+        let mut faults = self.faults.lock().unwrap();
+        match fails {
+            true => faults.insert(fault),
+            false => faults.remove(&fault),
+        };
+    }
+
+    fn check(&self, fault: Fault) -> Result<()> {
+        match self.faults.lock().unwrap().contains(&fault) {
+            true => Err(Error::unavailable("STORE_FAILED", "the disk failed")),
+            false => Ok(()),
         }
     }
 
@@ -240,7 +265,10 @@ impl Store for GatedStore {
     }
 
     fn forget_declarations(&self, service: ServiceName) -> BoxFuture<'_, Result<()>> {
-        self.inner.forget_declarations(service)
+        Box::pin(async move {
+            self.gates.check(Fault::Forget)?;
+            self.inner.forget_declarations(service).await
+        })
     }
 
     fn set_control(&self, control: ServiceControl) -> BoxFuture<'_, Result<()>> {
@@ -319,6 +347,17 @@ impl Store for GatedStore {
 
     fn oldest_due(&self, now: Timestamp) -> BoxFuture<'_, Result<Vec<OldestDue>>> {
         self.inner.oldest_due(now)
+    }
+
+    fn recent_failures(
+        &self,
+        since: Timestamp,
+        max: usize,
+    ) -> BoxFuture<'_, Result<RecentFailures>> {
+        Box::pin(async move {
+            self.gates.check(Fault::CountFailures)?;
+            self.inner.recent_failures(since, max).await
+        })
     }
 
     fn held_count(&self) -> BoxFuture<'_, Result<usize>> {

@@ -20,6 +20,7 @@ const PART_BYTES: usize = 256 << 10;
 pub(super) async fn write(
     invoker: &Invoker,
     request: v1::BackupStoreRequest,
+    principal: &str,
 ) -> Result<v1::BackupStoreResponse> {
     invoker.check_accepting()?;
     let now = invoker.now();
@@ -35,6 +36,8 @@ pub(super) async fn write(
             return Err(Error::unavailable(reason::NODE_STOPPING, message));
         }
     };
+    let events = invoker.event_bus();
+    events.backup_written(&backup.name, backup.bytes, principal);
     Ok(v1::BackupStoreResponse {
         path: backup.path.display().to_string(),
         bytes: backup.bytes,
@@ -54,10 +57,12 @@ pub(super) async fn list(invoker: &Invoker) -> Result<v1::ListBackupsResponse> {
 pub(super) async fn delete(
     invoker: &Invoker,
     request: v1::DeleteBackupRequest,
+    principal: &str,
 ) -> Result<v1::DeleteBackupResponse> {
     let name = BackupName::parse(&request.name)?;
     backups(invoker)?.delete(name.clone()).await?;
-    tracing::info!(backup = %name, "copy of the store deleted");
+    tracing::info!(backup = %name, principal, "copy of the store deleted");
+    invoker.event_bus().backup_deleted(&name, principal);
     Ok(v1::DeleteBackupResponse {})
 }
 

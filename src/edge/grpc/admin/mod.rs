@@ -60,7 +60,8 @@ impl AdminService for AdminApi {
         &self,
         request: Request<v1::ResumeServiceRequest>,
     ) -> Result<Response<v1::ResumeServiceResponse>, Status> {
-        let done = control::resume(&self.invoker, request.get_ref());
+        let principal = principal(request.extensions());
+        let done = control::resume(&self.invoker, request.get_ref(), principal);
         into_status(done.await).map(Response::new)
     }
 
@@ -77,7 +78,8 @@ impl AdminService for AdminApi {
         &self,
         request: Request<v1::EnableServiceRequest>,
     ) -> Result<Response<v1::EnableServiceResponse>, Status> {
-        let done = control::enable(&self.invoker, request.get_ref());
+        let principal = principal(request.extensions());
+        let done = control::enable(&self.invoker, request.get_ref(), principal);
         into_status(done.await).map(Response::new)
     }
 
@@ -85,24 +87,30 @@ impl AdminService for AdminApi {
         &self,
         request: Request<v1::ForgetServiceRequest>,
     ) -> Result<Response<v1::ForgetServiceResponse>, Status> {
+        let principal = principal(request.extensions());
         let service = &request.get_ref().service;
-        into_status(self.workers.forget_service(service).await)?;
-        tracing::info!(service.name = %service, "service forgotten");
+        let forgotten = self.workers.forget_service(service, principal.clone());
+        into_status(forgotten.await)?;
+        tracing::info!(service.name = %service, principal, "service forgotten");
         Ok(Response::new(v1::ForgetServiceResponse {}))
     }
 
     async fn resume_node(
         &self,
-        _: Request<v1::ResumeNodeRequest>,
+        request: Request<v1::ResumeNodeRequest>,
     ) -> Result<Response<v1::ResumeNodeResponse>, Status> {
-        Ok(Response::new(control::resume_node(&self.invoker)))
+        let principal = principal(request.extensions());
+        let resumed = control::resume_node(&self.invoker, &principal);
+        Ok(Response::new(resumed))
     }
 
     async fn backup_store(
         &self,
         request: Request<v1::BackupStoreRequest>,
     ) -> Result<Response<v1::BackupStoreResponse>, Status> {
-        into_status(backups::write(&self.invoker, request.into_inner()).await).map(Response::new)
+        let principal = principal(request.extensions());
+        let done = backups::write(&self.invoker, request.into_inner(), &principal);
+        into_status(done.await).map(Response::new)
     }
 
     async fn list_backups(
@@ -116,7 +124,9 @@ impl AdminService for AdminApi {
         &self,
         request: Request<v1::DeleteBackupRequest>,
     ) -> Result<Response<v1::DeleteBackupResponse>, Status> {
-        into_status(backups::delete(&self.invoker, request.into_inner()).await).map(Response::new)
+        let principal = principal(request.extensions());
+        let done = backups::delete(&self.invoker, request.into_inner(), &principal);
+        into_status(done.await).map(Response::new)
     }
 
     type ReadBackupStream = BoxStream<'static, Result<v1::ReadBackupResponse, Status>>;

@@ -17,9 +17,11 @@ mod operations;
 mod part;
 mod plan;
 mod queue_place;
+mod recent_failures;
 mod row;
 mod salvage;
 mod scan;
+mod service_names;
 mod source;
 mod summary;
 
@@ -39,5 +41,6 @@ pub(super) use self::members::members;
 pub(super) use self::oldest_due::{DueService, held_count, oldest_due};
 pub(super) use self::operations::operations;
 pub(super) use self::queue_place::{Waiting, queue_place};
+pub(super) use self::recent_failures::recent_failures;
 pub(super) use self::row::Readable;
 pub(super) use self::summary::summarize;

@@ -16,8 +16,9 @@ use tokio::time::Instant;
 
 use crate::engine::backup::Backups;
 use crate::engine::store::{
-    Acceptance, BoundedRead, Child, Claim, ClaimLimit, Filter, OldestDue, Page, QueuePlace, Record,
-    Store, StoreUsage, Stored, StoredDeclaration, StoredOperation, SummaryPart,
+    Acceptance, BoundedRead, Child, Claim, ClaimLimit, Filter, OldestDue, Page, QueuePlace,
+    RecentFailures, Record, Store, StoreUsage, Stored, StoredDeclaration, StoredOperation,
+    SummaryPart,
 };
 use crate::model::error::Result;
 use crate::model::id::{Cid, ServiceName};
@@ -468,6 +469,16 @@ impl Store for SqliteStore {
                 move |connection: &Connection| queries::oldest_due(connection, services, now);
             self.readers.query(query).await
         })
+    }
+
+    fn recent_failures(
+        &self,
+        since: Timestamp,
+        max: usize,
+    ) -> BoxFuture<'_, Result<RecentFailures>> {
+        let since = blob::nanos(since);
+        let query = move |connection: &Connection| queries::recent_failures(connection, since, max);
+        Box::pin(self.readers.query(query))
     }
 
     fn held_count(&self) -> BoxFuture<'_, Result<usize>> {

@@ -57,13 +57,17 @@ impl Space {
 impl SpaceLimits {
     /// How much of the limits is used now.
     pub(in crate::store::sqlite) fn usage(&self, connection: &Connection) -> Usage {
-        let pages = pragma(connection, "page_count");
-        let used = pages.saturating_sub(pragma(connection, "freelist_count"));
-        let used = used.saturating_mul(pragma(connection, "page_size"));
+        let (pages, empty) = (
+            pragma(connection, "page_count"),
+            pragma(connection, "freelist_count"),
+        );
+        let page_size = pragma(connection, "page_size");
+        let used = pages.saturating_sub(empty).saturating_mul(page_size);
         let disk = rustix::fs::statvfs(&self.directory).ok();
         let bytes = |blocks: u64, size: u64| blocks.saturating_mul(size);
         Usage {
             used,
+            empty: empty.saturating_mul(page_size),
             limit: self.bytes_limit - self.bytes_limit / RESERVED_FRACTION,
             free: disk
                 .as_ref()
@@ -87,6 +91,7 @@ impl SpaceLimits {
             bytes: usage.used,
             bytes_limit: self.bytes_limit,
             accept_limit: usage.limit,
+            empty: usage.empty,
             disk: (usage.free < u64::MAX).then_some(disk),
         }
     }
@@ -97,6 +102,8 @@ impl SpaceLimits {
 pub(in crate::store::sqlite) struct Usage {
     /// What the pages in use take.
     pub(in crate::store::sqlite) used: u64,
+    /// What the others take.
+    pub(in crate::store::sqlite) empty: u64,
     /// What they may take before new work is refused.
     pub(in crate::store::sqlite) limit: u64,
     /// What is free on the disk.
