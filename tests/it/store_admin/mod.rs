@@ -31,6 +31,7 @@ async fn back_up(
 ) -> Result<v1::BackupStoreResponse, tonic::Status> {
     let request = v1::BackupStoreRequest {
         name: name.to_owned(),
+        temporary: false,
     };
     let response = admin.backup_store(request).await?;
     Ok(response.into_inner())
