@@ -25,3 +25,12 @@ pub(super) fn finish_copy(path: &Path) -> rusqlite::Result<()> {
     mark_as_copy(&copy)?;
     copy.close().map_err(|(_, error)| error)
 }
+
+/// Removes what there is of a copy, with the files that SQLite may have created beside it.
+pub(super) fn remove_copy(path: &Path) {
+    for end in ["", "-wal", "-shm", "-journal"] {
+        let mut path = path.as_os_str().to_owned();
+        path.push(end);
+        let _ = std::fs::remove_file(path);
+    }
+}

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::backup::{Backup as PageCopy, StepResult};
 use rusqlite::{Connection, OpenFlags};
 
-use super::copy_file::{connect_to_copy, finish_copy};
+use super::copy_file::{connect_to_copy, finish_copy, remove_copy};
 use super::directory::unusable;
 use super::error::{corrupt, failed};
 use super::read_only::ReadOnlyStore;
@@ -45,7 +45,7 @@ pub(crate) fn restore(backup: &Path, directory: &Path) -> Result<PathBuf> {
             keep().map_err(|error| cannot("write", &file, error))
         });
     if copied.is_err() {
-        let _ = std::fs::remove_file(&partial);
+        remove_copy(&partial);
     }
     copied.map(|()| file)
 }
@@ -58,7 +58,7 @@ pub(crate) fn check_empty(directory: &Path) -> Result<()> {
     };
     // What is left of a restore that was interrupted is replaced.
     let is_other = |entry: &io::Result<std::fs::DirEntry>| match entry {
-        Ok(entry) => entry.file_name() != PARTIAL,
+        Ok(entry) => !entry.file_name().to_string_lossy().starts_with(PARTIAL),
         Err(_) => true,
     };
     match entries.any(|entry| is_other(&entry)) {
@@ -77,10 +77,7 @@ pub(crate) fn check_empty(directory: &Path) -> Result<()> {
 fn create(directory: &Path, partial: &Path) -> io::Result<()> {
     let mut made = DirBuilder::new();
     made.recursive(true).mode(0o700).create(directory)?;
-    match std::fs::remove_file(partial) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
+    remove_copy(partial);
     let mut options = OpenOptions::new();
     options.create_new(true).write(true).mode(0o600);
     options.open(partial).map(drop)
@@ -91,7 +88,17 @@ fn copy(source: &Connection, partial: &Path) -> rusqlite::Result<()> {
     let mut target = connect_to_copy(partial)?;
     // In the transaction of `source`: one commit, which no other one makes it begin again.
     let pages = PageCopy::new(source, &mut target)?;
-    while pages.step(STEP_PAGES)? != StepResult::Done {}
+    loop {
+        match pages.step(STEP_PAGES)? {
+            StepResult::Done => break,
+            StepResult::More => {}
+            // Nothing else uses the file, and the transaction has its lock.
+            _ => {
+                let busy = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY);
+                return Err(rusqlite::Error::SqliteFailure(busy, None));
+            }
+        }
+    }
     drop(pages);
     target.close().map_err(|(_, error)| error)?;
     finish_copy(partial)?;

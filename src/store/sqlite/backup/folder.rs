@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::room::Disk;
 use crate::engine::backup::{Backup, BackupName};
 use crate::model::error::{Error, Result, Violation, reason};
+use crate::store::sqlite::copy_file::remove_copy;
 use crate::store::sqlite::rename::rename_new;
 
 /// How many entries of the folder are read at most.
@@ -80,7 +81,7 @@ impl BackupFolder {
         folder.map_err(|error| disk_failed("cannot create the folder of the copies", error))?;
         self.check_free(name)?;
         let path = self.path.join(format!(".{name}.partial"));
-        remove_all_of(&path);
+        remove_copy(&path);
         let mut options = OpenOptions::new();
         options.create_new(true).read(true).write(true).mode(0o600);
         let file = options.open(&path);
@@ -255,7 +256,7 @@ impl BackupFolder {
 impl Drop for Partial {
     fn drop(&mut self) {
         if !self.is_kept {
-            remove_all_of(&self.path);
+            remove_copy(&self.path);
         }
     }
 }
@@ -274,15 +275,6 @@ fn write_info(path: &Path, backup: &Backup) -> io::Result<()> {
     let mut file = options.custom_flags(no_follow()).open(path)?;
     file.write_all(&serde_json::to_vec(&info)?)?;
     file.sync_all()
-}
-
-/// Removes a database with the files that SQLite may have created beside it.
-fn remove_all_of(path: &Path) {
-    for end in ["", "-wal", "-shm", "-journal"] {
-        let mut path = path.as_os_str().to_owned();
-        path.push(end);
-        let _ = std::fs::remove_file(path);
-    }
 }
 
 /// Opens a file to read it. A link is not followed, and a named pipe not waited for.

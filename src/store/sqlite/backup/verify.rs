@@ -12,12 +12,13 @@ use crate::store::sqlite::error::failed;
 use crate::store::sqlite::read_only::ReadOnlyStore;
 
 /// After so many steps of SQLite, progress is shown: a page that is checked, or an instruction of its machine.
-const STEPS: i32 = 1_000;
+const STEPS: i32 = 5_000;
 /// After so many times, others get the processor.
-const STEPS_BETWEEN_PAUSES: u32 = 20;
+const STEPS_BETWEEN_PAUSES: u32 = 4;
 const PAUSE: Duration = Duration::from_millis(1);
-/// How often a page is read, about: pages of tables once more, row by row.
-const READS: f64 = 1.5;
+/// How often a page is read of a store with many small invocations: as the tree is walked, row by row, and to count.
+/// Pages of large values are read once, so that their progress ends early.
+const READS: f64 = 2.5;
 
 /// Verifies a copy, and returns how many invocations are in it. `generation`, `bytes`: of the snapshot that it is of.
 /// `shown`: gets how much is done, from 0 to 1.

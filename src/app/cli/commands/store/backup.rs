@@ -73,8 +73,8 @@ impl Backup {
         if !(self.keep && matches!(copied, Ok(Ok(_)))) {
             tokio::select! {
                 () = copy.remove(printer) => {}
-                // The second one does not wait.
-                signal = signals.next() => return Ok(interrupted(signal, printer)),
+                // Whoever is in a hurry does not wait for that: the node removes it later.
+                _ = signals.next() => {}
             }
         }
         match copied {
@@ -119,6 +119,17 @@ fn interrupted(signal: &str, printer: &Printer) -> ExitCode {
     ended_by(signal)
 }
 
+/// Says where the connection was lost: the node ends a copy whose caller is gone.
+fn lost(error: Error) -> Error {
+    match error.reason() {
+        reason::CONNECT_FAILED | reason::TRANSPORT => {
+            let message = format!("lost the node while it copied its store: {error}");
+            Error::unavailable(reason::CONNECT_FAILED, message)
+        }
+        _ => error,
+    }
+}
+
 /// The copy at the node.
 struct Copy {
     client: ContractClient,
@@ -131,7 +142,7 @@ impl Copy {
     /// Has the node write it, and fetches it.
     async fn fetch(&self, mut target: Target, printer: &Printer) -> Result<v1::Backup> {
         let bar = Bar::new(printer);
-        let backup = self.written(&bar).await?;
+        let backup = self.written(&bar).await.map_err(lost)?;
         bar.fetching(backup.bytes);
         let gone = |error: Error| {
             match error.reason() {
