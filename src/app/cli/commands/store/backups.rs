@@ -12,10 +12,7 @@ use crate::dict;
 use crate::engine::backup::BackupName;
 use crate::model::error::{Error, Result};
 
-/// List and delete the copies of the store that a node keeps.
-///
-/// STATE is KEPT until the copy is deleted, TEMPORARY where a command fetches it, or what is done with one that is
-/// being written.
+/// List and delete the copies that a node keeps.
 #[derive(Args, Debug)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(in crate::app::cli) struct Backups {
@@ -118,7 +115,11 @@ fn row(backup: &v1::Backup) -> Row<5> {
         (None, true) => "TEMPORARY".to_owned(),
         (None, false) => "KEPT".to_owned(),
     };
-    let is_known = !backup.sha256.is_empty();
+    let invocations = match backup.sha256.as_str() {
+        // Of a file that the node did not write.
+        "" => String::new(),
+        _ => backup.invocations.to_string(),
+    };
     Row {
         name: backup.name.clone(),
         object: objects::stored_backup(backup),
@@ -126,9 +127,7 @@ fn row(backup: &v1::Backup) -> Row<5> {
             backup.name.clone(),
             state,
             size(backup.bytes),
-            is_known
-                .then(|| backup.invocations.to_string())
-                .unwrap_or_default(),
+            invocations,
             age_of(backup.create_time.as_ref()),
         ],
     }

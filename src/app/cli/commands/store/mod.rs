@@ -29,6 +29,9 @@ enum Verb {
     /// Copy the store of a running node into a file.
     Backup(backup::Backup),
     /// List and delete the copies that a node keeps.
+    ///
+    /// STATE is KEPT until the copy is deleted, TEMPORARY where a command fetches it, or what is done with one that is
+    /// being written.
     Backups(backups::Backups),
     /// Restore a backup into a new data directory.
     Restore(restore::Restore),
