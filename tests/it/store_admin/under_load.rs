@@ -78,8 +78,9 @@ async fn no_invocation_that_was_accepted_before_a_backup_is_lost() {
     until("the node goes on", || count() > meanwhile + 20).await;
     stop.store(true, Ordering::Relaxed);
     clients.join_all().await;
-    for cid in accepted.lock().unwrap().iter() {
-        ended(&original.client, *cid).await;
+    let all = accepted.lock().unwrap().clone();
+    for cid in all {
+        ended(&original.client, cid).await;
     }
     let seen_after = seen(&original.client).await;
     original.handle.stop().await;

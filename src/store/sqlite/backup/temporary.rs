@@ -64,9 +64,9 @@ mod tests {
         copies.touch(&name);
         assert_eq!(copies.unread(at(71)), []);
         assert_eq!(copies.unread(at(80)), []);
-        assert_eq!(copies.unread(at(81)), [name.clone()]);
+        assert_eq!(copies.unread(at(81)), std::slice::from_ref(&name));
         // Until it is gone.
-        assert_eq!(copies.unread(at(82)), [name.clone()]);
+        assert_eq!(copies.unread(at(82)), std::slice::from_ref(&name));
         copies.forget(&name);
         assert_eq!(copies.unread(at(999)), []);
     }
