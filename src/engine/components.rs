@@ -39,6 +39,7 @@ use crate::engine::service_controls::ServiceControls;
 use crate::engine::status::StatusReader;
 use crate::engine::store::{Filter, Store};
 use crate::engine::timer::Timer;
+use crate::engine::unread_backups;
 use crate::model::error::{Error, Result, reason};
 use crate::service::runtime::Tasks;
 use crate::service::{ErasedHooks, Registry, States};
@@ -401,6 +402,7 @@ impl SharedComponents {
         } = self;
         let (kept, of_node) = (Arc::clone(&store), Arc::clone(&gates));
         retention::start(kept, clock.clone(), of_node, &lifecycle);
+        unread_backups::remove(Arc::clone(&store), clock.clone(), &lifecycle);
         let groups = Groups {
             store: Arc::clone(&store),
             committer: Arc::clone(&committer),

@@ -29,6 +29,7 @@ mod service_controls;
 mod status;
 pub mod store;
 mod timer;
+mod unread_backups;
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -87,6 +87,12 @@ pub(super) fn node_health_name(health: i32) -> &'static str {
     health.as_str_name().trim_start_matches("NODE_HEALTH_")
 }
 
+/// The name of what is done with a copy of the store, such as `VERIFYING`.
+pub(super) fn backup_phase_name(phase: i32) -> &'static str {
+    let phase = v1::BackupPhase::try_from(phase).unwrap_or_default();
+    phase.as_str_name().trim_start_matches("BACKUP_PHASE_")
+}
+
 /// The name of a reason to be pending, such as `QUEUED`.
 pub(super) fn pending_reason_name(reason: i32) -> &'static str {
     let reason = v1::PendingReason::try_from(reason).unwrap_or_default();

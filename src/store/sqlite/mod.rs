@@ -18,6 +18,7 @@ mod bookkeeping;
 mod check;
 mod checkpointer;
 mod commands;
+mod copy_file;
 mod directory;
 mod error;
 mod failure_log;
@@ -31,6 +32,7 @@ mod queries;
 mod queue;
 mod read_only;
 mod reader;
+mod rename;
 #[cfg(feature = "cli")]
 mod restore;
 mod shared;
@@ -43,6 +45,8 @@ mod writer;
 
 #[cfg(feature = "cli")]
 pub(crate) use self::check::{CheckReport, Fault, check};
+#[cfg(feature = "cli")]
+pub(crate) use self::rename::rename_new;
 #[cfg(feature = "cli")]
 pub(crate) use self::restore::{check_empty, restore};
 #[cfg(feature = "cli")]

@@ -20,6 +20,13 @@ class NodeHealth(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     NODE_HEALTH_DEGRADED: _ClassVar[NodeHealth]
     NODE_HEALTH_NOT_SERVING: _ClassVar[NodeHealth]
 
+class BackupPhase(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    BACKUP_PHASE_UNSPECIFIED: _ClassVar[BackupPhase]
+    BACKUP_PHASE_COPYING: _ClassVar[BackupPhase]
+    BACKUP_PHASE_VERIFYING: _ClassVar[BackupPhase]
+    BACKUP_PHASE_HASHING: _ClassVar[BackupPhase]
+
 class EventKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     EVENT_KIND_UNSPECIFIED: _ClassVar[EventKind]
@@ -46,6 +53,10 @@ NODE_HEALTH_UNSPECIFIED: NodeHealth
 NODE_HEALTH_SERVING: NodeHealth
 NODE_HEALTH_DEGRADED: NodeHealth
 NODE_HEALTH_NOT_SERVING: NodeHealth
+BACKUP_PHASE_UNSPECIFIED: BackupPhase
+BACKUP_PHASE_COPYING: BackupPhase
+BACKUP_PHASE_VERIFYING: BackupPhase
+BACKUP_PHASE_HASHING: BackupPhase
 EVENT_KIND_UNSPECIFIED: EventKind
 EVENT_KIND_INVOCATION_ENDED: EventKind
 EVENT_KIND_ATTEMPT_FAILED: EventKind
@@ -318,10 +329,12 @@ class ResumeNodeResponse(_message.Message):
     def __init__(self, was_held: bool = ...) -> None: ...
 
 class BackupStoreRequest(_message.Message):
-    __slots__ = ("name",)
+    __slots__ = ("name", "temporary")
     NAME_FIELD_NUMBER: _ClassVar[int]
+    TEMPORARY_FIELD_NUMBER: _ClassVar[int]
     name: str
-    def __init__(self, name: _Optional[str] = ...) -> None: ...
+    temporary: bool
+    def __init__(self, name: _Optional[str] = ..., temporary: bool = ...) -> None: ...
 
 class BackupStoreResponse(_message.Message):
     __slots__ = ("path", "bytes", "backup")
@@ -334,20 +347,24 @@ class BackupStoreResponse(_message.Message):
     def __init__(self, path: _Optional[str] = ..., bytes: _Optional[int] = ..., backup: _Optional[_Union[Backup, _Mapping]] = ...) -> None: ...
 
 class Backup(_message.Message):
-    __slots__ = ("name", "bytes", "create_time", "sha256", "invocations", "fraction")
+    __slots__ = ("name", "bytes", "create_time", "sha256", "invocations", "fraction", "phase", "temporary")
     NAME_FIELD_NUMBER: _ClassVar[int]
     BYTES_FIELD_NUMBER: _ClassVar[int]
     CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
     SHA256_FIELD_NUMBER: _ClassVar[int]
     INVOCATIONS_FIELD_NUMBER: _ClassVar[int]
     FRACTION_FIELD_NUMBER: _ClassVar[int]
+    PHASE_FIELD_NUMBER: _ClassVar[int]
+    TEMPORARY_FIELD_NUMBER: _ClassVar[int]
     name: str
     bytes: int
     create_time: _timestamp_pb2.Timestamp
     sha256: str
     invocations: int
     fraction: float
-    def __init__(self, name: _Optional[str] = ..., bytes: _Optional[int] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., sha256: _Optional[str] = ..., invocations: _Optional[int] = ..., fraction: _Optional[float] = ...) -> None: ...
+    phase: BackupPhase
+    temporary: bool
+    def __init__(self, name: _Optional[str] = ..., bytes: _Optional[int] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., sha256: _Optional[str] = ..., invocations: _Optional[int] = ..., fraction: _Optional[float] = ..., phase: _Optional[_Union[BackupPhase, str]] = ..., temporary: bool = ...) -> None: ...
 
 class ListBackupsRequest(_message.Message):
     __slots__ = ()

@@ -7,7 +7,7 @@ use super::fault::{FaultKind, Faults};
 use crate::codec::proto::v1;
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::{Invocation, SEQUENCES_PER_GENERATION};
-use crate::store::sqlite::queries;
+use crate::store::sqlite::{blob, queries};
 
 /// Decodes all invocations, one at a time. `generation`: that of the store.
 pub(super) fn check_invocations(
@@ -45,6 +45,33 @@ fn check_events(invocation: &Invocation, generation: u64, faults: &mut Faults) -
     let said = ended.map_or("no end", |state| state.name());
     let detail = format!("{}, and its events have {said}", state.name());
     faults.add(FaultKind::OutcomeWrong, cid, detail)
+}
+
+/// Compares the invocations that were retried with the requests of their retries. A request that cannot be decoded is
+/// another fault.
+pub(super) fn check_retries(connection: &Connection, faults: &mut Faults) -> rusqlite::Result<()> {
+    let select =
+        "SELECT retried.cid, invocation.cid, invocation.accept_time, invocation.request FROM retry
+         JOIN invocation AS retried ON retried.id = retry.id
+         JOIN cid_index ON cid_index.cid = retry.retried_as
+         JOIN invocation ON invocation.id = cid_index.id AND invocation.cid = retry.retried_as";
+    let mut select = connection.prepare(select)?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        let retried = blob::cid(row.get_ref(0)?.as_blob()?);
+        let retry = blob::cid(row.get_ref(1)?.as_blob()?);
+        let (Ok(retried), Ok(retry)) = (retried, retry) else {
+            continue;
+        };
+        let (accept_time, request) = (row.get(2)?, row.get_ref(3)?.as_blob()?);
+        let request = blob::decode_request(retry, ServiceName::none(), accept_time, request);
+        let is_its_retry = request.map_or(true, |request| request.terms.retry_of == Some(retried));
+        let detail = format!("retried as {retry}, which retries another invocation, or none");
+        if !is_its_retry && !faults.add(FaultKind::RetryWrong, Some(retried), detail) {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// Decodes the declarations of workers.

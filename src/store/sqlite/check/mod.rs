@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, Rows};
 
-use self::contents::{check_declarations, check_invocations, check_operators};
+use self::contents::{check_declarations, check_invocations, check_operators, check_retries};
 pub(crate) use self::fault::Fault;
 use self::fault::{FaultKind, Faults};
 use self::rules::RULES;
@@ -67,6 +67,7 @@ pub(crate) fn check(path: &Path, limit: usize, now: Timestamp) -> Result<CheckRe
     if !is_earlier_format {
         checker.check_tables(now)?;
         checker.contents(|connection, faults| check_invocations(connection, generation, faults))?;
+        checker.contents(check_retries)?;
         checker.contents(check_declarations)?;
         checker.contents(check_operators)?;
     }
