@@ -48,8 +48,8 @@ pub struct Limits {
     pub message_bytes: usize,
     /// How many connections may be open at once. Default: 10 000.
     pub connections: usize,
-    /// How old a connection becomes, a tenth more or less: then it takes no new calls, and its client opens another one.
-    /// A connection that carries the stream of a worker is left alone. Default: 1 h.
+    /// How old a connection becomes, a tenth more or less: then it takes no new calls, and its client opens another
+    /// one. A connection that carries the stream of a worker is left alone. Default: 1 h.
     pub connection_age: Duration,
     /// How long the calls and streams of a connection that is too old may go on before they are ended. Default: 1 h.
     pub connection_age_grace: Duration,

@@ -121,7 +121,6 @@ fn messages(token: &str) -> Vec<Vec<u8>> {
         })),
         encode(Outbound::HandBack(v1::HandBack {
             tokens: vec![token],
-            ..v1::HandBack::default()
         })),
         encode(Outbound::Drain(v1::WorkerDrain::default())),
         encode(Outbound::Result(Box::new(result))),

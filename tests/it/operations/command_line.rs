@@ -206,7 +206,8 @@ async fn held_invocations_are_released() {
 #[test]
 fn an_operation_goes_on_when_its_command_ends() {
     let server = Server::start(&[]);
-    due_later(&server, 4);
+    // More than it changes, at one a second, before the command is there.
+    due_later(&server, 30);
     let slow = ["cancel", "--service", "cidery.echo", "--yes", "--rate", "1"];
     let (detached, note) = run(&server, &[&slow[..], &["--detach"]].concat());
     let id = detached.trim();
@@ -219,7 +220,7 @@ fn an_operation_goes_on_when_its_command_ends() {
         .args(["operations", "follow", id])
         .env("CIDERY_NODE", &server.address);
     let mut following = Terminal::run(&command, 100);
-    following.read_until(" of 4");
+    following.read_until(" of 30");
     following.type_keys("\u{3}");
     let shown = following.read_to_end().to_owned();
     assert_eq!(following.child.wait().unwrap().code(), Some(130), "{shown}");
