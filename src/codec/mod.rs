@@ -16,4 +16,5 @@ pub mod status;
 pub mod struct_pb;
 pub mod text;
 pub mod typed;
+pub mod units;
 pub mod wire;

@@ -38,9 +38,9 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use self::args::GlobalArgs;
 use self::commands::{
-    cancel, check_worker, completions, dead_letters, demo, describe, events, explain, export,
-    invocations, invoke, operations, purge, release, result, resume, retry, serve, service,
-    services, status, store, workers,
+    cancel, check_worker, completions, config, dead_letters, demo, describe, events, explain,
+    export, health, invocations, invoke, operations, purge, release, result, resume, retry, serve,
+    service, services, status, store, workers,
 };
 use self::node_option::NodeArgs;
 use self::printer::Printer;
@@ -102,6 +102,8 @@ enum Command {
     Workers(workers::Workers),
     /// Show the health of a node, and what needs attention.
     Status(status::Status),
+    /// Show whether a node serves: for probes of containers and load balancers.
+    Health(health::Health),
     /// Watch what happens on a node.
     Events(Box<events::Events>),
     /// Check a worker against the worker protocol.
@@ -112,6 +114,8 @@ enum Command {
     Resume(resume::Resume),
     /// Back up, restore and check the store of a node.
     Store(store::Store),
+    /// Check and show the configuration of a node.
+    Config(config::Config),
     /// Export service definitions.
     Export(export::Export),
     /// Generate a shell completion script.
@@ -171,6 +175,7 @@ async fn run(cli: Cli, printer: &Printer) -> Result<ExitCode> {
         Command::Serve(command) => return command.run(printer).await,
         Command::Demo(command) => return command.run(printer).await,
         Command::Status(command) => return command.run(printer).await,
+        Command::Health(command) => return command.run(printer).await,
         Command::Invoke(command) => command.run(printer).await,
         Command::Result(command) => command.run(printer).await,
         Command::Invocations(command) => command.run(printer).await,
@@ -189,6 +194,7 @@ async fn run(cli: Cli, printer: &Printer) -> Result<ExitCode> {
         Command::Service(command) => command.run(printer).await,
         Command::Resume(command) => command.run(printer).await,
         Command::Store(command) => return command.run(printer).await,
+        Command::Config(command) => command.run(printer),
         Command::Export(command) => command.run(printer).await,
         Command::Completions(command) => command.run(printer, &mut self::command()),
     };
