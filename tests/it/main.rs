@@ -17,6 +17,7 @@ mod cli_output;
 mod client;
 mod command_line;
 mod compiler;
+mod configuration;
 mod control;
 mod corpus;
 mod dead_letters;

@@ -205,6 +205,23 @@ async fn run(cli: Cli, printer: &Printer) -> Result<ExitCode> {
 mod tests {
     use super::*;
 
+    /// Variables of other commands, set beside a node.
+    #[test]
+    fn a_node_knows_the_variables_of_all_commands() {
+        let mut commands = vec![command()];
+        while let Some(command) = commands.pop() {
+            for argument in command.get_arguments() {
+                let name = argument
+                    .get_env()
+                    .map(|name| name.to_string_lossy().into_owned());
+                let name = name.and_then(|name| name.strip_prefix("CIDERY_").map(str::to_owned));
+                let is_known = crate::app::config::is_known_variable;
+                assert!(name.as_deref().is_none_or(is_known), "{name:?}");
+            }
+            commands.extend(command.get_subcommands().cloned());
+        }
+    }
+
     #[test]
     fn the_arguments_of_all_commands_are_consistent() {
         command().debug_assert();

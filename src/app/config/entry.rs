@@ -39,6 +39,14 @@ impl Origin {
             Self::Flag(_) => 3,
         }
     }
+
+    /// The line of a file; 0 elsewhere.
+    pub(super) fn line(&self) -> usize {
+        match self {
+            Self::File(_, line) => *line,
+            Self::Default | Self::Variable(_) | Self::Flag(_) => 0,
+        }
+    }
 }
 
 impl fmt::Display for Origin {

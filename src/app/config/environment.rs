@@ -119,8 +119,16 @@ impl Environment {
     }
 }
 
+/// Whether a variable, without `CIDERY_`, is one of clients and workers, or names the file.
 fn is_known(name: &str) -> bool {
     name == FILE || OF_CLIENTS.contains(&name)
+}
+
+/// Whether a variable, without `CIDERY_`, is known here: of an option, or of clients and workers.
+#[cfg(test)]
+pub(in crate::app) fn is_known_variable(name: &str) -> bool {
+    let key = name.to_lowercase().replace("__", ".");
+    is_known(name) || Options::of_node().find_written(&key).is_some()
 }
 
 /// Whether Kubernetes sets the variable in all pods beside a service that is called `cidery`.

@@ -116,3 +116,47 @@ fn to_json(value: &DeValue<'_>) -> Value {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn parsed(text: &str) -> (Vec<Entry>, Vec<Problem>) {
+        parse(&Arc::new(PathBuf::from("cidery.toml")), text)
+    }
+
+    #[test]
+    fn each_value_has_its_line() {
+        let text = "# first\nlisten = \"a\"\n\n[limits]\nitems = 0x1F\n\"a.b\" = 1\n[empty]\n";
+        let (entries, problems) = parsed(text);
+        assert!(problems.is_empty(), "{problems:?}");
+        let lines = entries
+            .iter()
+            .map(|entry| format!("{} {}", entry.origin, entry.key));
+        let mut lines: Vec<_> = lines.collect();
+        lines.sort();
+        let expected = ["2 listen", "5 limits.items", "6 limits.\"a.b\"", "7 empty"];
+        assert_eq!(lines, expected.map(|line| format!("cidery.toml:{line}")));
+    }
+
+    #[test]
+    fn all_syntax_errors_are_found() {
+        let (_, problems) = parsed("a = \nb = 1\nc == 2\n");
+        let lines: Vec<_> = problems
+            .iter()
+            .map(|problem| problem.origin.line())
+            .collect();
+        assert!(lines.contains(&1) && lines.contains(&3), "{problems:?}");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(500))]
+
+        #[test]
+        fn no_text_panics(text in "(([a-z.\"']{1,8}|\\[[a-z.\\[]{0,6}\\]|[={}\\[\\],#0-9e:_+-]|\\PC){1,6}\n?){0,8}") {
+            let _ = parsed(&text);
+        }
+    }
+}

@@ -5,16 +5,17 @@ const MIN_SIMILARITY: f64 = 0.85;
 /// Longer names are not compared.
 const MAX_BYTES: usize = 100;
 
-/// The key that is probably meant: by the whole of it, or by its last part, where only the table is wrong or missing.
+/// The key that is probably meant: its last part is similar, and of several such keys that of the most similar table.
 pub(super) fn nearest_key<'a>(key: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     if key.len() > MAX_BYTES {
         return None;
     }
     let key = key.to_ascii_lowercase().replace('-', "_");
     let last = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
+    // Two keys of one table are similar by the name of the table alone.
     let similarity = |name: &str| {
-        let whole = strsim::jaro_winkler(&key, name);
-        whole.max(strsim::jaro_winkler(&last(&key), &last(name)) - 0.01)
+        let of_last = strsim::jaro_winkler(&last(&key), &last(name));
+        of_last.min((strsim::jaro_winkler(&key, name) + of_last) / 2.0)
     };
     let rated = known.map(|name| (similarity(name), name));
     let best = rated.max_by(|(one, _), (other, _)| one.total_cmp(other))?;
@@ -31,4 +32,31 @@ pub(super) fn is_misspelled(name: &str, known: &str) -> bool {
         _ => 2,
     };
     strsim::damerau_levenshtein(name, known) <= errors
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_found_in_a_wrong_table_too() {
+        let known = ["listen", "data_dir", "limits.pending", "limits.items"];
+        for (key, expected) in [
+            ("pending", Some("limits.pending")),
+            ("limit.pending", Some("limits.pending")),
+            ("limits.pendign", Some("limits.pending")),
+            ("limits.data-dir", Some("data_dir")),
+            ("Listen", Some("listen")),
+            ("limits.x", None),
+            ("", None),
+        ] {
+            assert_eq!(nearest_key(key, known.into_iter()), expected, "{key}");
+        }
+    }
+
+    #[test]
+    fn short_names_are_misspelled_by_one_letter() {
+        assert!(is_misspelled("LISTN", "LISTEN") && is_misspelled("DATADRI", "DATA_DIR"));
+        assert!(!is_misspelled("HOST", "HOLD") && !is_misspelled("GO", "LOG"));
+    }
 }

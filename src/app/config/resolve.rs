@@ -175,3 +175,107 @@ fn nested<'a>(values: impl IntoIterator<Item = (&'a str, Value)>) -> Value {
     }
     Value::Object(root)
 }
+
+#[cfg(test)]
+mod tests {
+    use schemars::JsonSchema;
+    use serde::{Deserialize, Serialize};
+
+    use super::super::environment::Environment;
+    use super::super::secret::Secret;
+    use super::*;
+
+    const SECRET: &str = "swordfish";
+
+    #[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
+    #[serde(default)]
+    struct Settings {
+        /// A password.
+        token: Option<Secret>,
+        /// A name.
+        name: String,
+    }
+
+    fn resolved(entries: Vec<Entry>) -> Result<Resolved<Settings>, Vec<Problem>> {
+        resolve(&Options::of::<Settings>(), entries)
+    }
+
+    fn flag(key: &str, value: &str) -> Entry {
+        Entry {
+            key: key.to_owned(),
+            value: Raw::Text(value.to_owned()),
+            origin: Origin::Flag(format!("--{key}")),
+        }
+    }
+
+    #[track_caller]
+    fn assert_secret(resolved: &Resolved<Settings>) {
+        let token = resolved.settings.token.as_ref().unwrap();
+        assert_eq!(token.expose(), SECRET);
+        let shown = format!("{:?} {:?}", resolved.settings, resolved.given);
+        let json = serde_json::to_string(&resolved.settings).unwrap();
+        assert!(!shown.contains(SECRET) && !json.contains(SECRET), "{shown}");
+    }
+
+    #[test]
+    fn a_secret_is_read_from_its_file_or_from_the_environment() {
+        let path = std::env::temp_dir().join(format!("cidery-secret-{}", std::process::id()));
+        std::fs::write(&path, format!("{SECRET}\n")).unwrap();
+        let of_file = resolved(vec![flag("token_file", path.to_str().unwrap())]);
+        std::fs::remove_file(&path).unwrap();
+        assert_secret(&of_file.unwrap_or_else(|problems| panic!("{problems:?}")));
+        let variables = [
+            ("CIDERY_TOKEN", SECRET),
+            ("CIDERY_NAME", "x"),
+            ("HOME", "/"),
+        ];
+        let variables = variables.map(|(name, value)| (name.into(), value.into()));
+        let environment = Environment::of(variables.into_iter());
+        assert!(!format!("{environment:?}").contains(SECRET));
+        let (entries, problems) = environment.read(&Options::of::<Settings>());
+        assert!(problems.is_empty(), "{problems:?}");
+        let resolved = resolved(entries).unwrap_or_else(|problems| panic!("{problems:?}"));
+        assert_secret(&resolved);
+        assert_eq!(resolved.settings.name, "x");
+    }
+
+    #[test]
+    fn a_secret_in_the_file_or_on_the_command_line_is_refused_and_not_shown() {
+        let in_file = Entry {
+            key: "token".to_owned(),
+            value: Raw::Typed(SECRET.into()),
+            origin: Origin::File(std::sync::Arc::new("cidery.toml".into()), 1),
+        };
+        for entry in [
+            flag("token", SECRET),
+            in_file,
+            flag("token_file", "/nowhere"),
+        ] {
+            let problems = resolved(vec![entry]).err().unwrap();
+            assert_eq!(problems.len(), 1);
+            assert!(!format!("{problems:?}").contains(SECRET), "{problems:?}");
+            let message = &problems.first().unwrap().message;
+            assert!(
+                message.contains("token_file") || message.contains("/nowhere"),
+                "{message}"
+            );
+        }
+    }
+
+    #[test]
+    fn of_two_values_that_of_the_stronger_origin_counts() {
+        let of = |value: &str, origin| Entry {
+            key: "name".to_owned(),
+            value: Raw::Text(value.to_owned()),
+            origin,
+        };
+        let file = of("file", Origin::File(std::sync::Arc::new("f".into()), 1));
+        let variable = of("variable", Origin::Variable("CIDERY_NAME".to_owned()));
+        let both = resolved(vec![file.clone(), variable.clone()]).ok().unwrap();
+        assert_eq!(both.settings.name, "variable");
+        let all = vec![file, variable, flag("name", "flag")];
+        assert_eq!(resolved(all).ok().unwrap().settings.name, "flag");
+        let twice = resolved(vec![flag("name", "a"), flag("name", "b")]);
+        assert_eq!(twice.err().unwrap().len(), 1);
+    }
+}

@@ -80,7 +80,7 @@ pub(in crate::app) struct StoreConfig {
     pub(in crate::app) data_dir: PathBuf,
     /// Maximum size of the store. New invocations are refused when 7/8 of it is used.
     #[serde(with = "SizeText")]
-    #[schemars(range(min = MIN_STORE_LIMIT))]
+    #[schemars(range(min = MIN_STORE_LIMIT), extend("x-reload" = true))]
     pub(in crate::app) store_limit: u64,
     /// Minimum free disk space. New invocations are refused below it.
     #[serde(with = "SizeText")]

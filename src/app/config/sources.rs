@@ -80,6 +80,7 @@ impl Sources {
             Ok(_) => return Err(problems),
             Err(others) => {
                 problems.extend(others);
+                problems.sort_by_key(|problem| (problem.origin.rank(), problem.origin.line()));
                 return Err(problems);
             }
         };

@@ -64,6 +64,11 @@ impl Terminal {
         &self.shown
     }
 
+    /// Closes the terminal: the command gets SIGHUP.
+    pub(crate) fn close(&mut self) {
+        self.screen = File::open("/dev/null").unwrap();
+    }
+
     pub(crate) fn type_keys(&mut self, keys: &str) {
         self.screen.write_all(keys.as_bytes()).unwrap();
     }

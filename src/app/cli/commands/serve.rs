@@ -3,6 +3,7 @@
 use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
@@ -18,7 +19,7 @@ use crate::app::{Node, NodeBuilder, NodeHandle};
 use crate::engine::store::Store;
 use crate::model::error::{Error, Result};
 use crate::service::runtime::Signals;
-use crate::store::{SqliteOptions, SqliteStore};
+use crate::store::{BytesLimit, SqliteOptions, SqliteStore};
 
 /// How long the first log line waits until the address is printed.
 const ANNOUNCE_TIMEOUT: Duration = Duration::from_millis(250);
@@ -54,7 +55,7 @@ impl Serve {
         let reload = Reload::new(sources, &loaded);
         let serving = Serving {
             had_terminal: has_terminal(),
-            supervisor: Supervisor::of_process(),
+            supervisor: Arc::new(Supervisor::of_process()),
             drain: loaded.config.run.drain,
             reload,
             log,
@@ -74,7 +75,7 @@ fn log_filter<'a>(log: &'a LogConfig, printer: &Printer) -> &'a str {
 
 /// What `cidery serve` needs besides its node.
 struct Serving<'a> {
-    supervisor: Supervisor,
+    supervisor: Arc<Supervisor>,
     reload: Reload,
     log: Log,
     printer: &'a Printer,
@@ -113,9 +114,9 @@ impl Serving<'_> {
         let store = node.invoker().clone();
         let store = store.store();
         let signal = {
-            let supervisor = Supervisor::of_process();
+            let supervisor = Arc::clone(&self.supervisor);
             tokio::select! {
-                signal = self.until_stopped(&mut signals, &status) => signal,
+                signal = self.until_stopped(&mut signals, &stored, &status) => signal,
                 never = supervisor.feed_watchdog(store) => match never {},
             }
         };
@@ -126,7 +127,12 @@ impl Serving<'_> {
 
     /// Waits for a signal that stops the node. SIGHUP reloads the configuration, unless it means that the terminal has
     /// gone in which the node was started.
-    async fn until_stopped(&mut self, signals: &mut Signals, status: &str) -> &'static str {
+    async fn until_stopped(
+        &mut self,
+        signals: &mut Signals,
+        stored: &Stored,
+        status: &str,
+    ) -> &'static str {
         loop {
             let signal = signals.next().await;
             let terminal_has_gone = self.had_terminal && !has_terminal();
@@ -134,11 +140,21 @@ impl Serving<'_> {
                 return signal;
             }
             self.supervisor.reloading();
-            if let Some(config) = self.reload.read() {
+            let reloaded = self.reload.read();
+            if let Some(config) = &reloaded {
                 self.drain = config.run.drain;
+                if let Some(limit) = &stored.limit {
+                    limit.set(config.store.store_limit);
+                }
                 self.log.set_filter(log_filter(&config.log, self.printer));
             }
-            self.supervisor.ready(status);
+            match reloaded {
+                Some(_) => self.supervisor.ready(status),
+                None => {
+                    let status = format!("{status}; the configuration is wrong: see the log");
+                    self.supervisor.ready(&status);
+                }
+            }
         }
     }
 
@@ -210,6 +226,7 @@ fn add_store(builder: NodeBuilder, config: &StoreConfig) -> Result<(NodeBuilder,
     let stored = Stored {
         data_dir: Some(data_dir.display().to_string()),
         pending: store.total_pending_count(),
+        limit: Some(store.bytes_limit()),
     };
     Ok((builder.store(store), stored))
 }
@@ -220,6 +237,8 @@ struct Stored {
     data_dir: Option<String>,
     /// The number of pending invocations.
     pending: usize,
+    /// The limit of its size.
+    limit: Option<BytesLimit>,
 }
 
 /// Whether the process has a terminal: not any more where it has hung up.
