@@ -58,8 +58,8 @@ impl Supervisor {
         self.send(&format!("STOPPING=1\nSTATUS={status}"));
     }
 
-    /// Tells the supervisor that the node is alive, twice in each interval of its watchdog, as long as this is polled and
-    /// the store answers: it takes writes, and a read ends within half of the interval. Otherwise the supervisor
+    /// Tells the supervisor that the node is alive, twice in each interval of its watchdog, as long as this is polled
+    /// and the store answers: it takes writes, and a read ends within half of the interval. Otherwise the supervisor
     /// restarts the process. Never returns.
     pub(in crate::app) async fn feed_watchdog(&self, store: &dyn Store) -> Infallible {
         let Some(watchdog) = self.watchdog else {
@@ -112,7 +112,8 @@ mod socket {
     }
 
     impl Socket {
-        /// Opens the socket to an address in the file system, or, with `@` in front, in the abstract namespace of Linux.
+        /// Opens the socket to an address in the file system, or, with `@` in front, in the abstract namespace of
+        /// Linux.
         pub(super) fn open(address: &OsStr) -> Option<Self> {
             let opened = supervisor(address).and_then(|supervisor| {
                 let socket = UnixDatagram::unbound()?;

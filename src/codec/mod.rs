@@ -16,5 +16,6 @@ pub mod status;
 pub mod struct_pb;
 pub mod text;
 pub mod typed;
-pub mod units;
+#[cfg(feature = "server")]
+pub(crate) mod units;
 pub mod wire;

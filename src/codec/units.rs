@@ -1,6 +1,7 @@
 //! Durations and sizes as text with units, `30s` and `16MiB`, as options and files of configuration have them.
 //!
-//! [`DurationText`] and [`SizeText`] are how fields of settings are read, written and described: `#[serde(with = "…")]`.
+//! [`DurationText`] and [`SizeText`] are how fields of settings are read, written and described:
+//! `#[serde(with = "…")]`.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -33,7 +34,7 @@ const DURATION_UNITS: [(&str, u128); 7] = [
 /// # Errors
 ///
 /// What to write instead.
-pub fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let parsed = text
         .parse::<Span>()
         .and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()))
@@ -49,7 +50,7 @@ pub fn duration(text: &str) -> Result<Duration, String> {
 /// Writes a duration so that [`duration`] reads it: in the largest unit of which it is a multiple, `30s`, `14d`. One
 /// day is `24h`, as people say it.
 #[must_use]
-pub fn duration_text(duration: Duration) -> String {
+pub(crate) fn duration_text(duration: Duration) -> String {
     let nanos = duration.as_nanos();
     let is_whole = |(name, unit): &&(&str, u128)| {
         let fits = nanos.is_multiple_of(*unit);
@@ -66,7 +67,7 @@ pub fn duration_text(duration: Duration) -> String {
 /// # Errors
 ///
 /// What to write instead.
-pub fn bytes(text: &str) -> Result<u64, String> {
+pub(crate) fn bytes(text: &str) -> Result<u64, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit = text.get(digits.len()..).unwrap_or_default();
     let shift = match unit {
@@ -91,7 +92,7 @@ pub fn bytes(text: &str) -> Result<u64, String> {
 
 /// Writes a size so that [`bytes`] reads it: in the largest unit of which it is a multiple, `16MiB`, `1000`.
 #[must_use]
-pub fn bytes_text(bytes: u64) -> String {
+pub(crate) fn bytes_text(bytes: u64) -> String {
     let is_whole = |(_, shift): &&(&str, u32)| bytes > 0 && bytes.trailing_zeros() >= *shift;
     match SIZE_UNITS.iter().find(is_whole) {
         Some((name, shift)) => format!("{}{name}", bytes >> shift),

@@ -38,7 +38,7 @@ pub struct Limits {
     /// How many synchronous calls of one service wait for a permit. Default: 1 024.
     pub queue_length: usize,
     /// How deep nested calls may be. Default: 32.
-    #[schemars(range(min = 1, max = 128))]
+    #[schemars(range(min = 1, max = 64))]
     pub depth: u32,
     /// How often the node may crash, or a worker may be lost, during attempts of an invocation before it fails as
     /// `POISONED`. Default: 5.

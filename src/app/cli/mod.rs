@@ -102,7 +102,7 @@ enum Command {
     Workers(workers::Workers),
     /// Show the health of a node, and what needs attention.
     Status(status::Status),
-    /// Show whether a node serves: for probes of containers and load balancers.
+    /// Show whether a node serves, for probes.
     Health(health::Health),
     /// Watch what happens on a node.
     Events(Box<events::Events>),

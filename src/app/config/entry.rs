@@ -6,6 +6,9 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+/// The flag of all limits.
+pub(super) const LIMIT_FLAG: &str = "--limit";
+
 /// Where a value comes from, the weakest first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::app) enum Origin {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, ValueHint};
 
-use super::entry::{Entry, Origin, Raw};
+use super::entry::{Entry, LIMIT_FLAG, Origin, Raw};
 use super::options::{Declared, Kind, LIMITS, Options, value_text};
 
 /// The option that names the file.
@@ -153,7 +153,7 @@ impl FromArgMatches for ConfigArgs {
             self.entries.push(Entry {
                 key: format!("{LIMITS}{}", name.trim()),
                 value: Raw::Text(value.trim().to_owned()),
-                origin: Origin::Flag(format!("--{LIMIT}")),
+                origin: Origin::Flag(LIMIT_FLAG.to_owned()),
             });
         }
         Ok(())

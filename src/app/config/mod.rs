@@ -1,9 +1,10 @@
 //! The configuration of `cidery serve`: what can be set, and from where it comes.
 //!
-//! An option is declared once, as a field of [`settings`]: its doc comment is the text in the help, in the schema and in
-//! `docs/configuration.md`, its type says how it is written, its attributes which values it may have. From the schema of
-//! these structs ([`Options`]) follow its key in the file, its environment variable and its flag. Values are read from
-//! the file, the environment and the flags ([`Sources`]), the later ones win, and all that is wrong is reported at once.
+//! An option is declared once, as a field of [`settings`]: its doc comment is the text in the help, in the schema and
+//! in `docs/configuration.md`, its type says how it is written, its attributes which values it may have. From the
+//! schema of these structs ([`options`]) follow its key in the file, its environment variable and its flag. Values are
+//! read from the file, the environment and the flags ([`sources`]), the later ones win, and all that is wrong is
+//! reported at once.
 
 mod address;
 mod entry;

@@ -88,6 +88,15 @@ impl Options {
         }
     }
 
+    /// Whether options are in a table of this name.
+    pub(super) fn has_table(&self, name: &str) -> bool {
+        let table = |declared: &Declared| {
+            let (table, _) = declared.key.rsplit_once('.')?;
+            Some(table == name)
+        };
+        self.0.iter().any(|declared| table(declared) == Some(true))
+    }
+
     /// The key that an unknown one probably stands for.
     pub(super) fn nearest(&self, key: &str) -> Option<String> {
         let written: Vec<String> = self.0.iter().map(Declared::written_key).collect();

@@ -1,6 +1,6 @@
 //! What is wrong with a configuration: all of it at once, each with its place.
 
-use super::entry::Origin;
+use super::entry::{LIMIT_FLAG, Origin};
 use crate::model::error::{Error, Violation, push_segment, reason};
 
 /// The fact that tells an error of the configuration: its violations name their files and lines themselves.
@@ -37,9 +37,15 @@ impl Problem {
 
     /// The line for people: `cidery.toml:3: limits.pending: must be at least 1, not 0`.
     fn line(&self) -> String {
+        // A variable, and a flag of one option, have its name.
+        let is_named = match &self.origin {
+            Origin::Variable(_) => true,
+            Origin::Flag(flag) => flag != LIMIT_FLAG,
+            Origin::Default | Origin::File(..) => false,
+        };
         match &self.key {
-            Some(key) => format!("{}: {key}: {}", self.origin, self.message),
-            None => format!("{}: {}", self.origin, self.message),
+            Some(key) if !is_named => format!("{}: {key}: {}", self.origin, self.message),
+            _ => format!("{}: {}", self.origin, self.message),
         }
     }
 

@@ -35,8 +35,8 @@ struct Checked {
     origin: Origin,
 }
 
-/// Makes settings of all entries, the weakest first. Each value is tried alone over the defaults: so the problems of all
-/// of them are found, and those of values that a stronger one replaces as well.
+/// Makes settings of all entries, the weakest first. Each value is tried alone over the defaults: so the problems of
+/// all of them are found, and those of values that a stronger one replaces as well.
 ///
 /// # Errors
 ///
@@ -48,6 +48,9 @@ pub(super) fn resolve<T: DeserializeOwned>(
     let mut problems = Vec::new();
     let mut values: BTreeMap<&str, Checked> = BTreeMap::new();
     for entry in entries {
+        if is_empty_table(&entry) && options.has_table(&entry.key) {
+            continue;
+        }
         let Some((declared, is_file)) = options.find_written(&entry.key) else {
             problems.push(unknown(options, entry));
             continue;
@@ -101,6 +104,11 @@ pub(super) fn resolve<T: DeserializeOwned>(
     });
     let given = given.collect();
     Ok(Resolved { settings, given })
+}
+
+/// Whether it is a table of the file with nothing in it.
+fn is_empty_table(entry: &Entry) -> bool {
+    matches!(&entry.value, Raw::Typed(Value::Object(table)) if table.is_empty())
 }
 
 fn unknown(options: &Options, entry: Entry) -> Problem {
@@ -181,9 +189,9 @@ mod tests {
     use schemars::JsonSchema;
     use serde::{Deserialize, Serialize};
 
-    use super::super::environment::Environment;
-    use super::super::secret::Secret;
     use super::*;
+    use crate::app::config::environment::Environment;
+    use crate::app::config::secret::Secret;
 
     const SECRET: &str = "swordfish";
 

@@ -12,7 +12,7 @@ fn a_probe_says_whether_a_node_serves() {
         (serving.status.code(), stdout(&serving).as_str()),
         (Some(0), "SERVING\n")
     );
-    let object = &objects(&health(&["-o", "json"]))[0];
+    let object = &objects(&health(&["-o", "jsonl"]))[0];
     assert_eq!(*object, serde_json::json!({ "status": "SERVING" }));
     assert_eq!(
         health(&["--service", "customer.get"]).status.code(),

@@ -99,7 +99,10 @@ fn section(schema: &Value) -> String {
         )
         .unwrap();
         let description = option["description"].as_str().unwrap_or_default();
-        let description = description.split(" Default: ").next().unwrap();
+        let description = match option["default"].is_null() {
+            true => description,
+            false => description.split(" Default: ").next().unwrap(),
+        };
         let ends = ["", "."][usize::from(!description.ends_with('.'))];
         write!(text, "\n{description}{ends}\n").unwrap();
     }

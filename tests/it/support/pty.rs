@@ -19,7 +19,8 @@ pub(crate) struct Terminal {
 impl Terminal {
     /// Runs a command in a terminal of this width.
     pub(crate) fn run(command: &Command, columns: u16) -> Self {
-        let screen = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        let screen =
+            openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
         grantpt(&screen).unwrap();
         unlockpt(&screen).unwrap();
         let size = Winsize {

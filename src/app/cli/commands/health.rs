@@ -11,10 +11,10 @@ use crate::app::cli::printer::Printer;
 use crate::dict;
 use crate::model::error::{Error, Kind, Result, reason};
 
-/// Show whether a node serves: for probes of containers and load balancers.
+/// Show whether a node serves, for probes.
 ///
-/// One call of the health service of gRPC. The exit code is 0 for `SERVING`, and 6 for `NOT_SERVING` and for a node that
-/// does not answer. `cidery status` says what is wrong.
+/// One call of the health service of gRPC. The exit code is 0 for `SERVING`, and 6 for `NOT_SERVING` and for a node
+/// that does not answer. `cidery status` says what is wrong.
 #[derive(Args, Debug)]
 pub(in crate::app::cli) struct Health {
     /// Service to ask about. Default: the node itself.

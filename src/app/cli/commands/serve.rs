@@ -26,7 +26,8 @@ const ANNOUNCE_TIMEOUT: Duration = Duration::from_millis(250);
 
 /// Run a node.
 ///
-/// Options are also read from a file and from environment variables, which these options override: `docs/configuration.md`.
+/// Options are also read from a file and from environment variables, which these options override:
+/// `docs/configuration.md`.
 ///
 /// SIGINT (Ctrl-C) or SIGTERM stops the node: it accepts no more calls and waits for running handlers. A second signal
 /// stops it at once; the exit code is then 128 and the number of the signal. SIGHUP reads the configuration again.
@@ -58,7 +59,7 @@ impl Serve {
             supervisor: Arc::new(Supervisor::of_process()),
             drain: loaded.config.run.drain,
             reload,
-            log,
+            log: &log,
             printer,
         };
         log_failure(format, serving.run(&loaded).await)
@@ -77,7 +78,7 @@ fn log_filter<'a>(log: &'a LogConfig, printer: &Printer) -> &'a str {
 struct Serving<'a> {
     supervisor: Arc<Supervisor>,
     reload: Reload,
-    log: Log,
+    log: &'a Log,
     printer: &'a Printer,
     /// As configured now.
     drain: Duration,

@@ -11,8 +11,8 @@ use crate::model::value::Value;
 
 /// Show all options: their values, and where these come from.
 ///
-/// Takes all options of `cidery serve`, so that `cidery config show …` shows with what `cidery serve …` would run. Secrets
-/// are not shown.
+/// Takes all options of `cidery serve`, so that `cidery config show …` shows with what `cidery serve …` would run.
+/// Secrets are not shown.
 #[derive(Args, Debug)]
 pub(in crate::app::cli) struct Show {
     /// Only options that are set, and not those with their default.
