@@ -13,13 +13,13 @@ pub(super) fn nearest_key<'a>(key: &str, known: impl Iterator<Item = &'a str>) -
     let key = key.to_ascii_lowercase().replace('-', "_");
     let last = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
     // Two keys of one table are similar by the name of the table alone.
-    let similarity = |name: &str| {
+    let rated = known.map(|name| {
         let of_last = strsim::jaro_winkler(&last(&key), &last(name));
-        of_last.min((strsim::jaro_winkler(&key, name) + of_last) / 2.0)
-    };
-    let rated = known.map(|name| (similarity(name), name));
-    let best = rated.max_by(|(one, _), (other, _)| one.total_cmp(other))?;
-    (best.0 >= MIN_SIMILARITY).then_some(best.1)
+        (of_last, strsim::jaro_winkler(&key, name), name)
+    });
+    let similar = rated.filter(|(of_last, ..)| *of_last >= MIN_SIMILARITY);
+    let nearest = similar.max_by(|(a, b, _), (c, d, _)| a.total_cmp(c).then(b.total_cmp(d)));
+    nearest.map(|(_, _, name)| name)
 }
 
 /// Whether a name is another one with a typing error or two.
