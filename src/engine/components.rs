@@ -27,7 +27,7 @@ use crate::engine::execution::executor::Executor;
 use crate::engine::execution::pending_completions::PendingCompletions;
 use crate::engine::execution::runtime::HandlerRuntime;
 use crate::engine::lifecycle::Lifecycle;
-use crate::engine::limits::Limits;
+use crate::engine::limits::{Limits, MAX_HANDLERS};
 use crate::engine::operations::Operations;
 use crate::engine::results::follower::FollowLimits;
 use crate::engine::results::hub::Hub;
@@ -43,9 +43,6 @@ use crate::engine::unread_backups;
 use crate::model::error::{Error, Result, reason};
 use crate::service::runtime::Tasks;
 use crate::service::{ErasedHooks, Registry, States};
-
-/// More handlers than this never run at once, whatever the limits say.
-const MAX_HANDLERS: usize = 1 << 28;
 
 /// How far the clock may be behind the newest invocation without a warning at the start.
 const CLOCK_LAG: SignedDuration = SignedDuration::from_mins(1);

@@ -10,7 +10,7 @@ pub use self::memory::MemoryStore;
 pub(crate) use self::memory::started_engine;
 #[cfg(feature = "cli")]
 pub(crate) use self::sqlite::{
-    CheckReport, Fault, StoreStats, check, check_empty, rename_new, restore, stats,
+    BytesLimit, CheckReport, Fault, StoreStats, check, check_empty, rename_new, restore, stats,
 };
 #[cfg(feature = "sqlite")]
 pub use self::sqlite::{SqliteOptions, SqliteStore};

@@ -17,6 +17,7 @@ mod cli_output;
 mod client;
 mod command_line;
 mod compiler;
+mod configuration;
 mod connection_age;
 mod control;
 mod corpus;

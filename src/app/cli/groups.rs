@@ -4,7 +4,7 @@ use clap::Command;
 
 /// The groups, and their commands in order.
 const GROUPS: [(&str, &[&str]); 4] = [
-    ("Run", &["serve", "demo"]),
+    ("Run", &["serve", "demo", "config"]),
     (
         "Invoke",
         &["invoke", "result", "cancel", "retry", "release"],
@@ -13,6 +13,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
         "Inspect",
         &[
             "status",
+            "health",
             "invocations",
             "explain",
             "dead-letters",

@@ -40,9 +40,9 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use self::args::GlobalArgs;
 use self::commands::{
-    cancel, check_worker, completions, dead_letters, demo, describe, events, explain, export,
-    invocations, invoke, operations, purge, release, result, resume, retry, serve, service,
-    services, status, store, workers,
+    cancel, check_worker, completions, config, dead_letters, demo, describe, events, explain,
+    export, health, invocations, invoke, operations, purge, release, result, resume, retry, serve,
+    service, services, status, store, workers,
 };
 use self::node_option::NodeArgs;
 use self::printer::Printer;
@@ -104,6 +104,8 @@ enum Command {
     Workers(workers::Workers),
     /// Show the health of a node, and what needs attention.
     Status(status::Status),
+    /// Show whether a node serves, for probes.
+    Health(health::Health),
     /// Watch what happens on a node.
     Events(Box<events::Events>),
     /// Check a worker against the worker protocol.
@@ -114,6 +116,8 @@ enum Command {
     Resume(resume::Resume),
     /// Back up, restore and check the store of a node.
     Store(store::Store),
+    /// Check and show the configuration of a node.
+    Config(config::Config),
     /// Export service definitions.
     Export(export::Export),
     /// Generate a shell completion script.
@@ -173,6 +177,7 @@ async fn run(cli: Cli, printer: &Printer) -> Result<ExitCode> {
         Command::Serve(command) => return command.run(printer).await,
         Command::Demo(command) => return command.run(printer).await,
         Command::Status(command) => return command.run(printer).await,
+        Command::Health(command) => return command.run(printer).await,
         Command::Invoke(command) => command.run(printer).await,
         Command::Result(command) => command.run(printer).await,
         Command::Invocations(command) => command.run(printer).await,
@@ -191,6 +196,7 @@ async fn run(cli: Cli, printer: &Printer) -> Result<ExitCode> {
         Command::Service(command) => command.run(printer).await,
         Command::Resume(command) => command.run(printer).await,
         Command::Store(command) => return command.run(printer).await,
+        Command::Config(command) => command.run(printer),
         Command::Export(command) => command.run(printer).await,
         Command::Completions(command) => command.run(printer, &mut self::command()),
     };
@@ -200,6 +206,23 @@ async fn run(cli: Cli, printer: &Printer) -> Result<ExitCode> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Variables of other commands, set beside a node.
+    #[test]
+    fn a_node_knows_the_variables_of_all_commands() {
+        let mut commands = vec![command()];
+        while let Some(command) = commands.pop() {
+            for argument in command.get_arguments() {
+                let name = argument
+                    .get_env()
+                    .map(|name| name.to_string_lossy().into_owned());
+                let name = name.and_then(|name| name.strip_prefix("CIDERY_").map(str::to_owned));
+                let is_known = crate::app::config::is_known_variable;
+                assert!(name.as_deref().is_none_or(is_known), "{name:?}");
+            }
+            commands.extend(command.get_subcommands().cloned());
+        }
+    }
 
     #[test]
     fn the_arguments_of_all_commands_are_consistent() {

@@ -5,7 +5,7 @@ use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue, Error, ErrorKind};
 
 /// Names of commands elsewhere, and the command here.
-const COMMANDS: [(&str, &str); 20] = [
+const COMMANDS: [(&str, &str); 19] = [
     ("call", "invoke"),
     ("run", "invoke"),
     ("exec", "invoke"),
@@ -16,7 +16,6 @@ const COMMANDS: [(&str, &str); 20] = [
     ("ls", "services"),
     ("ps", "invocations"),
     ("jobs", "invocations"),
-    ("health", "status"),
     ("info", "status"),
     ("watch", "events"),
     ("get", "result"),

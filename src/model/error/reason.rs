@@ -39,6 +39,8 @@ reasons! {
     CID_UNKNOWN
     /// The clock of the machine shows a time before 1970.
     CLOCK_INVALID
+    /// The configuration is wrong; the violations say where (`cidery`).
+    CONFIG_INVALID
     /// A request asks for more than one request may cause, or read.
     COST_LIMIT
     /// A node cannot be reached.

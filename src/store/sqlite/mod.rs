@@ -52,3 +52,5 @@ pub(crate) use self::restore::{check_empty, restore};
 #[cfg(feature = "cli")]
 pub(crate) use self::stats::{StoreStats, stats};
 pub use self::store::{SqliteOptions, SqliteStore};
+#[cfg(feature = "cli")]
+pub(crate) use self::writer::space::BytesLimit;

@@ -14,11 +14,14 @@ pub(crate) struct Server {
 pub(crate) fn cidery() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cidery"));
     for name in [
+        "CIDERY_CONFIG",
         "CIDERY_NODE",
         "CIDERY_LISTEN",
         "CIDERY_LOG",
         "CIDERY_LOG_FORMAT",
         "CIDERY_DATA_DIR",
+        "NOTIFY_SOCKET",
+        "WATCHDOG_USEC",
         "COLUMNS",
         "NO_COLOR",
         "CLICOLOR",

@@ -3,12 +3,14 @@
 pub(super) mod cancel;
 pub(super) mod check_worker;
 pub(super) mod completions;
+pub(super) mod config;
 pub(super) mod dead_letters;
 pub(super) mod demo;
 pub(super) mod describe;
 pub(super) mod events;
 pub(super) mod explain;
 pub(super) mod export;
+pub(super) mod health;
 pub(super) mod invocations;
 pub(super) mod invoke;
 pub(super) mod operations;

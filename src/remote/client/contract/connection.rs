@@ -6,6 +6,7 @@ use tokio::time::Instant;
 use tonic::transport::Channel;
 use tonic::{Response, Status};
 
+use crate::codec::proto::health::health_client::HealthClient;
 use crate::codec::proto::v1::admin_service_client::AdminServiceClient;
 use crate::codec::proto::v1::discovery_service_client::DiscoveryServiceClient;
 use crate::codec::proto::v1::invocation_service_client::InvocationServiceClient;
@@ -28,6 +29,7 @@ pub struct ContractClient {
     pub(super) discovery: DiscoveryServiceClient<Channel>,
     pub(super) admin: AdminServiceClient<Channel>,
     pub(super) operation: OperationServiceClient<Channel>,
+    pub(super) health: HealthClient<Channel>,
     pub(super) retries: Retries,
     node: Arc<str>,
 }
@@ -47,8 +49,9 @@ impl ContractClient {
             discovery: DiscoveryServiceClient::new(channel.clone())
                 .max_decoding_message_size(MAX_RESPONSE_BYTES),
             admin: AdminServiceClient::new(channel.clone()),
-            operation: OperationServiceClient::new(channel)
+            operation: OperationServiceClient::new(channel.clone())
                 .max_decoding_message_size(MAX_RESPONSE_BYTES),
+            health: HealthClient::new(channel),
             retries: Retries::default(),
             node: authority(&endpoint).into(),
         })

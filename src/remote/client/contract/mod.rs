@@ -5,6 +5,7 @@ mod batch;
 mod connection;
 mod control;
 mod discover;
+mod health;
 mod invoke;
 mod manage;
 mod operate;

@@ -42,7 +42,7 @@ use crate::store::sqlite::queue::{Sender, bounded};
 use crate::store::sqlite::reader::Readers;
 use crate::store::sqlite::shared::StoreShared;
 use crate::store::sqlite::threads::Threads;
-use crate::store::sqlite::writer::space::{Space, SpaceLimits};
+use crate::store::sqlite::writer::space::{BytesLimit, Space, SpaceLimits};
 use crate::store::sqlite::writer::wal::Wal;
 use crate::store::sqlite::writer::{MAX_QUEUED_COMMANDS, Writer, WriterMessage};
 
@@ -146,7 +146,7 @@ impl SqliteStore {
         let (writer, messages) = bounded(MAX_QUEUED_COMMANDS);
         let limits = SpaceLimits {
             directory: PathBuf::from(path),
-            bytes_limit: options.bytes_limit,
+            bytes_limit: BytesLimit::new(options.bytes_limit),
             min_free_bytes: options.min_free_bytes,
         };
         let thread = Writer {
@@ -193,6 +193,12 @@ impl SqliteStore {
             _threads: threads,
             _directory: directory,
         })
+    }
+
+    /// The limit of its size, which can be changed while it is open.
+    #[cfg(feature = "cli")]
+    pub(crate) fn bytes_limit(&self) -> BytesLimit {
+        self.limits.bytes_limit.clone()
     }
 
     /// Queues a command, and waits until it is on disk.
