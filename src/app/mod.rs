@@ -7,6 +7,7 @@ mod escape;
 #[cfg(feature = "cli")]
 mod log_queue;
 mod node;
+mod reload;
 mod shutdown;
 #[cfg(feature = "cli")]
 pub mod telemetry;

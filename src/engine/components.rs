@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwapOption;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Mutex, Notify, mpsc};
 
@@ -287,6 +288,7 @@ impl SharedComponents {
             clock: self.clock.clone(),
             lifecycle: Arc::clone(&self.lifecycle),
             gates: Arc::clone(&self.gates),
+            certificate: ArcSwapOption::empty(),
         }
     }
 

@@ -48,6 +48,11 @@ pub struct Limits {
     pub message_bytes: usize,
     /// How many connections may be open at once. Default: 10 000.
     pub connections: usize,
+    /// How many TLS handshakes are made at once; others wait for their turn. Default: 1 024.
+    pub tls_handshakes: usize,
+    /// How long a client has for its TLS handshake, the wait for its turn included, and for its first request after
+    /// it. Default: 10 s.
+    pub tls_handshake_timeout: Duration,
     /// The keep-alive interval: how often a connection gets an HTTP/2 PING. It is closed where the answer takes longer
     /// than that again. Default: 10 s.
     pub ping_interval: Duration,
@@ -121,6 +126,8 @@ impl Default for Limits {
             progress_bytes: 64 * 1024,
             message_bytes: MAX_MESSAGE_BYTES,
             connections: 10_000,
+            tls_handshakes: 1_024,
+            tls_handshake_timeout: Duration::from_secs(10),
             ping_interval: Duration::from_secs(10),
             request_timeout: Duration::from_secs(30),
             received_bytes: 32 * MIB,

@@ -54,8 +54,8 @@ pub use self::results::follower::{FollowRequest, Follower, FollowerEvent};
 pub use self::results::lookup::InvocationView;
 pub use self::results::outlook::Outlook;
 pub use self::status::{
-    DueLongest, HEALTH_REASONS, Health, HealthReason, LimitUse, NodeStatus, StoreStatus,
-    UnservedService, WaitsFor, WorkerBuild, WorkerCounts, WorkerStatus,
+    DueLongest, HEALTH_REASONS, Health, HealthReason, LimitUse, NodeCertificate, NodeStatus,
+    StoreStatus, UnservedService, WaitsFor, WorkerBuild, WorkerCounts, WorkerStatus,
 };
 use self::store::{Filter, Store};
 use crate::model::batch::{AcceptedGroup, Batch};
@@ -442,6 +442,12 @@ impl Invoker {
     #[must_use]
     pub fn limits(&self) -> &Limits {
         &self.0.limits
+    }
+
+    /// The node's clock.
+    #[cfg(feature = "tls")]
+    pub(crate) fn clock(&self) -> &clock::Clock {
+        &self.0.clock
     }
 
     /// The time, by the node's clock.

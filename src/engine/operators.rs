@@ -11,7 +11,7 @@ use crate::engine::durable::operations::summarize::InvocationSummaries;
 use crate::engine::events::{EventBus, Watcher};
 use crate::engine::operations::OperationPlace;
 use crate::engine::operations::request::OperationRequest;
-use crate::engine::status::{NodeStatus, WorkerCounts};
+use crate::engine::status::{NodeCertificate, NodeStatus, WorkerCounts};
 use crate::engine::store::Filter;
 use crate::model::error::Result;
 use crate::model::invocation::Summaries;
@@ -173,6 +173,11 @@ impl Invoker {
             self.resume_operations();
         }
         was_held
+    }
+
+    /// Shows the certificate with which the node serves TLS.
+    pub fn set_certificate(&self, certificate: NodeCertificate) {
+        self.0.status.certificate.store(Some(Arc::new(certificate)));
     }
 
     /// The status of the node. A store that fails is part of it, and never an error.

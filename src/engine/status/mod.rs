@@ -3,6 +3,7 @@
 //!
 //! [`NodeStatus`] is the one source of all who show it: the RPC, and later metrics and the console.
 
+mod certificate;
 mod health;
 mod limits;
 mod node_status;
@@ -11,8 +12,10 @@ mod worker;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 use jiff::Timestamp;
 
+pub use self::certificate::NodeCertificate;
 pub use self::health::HEALTH_REASONS;
 pub use self::limits::LimitUse;
 pub use self::node_status::{
@@ -47,6 +50,8 @@ pub(in crate::engine) struct StatusReader {
     pub(in crate::engine) clock: Clock,
     pub(in crate::engine) lifecycle: Arc<Lifecycle>,
     pub(in crate::engine) gates: Arc<Gates>,
+    /// Set by the listener with TLS.
+    pub(in crate::engine) certificate: ArcSwapOption<NodeCertificate>,
 }
 
 /// What the routing table tells of all services.
@@ -109,6 +114,7 @@ impl StatusReader {
                 usage,
             ))),
             controls,
+            certificate: self.certificate.load_full(),
             workers: workers.workers,
             builds: workers.builds,
         };

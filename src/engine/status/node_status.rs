@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use crate::engine::status::certificate::NodeCertificate;
 use crate::engine::status::limits::LimitUse;
 use crate::engine::status::worker::WorkerBuild;
 use crate::engine::store::StoreUsage;
@@ -50,6 +51,8 @@ pub struct NodeStatus {
     pub controls: Vec<Arc<ServiceControl>>,
     /// The limits that are nearest to being hit, at most 10, those first.
     pub limits: Vec<LimitUse>,
+    /// The certificate of the listener; `None` without TLS.
+    pub certificate: Option<Arc<NodeCertificate>>,
 }
 
 /// The store of a node.

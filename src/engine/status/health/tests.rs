@@ -55,6 +55,7 @@ fn healthy() -> NodeStatus {
         unserved: Vec::new(),
         controls: Vec::new(),
         limits: Vec::new(),
+        certificate: None,
     }
 }
 
