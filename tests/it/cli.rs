@@ -6,6 +6,7 @@ use cidery::Value;
 use cidery::codec::json;
 
 use crate::support::binary::{Server, cidery, stderr, stdout};
+use crate::support::pty::Terminal;
 
 #[test]
 fn services_are_invoked_with_all_kinds_of_input() {
@@ -326,12 +327,17 @@ fn log_of(child: &mut Child) -> String {
 }
 
 #[test]
-fn a_hang_up_drains_the_node_unless_it_is_ignored() {
+fn a_hang_up_reloads_unless_it_is_ignored() {
     let mut server = Server::start(&[]);
     server.signal("HUP");
-    assert_eq!(server.child.wait().unwrap().code(), Some(0));
-    let log = log_of(&mut server.child);
-    assert!(log.contains("SIGHUP") && log.contains("stopped"), "{log}");
+    let pinged = server.run(&["invoke", "cidery.ping"]);
+    assert!(pinged.status.success(), "{}", stderr(&pinged));
+    let (log, status) = server.terminate();
+    assert_eq!(status.code(), Some(0));
+    assert!(
+        log.contains("reloading") && !log.contains("SIGHUP"),
+        "{log}"
+    );
     // As `nohup` does.
     let ignoring = "trap '' HUP; exec \"$0\" serve --in-memory --listen 127.0.0.1:0";
     let mut child = std::process::Command::new("sh")
@@ -355,7 +361,19 @@ fn a_hang_up_drains_the_node_unless_it_is_ignored() {
     server.signal("TERM");
     assert_eq!(server.child.wait().unwrap().code(), Some(0));
     let log = log_of(&mut server.child);
-    assert!(log.contains("SIGTERM") && !log.contains("SIGHUP"), "{log}");
+    assert!(
+        log.contains("SIGTERM") && !log.contains("reloading"),
+        "{log}"
+    );
+}
+
+#[test]
+fn a_terminal_that_is_closed_stops_the_node() {
+    let mut command = cidery();
+    command.args(["serve", "--in-memory", "--listen", "127.0.0.1:0"]);
+    let mut terminal = Terminal::run(&command, 100);
+    terminal.read_until("listening on ");
+    assert_eq!(terminal.close().code(), Some(0));
 }
 
 #[test]

@@ -82,6 +82,7 @@ mod store_indexes;
 mod terms;
 mod testing;
 mod tidy;
+mod tls;
 mod tutorial;
 mod typed;
 mod typed_clients;

@@ -29,6 +29,7 @@ mod stdin;
 mod stop;
 mod times;
 mod tips;
+mod tls_args;
 mod usage;
 
 use std::process::ExitCode;
@@ -38,7 +39,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use self::args::GlobalArgs;
 use self::commands::{
-    cancel, check_worker, completions, dead_letters, demo, describe, events, explain, export,
+    cancel, cert, check_worker, completions, dead_letters, demo, describe, events, explain, export,
     invocations, invoke, operations, purge, release, result, resume, retry, serve, service,
     services, status, store, workers,
 };
@@ -112,6 +113,8 @@ enum Command {
     Resume(resume::Resume),
     /// Back up, restore and check the store of a node.
     Store(store::Store),
+    /// Make certificates to try out TLS.
+    Cert(cert::Cert),
     /// Export service definitions.
     Export(export::Export),
     /// Generate a shell completion script.
@@ -189,6 +192,7 @@ async fn run(cli: Cli, printer: &Printer) -> Result<ExitCode> {
         Command::Service(command) => command.run(printer).await,
         Command::Resume(command) => command.run(printer).await,
         Command::Store(command) => return command.run(printer).await,
+        Command::Cert(command) => command.run(printer),
         Command::Export(command) => command.run(printer).await,
         Command::Completions(command) => command.run(printer, &mut self::command()),
     };

@@ -434,8 +434,8 @@ fn check_address(address: SocketAddr, insecure: bool) -> Result<()> {
         return Ok(());
     }
     let message = format!(
-        "{address} is not a loopback address, and there is no authentication yet: listen on 127.0.0.1, or allow it \
-         with `NodeBuilder::insecure`"
+        "{address} is not a loopback address, and there is no authentication yet: listen on 127.0.0.1, require client \
+         certificates (`NodeBuilder::tls`), or allow it with `NodeBuilder::insecure`"
     );
     Err(Error::failed_precondition(
         reason::INSECURE_ADDRESS,

@@ -1,7 +1,6 @@
 //! Handshakes: at most so many at once, each within a timeout, with the certificate of the moment.
 
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;

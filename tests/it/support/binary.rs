@@ -15,6 +15,13 @@ pub(crate) fn cidery() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cidery"));
     for name in [
         "CIDERY_NODE",
+        "CIDERY_CA",
+        "CIDERY_CERT",
+        "CIDERY_KEY",
+        "CIDERY_TLS_CERT",
+        "CIDERY_TLS_KEY",
+        "CIDERY_TLS_CLIENT_CA",
+        "CIDERY_TLS_CLIENT_AUTH",
         "CIDERY_LISTEN",
         "CIDERY_LOG",
         "CIDERY_LOG_FORMAT",

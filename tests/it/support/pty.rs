@@ -3,7 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Write as _};
 use std::os::fd::OwnedFd;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
@@ -62,6 +62,12 @@ impl Terminal {
     pub(crate) fn read_to_end(&mut self) -> &str {
         while self.read() {}
         &self.shown
+    }
+
+    /// Closes the terminal; returns how the command ended.
+    pub(crate) fn close(&mut self) -> ExitStatus {
+        self.screen = File::open("/dev/null").unwrap();
+        self.child.wait().unwrap()
     }
 
     pub(crate) fn type_keys(&mut self, keys: &str) {

@@ -10,8 +10,11 @@ use crate::app::cli::address::{dial_address, listen_address, node_option};
 use crate::app::cli::args::{LogArgs, bytes, duration, store_limit};
 use crate::app::cli::printer::{Printer, Tone, log_failure};
 use crate::app::cli::stop::stop;
+use crate::app::cli::tls_args::ServerTlsArgs;
+use crate::app::reload::{HangUp, until_stop};
 use crate::app::shutdown::catch_signals;
 use crate::app::{Node, NodeBuilder};
+use crate::edge::NodeAddress;
 use crate::engine::store::Store as _;
 use crate::model::error::{Error, Result};
 use crate::store::{SqliteOptions, SqliteStore};
@@ -21,8 +24,9 @@ const ANNOUNCE_TIMEOUT: Duration = Duration::from_millis(250);
 
 /// Run a node.
 ///
-/// SIGINT (Ctrl-C), SIGTERM or SIGHUP stops the node: it accepts no more calls and waits for running handlers. A second
-/// signal stops it at once; the exit code is then 128 and the number of the signal.
+/// SIGINT (Ctrl-C) or SIGTERM stops the node: it accepts no more calls and waits for running handlers. A second signal
+/// stops it at once; the exit code is then 128 and the number of the signal. On SIGHUP it reads again what can change
+/// while it runs, such as certificates; where its terminal was closed, SIGHUP stops it.
 #[derive(Args, Debug)]
 pub(in crate::app::cli) struct Serve {
     /// Address to listen on. Default host: 127.0.0.1; default port: 24337. Port 0 selects a free port.
@@ -86,6 +90,8 @@ pub(in crate::app::cli) struct Serve {
     #[arg(long, value_parser = duration, default_value = "30s", value_name = "DURATION")]
     drain: Duration,
     #[command(flatten)]
+    tls: ServerTlsArgs,
+    #[command(flatten)]
     log: LogArgs,
 }
 
@@ -115,16 +121,21 @@ impl Serve {
         if self.hold {
             builder = builder.hold();
         }
+        builder = self.tls.add_to(builder);
         let mut signals = catch_signals()?;
         // A large store takes a while to open: a signal ends that too.
         let node = tokio::select! {
             node = builder.start() => node.map_err(with_options)?,
             _ = signals.next() => return Ok(ExitCode::SUCCESS),
         };
-        announce(node.address(), printer).await;
+        let address = node.address().map(|address| NodeAddress {
+            address,
+            is_tls: self.tls.is_on(),
+        });
+        announce(address, printer).await;
         tracing::info!(
             version = env!("CARGO_PKG_VERSION"),
-            address = node.address().map(tracing::field::display),
+            address = address.map(tracing::field::display),
             store = node.invoker().store().name(),
             data_dir = stored.data_dir,
             pending = stored.pending,
@@ -134,7 +145,7 @@ impl Serve {
             let pending = stored.pending;
             tracing::warn!(pending, "held: nothing starts until `cidery resume`");
         }
-        let signal = signals.next().await;
+        let signal = until_stop(&node, &mut signals, HangUp::Reloads).await;
         let invoker = node.invoker().clone();
         let code = stop(node, self.drain, signal, &mut signals, printer).await;
         let store = invoker.store();
@@ -177,15 +188,16 @@ struct Stored {
 
 /// Names the options of the command in place of what the library calls them.
 fn with_options(error: Error) -> Error {
-    let message = error
-        .message()
-        .replace("`NodeBuilder::insecure`", "`--insecure`");
+    let message = error.message();
+    let message = message
+        .replace("`NodeBuilder::insecure`", "`--insecure`")
+        .replace("`NodeBuilder::tls`", "`--tls-client-ca`");
     error.with_message(message)
 }
 
 /// Prints the bound address as the first line of standard output, and examples to a terminal on standard error. Where
 /// both are pipes without a reader, the node serves all the same: a blocking thread prints.
-async fn announce(address: Option<SocketAddr>, printer: &Printer) {
+async fn announce(address: Option<NodeAddress>, printer: &Printer) {
     let Some(address) = address else {
         return;
     };
@@ -198,13 +210,19 @@ async fn announce(address: Option<SocketAddr>, printer: &Printer) {
         if !printer.has_reader() {
             return;
         }
-        let address = dial_address(address);
-        let options = node_option(address);
+        let dialed = dial_address(address.address);
+        let (options, plain) = match address.is_tls {
+            true => (
+                format!(" --node https://{dialed} --ca FILE"),
+                "-cacert FILE",
+            ),
+            false => (node_option(dialed), "-plaintext"),
+        };
         for line in [
             "try:".to_owned(),
             format!("  cidery services{options}"),
             format!("  cidery invoke cidery.ping{options}"),
-            format!("  grpcurl -plaintext {address} list"),
+            format!("  grpcurl {plain} {dialed} list"),
         ] {
             printer.note(Tone::Quiet, &line);
         }

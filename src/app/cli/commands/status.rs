@@ -174,7 +174,7 @@ fn numbers(status: &v1::GetStatusResponse) -> Vec<[String; 2]> {
         true => status.workers.to_string(),
         false => format!("{}: {}", status.workers, builds.join(", ")),
     };
-    vec![
+    let mut numbers = vec![
         row("running", status.running.to_string()),
         row("pending", status.pending.to_string()),
         row("held", held),
@@ -190,7 +190,16 @@ fn numbers(status: &v1::GetStatusResponse) -> Vec<[String; 2]> {
                 size_text(status.store_bytes_limit)
             ),
         ),
-    ]
+    ];
+    if let Some(certificate) = &status.certificate {
+        let names = certificate.names.iter().take(MAX_ROWS);
+        let names: Vec<&str> = names.map(String::as_str).collect();
+        let end = time(certificate.expire_time.as_ref());
+        let end = end.map(|end| end.to_string()).unwrap_or_default();
+        let text = format!("expires {end}, for {}", names.join(", "));
+        numbers.push(row("certificate", text));
+    }
+    numbers
 }
 
 fn rows<T, const N: usize>(all: &[T], row: impl Fn(&T) -> [String; N]) -> Vec<[String; N]> {

@@ -7,8 +7,8 @@ use crate::codec::proto::v1;
 use crate::edge::grpc::invocation::summary_to_proto;
 use crate::engine::store::Filter;
 use crate::engine::{
-    DueLongest, Health, HealthReason, Invoker, LimitUse, NodeStatus, UnservedService, WaitsFor,
-    WorkerBuild,
+    DueLongest, Health, HealthReason, Invoker, LimitUse, NodeCertificate, NodeStatus,
+    UnservedService, WaitsFor, WorkerBuild,
 };
 use crate::model::invocation::State;
 use crate::remote::worker_registry::WorkerRegistry;
@@ -74,6 +74,7 @@ fn to_proto(status: NodeStatus) -> v1::GetStatusResponse {
         limits: status.limits.into_iter().map(limit).collect(),
         controls: controls.collect(),
         held_invocations: long(status.held_invocations),
+        certificate: status.certificate.as_deref().map(certificate),
         ..v1::GetStatusResponse::default()
     }
 }
@@ -121,6 +122,13 @@ fn build(build: WorkerBuild) -> v1::WorkerBuild {
         worker_name: build.worker_name,
         build_id: build.build_id,
         workers: u32::try_from(build.workers).unwrap_or(u32::MAX),
+    }
+}
+
+fn certificate(certificate: &NodeCertificate) -> v1::NodeCertificate {
+    v1::NodeCertificate {
+        names: certificate.names.clone(),
+        expire_time: Some(timestamp_to_proto(certificate.expire_time)),
     }
 }
 
