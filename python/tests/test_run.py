@@ -587,7 +587,7 @@ def test_a_missing_path_is_reported(node: Node) -> None:
     [
         ("x = 1", [], 1, "NO_SERVICES: no services found in the given paths"),
         ("import what_is_not_there", [], 1, "cannot be imported"),
-        (FIRST, ["--node", "https://node"], 1, "TLS is not supported yet"),
+        (FIRST, ["--ca", "/not/there"], 1, "`ca` is for a node with TLS"),
         (FIRST, ["--processes", "0"], 2, "0 is not at least 1"),
     ],
 )

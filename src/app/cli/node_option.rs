@@ -12,6 +12,8 @@ use crate::remote::client::ContractClient;
 
 /// The name of the option.
 const NODE: &str = "node";
+/// How an address with TLS begins.
+const HTTPS: &str = "https://";
 
 /// The node to connect to. The option may stand before the command, too.
 #[derive(Args, Clone, Debug)]
@@ -34,7 +36,9 @@ pub(super) struct NodeArgs {
 impl NodeArgs {
     /// Connects to the node. While a later call is retried, the user is told.
     pub(super) async fn connect(&self, printer: &Printer) -> Result<ContractClient> {
-        let client = match self.tls.tls() {
+        // The environment may have certificates for other nodes: `check` refuses options that have no effect.
+        let tls = self.tls.tls().filter(|_| self.node.starts_with(HTTPS));
+        let client = match tls {
             Some(tls) => ContractClient::connect_with_tls(&self.node, tls).await,
             None => ContractClient::connect(&self.node).await,
         };
@@ -71,7 +75,7 @@ fn hide_in(mut command: Command, options: &[Arg]) -> Command {
     command
 }
 
-/// Refuses the options where the command connects to no node.
+/// Refuses the options where the command connects to no node, and those of TLS where the address has none.
 ///
 /// # Errors
 ///
@@ -88,10 +92,20 @@ pub(super) fn check(command: &Command, matches: &ArgMatches) -> Result<()> {
     let is_given = |option: &&Arg| {
         matches.value_source(option.get_id().as_str()) == Some(ValueSource::CommandLine)
     };
-    match options(called).find(is_given) {
-        Some(option) if !connects => Err(usage_error(format!(
-            "`{names}` connects to no node: it has no `--{}`",
-            option.get_id()
+    let given: Vec<&str> = options(called)
+        .filter(is_given)
+        .map(|option| option.get_id().as_str())
+        .collect();
+    if let (Some(option), false) = (given.first(), connects) {
+        let message = format!("`{names}` connects to no node: it has no `--{option}`");
+        return Err(usage_error(message));
+    }
+    let node = matches.get_one::<String>(NODE);
+    let tls = given.iter().find(|option| **option != NODE);
+    match (tls, node) {
+        (Some(option), Some(node)) if !node.starts_with(HTTPS) => Err(usage_error(format!(
+            "`--{option}` is for a node with TLS: use `--node https://{}`",
+            node.strip_prefix("http://").unwrap_or(node)
         ))),
         _ => Ok(()),
     }

@@ -126,7 +126,7 @@ impl NodeEndpoint {
 }
 
 fn uri(node: &str) -> std::result::Result<Uri, &'static str> {
-    const SYNTAX: &str = "use `HOST:PORT`, `http://HOST:PORT` or `https://HOST:PORT`";
+    const SYNTAX: &str = "use `HOST:PORT`";
     let (scheme, authority) = match node.split_once("://") {
         None => (HTTP, node),
         Some((scheme @ (HTTP | HTTPS), rest)) => (scheme, rest.strip_suffix('/').unwrap_or(rest)),
@@ -197,7 +197,7 @@ mod tests {
         ] {
             assert_eq!(uri(node).unwrap(), expected, "{node}");
         }
-        const SYNTAX: &str = "use `HOST:PORT`, `http://HOST:PORT` or `https://HOST:PORT`";
+        const SYNTAX: &str = "use `HOST:PORT`";
         for node in [
             "",
             "a b",

@@ -3,10 +3,10 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use cidery::{ClientTls, ServerTls};
+use cidery::{Cid, ClientTls, ServerTls};
 use rcgen::{
-    BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, SanType,
-    date_time_ymd,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyPair, SanType, date_time_ymd,
 };
 
 use super::Folder;
@@ -24,9 +24,16 @@ pub(crate) struct Ca {
 }
 
 impl Ca {
+    /// One with a name of its own.
     pub(crate) fn new() -> Self {
+        Self::named(&Cid::new().to_string())
+    }
+
+    pub(crate) fn named(name: &str) -> Self {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::default();
+        params.distinguished_name = DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let pem = params.self_signed(&key).unwrap().pem();
         let issuer = Issuer::new(params, key);
@@ -78,9 +85,10 @@ impl Ca {
             SanType::Rfc822Name("billing@example.org".try_into().unwrap()),
         ];
         self.issue(ExtendedKeyUsagePurpose::ClientAuth, names, |params| {
-            let name = rcgen::DnType::CommonName;
-            params.distinguished_name = rcgen::DistinguishedName::new();
-            params.distinguished_name.push(name, "billing");
+            params.distinguished_name = DistinguishedName::new();
+            params
+                .distinguished_name
+                .push(DnType::CommonName, "billing");
         })
     }
 

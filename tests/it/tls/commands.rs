@@ -98,7 +98,7 @@ fn a_node_warns_of_a_key_that_others_can_read_and_never_shows_it() {
     assert!(cert_dev(folder.path(), &["--dir", "."]).status.success());
     let file = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     let key = file("server-key.pem");
-    std::fs::set_permissions(&key, PermissionsExt::from_mode(0o640)).unwrap();
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o640)).unwrap();
     let mut server = Server::start(&[
         "--tls-cert",
         &file("server.pem"),

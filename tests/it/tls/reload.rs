@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use cidery::codec::proto::v1;
 use cidery::engine::clock::{Clock, ManualClock};
 use cidery::model::call::Call;
 use cidery::remote::client::ContractClient;
@@ -56,14 +55,10 @@ async fn a_reload_under_load_fails_no_call() {
     let client = ContractClient::connect_with_tls(&url, first.trusted())
         .await
         .unwrap();
-    let sleep = Call::new("demo.sleep", dict! { "ms": 60_000 });
+    let sleep = Call::new("demo.sleep", dict! { "seconds": 60 });
     let cid = client.invoke_async(sleep).await.unwrap().cid;
-    let request = v1::StreamResultsRequest {
-        cids: vec![cid.to_string()],
-        ..v1::StreamResultsRequest::default()
-    };
-    let mut stream = client.stream_results(request).await.unwrap();
-    stream.message().await.unwrap().unwrap();
+    let mut stream = client.results(cid).await.unwrap();
+    stream.next().await.unwrap().unwrap();
     // Callers that trust both CAs.
     let both = ClientTls::new().ca_pem(format!("{}{}", first.pem, second.pem));
     let stop = Arc::new(AtomicBool::new(false));
@@ -85,9 +80,8 @@ async fn a_reload_under_load_fails_no_call() {
         assert!(caller.await.unwrap() > 0);
     }
     // The connection of the stream is still that of the first certificate.
-    client.cancel(cid).await.unwrap();
-    let rest = crate::support::collect(stream).await;
-    assert!(!rest.is_empty());
+    client.cancel(cid, false).await.unwrap();
+    while stream.next().await.unwrap().is_some() {}
     let (log, status) = server.terminate();
     assert!(status.success());
     assert!(
@@ -155,7 +149,7 @@ async fn the_status_shows_when_the_certificate_ends() {
         assert_eq!(
             end.seconds,
             "2030-01-20T00:00:00Z"
-                .parse::<cidery::jiff::Timestamp>()
+                .parse::<jiff::Timestamp>()
                 .unwrap()
                 .as_second()
         );

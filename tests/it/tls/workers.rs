@@ -1,6 +1,6 @@
 //! Workers over TLS.
 
-use cidery::{Client, Context, Node, Worker, dict};
+use cidery::{Client, Context, Error, Input, Node, Worker, dict};
 
 use super::TlsNode;
 use crate::support::TestNode;
@@ -13,14 +13,18 @@ async fn a_worker_serves_over_tls_with_its_certificate() {
     let own = ca.client("spiffe://example.org/worker");
     let tls = ca.trusted().certificate_pem(&own.certificate, &own.key);
     let worker = Worker::builder().service("remote.nested", async |ctx: Context| {
-        ctx.invoke("customer.get", dict! { "cust_id": 1 }).await
+        let customer = ctx.invoke("customer.get", dict! { "cust_id": 1 }).await?;
+        Ok::<_, Error>(customer.value().clone())
     });
     let worker = worker.tls(tls.clone()).connect(&node.url).await.unwrap();
     let client = Client::connect_with_tls(&node.url, tls.clone())
         .await
         .unwrap();
     let customer = client.invoke("remote.nested", ()).await.unwrap();
-    assert_eq!(customer["cust_name"].as_text(), Some("Alexis Smith"));
+    assert_eq!(
+        customer.value()["cust_name"].as_text(),
+        Some("Alexis Smith")
+    );
     worker.stop().await;
 
     let mut reasons = Vec::new();
@@ -48,7 +52,7 @@ async fn a_worker_reads_its_files_again_when_it_reconnects() {
     let node = TlsNode::start(ca.node().serve()).await;
     let address = node.handle.address().unwrap();
     let tls = cidery::ClientTls::new().ca_file(trusted);
-    let worker = Worker::builder().service("remote.echo", async |n: u32| n);
+    let worker = Worker::builder().service("remote.echo", async |Input(n): Input<u32>| n);
     let worker = worker.tls(tls).connect(&node.url).await.unwrap();
     // The node comes back with a certificate of another CA.
     node.handle.stop().await;

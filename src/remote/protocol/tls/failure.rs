@@ -49,7 +49,8 @@ pub(super) fn no_http2(node: &str) -> Error {
 /// Why the client does not accept the certificate of the node.
 fn certificate(node: &str, error: &CertificateError) -> String {
     match error {
-        CertificateError::UnknownIssuer => format!(
+        // The second: of a CA with the same name as a trusted one.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => format!(
             "the certificate of {node} is not from a CA that this client trusts: give the CA certificate of the node \
              (`--ca FILE` or `CIDERY_CA`; in Rust `ClientTls::ca_file`)"
         ),
@@ -104,7 +105,8 @@ fn refusal(node: &str, alert: AlertDescription, has_certificate: bool) -> String
                 "{node} does not accept the client certificate: it has expired, or is not valid yet"
             )
         }
-        (AlertDescription::UnknownCA, _) => format!(
+        // The second: of a CA with the same name as one that the node was given.
+        (AlertDescription::UnknownCA | AlertDescription::DecryptError, true) => format!(
             "{node} does not accept the client certificate: it is not from a CA that the node was given with \
              `--tls-client-ca`"
         ),

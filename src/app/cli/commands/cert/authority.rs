@@ -10,6 +10,7 @@ use rcgen::{
 };
 
 use crate::model::error::{Error, Result, reason};
+use crate::model::id::Cid;
 
 /// How long the certificates are valid, in days. They begin a day early, for clocks that are late.
 pub(super) const DAYS: i64 = 365;
@@ -34,7 +35,10 @@ pub(super) struct Authority {
 impl Authority {
     pub(super) fn new(now: Timestamp) -> Result<Self> {
         let key = KeyPair::generate().map_err(|error| failed(&error))?;
-        let mut params = params("Cidery development CA", now);
+        // Two CAs with one name could be taken for each other, in errors and by people.
+        let serial = Cid::new().to_string();
+        let serial = serial.rsplit('-').next().unwrap_or_default();
+        let mut params = params(&format!("Cidery development CA {serial}"), now);
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let certificate = params.self_signed(&key).map_err(|error| failed(&error))?;

@@ -121,14 +121,12 @@ impl Files {
         let (cert, key) = (cert.display(), key.display());
         let client = (self.client.0.display(), self.client.1.display());
         vec![
-            format!("start a node: cidery serve --tls-cert {cert} --tls-key {key}"),
-            format!("call it:      cidery services --node https://localhost --ca {ca}"),
-            format!("              grpcurl -cacert {ca} localhost:24337 list"),
-            format!("ask clients for a certificate: cidery serve … --tls-client-ca {ca}"),
-            format!(
-                "have one ({CLIENT_URI}):  cidery … --cert {} --key {}",
-                client.0, client.1
-            ),
+            format!("start a node:      cidery serve --tls-cert {cert} --tls-key {key}"),
+            format!("call it:           cidery services --node https://localhost --ca {ca}"),
+            format!("                   grpcurl -cacert {ca} localhost:24337 list"),
+            "with client certificates, add".to_owned(),
+            format!("  to the node:     --tls-client-ca {ca}"),
+            format!("  to each command: --cert {} --key {}", client.0, client.1),
         ]
     }
 }
