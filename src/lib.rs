@@ -318,6 +318,11 @@ pub struct Patterns;
 #[doc = include_str!("../docs/dead-letters.md")]
 pub struct DeadLetters;
 
+/// The code of the documentation of TLS, compiled.
+#[cfg(all(doctest, feature = "tls"))]
+#[doc = include_str!("../docs/tls.md")]
+pub struct Tls;
+
 /// The code of the documentation of services in Rust, compiled.
 #[cfg(doctest)]
 #[doc = include_str!("../docs/rust.md")]

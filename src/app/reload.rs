@@ -42,7 +42,10 @@ impl Reloads {
     /// That of the first one that fails.
     pub(in crate::app) async fn run(&self) -> Result<()> {
         let names: Vec<_> = self.names().collect();
-        tracing::info!(what = names.join(", "), "reloading");
+        match names.is_empty() {
+            true => tracing::info!("nothing to reload"),
+            false => tracing::info!(what = names.join(", "), "reloading"),
+        }
         let mut failure: Option<Error> = None;
         for (_, reload) in &self.0 {
             if let Err(error) = reload().await {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::*;
+use crate::engine::status::certificate::NodeCertificate;
 use crate::engine::status::node_status::UnservedService;
 use crate::model::error::Error;
 use crate::model::id::{Cid, ServiceName};
@@ -212,6 +213,30 @@ fn a_limit_is_a_reason_where_work_is_refused_beyond_it() {
     check(&limits(&[limit("bytes", 95, true)]), Serving, "");
     let both = [limit("concurrency", 100, false), limit("pending", 90, true)];
     check(&limits(&both), Degraded, "LIMIT_NEARLY_HIT");
+}
+
+#[test]
+fn a_certificate_is_a_reason_for_fourteen_days_before_its_end_and_after_it() {
+    use Health::{Degraded, Serving};
+    let ends_in = |left: SignedDuration| {
+        with(|it| {
+            it.certificate = Some(Arc::new(NodeCertificate {
+                names: vec!["localhost".to_owned()],
+                expire_time: it.time + left,
+            }));
+        })
+    };
+    let fortnight = SignedDuration::from_hours(14 * 24);
+    let second = SignedDuration::from_secs(1);
+    check(&ends_in(fortnight + second), Serving, "");
+    check(&ends_in(fortnight), Degraded, "CERTIFICATE_EXPIRES_SOON");
+    check(&ends_in(second), Degraded, "CERTIFICATE_EXPIRES_SOON");
+    check(
+        &ends_in(SignedDuration::ZERO),
+        Degraded,
+        "CERTIFICATE_EXPIRED",
+    );
+    check(&ends_in(-fortnight), Degraded, "CERTIFICATE_EXPIRED");
 }
 
 #[test]
