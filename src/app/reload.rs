@@ -4,7 +4,6 @@ use std::fmt;
 use std::io::IsTerminal as _;
 use std::pin::pin;
 
-use crate::app::NodeHandle;
 use crate::model::error::{Error, Result};
 use crate::service::BoxFuture;
 use crate::service::runtime::Signals;
@@ -68,7 +67,7 @@ pub(in crate::app) enum HangUp {
 
 /// Waits for a signal that stops the node, and reloads on those that do not; returns the name of the signal.
 pub(in crate::app) async fn until_stop(
-    node: &NodeHandle,
+    reloads: &Reloads,
     signals: &mut Signals,
     hang_up: HangUp,
 ) -> &'static str {
@@ -79,14 +78,14 @@ pub(in crate::app) async fn until_stop(
             && match hang_up {
                 #[cfg(feature = "cli")]
                 HangUp::Reloads => !had_terminal || std::io::stdin().is_terminal(),
-                HangUp::ReloadsIfAny => !node.reloads.0.is_empty(),
+                HangUp::ReloadsIfAny => !reloads.0.is_empty(),
             };
         if !is_reload {
             return signal;
         }
         let mut is_asked = true;
         while std::mem::take(&mut is_asked) {
-            let mut reload = pin!(node.reloads.run());
+            let mut reload = pin!(reloads.run());
             loop {
                 tokio::select! {
                     // A failure is logged where it happens.

@@ -17,7 +17,7 @@ use crate::app::shutdown::{DRAIN_TIMEOUT, catch_signals};
 use crate::edge::connection::NodeMemory;
 use crate::edge::grpc::Serving;
 use crate::edge::listener::{self, ConnectionLimits, Shutdown, Timeouts};
-use crate::edge::{AllowedHosts, PortService, WrapRouter};
+use crate::edge::{AllowedHosts, PortService, Transport, WrapRouter};
 use crate::engine::clock::Clock;
 use crate::engine::store::Store;
 use crate::engine::{Invoker, Limits, Parts};
@@ -284,13 +284,8 @@ impl NodeBuilder {
             builtin::add_demo(&mut self.registry)?;
         }
         let security = Security::new(self.tls, &self.limits, &self.clock)?;
-        let listener = match self.address {
-            None => None,
-            Some(address) => {
-                check_address(address, self.insecure || security.authenticates_clients())?;
-                Some(listener::bind(address).await?)
-            }
-        };
+        let is_open = self.insecure || security.authenticates_clients();
+        let listener = bind(self.address, is_open).await?;
         let handler_names = Arc::new(self.registry.handler_names());
         self.states.set_handler_names(Arc::clone(&handler_names));
         let tasks = Tasks::new();
@@ -327,18 +322,8 @@ impl NodeBuilder {
                 self.wrap,
                 self.allowed_hosts,
             )?;
-            let limits = connection_limits(invoker.limits());
-            let service = move |connection| service.on(connection);
             let transport = security.start(&invoker, &shutdown, &mut reloads);
-            let served = listener::serve(
-                listener,
-                service,
-                transport,
-                tasks.clone(),
-                limits,
-                shutdown.clone(),
-            );
-            tasks.spawn("listener", served);
+            spawn_listener(listener, service, transport, &invoker, &shutdown);
         }
         serving.set(true);
         Ok(NodeHandle {
@@ -427,6 +412,36 @@ fn warn_insecure(address: SocketAddr) {
         "insecure: there is no authentication; every client that can reach the address can invoke and serve all \
          services, and read, cancel and remove all invocations"
     );
+}
+
+/// Binds the address of a node, if it has one. `is_open`: other machines may reach it.
+async fn bind(address: Option<SocketAddr>, is_open: bool) -> Result<Option<TcpListener>> {
+    let Some(address) = address else {
+        return Ok(None);
+    };
+    check_address(address, is_open)?;
+    listener::bind(address).await.map(Some)
+}
+
+fn spawn_listener(
+    listener: TcpListener,
+    service: PortService,
+    transport: Transport,
+    invoker: &Invoker,
+    shutdown: &Shutdown,
+) {
+    let (tasks, limits) = (invoker.tasks(), connection_limits(invoker.limits()));
+    let service = move |connection| service.on(connection);
+    let shutdown = shutdown.clone();
+    let served = listener::serve(
+        listener,
+        service,
+        transport,
+        tasks.clone(),
+        limits,
+        shutdown,
+    );
+    tasks.spawn("listener", served);
 }
 
 fn check_address(address: SocketAddr, insecure: bool) -> Result<()> {

@@ -103,7 +103,7 @@ impl NodeHandle {
         if let Some(address) = self.address() {
             tracing::info!(%address, "serving");
         }
-        let signal = until_stop(&self, &mut signals, HangUp::ReloadsIfAny).await;
+        let signal = until_stop(&self.reloads, &mut signals, HangUp::ReloadsIfAny).await;
         self.log_stop(signal);
         let _ = signals.stop(self.stop()).await;
     }

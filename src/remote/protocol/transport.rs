@@ -14,7 +14,7 @@ use crate::model::sio::{IGNORED_KEY, Ignored};
 /// `UNAVAILABLE` / `TRANSPORT` only where the node did not process the call; otherwise it is `UNKNOWN`, because a proxy
 /// or a node that froze may have received the call.
 pub(in crate::remote) fn error_from_status(status: &Status) -> Error {
-    if let Some(error) = status.source().and_then(|source| connect_error(source)) {
+    if let Some(error) = status.source().and_then(connect_error) {
         return error;
     }
     match connection_failure(status) {

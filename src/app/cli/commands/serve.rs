@@ -145,7 +145,7 @@ impl Serve {
             let pending = stored.pending;
             tracing::warn!(pending, "held: nothing starts until `cidery resume`");
         }
-        let signal = until_stop(&node, &mut signals, HangUp::Reloads).await;
+        let signal = until_stop(&node.reloads, &mut signals, HangUp::Reloads).await;
         let invoker = node.invoker().clone();
         let code = stop(node, self.drain, signal, &mut signals, printer).await;
         let store = invoker.store();

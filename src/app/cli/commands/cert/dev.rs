@@ -24,7 +24,7 @@ pub(in crate::app::cli) struct Dev {
     /// Folder for the files (created if missing).
     #[arg(long, default_value = "./cidery-certs", value_name = "FOLDER")]
     dir: PathBuf,
-    /// Host name or IP address of the node (repeatable), beside localhost, 127.0.0.1 and ::1.
+    /// Host name or IP address of the node (repeatable), beside localhost and the loopback addresses.
     #[arg(long = "host", value_name = "NAME")]
     hosts: Vec<String>,
 }
