@@ -1,6 +1,7 @@
 //! The answer to requests without TLS on a port that has it: an error which says so, in the protocol of the client.
 
 use std::convert::Infallible;
+use std::future::ready;
 use std::time::Duration;
 
 use http::{Request, Response, StatusCode};
@@ -36,9 +37,8 @@ pub(super) async fn refuse(stream: TcpStream, connection: &Connection, timeout: 
         .timer(TokioTimer::new())
         .keep_alive(false)
         .header_read_timeout(timeout);
-    let answer =
-        service_fn(async |request: Request<Incoming>| Ok::<_, Infallible>(answer(&request)));
-    let served = builder.serve_connection(TokioIo::new(stream), answer);
+    let answer = |request: Request<Incoming>| ready(Ok::<_, Infallible>(answer(&request)));
+    let served = builder.serve_connection(TokioIo::new(stream), service_fn(answer));
     // It ends without an error, or the client does not read: neither matters.
     let _ = tokio::time::timeout(timeout, served).await;
 }

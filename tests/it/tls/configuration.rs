@@ -22,7 +22,7 @@ async fn all_files_that_cannot_be_used_are_named_at_once() {
     let error = refused(ServerTls::files(&missing, &garbage).client_ca_file(&garbage)).await;
     assert_eq!(paths(&error), ["/tls_cert", "/tls_key", "/tls_client_ca"]);
     for violation in error.field_violations() {
-        assert!(violation.message.contains(".pem "), "{violation}");
+        assert!(violation.message.contains(".pem` "), "{violation}");
     }
     // A key in place of a certificate, and the reverse.
     let pair = ca.node();

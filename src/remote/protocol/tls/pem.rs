@@ -84,7 +84,7 @@ impl Pem {
     /// The text of a violation: it begins with the path of the file.
     fn says(&self, what: &str) -> String {
         match self {
-            Self::File(path) => format!("{} {what}", path.display()),
+            Self::File(path) => format!("`{}` {what}", path.display()),
             Self::Bytes(_) => format!("the PEM text {what}"),
         }
     }

@@ -18,7 +18,6 @@ pub(in crate::app::cli) struct Cert {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Make a CA, and certificates of a node and a client.
     Dev(Dev),
 }
 
