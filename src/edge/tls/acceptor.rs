@@ -92,7 +92,7 @@ impl TlsAcceptor {
     ) -> Option<TlsSocket> {
         let socket = tokio::time::timeout(self.timeout, self.handshake(stream, connection)).await;
         socket.unwrap_or_else(|_| {
-            self.note(connection, "TIMEOUT", "not over in time");
+            self.note(connection, "timeout", "not over in time");
             None
         })
     }
@@ -111,7 +111,7 @@ impl TlsAcceptor {
                         // Without names nobody could tell whose connection it is.
                         self.note(
                             connection,
-                            "CERTIFICATE",
+                            "certificate",
                             "the client certificate is malformed",
                         );
                         return None;
@@ -151,20 +151,20 @@ fn failure(error: &io::Error) -> (&'static str, String) {
     let cause = error.get_ref().and_then(|cause| cause.downcast_ref());
     match cause {
         Some(Error::NoCertificatesPresented) => (
-            "NO_CERTIFICATE",
+            "no certificate",
             "the client has no certificate, and this node requires one (`--tls-client-ca`)"
                 .to_owned(),
         ),
         Some(Error::InvalidCertificate(error)) => (
-            "CERTIFICATE",
+            "certificate",
             format!("the client certificate is not accepted: {error}"),
         ),
         Some(Error::AlertReceived(alert)) => (
-            "REFUSED",
+            "refused",
             format!("the client refuses the certificate of this node: {alert:?}"),
         ),
-        Some(error) => ("TLS", error.to_string()),
-        None => ("CONNECTION", error.kind().to_string()),
+        Some(error) => ("protocol", error.to_string()),
+        None => ("connection", error.kind().to_string()),
     }
 }
 

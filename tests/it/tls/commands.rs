@@ -7,6 +7,7 @@ use cidery::codec::json;
 
 use crate::support::Folder;
 use crate::support::binary::{Server, cidery, stderr, stdout};
+use crate::support::schema::validate;
 
 /// Runs `cert dev` in a folder.
 fn cert_dev(folder: &Path, options: &[&str]) -> std::process::Output {
@@ -23,6 +24,12 @@ fn cert_dev_makes_all_that_a_first_try_needs() {
     let folder = Folder::new("cert-dev");
     let made = cert_dev(folder.path(), &["-o", "json", "--host", "node.example"]);
     assert!(made.status.success(), "{}", stderr(&made));
+    let schema = include_str!("../../../docs/cli.schema.json");
+    let (schema, object) = (
+        serde_json::from_str(schema),
+        serde_json::from_str(&stdout(&made)),
+    );
+    validate(&schema.unwrap(), "cert_dev", &object.unwrap()).unwrap();
     let files = json::read(stdout(&made).as_bytes()).unwrap();
     let path = |name: &str| folder.path().join(files[name].as_text().unwrap());
     for key in ["tls_key", "key"] {

@@ -177,7 +177,7 @@ impl PemFiles {
 }
 
 fn is_encrypted(text: &[u8]) -> bool {
-    const MARK: &[u8] = b"ENCRYPTED";
+    const MARK: &[u8] = b"ENCRYPTED PRIVATE KEY";
     text.windows(MARK.len()).any(|window| window == MARK)
 }
 
