@@ -53,7 +53,7 @@ impl NodeHandle {
         self.invoker.resume_node()
     }
 
-    /// Reads again what may change while the node runs: the files of [TLS](crate::NodeBuilder::tls). New connections use
+    /// Reads again what may change while the node runs: the files of [TLS](crate::NodeBuilder). New connections use
     /// them, and open ones stay. SIGHUP does the same in [`NodeBuilder::run`](crate::NodeBuilder::run) and
     /// [`run_until_signal`](Self::run_until_signal).
     ///
