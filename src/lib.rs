@@ -112,7 +112,7 @@
 //! | feature | default | enables |
 //! |---|---|---|
 //! | `server` | yes | a node in your program: [`Node`], [`MemoryStore`], and [`testing`] for tests of services |
-//! | `tls` | no | `https://`: `ClientTls`, and `ServerTls` of a node. Needs a C compiler, for the cryptography of `ring` |
+//! | `tls` | no | `https://`: `ClientTls`, and `ServerTls` of a node. Needs a C compiler, for `ring` |
 //! | `sqlite` | no | `SqliteStore`: a node that stores invocations on disk. Implies `server`, needs a C compiler |
 //! | `cli` | no | the program `cidery`. Implies `sqlite` and `tls`; libraries do not need it |
 //!
@@ -144,8 +144,8 @@
 //! * **Run a node**: [`Node`], [`NodeBuilder`], [`NodeHandle`], [`Limits`], [`Clock`], [`MemoryStore`],
 //!   `SqliteStore`, `SqliteOptions`; `ServerTls`, and the [`PeerCertificate`] of a client.
 //! * **Run a worker**: [`Worker`], [`WorkerBuilder`], [`WorkerHandle`].
-//! * **Call from another process**: [`Client`], `ClientTls`, with [`Call`], [`DurableOptions`], [`Start`], [`OnDeadline`],
-//!   [`RetryPolicy`], [`OnExhausted`] and [`Metadata`]; [`Accepted`], [`Batch`] and [`AcceptedGroup`]; [`Results`],
+//! * **Call from another process**: [`Client`], `ClientTls`, with [`Call`], [`DurableOptions`], [`Start`],
+//!   [`OnDeadline`], [`RetryPolicy`], [`OnExhausted`] and [`Metadata`]; [`Accepted`], [`Batch`] and [`AcceptedGroup`]; [`Results`],
 //!   which are [`Event`]s of an [`EventKind`]; [`Outcome`] and [`InvocationState`].
 //! * **Values and Simple IO**: [`Value`], [`Dict`], [`dict!`], [`Digits`], [`Key`], [`IntoValue`], [`from_value`],
 //!   [`to_value`]; [`Payload`], [`Format`] and [`Reply`]; [`Sio`] and the elements in [`sio`].

@@ -1,5 +1,5 @@
-//! The listener: accepts connections up to a limit, with TLS or without, serves HTTP/1 and HTTP/2 on them, checks them with keep-alive
-//! (HTTP/2 PING heartbeat), and drains them at shutdown.
+//! The listener: accepts connections up to a limit, with TLS or without, serves HTTP/1 and HTTP/2 on them, checks them
+//! with keep-alive (HTTP/2 PING heartbeat), and drains them at shutdown.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;

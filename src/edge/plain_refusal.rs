@@ -21,8 +21,8 @@ use crate::model::error::{Error, reason};
 
 /// How many requests of one connection are answered at once. Their bodies are not read.
 const MAX_STREAMS: u32 = 16;
-const MESSAGE: &str = "this port uses TLS: connect with `https://` (grpcurl without `-plaintext`, TLS credentials in gRPC), \
-                       and the CA certificate of the node";
+const MESSAGE: &str = "this port uses TLS: connect with `https://` (grpcurl without `-plaintext`, TLS credentials in \
+                       gRPC), and the CA certificate of the node";
 
 /// Answers the requests of a connection until it ends or the time for a request is over.
 pub(super) async fn refuse(stream: TcpStream, connection: &Connection, timeout: Duration) {

@@ -67,13 +67,7 @@ fn hide_in(mut command: Command, options: &[Arg]) -> Command {
     let nested: Vec<String> = nested.map(|one| one.get_name().to_owned()).collect();
     for name in nested {
         command = command.mut_subcommand(name, |one| match connects(&one) {
-            true if one.has_subcommands() => {
-                let tls = options.iter().filter(|option| option.get_id() != NODE);
-                hide_in(
-                    one.args(tls.map(|option| option.clone().hide(true))),
-                    options,
-                )
-            }
+            true if one.has_subcommands() => hide_in(one, options),
             true => one,
             false => one.args(options.iter().map(|option| option.clone().hide(true))),
         });

@@ -59,8 +59,8 @@ impl NodeHandle {
     ///
     /// # Errors
     ///
-    /// `INVALID_ARGUMENT` / `TLS_INVALID`, with a violation for each file that cannot be used: the node goes on with the
-    /// certificate that it has.
+    /// `INVALID_ARGUMENT` / `TLS_INVALID`, with a violation for each file that cannot be used: the node goes on with
+    /// the certificate that it has.
     pub async fn reload(&self) -> Result<()> {
         self.reloads.run().await
     }
