@@ -145,8 +145,8 @@
 //!   `SqliteStore`, `SqliteOptions`; `ServerTls`, and the [`PeerCertificate`] of a client.
 //! * **Run a worker**: [`Worker`], [`WorkerBuilder`], [`WorkerHandle`].
 //! * **Call from another process**: [`Client`], `ClientTls`, with [`Call`], [`DurableOptions`], [`Start`],
-//!   [`OnDeadline`], [`RetryPolicy`], [`OnExhausted`] and [`Metadata`]; [`Accepted`], [`Batch`] and [`AcceptedGroup`]; [`Results`],
-//!   which are [`Event`]s of an [`EventKind`]; [`Outcome`] and [`InvocationState`].
+//!   [`OnDeadline`], [`RetryPolicy`], [`OnExhausted`] and [`Metadata`]; [`Accepted`], [`Batch`] and [`AcceptedGroup`];
+//!   [`Results`], which are [`Event`]s of an [`EventKind`]; [`Outcome`] and [`InvocationState`].
 //! * **Values and Simple IO**: [`Value`], [`Dict`], [`dict!`], [`Digits`], [`Key`], [`IntoValue`], [`from_value`],
 //!   [`to_value`]; [`Payload`], [`Format`] and [`Reply`]; [`Sio`] and the elements in [`sio`].
 //! * **Identifiers and errors**: [`Cid`], [`ServiceName`], [`Result`], [`Error`], [`BoxError`], [`Kind`], [`Retry`],

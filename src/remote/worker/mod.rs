@@ -206,9 +206,9 @@ impl WorkerBuilder {
         self
     }
 
-    /// Connects to the node at an address, `HOST:PORT` or, with the feature `tls`, `https://HOST:PORT`, and serves. Returns once the node has accepted the worker. A
-    /// connection that is lost later is re-established, and running handlers continue meanwhile. Catches no signals:
-    /// [`WorkerHandle::stop`] stops the worker.
+    /// Connects to the node at an address, `HOST:PORT` or, with the feature `tls`, `https://HOST:PORT`, and serves.
+    /// Returns once the node has accepted the worker. A connection that is lost later is re-established, and running
+    /// handlers continue meanwhile. Catches no signals: [`WorkerHandle::stop`] stops the worker.
     ///
     /// # Errors
     ///
