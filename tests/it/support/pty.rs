@@ -19,7 +19,9 @@ pub(crate) struct Terminal {
 impl Terminal {
     /// Runs a command in a terminal of this width.
     pub(crate) fn run(command: &Command, columns: u16) -> Self {
-        let screen = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        // A command that inherits it would keep the terminal open.
+        let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+        let screen = openpt(flags).unwrap();
         grantpt(&screen).unwrap();
         unlockpt(&screen).unwrap();
         let size = Winsize {
