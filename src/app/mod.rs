@@ -9,6 +9,7 @@ mod escape;
 #[cfg(feature = "cli")]
 mod log_queue;
 mod node;
+mod reload;
 mod shutdown;
 #[cfg(feature = "cli")]
 mod supervisor;

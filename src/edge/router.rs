@@ -3,7 +3,6 @@
 //! Only gRPC calls over HTTP/2 pass without the guard of browsers' requests, and only they reach gRPC methods.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -17,6 +16,7 @@ use tonic::body::Body;
 use tonic::service::Routes;
 use tower_service::Service;
 
+use crate::edge::address::NodeAddress;
 use crate::edge::connection::Connection;
 use crate::edge::grpc::{
     self, Catalog, HealthApi, InvocationFuture, InvocationServer, LONG_LIVED_STREAMS, Serving,
@@ -70,7 +70,7 @@ impl PortService {
         invoker: &Invoker,
         workers: &WorkerRegistry,
         serving: &Serving,
-        address: Option<SocketAddr>,
+        address: Option<NodeAddress>,
         host_routes: Router,
         wrap: Option<WrapRouter>,
         allowed_hosts: AllowedHosts,
@@ -115,6 +115,9 @@ impl hyper::service::Service<Request<Incoming>> for ConnectionService {
 
     fn call(&self, mut request: Request<Incoming>) -> ResponseFuture {
         let Self { port, connection } = self;
+        if let Some(certificate) = connection.peer_certificate() {
+            request.extensions_mut().insert(Arc::clone(certificate));
+        }
         if not_grpc(&request).is_some() {
             if let Err(refusal) = port.guard.check(&request, connection.local) {
                 tracing::debug!(uri = %request.uri(), ?refusal, "request refused");

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwapOption;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Mutex, Notify, mpsc};
 
@@ -293,6 +294,7 @@ impl SharedComponents {
             lifecycle: Arc::clone(&self.lifecycle),
             gates: Arc::clone(&self.gates),
             maintenance: Arc::clone(maintenance),
+            certificate: ArcSwapOption::empty(),
         }
     }
 

@@ -80,6 +80,11 @@ pub struct Limits {
     pub connection_age: Duration,
     /// How long the calls and streams of a connection that is too old may go on before they are ended. Default: 1 h.
     pub connection_age_grace: Duration,
+    /// How many TLS handshakes are made at once; others wait for their turn. Default: 1 024.
+    pub tls_handshakes: usize,
+    /// How long a client has for its TLS handshake, the wait for its turn included, and for its first request after
+    /// it. Default: 10 s.
+    pub tls_handshake_timeout: Duration,
     /// The keep-alive interval: how often a connection gets an HTTP/2 PING. It is closed where the answer takes longer
     /// than that again. Default: 10 s.
     #[serde(with = "DurationText")]
@@ -190,6 +195,8 @@ impl Default for Limits {
             connections: 10_000,
             connection_age: Duration::from_hours(1),
             connection_age_grace: Duration::from_hours(1),
+            tls_handshakes: 1_024,
+            tls_handshake_timeout: Duration::from_secs(10),
             ping_interval: Duration::from_secs(10),
             request_timeout: Duration::from_secs(30),
             received_bytes: 32 * MIB,

@@ -55,9 +55,9 @@ pub use self::results::follower::{FollowRequest, Follower, FollowerEvent};
 pub use self::results::lookup::InvocationView;
 pub use self::results::outlook::Outlook;
 pub use self::status::{
-    DueLongest, HEALTH_REASONS, Health, HealthReason, LimitUse, ListTotals, NodeStatus,
-    RecentFailureCounts, StoreStatus, UnservedService, WaitsFor, WorkerBuild, WorkerCounts,
-    WorkerStatus,
+    DueLongest, HEALTH_REASONS, Health, HealthReason, LimitUse, ListTotals, NodeCertificate,
+    NodeStatus, RecentFailureCounts, StoreStatus, UnservedService, WaitsFor, WorkerBuild,
+    WorkerCounts, WorkerStatus,
 };
 use self::store::{Filter, Store};
 use crate::model::access::Caller;
@@ -439,6 +439,12 @@ impl Invoker {
     #[must_use]
     pub fn limits(&self) -> &Limits {
         &self.0.limits
+    }
+
+    /// The node's clock.
+    #[cfg(feature = "tls")]
+    pub(crate) fn clock(&self) -> &clock::Clock {
+        &self.0.clock
     }
 
     /// The time, by the node's clock.

@@ -12,7 +12,7 @@ use crate::engine::events::{EventBus, Watcher};
 use crate::engine::operations::OperationPlace;
 use crate::engine::operations::request::OperationRequest;
 use crate::engine::results::lookup::InvocationView;
-use crate::engine::status::{NodeStatus, WorkerCounts};
+use crate::engine::status::{NodeCertificate, NodeStatus, WorkerCounts};
 use crate::engine::store::Filter;
 use crate::model::call::Accepted;
 use crate::model::error::Result;
@@ -215,6 +215,11 @@ impl Invoker {
             self.resume_operations();
         }
         was_held
+    }
+
+    /// Shows the certificate with which the node serves TLS.
+    pub fn set_certificate(&self, certificate: NodeCertificate) {
+        self.0.status.certificate.store(Some(Arc::new(certificate)));
     }
 
     /// The status of the node. A store that fails is part of it, and never an error.

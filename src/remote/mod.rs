@@ -9,4 +9,6 @@ pub mod worker;
 pub(crate) mod worker_registry;
 
 pub use self::client::{Client, Event, EventKind, Results};
+#[cfg(feature = "tls")]
+pub use self::protocol::tls::ClientTls;
 pub use self::worker::{Worker, WorkerBuilder, WorkerHandle};

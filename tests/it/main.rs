@@ -84,6 +84,7 @@ mod store_indexes;
 mod terms;
 mod testing;
 mod tidy;
+mod tls;
 mod tutorial;
 mod typed;
 mod typed_clients;

@@ -31,6 +31,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
             "service",
             "resume",
             "store",
+            "cert",
             "export",
             "check-worker",
             "completions",

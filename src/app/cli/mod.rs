@@ -31,6 +31,7 @@ mod stop;
 mod summary_table;
 mod times;
 mod tips;
+mod tls_args;
 mod usage;
 
 use std::process::ExitCode;
@@ -40,7 +41,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use self::args::GlobalArgs;
 use self::commands::{
-    cancel, check_worker, completions, config, dead_letters, demo, describe, events, explain,
+    cancel, cert, check_worker, completions, config, dead_letters, demo, describe, events, explain,
     export, health, invocations, invoke, operations, purge, release, result, resume, retry, serve,
     service, services, status, store, workers,
 };
@@ -116,6 +117,8 @@ enum Command {
     Resume(resume::Resume),
     /// Back up, restore and check the store of a node.
     Store(store::Store),
+    /// Make certificates to try out TLS.
+    Cert(cert::Cert),
     /// Check and show the configuration of a node.
     Config(config::Config),
     /// Export service definitions.
@@ -196,6 +199,7 @@ async fn run(cli: Cli, printer: &Printer) -> Result<ExitCode> {
         Command::Service(command) => command.run(printer).await,
         Command::Resume(command) => command.run(printer).await,
         Command::Store(command) => return command.run(printer).await,
+        Command::Cert(command) => command.run(printer),
         Command::Config(command) => command.run(printer),
         Command::Export(command) => command.run(printer).await,
         Command::Completions(command) => command.run(printer, &mut self::command()),

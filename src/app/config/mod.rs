@@ -20,6 +20,7 @@ mod secret;
 mod settings;
 mod sources;
 mod texts;
+mod tls;
 
 pub(in crate::app) use self::address::listen_address;
 pub(in crate::app) use self::entry::Origin;

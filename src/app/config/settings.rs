@@ -31,6 +31,9 @@ pub(in crate::app) struct Config {
     /// Who reaches the node.
     #[serde(flatten)]
     pub(in crate::app) listener: ListenerConfig,
+    /// How connections are encrypted.
+    #[serde(flatten)]
+    pub(in crate::app) tls: TlsConfig,
     /// Where invocations are kept.
     #[serde(flatten)]
     pub(in crate::app) store: StoreConfig,
@@ -69,6 +72,34 @@ impl Default for ListenerConfig {
             allow_host: Vec::new(),
         }
     }
+}
+
+/// How connections are encrypted.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default)]
+pub(in crate::app) struct TlsConfig {
+    /// Certificate of the node in PEM, followed by the intermediate ones: serve TLS only. Files that are replaced are
+    /// read within seconds, or at once on SIGHUP. `cidery cert dev` makes some to try it out.
+    #[schemars(extend("x-placeholder" = "FILE"))]
+    pub(in crate::app) tls_cert: Option<PathBuf>,
+    /// Private key of the certificate in PEM.
+    #[schemars(extend("x-placeholder" = "FILE"))]
+    pub(in crate::app) tls_key: Option<PathBuf>,
+    /// CA certificates in PEM: each client needs a certificate from one of them.
+    #[schemars(extend("x-placeholder" = "FILE"))]
+    pub(in crate::app) tls_client_ca: Option<PathBuf>,
+    /// Whether clients need a certificate: `required`, or `optional`, where clients without one are accepted, too.
+    #[schemars(extend("x-placeholder" = "WHEN"))]
+    pub(in crate::app) tls_client_auth: ClientAuth,
+}
+
+/// Whether clients need a certificate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::app) enum ClientAuth {
+    #[default]
+    Required,
+    Optional,
 }
 
 /// Where invocations are kept.

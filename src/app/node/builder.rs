@@ -11,11 +11,13 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::app::node::handle::NodeHandle;
+use crate::app::node::security::{Security, ServerTls};
+use crate::app::reload::Reloads;
 use crate::app::shutdown::{DRAIN_TIMEOUT, catch_signals};
 use crate::edge::connection::NodeMemory;
 use crate::edge::grpc::Serving;
 use crate::edge::listener::{self, ConnectionAge, ConnectionLimits, Shutdown, Timeouts};
-use crate::edge::{AllowedHosts, PortService, WrapRouter};
+use crate::edge::{AllowedHosts, PortService, Transport, WrapRouter};
 use crate::engine::clock::Clock;
 use crate::engine::store::Store;
 use crate::engine::{Invoker, Limits, Parts};
@@ -56,6 +58,7 @@ pub struct NodeBuilder {
     hold: bool,
     routes: Router,
     wrap: Option<WrapRouter>,
+    tls: Option<ServerTls>,
 }
 
 impl fmt::Debug for NodeBuilder {
@@ -87,6 +90,7 @@ impl Default for NodeBuilder {
             hold: false,
             routes: Router::new(),
             wrap: None,
+            tls: None,
         }
     }
 }
@@ -182,6 +186,21 @@ impl NodeBuilder {
         self
     }
 
+    /// Serves TLS alone: clients connect to `https://`. One that connects without TLS is told so.
+    ///
+    /// Certificates that are replaced are read within a few seconds, and at once by [`NodeHandle::reload`] or SIGHUP
+    /// (see [`run`](Self::run)). New connections use them, and open ones stay. Files that cannot be used are logged as
+    /// an error, and the node goes on with what it has.
+    ///
+    /// Where each client needs a [certificate](ServerTls::client_ca_file), the node may listen on addresses that other
+    /// machines can reach: everyone with a certificate of these CAs may do everything. HTTP [routes](Self::routes) find
+    /// the names of a client in the extensions of a request, as an `Arc<PeerCertificate>`.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: ServerTls) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
     /// Allows addresses that other machines can reach. There is no authentication yet. Default: loopback only.
     pub fn insecure(mut self) -> Self {
         self.insecure = true;
@@ -254,7 +273,7 @@ impl NodeBuilder {
     ///
     /// `ALREADY_EXISTS` / `SERVICE_EXISTS`, or `INVALID_ARGUMENT`, for a service or host that cannot be added;
     /// `UNAVAILABLE` / `BIND_FAILED`; `FAILED_PRECONDITION` / `INSECURE_ADDRESS`, `STATE_MISSING` or `CLOCK_INVALID`;
-    /// the errors of the store.
+    /// `INVALID_ARGUMENT` / `TLS_INVALID`, with a violation for each file that cannot be used; the errors of the store.
     pub async fn start(mut self) -> Result<NodeHandle> {
         if let Some(error) = self.error {
             return Err(error);
@@ -264,13 +283,9 @@ impl NodeBuilder {
         if self.demo {
             builtin::add_demo(&mut self.registry)?;
         }
-        let listener = match self.address {
-            None => None,
-            Some(address) => {
-                check_address(address, self.insecure)?;
-                Some(listener::bind(address).await?)
-            }
-        };
+        let security = Security::new(self.tls, &self.limits, &self.clock)?;
+        let is_open = self.insecure || security.authenticates_clients();
+        let listener = bind(self.address, is_open).await?;
         let handler_names = Arc::new(self.registry.handler_names());
         self.states.set_handler_names(Arc::clone(&handler_names));
         let tasks = Tasks::new();
@@ -292,6 +307,7 @@ impl NodeBuilder {
         let serving = Serving::new();
         let shutdown = Shutdown::default();
         let mut address = None;
+        let mut reloads = Reloads::default();
         if let Some(listener) = listener {
             let bound = local_address(&listener)?;
             if self.insecure {
@@ -302,16 +318,13 @@ impl NodeBuilder {
                 &invoker,
                 &workers,
                 &serving,
-                address,
+                address.map(|address| security.address(address)),
                 self.routes,
                 self.wrap,
                 self.allowed_hosts,
             )?;
-            let limits = connection_limits(invoker.limits());
-            let service = move |connection| service.on(connection);
-            let served =
-                listener::serve(listener, service, tasks.clone(), limits, shutdown.clone());
-            tasks.spawn("listener", served);
+            let transport = security.start(&invoker, &shutdown, &mut reloads);
+            spawn_listener(listener, service, transport, &invoker, &shutdown);
         }
         serving.set(true);
         Ok(NodeHandle {
@@ -323,13 +336,15 @@ impl NodeBuilder {
             tasks,
             address,
             drain_timeout: self.drain_timeout,
+            reloads,
         })
     }
 
     /// Starts the node and serves until a signal, then stops it gracefully: a rolling restart fails no call.
     ///
     /// The signals are SIGTERM, SIGINT (Ctrl-C), and SIGHUP unless the process was started with SIGHUP ignored
-    /// (`nohup`). Running handlers then have the [drain timeout](Self::drain) to finish; see [`NodeHandle::stop`].
+    /// (`nohup`) or the node has [TLS](crate::NodeBuilder): then SIGHUP reads the files of its certificates again.
+    /// Running handlers then have the [drain timeout](Self::drain) to finish; see [`NodeHandle::stop`].
     /// After a second signal this returns at once, and the caller should end the process. Signals stay caught until
     /// then. Use [`run_until`](Self::run_until) to decide when the node stops, without signals, and
     /// [`NodeHandle::run_until_signal`] where the program needs the handle, such as for the address of port 0. The
@@ -404,13 +419,43 @@ fn warn_insecure(address: SocketAddr) {
     );
 }
 
+/// Binds the address of a node, if it has one. `is_open`: other machines may reach it.
+async fn bind(address: Option<SocketAddr>, is_open: bool) -> Result<Option<TcpListener>> {
+    let Some(address) = address else {
+        return Ok(None);
+    };
+    check_address(address, is_open)?;
+    listener::bind(address).await.map(Some)
+}
+
+fn spawn_listener(
+    listener: TcpListener,
+    service: PortService,
+    transport: Transport,
+    invoker: &Invoker,
+    shutdown: &Shutdown,
+) {
+    let (tasks, limits) = (invoker.tasks(), connection_limits(invoker.limits()));
+    let service = move |connection| service.on(connection);
+    let shutdown = shutdown.clone();
+    let served = listener::serve(
+        listener,
+        service,
+        transport,
+        tasks.clone(),
+        limits,
+        shutdown,
+    );
+    tasks.spawn("listener", served);
+}
+
 fn check_address(address: SocketAddr, insecure: bool) -> Result<()> {
     if address.ip().is_loopback() || insecure {
         return Ok(());
     }
     let message = format!(
-        "{address} is not a loopback address, and there is no authentication yet: listen on 127.0.0.1, or allow it \
-         with `NodeBuilder::insecure`"
+        "{address} is not a loopback address, and there is no authentication yet: listen on 127.0.0.1, require client \
+         certificates (`NodeBuilder::tls`), or allow it with `NodeBuilder::insecure`"
     );
     Err(Error::failed_precondition(
         reason::INSECURE_ADDRESS,

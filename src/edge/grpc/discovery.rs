@@ -1,7 +1,5 @@
 //! `cidery.v1.DiscoveryService`: lists and describes services.
 
-use std::net::SocketAddr;
-
 use tonic::{Request, Response, Status};
 
 use super::catalog::{Catalog, Snapshot};
@@ -14,6 +12,7 @@ use crate::codec::convert::{
 use crate::codec::json;
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::discovery_service_server::DiscoveryService;
+use crate::edge::address::NodeAddress;
 use crate::engine::{Invoker, Location, ServiceInfo};
 use crate::model::error::Result;
 use crate::model::value::Value;
@@ -28,11 +27,11 @@ pub(super) struct DiscoveryApi {
     invoker: Invoker,
     catalog: Catalog,
     /// The address that examples show.
-    address: SocketAddr,
+    address: NodeAddress,
 }
 
 impl DiscoveryApi {
-    pub(super) fn new(invoker: Invoker, catalog: Catalog, bound: Option<SocketAddr>) -> Self {
+    pub(super) fn new(invoker: Invoker, catalog: Catalog, bound: Option<NodeAddress>) -> Self {
         Self {
             invoker,
             catalog,
@@ -102,7 +101,7 @@ fn workers(locations: &[Location]) -> Vec<String> {
 fn description(
     service: &ServiceInfo,
     catalog: &Snapshot,
-    address: SocketAddr,
+    address: NodeAddress,
 ) -> v1::ServiceDescription {
     let name = service.definition.name().to_string();
     let sio = service.definition.declaration();

@@ -19,8 +19,6 @@ mod unary;
 mod unknown_method;
 mod worker;
 
-use std::net::SocketAddr;
-
 use tonic::service::Routes;
 use tonic_reflection::pb::{v1 as reflection_v1, v1alpha as reflection_v1alpha};
 
@@ -41,6 +39,7 @@ use crate::codec::proto::v1::admin_service_server::AdminServiceServer;
 use crate::codec::proto::v1::discovery_service_server::DiscoveryServiceServer;
 use crate::codec::proto::v1::operation_service_server::OperationServiceServer;
 use crate::codec::proto::v1::worker_service_server::WorkerServiceServer;
+use crate::edge::address::NodeAddress;
 use crate::engine::Invoker;
 use crate::remote::worker_registry::WorkerRegistry;
 
@@ -69,7 +68,7 @@ pub(super) fn other_services(
     workers: &WorkerRegistry,
     serving: &Serving,
     catalog: &Catalog,
-    address: Option<SocketAddr>,
+    address: Option<NodeAddress>,
 ) -> Routes {
     let limit = invoker.limits().message_bytes;
     let v1 = ReflectionApi::new(catalog.clone());

@@ -3,6 +3,7 @@
 //!
 //! [`NodeStatus`] is the one source of all who show it: the RPC, and later metrics and the console.
 
+mod certificate;
 mod failures;
 mod health;
 mod limits;
@@ -12,8 +13,10 @@ mod worker;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 use jiff::Timestamp;
 
+pub use self::certificate::NodeCertificate;
 pub use self::failures::RecentFailureCounts;
 pub use self::health::HEALTH_REASONS;
 pub use self::limits::LimitUse;
@@ -51,6 +54,8 @@ pub(in crate::engine) struct StatusReader {
     pub(in crate::engine) lifecycle: Arc<Lifecycle>,
     pub(in crate::engine) gates: Arc<Gates>,
     pub(in crate::engine) maintenance: Arc<Maintenance>,
+    /// Set by the listener with TLS.
+    pub(in crate::engine) certificate: ArcSwapOption<NodeCertificate>,
 }
 
 /// What the routing table tells of all services.
@@ -125,6 +130,7 @@ impl StatusReader {
             limits: limits::nearest(limits),
             controls,
             failures,
+            certificate: self.certificate.load_full(),
             workers: workers.workers,
             workers_away: workers.away,
             builds: workers.builds,

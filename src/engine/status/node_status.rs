@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use crate::engine::status::certificate::NodeCertificate;
 use crate::engine::status::failures::RecentFailureCounts;
 use crate::engine::status::limits::LimitUse;
 use crate::engine::status::worker::WorkerBuild;
@@ -57,6 +58,8 @@ pub struct NodeStatus {
     pub limits: Vec<LimitUse>,
     /// How many entries the lists would have without their limits.
     pub totals: ListTotals,
+    /// The certificate of the listener; `None` without TLS.
+    pub certificate: Option<Arc<NodeCertificate>>,
 }
 
 /// How many entries the lists of a status would have without their limits.

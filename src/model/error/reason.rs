@@ -185,6 +185,12 @@ reasons! {
     STORE_FULL
     /// A limit on streams, or on what one stream follows, was reached.
     STREAM_LIMIT
+    /// A TLS handshake failed: one side does not accept the certificate of the other, or has no TLS.
+    TLS_FAILED
+    /// The files of certificates and keys cannot be used; the violations say why.
+    TLS_INVALID
+    /// A call came without TLS to a port that has it.
+    TLS_REQUIRED
     /// The transport rejected the request.
     TRANSPORT
     /// The worker was lost while it handled the call.

@@ -73,12 +73,27 @@ impl Client {
     /// Connects to the node at an address: `HOST:PORT`, such as `127.0.0.1:24337` or `[::1]:24337`. Default port:
     /// 24337. A connection that is lost later is re-established by the next call.
     ///
+    /// With the feature `tls` an address may begin with `https://`. The certificate of the node must then come from a
+    /// CA that the system trusts; `connect_with_tls` takes another CA, and a client certificate.
+    ///
     /// # Errors
     ///
     /// `INVALID_ARGUMENT` / `REQUEST_INVALID` for a malformed address; `UNAVAILABLE` / `CONNECT_FAILED` where no node
-    /// can be reached there.
+    /// can be reached there; `FAILED_PRECONDITION` / `TLS_FAILED` where one side does not accept the certificate of
+    /// the other, `TLS_REQUIRED` (of the first call) where the node is reached by `https://` only.
     pub async fn connect(node: &str) -> Result<Self> {
         let contract = ContractClient::connect(node).await?;
+        Ok(Self { contract })
+    }
+
+    /// Connects to the node at an `https://` address: see [`connect`](Self::connect).
+    ///
+    /// # Errors
+    ///
+    /// As for [`connect`](Self::connect); `INVALID_ARGUMENT` / `TLS_INVALID` for files that cannot be used.
+    #[cfg(feature = "tls")]
+    pub async fn connect_with_tls(node: &str, tls: crate::remote::ClientTls) -> Result<Self> {
+        let contract = ContractClient::connect_with_tls(node, tls).await?;
         Ok(Self { contract })
     }
 

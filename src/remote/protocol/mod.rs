@@ -1,4 +1,4 @@
-//! The parts that both ends of a connection share: endpoints, batching of messages, transport errors, retry with
+//! The parts that both ends of a connection share: endpoints, TLS, batching of messages, transport errors, retry with
 //! backoff, result streams.
 
 pub(in crate::remote) mod backoff;
@@ -9,4 +9,6 @@ pub(in crate::remote) mod group_outcomes;
 pub(crate) mod messages;
 pub(in crate::remote) mod result_stream;
 pub(crate) mod retry;
+#[cfg(feature = "tls")]
+pub(crate) mod tls;
 pub(in crate::remote) mod transport;

@@ -16,6 +16,13 @@ pub(crate) fn cidery() -> Command {
     for name in [
         "CIDERY_CONFIG",
         "CIDERY_NODE",
+        "CIDERY_CA",
+        "CIDERY_CERT",
+        "CIDERY_KEY",
+        "CIDERY_TLS_CERT",
+        "CIDERY_TLS_KEY",
+        "CIDERY_TLS_CLIENT_CA",
+        "CIDERY_TLS_CLIENT_AUTH",
         "CIDERY_LISTEN",
         "CIDERY_LOG",
         "CIDERY_LOG_FORMAT",

@@ -35,6 +35,7 @@ from cidery._protocol.result_cursor import ResultCursor
 from cidery._protocol.results import Change, Event, Invocation, State, Summary
 from cidery._protocol.retry import MAX_ATTEMPTS, QUIET_SECONDS, connect_failed, log_waiting
 from cidery._protocol.steps import Operation
+from cidery._protocol.tls import FilePath, Tls, target
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -61,10 +62,14 @@ class AsyncClient:
         *,
         api_key: str | None = None,
         credentials: grpc.ChannelCredentials | None = None,
+        ca: FilePath | None = None,
+        cert: FilePath | None = None,
+        key: FilePath | None = None,
         tries: int = MAX_ATTEMPTS,
     ) -> None:
         self.node = channel.address(node)
-        self._stubs = AsyncConnection(self.node, lambda: _open_channel(self.node, credentials))
+        tls = Tls.of(self.node, ca, cert, key) if credentials is None else None
+        self._stubs = AsyncConnection(self.node, lambda: _open_channel(self.node, credentials, tls))
         self._metadata = channel.credentials(api_key)
         self._max_attempts = max(tries, 1)
         self._options = Options()
@@ -254,7 +259,11 @@ class AsyncClient:
             return result
 
 
-def _open_channel(node: str, credentials: grpc.ChannelCredentials | None) -> grpc.aio.Channel:
+def _open_channel(
+    node: str, credentials: grpc.ChannelCredentials | None, tls: Tls | None
+) -> grpc.aio.Channel:
+    if credentials is None and tls is not None:
+        credentials = tls.credentials()
     if credentials is None:
         return grpc.aio.insecure_channel(node, channel.CHANNEL_OPTIONS)
-    return grpc.aio.secure_channel(node, credentials, channel.CHANNEL_OPTIONS)
+    return grpc.aio.secure_channel(target(node), credentials, channel.CHANNEL_OPTIONS)

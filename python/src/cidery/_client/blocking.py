@@ -33,6 +33,7 @@ from cidery._protocol.result_cursor import ResultCursor
 from cidery._protocol.results import Change, Event, Invocation, State, Summary
 from cidery._protocol.retry import MAX_ATTEMPTS, QUIET_SECONDS, connect_failed, log_waiting
 from cidery._protocol.steps import Operation
+from cidery._protocol.tls import FilePath, Tls, target
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -50,11 +51,14 @@ class Client:
     """A client of a node. Thread-safe; it connects at the first call, and is not usable across a
     fork after that.
 
-    `node` is `host`, `host:port` or `http://host:port`, by default `CIDERY_NODE`, else
-    `127.0.0.1:24337`. `api_key` is `CIDERY_API_KEY` by default. `tries` is the maximum number of
-    attempts of a call that is safe to retry: one that failed before it was dispatched, or that is
-    accepted once by its CID or key. The default, 8, takes some five seconds, but a call with a
-    `timeout` is not retried after it; `tries=1` turns retries off.
+    `node` is `host`, `host:port`, `http://host:port` or `https://host:port`, by default
+    `CIDERY_NODE`, else `127.0.0.1:24337`. With `https://`, `ca` is the file with the CA certificate
+    of the node (`CIDERY_CA`; by default the CAs of the system are trusted), `cert` and `key` are
+    those with a client certificate (`CIDERY_CERT`, `CIDERY_KEY`). `api_key` is `CIDERY_API_KEY` by
+    default. `tries` is the maximum number of attempts of a call that is safe to retry: one that
+    failed before it was dispatched, or that is accepted once by its CID or key. The default, 8,
+    takes some five seconds, but a call with a `timeout` is not retried after it; `tries=1` turns
+    retries off.
     """
 
     def __init__(
@@ -63,10 +67,14 @@ class Client:
         *,
         api_key: str | None = None,
         credentials: grpc.ChannelCredentials | None = None,
+        ca: FilePath | None = None,
+        cert: FilePath | None = None,
+        key: FilePath | None = None,
         tries: int = MAX_ATTEMPTS,
     ) -> None:
         self.node = channel.address(node)
-        self._stubs = Connection(self.node, lambda: _open_channel(self.node, credentials))
+        tls = Tls.of(self.node, ca, cert, key) if credentials is None else None
+        self._stubs = Connection(self.node, lambda: _open_channel(self.node, credentials, tls))
         self._metadata = channel.credentials(api_key)
         self._max_attempts = max(tries, 1)
         self._options = Options()
@@ -308,7 +316,11 @@ class Client:
             return result
 
 
-def _open_channel(node: str, credentials: grpc.ChannelCredentials | None) -> grpc.Channel:
+def _open_channel(
+    node: str, credentials: grpc.ChannelCredentials | None, tls: Tls | None
+) -> grpc.Channel:
+    if credentials is None and tls is not None:
+        credentials = tls.credentials()
     if credentials is None:
         return grpc.insecure_channel(node, channel.CHANNEL_OPTIONS)
-    return grpc.secure_channel(node, credentials, channel.CHANNEL_OPTIONS)
+    return grpc.secure_channel(target(node), credentials, channel.CHANNEL_OPTIONS)

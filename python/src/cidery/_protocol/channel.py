@@ -43,7 +43,8 @@ class Stubs:
 
 
 def address(node: str | None) -> str:
-    """The address of the node as `host:port`: of the argument, `CIDERY_NODE`, or the default.
+    """The address of the node as `host:port`, or `https://host:port` with TLS: of the argument,
+    `CIDERY_NODE`, or the default.
 
     The rules are equal to those of the program `cidery`.
 
@@ -60,10 +61,9 @@ def address(node: str | None) -> str:
 
 def _host_and_port(node: str) -> str:
     scheme, has_scheme, rest = node.partition("://")
-    if has_scheme and scheme == "https":
-        raise ValueError("TLS is not supported yet; use `http://`")
-    if has_scheme and scheme != "http":
+    if has_scheme and scheme not in ("http", "https"):
         raise ValueError(_SYNTAX)
+    prefix = "https://" if has_scheme and scheme == "https" else ""
     authority = rest.removesuffix("/") if has_scheme else node
     if _is_ipv6(authority):
         authority = f"[{authority}]"
@@ -73,7 +73,7 @@ def _host_and_port(node: str) -> str:
     host, port = match[1] or "localhost", int(match[2] or _DEFAULT_PORT)
     if port > 0xFFFF or (host[0] == "[" and not _is_ipv6(host[1:-1])):
         raise ValueError(_SYNTAX)
-    return f"{host}:{port}"
+    return f"{prefix}{host}:{port}"
 
 
 def _is_ipv6(text: str) -> bool:

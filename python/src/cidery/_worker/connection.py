@@ -14,7 +14,7 @@ import contextlib
 import logging
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +27,7 @@ from cidery._errors.status_details import from_failure, from_rpc_error
 from cidery._protocol.channel import CHANNEL_OPTIONS, Stubs
 from cidery._protocol.retry import MAX_ATTEMPTS, classify
 from cidery._protocol.steps import SLEEP, Reply, UnaryCall
+from cidery._protocol.tls import Tls, target
 from cidery._service.failures import log_own_failure
 from cidery._worker.outage import Outage
 from cidery._worker.outbox import Outbound, Outbox, Request
@@ -68,9 +69,11 @@ class Connection:
         handle: Callable[[worker_pb2.Dispatch, Connection], Callable[[], None]],
         metadata: tuple[tuple[str, str], ...] = (),
         *,
+        tls: Tls | None = None,
         waits_for_node: bool = False,
     ) -> None:
         self._node = node
+        self._tls = tls
         self._outage = Outage(node)
         self._hello = hello
         self._handle = handle
@@ -233,7 +236,7 @@ class Connection:
             ("grpc.max_receive_message_length", self._hello.max_message_bytes),
             *_KEEPALIVE,
         )
-        async with grpc.aio.insecure_channel(self._node, options) as channel:
+        async with self._open_channel(options) as channel:
             self._stubs = Stubs(channel, self._node)
             stub = worker_pb2_grpc.WorkerServiceStub(channel)
             backoff = _INITIAL_BACKOFF
@@ -257,6 +260,11 @@ class Connection:
                             self._wake.wait(), backoff * random.uniform(0.5, 1.0)
                         )
                 backoff = min(backoff * 2, _MAX_BACKOFF)
+
+    def _open_channel(self, options: Sequence[tuple[str, Any]]) -> grpc.aio.Channel:
+        if self._tls is None:
+            return grpc.aio.insecure_channel(self._node, options)
+        return grpc.aio.secure_channel(target(self._node), self._tls.credentials(), options)
 
     def _abandon_session(self) -> None:
         """Drops all dispatches, since the node does not resume the session: the next is new."""

@@ -12,6 +12,7 @@ from typing import Any
 from cidery._errors.exceptions import CideryError, NotFound
 from cidery._errors.status_details import to_failure
 from cidery._protocol import channel
+from cidery._protocol.tls import FilePath, Tls
 from cidery._service.decorator import ServiceDecorator
 from cidery._service.definition import Definition, describe_class
 from cidery._worker.connection import Connection
@@ -39,7 +40,8 @@ _CAPABILITIES = (
 class Worker:
     """Serves services to a node.
 
-    `node` is an address as of `Client`, by default `CIDERY_NODE`. `max_in_flight` limits concurrent
+    `node` is an address as of `Client`, by default `CIDERY_NODE`; `ca`, `cert` and `key` are files
+    as of `Client`. `max_in_flight` limits concurrent
     dispatches; one that waits for a nested call does not count. `drain` is the time that running
     handlers have when the worker stops; dispatches that are unfinished by then are handed back to
     the node.
@@ -50,12 +52,16 @@ class Worker:
         *services: Any,
         node: str | None = None,
         api_key: str | None = None,
+        ca: FilePath | None = None,
+        cert: FilePath | None = None,
+        key: FilePath | None = None,
         name: str = "",
         build_id: str = "",
         max_in_flight: int = 100,
         drain: float = 30.0,
     ) -> None:
         self.node = channel.address(node)
+        self._tls = Tls.of(self.node, ca, cert, key)
         self._api_key = api_key
         self._name = name or f"worker-{os.getpid()}"
         self._build_id = build_id
@@ -132,7 +138,12 @@ class Worker:
         )
         credentials = channel.credentials(self._api_key)
         connection = Connection(
-            self.node, hello, self._handle, credentials, waits_for_node=waits_for_node
+            self.node,
+            hello,
+            self._handle,
+            credentials,
+            tls=self._tls,
+            waits_for_node=waits_for_node,
         )
         self._connection = connection
         connection.start()

@@ -83,7 +83,7 @@ class GetStatusRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetStatusResponse(_message.Message):
-    __slots__ = ("version", "start_time", "services", "workers", "running", "pending", "store", "store_size_bytes", "store_bytes_limit", "generation", "held", "health", "health_reasons", "disk_free_bytes", "oldest_due", "unserved_services", "controls", "builds", "failures", "limits", "operations", "held_invocations", "failed_invocations", "failures_incomplete", "failures_error", "totals", "workers_away")
+    __slots__ = ("version", "start_time", "services", "workers", "running", "pending", "store", "store_size_bytes", "store_bytes_limit", "generation", "held", "health", "health_reasons", "disk_free_bytes", "oldest_due", "unserved_services", "controls", "builds", "failures", "limits", "operations", "held_invocations", "failed_invocations", "failures_incomplete", "failures_error", "totals", "workers_away", "certificate")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     START_TIME_FIELD_NUMBER: _ClassVar[int]
     SERVICES_FIELD_NUMBER: _ClassVar[int]
@@ -111,6 +111,7 @@ class GetStatusResponse(_message.Message):
     FAILURES_ERROR_FIELD_NUMBER: _ClassVar[int]
     TOTALS_FIELD_NUMBER: _ClassVar[int]
     WORKERS_AWAY_FIELD_NUMBER: _ClassVar[int]
+    CERTIFICATE_FIELD_NUMBER: _ClassVar[int]
     version: str
     start_time: _timestamp_pb2.Timestamp
     services: int
@@ -138,7 +139,8 @@ class GetStatusResponse(_message.Message):
     failures_error: str
     totals: StatusTotals
     workers_away: int
-    def __init__(self, version: _Optional[str] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., services: _Optional[int] = ..., workers: _Optional[int] = ..., running: _Optional[int] = ..., pending: _Optional[int] = ..., store: _Optional[str] = ..., store_size_bytes: _Optional[int] = ..., store_bytes_limit: _Optional[int] = ..., generation: _Optional[int] = ..., held: bool = ..., health: _Optional[_Union[NodeHealth, str]] = ..., health_reasons: _Optional[_Iterable[_Union[HealthReason, _Mapping]]] = ..., disk_free_bytes: _Optional[int] = ..., oldest_due: _Optional[_Iterable[_Union[OldestDue, _Mapping]]] = ..., unserved_services: _Optional[_Iterable[_Union[UnservedService, _Mapping]]] = ..., controls: _Optional[_Iterable[_Union[_service_pb2.ServiceControl, _Mapping]]] = ..., builds: _Optional[_Iterable[_Union[WorkerBuild, _Mapping]]] = ..., failures: _Optional[_Iterable[_Union[_invocation_pb2.InvocationSummary, _Mapping]]] = ..., limits: _Optional[_Iterable[_Union[LimitUse, _Mapping]]] = ..., operations: _Optional[int] = ..., held_invocations: _Optional[int] = ..., failed_invocations: _Optional[int] = ..., failures_incomplete: bool = ..., failures_error: _Optional[str] = ..., totals: _Optional[_Union[StatusTotals, _Mapping]] = ..., workers_away: _Optional[int] = ...) -> None: ...
+    certificate: NodeCertificate
+    def __init__(self, version: _Optional[str] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., services: _Optional[int] = ..., workers: _Optional[int] = ..., running: _Optional[int] = ..., pending: _Optional[int] = ..., store: _Optional[str] = ..., store_size_bytes: _Optional[int] = ..., store_bytes_limit: _Optional[int] = ..., generation: _Optional[int] = ..., held: bool = ..., health: _Optional[_Union[NodeHealth, str]] = ..., health_reasons: _Optional[_Iterable[_Union[HealthReason, _Mapping]]] = ..., disk_free_bytes: _Optional[int] = ..., oldest_due: _Optional[_Iterable[_Union[OldestDue, _Mapping]]] = ..., unserved_services: _Optional[_Iterable[_Union[UnservedService, _Mapping]]] = ..., controls: _Optional[_Iterable[_Union[_service_pb2.ServiceControl, _Mapping]]] = ..., builds: _Optional[_Iterable[_Union[WorkerBuild, _Mapping]]] = ..., failures: _Optional[_Iterable[_Union[_invocation_pb2.InvocationSummary, _Mapping]]] = ..., limits: _Optional[_Iterable[_Union[LimitUse, _Mapping]]] = ..., operations: _Optional[int] = ..., held_invocations: _Optional[int] = ..., failed_invocations: _Optional[int] = ..., failures_incomplete: bool = ..., failures_error: _Optional[str] = ..., totals: _Optional[_Union[StatusTotals, _Mapping]] = ..., workers_away: _Optional[int] = ..., certificate: _Optional[_Union[NodeCertificate, _Mapping]] = ...) -> None: ...
 
 class StatusTotals(_message.Message):
     __slots__ = ("oldest_due", "unserved_services", "controls", "builds", "failures", "limits")
@@ -155,6 +157,14 @@ class StatusTotals(_message.Message):
     failures: int
     limits: int
     def __init__(self, oldest_due: _Optional[int] = ..., unserved_services: _Optional[int] = ..., controls: _Optional[int] = ..., builds: _Optional[int] = ..., failures: _Optional[int] = ..., limits: _Optional[int] = ...) -> None: ...
+
+class NodeCertificate(_message.Message):
+    __slots__ = ("names", "expire_time")
+    NAMES_FIELD_NUMBER: _ClassVar[int]
+    EXPIRE_TIME_FIELD_NUMBER: _ClassVar[int]
+    names: _containers.RepeatedScalarFieldContainer[str]
+    expire_time: _timestamp_pb2.Timestamp
+    def __init__(self, names: _Optional[_Iterable[str]] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class HealthReason(_message.Message):
     __slots__ = ("reason", "message")

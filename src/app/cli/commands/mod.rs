@@ -1,6 +1,7 @@
 //! The commands, one module for each verb.
 
 pub(super) mod cancel;
+pub(super) mod cert;
 pub(super) mod check_worker;
 pub(super) mod completions;
 pub(super) mod config;

@@ -1,7 +1,6 @@
 //! `cidery serve`: runs a node.
 
 use std::io::IsTerminal as _;
-use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +15,7 @@ use crate::app::shutdown::catch_signals;
 use crate::app::supervisor::Supervisor;
 use crate::app::telemetry::{self, Log};
 use crate::app::{Node, NodeBuilder, NodeHandle};
+use crate::edge::NodeAddress;
 use crate::engine::store::Store;
 use crate::model::error::{Error, Result};
 use crate::service::runtime::Signals;
@@ -90,16 +90,21 @@ impl Serving<'_> {
     async fn run(mut self, loaded: &Loaded) -> Result<ExitCode> {
         let config = &loaded.config;
         let mut signals = catch_signals()?;
-        let (builder, stored) = add_store(builder(config), &config.store)?;
+        let builder = config.tls.add_to(builder(config))?;
+        let (builder, stored) = add_store(builder, &config.store)?;
         // A large store takes a while to open: a signal ends that too.
         let mut node = tokio::select! {
             node = builder.start() => node.map_err(with_options)?,
             _ = signals.next() => return Ok(ExitCode::SUCCESS),
         };
-        announce(node.address(), self.printer).await;
+        let address = node.address().map(|address| NodeAddress {
+            address,
+            is_tls: config.tls.is_on(),
+        });
+        announce(address, self.printer).await;
         tracing::info!(
             version = env!("CARGO_PKG_VERSION"),
-            address = node.address().map(tracing::field::display),
+            address = address.map(tracing::field::display),
             store = node.invoker().store().name(),
             data_dir = stored.data_dir,
             pending = stored.pending,
@@ -117,7 +122,7 @@ impl Serving<'_> {
         let signal = {
             let supervisor = Arc::clone(&self.supervisor);
             tokio::select! {
-                signal = self.until_stopped(&mut signals, &stored, &status) => signal,
+                signal = self.until_stopped(&node, &mut signals, &stored, &status) => signal,
                 never = supervisor.feed_watchdog(store) => match never {},
             }
         };
@@ -126,10 +131,11 @@ impl Serving<'_> {
             .await
     }
 
-    /// Waits for a signal that stops the node. SIGHUP reloads the configuration, unless it means that the terminal has
-    /// gone in which the node was started.
+    /// Waits for a signal that stops the node. SIGHUP reloads the configuration and certificates, unless it means that
+    /// the terminal has gone in which the node was started.
     async fn until_stopped(
         &mut self,
+        node: &NodeHandle,
         signals: &mut Signals,
         stored: &Stored,
         status: &str,
@@ -149,10 +155,12 @@ impl Serving<'_> {
                 }
                 self.log.set_filter(log_filter(&config.log, self.printer));
             }
-            match reloaded {
+            // What cannot be read again is in the log.
+            let files = node.reload().await;
+            match reloaded.filter(|_| files.is_ok()) {
                 Some(_) => self.supervisor.ready(status),
                 None => {
-                    let status = format!("{status}; the configuration is wrong: see the log");
+                    let status = format!("{status}; the reload failed: see the log");
                     self.supervisor.ready(&status);
                 }
             }
@@ -257,15 +265,16 @@ fn serving_status(node: &NodeHandle) -> String {
 
 /// Names the options of the command in place of what the library calls them.
 fn with_options(error: Error) -> Error {
-    let message = error
-        .message()
-        .replace("`NodeBuilder::insecure`", "`--insecure`");
+    let message = error.message();
+    let message = message
+        .replace("`NodeBuilder::insecure`", "`--insecure`")
+        .replace("`NodeBuilder::tls`", "`--tls-client-ca`");
     error.with_message(message)
 }
 
 /// Prints the bound address as the first line of standard output, and examples to a terminal on standard error. Where
 /// both are pipes without a reader, the node serves all the same: a blocking thread prints.
-async fn announce(address: Option<SocketAddr>, printer: &Printer) {
+async fn announce(address: Option<NodeAddress>, printer: &Printer) {
     let Some(address) = address else {
         return;
     };
@@ -278,13 +287,19 @@ async fn announce(address: Option<SocketAddr>, printer: &Printer) {
         if !printer.has_reader() {
             return;
         }
-        let address = dial_address(address);
-        let options = node_option(address);
+        let dialed = dial_address(address.address);
+        let (options, plain) = match address.is_tls {
+            true => (
+                format!(" --node https://{dialed} --ca FILE"),
+                "-cacert FILE",
+            ),
+            false => (node_option(dialed), "-plaintext"),
+        };
         for line in [
             "try:".to_owned(),
             format!("  cidery services{options}"),
             format!("  cidery invoke cidery.ping{options}"),
-            format!("  grpcurl -plaintext {address} list"),
+            format!("  grpcurl {plain} {dialed} list"),
         ] {
             printer.note(Tone::Quiet, &line);
         }

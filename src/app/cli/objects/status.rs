@@ -37,6 +37,7 @@ pub(in crate::app::cli) fn status(status: &v1::GetStatusResponse) -> Value {
         "failures_error": text_value(&status.failures_error),
         "limits": each(&status.limits, limit),
         "totals": totals(&status.totals.unwrap_or_default()),
+        "certificate": status.certificate.as_ref().map(certificate),
     }
     .into()
 }
@@ -109,6 +110,14 @@ fn failures(failures: &v1::InvocationSummary) -> Value {
         "last_end_time": time_value(failures.last_end_time.as_ref()),
         "example_cid": text_value(&failures.example_cid),
         "example_message": text_value(&failures.example_message),
+    }
+    .into()
+}
+
+fn certificate(certificate: &v1::NodeCertificate) -> Value {
+    dict! {
+        "names": certificate.names.clone(),
+        "expire_time": time_value(certificate.expire_time.as_ref()),
     }
     .into()
 }

@@ -146,6 +146,9 @@ fn hint(error: &Error) -> Option<Cow<'static, str>> {
         (reason::CONNECT_FAILED, _) => {
             "start a node with `cidery serve`, or give the address of another one with `--node HOST:PORT`"
         }
+        (reason::TLS_REQUIRED, _) => {
+            "use `--node https://HOST:PORT`, and `--ca FILE` for a CA that the system does not trust"
+        }
         (reason::BIND_FAILED, _) => {
             "another process may use the address; choose another one with `--listen`"
         }

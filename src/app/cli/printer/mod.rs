@@ -8,8 +8,8 @@ mod style;
 mod table;
 mod yaml;
 
+use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write as _};
-use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use tracing::{Level, enabled};
@@ -110,7 +110,7 @@ impl Printer {
     }
 
     /// Prints the address at which this process listens, as its first line. Standard output may be closed.
-    pub(super) fn listening(&self, address: SocketAddr) -> io::Result<()> {
+    pub(super) fn listening(&self, address: impl Display) -> io::Result<()> {
         let event = Value::from(dict! { "event": "listening", "address": address.to_string() });
         let line = match self.global.output {
             Output::Table | Output::Name => format!("listening on {address}"),

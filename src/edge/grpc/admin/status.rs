@@ -4,8 +4,8 @@ use crate::codec::convert::{service_control_to_proto, timestamp_to_proto};
 use crate::codec::proto::v1;
 use crate::edge::grpc::invocation::summary_to_proto;
 use crate::engine::{
-    DueLongest, Health, HealthReason, Invoker, LimitUse, NodeStatus, UnservedService, WaitsFor,
-    WorkerBuild,
+    DueLongest, Health, HealthReason, Invoker, LimitUse, NodeCertificate, NodeStatus,
+    UnservedService, WaitsFor, WorkerBuild,
 };
 use crate::remote::worker_registry::WorkerRegistry;
 
@@ -64,6 +64,7 @@ fn to_proto(status: NodeStatus) -> v1::GetStatusResponse {
         failures_incomplete: status.failures.is_incomplete,
         failures_error: unreadable.map_or_else(String::new, |error| error.message().to_owned()),
         totals: Some(totals),
+        certificate: status.certificate.as_deref().map(certificate),
         ..v1::GetStatusResponse::default()
     }
 }
@@ -111,6 +112,13 @@ fn build(build: WorkerBuild) -> v1::WorkerBuild {
         worker_name: build.worker_name,
         build_id: build.build_id,
         workers: small(build.workers),
+    }
+}
+
+fn certificate(certificate: &NodeCertificate) -> v1::NodeCertificate {
+    v1::NodeCertificate {
+        names: certificate.names.clone(),
+        expire_time: Some(timestamp_to_proto(certificate.expire_time)),
     }
 }
 

@@ -26,9 +26,12 @@ const PURGE: &str = "cidery purge --state succeeded --ended-before 1h";
 /// What helps where the store is full.
 const MAKE_ROOM: &str = "`cidery purge --state succeeded --ended-before 1h` makes room, `cidery serve --store-limit` \
      sets another limit";
+/// How long before its end a certificate is a reason.
+const SOON: SignedDuration = SignedDuration::from_hours(14 * 24);
+const SEE_TLS: &str = "`docs/tls.md` says how";
 
 /// All reasons. `docs/operate.md` says what to do for each.
-pub const HEALTH_REASONS: [&str; 12] = [
+pub const HEALTH_REASONS: [&str; 14] = [
     "STORE_FAILED",
     "STORE_DAMAGED",
     "NODE_DRAINING",
@@ -37,9 +40,11 @@ pub const HEALTH_REASONS: [&str; 12] = [
     "DISK_NEARLY_FULL",
     "STORE_NEARLY_FULL",
     "NODE_HELD",
+    "CERTIFICATE_EXPIRED",
     "SERVICE_UNSERVED",
     "OLDEST_DUE_LATE",
     "LIMIT_NEARLY_HIT",
+    "CERTIFICATE_EXPIRES_SOON",
     "SERVICES_PAUSED",
 ];
 
@@ -50,9 +55,11 @@ pub(super) fn reasons(status: &NodeStatus) -> Vec<HealthReason> {
         draining,
         store_room,
         held,
+        expired,
         unserved,
         late,
         near_limit,
+        expires_soon,
         paused,
     ];
     let found = checks.iter().filter_map(|check| check(status));
@@ -191,6 +198,37 @@ fn held(status: &NodeStatus) -> Option<HealthReason> {
     }
     let message = "the node was started with `--hold`: it accepts invocations and starts none until `cidery resume`";
     found(Health::Degraded, "NODE_HELD", message.to_owned())
+}
+
+fn expired(status: &NodeStatus) -> Option<HealthReason> {
+    let end = status.certificate.as_ref()?.expire_time;
+    if end > status.time {
+        return None;
+    }
+    let message = format!(
+        "the certificate of the node has expired ({end}), and clients refuse it: replace its files, which the node \
+         then reads; {SEE_TLS}"
+    );
+    found(Health::Degraded, "CERTIFICATE_EXPIRED", message)
+}
+
+fn expires_soon(status: &NodeStatus) -> Option<HealthReason> {
+    let end = status.certificate.as_ref()?.expire_time;
+    let left = end.duration_since(status.time);
+    if left <= SignedDuration::ZERO || left > SOON {
+        return None;
+    }
+    let left = match left.as_hours() {
+        hours @ 48.. => format!("{} days", hours / 24),
+        1 => "1 hour".to_owned(),
+        0 => "less than an hour".to_owned(),
+        hours => format!("{hours} hours"),
+    };
+    let message = format!(
+        "the certificate of the node expires in {left} ({end}): replace its files, which the node then reads; \
+         {SEE_TLS}"
+    );
+    found(Health::Degraded, "CERTIFICATE_EXPIRES_SOON", message)
 }
 
 fn unserved(status: &NodeStatus) -> Option<HealthReason> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::*;
+use crate::engine::status::certificate::NodeCertificate;
 use crate::engine::status::failures::RecentFailureCounts;
 use crate::engine::status::node_status::{ListTotals, UnservedService};
 use crate::model::error::Error;
@@ -60,6 +61,7 @@ fn healthy() -> NodeStatus {
         limits: Vec::new(),
         failures: RecentFailureCounts::default(),
         totals: ListTotals::default(),
+        certificate: None,
     }
 }
 
@@ -293,6 +295,30 @@ fn paused_services_are_told_with_the_command_of_each() {
         let status = with(|it| it.controls.clone_from(&controls));
         assert_eq!(message(&status), expected);
     }
+}
+
+#[test]
+fn a_certificate_is_a_reason_for_fourteen_days_before_its_end_and_after_it() {
+    use Health::{Degraded, Serving};
+    let ends_in = |left: SignedDuration| {
+        with(|it| {
+            it.certificate = Some(Arc::new(NodeCertificate {
+                names: vec!["localhost".to_owned()],
+                expire_time: it.time + left,
+            }));
+        })
+    };
+    let fortnight = SignedDuration::from_hours(14 * 24);
+    let second = SignedDuration::from_secs(1);
+    check(&ends_in(fortnight + second), Serving, "");
+    check(&ends_in(fortnight), Degraded, "CERTIFICATE_EXPIRES_SOON");
+    check(&ends_in(second), Degraded, "CERTIFICATE_EXPIRES_SOON");
+    check(
+        &ends_in(SignedDuration::ZERO),
+        Degraded,
+        "CERTIFICATE_EXPIRED",
+    );
+    check(&ends_in(-fortnight), Degraded, "CERTIFICATE_EXPIRED");
 }
 
 #[test]

@@ -12,12 +12,14 @@ use crate::codec::proto::v1::discovery_service_client::DiscoveryServiceClient;
 use crate::codec::proto::v1::invocation_service_client::InvocationServiceClient;
 use crate::codec::proto::v1::operation_service_client::OperationServiceClient;
 use crate::model::error::{Error, Result, reason};
-use crate::remote::protocol::endpoint::{authority, connect, endpoint};
+use crate::remote::protocol::endpoint::NodeEndpoint;
 #[cfg(feature = "cli")]
 use crate::remote::protocol::retry::OnRetry;
 use crate::remote::protocol::retry::{
     Retries, call_with_retry, is_safe_to_retry, was_not_processed,
 };
+#[cfg(feature = "tls")]
+use crate::remote::protocol::tls::ClientTls;
 
 /// The largest message that a client decodes: four times the default limit of a node.
 const MAX_RESPONSE_BYTES: usize = 4 * crate::codec::limits::MAX_MESSAGE_BYTES;
@@ -35,14 +37,27 @@ pub struct ContractClient {
 }
 
 impl ContractClient {
-    /// Connects to a node: `HOST:PORT` or `http://HOST:PORT`. Without a port: 24337.
+    /// Connects to a node: `HOST:PORT`, `http://HOST:PORT` or `https://HOST:PORT`. Without a port: 24337.
     ///
     /// # Errors
     ///
-    /// `INVALID_ARGUMENT` for a malformed address; `UNAVAILABLE` / `CONNECT_FAILED`.
+    /// `INVALID_ARGUMENT` for a malformed address; `UNAVAILABLE` / `CONNECT_FAILED`; those of TLS.
     pub async fn connect(node: &str) -> Result<Self> {
-        let endpoint = endpoint(node)?;
-        let channel = connect(&endpoint).await?;
+        Self::connect_to(NodeEndpoint::new(node, None)?).await
+    }
+
+    /// As [`connect`](Self::connect), to an `https://` address with what `tls` says.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect); `INVALID_ARGUMENT` / `TLS_INVALID`.
+    #[cfg(feature = "tls")]
+    pub async fn connect_with_tls(node: &str, tls: ClientTls) -> Result<Self> {
+        Self::connect_to(NodeEndpoint::new(node, Some(tls))?).await
+    }
+
+    async fn connect_to(endpoint: NodeEndpoint) -> Result<Self> {
+        let channel = endpoint.connect().await?;
         Ok(Self {
             invocation: InvocationServiceClient::new(channel.clone())
                 .max_decoding_message_size(MAX_RESPONSE_BYTES),
@@ -53,7 +68,7 @@ impl ContractClient {
                 .max_decoding_message_size(MAX_RESPONSE_BYTES),
             health: HealthClient::new(channel),
             retries: Retries::default(),
-            node: authority(&endpoint).into(),
+            node: endpoint.authority().into(),
         })
     }
 

@@ -88,7 +88,7 @@ fn numbers(status: &v1::GetStatusResponse) -> Vec<[String; 2]> {
         0 => "0".to_owned(),
         held => format!("{held}: `cidery dead-letters`"),
     };
-    vec![
+    let mut numbers = vec![
         row("running", status.running.to_string()),
         row("pending", status.pending.to_string()),
         row("held", held),
@@ -104,7 +104,16 @@ fn numbers(status: &v1::GetStatusResponse) -> Vec<[String; 2]> {
                 size_text(status.store_bytes_limit)
             ),
         ),
-    ]
+    ];
+    if let Some(certificate) = &status.certificate {
+        let names = certificate.names.iter().take(MAX_BUILDS);
+        let names: Vec<&str> = names.map(String::as_str).collect();
+        let end = time(certificate.expire_time.as_ref());
+        let end = end.map(|end| end.to_string()).unwrap_or_default();
+        let text = format!("expires {end}, for {}", names.join(", "));
+        numbers.push(row("certificate", text));
+    }
+    numbers
 }
 
 /// `3 (1 away): billing 1.4.2 (2), mail 7`
