@@ -141,7 +141,7 @@
 //!   calls ([`IntoCall`]) and its [`Group`]; [`Progress`], [`KnownService`]; [`Answer`] and [`Later`] for a response
 //!   that is completed later.
 //! * **Run a node**: [`Node`], [`NodeBuilder`], [`NodeHandle`], [`Limits`], [`Clock`], [`MemoryStore`],
-//!   `SqliteStore`, `SqliteOptions`.
+//!   `SqliteStore`, `SqliteOptions`, `StoreKeys`.
 //! * **Run a worker**: [`Worker`], [`WorkerBuilder`], [`WorkerHandle`].
 //! * **Call from another process**: [`Client`], with [`Call`], [`DurableOptions`], [`Start`], [`OnDeadline`],
 //!   [`RetryPolicy`], [`OnExhausted`] and [`Metadata`]; [`Accepted`], [`Batch`] and [`AcceptedGroup`]; [`Results`],
@@ -256,7 +256,7 @@ pub use crate::engine::clock::Clock;
 pub use crate::store::MemoryStore;
 #[cfg(feature = "sqlite")]
 #[doc(inline)]
-pub use crate::store::{SqliteOptions, SqliteStore};
+pub use crate::store::{SqliteOptions, SqliteStore, StoreKeys};
 
 // Run a worker.
 #[doc(inline)]

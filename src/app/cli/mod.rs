@@ -27,6 +27,7 @@ mod retry_note;
 mod selection;
 mod stdin;
 mod stop;
+mod store_keys;
 mod times;
 mod tips;
 mod usage;

@@ -23,6 +23,7 @@ mod error;
 mod failure_log;
 mod hand_over;
 mod index_tail;
+mod keys;
 mod migrate;
 mod network;
 mod newest;
@@ -43,6 +44,8 @@ mod writer;
 
 #[cfg(feature = "cli")]
 pub(crate) use self::check::{CheckReport, Fault, check};
+#[cfg(feature = "cli")]
+pub(crate) use self::keys::{KeyUsage, forget_key, key_usage};
 #[cfg(feature = "cli")]
 pub(crate) use self::restore::{check_empty, restore};
 #[cfg(feature = "cli")]

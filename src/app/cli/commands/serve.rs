@@ -10,6 +10,7 @@ use crate::app::cli::address::{dial_address, listen_address, node_option};
 use crate::app::cli::args::{LogArgs, bytes, duration, store_limit};
 use crate::app::cli::printer::{Printer, Tone, log_failure};
 use crate::app::cli::stop::stop;
+use crate::app::cli::store_keys::KeyArgs;
 use crate::app::shutdown::catch_signals;
 use crate::app::{Node, NodeBuilder};
 use crate::engine::store::Store as _;
@@ -48,8 +49,14 @@ pub(in crate::app::cli) struct Serve {
     /// Minimum free disk space. New invocations are refused below it. Default: 64MiB.
     #[arg(long, value_parser = bytes, value_name = "SIZE")]
     keep_free: Option<u64>,
+    #[command(flatten)]
+    keys: KeyArgs,
+    /// Refuse to read what is not encrypted, with --store-key-file. Without it, encryption can be turned on for a store
+    /// that has invocations.
+    #[arg(long, requires = "store_key_file")]
+    store_encrypted_only: bool,
     /// Keep invocations in memory only. They are lost when the node stops.
-    #[arg(long, conflicts_with = "data_dir")]
+    #[arg(long, conflicts_with_all = ["data_dir", "store_key_file"])]
     in_memory: bool,
     /// Start nothing until `cidery resume`.
     ///
@@ -155,6 +162,8 @@ impl Serve {
         let mut options = SqliteOptions::default();
         options.bytes_limit = self.store_limit.unwrap_or(options.bytes_limit);
         options.min_free_bytes = self.keep_free.unwrap_or(options.min_free_bytes);
+        options.keys = self.keys.read()?;
+        options.encrypted_only = self.store_encrypted_only;
         let store = SqliteStore::open_with(&self.data_dir, options)?;
         // An absolute path: it does not depend on where the node was started.
         let data_dir = self.data_dir.canonicalize();

@@ -5,23 +5,33 @@ use rusqlite::Connection;
 
 use super::fault::{FaultKind, Faults};
 use crate::codec::proto::v1;
+use crate::model::error::reason;
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::{Invocation, SEQUENCES_PER_GENERATION};
+use crate::store::cipher::BlobCipher;
 use crate::store::sqlite::queries;
 
-/// Decodes all invocations, one at a time. `generation`: that of the store.
+/// Decodes all invocations, one at a time, and returns how many need keys that are not there. `generation`: that of the
+/// store.
 pub(super) fn check_invocations(
     connection: &Connection,
+    cipher: &BlobCipher,
     generation: u64,
     faults: &mut Faults,
-) -> rusqlite::Result<()> {
-    queries::decode_all(connection, |id, cid, decoded| match decoded {
+) -> rusqlite::Result<u64> {
+    let mut unread = 0;
+    queries::decode_all(connection, cipher, |id, cid, decoded| match decoded {
+        Err(error) if error.reason() == reason::STORE_KEY_MISSING => {
+            unread += 1;
+            true
+        }
         Err(error) => {
             let detail = format!("row {id}: {}", error.message());
             faults.add(FaultKind::Unreadable, cid, detail)
         }
         Ok(invocation) => check_events(&invocation, generation, faults),
-    })
+    })?;
+    Ok(unread)
 }
 
 /// Returns whether more faults are asked for.
@@ -69,13 +79,17 @@ pub(super) fn check_declarations(
 /// Decodes what operators did: operations, and paused and disabled services.
 pub(super) fn check_operators(
     connection: &Connection,
+    cipher: &BlobCipher,
     faults: &mut Faults,
 ) -> rusqlite::Result<()> {
-    let damaged = queries::operations(connection).and_then(|(_, mut damaged)| {
+    let damaged = queries::operations(connection, cipher).and_then(|(_, mut damaged)| {
         damaged.extend(queries::controls(connection)?.1);
         Ok(damaged)
     });
     for error in damaged.unwrap_or_else(|error| vec![error]) {
+        if error.reason() == reason::STORE_KEY_MISSING {
+            continue;
+        }
         if !faults.add(
             FaultKind::Unreadable,
             None::<Cid>,

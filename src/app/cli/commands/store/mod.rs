@@ -1,8 +1,9 @@
-//! `cidery store`: backup, restore, check, stats.
+//! `cidery store`: backup, restore, check, stats, key.
 
 mod backup;
 mod check;
 mod fetch;
+mod key;
 mod quantities;
 mod restore;
 mod stats;
@@ -32,6 +33,8 @@ enum Verb {
     Check(check::Check),
     /// Show what a store, or a backup of one, contains.
     Stats(stats::Stats),
+    /// Make and list the keys that a store is encrypted with.
+    Key(key::Key),
 }
 
 impl Store {
@@ -41,6 +44,7 @@ impl Store {
             Verb::Restore(command) => command.run(printer),
             Verb::Check(command) => command.run(printer),
             Verb::Stats(command) => command.run(printer),
+            Verb::Key(command) => command.run(printer),
         };
         done.map(|()| ExitCode::SUCCESS)
     }
