@@ -2,6 +2,7 @@
 
 mod claims;
 mod keys;
+mod options;
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
@@ -15,6 +16,7 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 use tokio::time::Instant;
 
+pub use self::options::SqliteOptions;
 use crate::engine::backup::Backups;
 use crate::engine::store::{
     Acceptance, BoundedRead, Child, Claim, ClaimLimit, Filter, OldestDue, Page, QueuePlace, Record,
@@ -26,7 +28,7 @@ use crate::model::invocation::Invocation;
 use crate::model::operation::OperationId;
 use crate::model::service_control::ServiceControl;
 use crate::service::BoxFuture;
-use crate::store::cipher::{BlobCipher, StoreKeys};
+use crate::store::cipher::BlobCipher;
 use crate::store::sqlite::backup::SqliteBackups;
 use crate::store::sqlite::blob;
 use crate::store::sqlite::checkpointer;
@@ -47,39 +49,10 @@ use crate::store::sqlite::writer::space::{Space, SpaceLimits};
 use crate::store::sqlite::writer::wal::Wal;
 use crate::store::sqlite::writer::{MAX_QUEUED_COMMANDS, Writer, WriterMessage};
 
-/// How many bytes the store holds by default: 64 GiB.
-const DEFAULT_BYTES_LIMIT: u64 = 64 << 30;
-/// How many bytes of the disk stay free by default: 64 MiB.
-const DEFAULT_MIN_FREE_BYTES: u64 = 64 << 20;
 /// How many bytes of new invocations are queued for the writer at most: 256 MiB.
 const MAX_QUEUED_BYTES: u64 = 256 << 20;
 /// How many threads read for callers. One more reads for claims, which must not wait behind a long list.
 const READERS: usize = 2;
-
-/// The options of a [`SqliteStore`].
-#[derive(Clone, Debug)]
-pub struct SqliteOptions {
-    /// How many bytes the store holds at most. New work is refused once seven eighths are full. Default: 64 GiB.
-    pub bytes_limit: u64,
-    /// How many bytes of the disk stay free. Default: 64 MiB.
-    pub min_free_bytes: u64,
-    /// The keys with which payloads, failures and progress are encrypted. Default: none, nothing is.
-    pub keys: Option<StoreKeys>,
-    /// Whether what is not encrypted is refused where it is read. Default: no, so that encryption can be turned on for
-    /// a store that has invocations.
-    pub encrypted_only: bool,
-}
-
-impl Default for SqliteOptions {
-    fn default() -> Self {
-        Self {
-            bytes_limit: DEFAULT_BYTES_LIMIT,
-            min_free_bytes: DEFAULT_MIN_FREE_BYTES,
-            keys: None,
-            encrypted_only: false,
-        }
-    }
-}
 
 /// Stores invocations in a directory. An invocation is on disk before its CID is returned.
 ///
