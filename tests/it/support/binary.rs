@@ -19,6 +19,7 @@ pub(crate) fn cidery() -> Command {
         "CIDERY_LOG",
         "CIDERY_LOG_FORMAT",
         "CIDERY_DATA_DIR",
+        "CIDERY_STORE_KEY_FILE",
         "COLUMNS",
         "NO_COLOR",
         "CLICOLOR",

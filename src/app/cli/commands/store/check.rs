@@ -95,7 +95,7 @@ fn show(report: &CheckReport, printer: &Printer) {
     }
     if report.unread > 0 {
         let text = format!(
-            "the contents of {} were not read: `--store-key-file` gives the keys",
+            "not read: the contents of {}; `--store-key-file` gives the keys",
             invocations(report.unread)
         );
         printer.note(Tone::Quiet, &text);
