@@ -76,12 +76,13 @@ async fn a_blob_that_is_moved_is_refused() {
          UPDATE pending SET service = (SELECT service FROM pending WHERE id = {2}) WHERE id = {1}"
             .to_owned(),
         // Parts of the events, twice.
-        "UPDATE pending SET events = events || events WHERE id = {1}".to_owned(),
-        "UPDATE pending SET events = substr(events, length(events) / 2 + 1) || substr(events, 1, length(events) / 2)
-         WHERE id = {1}"
+        "UPDATE pending SET events = CAST(events || events AS BLOB) WHERE id = {1}".to_owned(),
+        "UPDATE pending SET events = CAST(substr(events, length(events) / 2 + 1) ||
+             substr(events, 1, length(events) / 2) AS BLOB) WHERE id = {1}"
             .to_owned(),
         // A bit.
-        "UPDATE invocation SET request = substr(request, 1, length(request) - 1) || x'00' WHERE id = {1}".to_owned(),
+        "UPDATE invocation SET request = CAST(substr(request, 1, length(request) - 1) || x'00' AS BLOB) WHERE id = {1}"
+            .to_owned(),
     ];
     for statement in moved {
         let (folder, cids) = filled().await;
