@@ -5,8 +5,8 @@ use std::fmt;
 use chacha20poly1305::aead::{AeadInOut as _, Generate as _, KeyInit as _};
 use chacha20poly1305::{Tag, XChaCha20Poly1305, XNonce};
 
-use super::blob_cipher::Place;
 use super::error::{cannot_seal, damaged, key_invalid};
+use super::place::Place;
 use super::sealed::{NONCE_BYTES, Sealed, TAG_BYTES, header};
 use crate::model::error::Result;
 

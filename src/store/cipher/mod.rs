@@ -16,13 +16,15 @@ mod key_ring;
 mod keys;
 #[cfg(feature = "cli")]
 mod new_key;
+mod place;
 mod sealed;
 
-pub(in crate::store) use self::blob_cipher::{BlobCipher, Column, Place};
+pub(in crate::store) use self::blob_cipher::BlobCipher;
 pub(in crate::store) use self::error::keys_missing;
 pub(in crate::store) use self::key::StoreKey;
 pub(in crate::store) use self::key_ring::KeyRing;
 pub use self::keys::StoreKeys;
 #[cfg(feature = "cli")]
 pub(crate) use self::new_key::new_key;
+pub(in crate::store) use self::place::{Column, Place};
 pub(in crate::store) use self::sealed::{Sealed, is_sealed};

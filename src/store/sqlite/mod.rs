@@ -23,6 +23,8 @@ mod error;
 mod failure_log;
 mod hand_over;
 mod index_tail;
+#[cfg(feature = "cli")]
+mod key_commands;
 mod keys;
 mod migrate;
 mod network;
@@ -45,7 +47,9 @@ mod writer;
 #[cfg(feature = "cli")]
 pub(crate) use self::check::{CheckReport, Fault, check};
 #[cfg(feature = "cli")]
-pub(crate) use self::keys::{KeyUsage, forget_key, key_usage};
+pub(crate) use self::key_commands::{forget_key, key_usage};
+#[cfg(feature = "cli")]
+pub(crate) use self::keys::KeyUsage;
 #[cfg(feature = "cli")]
 pub(crate) use self::restore::{check_empty, restore};
 #[cfg(feature = "cli")]

@@ -1,5 +1,6 @@
 use super::*;
-use crate::store::cipher::StoreKey;
+use crate::model::id::Cid;
+use crate::store::cipher::{Column, StoreKey};
 
 const OLD: &str = "old:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n";
 const NEW: &str = "new:HwECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n";

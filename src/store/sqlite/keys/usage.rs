@@ -102,24 +102,8 @@ pub(crate) struct KeyUsage {
     pub(crate) operations: u64,
 }
 
-/// Which keys a store, or a copy of one, needs: those that it was written with, in the order of their first use, and
-/// last what is not encrypted, if there is any. All of it is read.
-///
-/// # Errors
-///
-/// `FAILED_PRECONDITION` / `STORE_UNUSABLE`: there is no store. `DATA_LOSS` / `STORE_DAMAGED`; `UNAVAILABLE` /
-/// `STORE_FAILED` where the disk fails.
-#[cfg(feature = "cli")]
-pub(crate) fn key_usage(path: &std::path::Path) -> Result<Vec<KeyUsage>> {
-    let store = crate::store::sqlite::read_only::ReadOnlyStore::open(path)?;
-    // A file of an earlier format has nothing that is encrypted, and other tables.
-    match store.format < crate::store::sqlite::migrate::FORMAT {
-        true => Ok(Vec::new()),
-        false => read_usage(&store.connection).map_err(failed),
-    }
-}
-
-/// As [`key_usage`], of a connection.
+/// Which keys a file needs: those that it was written with, in the order of their first use, and last what is not
+/// encrypted, if there is any. All of it is read.
 #[cfg(feature = "cli")]
 pub(in crate::store::sqlite) fn read_usage(
     connection: &Connection,

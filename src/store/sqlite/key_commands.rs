@@ -1,13 +1,31 @@
-//! Forgets a key that is lost, so that a node opens the store without it.
+//! What the commands on keys do with a file: read which it needs, and forget one that is lost.
 
 use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags};
 
+use super::directory::{StoreDirectory, unusable};
+use super::error::failed;
+use super::keys::{KeyUsage, read_usage};
+use super::migrate::FORMAT;
+use super::open::{cannot_open, format_of};
+use super::read_only::ReadOnlyStore;
 use crate::model::error::{Error, Result, reason};
-use crate::store::sqlite::directory::{StoreDirectory, unusable};
-use crate::store::sqlite::migrate::FORMAT;
-use crate::store::sqlite::open::{cannot_open, format_of};
+
+/// Which keys a store, or a copy of one, needs. No key is needed for that.
+///
+/// # Errors
+///
+/// `FAILED_PRECONDITION` / `STORE_UNUSABLE`: there is no store. `DATA_LOSS` / `STORE_DAMAGED`; `UNAVAILABLE` /
+/// `STORE_FAILED` where the disk fails.
+pub(crate) fn key_usage(path: &Path) -> Result<Vec<KeyUsage>> {
+    let store = ReadOnlyStore::open(path)?;
+    // A file of an earlier format has nothing that is encrypted, and other tables.
+    match store.format < FORMAT {
+        true => Ok(Vec::new()),
+        false => read_usage(&store.connection).map_err(failed),
+    }
+}
 
 /// Forgets a key of the store in a directory that no node uses. What needs it stays, and cannot be read.
 ///
