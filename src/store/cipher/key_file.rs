@@ -139,8 +139,8 @@ fn parse_line(line: &str) -> std::result::Result<StoreKey, String> {
     };
     if !is_id(id) {
         return Err(format!(
-            "has no valid id before the colon: up to {MAX_ID} letters, digits, `-`, `_` and `.`, the first one a letter \
-             or a digit"
+            "has no valid id before the colon: up to {MAX_ID} letters, digits, `-`, `_` and `.`, the first one a \
+             letter or a digit"
         ));
     }
     let key = STANDARD.decode(key.trim()).ok();

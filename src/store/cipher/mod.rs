@@ -5,8 +5,8 @@
 //!                                        └─▶ open: sealed by a known key, for this place; plain blobs pass
 //! ```
 //!
-//! XChaCha20-Poly1305 with random nonces of 24 bytes. A counter would have to survive crashes and restored backups, which
-//! write again from an earlier state; 24 random bytes never collide. `docs/encryption.md` says what is promised.
+//! XChaCha20-Poly1305 with random nonces of 24 bytes. A counter would have to survive crashes and restored backups,
+//! which write again from an earlier state; 24 random bytes never collide. `docs/encryption.md` says what is promised.
 
 mod blob_cipher;
 mod error;

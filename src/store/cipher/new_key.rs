@@ -16,8 +16,10 @@ use super::key_file::{parse, read_text};
 use crate::model::error::{Error, Result, reason};
 
 /// The head of a new file.
-const HEAD: &str = "# Keys of a Cidery store, `ID:KEY`, newest first: the first one encrypts, all of them decrypt. Keep a copy:\n\
-     # without its keys a store cannot be read, and neither can its backups.\n";
+const HEAD: &str =
+    "# Keys of a Cidery store, `ID:KEY`: the first one encrypts, all of them decrypt.
+# Keep a copy: without its keys neither the store nor a backup of it can be read.
+";
 
 /// A key that was made.
 #[derive(Debug)]

@@ -8,6 +8,7 @@ mod keys;
 mod lists;
 mod operations;
 mod queue;
+mod room;
 mod status;
 mod summaries;
 
@@ -32,6 +33,7 @@ use self::keys::{
     an_idempotency_key_is_accepted_once_until_its_invocation_is_removed,
     declarations_are_remembered_until_they_are_forgotten,
     invocations_with_the_same_concurrency_key_are_claimed_one_at_a_time,
+    keys_are_read_again_while_the_store_is_used,
 };
 use self::lists::{
     children_are_listed_in_the_order_of_acceptance, lists_are_filtered_and_paged_newest_first,
@@ -45,6 +47,7 @@ use self::queue::{
     a_pending_invocation_knows_how_many_are_claimed_before_it,
     a_pending_invocation_knows_which_one_holds_its_concurrency_key,
 };
+use self::room::room_is_reserved_for_outcomes;
 use self::status::{
     held_invocations_are_counted, the_longest_due_invocation_of_each_service_is_found,
     the_room_of_a_store_is_told, what_waits_for_its_key_is_not_due,
@@ -104,15 +107,6 @@ async fn an_open_store_is_healthy_and_keeps_its_generation(store: &dyn Store) {
     accepted(store, "a", NOW).await;
     assert!(store.health().is_ok());
     assert_eq!(store.generation(), generation);
-}
-
-async fn keys_are_read_again_while_the_store_is_used(store: &dyn Store) {
-    let before = accepted(store, "a", NOW).await;
-    store.reload_keys().await.unwrap();
-    let after = accepted(store, "a", NOW).await;
-    for cid in [before, after] {
-        assert_eq!(found(store, cid).await.state, State::ACCEPTED);
-    }
 }
 
 async fn a_claim_takes_no_more_than_its_maximum(store: &dyn Store) {
@@ -279,31 +273,6 @@ async fn a_cid_that_was_never_accepted_is_unknown(store: &dyn Store) {
         Stored::Unknown
     ));
     assert!(!store.record(succeeded(Cid::new())).await.unwrap());
-}
-
-/// Fills `store`, which has a small limit.
-async fn room_is_reserved_for_outcomes(store: &dyn Store) {
-    let text = "x".repeat(1_000);
-    let (mut all, mut first) = (Vec::new(), None);
-    let error = loop {
-        let next = invocation("a", NOW, dict! { "text": text.as_str() });
-        first.get_or_insert_with(|| next.clone());
-        let cid = next.request.cid;
-        match store.accept(next).await {
-            Ok(_) => all.push(cid),
-            Err(error) => break error,
-        }
-    };
-    assert_eq!(error.reason(), "STORE_FULL");
-    // A known CID is answered even if the store is full.
-    let again = store.accept(first.unwrap()).await.unwrap();
-    assert!(matches!(again, Acceptance::Known(_)), "{again:?}");
-    claimed(store, "a", NOW, all.len()).await;
-    for cid in &all {
-        assert!(store.record(succeeded(*cid)).await.unwrap());
-    }
-    store.purge(at(10), all.len()).await.unwrap();
-    accepted(store, "a", NOW).await;
 }
 
 /// It counts as a crash only after the node has crashed.

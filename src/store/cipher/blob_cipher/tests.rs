@@ -1,3 +1,5 @@
+//! Blobs are opened with their key, in their place, as they were sealed.
+
 use super::*;
 use crate::model::id::Cid;
 use crate::store::cipher::{Column, StoreKey};

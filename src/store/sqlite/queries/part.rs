@@ -166,15 +166,17 @@ impl Blobs<'_> {
 /// What is answered in place of a list that would silently lack some.
 fn unmatched(error: &Error) -> Error {
     let message = format!(
-        "{}; the filter reads the metadata or the failure of each invocation that its other terms leave: narrow these to \
-         leave out those that cannot be read",
+        "{}; the filter reads the metadata or the failure of each invocation that its other terms leave: narrow these \
+         to leave out those that cannot be read",
         error.message()
     );
     error.clone().with_message(message)
 }
 
 /// The columns with the blobs that decide.
-const BLOBS: &str = ", invocation.cid, invocation.request, coalesce(outcome.events, pending.events), pending.last_failure";
+const BLOBS: &str =
+    ", invocation.cid, invocation.request, coalesce(outcome.events, pending.events),
+     pending.last_failure";
 
 /// Whether a filter has criteria that no column has.
 fn decides_by_blobs(filter: &Filter) -> bool {
