@@ -1,7 +1,7 @@
 //! The layout of a sealed blob. It tells by itself that it is one, and which key opens it.
 //!
 //! ```text
-//!  0x00 │ version │ length of key id │ key id │ nonce (24) │ length of the rest (4, big endian) │ ciphertext │ tag (16)
+//!  0x00 │ version │ length of key id │ key id │ nonce (24) │ length of the rest (4, BE) │ ciphertext │ tag (16)
 //! ```
 //!
 //! No plain blob begins with 0x00: it would be a message with the field 0, which protobuf does not have, or a message
