@@ -138,7 +138,7 @@ fn sync_directory(file: &Path) -> io::Result<()> {
     let directory = file
         .parent()
         .filter(|parent| !parent.as_os_str().is_empty());
-    File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
+    File::open(directory.unwrap_or_else(|| Path::new(".")))?.sync_all()
 }
 
 fn partial_of(file: &Path) -> PathBuf {

@@ -38,7 +38,7 @@ enum Verb {
     List(ListKeys),
     /// Forget a key that is lost, so that a node opens the store without it.
     ///
-    /// What is encrypted with it stays until retention removes it, and answers STORE_KEY_MISSING: such an invocation
+    /// What is encrypted with it stays until retention removes it: such an invocation answers `STORE_KEY_MISSING`, and
     /// does not run. Where the key is found again, start the node with it.
     Forget {
         /// ID of the key.
