@@ -142,7 +142,7 @@
 //!   calls ([`IntoCall`]) and its [`Group`]; [`Progress`], [`KnownService`]; [`Answer`] and [`Later`] for a response
 //!   that is completed later.
 //! * **Run a node**: [`Node`], [`NodeBuilder`], [`NodeHandle`], [`Limits`], [`Clock`], [`MemoryStore`],
-//!   `SqliteStore`, `SqliteOptions`; `ServerTls`, and the [`PeerCertificate`] of a client.
+//!   `SqliteStore`, `SqliteOptions`, `StoreKeys`; `ServerTls`, and the [`PeerCertificate`] of a client.
 //! * **Run a worker**: [`Worker`], [`WorkerBuilder`], [`WorkerHandle`].
 //! * **Call from another process**: [`Client`], `ClientTls`, with [`Call`], [`DurableOptions`], [`Start`],
 //!   [`OnDeadline`], [`RetryPolicy`], [`OnExhausted`] and [`Metadata`]; [`Accepted`], [`Batch`] and [`AcceptedGroup`];
@@ -263,7 +263,7 @@ pub use crate::model::peer_certificate::PeerCertificate;
 pub use crate::store::MemoryStore;
 #[cfg(feature = "sqlite")]
 #[doc(inline)]
-pub use crate::store::{SqliteOptions, SqliteStore};
+pub use crate::store::{SqliteOptions, SqliteStore, StoreKeys};
 
 // Run a worker.
 #[doc(inline)]

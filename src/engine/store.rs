@@ -253,6 +253,17 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Removes operations. Those that are unknown are ignored.
     fn remove_operations(&self, ids: Vec<OperationId>) -> BoxFuture<'_, Result<()>>;
 
+    /// Reads the keys of an encrypted store again. Once this resolves, what is written is encrypted with the first one;
+    /// those that it had before still decrypt, until the store is opened again. A store without keys does nothing.
+    ///
+    /// # Errors
+    ///
+    /// `FAILED_PRECONDITION` or `INVALID_ARGUMENT` / `STORE_KEY_INVALID`: the file cannot be used, or an id has another
+    /// key than before. The keys are then those from before.
+    fn reload_keys(&self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
     /// Whether the store accepts writes.
     ///
     /// # Errors

@@ -26,6 +26,7 @@ mod dead_letters_cli;
 mod deadlines;
 mod declared;
 mod discovery;
+mod encryption;
 mod events;
 mod examples;
 mod expiry;

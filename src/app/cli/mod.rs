@@ -28,6 +28,7 @@ mod selection;
 mod states;
 mod stdin;
 mod stop;
+mod store_keys;
 mod summary_table;
 mod times;
 mod tips;

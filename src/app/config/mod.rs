@@ -19,8 +19,10 @@ mod resolve;
 mod secret;
 mod settings;
 mod sources;
+mod store_keys;
 mod texts;
 mod tls;
+mod together;
 
 pub(in crate::app) use self::address::listen_address;
 pub(in crate::app) use self::entry::Origin;

@@ -116,6 +116,13 @@ pub(in crate::app) struct StoreConfig {
     /// Minimum free disk space. New invocations are refused below it.
     #[serde(with = "SizeText")]
     pub(in crate::app) keep_free: u64,
+    /// File with the keys of the store, `ID:KEY` a line: the first one encrypts, all of them decrypt. It is read again
+    /// on SIGHUP. `cidery store key new` makes one.
+    #[schemars(extend("x-placeholder" = "FILE"))]
+    pub(in crate::app) store_key_file: Option<PathBuf>,
+    /// Refuse to read what is not encrypted, with `store_key_file`. Without it, encryption can be turned on for a store
+    /// that has invocations.
+    pub(in crate::app) store_encrypted_only: bool,
     /// Keep invocations in memory only. They are lost when the node stops.
     pub(in crate::app) in_memory: bool,
 }
@@ -130,6 +137,8 @@ impl Default for StoreConfig {
             data_dir: PathBuf::from("./cidery-data"),
             store_limit: options.bytes_limit,
             keep_free: options.min_free_bytes,
+            store_key_file: None,
+            store_encrypted_only: false,
             in_memory: false,
         }
     }

@@ -2,8 +2,9 @@
 
 use super::settings::{ClientAuth, TlsConfig};
 use crate::app::NodeBuilder;
+use crate::app::config::together::require;
 use crate::edge::tls::ServerTls;
-use crate::model::error::{Error, Result, Violation, reason};
+use crate::model::error::Result;
 
 impl TlsConfig {
     /// Whether the node serves TLS.
@@ -40,19 +41,11 @@ impl TlsConfig {
         let (cert, key) = (self.tls_cert.is_some(), self.tls_key.is_some());
         let ca = self.tls_client_ca.is_some();
         let is_optional = self.tls_client_auth == ClientAuth::Optional;
-        let needs = [
+        require(&[
             (cert && !key, "tls_cert", "tls_key"),
             (key && !cert, "tls_key", "tls_cert"),
             (ca && !cert, "tls_client_ca", "tls_cert"),
             (is_optional && !ca, "tls_client_auth", "tls_client_ca"),
-        ];
-        let violations = needs.iter().filter(|(is_missing, ..)| *is_missing);
-        let violations = violations.map(|(_, key, other)| {
-            Violation::new(format!("/{key}"), "MISSING", format!("needs `{other}`"))
-        });
-        match violations.collect::<Vec<_>>() {
-            none if none.is_empty() => Ok(()),
-            violations => Err(Error::violations(reason::CONFIG_INVALID, violations)),
-        }
+        ])
     }
 }

@@ -183,6 +183,12 @@ reasons! {
     STORE_FAILED
     /// The store is full.
     STORE_FULL
+    /// The file of store keys cannot be used, or an id has another key than before.
+    STORE_KEY_INVALID
+    /// What is asked for is encrypted with a store key that the node does not have.
+    STORE_KEY_MISSING
+    /// A store was never written with a key of this id (`cidery`).
+    STORE_KEY_UNKNOWN
     /// A limit on streams, or on what one stream follows, was reached.
     STREAM_LIMIT
     /// A TLS handshake failed: one side does not accept the certificate of the other, or has no TLS.

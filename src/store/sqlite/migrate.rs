@@ -50,7 +50,7 @@ const STEPS: [&str; 4] = [
 
 /// Tables that files of this format may lack: the first ones were written without them. Made where a file is opened, as
 /// they are in `schema.sql`.
-pub(super) const ADDED_TABLES: [(&str, &str); 3] = [
+pub(super) const ADDED_TABLES: [(&str, &str); 4] = [
     (
         "operation",
         "id BLOB PRIMARY KEY, state INTEGER NOT NULL, create_time INTEGER NOT NULL, end_time INTEGER,
@@ -65,6 +65,10 @@ pub(super) const ADDED_TABLES: [(&str, &str); 3] = [
     (
         "retry",
         "id INTEGER PRIMARY KEY, retried_as BLOB NOT NULL",
+    ),
+    (
+        "store_key",
+        "id TEXT PRIMARY KEY, first_time INTEGER NOT NULL, last_id INTEGER, sample BLOB NOT NULL",
     ),
 ];
 /// Indexes that they may lack.

@@ -24,6 +24,9 @@ mod error;
 mod failure_log;
 mod hand_over;
 mod index_tail;
+#[cfg(feature = "cli")]
+mod key_commands;
+mod keys;
 mod migrate;
 mod network;
 mod newest;
@@ -45,6 +48,10 @@ mod writer;
 
 #[cfg(feature = "cli")]
 pub(crate) use self::check::{CheckReport, Fault, check};
+#[cfg(feature = "cli")]
+pub(crate) use self::key_commands::{forget_key, key_usage};
+#[cfg(feature = "cli")]
+pub(crate) use self::keys::KeyUsage;
 #[cfg(feature = "cli")]
 pub(crate) use self::rename::rename_new;
 #[cfg(feature = "cli")]

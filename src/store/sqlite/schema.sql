@@ -7,7 +7,8 @@
 --
 -- Times are nanoseconds since 1970 (UTC). Blobs are the messages in src/store/sqlite/blob/. Any process may read this
 -- file; only the node that holds the lock file beside it writes. Some columns have another name in the code, which is
--- given in brackets.
+-- given in brackets. With a key, the blobs of requests, events, progress, failures and operations are sealed
+-- (src/store/cipher/sealed.rs).
 
 -- Values of the whole store: `generation` (how often it was opened), `clean` (1 if it was closed cleanly),
 -- `recovering` (the generation that was opened after the last crash), `indexed` (the invocations up to this id are in
@@ -200,6 +201,18 @@ CREATE TABLE service_control (
     disable_time      INTEGER,
     disable_reason    TEXT NOT NULL,
     disable_principal TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- The keys that blobs are encrypted with (docs/encryption.md); none where nothing ever was. Written when the store is
+-- opened, or reads its keys again, before the first blob of a key.
+CREATE TABLE store_key (
+    id         TEXT PRIMARY KEY,
+    -- When it was the first one for the first time.
+    first_time INTEGER NOT NULL,
+    -- Invocations above this id have no blobs of it; NULL: it encrypts, or has until the store was closed.
+    last_id    INTEGER,
+    -- No bytes, encrypted with it: shows whether a key with this id is the one.
+    sample     BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 -- Tombstones of removed invocations, until they expire as well. Written by each purge.

@@ -29,6 +29,7 @@ pub(crate) fn cidery() -> Command {
         "CIDERY_DATA_DIR",
         "NOTIFY_SOCKET",
         "WATCHDOG_USEC",
+        "CIDERY_STORE_KEY_FILE",
         "COLUMNS",
         "NO_COLOR",
         "CLICOLOR",

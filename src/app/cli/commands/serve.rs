@@ -30,7 +30,8 @@ const ANNOUNCE_TIMEOUT: Duration = Duration::from_millis(250);
 /// `docs/configuration.md`.
 ///
 /// SIGINT (Ctrl-C) or SIGTERM stops the node: it accepts no more calls and waits for running handlers. A second signal
-/// stops it at once; the exit code is then 128 and the number of the signal. SIGHUP reads the configuration again.
+/// stops it at once; the exit code is then 128 and the number of the signal. SIGHUP reads the configuration, certificates and keys of
+/// the store again.
 #[derive(Args, Debug)]
 pub(in crate::app::cli) struct Serve {
     #[command(flatten)]
@@ -157,7 +158,11 @@ impl Serving<'_> {
             }
             // What cannot be read again is in the log.
             let files = node.reload().await;
-            match reloaded.filter(|_| files.is_ok()) {
+            let keys = node.invoker().store().reload_keys().await;
+            if let Err(error) = &keys {
+                tracing::error!(%error, "the keys of the store were not reloaded");
+            }
+            match reloaded.filter(|_| files.is_ok() && keys.is_ok()) {
                 Some(_) => self.supervisor.ready(status),
                 None => {
                     let status = format!("{status}; the reload failed: see the log");
@@ -221,12 +226,15 @@ fn builder(config: &Config) -> NodeBuilder {
 
 /// Opens the data directory, unless the node stores nothing.
 fn add_store(builder: NodeBuilder, config: &StoreConfig) -> Result<(NodeBuilder, Stored)> {
+    let keys = config.keys()?;
     if config.in_memory {
         return Ok((builder, Stored::default()));
     }
     let options = SqliteOptions {
         bytes_limit: config.store_limit,
         min_free_bytes: config.keep_free,
+        keys,
+        encrypted_only: config.store_encrypted_only,
     };
     let store = SqliteStore::open_with(&config.data_dir, options)?;
     // An absolute path: it does not depend on where the node was started.

@@ -2,10 +2,11 @@
 
 use rusqlite::{Connection, OptionalExtension as _};
 
-use super::row::{BYTES, COLUMNS, InvocationRow, NEXT_COLUMN, STATE_TABLES};
+use super::row::{BYTES, COLUMNS, Decoder, InvocationRow, NEXT_COLUMN, STATE_TABLES};
 use crate::engine::store::{BoundedRead, Stored, Tombstone};
 use crate::model::error::Result;
 use crate::model::id::{Cid, ServiceName};
+use crate::store::cipher::BlobCipher;
 use crate::store::sqlite::blob;
 use crate::store::sqlite::error::failed;
 use crate::store::sqlite::state_column::decode_state;
@@ -36,7 +37,11 @@ pub(in crate::store::sqlite) fn indexed_id(
 }
 
 /// Reads an invocation, or its tombstone.
-pub(in crate::store::sqlite) fn get(connection: &Connection, lookup: Lookup) -> Result<Stored> {
+pub(in crate::store::sqlite) fn get(
+    connection: &Connection,
+    lookup: Lookup,
+    cipher: &BlobCipher,
+) -> Result<Stored> {
     let cid = lookup.cid;
     let read = || {
         let found = match lookup.id(connection)? {
@@ -50,7 +55,8 @@ pub(in crate::store::sqlite) fn get(connection: &Connection, lookup: Lookup) -> 
     };
     match read().map_err(failed)? {
         Ok((found, name)) => {
-            let invocation = found.decode(&ServiceName::from_record(&name)?, None)?;
+            let invocation =
+                found.decode(&ServiceName::from_record(&name)?, Decoder::of(cipher))?;
             Ok(Stored::Found(Box::new(invocation)))
         }
         Err(Some(tombstone)) => Ok(Stored::Removed(tombstone?)),
@@ -75,6 +81,7 @@ pub(in crate::store::sqlite) fn get_up_to(
     connection: &Connection,
     lookup: Lookup,
     max_bytes: usize,
+    cipher: &BlobCipher,
 ) -> Result<BoundedRead> {
     let read = || {
         let Some(id) = lookup.id(connection)? else {
@@ -89,7 +96,7 @@ pub(in crate::store::sqlite) fn get_up_to(
     let bytes = read().map_err(failed)?;
     match usize::try_from(bytes.unwrap_or_default()).unwrap_or_default() {
         bytes if bytes > max_bytes => Ok(BoundedRead::Larger(bytes)),
-        _ => get(connection, lookup).map(BoundedRead::Read),
+        _ => get(connection, lookup, cipher).map(BoundedRead::Read),
     }
 }
 

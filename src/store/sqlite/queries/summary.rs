@@ -13,6 +13,7 @@ use crate::engine::store::{Filter, SummaryPart};
 use crate::model::error::{Error, Result};
 use crate::model::id::Cid;
 use crate::model::invocation::{State, Summaries, SummaryCount, SummaryKey};
+use crate::store::cipher::BlobCipher;
 use crate::store::sqlite::blob;
 use crate::store::sqlite::state_column::decode_state;
 
@@ -27,13 +28,14 @@ pub(in crate::store::sqlite) fn summarize(
     running: &HashSet<Cid>,
     before: Option<u64>,
     last_id: i64,
+    cipher: &BlobCipher,
 ) -> Result<(SummaryPart, Option<Error>)> {
     let counts = CountedRows {
         running,
         services: ServiceNames::default(),
         summaries: Summaries::default(),
     };
-    let mut part = Part::new(filter, counts, MAX_COUNTED);
+    let mut part = Part::new(filter, counts, MAX_COUNTED, cipher);
     let (next, damage) = scan(connection, filter, before, last_id, &mut part)?;
     let summaries = part.rows.summaries.into_each().collect();
     Ok((SummaryPart { summaries, next }, damage))

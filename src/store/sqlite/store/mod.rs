@@ -1,6 +1,8 @@
 //! The handle of the embedded store: each method of the trait is a command to the writer or a query to the readers.
 
 mod claims;
+mod keys;
+mod options;
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
@@ -14,6 +16,7 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 use tokio::time::Instant;
 
+pub use self::options::SqliteOptions;
 use crate::engine::backup::Backups;
 use crate::engine::store::{
     Acceptance, BoundedRead, Child, Claim, ClaimLimit, Filter, OldestDue, Page, QueuePlace,
@@ -26,6 +29,7 @@ use crate::model::invocation::Invocation;
 use crate::model::operation::OperationId;
 use crate::model::service_control::ServiceControl;
 use crate::service::BoxFuture;
+use crate::store::cipher::BlobCipher;
 use crate::store::sqlite::backup::SqliteBackups;
 use crate::store::sqlite::blob;
 use crate::store::sqlite::checkpointer;
@@ -46,32 +50,10 @@ use crate::store::sqlite::writer::space::{BytesLimit, Space, SpaceLimits};
 use crate::store::sqlite::writer::wal::Wal;
 use crate::store::sqlite::writer::{MAX_QUEUED_COMMANDS, Writer, WriterMessage};
 
-/// How many bytes the store holds by default: 64 GiB.
-const DEFAULT_BYTES_LIMIT: u64 = 64 << 30;
-/// How many bytes of the disk stay free by default: 64 MiB.
-const DEFAULT_MIN_FREE_BYTES: u64 = 64 << 20;
 /// How many bytes of new invocations are queued for the writer at most: 256 MiB.
 const MAX_QUEUED_BYTES: u64 = 256 << 20;
 /// How many threads read for callers. One more reads for claims, which must not wait behind a long list.
 const READERS: usize = 2;
-
-/// The options of a [`SqliteStore`].
-#[derive(Clone, Copy, Debug)]
-pub struct SqliteOptions {
-    /// How many bytes the store holds at most. New work is refused once seven eighths are full. Default: 64 GiB.
-    pub bytes_limit: u64,
-    /// How many bytes of the disk stay free. Default: 64 MiB.
-    pub min_free_bytes: u64,
-}
-
-impl Default for SqliteOptions {
-    fn default() -> Self {
-        Self {
-            bytes_limit: DEFAULT_BYTES_LIMIT,
-            min_free_bytes: DEFAULT_MIN_FREE_BYTES,
-        }
-    }
-}
 
 /// Stores invocations in a directory. An invocation is on disk before its CID is returned.
 ///
@@ -108,6 +90,8 @@ pub struct SqliteStore {
     claim_reader: Readers,
     /// One claim at a time: the next one must see what this one takes.
     claim_lock: tokio::sync::Mutex<()>,
+    /// The keys are read again by one at a time.
+    keys_lock: tokio::sync::Mutex<()>,
     /// After all senders, so that the threads end before they are joined.
     _threads: Threads,
     /// Last, so that the directory is locked until the threads have ended.
@@ -122,12 +106,15 @@ impl SqliteStore {
     /// `FAILED_PRECONDITION` / `STORE_UNUSABLE`: another process uses the directory, it belongs to another user, the
     /// file belongs to another program, or a newer version wrote it.
     ///
+    /// `FAILED_PRECONDITION` / `STORE_KEY_MISSING`, `STORE_KEY_INVALID`: the store is encrypted with a key that is not
+    /// there, or that is another one with the same id.
+    ///
     /// `DATA_LOSS` / `STORE_DAMAGED`: the file is damaged.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         Self::open_with(path, SqliteOptions::default())
     }
 
-    /// Opens the store in a directory with limits of its own.
+    /// Opens the store in a directory with limits and keys of its own.
     ///
     /// # Errors
     ///
@@ -136,11 +123,12 @@ impl SqliteStore {
         let path = path.as_ref();
         let directory = StoreDirectory::lock(path)?;
         let mut threads = Threads::default();
-        let (mut connection, opened) = directory.writer()?;
+        let cipher = BlobCipher::new(options.keys, options.encrypted_only);
+        let (mut connection, opened) = directory.writer(&cipher)?;
         let wal = Wal::watch(&mut connection)?;
         // One notification in the queue is enough.
         let (checkpointer, notifications) = sync_channel(1);
-        let shared = Arc::new(StoreShared::new(checkpointer));
+        let shared = Arc::new(StoreShared::new(checkpointer, cipher));
         shared.bookkeeping.lock().newest.limits = index_tail(&mut connection, opened.generation)?;
         let services = load_counts(&connection, &shared)?;
         let (writer, messages) = bounded(MAX_QUEUED_COMMANDS);
@@ -190,6 +178,7 @@ impl SqliteStore {
             backups,
             claim_reader,
             claim_lock: tokio::sync::Mutex::new(()),
+            keys_lock: tokio::sync::Mutex::new(()),
             _threads: threads,
             _directory: directory,
         })
@@ -221,6 +210,11 @@ impl SqliteStore {
             Err(TrySendError::Full(_)) => Err(queue_full("writes")),
             Err(TrySendError::Disconnected(_)) => Err(closed()),
         }
+    }
+
+    /// What a query opens blobs with.
+    fn cipher(&self) -> BlobCipher {
+        self.shared.cipher.clone()
     }
 
     /// Where to look for an invocation.
@@ -295,7 +289,10 @@ impl Store for SqliteStore {
     }
 
     fn accept(&self, invocation: Invocation) -> BoxFuture<'_, Result<Acceptance>> {
-        Box::pin(async move { self.write(Accept::new(invocation)?).await })
+        Box::pin(async move {
+            self.write(Accept::new(invocation, &self.shared.cipher)?)
+                .await
+        })
     }
 
     fn accept_group(
@@ -303,7 +300,12 @@ impl Store for SqliteStore {
         group: Invocation,
         members: Vec<Invocation>,
     ) -> BoxFuture<'_, Result<Acceptance>> {
-        Box::pin(async move { self.write(AcceptGroup::new(&group, &members)?).await })
+        Box::pin(async move {
+            {
+                let command = AcceptGroup::new(&group, &members, &self.shared.cipher)?;
+                self.write(command).await
+            }
+        })
     }
 
     fn members(&self, group: Cid) -> BoxFuture<'_, Result<Vec<(u32, Cid)>>> {
@@ -312,7 +314,9 @@ impl Store for SqliteStore {
     }
 
     fn children(&self, parent: Cid, max: usize) -> BoxFuture<'_, Result<Vec<Child>>> {
-        let query = move |connection: &Connection| queries::children(connection, parent, max);
+        let cipher = self.cipher();
+        let query =
+            move |connection: &Connection| queries::children(connection, parent, max, &cipher);
         Box::pin(self.readers.query(query))
     }
 
@@ -332,7 +336,7 @@ impl Store for SqliteStore {
     fn record(&self, record: Record) -> BoxFuture<'_, Result<bool>> {
         Box::pin(async move {
             let (cid, has_claim) = (record.cid, record.expected_attempts.is_none());
-            let command = RecordResult::new(record)?;
+            let command = RecordResult::new(record, &self.shared.cipher)?;
             let _in_flight = match has_claim {
                 true => None,
                 false => match self.shared.bookkeeping.begin_unclaimed_record(cid) {
@@ -369,7 +373,9 @@ impl Store for SqliteStore {
         Box::pin(async move {
             let claims = self.shared.bookkeeping.lock().ledger.claim_count();
             let limit = max.saturating_add(claims);
-            let query = move |connection: &Connection| queries::expired(connection, now, limit);
+            let cipher = self.cipher();
+            let query =
+                move |connection: &Connection| queries::expired(connection, now, limit, &cipher);
             let mut expired = self.readable(self.readers.query(query).await?);
             let entries = self.shared.bookkeeping.lock();
             expired.retain(|found| !entries.ledger.is_claimed(found.request.cid));
@@ -381,8 +387,9 @@ impl Store for SqliteStore {
     fn list(&self, filter: Filter, before: Option<u64>, max: usize) -> BoxFuture<'_, Result<Page>> {
         Box::pin(async move {
             let last_id = self.shared.bookkeeping.lock().newest.limits.id;
+            let cipher = self.cipher();
             let query = move |connection: &Connection| {
-                queries::list(connection, &filter, before, max, last_id)
+                queries::list(connection, &filter, before, max, last_id, &cipher)
             };
             let (found, next) = self.readers.query(query).await?;
             let mut invocations = self.readable(found);
@@ -399,8 +406,9 @@ impl Store for SqliteStore {
     ) -> BoxFuture<'_, Result<SummaryPart>> {
         Box::pin(async move {
             let last_id = self.shared.bookkeeping.lock().newest.limits.id;
+            let cipher = self.cipher();
             let query = move |connection: &Connection| {
-                queries::summarize(connection, &filter, &running, before, last_id)
+                queries::summarize(connection, &filter, &running, before, last_id, &cipher)
             };
             let (part, damage) = self.readers.query(query).await?;
             if let Some(error) = damage {
@@ -413,7 +421,8 @@ impl Store for SqliteStore {
     fn get(&self, cid: Cid) -> BoxFuture<'_, Result<Stored>> {
         Box::pin(async move {
             let lookup = self.lookup(cid);
-            let query = move |connection: &Connection| queries::get(connection, lookup);
+            let cipher = self.cipher();
+            let query = move |connection: &Connection| queries::get(connection, lookup, &cipher);
             let mut stored = self.readers.query(query).await?;
             if let Stored::Found(invocation) = &mut stored {
                 self.set_key_busy([&mut **invocation]);
@@ -425,8 +434,10 @@ impl Store for SqliteStore {
     fn get_up_to(&self, cid: Cid, max_bytes: usize) -> BoxFuture<'_, Result<BoundedRead>> {
         Box::pin(async move {
             let lookup = self.lookup(cid);
-            let query =
-                move |connection: &Connection| queries::get_up_to(connection, lookup, max_bytes);
+            let cipher = self.cipher();
+            let query = move |connection: &Connection| {
+                queries::get_up_to(connection, lookup, max_bytes, &cipher)
+            };
             let mut read = self.readers.query(query).await?;
             if let BoundedRead::Read(Stored::Found(invocation)) = &mut read {
                 self.set_key_busy([&mut **invocation]);
@@ -545,12 +556,19 @@ impl Store for SqliteStore {
     }
 
     fn save_operation(&self, operation: StoredOperation) -> BoxFuture<'_, Result<()>> {
-        Box::pin(self.write(SaveOperation(operation)))
+        Box::pin(async move {
+            let command = SaveOperation::new(operation, &self.shared.cipher)?;
+            self.write(command).await
+        })
     }
 
     fn operations(&self) -> BoxFuture<'_, Result<Vec<StoredOperation>>> {
         Box::pin(async move {
-            let (operations, damaged) = self.readers.query(queries::operations).await?;
+            let (operations, damaged) = {
+                let cipher = self.cipher();
+                let query = move |connection: &Connection| queries::operations(connection, &cipher);
+                self.readers.query(query).await?
+            };
             for error in &damaged {
                 self.shared.failures.log(error);
             }
@@ -560,6 +578,10 @@ impl Store for SqliteStore {
 
     fn remove_operations(&self, ids: Vec<OperationId>) -> BoxFuture<'_, Result<()>> {
         Box::pin(self.write(RemoveOperations(ids)))
+    }
+
+    fn reload_keys(&self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(self.read_keys_again())
     }
 
     fn health(&self) -> Result<()> {

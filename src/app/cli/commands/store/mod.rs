@@ -1,10 +1,11 @@
-//! `cidery store`: backup, backups, restore, check, stats.
+//! `cidery store`: backup, backups, restore, check, stats, key.
 
 mod backup;
 mod backups;
 mod bar;
 mod check;
 mod fetch;
+mod key;
 mod quantities;
 mod restore;
 mod stats;
@@ -39,6 +40,8 @@ enum Verb {
     Check(check::Check),
     /// Show what a store, or a backup of one, contains.
     Stats(stats::Stats),
+    /// Make and list the keys that a store is encrypted with.
+    Key(key::Key),
 }
 
 impl Store {
@@ -49,6 +52,7 @@ impl Store {
             Verb::Restore(command) => command.run(printer),
             Verb::Check(command) => command.run(printer),
             Verb::Stats(command) => command.run(printer),
+            Verb::Key(command) => command.run(printer),
         };
         done.map(|()| ExitCode::SUCCESS)
     }
