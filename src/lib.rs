@@ -245,6 +245,12 @@ pub use crate::service::{
 #[cfg(feature = "server")]
 #[doc(inline)]
 pub use crate::app::{Node, NodeBuilder, NodeHandle};
+#[cfg(feature = "jwt")]
+#[doc(inline)]
+pub use crate::edge::auth::JwtOptions;
+#[cfg(feature = "server")]
+#[doc(inline)]
+pub use crate::edge::auth::{AccessOptions, CertificateRule};
 #[cfg(feature = "server")]
 #[doc(inline)]
 pub use crate::engine::Limits;
@@ -257,6 +263,9 @@ pub use crate::store::MemoryStore;
 #[cfg(feature = "sqlite")]
 #[doc(inline)]
 pub use crate::store::{SqliteOptions, SqliteStore};
+
+#[doc(inline)]
+pub use crate::model::access::{NamePattern, Principal, Rights, Scope};
 
 // Run a worker.
 #[doc(inline)]
@@ -272,7 +281,7 @@ pub use crate::model::invocation::{InvocationState, OnExhausted, Outcome, RetryP
 #[doc(inline)]
 pub use crate::model::metadata::Metadata;
 #[doc(inline)]
-pub use crate::remote::{Client, Event, EventKind, Results};
+pub use crate::remote::{Client, ClientCredential, Event, EventKind, Results};
 
 // Values and Simple IO.
 #[doc(inline)]

@@ -1,10 +1,13 @@
 //! The network edge: the listener, HTTP routing on one port, status mapping, and the gRPC services.
 
+mod acts;
+pub(crate) mod auth;
 mod caller;
 #[cfg(feature = "cli")]
 pub(crate) mod conformance;
 pub mod connection;
 mod connection_task;
+mod credential_end;
 pub mod grpc;
 mod grpc_message;
 mod grpc_only;

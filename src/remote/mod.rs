@@ -9,4 +9,5 @@ pub mod worker;
 pub(crate) mod worker_registry;
 
 pub use self::client::{Client, Event, EventKind, Results};
+pub use self::protocol::credential::ClientCredential;
 pub use self::worker::{Worker, WorkerBuilder, WorkerHandle};

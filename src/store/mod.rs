@@ -9,6 +9,8 @@ pub use self::memory::MemoryStore;
 #[cfg(test)]
 pub(crate) use self::memory::started_engine;
 #[cfg(feature = "cli")]
-pub(crate) use self::sqlite::{CheckReport, Fault, StoreStats, check, check_empty, restore, stats};
+pub(crate) use self::sqlite::{
+    CheckReport, Fault, IN_USE, StoreStats, check, check_empty, restore, stats,
+};
 #[cfg(feature = "sqlite")]
 pub use self::sqlite::{SqliteOptions, SqliteStore};

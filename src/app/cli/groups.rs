@@ -20,6 +20,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
             "describe",
             "workers",
             "events",
+            "whoami",
         ],
     ),
     (
@@ -28,6 +29,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
             "purge",
             "operations",
             "service",
+            "key",
             "resume",
             "store",
             "export",

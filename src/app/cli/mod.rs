@@ -2,6 +2,7 @@
 //!
 //! Data is written to standard output, everything else to standard error.
 
+mod access_args;
 mod action;
 mod address;
 mod args;
@@ -10,6 +11,7 @@ mod changes;
 mod cid_arg;
 mod commands;
 mod control_text;
+mod credential_args;
 mod detach;
 mod filter;
 mod filter_text;
@@ -39,8 +41,8 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use self::args::GlobalArgs;
 use self::commands::{
     cancel, check_worker, completions, dead_letters, demo, describe, events, explain, export,
-    invocations, invoke, operations, purge, release, result, resume, retry, serve, service,
-    services, status, store, workers,
+    invocations, invoke, key, operations, purge, release, result, resume, retry, serve, service,
+    services, status, store, whoami, workers,
 };
 use self::node_option::NodeArgs;
 use self::printer::Printer;
@@ -108,6 +110,10 @@ enum Command {
     CheckWorker(check_worker::CheckWorker),
     /// Pause, disable and forget services.
     Service(service::Service),
+    /// Make, list and revoke API keys.
+    Key(key::Key),
+    /// Show who the node takes you for, and what you may do.
+    Whoami(whoami::Whoami),
     /// Start the invocations of a node that was started with `--hold`.
     Resume(resume::Resume),
     /// Back up, restore and check the store of a node.
@@ -187,6 +193,8 @@ async fn run(cli: Cli, printer: &Printer) -> Result<ExitCode> {
         Command::Events(command) => command.run(printer).await,
         Command::CheckWorker(command) => command.run(printer).await,
         Command::Service(command) => command.run(printer).await,
+        Command::Key(command) => command.run(printer).await,
+        Command::Whoami(command) => command.run(printer).await,
         Command::Resume(command) => command.run(printer).await,
         Command::Store(command) => return command.run(printer).await,
         Command::Export(command) => command.run(printer).await,

@@ -87,6 +87,14 @@ pub(super) fn node_health_name(health: i32) -> &'static str {
     health.as_str_name().trim_start_matches("NODE_HEALTH_")
 }
 
+/// The name of a scope, such as `OWN`.
+pub(super) fn scope_name(scope: i32) -> &'static str {
+    match v1::Scope::try_from(scope).unwrap_or_default() {
+        v1::Scope::Unspecified => "OWN",
+        scope => scope.as_str_name().trim_start_matches("SCOPE_"),
+    }
+}
+
 /// The name of a reason to be pending, such as `QUEUED`.
 pub(super) fn pending_reason_name(reason: i32) -> &'static str {
     let reason = v1::PendingReason::try_from(reason).unwrap_or_default();

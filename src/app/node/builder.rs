@@ -12,10 +12,12 @@ use tower_service::Service;
 
 use crate::app::node::handle::NodeHandle;
 use crate::app::shutdown::{DRAIN_TIMEOUT, catch_signals};
+use crate::edge::auth::{AccessOptions, Authenticator};
 use crate::edge::connection::NodeMemory;
 use crate::edge::grpc::Serving;
 use crate::edge::listener::{self, ConnectionLimits, Shutdown, Timeouts};
 use crate::edge::{AllowedHosts, PortService, WrapRouter};
+use crate::engine::access::KeyRing;
 use crate::engine::clock::Clock;
 use crate::engine::store::Store;
 use crate::engine::{Invoker, Limits, Parts};
@@ -56,6 +58,7 @@ pub struct NodeBuilder {
     hold: bool,
     routes: Router,
     wrap: Option<WrapRouter>,
+    access: AccessOptions,
 }
 
 impl fmt::Debug for NodeBuilder {
@@ -87,6 +90,7 @@ impl Default for NodeBuilder {
             hold: false,
             routes: Router::new(),
             wrap: None,
+            access: AccessOptions::default(),
         }
     }
 }
@@ -182,9 +186,19 @@ impl NodeBuilder {
         self
     }
 
-    /// Allows addresses that other machines can reach. There is no authentication yet. Default: loopback only.
+    /// Allows addresses that other machines can reach where authentication is off. Default: loopback only.
     pub fn insecure(mut self) -> Self {
         self.insecure = true;
+        self
+    }
+
+    /// Sets who may call the node, besides those with an API key. Default: nobody else.
+    ///
+    /// Authentication is on if the store has an API key, or ever had one, or if the options name any other credential.
+    /// It stays on, or off, until the node stops. While it is on, each gRPC call needs a credential; the program itself
+    /// calls through its [`NodeHandle`] as before.
+    pub fn access(mut self, options: AccessOptions) -> Self {
+        self.access = options;
         self
     }
 
@@ -253,7 +267,7 @@ impl NodeBuilder {
     /// # Errors
     ///
     /// `ALREADY_EXISTS` / `SERVICE_EXISTS`, or `INVALID_ARGUMENT`, for a service or host that cannot be added;
-    /// `UNAVAILABLE` / `BIND_FAILED`; `FAILED_PRECONDITION` / `INSECURE_ADDRESS`, `STATE_MISSING` or `CLOCK_INVALID`;
+    /// `ACCESS_INVALID` for what [`access`](Self::access) set; `UNAVAILABLE` / `BIND_FAILED`; `FAILED_PRECONDITION` / `INSECURE_ADDRESS`, `STATE_MISSING` or `CLOCK_INVALID`;
     /// the errors of the store.
     pub async fn start(mut self) -> Result<NodeHandle> {
         if let Some(error) = self.error {
@@ -264,10 +278,17 @@ impl NodeBuilder {
         if self.demo {
             builtin::add_demo(&mut self.registry)?;
         }
+        let store = self
+            .store
+            .take()
+            .unwrap_or_else(|| Arc::new(MemoryStore::new()));
+        let keys = KeyRing::load(Arc::clone(&store), self.clock.clone()).await?;
+        let requires_authentication = !keys.is_empty() || self.access.has_credentials();
+        let authenticator = Authenticator::new(keys, self.access)?;
         let listener = match self.address {
             None => None,
             Some(address) => {
-                check_address(address, self.insecure)?;
+                check_address(address, self.insecure || requires_authentication)?;
                 Some(listener::bind(address).await?)
             }
         };
@@ -278,11 +299,11 @@ impl NodeBuilder {
             registry: self.registry,
             states: self.states,
             hooks: self.hooks,
-            store: self.store.unwrap_or_else(|| Arc::new(MemoryStore::new())),
+            store,
             limits: self.limits,
             clock: self.clock,
             hold: self.hold,
-            requires_authentication: false,
+            requires_authentication,
         };
         let invoker = Invoker::start(parts, tasks.clone()).await?;
         let workers = WorkerRegistry::start(&invoker).await?;
@@ -294,8 +315,10 @@ impl NodeBuilder {
         let mut address = None;
         if let Some(listener) = listener {
             let bound = local_address(&listener)?;
-            if self.insecure {
-                warn_insecure(bound);
+            match requires_authentication {
+                false if self.insecure => warn_insecure(bound),
+                true if !bound.ip().is_loopback() => warn_plain_text(bound),
+                _ => {}
             }
             address = Some(bound);
             let service = PortService::new(
@@ -306,6 +329,7 @@ impl NodeBuilder {
                 self.routes,
                 self.wrap,
                 self.allowed_hosts,
+                &authenticator,
             )?;
             let limits = connection_limits(invoker.limits());
             let service = move |connection| service.on(connection);
@@ -400,13 +424,20 @@ fn warn_insecure(address: SocketAddr) {
     );
 }
 
+fn warn_plain_text(address: SocketAddr) {
+    tracing::warn!(
+        %address,
+        "no TLS: whoever sees the network reads the credentials of callers, and everything else"
+    );
+}
+
 fn check_address(address: SocketAddr, insecure: bool) -> Result<()> {
     if address.ip().is_loopback() || insecure {
         return Ok(());
     }
     let message = format!(
-        "{address} is not a loopback address, and there is no authentication yet: listen on 127.0.0.1, or allow it \
-         with `NodeBuilder::insecure`"
+        "{address} is not a loopback address, and authentication is off: make an API key first (`cidery key new \
+         NAME --admin --data-dir FOLDER`), listen on 127.0.0.1, or allow it with `NodeBuilder::insecure`"
     );
     Err(Error::failed_precondition(
         reason::INSECURE_ADDRESS,

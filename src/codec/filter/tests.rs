@@ -290,6 +290,7 @@ prop_compose! {
     ) -> v1::InvocationFilter {
         let cid = if related { "01890a5d-ac96-774b-bcce-b302099a8057" } else { "" };
         v1::InvocationFilter {
+            principals: Vec::new(),
             services, states, pending_reasons, failure_reasons, failure_text, metadata, dead_letter,
             accepted_after: times.0, accepted_before: times.1, ended_after: times.2, ended_before: times.3,
             parent_cid: cid.to_owned(), root_cid: cid.to_owned(), group_cid: cid.to_owned(),

@@ -21,6 +21,7 @@ use crate::codec::status::from_status;
 use crate::model::error::{Error, Kind, Result, reason};
 use crate::remote::protocol::backoff::Backoff;
 use crate::remote::protocol::batching::Batcher;
+use crate::remote::protocol::credential::{ClientCredential, NodeChannel, is_protected};
 use crate::remote::protocol::endpoint::{authority, connect, endpoint};
 use crate::remote::protocol::messages::to_node;
 
@@ -37,16 +38,23 @@ pub(super) struct Connection {
     endpoint: Endpoint,
     hello: v1::Hello,
     sessions: Arc<Sessions>,
+    credential: Option<ClientCredential>,
 }
 
 impl Connection {
-    pub(super) fn new(node: &str, hello: v1::Hello, sessions: Arc<Sessions>) -> Result<Self> {
+    pub(super) fn new(
+        node: &str,
+        hello: v1::Hello,
+        sessions: Arc<Sessions>,
+        credential: Option<ClientCredential>,
+    ) -> Result<Self> {
         // PINGs are sent without an open stream too.
         let endpoint = endpoint(node)?.keep_alive_while_idle(true);
         Ok(Self {
             endpoint,
             hello,
             sessions,
+            credential,
         })
     }
 
@@ -142,6 +150,8 @@ impl Connection {
 
     async fn send_hello(&self, session: &NodeSession) -> Result<NodeStream> {
         let channel = connect(&self.endpoint).await?;
+        let channel = NodeChannel::new(channel, is_protected(self.endpoint.uri()))
+            .with_credential(self.credential.clone());
         let _guard = session.await_welcome();
         let (outbox, receiver) = mpsc::unbounded_channel();
         // Enabled once the node has announced `CAPABILITY_BATCHING`.

@@ -10,7 +10,8 @@ use super::due::{DueEntry, DueIndex};
 use super::weight::weight;
 use crate::engine::store::{
     Acceptance, Child, Claim, ClaimLimit, Filter, LIST_PAGE_BYTES, OLDEST_DUE_SERVICES, OldestDue,
-    Page, QueuePlace, Record, Stored, StoredDeclaration, StoredOperation, SummaryPart, Tombstone,
+    Page, QueuePlace, Record, Stored, StoredApiKey, StoredDeclaration, StoredOperation,
+    SummaryPart, Tombstone,
 };
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::{HELD, Invocation, State, Summaries, SummaryCount, SummaryKey};
@@ -49,6 +50,7 @@ pub(super) struct Contents {
     /// How many invocations are held.
     pub(super) dead_letters: usize,
     pub(super) operations: HashMap<OperationId, StoredOperation, RandomState>,
+    pub(super) api_keys: HashMap<Arc<str>, StoredApiKey, RandomState>,
     /// How many bytes all of it takes, roughly.
     pub(super) bytes: usize,
 }

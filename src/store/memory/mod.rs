@@ -16,7 +16,7 @@ use self::contents::Contents;
 use self::weight::weight;
 use crate::engine::store::{
     Acceptance, BoundedRead, Child, Claim, ClaimLimit, Filter, OldestDue, Page, QueuePlace, Record,
-    Store, StoreUsage, Stored, StoredDeclaration, StoredOperation, SummaryPart,
+    Store, StoreUsage, Stored, StoredApiKey, StoredDeclaration, StoredOperation, SummaryPart,
 };
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::{Cid, ServiceName};
@@ -331,6 +331,16 @@ impl Store for MemoryStore {
         ready(Ok(()))
     }
 
+    fn save_api_key(&self, key: StoredApiKey) -> BoxFuture<'_, Result<()>> {
+        let id = Arc::clone(&key.key.id);
+        self.contents().api_keys.insert(id, key);
+        ready(Ok(()))
+    }
+
+    fn api_keys(&self) -> BoxFuture<'_, Result<Vec<StoredApiKey>>> {
+        ready(Ok(self.contents().api_keys.values().cloned().collect()))
+    }
+
     fn health(&self) -> Result<()> {
         Ok(())
     }
@@ -347,6 +357,7 @@ pub(crate) async fn started_engine() -> crate::engine::Invoker {
         limits: crate::engine::Limits::default(),
         clock: crate::engine::clock::Clock::System,
         hold: false,
+        requires_authentication: false,
     };
     let tasks = crate::service::runtime::Tasks::new();
     crate::engine::Invoker::start(parts, tasks).await.unwrap()

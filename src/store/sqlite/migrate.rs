@@ -50,7 +50,7 @@ const STEPS: [&str; 4] = [
 
 /// Tables that files of this format may lack: the first ones were written without them. Made where a file is opened, as
 /// they are in `schema.sql`.
-pub(super) const ADDED_TABLES: [(&str, &str); 3] = [
+pub(super) const ADDED_TABLES: [(&str, &str); 4] = [
     (
         "operation",
         "id BLOB PRIMARY KEY, state INTEGER NOT NULL, create_time INTEGER NOT NULL, end_time INTEGER,
@@ -64,6 +64,12 @@ pub(super) const ADDED_TABLES: [(&str, &str); 3] = [
     (
         "retry",
         "id INTEGER PRIMARY KEY, retried_as BLOB NOT NULL",
+    ),
+    (
+        "api_key",
+        "id TEXT PRIMARY KEY, secret_hash BLOB NOT NULL, principal TEXT NOT NULL, principal_group TEXT,
+         rights BLOB NOT NULL, create_time INTEGER NOT NULL, created_by TEXT, expire_time INTEGER,
+         revoke_time INTEGER",
     ),
 ];
 /// An index that they may lack.

@@ -44,6 +44,8 @@ mod writer;
 #[cfg(feature = "cli")]
 pub(crate) use self::check::{CheckReport, Fault, check};
 #[cfg(feature = "cli")]
+pub(crate) use self::directory::IN_USE;
+#[cfg(feature = "cli")]
 pub(crate) use self::restore::{check_empty, restore};
 #[cfg(feature = "cli")]
 pub(crate) use self::stats::{StoreStats, stats};

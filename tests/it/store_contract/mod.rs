@@ -2,6 +2,7 @@
 //!
 //! Reopening a store is tested in `sqlite_store.rs`, failures of the disk in `failed_sync.rs` and `full_disk.rs`.
 
+mod api_keys;
 mod controls;
 mod groups;
 mod keys;
@@ -18,6 +19,7 @@ use cidery::model::invocation::{EventKind, Invocation, Request, State, Terms};
 use cidery::store::{MemoryStore, SqliteOptions, SqliteStore};
 use cidery::{Cid, Payload, dict};
 
+use self::api_keys::api_keys_are_saved_and_replaced;
 use self::controls::a_control_is_remembered_until_it_is_removed_or_its_service_forgotten;
 use self::groups::{
     a_group_is_due_once_its_last_member_has_ended, a_group_is_stored_with_all_of_its_members,
@@ -549,6 +551,7 @@ suite! {
     a_pending_invocation_knows_which_one_holds_its_concurrency_key
     declarations_are_remembered_until_they_are_forgotten
     a_control_is_remembered_until_it_is_removed_or_its_service_forgotten
+    api_keys_are_saved_and_replaced
     expired_invocations_are_found_unless_they_are_claimed
     a_record_without_a_claim_loses_to_a_claim_and_to_a_newer_attempt
     a_known_follower_is_not_accepted_again

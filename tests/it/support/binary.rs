@@ -19,6 +19,8 @@ pub(crate) fn cidery() -> Command {
         "CIDERY_LOG",
         "CIDERY_LOG_FORMAT",
         "CIDERY_DATA_DIR",
+        "CIDERY_API_KEY",
+        "CIDERY_API_KEY_FILE",
         "COLUMNS",
         "NO_COLOR",
         "CLICOLOR",

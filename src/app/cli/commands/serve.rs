@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use crate::app::cli::access_args::AccessArgs;
 use crate::app::cli::address::{dial_address, listen_address, node_option};
 use crate::app::cli::args::{LogArgs, bytes, duration, store_limit};
 use crate::app::cli::printer::{Printer, Tone, log_failure};
@@ -60,8 +61,8 @@ pub(in crate::app::cli) struct Serve {
     /// Add the demo services.
     #[arg(long)]
     demo: bool,
-    /// Allow addresses other than loopback. There is no authentication yet: every client that can reach the address
-    /// can call, replace and remove all services and invocations.
+    /// Allow addresses other than loopback without authentication: every client that can reach the address can call,
+    /// replace and remove all services and invocations. With an API key (`cidery key new`), it is not needed.
     #[arg(long)]
     insecure: bool,
     /// Host name, without a port, that web browsers may use for the node (repeatable). Loopback and the address of the
@@ -86,17 +87,21 @@ pub(in crate::app::cli) struct Serve {
     #[arg(long, value_parser = duration, default_value = "30s", value_name = "DURATION")]
     drain: Duration,
     #[command(flatten)]
+    access: AccessArgs,
+    #[command(flatten)]
     log: LogArgs,
 }
 
 impl Serve {
     pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<ExitCode> {
         let _log = self.log.init(printer.log_filter())?;
+        let _audit_log = self.access.start_audit_log()?;
         log_failure(&self.log, self.serve(printer).await)
     }
 
     async fn serve(&self, printer: &Printer) -> Result<ExitCode> {
         let builder = Node::builder().listen(self.listen).drain(self.drain);
+        let builder = builder.access(self.access.options()?);
         let (mut builder, stored) = self.add_store(builder)?;
         builder = builder.limits(|limits| {
             limits.ping_interval = self.ping_interval.unwrap_or(limits.ping_interval);

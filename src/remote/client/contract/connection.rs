@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use tokio::time::Instant;
-use tonic::transport::Channel;
 use tonic::{Response, Status};
 
 use crate::codec::proto::v1::admin_service_client::AdminServiceClient;
 use crate::codec::proto::v1::discovery_service_client::DiscoveryServiceClient;
 use crate::codec::proto::v1::invocation_service_client::InvocationServiceClient;
 use crate::codec::proto::v1::operation_service_client::OperationServiceClient;
+use crate::codec::proto::v1::security_service_client::SecurityServiceClient;
 use crate::model::error::{Error, Result, reason};
+use crate::remote::protocol::credential::{ClientCredential, NodeChannel, is_protected};
 use crate::remote::protocol::endpoint::{authority, connect, endpoint};
 #[cfg(feature = "cli")]
 use crate::remote::protocol::retry::OnRetry;
@@ -24,10 +25,12 @@ const MAX_RESPONSE_BYTES: usize = 4 * crate::codec::limits::MAX_MESSAGE_BYTES;
 /// A client of a node on the messages of the contract. Cheap to clone; all clones share one connection.
 #[derive(Clone, Debug)]
 pub struct ContractClient {
-    pub(super) invocation: InvocationServiceClient<Channel>,
-    pub(super) discovery: DiscoveryServiceClient<Channel>,
-    pub(super) admin: AdminServiceClient<Channel>,
-    pub(super) operation: OperationServiceClient<Channel>,
+    pub(super) invocation: InvocationServiceClient<NodeChannel>,
+    pub(super) discovery: DiscoveryServiceClient<NodeChannel>,
+    pub(super) admin: AdminServiceClient<NodeChannel>,
+    pub(super) operation: OperationServiceClient<NodeChannel>,
+    pub(super) security: SecurityServiceClient<NodeChannel>,
+    channel: NodeChannel,
     pub(super) retries: Retries,
     node: Arc<str>,
 }
@@ -41,17 +44,35 @@ impl ContractClient {
     pub async fn connect(node: &str) -> Result<Self> {
         let endpoint = endpoint(node)?;
         let channel = connect(&endpoint).await?;
-        Ok(Self {
+        let channel = NodeChannel::new(channel, is_protected(endpoint.uri()));
+        Ok(Self::on(
+            channel,
+            Retries::default(),
+            authority(&endpoint).into(),
+        ))
+    }
+
+    fn on(channel: NodeChannel, retries: Retries, node: Arc<str>) -> Self {
+        Self {
             invocation: InvocationServiceClient::new(channel.clone())
                 .max_decoding_message_size(MAX_RESPONSE_BYTES),
             discovery: DiscoveryServiceClient::new(channel.clone())
                 .max_decoding_message_size(MAX_RESPONSE_BYTES),
             admin: AdminServiceClient::new(channel.clone()),
-            operation: OperationServiceClient::new(channel)
+            operation: OperationServiceClient::new(channel.clone())
                 .max_decoding_message_size(MAX_RESPONSE_BYTES),
-            retries: Retries::default(),
-            node: authority(&endpoint).into(),
-        })
+            security: SecurityServiceClient::new(channel.clone()),
+            channel,
+            retries,
+            node,
+        }
+    }
+
+    /// Sends a credential with each call from now on.
+    #[must_use]
+    pub fn credential(self, credential: ClientCredential) -> Self {
+        let channel = self.channel.with_credential(Some(credential));
+        Self::on(channel, self.retries, self.node)
     }
 
     /// The host and the port of the node.

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use crate::engine::backup::Backups;
 use crate::engine::store::{
     Acceptance, BoundedRead, Child, Claim, ClaimLimit, Filter, OldestDue, Page, QueuePlace, Record,
-    Store, StoreUsage, Stored, StoredDeclaration, StoredOperation, SummaryPart,
+    Store, StoreUsage, Stored, StoredApiKey, StoredDeclaration, StoredOperation, SummaryPart,
 };
 use crate::model::error::Result;
 use crate::model::id::{Cid, ServiceName};
@@ -30,8 +30,8 @@ use crate::store::sqlite::blob;
 use crate::store::sqlite::checkpointer;
 use crate::store::sqlite::commands::{
     Accept, AcceptGroup, Command, ForgetDeclarations, Purge, RecordAttempts, RecordResult,
-    RememberDeclarations, Remove, RemoveControl, RemoveOperations, RequestCancel, SaveOperation,
-    ServiceIds, SetControl, queue,
+    RememberDeclarations, Remove, RemoveControl, RemoveOperations, RequestCancel, SaveApiKey,
+    SaveOperation, ServiceIds, SetControl, queue,
 };
 use crate::store::sqlite::directory::StoreDirectory;
 use crate::store::sqlite::error::{closed, queue_full};
@@ -543,6 +543,14 @@ impl Store for SqliteStore {
 
     fn remove_operations(&self, ids: Vec<OperationId>) -> BoxFuture<'_, Result<()>> {
         Box::pin(self.write(RemoveOperations(ids)))
+    }
+
+    fn save_api_key(&self, key: StoredApiKey) -> BoxFuture<'_, Result<()>> {
+        Box::pin(self.write(SaveApiKey(key)))
+    }
+
+    fn api_keys(&self) -> BoxFuture<'_, Result<Vec<StoredApiKey>>> {
+        Box::pin(self.readers.query(queries::api_keys))
     }
 
     fn health(&self) -> Result<()> {
