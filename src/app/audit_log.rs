@@ -14,8 +14,8 @@ use crate::model::error::{Error, Result, reason};
 ///
 /// # Errors
 ///
-/// `INVALID_ARGUMENT` / `USAGE_INVALID` for a file that cannot be opened; `INTERNAL` where the thread that writes cannot
-/// be started.
+/// `INVALID_ARGUMENT` / `USAGE_INVALID` for a file that cannot be opened; `INTERNAL` where the thread that writes
+/// cannot be started.
 pub(super) fn start(file: &Path) -> Result<LogGuard> {
     let (queue, guard) = match file.to_str() {
         Some("-") => LogQueue::start(io::stdout())?,

@@ -104,6 +104,8 @@ def parser() -> argparse.ArgumentParser:
     )
     run.add_argument("paths", nargs="+", metavar="PATH", help="a file or a folder")
     run.add_argument("--node", help="HOST[:PORT] (default: CIDERY_NODE, then 127.0.0.1:24337)")
+    insecure = "send the API key (CIDERY_API_KEY, or the file CIDERY_API_KEY_FILE) in plain text"
+    run.add_argument("--insecure", action="store_true", help=insecure)
     run.add_argument("--reload", action="store_true", help="reload files when they change")
     exclude = "leave out files and folders of a folder, such as `scripts` (repeatable)"
     run.add_argument("--exclude", action="append", default=[], metavar="PATTERN", help=exclude)

@@ -267,17 +267,13 @@ impl NodeBuilder {
     /// # Errors
     ///
     /// `ALREADY_EXISTS` / `SERVICE_EXISTS`, or `INVALID_ARGUMENT`, for a service or host that cannot be added;
-    /// `ACCESS_INVALID` for what [`access`](Self::access) set; `UNAVAILABLE` / `BIND_FAILED`; `FAILED_PRECONDITION` / `INSECURE_ADDRESS`, `STATE_MISSING` or `CLOCK_INVALID`;
-    /// the errors of the store.
+    /// `ACCESS_INVALID` for what [`access`](Self::access) set; `UNAVAILABLE` / `BIND_FAILED`; `FAILED_PRECONDITION` /
+    /// `INSECURE_ADDRESS`, `STATE_MISSING` or `CLOCK_INVALID`; the errors of the store.
     pub async fn start(mut self) -> Result<NodeHandle> {
         if let Some(error) = self.error {
             return Err(error);
         }
         self.registry = self.layers.apply(self.registry);
-        builtin::add_platform(&mut self.registry)?;
-        if self.demo {
-            builtin::add_demo(&mut self.registry)?;
-        }
         let store = self
             .store
             .take()
@@ -285,6 +281,12 @@ impl NodeBuilder {
         let keys = KeyRing::load(Arc::clone(&store), self.clock.clone()).await?;
         let requires_authentication = !keys.is_empty() || self.access.has_credentials();
         let authenticator = Authenticator::new(keys, self.access)?;
+        let principals = authenticator.clone();
+        let principals = move || principals.principals(requires_authentication);
+        builtin::add_platform(&mut self.registry, Arc::new(principals))?;
+        if self.demo {
+            builtin::add_demo(&mut self.registry)?;
+        }
         let listener = match self.address {
             None => None,
             Some(address) => {

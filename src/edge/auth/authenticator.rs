@@ -15,10 +15,12 @@ use super::connection_credentials::ConnectionCredentials;
 #[cfg(feature = "jwt")]
 use super::jwt::TokenVerifier;
 use super::options::AccessOptions;
+use super::principal_list;
 use crate::engine::access::{KeyRing, Presented, audit};
 use crate::engine::log_limit::LogLimit;
 use crate::model::access::Identity;
 use crate::model::error::{Error, Kind, Result, reason};
+use crate::model::value::Dict;
 
 /// Why a credential is refused that could only be an API key.
 const NO_KEY: &str = "the credential is not an API key";
@@ -79,6 +81,14 @@ impl Authenticator {
     /// The API keys.
     pub(in crate::edge) fn keys(&self) -> &KeyRing {
         &self.0.keys
+    }
+
+    /// The principals that the node accepts, for `cidery.security.get-list`. `is_on`: whether it asks who calls.
+    pub(crate) fn principals(&self, is_on: bool) -> Vec<Dict> {
+        match is_on {
+            true => principal_list::list(&self.0.keys, &self.0.options),
+            false => vec![principal_list::anonymous()],
+        }
     }
 
     /// Whom a client certificate names, if a rule says so.

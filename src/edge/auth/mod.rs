@@ -9,6 +9,7 @@ mod connection_credentials;
 #[cfg(feature = "jwt")]
 mod jwt;
 mod options;
+mod principal_list;
 
 pub(super) use self::authenticated::{Authenticated, ExpireTime};
 pub(crate) use self::authenticator::Authenticator;

@@ -266,6 +266,15 @@ impl ListedKey {
     }
 }
 
+impl ListedKey {
+    /// Whether it is neither revoked nor expired at a time.
+    #[must_use]
+    pub fn is_valid(&self, now: Timestamp) -> bool {
+        let has_expired = self.key.expire_time.is_some_and(|end| end <= now);
+        self.key.revoke_time.is_none() && !has_expired
+    }
+}
+
 impl Entry {
     fn listed(&self) -> ListedKey {
         ListedKey {

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
 
 use crate::engine::store::SecretHash;
-use crate::model::error::{Error, Result};
+use crate::model::error::{Error, Result, reason};
 
 /// What all keys begin with, so that scanners of source code find those that were committed by mistake.
 const PREFIX: &str = "cdy_";
@@ -38,7 +38,7 @@ impl ApiKeySecret {
         let mut bytes = [0; ID_CHARS + SECRET_BYTES];
         getrandom::fill(&mut bytes).map_err(|error| {
             let message = format!("the system gives no random bytes: {error}");
-            Error::internal("RANDOM_FAILED", message)
+            Error::internal(reason::RANDOM_FAILED, message)
         })?;
         let (id, secret) = bytes.split_at(ID_CHARS);
         // An id need not be uniform, only unique.

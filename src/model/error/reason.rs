@@ -153,6 +153,8 @@ reasons! {
     PROTOCOL_ERRORS
     /// Too many calls wait for a service.
     QUEUE_FULL
+    /// The system gives no random bytes.
+    RANDOM_FAILED
     /// A request field is invalid; the violations name it.
     REQUEST_INVALID
     /// A request began and was not complete in time.

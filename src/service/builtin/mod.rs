@@ -6,16 +6,22 @@ mod demo;
 mod invoking;
 mod platform;
 
+use std::sync::Arc;
+
 use crate::model::error::Result;
+use crate::model::value::Dict;
 use crate::service::registry::Registry;
+
+/// Lists the principals that a node accepts.
+pub type PrincipalList = Arc<dyn Fn() -> Vec<Dict> + Send + Sync>;
 
 /// Adds the services that every node has, under their own names and under those of Zato.
 ///
 /// # Errors
 ///
 /// `ALREADY_EXISTS` / `SERVICE_EXISTS` where one of the names is taken.
-pub fn add_platform(registry: &mut Registry) -> Result<()> {
-    platform::add(registry)
+pub fn add_platform(registry: &mut Registry, principals: PrincipalList) -> Result<()> {
+    platform::add(registry, principals)
 }
 
 /// Adds demo services.

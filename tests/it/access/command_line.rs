@@ -4,6 +4,11 @@ use std::process::{Output, Stdio};
 
 use crate::support::Folder;
 use crate::support::binary::{Server, cidery, stderr, stdout, tool};
+use crate::support::schema::validate;
+
+fn schema() -> serde_json::Value {
+    serde_json::from_str(include_str!("../../../docs/cli.schema.json")).unwrap()
+}
 
 /// Runs `cidery key new` on a data directory. Returns the key.
 pub(super) fn data_dir_with_key(folder: &Folder, arguments: &[&str]) -> String {
@@ -87,6 +92,7 @@ fn the_first_key_is_made_on_the_data_directory_and_the_next_ones_on_the_node() {
     ];
     let made = run(&server, &root, &arguments);
     let made: serde_json::Value = serde_json::from_str(&stdout(&made)).unwrap();
+    assert_eq!(validate(&schema(), "new_api_key", &made), Ok(()));
     let billing = made["secret"].as_str().unwrap();
     assert_eq!(made["rights"]["invoke"][1], "customer.*");
     assert_eq!(made["rights"]["read"], "GROUP");
@@ -101,6 +107,7 @@ fn the_first_key_is_made_on_the_data_directory_and_the_next_ones_on_the_node() {
     ] {
         let whoami = stdout(&run(&server, "", &arguments));
         let whoami: serde_json::Value = serde_json::from_str(&whoami).unwrap();
+        assert_eq!(validate(&schema(), "caller", &whoami), Ok(()));
         assert_eq!(whoami["principal"], "billing");
         assert_eq!(whoami["credential"], "API_KEY");
         assert_eq!(whoami["rights"]["administer"], false);
@@ -125,6 +132,9 @@ fn the_first_key_is_made_on_the_data_directory_and_the_next_ones_on_the_node() {
     let listed = stdout(&key(&folder, &["list", "-o", "json"]));
     let listed: serde_json::Value = serde_json::from_str(&listed).unwrap();
     assert_eq!(listed.as_array().unwrap().len(), 2);
+    for key in listed.as_array().unwrap() {
+        assert_eq!(validate(&schema(), "api_key", key), Ok(()));
+    }
     assert!(!listed.to_string().contains("secret"), "{listed}");
 }
 

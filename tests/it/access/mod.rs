@@ -3,8 +3,10 @@
 mod api_keys;
 mod attempts;
 mod command_line;
+mod document;
 mod secrets;
 mod streams;
+mod tokens;
 
 use std::sync::Arc;
 use std::time::Duration;

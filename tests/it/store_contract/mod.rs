@@ -14,7 +14,7 @@ mod summaries;
 
 use std::sync::Arc;
 
-use cidery::engine::store::{Acceptance, ClaimLimit, Filter, Record, Store, Stored, Tombstone};
+use cidery::engine::store::{Acceptance, ClaimLimit, Record, Store, Stored, Tombstone};
 use cidery::model::invocation::{EventKind, Invocation, Request, State, Terms};
 use cidery::store::{MemoryStore, SqliteOptions, SqliteStore};
 use cidery::{Cid, Payload, dict};
@@ -36,8 +36,8 @@ use self::keys::{
     invocations_with_the_same_concurrency_key_are_claimed_one_at_a_time,
 };
 use self::lists::{
-    children_are_listed_in_the_order_of_acceptance, lists_are_filtered_and_paged_newest_first,
-    lists_contain_invocations_by_state_or_by_cid,
+    children_are_listed_in_the_order_of_acceptance, failures_are_listed_by_reason,
+    lists_are_filtered_and_paged_newest_first, lists_contain_invocations_by_state_or_by_cid,
 };
 use self::operations::{
     a_list_before_the_next_position_has_what_was_accepted_so_far,
@@ -384,39 +384,6 @@ async fn a_known_follower_is_not_accepted_again(store: &dyn Store) {
     assert_eq!(store.total_pending_count(), 0);
     assert_eq!(found(store, known).await.state, State::Succeeded);
     assert_eq!(claimed(store, "b", NOW, 9).await, []);
-}
-
-async fn failures_are_listed_by_reason(store: &dyn Store) {
-    let failed = EventKind::Failed(cidery::Error::internal("BROKEN", "broken"));
-    let mut cids = Vec::new();
-    for _ in 0..3 {
-        cids.push(accepted(store, "a", NOW).await);
-    }
-    let ended = record(cids[0], State::Failed, failed);
-    assert!(store.record(ended).await.unwrap());
-    let backoff = Record {
-        last_failure: Some(cidery::Error::unavailable("DOWN", "down")),
-        deferred: true,
-        ..record(cids[1], State::Pending { started: true }, started())
-    };
-    assert!(store.record(backoff).await.unwrap());
-    let listed = async |reasons: &[&str]| {
-        let filter = Filter {
-            failure_reasons: reasons.iter().map(ToString::to_string).collect(),
-            ..Filter::default()
-        };
-        let page = store.list(filter, None, 9).await.unwrap();
-        let cids = page.invocations.iter().map(|found| found.request.cid);
-        cids.collect::<Vec<_>>()
-    };
-    assert_eq!(listed(&["BROKEN"]).await, [cids[0]]);
-    assert_eq!(listed(&["DOWN", "BROKEN"]).await, [cids[1], cids[0]]);
-    assert_eq!(listed(&["OTHER"]).await, []);
-    let deferred = async |cid| match store.get(cid).await.unwrap() {
-        Stored::Found(found) => found.deferred,
-        other => panic!("not found: {other:?}"),
-    };
-    assert!(!deferred(cids[0]).await && deferred(cids[1]).await);
 }
 
 async fn an_invocation_that_expires_before_it_is_due_is_claimed_when_it_expires(store: &dyn Store) {

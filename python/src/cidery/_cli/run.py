@@ -38,6 +38,7 @@ class RunOptions:
 
     paths: list[str]
     node: str | None = None
+    insecure: bool = False
     name: str = ""
     max_in_flight: int = 100
     drain: float = 30.0
@@ -173,6 +174,7 @@ class Runner:
         worker = Worker(
             *services,
             node=options.node,
+            insecure=options.insecure,
             name=options.name,
             max_in_flight=options.max_in_flight,
             drain=options.drain,
@@ -271,6 +273,7 @@ def _command(options: RunOptions) -> list[str]:
     command += ["--max-in-flight", str(options.max_in_flight), "--drain", str(options.drain)]
     command += ["--log-level", options.log_level]
     command += ["--node", options.node] if options.node else []
+    command += ["--insecure"] if options.insecure else []
     command += [f"--exclude={pattern}" for pattern in options.exclude]
     command += ["--reload"] if options.reload else []
     command += ["--zato"] if options.zato else []
