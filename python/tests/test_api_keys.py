@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,20 +22,24 @@ def new_key(data_dir: str, *arguments: str) -> str:
     return made.stdout.strip()
 
 
-class Guarded:
+class Guarded(Node):
     """A node that asks who calls."""
 
-    def __init__(self, data_dir: str) -> None:
-        self.key = new_key(data_dir, "root", "--admin", "--invoke", "*", "--serve", "*")
-        self.node = Node("--data-dir", data_dir)
+    key = ""
+
+    def start(self) -> Node:
+        if not self.key:
+            self.key = new_key(
+                self._folder.name, "root", "--admin", "--invoke", "*", "--serve", "*"
+            )
+        return super().start()
 
 
 @pytest.fixture(scope="module")
 def guarded() -> Iterator[Guarded]:
-    with tempfile.TemporaryDirectory(prefix="cidery-") as data_dir:
-        guarded = Guarded(data_dir)
-        with guarded.node:
-            yield guarded
+    with Guarded() as guarded:
+        assert isinstance(guarded, Guarded)
+        yield guarded
 
 
 @pytest.fixture(autouse=True)
@@ -51,12 +54,12 @@ def ping(address: str, **options: object) -> object:
 
 
 def test_a_client_sends_its_key(guarded: Guarded) -> None:
-    assert ping(guarded.node.address, api_key=guarded.key) == {"pong": "cidery"}
+    assert ping(guarded.address, api_key=guarded.key) == {"pong": "cidery"}
     with pytest.raises(Unauthenticated) as without:
-        ping(guarded.node.address)
+        ping(guarded.address)
     assert without.value.reason == "CREDENTIAL_REQUIRED"
     with pytest.raises(Unauthenticated) as wrong:
-        ping(guarded.node.address, api_key="cdy_a_wrong")
+        ping(guarded.address, api_key="cdy_a_wrong")
     assert wrong.value.reason == "CREDENTIAL_INVALID"
     assert "wrong" not in f"{wrong.value!r} {wrong.value}"
 
@@ -67,7 +70,7 @@ def test_a_key_comes_from_the_environment_or_a_file(
     file = tmp_path / "key"
     file.write_text("cdy_a_wrong\n")
     monkeypatch.setenv("CIDERY_API_KEY_FILE", str(file))
-    with Client(guarded.node.address) as client:
+    with Client(guarded.address) as client:
         with pytest.raises(Unauthenticated):
             client.invoke("cidery.ping")
         # A file that has changed is read again.
@@ -77,14 +80,14 @@ def test_a_key_comes_from_the_environment_or_a_file(
         with pytest.raises(Unauthenticated):
             client.invoke("cidery.ping")
     monkeypatch.setenv("CIDERY_API_KEY", guarded.key)
-    assert ping(guarded.node.address) == {"pong": "cidery"}
+    assert ping(guarded.address) == {"pong": "cidery"}
 
 
 def test_a_function_is_asked_for_each_call(guarded: Guarded) -> None:
     calls = iter([guarded.key, "cdy_a_wrong", guarded.key])
 
     async def scenario() -> None:
-        async with AsyncClient(guarded.node.address, api_key=lambda: next(calls)) as client:
+        async with AsyncClient(guarded.address, api_key=lambda: next(calls)) as client:
             await client.invoke("cidery.ping")
             with pytest.raises(Unauthenticated):
                 await client.invoke("cidery.ping")
@@ -116,16 +119,16 @@ def test_a_text_that_is_no_key_is_refused_and_not_repeated() -> None:
 
 
 def test_a_worker_and_its_nested_calls_have_its_key(guarded: Guarded) -> None:
-    worker = Worker(node=guarded.node.address, api_key=guarded.key)
+    worker = Worker(node=guarded.address, api_key=guarded.key)
 
     @worker.service("keys.outer")
     def outer(ctx: Context) -> Any:
         return ctx.invoke("cidery.ping", {})
 
-    with worker, Client(guarded.node.address, api_key=guarded.key) as client:
+    with worker, Client(guarded.address, api_key=guarded.key) as client:
         assert client.invoke("keys.outer", {}) == {"pong": "cidery"}
     with pytest.raises(Unauthenticated):
-        Worker(outer, node=guarded.node.address).start()
+        Worker(outer, node=guarded.address).start()
 
 
 def test_run_takes_the_key_from_a_file(guarded: Guarded, tmp_path: Path) -> None:
@@ -139,7 +142,7 @@ def test_run_takes_the_key_from_a_file(guarded: Guarded, tmp_path: Path) -> None
     )
     file = tmp_path / "key"
     file.write_text(guarded.key)
-    command = [sys.executable, "-m", "cidery", "run", str(module), "--node", guarded.node.address]
+    command = [sys.executable, "-m", "cidery", "run", str(module), "--node", guarded.address]
     environment = {"CIDERY_API_KEY_FILE": str(file), "PATH": "", "PYTHONPATH": ":".join(sys.path)}
     worker = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
     assert worker.stderr is not None
@@ -148,7 +151,7 @@ def test_run_takes_the_key_from_a_file(guarded: Guarded, tmp_path: Path) -> None
         while "serving" not in line.lower():
             assert line, "it has ended"
             line = worker.stderr.readline()
-        with Client(guarded.node.address, api_key=guarded.key) as client:
+        with Client(guarded.address, api_key=guarded.key) as client:
             assert client.invoke("keys.seven") == {"n": 7}
     finally:
         worker.terminate()

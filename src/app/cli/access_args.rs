@@ -16,14 +16,15 @@ use crate::model::error::Result;
 /// Who may call a node, besides those with an API key.
 #[derive(Args, Clone, Debug)]
 pub(super) struct AccessArgs {
-    /// Accept tokens (JSON Web Tokens) that are signed with one of these public keys: a JSON Web Key Set.
+    /// Accept tokens (JSON Web Tokens) that are signed with one of these public keys: a JSON Web Key Set in a file, or at
+    /// an `https://` URL.
     #[arg(
         long,
         env = "CIDERY_JWT_JWKS",
         requires_all = ["jwt_issuer", "jwt_audience"],
-        value_name = "FILE"
+        value_name = "FILE|URL"
     )]
-    jwt_jwks: Option<PathBuf>,
+    jwt_jwks: Option<String>,
     /// Issuer of the tokens: their claim `iss`.
     #[arg(
         long,

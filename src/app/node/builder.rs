@@ -17,7 +17,6 @@ use crate::edge::connection::NodeMemory;
 use crate::edge::grpc::Serving;
 use crate::edge::listener::{self, ConnectionLimits, Shutdown, Timeouts};
 use crate::edge::{AllowedHosts, PortService, WrapRouter};
-use crate::engine::access::KeyRing;
 use crate::engine::clock::Clock;
 use crate::engine::store::Store;
 use crate::engine::{Invoker, Limits, Parts};
@@ -278,15 +277,10 @@ impl NodeBuilder {
             .store
             .take()
             .unwrap_or_else(|| Arc::new(MemoryStore::new()));
-        let keys = KeyRing::load(Arc::clone(&store), self.clock.clone()).await?;
-        let requires_authentication = !keys.is_empty() || self.access.has_credentials();
-        let authenticator = Authenticator::new(keys, self.access)?;
-        let principals = authenticator.clone();
-        let principals = move || principals.principals(requires_authentication);
-        builtin::add_platform(&mut self.registry, Arc::new(principals))?;
-        if self.demo {
-            builtin::add_demo(&mut self.registry)?;
-        }
+        let authenticator =
+            Authenticator::start(Arc::clone(&store), self.clock.clone(), self.access).await?;
+        let requires_authentication = authenticator.is_on();
+        add_builtins(&mut self.registry, &authenticator, self.demo)?;
         let listener = match self.address {
             None => None,
             Some(address) => {
@@ -308,6 +302,11 @@ impl NodeBuilder {
             requires_authentication,
         };
         let invoker = Invoker::start(parts, tasks.clone()).await?;
+        #[cfg(all(feature = "jwt", feature = "tls"))]
+        {
+            let closing = invoker.closing().clone();
+            tasks.spawn("token keys", authenticator.clone().keep_keys(closing));
+        }
         let workers = WorkerRegistry::start(&invoker).await?;
         if !self.hold {
             invoker.resume_operations();
@@ -317,11 +316,7 @@ impl NodeBuilder {
         let mut address = None;
         if let Some(listener) = listener {
             let bound = local_address(&listener)?;
-            match requires_authentication {
-                false if self.insecure => warn_insecure(bound),
-                true if !bound.ip().is_loopback() => warn_plain_text(bound),
-                _ => {}
-            }
+            log_who_may_call(bound, self.insecure, requires_authentication);
             address = Some(bound);
             let service = PortService::new(
                 &invoker,
@@ -393,6 +388,16 @@ impl NodeBuilder {
     }
 }
 
+/// Adds the services that every node has, and the demo services.
+fn add_builtins(registry: &mut Registry, authenticator: &Authenticator, demo: bool) -> Result<()> {
+    let authenticator = authenticator.clone();
+    builtin::add_platform(registry, Arc::new(move || authenticator.principals()))?;
+    match demo {
+        true => builtin::add_demo(registry),
+        false => Ok(()),
+    }
+}
+
 fn first_address(address: impl ToSocketAddrs) -> Result<SocketAddr> {
     let addresses = address.to_socket_addrs();
     let first = addresses.and_then(|mut addresses| {
@@ -418,19 +423,24 @@ fn connection_limits(limits: &Limits) -> ConnectionLimits {
     }
 }
 
-fn warn_insecure(address: SocketAddr) {
-    tracing::warn!(
-        %address,
-        "insecure: there is no authentication; every client that can reach the address can invoke and serve all \
-         services, and read, cancel and remove all invocations"
-    );
-}
-
-fn warn_plain_text(address: SocketAddr) {
-    tracing::warn!(
-        %address,
-        "no TLS: whoever sees the network reads the credentials of callers, and everything else"
-    );
+/// Logs that the node asks who calls, and what is dangerous about it.
+fn log_who_may_call(address: SocketAddr, insecure: bool, requires_authentication: bool) {
+    match requires_authentication {
+        true if address.ip().is_loopback() => {
+            tracing::info!("authentication is on: each call needs a credential");
+        }
+        true => tracing::warn!(
+            %address,
+            "authentication is on, without TLS: whoever sees the network reads the credentials of callers, and \
+             everything else"
+        ),
+        false if insecure => tracing::warn!(
+            %address,
+            "insecure: there is no authentication; every client that can reach the address can invoke and serve all \
+             services, and read, cancel and remove all invocations"
+        ),
+        false => {}
+    }
 }
 
 fn check_address(address: SocketAddr, insecure: bool) -> Result<()> {

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use http::Request;
 use jiff::Timestamp;
 use tokio::time::Instant;
+#[cfg(all(feature = "jwt", feature = "tls"))]
+use tokio_util::sync::CancellationToken;
 
 use super::attempts::Attempts;
 use super::authenticated::Authenticated;
@@ -17,7 +19,9 @@ use super::jwt::TokenVerifier;
 use super::options::AccessOptions;
 use super::principal_list;
 use crate::engine::access::{KeyRing, Presented, audit};
+use crate::engine::clock::Clock;
 use crate::engine::log_limit::LogLimit;
+use crate::engine::store::Store;
 use crate::model::access::Identity;
 use crate::model::error::{Error, Kind, Result, reason};
 use crate::model::value::Dict;
@@ -31,6 +35,7 @@ pub(crate) struct Authenticator(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
+    is_on: bool,
     keys: KeyRing,
     options: AccessOptions,
     attempts: Attempts,
@@ -56,19 +61,29 @@ impl From<&'static str> for Refusal {
 }
 
 impl Authenticator {
-    /// The authenticator of a node.
+    /// The authenticator of a node: reads the API keys of its store, and the keys of its issuer.
     ///
     /// # Errors
     ///
-    /// `INVALID_ARGUMENT` / `ACCESS_INVALID`.
-    pub(crate) fn new(keys: KeyRing, options: AccessOptions) -> Result<Self> {
+    /// `INVALID_ARGUMENT` / `ACCESS_INVALID`; the errors of the store.
+    pub(crate) async fn start(
+        store: Arc<dyn Store>,
+        clock: Clock,
+        options: AccessOptions,
+    ) -> Result<Self> {
         options.check()?;
+        let keys = KeyRing::load(store, clock).await?;
         #[cfg(feature = "jwt")]
         let tokens = match &options.jwt {
             Some(jwt) => Some(TokenVerifier::new(jwt.clone(), options.roles.clone())?),
             None => None,
         };
+        #[cfg(all(feature = "jwt", feature = "tls"))]
+        if let Some(tokens) = &tokens {
+            tokens.fetch().await;
+        }
         Ok(Self(Arc::new(Inner {
+            is_on: !keys.is_empty() || options.has_credentials(),
             keys,
             attempts: Attempts::new(options.failures_per_second, options.failures_burst),
             #[cfg(feature = "jwt")]
@@ -78,14 +93,30 @@ impl Authenticator {
         })))
     }
 
+    /// Whether the node asks who calls: that is decided when it starts.
+    pub(crate) fn is_on(&self) -> bool {
+        self.0.is_on
+    }
+
+    /// Keeps the keys of tokens fresh until the node closes.
+    #[cfg(all(feature = "jwt", feature = "tls"))]
+    pub(crate) async fn keep_keys(self, closing: CancellationToken) {
+        if let Some(tokens) = &self.0.tokens {
+            tokio::select! {
+                () = tokens.keep_fetching() => {}
+                () = closing.cancelled() => {}
+            }
+        }
+    }
+
     /// The API keys.
     pub(in crate::edge) fn keys(&self) -> &KeyRing {
         &self.0.keys
     }
 
-    /// The principals that the node accepts, for `cidery.security.get-list`. `is_on`: whether it asks who calls.
-    pub(crate) fn principals(&self, is_on: bool) -> Vec<Dict> {
-        match is_on {
+    /// The principals that the node accepts, for `cidery.security.get-list`.
+    pub(crate) fn principals(&self) -> Vec<Dict> {
+        match self.is_on() {
             true => principal_list::list(&self.0.keys, &self.0.options),
             false => vec![principal_list::anonymous()],
         }

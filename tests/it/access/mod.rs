@@ -6,6 +6,7 @@ mod command_line;
 mod document;
 mod secrets;
 mod streams;
+mod token_url;
 mod tokens;
 
 use std::sync::Arc;

@@ -22,7 +22,7 @@ const PUBLIC: &str = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
 /// A year that the tests do not reach.
 const EXP: i64 = 4_000_000_000;
 
-fn jwks(id: &str) -> String {
+pub(super) fn jwks(id: &str) -> String {
     let key = json!({"kty": "OKP", "crv": "Ed25519", "kid": id, "x": PUBLIC});
     json!({ "keys": [key] }).to_string()
 }
@@ -59,7 +59,11 @@ impl Issuer {
 
 fn options(jwks: &Path) -> AccessOptions {
     let mut access = AccessOptions::default();
-    access.jwt = Some(JwtOptions::new(jwks, "https://issuer.example", "cidery"));
+    access.jwt = Some(JwtOptions::new(
+        jwks.to_str().unwrap(),
+        "https://issuer.example",
+        "cidery",
+    ));
     let operator = Rights {
         read: Scope::All,
         administer: true,
@@ -69,7 +73,7 @@ fn options(jwks: &Path) -> AccessOptions {
     access
 }
 
-fn claims() -> Value {
+pub(super) fn claims() -> Value {
     json!({"sub": "a", "iss": "https://issuer.example", "aud": ["other", "cidery"], "exp": EXP})
 }
 
@@ -95,7 +99,7 @@ fn token(header: &Header, claims: &Value) -> String {
     encode(header, claims, &EncodingKey::from_ed_der(&PRIVATE)).unwrap()
 }
 
-fn valid(claims: &Value) -> String {
+pub(super) fn valid(claims: &Value) -> String {
     token(&header(Some("one")), claims)
 }
 
@@ -206,7 +210,7 @@ async fn options_that_cannot_be_used_are_refused_at_the_start() {
     assert!(error.message().contains("no public key"), "{error:?}");
     std::fs::write(&file, jwks("one")).unwrap();
     let mut access = options(&file);
-    access.jwt = Some(JwtOptions::new(&file, "i", ""));
+    access.jwt = Some(JwtOptions::new(file.to_str().unwrap(), "i", ""));
     let error = start(access).await.unwrap_err();
     assert!(error.message().contains("audience"), "{error:?}");
     start(options(&file)).await.unwrap();

@@ -11,13 +11,14 @@ use jsonwebtoken::{Algorithm, DecodingKey};
 use sha2::{Digest as _, Sha256};
 
 /// How long a key set is, at most: 1 MiB.
-const MAX_BYTES: u64 = 1 << 20;
+pub(super) const MAX_BYTES: usize = 1 << 20;
 /// How many keys it has, at most.
 const MAX_KEYS: usize = 100;
 /// The smallest RSA key, in bits. Smaller ones can be broken.
 const MIN_RSA_BITS: usize = 2048;
 
 /// The public keys of an issuer.
+#[derive(Default)]
 pub(super) struct KeySet {
     keys: Vec<PublicKey>,
     /// Of the text that they were read from.
@@ -36,7 +37,9 @@ impl KeySet {
     pub(super) fn read(file: &Path) -> Result<Self, String> {
         let mut text = Vec::new();
         let read = File::open(file).and_then(|opened| {
-            let mut opened = opened.take(MAX_BYTES + 1);
+            // One byte more tells that it is longer.
+            let limit = u64::try_from(MAX_BYTES + 1).unwrap_or(u64::MAX);
+            let mut opened = opened.take(limit);
             opened.read_to_end(&mut text)
         });
         read.map_err(|error| error.to_string())?;
@@ -44,12 +47,12 @@ impl KeySet {
     }
 
     /// Parses a key set. Keys that are not for signatures, or that no algorithm here uses, are left out.
-    fn parse(text: &[u8]) -> Result<Self, String> {
+    pub(super) fn parse(text: &[u8]) -> Result<Self, String> {
         #[derive(serde::Deserialize)]
         struct Document {
             keys: Vec<serde_json::Value>,
         }
-        if u64::try_from(text.len()).unwrap_or(u64::MAX) > MAX_BYTES {
+        if text.len() > MAX_BYTES {
             return Err("it is longer than 1 MiB".to_owned());
         }
         let document: Document = serde_json::from_slice(text)
@@ -67,6 +70,12 @@ impl KeySet {
                 hash: Sha256::digest(text).into(),
             }),
         }
+    }
+
+    /// Whether there are no keys: they were never read.
+    #[cfg(feature = "tls")]
+    pub(super) fn is_empty(&self) -> bool {
+        self.keys.is_empty()
     }
 
     /// Whether both were read from the same text.

@@ -2,7 +2,10 @@
 
 mod cache;
 mod claims;
+#[cfg(feature = "tls")]
+mod fetch;
 mod key_set;
+mod key_source;
 mod options;
 mod verifier;
 

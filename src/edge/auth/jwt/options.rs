@@ -1,7 +1,5 @@
 //! The options of tokens.
 
-use std::path::PathBuf;
-
 /// Tokens of an issuer (JSON Web Tokens, RFC 7519) as credentials.
 ///
 /// A token is accepted if a key of the issuer signed it (RS256, PS256, ES256, ES384 or EdDSA), and if its issuer and
@@ -10,9 +8,11 @@ use std::path::PathBuf;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct JwtOptions {
-    /// File with the public keys of the issuer: a JSON Web Key Set (RFC 7517) of at most 1 MiB. It is read again every
-    /// ten minutes, and where a token names a key that it did not have, at most once a minute.
-    pub jwks: PathBuf,
+    /// The public keys of the issuer, a JSON Web Key Set (RFC 7517) of at most 1 MiB: a file, or with the feature `tls`
+    /// an `https://` URL. It is read again every ten minutes, and where a token names a key that it did not have, at
+    /// most once a minute. A node starts without the keys of a server that does not answer, and refuses tokens until it
+    /// does.
+    pub jwks: String,
     /// The issuer: the claim `iss`.
     pub issuer: String,
     /// The node: one of the values of the claim `aud`.
@@ -25,9 +25,9 @@ pub struct JwtOptions {
 }
 
 impl JwtOptions {
-    /// Tokens of an issuer for this node, which are checked by the keys in a file.
+    /// Tokens of an issuer for this node, which are checked by the keys in a file, or at a URL.
     pub fn new(
-        jwks: impl Into<PathBuf>,
+        jwks: impl Into<String>,
         issuer: impl Into<String>,
         audience: impl Into<String>,
     ) -> Self {

@@ -7,11 +7,16 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use jsonwebtoken::{Algorithm, Validation, decode, decode_header};
+#[cfg(feature = "tls")]
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::cache::{TokenCache, TokenHash};
 use super::claims::Claims;
+#[cfg(feature = "tls")]
+use super::fetch::fetch;
 use super::key_set::KeySet;
+use super::key_source::KeySource;
 use super::options::JwtOptions;
 use crate::edge::auth::authenticated::Authenticated;
 use crate::edge::auth::options::rights_of_roles;
@@ -37,7 +42,11 @@ const UNKNOWN_KEY: Duration = Duration::from_mins(1);
 pub(in crate::edge::auth) struct TokenVerifier {
     options: JwtOptions,
     roles: BTreeMap<String, Rights>,
+    source: KeySource,
     keys: ArcSwap<KeySet>,
+    /// Wakes the task that fetches the keys.
+    #[cfg(feature = "tls")]
+    wake: Notify,
     /// When they were read last.
     read: Mutex<Instant>,
     cache: TokenCache,
@@ -61,16 +70,25 @@ impl TokenVerifier {
             let message = "tokens need an issuer and an audience: without them, a token for another program would do";
             return Err(invalid(message.to_owned()));
         }
-        let keys = KeySet::read(&options.jwks).map_err(|why| {
-            let file = options.jwks.display();
+        let cannot_read = |why: String| {
+            let source = &options.jwks;
             invalid(format!(
-                "cannot read the keys of tokens from `{file}`: {why}"
+                "cannot read the keys of tokens from `{source}`: {why}"
             ))
-        })?;
+        };
+        let source = KeySource::parse(&options.jwks).map_err(cannot_read)?;
+        let keys = match &source {
+            KeySource::File(file) => KeySet::read(file).map_err(cannot_read)?,
+            #[cfg(feature = "tls")]
+            KeySource::Url(_) => KeySet::default(),
+        };
         Ok(Self {
             options,
             roles,
+            source,
             keys: ArcSwap::from_pointee(keys),
+            #[cfg(feature = "tls")]
+            wake: Notify::new(),
             read: Mutex::new(Instant::now()),
             cache: TokenCache::default(),
         })
@@ -149,18 +167,51 @@ impl TokenVerifier {
             }
             *read = now;
         }
-        let file = self.options.jwks.display();
-        match KeySet::read(&self.options.jwks) {
+        match &self.source {
+            KeySource::File(file) => self.replace(KeySet::read(file)),
+            #[cfg(feature = "tls")]
+            KeySource::Url(_) => self.wake.notify_one(),
+        }
+    }
+
+    fn replace(&self, read: Result<KeySet, String>) {
+        let source = &self.source;
+        match read {
             Ok(keys) if keys.is_same(&self.keys.load()) => {}
             Ok(keys) => {
                 self.keys.store(Arc::new(keys));
                 // A key that was withdrawn proves nothing any more: each token is verified again.
                 self.cache.revoke_all();
-                tracing::info!(%file, "the keys of tokens have changed");
+                tracing::info!(%source, "the keys of tokens were read");
             }
             Err(error) => {
-                tracing::warn!(%file, error, "cannot read the keys of tokens: those read before are used");
+                tracing::warn!(%source, error, "cannot read the keys of tokens: those read before are used");
             }
+        }
+    }
+
+    /// Fetches the keys, if they are on a server.
+    #[cfg(feature = "tls")]
+    pub(in crate::edge::auth) async fn fetch(&self) {
+        if let KeySource::Url(url) = &self.source {
+            let fetched = fetch(url).await;
+            self.replace(fetched.and_then(|text| KeySet::parse(&text)));
+        }
+    }
+
+    /// Fetches the keys again and again, if they are on a server.
+    #[cfg(feature = "tls")]
+    pub(in crate::edge::auth) async fn keep_fetching(&self) {
+        while matches!(self.source, KeySource::Url(_)) {
+            let next = match self.keys.load().is_empty() {
+                true => UNKNOWN_KEY,
+                false => REFRESH,
+            };
+            tokio::select! {
+                () = self.wake.notified() => {}
+                () = tokio::time::sleep(next) => {}
+            }
+            self.fetch().await;
         }
     }
 }
