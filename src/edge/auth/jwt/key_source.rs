@@ -26,7 +26,11 @@ impl KeySource {
             #[cfg(feature = "tls")]
             "https" => {
                 let url: Uri = text.parse().map_err(|_| "it is not a URL".to_owned())?;
-                Ok(Self::Url(url))
+                // It is logged.
+                match url.authority() {
+                    Some(authority) if !authority.as_str().contains('@') => Ok(Self::Url(url)),
+                    _ => Err("a URL has a host, and no user or password".to_owned()),
+                }
             }
             #[cfg(not(feature = "tls"))]
             "https" => {
@@ -60,6 +64,7 @@ mod tests {
         assert_eq!(KeySource::parse("keys/jwks.json"), Ok(file));
         assert!(KeySource::parse("http://issuer.example/keys").is_err());
         assert!(KeySource::parse("file:///keys").is_err());
+        assert!(KeySource::parse("https://a:b@issuer.example/keys").is_err());
         #[cfg(feature = "tls")]
         assert_eq!(
             KeySource::parse("https://issuer.example/keys")
