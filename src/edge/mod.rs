@@ -27,4 +27,4 @@ mod wakeup;
 mod write_timeout;
 
 pub(crate) use self::http_guard::AllowedHosts;
-pub use self::router::{PortService, WrapRouter};
+pub use self::router::{HostRoutes, PortService, WrapRouter};

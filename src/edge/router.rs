@@ -75,6 +75,21 @@ pub struct PortService {
 /// Wraps the router of a port, for example in tower layers of the host.
 pub type WrapRouter = Box<dyn FnOnce(Router) -> Router + Send>;
 
+/// The HTTP routes of the host of a node.
+#[derive(Default)]
+pub struct HostRoutes {
+    /// The routes.
+    pub routes: Router,
+    /// What wraps them and those of the node, if anything does.
+    pub wrap: Option<WrapRouter>,
+}
+
+impl std::fmt::Debug for HostRoutes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HostRoutes").finish_non_exhaustive()
+    }
+}
+
 impl PortService {
     /// Combines the gRPC services of a node with the routes of its host. Discovery shows `address` in its examples.
     ///
@@ -86,8 +101,7 @@ impl PortService {
         workers: &WorkerRegistry,
         serving: &Serving,
         address: Option<SocketAddr>,
-        host_routes: Router,
-        wrap: Option<WrapRouter>,
+        host: HostRoutes,
         allowed_hosts: AllowedHosts,
         authenticator: &Authenticator,
     ) -> Result<Self> {
@@ -100,9 +114,10 @@ impl PortService {
         let combine = |routes: Routes| {
             let grpc = routes.prepare().into_axum_router();
             let grpc = grpc.fallback_service(typed);
-            host_routes.fallback_service(GrpcOnly::new(grpc, catalog, health))
+            host.routes
+                .fallback_service(GrpcOnly::new(grpc, catalog, health))
         };
-        let (invocation, router) = match wrap {
+        let (invocation, router) = match host.wrap {
             None => (Some(invocation), combine(routes)),
             Some(wrap) => (None, wrap(combine(routes.add_service(invocation)))),
         };

@@ -20,7 +20,7 @@ const MAX_FILE_BYTES: u64 = 16 << 10;
 #[derive(Args, Clone, Debug)]
 pub(super) struct CredentialArgs {
     /// File with the API key, or the token of an issuer, for a node that asks who calls. Default: the environment
-    /// variable CIDERY_API_KEY. There is no option with the key itself, since other users can see arguments.
+    /// variable `CIDERY_API_KEY`. There is no option with the key itself, since other users can see arguments.
     #[arg(
         long,
         global = true,

@@ -16,7 +16,7 @@ use crate::edge::auth::{AccessOptions, Authenticator};
 use crate::edge::connection::NodeMemory;
 use crate::edge::grpc::Serving;
 use crate::edge::listener::{self, ConnectionLimits, Shutdown, Timeouts};
-use crate::edge::{AllowedHosts, PortService, WrapRouter};
+use crate::edge::{AllowedHosts, HostRoutes, PortService, WrapRouter};
 use crate::engine::clock::Clock;
 use crate::engine::store::Store;
 use crate::engine::{Invoker, Limits, Parts};
@@ -281,13 +281,7 @@ impl NodeBuilder {
             Authenticator::start(Arc::clone(&store), self.clock.clone(), self.access).await?;
         let requires_authentication = authenticator.is_on();
         add_builtins(&mut self.registry, &authenticator, self.demo)?;
-        let listener = match self.address {
-            None => None,
-            Some(address) => {
-                check_address(address, self.insecure || requires_authentication)?;
-                Some(listener::bind(address).await?)
-            }
-        };
+        let listener = bind(self.address, self.insecure || requires_authentication).await?;
         let handler_names = Arc::new(self.registry.handler_names());
         self.states.set_handler_names(Arc::clone(&handler_names));
         let tasks = Tasks::new();
@@ -302,11 +296,7 @@ impl NodeBuilder {
             requires_authentication,
         };
         let invoker = Invoker::start(parts, tasks.clone()).await?;
-        #[cfg(all(feature = "jwt", feature = "tls"))]
-        {
-            let closing = invoker.closing().clone();
-            tasks.spawn("token keys", authenticator.clone().keep_keys(closing));
-        }
+        authenticator.keep_keys(&tasks, invoker.closing());
         let workers = WorkerRegistry::start(&invoker).await?;
         if !self.hold {
             invoker.resume_operations();
@@ -323,8 +313,10 @@ impl NodeBuilder {
                 &workers,
                 &serving,
                 address,
-                self.routes,
-                self.wrap,
+                HostRoutes {
+                    routes: self.routes,
+                    wrap: self.wrap,
+                },
                 self.allowed_hosts,
                 &authenticator,
             )?;
@@ -423,6 +415,17 @@ fn connection_limits(limits: &Limits) -> ConnectionLimits {
     }
 }
 
+/// Binds the address of the node, if it has one.
+async fn bind(address: Option<SocketAddr>, is_guarded: bool) -> Result<Option<TcpListener>> {
+    match address {
+        None => Ok(None),
+        Some(address) => {
+            check_address(address, is_guarded)?;
+            listener::bind(address).await.map(Some)
+        }
+    }
+}
+
 /// Logs that the node asks who calls, and what is dangerous about it.
 fn log_who_may_call(address: SocketAddr, insecure: bool, requires_authentication: bool) {
     match requires_authentication {
@@ -443,8 +446,9 @@ fn log_who_may_call(address: SocketAddr, insecure: bool, requires_authentication
     }
 }
 
-fn check_address(address: SocketAddr, insecure: bool) -> Result<()> {
-    if address.ip().is_loopback() || insecure {
+/// Refuses an address of a network, unless the node asks who calls, or need not.
+fn check_address(address: SocketAddr, is_guarded: bool) -> Result<()> {
+    if address.ip().is_loopback() || is_guarded {
         return Ok(());
     }
     let message = format!(

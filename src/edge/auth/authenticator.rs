@@ -6,7 +6,6 @@ use std::sync::Arc;
 use http::Request;
 use jiff::Timestamp;
 use tokio::time::Instant;
-#[cfg(all(feature = "jwt", feature = "tls"))]
 use tokio_util::sync::CancellationToken;
 
 use super::attempts::Attempts;
@@ -25,6 +24,7 @@ use crate::engine::store::Store;
 use crate::model::access::Identity;
 use crate::model::error::{Error, Kind, Result, reason};
 use crate::model::value::Dict;
+use crate::service::runtime::Tasks;
 
 /// Why a credential is refused that could only be an API key.
 const NO_KEY: &str = "the credential is not an API key";
@@ -98,16 +98,26 @@ impl Authenticator {
         self.0.is_on
     }
 
-    /// Keeps the keys of tokens fresh until the node closes.
+    /// Keeps the keys of tokens fresh until the node closes, if they are on a server.
     #[cfg(all(feature = "jwt", feature = "tls"))]
-    pub(crate) async fn keep_keys(self, closing: CancellationToken) {
-        if let Some(tokens) = &self.0.tokens {
-            tokio::select! {
-                () = tokens.keep_fetching() => {}
-                () = closing.cancelled() => {}
-            }
+    pub(crate) fn keep_keys(&self, tasks: &Tasks, closing: &CancellationToken) {
+        let (this, closing) = (self.clone(), closing.clone());
+        if self.0.tokens.as_ref().is_some_and(TokenVerifier::fetches) {
+            tasks.spawn("token keys", async move {
+                if let Some(tokens) = &this.0.tokens {
+                    tokio::select! {
+                        () = tokens.keep_fetching() => {}
+                        () = closing.cancelled() => {}
+                    }
+                }
+            });
         }
     }
+
+    /// Without TLS no keys are on a server.
+    #[cfg(not(all(feature = "jwt", feature = "tls")))]
+    #[expect(clippy::unused_self, reason = "as with the feature `tls`")]
+    pub(crate) fn keep_keys(&self, _: &Tasks, _: &CancellationToken) {}
 
     /// The API keys.
     pub(in crate::edge) fn keys(&self) -> &KeyRing {

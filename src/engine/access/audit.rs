@@ -123,7 +123,7 @@ impl<'a> Entry<'a> {
 ///
 /// At most 50 a second are written; the next one says how many were left out.
 pub fn refused(caller: &Caller, what: &str, reason: &str) {
-    write_refused(Entry::of(caller, "refused"), what, reason);
+    write_refused(&Entry::of(caller, "refused"), what, reason);
 }
 
 /// Writes that a credential was refused: of which peer, and of which key if it is one of this node's.
@@ -133,10 +133,10 @@ pub(crate) fn credential_refused(peer: SocketAddr, key_id: Option<&str>, what: &
         key_id,
         ..Entry::of(&Caller::Unauthenticated, "refused")
     };
-    write_refused(entry, what, reason);
+    write_refused(&entry, what, reason);
 }
 
-fn write_refused(entry: Entry<'_>, what: &str, reason: &str) {
+fn write_refused(entry: &Entry<'_>, what: &str, reason: &str) {
     if REFUSALS.check().is_err() {
         OMITTED.fetch_add(1, Ordering::Relaxed);
         return;
@@ -146,7 +146,7 @@ fn write_refused(entry: Entry<'_>, what: &str, reason: &str) {
         what: Some(&truncated(what)),
         reason: Some(reason),
         omitted: Some(omitted).filter(|omitted| *omitted > 0),
-        ..entry
+        ..*entry
     };
     entry.write();
 }

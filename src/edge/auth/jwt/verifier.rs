@@ -199,10 +199,16 @@ impl TokenVerifier {
         }
     }
 
-    /// Fetches the keys again and again, if they are on a server.
+    /// Whether the keys are on a server.
+    #[cfg(feature = "tls")]
+    pub(in crate::edge::auth) fn fetches(&self) -> bool {
+        matches!(self.source, KeySource::Url(_))
+    }
+
+    /// Fetches the keys again and again.
     #[cfg(feature = "tls")]
     pub(in crate::edge::auth) async fn keep_fetching(&self) {
-        while matches!(self.source, KeySource::Url(_)) {
+        loop {
             let next = match self.keys.load().is_empty() {
                 true => UNKNOWN_KEY,
                 false => REFRESH,

@@ -29,7 +29,6 @@ pub struct ContractClient {
     pub(super) discovery: DiscoveryServiceClient<NodeChannel>,
     pub(super) admin: AdminServiceClient<NodeChannel>,
     pub(super) operation: OperationServiceClient<NodeChannel>,
-    pub(super) security: SecurityServiceClient<NodeChannel>,
     channel: NodeChannel,
     pub(super) retries: Retries,
     node: Arc<str>,
@@ -61,11 +60,15 @@ impl ContractClient {
             admin: AdminServiceClient::new(channel.clone()),
             operation: OperationServiceClient::new(channel.clone())
                 .max_decoding_message_size(MAX_RESPONSE_BYTES),
-            security: SecurityServiceClient::new(channel.clone()),
             channel,
             retries,
             node,
         }
+    }
+
+    /// The stub of `SecurityService`, which few clients use.
+    pub(super) fn security(&self) -> SecurityServiceClient<NodeChannel> {
+        SecurityServiceClient::new(self.channel.clone())
     }
 
     /// Sends a credential with each call from now on.

@@ -12,7 +12,7 @@ impl ContractClient {
     /// `UNAUTHENTICATED`; `UNAVAILABLE` where the connection is lost.
     pub async fn caller(&self) -> Result<v1::GetCallerResponse> {
         let request = v1::GetCallerRequest {};
-        self.read(async || self.security.clone().get_caller(request).await)
+        self.read(async || self.security().get_caller(request).await)
             .await
     }
 
@@ -26,7 +26,7 @@ impl ContractClient {
         &self,
         request: v1::CreateApiKeyRequest,
     ) -> Result<v1::CreateApiKeyResponse> {
-        let create = async || self.security.clone().create_api_key(request.clone()).await;
+        let create = async || self.security().create_api_key(request.clone()).await;
         self.write(create).await
     }
 
@@ -42,7 +42,7 @@ impl ContractClient {
                 page_size: 0,
                 page_token,
             };
-            let list = async || self.security.clone().list_api_keys(request.clone()).await;
+            let list = async || self.security().list_api_keys(request.clone()).await;
             let page = self.read(list).await?;
             keys.extend(page.api_keys);
             if page.next_page_token.is_empty() {
@@ -59,7 +59,7 @@ impl ContractClient {
     /// `NOT_FOUND` / `API_KEY_UNKNOWN`; `PERMISSION_DENIED` / `NOT_PERMITTED`.
     pub async fn revoke_api_key(&self, id: &str) -> Result<v1::ApiKey> {
         let request = v1::RevokeApiKeyRequest { id: id.to_owned() };
-        let revoke = async || self.security.clone().revoke_api_key(request.clone()).await;
+        let revoke = async || self.security().revoke_api_key(request.clone()).await;
         Ok(self.read(revoke).await?.api_key.unwrap_or_default())
     }
 }

@@ -10,17 +10,16 @@ use crate::model::error::{Error, Kind, Result, reason};
 /// What a client or a worker proves its identity with. Cheap to clone; its debug form has no secret.
 #[derive(Clone)]
 pub struct ClientCredential {
-    source: Source,
+    source: Arc<Source>,
     /// Whether it may be sent in plain text to another machine.
     is_insecure: bool,
 }
 
-#[derive(Clone)]
 enum Source {
     /// The header of a text that stays the same.
     Fixed(HeaderValue),
     /// Asked for each call.
-    Provider(Arc<dyn Fn() -> Result<String> + Send + Sync>),
+    Provider(Box<dyn Fn() -> Result<String> + Send + Sync>),
 }
 
 impl ClientCredential {
@@ -35,12 +34,12 @@ impl ClientCredential {
 
     /// What a function returns, which is called for each call and must not block.
     pub fn provider(provider: impl Fn() -> Result<String> + Send + Sync + 'static) -> Self {
-        Self::from(Source::Provider(Arc::new(provider)))
+        Self::from(Source::Provider(Box::new(provider)))
     }
 
     fn from(source: Source) -> Self {
         Self {
-            source,
+            source: Arc::new(source),
             is_insecure: false,
         }
     }
@@ -59,7 +58,7 @@ impl ClientCredential {
 
     /// The header of the next call.
     pub(super) fn header(&self) -> Result<HeaderValue> {
-        match &self.source {
+        match &*self.source {
             Source::Fixed(header) => Ok(header.clone()),
             Source::Provider(provider) => header(&provider()?),
         }
