@@ -15,7 +15,7 @@ fn authentication_is_turned_on_in_five_commands() {
     let folder = Folder::new("document");
     let data_dir = folder.path().to_str().unwrap();
     let commands: Vec<&str> = blocks(DOCUMENT, "sh")[0].lines().collect();
-    let [first_key, start, others @ ..] = commands[..] else {
+    let [first_key, start, others @ ..] = commands.as_slice() else {
         panic!("{commands:?}");
     };
     assert_eq!(commands.len(), 5);
@@ -26,7 +26,7 @@ fn authentication_is_turned_on_in_five_commands() {
         "",
     );
     let key = key.trim();
-    assert_eq!(start, "cidery serve --demo --data-dir ./cidery-data &");
+    assert_eq!(*start, "cidery serve --demo --data-dir ./cidery-data &");
     let server = serve(&folder, &[]);
     let printed = others
         .iter()
