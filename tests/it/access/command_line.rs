@@ -49,7 +49,7 @@ fn run(server: &Server, key: &str, arguments: &[&str]) -> Output {
 }
 
 #[test]
-fn the_first_key_is_made_on_the_data_directory_and_the_next_ones_on_the_node() {
+fn the_first_key_is_made_on_the_data_directory() {
     let folder = Folder::new("keys");
     let root = data_dir_with_key(&folder, &["root", "--admin", "--invoke", "*"]);
     let server = serve(&folder, &[]);
@@ -71,6 +71,13 @@ fn the_first_key_is_made_on_the_data_directory_and_the_next_ones_on_the_node() {
         "{}",
         stderr(&in_use)
     );
+}
+
+#[test]
+fn an_administrator_makes_keys_on_the_node() {
+    let folder = Folder::new("keys-of-a-node");
+    let root = data_dir_with_key(&folder, &["root", "--admin"]);
+    let server = serve(&folder, &[]);
     let arguments = [
         "key",
         "new",

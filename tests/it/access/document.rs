@@ -83,6 +83,45 @@ fn a_node_takes_the_options_of_tokens_as_shown() {
     drop(server);
 }
 
+/// What the audit log of the test has.
+const AUDITED: [&[(&str, &str)]; 7] = [
+    &[
+        ("event", "first_use"),
+        ("principal", "root"),
+        ("credential", "api_key"),
+    ],
+    &[
+        ("event", "connected"),
+        ("principal", "root"),
+        ("peer", "127.0.0.1"),
+    ],
+    &[
+        ("event", "key_created"),
+        ("principal", "root"),
+        ("what", "billing"),
+    ],
+    &[
+        ("event", "act"),
+        ("what", "AdminService/PauseService"),
+        ("outcome", "Ok"),
+    ],
+    &[
+        ("event", "act"),
+        ("what", "SecurityService/CreateApiKey"),
+        ("outcome", "Ok"),
+    ],
+    &[
+        ("event", "refused"),
+        ("principal", "billing"),
+        ("reason", "NOT_PERMITTED"),
+    ],
+    &[
+        ("event", "refused"),
+        ("credential", "none"),
+        ("reason", "CREDENTIAL_INVALID"),
+    ],
+];
+
 /// What the audit log has of a key, an act, and refusals.
 #[test]
 fn the_audit_log_has_who_did_what() {
@@ -114,44 +153,7 @@ fn the_audit_log_has_who_did_what() {
             fields.all(|(name, value)| line[name].as_str().is_some_and(|it| it.contains(value)))
         })
     };
-    for fields in [
-        [
-            ("event", "first_use"),
-            ("principal", "root"),
-            ("credential", "api_key"),
-        ]
-        .as_slice(),
-        &[
-            ("event", "connected"),
-            ("principal", "root"),
-            ("peer", "127.0.0.1"),
-        ],
-        &[
-            ("event", "key_created"),
-            ("principal", "root"),
-            ("what", "billing"),
-        ],
-        &[
-            ("event", "act"),
-            ("what", "AdminService/PauseService"),
-            ("outcome", "Ok"),
-        ],
-        &[
-            ("event", "act"),
-            ("what", "SecurityService/CreateApiKey"),
-            ("outcome", "Ok"),
-        ],
-        &[
-            ("event", "refused"),
-            ("principal", "billing"),
-            ("reason", "NOT_PERMITTED"),
-        ],
-        &[
-            ("event", "refused"),
-            ("credential", "none"),
-            ("reason", "CREDENTIAL_INVALID"),
-        ],
-    ] {
+    for fields in AUDITED {
         assert!(has(fields), "{fields:?} in {text}");
     }
     for key in [&key, &billing] {
