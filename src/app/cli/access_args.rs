@@ -16,8 +16,8 @@ use crate::model::error::Result;
 /// Who may call a node, besides those with an API key.
 #[derive(Args, Clone, Debug)]
 pub(super) struct AccessArgs {
-    /// Accept tokens (JSON Web Tokens) that are signed with one of these public keys: a JSON Web Key Set in a file, or at
-    /// an `https://` URL.
+    /// Accept tokens (JSON Web Tokens) that are signed with one of these public keys: a JSON Web Key Set in a file, or
+    /// at an `https://` URL.
     #[arg(
         long,
         env = "CIDERY_JWT_JWKS",

@@ -16,7 +16,8 @@ const NODE: &str = "node";
 /// The node to connect to. The option may stand before the command, too.
 #[derive(Args, Clone, Debug)]
 pub(super) struct NodeArgs {
-    /// Address of the node. Where it asks who calls: `--api-key-file FILE`, or the environment variable `CIDERY_API_KEY`.
+    /// Address of the node. Where it asks who calls: `--api-key-file FILE`, or the environment variable
+    /// `CIDERY_API_KEY`.
     #[arg(
         short,
         long,

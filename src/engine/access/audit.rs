@@ -1,7 +1,7 @@
 //! The audit log: who did what as an operator, who was refused, and which credentials are used.
 //!
-//! Its events have the target [`TARGET`], unless the process has a file for them (`cidery serve --audit-log`), which gets
-//! them whatever the filter of the log says.
+//! Its events have the target [`TARGET`], unless the process has a file for them (`cidery serve --audit-log`), which
+//! gets them whatever the filter of the log says.
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;

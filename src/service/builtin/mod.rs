@@ -6,14 +6,9 @@ mod demo;
 mod invoking;
 mod platform;
 
-use std::sync::Arc;
-
+pub use self::platform::PrincipalList;
 use crate::model::error::Result;
-use crate::model::value::Dict;
 use crate::service::registry::Registry;
-
-/// Lists the principals that a node accepts.
-pub type PrincipalList = Arc<dyn Fn() -> Vec<Dict> + Send + Sync>;
 
 /// Adds the services that every node has, under their own names and under those of Zato.
 ///

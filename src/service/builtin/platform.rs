@@ -1,13 +1,17 @@
 //! The platform services `cidery.*`, and the same services as `zato.*` in the form of Zato.
 
+use std::sync::Arc;
+
 use crate::dict;
 use crate::model::error::Result;
 use crate::model::payload::Payload;
 use crate::model::value::{Dict, Value};
-use crate::service::builtin::PrincipalList;
 use crate::service::context::Context;
 use crate::service::definition::Definition;
 use crate::service::registry::Registry;
+
+/// Lists the principals that a node accepts.
+pub type PrincipalList = Arc<dyn Fn() -> Vec<Dict> + Send + Sync>;
 
 pub(super) fn add(registry: &mut Registry, principals: PrincipalList) -> Result<()> {
     let ping = Definition::new("cidery.ping", async || dict! { "pong": "cidery" })?

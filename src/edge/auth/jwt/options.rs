@@ -2,9 +2,9 @@
 
 /// Tokens of an issuer (JSON Web Tokens, RFC 7519) as credentials.
 ///
-/// A token is accepted if a key of the issuer signed it (`RS256`, `PS256`, `ES256`, `ES384` or `EdDSA`), and if its issuer and
-/// its audience are those of the options, and if it has not expired; a clock may differ by a minute. Its principal is
-/// `token:` and its subject.
+/// A token is accepted if a key of the issuer signed it (`RS256`, `PS256`, `ES256`, `ES384` or `EdDSA`), if its issuer
+/// and its audience are those of the options, and if it has not expired; a clock may differ by a minute. Its principal
+/// is `token:` and its subject.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct JwtOptions {
