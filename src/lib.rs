@@ -142,9 +142,11 @@
 //!   calls ([`IntoCall`]) and its [`Group`]; [`Progress`], [`KnownService`]; [`Answer`] and [`Later`] for a response
 //!   that is completed later.
 //! * **Run a node**: [`Node`], [`NodeBuilder`], [`NodeHandle`], [`Limits`], [`Clock`], [`MemoryStore`],
-//!   `SqliteStore`, `SqliteOptions`, `StoreKeys`; `ServerTls`, and the [`PeerCertificate`] of a client.
+//!   `SqliteStore`, `SqliteOptions`, `StoreKeys`; `ServerTls`, and the [`PeerCertificate`] of a client; who may call
+//!   it: [`AccessOptions`] with [`CertificateRule`] and `JwtOptions`, and [`Rights`] of a [`Principal`], which are
+//!   [`NamePattern`]s and [`Scope`]s.
 //! * **Run a worker**: [`Worker`], [`WorkerBuilder`], [`WorkerHandle`].
-//! * **Call from another process**: [`Client`], `ClientTls`, with [`Call`], [`DurableOptions`], [`Start`],
+//! * **Call from another process**: [`Client`], `ClientTls`, with a [`ClientCredential`]; [`Call`], [`DurableOptions`], [`Start`],
 //!   [`OnDeadline`], [`RetryPolicy`], [`OnExhausted`] and [`Metadata`]; [`Accepted`], [`Batch`] and [`AcceptedGroup`];
 //!   [`Results`], which are [`Event`]s of an [`EventKind`]; [`Outcome`] and [`InvocationState`].
 //! * **Values and Simple IO**: [`Value`], [`Dict`], [`dict!`], [`Digits`], [`Key`], [`IntoValue`], [`from_value`],
@@ -246,6 +248,12 @@ pub use crate::service::{
 #[cfg(feature = "server")]
 #[doc(inline)]
 pub use crate::app::{Node, NodeBuilder, NodeHandle};
+#[cfg(feature = "jwt")]
+#[doc(inline)]
+pub use crate::edge::auth::JwtOptions;
+#[cfg(feature = "server")]
+#[doc(inline)]
+pub use crate::edge::auth::{AccessOptions, CertificateRule};
 #[cfg(all(feature = "server", feature = "tls"))]
 #[doc(inline)]
 pub use crate::edge::tls::ServerTls;
@@ -265,6 +273,9 @@ pub use crate::store::MemoryStore;
 #[doc(inline)]
 pub use crate::store::{SqliteOptions, SqliteStore, StoreKeys};
 
+#[doc(inline)]
+pub use crate::model::access::{NamePattern, Principal, Rights, Scope};
+
 // Run a worker.
 #[doc(inline)]
 pub use crate::remote::{Worker, WorkerBuilder, WorkerHandle};
@@ -282,7 +293,7 @@ pub use crate::model::metadata::Metadata;
 #[doc(inline)]
 pub use crate::remote::ClientTls;
 #[doc(inline)]
-pub use crate::remote::{Client, Event, EventKind, Results};
+pub use crate::remote::{Client, ClientCredential, Event, EventKind, Results};
 
 // Values and Simple IO.
 #[doc(inline)]

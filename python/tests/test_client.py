@@ -427,7 +427,7 @@ def test_the_address_and_the_key_come_from_the_environment(
     with Client() as client:
         client.wait_for_ready()
         assert client.node == node.address
-        assert client._metadata == (("authorization", "Bearer secret"),)
+        assert client._credential.metadata() == (("authorization", "Bearer secret"),)
         assert client.invoke("customer.get", cust_id=1)
 
 

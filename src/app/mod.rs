@@ -1,6 +1,8 @@
 //! The process: a node and its shutdown, its configuration, the command line, logs, and the test kit.
 
 #[cfg(feature = "cli")]
+mod audit_log;
+#[cfg(feature = "cli")]
 pub mod cli;
 #[cfg(feature = "cli")]
 mod config;

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use crate::edge::auth::ConnectionCredentials;
 use crate::engine::Limits;
 use crate::engine::byte_budget::{ByteBudget, NeverWait, NodeBudget};
 use crate::model::peer_certificate::PeerCertificate;
@@ -41,6 +42,8 @@ pub struct Connection {
     pub received: Arc<ByteBudget>,
     /// Responses that are not read yet.
     pub answered: Arc<ByteBudget>,
+    /// Who has called on it.
+    pub(in crate::edge) credentials: ConnectionCredentials,
     /// How many streams of workers it carries.
     workers: AtomicUsize,
     /// Set by the handshake.
@@ -56,6 +59,7 @@ impl Connection {
             local,
             received: ByteBudget::new(memory.limit_received, &memory.received),
             answered: ByteBudget::new(memory.limit_answered, &memory.answered),
+            credentials: ConnectionCredentials::default(),
             workers: AtomicUsize::new(0),
             peer_certificate: OnceLock::new(),
         })

@@ -1,12 +1,15 @@
 //! The network edge: the listener, TLS, HTTP routing on one port, status mapping, and the gRPC services.
 
+mod acts;
 mod address;
+pub(crate) mod auth;
 mod caller;
 #[cfg(feature = "cli")]
 pub(crate) mod conformance;
 pub mod connection;
 mod connection_age;
 mod connection_task;
+mod credential_end;
 pub mod grpc;
 mod grpc_message;
 mod grpc_only;
@@ -32,5 +35,5 @@ mod write_timeout;
 
 pub use self::address::NodeAddress;
 pub(crate) use self::http_guard::AllowedHosts;
-pub use self::router::{PortService, WrapRouter};
+pub use self::router::{HostRoutes, PortService, WrapRouter};
 pub use self::socket::Transport;

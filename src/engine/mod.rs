@@ -7,6 +7,7 @@
 //! ```
 
 mod acceptance;
+pub mod access;
 mod admission;
 pub mod backup;
 pub mod byte_budget;

@@ -12,6 +12,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::engine::backup::Backups;
+use crate::model::access::ApiKey;
 use crate::model::error::{Error, Result};
 use crate::model::id::{Cid, ServiceName};
 pub use crate::model::invocation::Filter;
@@ -264,6 +265,16 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         Box::pin(std::future::ready(Ok(())))
     }
 
+    /// Stores an API key, or replaces what is stored of it, even when the store is full.
+    fn save_api_key(&self, key: StoredApiKey) -> BoxFuture<'_, Result<()>>;
+
+    /// All API keys that were ever stored, in no particular order.
+    ///
+    /// # Errors
+    ///
+    /// `DATA_LOSS` / `STORE_DAMAGED` where one cannot be read: a key that is left out could be a revoked one.
+    fn api_keys(&self) -> BoxFuture<'_, Result<Vec<StoredApiKey>>>;
+
     /// Whether the store accepts writes.
     ///
     /// # Errors
@@ -505,6 +516,26 @@ pub struct StoredOperation {
     pub position: u64,
     /// How far it is.
     pub progress: OperationProgress,
+}
+
+/// An API key, and what is kept of its secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredApiKey {
+    /// The key.
+    pub key: ApiKey,
+    /// The hash of its secret.
+    pub secret_hash: SecretHash,
+}
+
+/// The SHA-256 of a secret of 256 random bits. Nobody can guess such a secret, however fast the hash is: a slow one
+/// would protect nothing, and each call would pay for it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct SecretHash(pub [u8; 32]);
+
+impl fmt::Debug for SecretHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretHash")
+    }
 }
 
 /// What a store keeps of an invocation that was removed.

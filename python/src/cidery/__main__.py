@@ -111,6 +111,8 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--cert", metavar="FILE", help=cert)
     key = "file with the key of the client certificate (default: CIDERY_KEY)"
     run.add_argument("--key", metavar="FILE", help=key)
+    insecure = "send the API key (CIDERY_API_KEY, or the file CIDERY_API_KEY_FILE) in plain text"
+    run.add_argument("--insecure", action="store_true", help=insecure)
     run.add_argument("--reload", action="store_true", help="reload files when they change")
     exclude = "leave out files and folders of a folder, such as `scripts` (repeatable)"
     run.add_argument("--exclude", action="append", default=[], metavar="PATTERN", help=exclude)

@@ -21,6 +21,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
             "describe",
             "workers",
             "events",
+            "whoami",
         ],
     ),
     (
@@ -29,6 +30,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
             "purge",
             "operations",
             "service",
+            "key",
             "resume",
             "store",
             "cert",

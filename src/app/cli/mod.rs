@@ -10,6 +10,7 @@ mod changes;
 mod cid_arg;
 mod commands;
 mod control_text;
+mod credential_args;
 mod detach;
 mod filter;
 mod filter_text;
@@ -43,8 +44,8 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use self::args::GlobalArgs;
 use self::commands::{
     cancel, cert, check_worker, completions, config, dead_letters, demo, describe, events, explain,
-    export, health, invocations, invoke, operations, purge, release, result, resume, retry, serve,
-    service, services, status, store, workers,
+    export, health, invocations, invoke, key, operations, purge, release, result, resume, retry,
+    serve, service, services, status, store, whoami, workers,
 };
 use self::node_option::NodeArgs;
 use self::printer::Printer;
@@ -114,6 +115,10 @@ enum Command {
     CheckWorker(check_worker::CheckWorker),
     /// Pause, disable and forget services.
     Service(service::Service),
+    /// Make, list and revoke API keys.
+    Key(key::Key),
+    /// Show who the node takes you for, and what you may do.
+    Whoami(whoami::Whoami),
     /// Start the invocations of a node that was started with `--hold`.
     Resume(resume::Resume),
     /// Back up, restore and check the store of a node.
@@ -189,7 +194,7 @@ async fn run(cli: Cli, printer: &Printer) -> Result<ExitCode> {
         Command::Retry(command) => command.run(printer).await,
         Command::Release(command) => command.run(printer).await,
         Command::Purge(command) => command.run(printer).await,
-        Command::Operations(command) => command.run(printer).await,
+        Command::Operations(command) => Box::pin(command.run(printer)).await,
         Command::Explain(command) => command.run(printer).await,
         Command::DeadLetters(command) => command.run(printer).await,
         Command::Services(command) => command.run(printer).await,
@@ -198,6 +203,8 @@ async fn run(cli: Cli, printer: &Printer) -> Result<ExitCode> {
         Command::Events(command) => command.run(printer).await,
         Command::CheckWorker(command) => command.run(printer).await,
         Command::Service(command) => command.run(printer).await,
+        Command::Key(command) => command.run(printer).await,
+        Command::Whoami(command) => command.run(printer).await,
         Command::Resume(command) => command.run(printer).await,
         Command::Store(command) => return command.run(printer).await,
         Command::Cert(command) => command.run(printer),

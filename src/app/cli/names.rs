@@ -93,6 +93,14 @@ pub(super) fn backup_phase_name(phase: i32) -> &'static str {
     phase.as_str_name().trim_start_matches("BACKUP_PHASE_")
 }
 
+/// The name of a scope, such as `OWN`.
+pub(super) fn scope_name(scope: i32) -> &'static str {
+    match v1::Scope::try_from(scope).unwrap_or_default() {
+        v1::Scope::Unspecified => "OWN",
+        scope => scope.as_str_name().trim_start_matches("SCOPE_"),
+    }
+}
+
 /// The name of a reason to be pending, such as `QUEUED`.
 pub(super) fn pending_reason_name(reason: i32) -> &'static str {
     let reason = v1::PendingReason::try_from(reason).unwrap_or_default();

@@ -1,9 +1,11 @@
-//! `--node` and its TLS, also before the command: for those that connect to a node. The others refuse them.
+//! `--node`, its TLS and its credential, also before the command: for those that connect to a node. The others refuse
+//! them.
 
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Args, Command};
 
 use super::args::usage_error;
+use super::credential_args::CredentialArgs;
 use super::printer::Printer;
 use super::retry_note::note_retries;
 use super::tls_args::ClientTlsArgs;
@@ -19,7 +21,8 @@ const HTTPS: &str = "https://";
 #[derive(Args, Clone, Debug)]
 pub(super) struct NodeArgs {
     /// Address of the node. With TLS: `https://HOST:PORT`; `--ca FILE` is the CA certificate of the node, `--cert FILE`
-    /// and `--key FILE` are a client certificate.
+    /// and `--key FILE` are a client certificate. Where it asks who calls: `--api-key-file FILE`, or the environment
+    /// variable `CIDERY_API_KEY`.
     #[arg(
         short,
         long,
@@ -31,6 +34,8 @@ pub(super) struct NodeArgs {
     node: String,
     #[command(flatten)]
     tls: ClientTlsArgs,
+    #[command(flatten)]
+    credential: CredentialArgs,
 }
 
 impl NodeArgs {
@@ -49,13 +54,18 @@ impl NodeArgs {
             }
             _ => error,
         })?;
+        let client = match self.credential.credential()? {
+            Some(credential) => client.credential(credential),
+            None => client,
+        };
         Ok(note_retries(client, printer))
     }
 }
 
-/// Hides the options from the help of commands that connect to no node, and shows those of TLS in that of all.
+/// Hides the options from the help of commands that connect to no node, and shows those of TLS and of credentials in
+/// that of all.
 pub(super) fn hide_elsewhere(mut command: Command) -> Command {
-    for name in ClientTlsArgs::NAMES {
+    for name in ClientTlsArgs::NAMES.iter().chain(&CredentialArgs::NAMES) {
         command = command.mut_arg(name, |option| option.hide(false));
     }
     let options = options(&command).cloned().collect::<Vec<_>>();
@@ -92,16 +102,15 @@ pub(super) fn check(command: &Command, matches: &ArgMatches) -> Result<()> {
     let is_given = |option: &&Arg| {
         matches.value_source(option.get_id().as_str()) == Some(ValueSource::CommandLine)
     };
-    let given: Vec<&str> = options(called)
-        .filter(is_given)
-        .map(|option| option.get_id().as_str())
-        .collect();
+    let given: Vec<&Arg> = options(called).filter(is_given).collect();
     if let (Some(option), false) = (given.first(), connects) {
+        let option = option.get_long().unwrap_or_default();
         let message = format!("`{names}` connects to no node: it has no `--{option}`");
         return Err(usage_error(message));
     }
     let node = matches.get_one::<String>(NODE);
-    let tls = given.iter().find(|option| **option != NODE);
+    let mut names = given.iter().map(|option| option.get_id().as_str());
+    let tls = names.find(|name| ClientTlsArgs::NAMES.contains(name));
     match (tls, node) {
         (Some(option), Some(node)) if !node.starts_with(HTTPS) => Err(usage_error(format!(
             "`--{option}` is for a node with TLS: use `--node https://{}`",
@@ -115,7 +124,8 @@ pub(super) fn check(command: &Command, matches: &ArgMatches) -> Result<()> {
 fn options(command: &Command) -> impl Iterator<Item = &Arg> {
     command.get_arguments().filter(|option| {
         let name = option.get_id().as_str();
-        name == NODE || ClientTlsArgs::NAMES.contains(&name)
+        let own = ClientTlsArgs::NAMES.iter().chain(&CredentialArgs::NAMES);
+        own.chain(&[NODE]).any(|own| *own == name)
     })
 }
 

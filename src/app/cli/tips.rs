@@ -85,6 +85,14 @@ fn improve_argument(error: &mut Error, called: &Command, arguments: &[String]) {
         return;
     };
     let given = given.clone();
+    if given == "--api-key" {
+        let tip = "a key is not given as an argument, which other users can see: set CIDERY_API_KEY, or use \
+                   '--api-key-file FILE'";
+        let tips = ContextValue::StyledStrs(vec![StyledStr::from(tip)]);
+        error.insert(ContextKind::Suggested, tips);
+        error.remove(ContextKind::SuggestedArg);
+        return;
+    }
     // "to pass `--x` as a value, use `-- --x`": hardly ever what is meant.
     error.remove(ContextKind::Suggested);
     if let Some(option) = meant_option(&given, called) {

@@ -6,6 +6,7 @@
 //! read from the file, the environment and the flags ([`sources`]), the later ones win, and all that is wrong is
 //! reported at once.
 
+mod access;
 mod address;
 mod entry;
 mod environment;

@@ -45,6 +45,8 @@ pub(in crate::app) struct Declared {
     pub(super) placeholder: String,
     /// Its value is never shown, see [`Secret`](super::secret::Secret).
     pub(in crate::app) is_secret: bool,
+    /// Its texts contain commas: they are not split.
+    is_whole: bool,
     /// A reload changes it.
     pub(in crate::app) reloads: bool,
     minimum: Option<Value>,
@@ -136,6 +138,7 @@ impl Declared {
                     .map(Value::from)
                     .map_err(|_| "use a whole number".to_owned())
             }
+            Kind::Texts if self.is_whole => Ok([text].into_iter().collect()),
             Kind::Texts => {
                 let texts = text.split(',').map(str::trim);
                 Ok(texts.filter(|text| !text.is_empty()).collect())
@@ -329,6 +332,7 @@ fn declared(key: String, property: &Value, default: Value) -> Declared {
         ),
         placeholder: placeholder.to_uppercase(),
         is_secret,
+        is_whole: property.get("x-whole").is_some_and(|it| *it == true),
         reloads: property.get("x-reload").is_some_and(|it| *it == true),
         minimum: limit("minimum"),
         maximum: limit("maximum"),

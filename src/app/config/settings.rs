@@ -5,6 +5,7 @@
 //! * `#[serde(with = "DurationText")]` or `"SizeText"`: a duration or a size with a unit;
 //! * `#[schemars(range(min = 1))]`, `#[schemars(extend("x-minimum" = "1s"))]`: the smallest and largest value;
 //! * `#[schemars(extend("x-placeholder" = "FOLDER"))]`: what the help shows in place of the value;
+//! * `#[schemars(extend("x-whole" = true))]`: texts that contain commas: one flag, or the variable, has one;
 //! * `#[schemars(extend("x-reload" = true))]`: SIGHUP changes it, which `reload.rs` does;
 //! * the type [`Option<Secret>`](super::secret::Secret): its value is read from a file that is named by `KEY_file`, or
 //!   from the environment, and is never shown.
@@ -16,7 +17,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::texts::{AddressText, FilterText, HostName};
+use super::texts::{AddressText, FilterText, HostName, RoleText};
 use crate::app::shutdown::DRAIN_TIMEOUT;
 use crate::app::telemetry::LogFormat;
 use crate::codec::units::{DurationText, SizeText};
@@ -34,6 +35,9 @@ pub(in crate::app) struct Config {
     /// How connections are encrypted.
     #[serde(flatten)]
     pub(in crate::app) tls: TlsConfig,
+    /// Who may call.
+    #[serde(flatten)]
+    pub(in crate::app) access: AccessConfig,
     /// Where invocations are kept.
     #[serde(flatten)]
     pub(in crate::app) store: StoreConfig,
@@ -55,8 +59,8 @@ pub(in crate::app) struct ListenerConfig {
     #[serde(with = "AddressText")]
     #[schemars(extend("x-placeholder" = "HOST:PORT"))]
     pub(in crate::app) listen: SocketAddr,
-    /// Allow addresses other than loopback. There is no authentication yet: every client that can reach the address
-    /// can call, replace and remove all services and invocations.
+    /// Allow addresses other than loopback without authentication: every client that can reach the address can call,
+    /// replace and remove all services and invocations. With an API key (`cidery key new`), it is not needed.
     pub(in crate::app) insecure: bool,
     /// Host name, without a port, that web browsers may use for the node (repeatable). Loopback and the address of the
     /// node are always allowed; gRPC clients may use any name.
@@ -91,6 +95,35 @@ pub(in crate::app) struct TlsConfig {
     /// Whether clients need a certificate: `required`, or `optional`, where clients without one are accepted, too.
     #[schemars(extend("x-placeholder" = "WHEN"))]
     pub(in crate::app) tls_client_auth: ClientAuth,
+}
+
+/// Who may call, besides those with an API key (`cidery key new`).
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default)]
+pub(in crate::app) struct AccessConfig {
+    /// Accept tokens (JSON Web Tokens) that are signed with one of these public keys: a JSON Web Key Set in a file, or
+    /// at an `https://` URL.
+    #[schemars(extend("x-placeholder" = "FILE|URL"))]
+    pub(in crate::app) jwt_jwks: Option<String>,
+    /// Issuer of the tokens: their claim `iss`.
+    #[schemars(extend("x-placeholder" = "TEXT"))]
+    pub(in crate::app) jwt_issuer: Option<String>,
+    /// Audience of the tokens: one value of their claim `aud`.
+    #[schemars(extend("x-placeholder" = "TEXT"))]
+    pub(in crate::app) jwt_audience: Option<String>,
+    /// Claim with the name of the principal. Default: `sub`.
+    #[schemars(extend("x-placeholder" = "CLAIM"))]
+    pub(in crate::app) jwt_principal_claim: Option<String>,
+    /// Claim with the roles, or the path to it, such as `realm_access.roles`. Default: `cidery_roles`.
+    #[schemars(extend("x-placeholder" = "CLAIM"))]
+    pub(in crate::app) jwt_roles_claim: Option<String>,
+    /// What a role allows (repeatable): `clerk invoke=customer.*,order.* serve=crm.* read=all control=none admin`.
+    #[schemars(extend("x-placeholder" = "TEXT", "x-whole" = true))]
+    pub(in crate::app) role: Vec<RoleText>,
+    /// Write the audit log to this file, or to standard output (`-`), as lines of JSON: what operators do, who is
+    /// refused, and which credentials are used. Default: the log of the node, target `cidery::audit`.
+    #[schemars(extend("x-placeholder" = "FILE"))]
+    pub(in crate::app) audit_log: Option<PathBuf>,
 }
 
 /// Whether clients need a certificate.

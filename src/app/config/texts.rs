@@ -7,6 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::access::role;
 use super::address::listen_address;
 use crate::app::telemetry;
 use crate::edge::AllowedHosts;
@@ -72,6 +73,11 @@ checked_text! {
         let added = AllowedHosts::default().add(text);
         added.map_err(|error| error.message().to_owned())
     }
+}
+
+checked_text! {
+    /// A role.
+    RoleText, |text| role(text).map(drop)
 }
 
 checked_text! {

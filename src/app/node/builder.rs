@@ -14,10 +14,11 @@ use crate::app::node::handle::NodeHandle;
 use crate::app::node::security::{Security, ServerTls};
 use crate::app::reload::Reloads;
 use crate::app::shutdown::{DRAIN_TIMEOUT, catch_signals};
+use crate::edge::auth::{AccessOptions, Authenticator};
 use crate::edge::connection::NodeMemory;
 use crate::edge::grpc::Serving;
 use crate::edge::listener::{self, ConnectionAge, ConnectionLimits, Shutdown, Timeouts};
-use crate::edge::{AllowedHosts, PortService, Transport, WrapRouter};
+use crate::edge::{AllowedHosts, HostRoutes, NodeAddress, PortService, Transport, WrapRouter};
 use crate::engine::clock::Clock;
 use crate::engine::store::Store;
 use crate::engine::{Invoker, Limits, Parts};
@@ -59,6 +60,7 @@ pub struct NodeBuilder {
     routes: Router,
     wrap: Option<WrapRouter>,
     tls: Option<ServerTls>,
+    access: AccessOptions,
 }
 
 impl fmt::Debug for NodeBuilder {
@@ -91,6 +93,7 @@ impl Default for NodeBuilder {
             routes: Router::new(),
             wrap: None,
             tls: None,
+            access: AccessOptions::default(),
         }
     }
 }
@@ -193,17 +196,28 @@ impl NodeBuilder {
     /// an error, and the node goes on with what it has.
     ///
     /// Where each client needs a [certificate](ServerTls::client_ca_file), the node may listen on addresses that other
-    /// machines can reach: everyone with a certificate of these CAs may do everything. HTTP [routes](Self::routes) find
-    /// the names of a client in the extensions of a request, as an `Arc<PeerCertificate>`.
+    /// machines can reach: unless [`access`](Self::access) says who may do what, everyone with a certificate of these
+    /// CAs may do everything. HTTP [routes](Self::routes) find the names of a client in the extensions of a request, as
+    /// an `Arc<PeerCertificate>`.
     #[cfg(feature = "tls")]
     pub fn tls(mut self, tls: ServerTls) -> Self {
         self.tls = Some(tls);
         self
     }
 
-    /// Allows addresses that other machines can reach. There is no authentication yet. Default: loopback only.
+    /// Allows addresses that other machines can reach where authentication is off. Default: loopback only.
     pub fn insecure(mut self) -> Self {
         self.insecure = true;
+        self
+    }
+
+    /// Sets who may call the node, besides those with an API key. Default: nobody else.
+    ///
+    /// Authentication is on if the store has an API key, or ever had one, or if the options name any other credential.
+    /// It stays on, or off, until the node stops. While it is on, each gRPC call needs a credential; the program itself
+    /// calls through its [`NodeHandle`] as before.
+    pub fn access(mut self, options: AccessOptions) -> Self {
+        self.access = options;
         self
     }
 
@@ -272,20 +286,25 @@ impl NodeBuilder {
     /// # Errors
     ///
     /// `ALREADY_EXISTS` / `SERVICE_EXISTS`, or `INVALID_ARGUMENT`, for a service or host that cannot be added;
-    /// `UNAVAILABLE` / `BIND_FAILED`; `FAILED_PRECONDITION` / `INSECURE_ADDRESS`, `STATE_MISSING` or `CLOCK_INVALID`;
-    /// `INVALID_ARGUMENT` / `TLS_INVALID`, with a violation for each file that cannot be used; the errors of the store.
+    /// `ACCESS_INVALID` for what [`access`](Self::access) set; `INVALID_ARGUMENT` / `TLS_INVALID`, with a violation for
+    /// each file that cannot be used; `UNAVAILABLE` / `BIND_FAILED`; `FAILED_PRECONDITION` / `INSECURE_ADDRESS`,
+    /// `STATE_MISSING` or `CLOCK_INVALID`; the errors of the store.
     pub async fn start(mut self) -> Result<NodeHandle> {
         if let Some(error) = self.error {
             return Err(error);
         }
         self.registry = self.layers.apply(self.registry);
-        builtin::add_platform(&mut self.registry)?;
-        if self.demo {
-            builtin::add_demo(&mut self.registry)?;
-        }
+        let store = self
+            .store
+            .take()
+            .unwrap_or_else(|| Arc::new(MemoryStore::new()));
+        let authenticator =
+            Authenticator::start(Arc::clone(&store), self.clock.clone(), self.access).await?;
+        let requires_authentication = authenticator.is_on();
+        add_builtins(&mut self.registry, &authenticator, self.demo)?;
         let security = Security::new(self.tls, &self.limits, &self.clock)?;
-        let is_open = self.insecure || security.authenticates_clients();
-        let listener = bind(self.address, is_open).await?;
+        let is_guarded = requires_authentication || security.authenticates_clients();
+        let listener = bind(self.address, self.insecure || is_guarded).await?;
         let handler_names = Arc::new(self.registry.handler_names());
         self.states.set_handler_names(Arc::clone(&handler_names));
         let tasks = Tasks::new();
@@ -293,13 +312,14 @@ impl NodeBuilder {
             registry: self.registry,
             states: self.states,
             hooks: self.hooks,
-            store: self.store.unwrap_or_else(|| Arc::new(MemoryStore::new())),
+            store,
             limits: self.limits,
             clock: self.clock,
             hold: self.hold,
-            requires_authentication: false,
+            requires_authentication,
         };
         let invoker = Invoker::start(parts, tasks.clone()).await?;
+        authenticator.keep_keys(&tasks, invoker.closing());
         let workers = WorkerRegistry::start(&invoker).await?;
         if !self.hold {
             invoker.resume_operations();
@@ -310,18 +330,23 @@ impl NodeBuilder {
         let mut reloads = Reloads::default();
         if let Some(listener) = listener {
             let bound = local_address(&listener)?;
-            if self.insecure {
-                warn_insecure(bound);
-            }
+            log_who_may_call(
+                security.address(bound),
+                self.insecure,
+                requires_authentication,
+            );
             address = Some(bound);
             let service = PortService::new(
                 &invoker,
                 &workers,
                 &serving,
                 address.map(|address| security.address(address)),
-                self.routes,
-                self.wrap,
+                HostRoutes {
+                    routes: self.routes,
+                    wrap: self.wrap,
+                },
                 self.allowed_hosts,
+                &authenticator,
             )?;
             let transport = security.start(&invoker, &shutdown, &mut reloads);
             spawn_listener(listener, service, transport, &invoker, &shutdown);
@@ -382,6 +407,16 @@ impl NodeBuilder {
     }
 }
 
+/// Adds the services that every node has, and the demo services.
+fn add_builtins(registry: &mut Registry, authenticator: &Authenticator, demo: bool) -> Result<()> {
+    let authenticator = authenticator.clone();
+    builtin::add_platform(registry, Arc::new(move || authenticator.principals()))?;
+    match demo {
+        true => builtin::add_demo(registry),
+        false => Ok(()),
+    }
+}
+
 fn first_address(address: impl ToSocketAddrs) -> Result<SocketAddr> {
     let addresses = address.to_socket_addrs();
     let first = addresses.and_then(|mut addresses| {
@@ -411,20 +446,31 @@ fn connection_limits(limits: &Limits) -> ConnectionLimits {
     }
 }
 
-fn warn_insecure(address: SocketAddr) {
-    tracing::warn!(
-        %address,
-        "insecure: there is no authentication; every client that can reach the address can invoke and serve all \
-         services, and read, cancel and remove all invocations"
-    );
+/// Logs that the node asks who calls, and what is dangerous about it.
+fn log_who_may_call(address: NodeAddress, insecure: bool, requires_authentication: bool) {
+    let is_plain = !address.is_tls && !address.address.ip().is_loopback();
+    match requires_authentication {
+        true if is_plain => tracing::warn!(
+            %address,
+            "authentication is on, without TLS: whoever sees the network reads the credentials of callers, and \
+             everything else"
+        ),
+        true => tracing::info!("authentication is on: each call needs a credential"),
+        false if insecure => tracing::warn!(
+            %address,
+            "insecure: there is no authentication; every client that can reach the address can invoke and serve all \
+             services, and read, cancel and remove all invocations"
+        ),
+        false => {}
+    }
 }
 
-/// Binds the address of a node, if it has one. `is_open`: other machines may reach it.
-async fn bind(address: Option<SocketAddr>, is_open: bool) -> Result<Option<TcpListener>> {
+/// Binds the address of a node, if it has one. `is_guarded`: other machines may reach it.
+async fn bind(address: Option<SocketAddr>, is_guarded: bool) -> Result<Option<TcpListener>> {
     let Some(address) = address else {
         return Ok(None);
     };
-    check_address(address, is_open)?;
+    check_address(address, is_guarded)?;
     listener::bind(address).await.map(Some)
 }
 
@@ -449,13 +495,15 @@ fn spawn_listener(
     tasks.spawn("listener", served);
 }
 
-fn check_address(address: SocketAddr, insecure: bool) -> Result<()> {
-    if address.ip().is_loopback() || insecure {
+/// Refuses an address of a network, unless the node asks who calls, or need not.
+fn check_address(address: SocketAddr, is_guarded: bool) -> Result<()> {
+    if address.ip().is_loopback() || is_guarded {
         return Ok(());
     }
     let message = format!(
-        "{address} is not a loopback address, and there is no authentication yet: listen on 127.0.0.1, require client \
-         certificates (`NodeBuilder::tls`), or allow it with `NodeBuilder::insecure`"
+        "{address} is not a loopback address, and authentication is off: make an API key first (`cidery key new \
+         NAME --admin --data-dir FOLDER`), require client certificates (`NodeBuilder::tls`), listen on 127.0.0.1, or \
+         allow it with `NodeBuilder::insecure`"
     );
     Err(Error::failed_precondition(
         reason::INSECURE_ADDRESS,

@@ -9,10 +9,18 @@ macro_rules! reasons {
 }
 
 reasons! {
+    /// The options of authentication are invalid: a file cannot be read, or a role is not there.
+    ACCESS_INVALID
     /// An invocation has been retried already, so it is not retried again by filter.
     ALREADY_RETRIED
+    /// A node has as many API keys as it may have.
+    API_KEY_LIMIT
     /// No API key has this id.
     API_KEY_UNKNOWN
+    /// Too many authentications failed from one address.
+    ATTEMPTS_LIMIT
+    /// Authentication is off, so that no API key can be made on a running node.
+    AUTHENTICATION_OFF
     /// A copy of the store with this name exists.
     BACKUP_EXISTS
     /// A copy of the store is being written, and there is one at a time.
@@ -49,6 +57,8 @@ reasons! {
     CREDENTIAL_INVALID
     /// The node asks who calls, and the call has no credential.
     CREDENTIAL_REQUIRED
+    /// A client would send its credential in plain text over a network.
+    CREDENTIAL_UNPROTECTED
     /// The deadline passed before the service responded.
     DEADLINE_EXCEEDED
     /// A service's declaration is invalid; the violations say where.
@@ -145,6 +155,8 @@ reasons! {
     PROTOCOL_ERRORS
     /// Too many calls wait for a service.
     QUEUE_FULL
+    /// The system gives no random bytes.
+    RANDOM_FAILED
     /// A request field is invalid; the violations name it.
     REQUEST_INVALID
     /// A request began and was not complete in time.

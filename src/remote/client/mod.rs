@@ -22,6 +22,7 @@ use crate::model::error::Result;
 use crate::model::id::Cid;
 use crate::model::invocation::{InvocationState, Outcome};
 use crate::model::payload::Payload;
+use crate::remote::protocol::credential::ClientCredential;
 use crate::service::{
     BoxFuture, Caller, Dispatch, InvokeAsyncCall, InvokeCall, KnownService, OutsideCaller,
     Response, ServiceHandle, caller,
@@ -95,6 +96,36 @@ impl Client {
     pub async fn connect_with_tls(node: &str, tls: crate::remote::ClientTls) -> Result<Self> {
         let contract = ContractClient::connect_with_tls(node, tls).await?;
         Ok(Self { contract })
+    }
+
+    /// Sends an API key with each call: `authorization: Bearer …`.
+    ///
+    /// ```no_run
+    /// # async fn example() -> cidery::Result<()> {
+    /// let key = std::env::var("CIDERY_API_KEY")?;
+    /// let client = cidery::Client::connect("127.0.0.1:24337").await?.api_key(&key)?;
+    /// # let _ = client;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// In plain text it is sent to this machine only: elsewhere, a call fails with `FAILED_PRECONDITION` /
+    /// `CREDENTIAL_UNPROTECTED`, unless [`ClientCredential::insecure`] allows it.
+    ///
+    /// # Errors
+    ///
+    /// `UNAUTHENTICATED` / `CREDENTIAL_INVALID` for a text that is no key. Whether the node accepts it, the first call
+    /// says.
+    pub fn api_key(self, key: &str) -> Result<Self> {
+        Ok(self.credential(ClientCredential::api_key(key)?))
+    }
+
+    /// Sends a credential with each call, such as a token of an issuer that a function returns.
+    #[must_use]
+    pub fn credential(self, credential: ClientCredential) -> Self {
+        Self {
+            contract: self.contract.credential(credential),
+        }
     }
 
     /// Sets the number of attempts of a call that is safe to retry: it failed before it was dispatched, or it is

@@ -9,6 +9,7 @@ use tonic::transport::{Channel, Endpoint};
 
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::truncated;
+use crate::remote::protocol::credential::{NodeChannel, is_protected};
 #[cfg(feature = "tls")]
 use crate::remote::protocol::tls::{ClientTls, TlsConnector};
 
@@ -95,14 +96,15 @@ impl NodeEndpoint {
     ///
     /// `UNAVAILABLE` / `CONNECT_FAILED`; those of TLS: `FAILED_PRECONDITION` / `TLS_FAILED` or `NOT_A_NODE`,
     /// `INVALID_ARGUMENT` / `TLS_INVALID`.
-    pub(in crate::remote) async fn connect(&self) -> Result<Channel> {
-        self.open().await.map_err(|error| {
+    pub(in crate::remote) async fn connect(&self) -> Result<NodeChannel> {
+        let channel = self.open().await.map_err(|error| {
             connect_error(&error).unwrap_or_else(|| {
                 let cause = cause_of(&error);
                 let message = format!("cannot connect to {}: {cause}", self.authority());
                 Error::unavailable(reason::CONNECT_FAILED, message)
             })
-        })
+        })?;
+        Ok(NodeChannel::new(channel, is_protected(self.endpoint.uri())))
     }
 
     #[cfg(feature = "tls")]

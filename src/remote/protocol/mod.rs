@@ -3,6 +3,7 @@
 
 pub(in crate::remote) mod backoff;
 pub(crate) mod batching;
+pub(in crate::remote) mod credential;
 pub(crate) mod declaration;
 pub(crate) mod endpoint;
 pub(in crate::remote) mod group_outcomes;

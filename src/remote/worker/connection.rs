@@ -20,6 +20,7 @@ use crate::codec::status::from_status;
 use crate::model::error::{Error, Kind, Result, reason};
 use crate::remote::protocol::backoff::Backoff;
 use crate::remote::protocol::batching::Batcher;
+use crate::remote::protocol::credential::ClientCredential;
 use crate::remote::protocol::endpoint::NodeEndpoint;
 use crate::remote::protocol::messages::to_node;
 
@@ -36,15 +37,22 @@ pub(super) struct Connection {
     endpoint: NodeEndpoint,
     hello: v1::Hello,
     sessions: Arc<Sessions>,
+    credential: Option<ClientCredential>,
 }
 
 impl Connection {
-    pub(super) fn new(endpoint: NodeEndpoint, hello: v1::Hello, sessions: Arc<Sessions>) -> Self {
+    pub(super) fn new(
+        endpoint: NodeEndpoint,
+        hello: v1::Hello,
+        sessions: Arc<Sessions>,
+        credential: Option<ClientCredential>,
+    ) -> Self {
         Self {
             // PINGs are sent without an open stream too.
             endpoint: endpoint.keep_alive_while_idle(),
             hello,
             sessions,
+            credential,
         }
     }
 
@@ -143,6 +151,7 @@ impl Connection {
 
     async fn send_hello(&self, session: &NodeSession) -> Result<NodeStream> {
         let channel = self.endpoint.connect().await?;
+        let channel = channel.with_credential(self.credential.clone());
         let _guard = session.await_welcome();
         let (outbox, receiver) = mpsc::unbounded_channel();
         // Enabled once the node has announced `CAPABILITY_BATCHING`.

@@ -25,6 +25,7 @@ use self::shared::WorkerShared;
 use crate::codec::proto::v1;
 use crate::model::error::{BoxError, Error, Result};
 use crate::model::payload::Reply;
+use crate::remote::protocol::credential::ClientCredential;
 use crate::remote::protocol::declaration::definition_to_proto;
 #[cfg(not(feature = "tls"))]
 use crate::remote::protocol::endpoint::ClientTls;
@@ -86,6 +87,7 @@ pub struct WorkerBuilder {
     drain: Duration,
     connect_timeout: Option<Duration>,
     tls: Option<ClientTls>,
+    credential: Option<ClientCredential>,
 }
 
 impl Default for WorkerBuilder {
@@ -103,6 +105,7 @@ impl Default for WorkerBuilder {
             drain: DEFAULT_DRAIN_TIMEOUT,
             connect_timeout: None,
             tls: None,
+            credential: None,
         }
     }
 }
@@ -206,6 +209,25 @@ impl WorkerBuilder {
         self
     }
 
+    /// Sends an API key with the stream and with nested calls. One that is invalid is an error of
+    /// [`connect`](Self::connect). See [`Client::api_key`](crate::Client::api_key).
+    pub fn api_key(self, key: &str) -> Self {
+        match ClientCredential::api_key(key) {
+            Ok(credential) => self.credential(credential),
+            Err(error) => Self {
+                fault: Some(self.fault.unwrap_or(error)),
+                ..self
+            },
+        }
+    }
+
+    /// Sends a credential with the stream and with nested calls, such as a token of an issuer that a function returns:
+    /// it is asked for each connection and each call.
+    pub fn credential(mut self, credential: ClientCredential) -> Self {
+        self.credential = Some(credential);
+        self
+    }
+
     /// Connects to the node at an address, `HOST:PORT` or, with the feature `tls`, `https://HOST:PORT`, and serves.
     /// Returns once the node has accepted the worker. A connection that is lost later is re-established, and running
     /// handlers continue meanwhile. Catches no signals: [`WorkerHandle::stop`] stops the worker.
@@ -251,7 +273,8 @@ impl WorkerBuilder {
         });
         let handlers = handlers.collect();
         let shared = WorkerShared::new(handlers, self.states, self.hooks, Tasks::new());
-        let connection = Connection::new(endpoint, hello, Sessions::new(shared));
+        let sessions = Sessions::new(shared);
+        let connection = Connection::new(endpoint, hello, sessions, self.credential);
         Ok(StartingWorker::start(connection, self.drain, timeout))
     }
 

@@ -10,8 +10,8 @@ use super::due::{DueEntry, DueIndex};
 use super::weight::weight;
 use crate::engine::store::{
     Acceptance, Child, Claim, ClaimLimit, Filter, LIST_PAGE_BYTES, OLDEST_DUE_SERVICES, OldestDue,
-    Page, QueuePlace, RecentFailures, Record, Stored, StoredDeclaration, StoredOperation,
-    SummaryPart, Tombstone,
+    Page, QueuePlace, RecentFailures, Record, Stored, StoredApiKey, StoredDeclaration,
+    StoredOperation, SummaryPart, Tombstone,
 };
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::{HELD, Invocation, State, Summaries, SummaryCount, SummaryKey};
@@ -52,6 +52,7 @@ pub(super) struct Contents {
     /// Failed invocations by the time at which they did.
     pub(super) failed: BTreeSet<(Timestamp, Cid)>,
     pub(super) operations: HashMap<OperationId, StoredOperation, RandomState>,
+    pub(super) api_keys: HashMap<Arc<str>, StoredApiKey, RandomState>,
     /// How many bytes all of it takes, roughly.
     pub(super) bytes: usize,
 }

@@ -16,8 +16,8 @@ use self::contents::Contents;
 use self::weight::weight;
 use crate::engine::store::{
     Acceptance, BoundedRead, Child, Claim, ClaimLimit, Filter, OldestDue, Page, QueuePlace,
-    RecentFailures, Record, Store, StoreUsage, Stored, StoredDeclaration, StoredOperation,
-    SummaryPart,
+    RecentFailures, Record, Store, StoreUsage, Stored, StoredApiKey, StoredDeclaration,
+    StoredOperation, SummaryPart,
 };
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::{Cid, ServiceName};
@@ -339,6 +339,16 @@ impl Store for MemoryStore {
         let mut contents = self.contents();
         contents.operations.retain(|id, _| !ids.contains(id));
         ready(Ok(()))
+    }
+
+    fn save_api_key(&self, key: StoredApiKey) -> BoxFuture<'_, Result<()>> {
+        let id = Arc::clone(&key.key.id);
+        self.contents().api_keys.insert(id, key);
+        ready(Ok(()))
+    }
+
+    fn api_keys(&self) -> BoxFuture<'_, Result<Vec<StoredApiKey>>> {
+        ready(Ok(self.contents().api_keys.values().cloned().collect()))
     }
 
     fn health(&self) -> Result<()> {

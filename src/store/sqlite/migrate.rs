@@ -50,7 +50,7 @@ const STEPS: [&str; 4] = [
 
 /// Tables that files of this format may lack: the first ones were written without them. Made where a file is opened, as
 /// they are in `schema.sql`.
-pub(super) const ADDED_TABLES: [(&str, &str); 4] = [
+pub(super) const ADDED_TABLES: [(&str, &str); 5] = [
     (
         "operation",
         "id BLOB PRIMARY KEY, state INTEGER NOT NULL, create_time INTEGER NOT NULL, end_time INTEGER,
@@ -69,6 +69,12 @@ pub(super) const ADDED_TABLES: [(&str, &str); 4] = [
     (
         "store_key",
         "id TEXT PRIMARY KEY, first_time INTEGER NOT NULL, last_id INTEGER, sample BLOB NOT NULL",
+    ),
+    (
+        "api_key",
+        "id TEXT PRIMARY KEY, secret_hash BLOB NOT NULL, principal TEXT NOT NULL, principal_group TEXT,
+         rights BLOB NOT NULL, create_time INTEGER NOT NULL, created_by TEXT, expire_time INTEGER,
+         revoke_time INTEGER",
     ),
 ];
 /// Indexes that they may lack.

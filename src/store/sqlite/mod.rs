@@ -49,6 +49,8 @@ mod writer;
 #[cfg(feature = "cli")]
 pub(crate) use self::check::{CheckReport, Fault, check};
 #[cfg(feature = "cli")]
+pub(crate) use self::directory::IN_USE;
+#[cfg(feature = "cli")]
 pub(crate) use self::key_commands::{forget_key, key_usage};
 #[cfg(feature = "cli")]
 pub(crate) use self::keys::KeyUsage;

@@ -215,6 +215,25 @@ CREATE TABLE store_key (
     sample     BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- The API keys that were ever made: the node asks who calls as long as there is one, so none is removed. Written by
+-- operators.
+CREATE TABLE api_key (
+    id              TEXT PRIMARY KEY,
+    -- SHA-256 of the secret, which is stored nowhere.
+    secret_hash     BLOB NOT NULL,
+    principal       TEXT NOT NULL,
+    principal_group TEXT,
+    -- An encoded cidery.v1.Rights.
+    rights          BLOB NOT NULL,
+    create_time     INTEGER NOT NULL,
+    -- Null where it was made on the data directory.
+    created_by      TEXT,
+    -- Null: never.
+    expire_time     INTEGER,
+    -- Null: not revoked.
+    revoke_time     INTEGER
+) STRICT, WITHOUT ROWID;
+
 -- Tombstones of removed invocations, until they expire as well. Written by each purge.
 CREATE TABLE tombstone (
     cid      BLOB PRIMARY KEY,

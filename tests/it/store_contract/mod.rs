@@ -2,6 +2,7 @@
 //!
 //! Reopening a store is tested in `sqlite_store.rs`, failures of the disk in `failed_sync.rs` and `full_disk.rs`.
 
+mod api_keys;
 mod controls;
 mod groups;
 mod keys;
@@ -14,11 +15,12 @@ mod summaries;
 
 use std::sync::Arc;
 
-use cidery::engine::store::{Acceptance, ClaimLimit, Filter, Record, Store, Stored, Tombstone};
+use cidery::engine::store::{Acceptance, ClaimLimit, Record, Store, Stored, Tombstone};
 use cidery::model::invocation::{EventKind, Invocation, Request, State, Terms};
 use cidery::store::{MemoryStore, SqliteOptions, SqliteStore, StoreKeys};
 use cidery::{Cid, Payload, dict};
 
+use self::api_keys::api_keys_are_saved_and_replaced;
 use self::controls::a_control_is_remembered_until_it_is_removed_or_its_service_forgotten;
 use self::groups::{
     a_group_is_due_once_its_last_member_has_ended, a_group_is_stored_with_all_of_its_members,
@@ -36,8 +38,8 @@ use self::keys::{
     keys_are_read_again_while_the_store_is_used,
 };
 use self::lists::{
-    children_are_listed_in_the_order_of_acceptance, lists_are_filtered_and_paged_newest_first,
-    lists_contain_invocations_by_state_or_by_cid,
+    children_are_listed_in_the_order_of_acceptance, failures_are_listed_by_reason,
+    lists_are_filtered_and_paged_newest_first, lists_contain_invocations_by_state_or_by_cid,
 };
 use self::operations::{
     a_list_before_the_next_position_has_what_was_accepted_so_far,
@@ -354,39 +356,6 @@ async fn a_known_follower_is_not_accepted_again(store: &dyn Store) {
     assert_eq!(claimed(store, "b", NOW, 9).await, []);
 }
 
-async fn failures_are_listed_by_reason(store: &dyn Store) {
-    let failed = EventKind::Failed(cidery::Error::internal("BROKEN", "broken"));
-    let mut cids = Vec::new();
-    for _ in 0..3 {
-        cids.push(accepted(store, "a", NOW).await);
-    }
-    let ended = record(cids[0], State::Failed, failed);
-    assert!(store.record(ended).await.unwrap());
-    let backoff = Record {
-        last_failure: Some(cidery::Error::unavailable("DOWN", "down")),
-        deferred: true,
-        ..record(cids[1], State::Pending { started: true }, started())
-    };
-    assert!(store.record(backoff).await.unwrap());
-    let listed = async |reasons: &[&str]| {
-        let filter = Filter {
-            failure_reasons: reasons.iter().map(ToString::to_string).collect(),
-            ..Filter::default()
-        };
-        let page = store.list(filter, None, 9).await.unwrap();
-        let cids = page.invocations.iter().map(|found| found.request.cid);
-        cids.collect::<Vec<_>>()
-    };
-    assert_eq!(listed(&["BROKEN"]).await, [cids[0]]);
-    assert_eq!(listed(&["DOWN", "BROKEN"]).await, [cids[1], cids[0]]);
-    assert_eq!(listed(&["OTHER"]).await, []);
-    let deferred = async |cid| match store.get(cid).await.unwrap() {
-        Stored::Found(found) => found.deferred,
-        other => panic!("not found: {other:?}"),
-    };
-    assert!(!deferred(cids[0]).await && deferred(cids[1]).await);
-}
-
 async fn an_invocation_that_expires_before_it_is_due_is_claimed_when_it_expires(store: &dyn Store) {
     let late = with_terms(invocation("a", at(100), dict! {}), |terms| {
         terms.expire_time = Some(at(7));
@@ -533,6 +502,7 @@ suite! {
     a_pending_invocation_knows_which_one_holds_its_concurrency_key
     declarations_are_remembered_until_they_are_forgotten
     a_control_is_remembered_until_it_is_removed_or_its_service_forgotten
+    api_keys_are_saved_and_replaced
     expired_invocations_are_found_unless_they_are_claimed
     a_record_without_a_claim_loses_to_a_claim_and_to_a_newer_attempt
     a_known_follower_is_not_accepted_again

@@ -30,6 +30,8 @@ pub(crate) fn cidery() -> Command {
         "NOTIFY_SOCKET",
         "WATCHDOG_USEC",
         "CIDERY_STORE_KEY_FILE",
+        "CIDERY_API_KEY",
+        "CIDERY_API_KEY_FILE",
         "COLUMNS",
         "NO_COLOR",
         "CLICOLOR",

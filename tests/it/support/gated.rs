@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use cidery::engine::store::{
     Acceptance, BoundedRead, Child, Claim, ClaimLimit, Filter, OldestDue, Page, QueuePlace,
-    RecentFailures, Record, Store, StoreUsage, Stored, StoredDeclaration, StoredOperation,
-    SummaryPart,
+    RecentFailures, Record, Store, StoreUsage, Stored, StoredApiKey, StoredDeclaration,
+    StoredOperation, SummaryPart,
 };
 use cidery::model::invocation::Invocation;
 use cidery::model::operation::OperationId;
@@ -297,6 +297,14 @@ impl Store for GatedStore {
 
     fn remove_operations(&self, ids: Vec<OperationId>) -> BoxFuture<'_, Result<()>> {
         self.inner.remove_operations(ids)
+    }
+
+    fn save_api_key(&self, key: StoredApiKey) -> BoxFuture<'_, Result<()>> {
+        self.inner.save_api_key(key)
+    }
+
+    fn api_keys(&self) -> BoxFuture<'_, Result<Vec<StoredApiKey>>> {
+        self.inner.api_keys()
     }
 
     fn health(&self) -> Result<()> {

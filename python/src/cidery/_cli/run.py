@@ -41,6 +41,7 @@ class RunOptions:
     ca: str | None = None
     cert: str | None = None
     key: str | None = None
+    insecure: bool = False
     name: str = ""
     max_in_flight: int = 100
     drain: float = 30.0
@@ -179,6 +180,7 @@ class Runner:
             ca=options.ca,
             cert=options.cert,
             key=options.key,
+            insecure=options.insecure,
             name=options.name,
             max_in_flight=options.max_in_flight,
             drain=options.drain,
@@ -279,6 +281,7 @@ def _command(options: RunOptions) -> list[str]:
     for name in ("node", "ca", "cert", "key"):
         value = getattr(options, name)
         command += [f"--{name}", value] if value else []
+    command += ["--insecure"] if options.insecure else []
     command += [f"--exclude={pattern}" for pattern in options.exclude]
     command += ["--reload"] if options.reload else []
     command += ["--zato"] if options.zato else []

@@ -22,6 +22,7 @@ from cidery._protocol.call_types import (
     Out,
     P,
 )
+from cidery._protocol.credential import ApiKey, Credential
 from cidery._protocol.options import (
     OPTION_NAMES,
     DataFormat,
@@ -60,17 +61,21 @@ class AsyncClient:
         self,
         node: str | None = None,
         *,
-        api_key: str | None = None,
+        api_key: ApiKey | None = None,
         credentials: grpc.ChannelCredentials | None = None,
         ca: FilePath | None = None,
         cert: FilePath | None = None,
         key: FilePath | None = None,
+        insecure: bool = False,
         tries: int = MAX_ATTEMPTS,
     ) -> None:
         self.node = channel.address(node)
         tls = Tls.of(self.node, ca, cert, key) if credentials is None else None
         self._stubs = AsyncConnection(self.node, lambda: _open_channel(self.node, credentials, tls))
-        self._metadata = channel.credentials(api_key)
+        has_tls = credentials is not None or tls is not None
+        self._credential = Credential.of(
+            self.node, api_key, has_tls=has_tls, insecure=insecure
+        )
         self._max_attempts = max(tries, 1)
         self._options = Options()
         self._reserved_names = OPTION_NAMES
@@ -170,7 +175,7 @@ class AsyncClient:
         """Streams the events of invocations, past ones first, until all have ended."""
         cids = [cids] if isinstance(cids, str) else list(cids)
         cursor = ResultCursor(cids, wait_for_accept=wait_for_accept)
-        return transport.follow_async(self._stubs, cursor, self._metadata, self._max_attempts)
+        return transport.follow_async(self._stubs, cursor, self._credential, self._max_attempts)
 
     async def invocations(
         self, *, limit: int = 100, **filters: Unpack[FilterOptions]
@@ -251,7 +256,7 @@ class AsyncClient:
             call = next(operation)
             while True:
                 reply = await transport.call_with_retry_async(
-                    self._stubs, call, self._metadata, self._max_attempts
+                    self._stubs, call, self._credential, self._max_attempts
                 )
                 call = operation.send(reply)
         except StopIteration as done:

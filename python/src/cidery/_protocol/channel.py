@@ -1,4 +1,4 @@
-"""The gRPC channel to a node: its address, credentials, options and stubs."""
+"""The gRPC channel to a node: its address, options and stubs."""
 
 from __future__ import annotations
 
@@ -82,12 +82,6 @@ def _is_ipv6(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def credentials(api_key: str | None) -> tuple[tuple[str, str], ...]:
-    """The metadata that authenticates the caller."""
-    key = api_key or os.environ.get("CIDERY_API_KEY")
-    return (("authorization", f"Bearer {key}"),) if key else ()
 
 
 # The node limits the size of messages, not gRPC's defaults. A decoded message may be four times as

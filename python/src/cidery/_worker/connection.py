@@ -25,6 +25,7 @@ from cidery._client.transport import call_with_retry_async
 from cidery._errors.exceptions import CideryError, InvalidArgument, Unavailable
 from cidery._errors.status_details import from_failure, from_rpc_error
 from cidery._protocol.channel import CHANNEL_OPTIONS, Stubs
+from cidery._protocol.credential import NO_CREDENTIAL, Credential
 from cidery._protocol.retry import MAX_ATTEMPTS, classify
 from cidery._protocol.steps import SLEEP, Reply, UnaryCall
 from cidery._protocol.tls import Tls, target
@@ -67,7 +68,7 @@ class Connection:
         node: str,
         hello: worker_pb2.Hello,
         handle: Callable[[worker_pb2.Dispatch, Connection], Callable[[], None]],
-        metadata: tuple[tuple[str, str], ...] = (),
+        credential: Credential = NO_CREDENTIAL,
         *,
         tls: Tls | None = None,
         waits_for_node: bool = False,
@@ -77,7 +78,7 @@ class Connection:
         self._outage = Outage(node)
         self._hello = hello
         self._handle = handle
-        self._metadata = metadata
+        self._credential = credential
         # Whether a node that cannot be reached at first is waited for, as one that is lost later.
         self._waits_for_node = waits_for_node
         self._loop = asyncio.new_event_loop()
@@ -278,7 +279,7 @@ class Connection:
         """Opens a stream, sends the hello, and handles messages until the stream ends."""
         outbox = Outbox()
         outbox.put(Request(hello=self._build_hello()))
-        stream = stub.Serve(outbox.messages(), metadata=self._metadata)
+        stream = stub.Serve(outbox.messages(), metadata=self._credential.metadata())
         try:
             await self._serve_stream(stream, outbox)
         finally:
@@ -409,4 +410,4 @@ class Connection:
         if call.method == SLEEP:
             await asyncio.sleep(call.request)
             return Reply(None)
-        return await call_with_retry_async(self._stubs, call, self._metadata, MAX_ATTEMPTS)
+        return await call_with_retry_async(self._stubs, call, self._credential, MAX_ATTEMPTS)

@@ -54,6 +54,7 @@ impl Serve {
             let variables = unknown.join(", ");
             tracing::debug!(variables, "environment variables of no known meaning");
         }
+        let _audit_log = loaded.config.access.start_audit_log()?;
         let reload = Reload::new(sources, &loaded);
         let serving = Serving {
             had_terminal: has_terminal(),
@@ -92,6 +93,7 @@ impl Serving<'_> {
         let config = &loaded.config;
         let mut signals = catch_signals()?;
         let builder = config.tls.add_to(builder(config))?;
+        let builder = builder.access(config.access.options()?);
         let (builder, stored) = add_store(builder, &config.store)?;
         // A large store takes a while to open: a signal ends that too.
         let mut node = tokio::select! {

@@ -2,12 +2,12 @@
 
 use bytes::Bytes;
 use tonic::Streaming;
-use tonic::transport::Channel;
 
 use super::connection::ContractClient;
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::admin_service_client::AdminServiceClient;
 use crate::model::error::{Error, Result};
+use crate::remote::protocol::credential::NodeChannel;
 use crate::remote::protocol::retry::{Retries, is_safe_to_retry, retry};
 use crate::remote::protocol::transport::error_from_status;
 
@@ -82,7 +82,7 @@ impl ContractClient {
 /// The parts of a copy, in order. A broken stream is reopened after the last part that was received.
 #[derive(Debug)]
 pub struct BackupParts {
-    admin: AdminServiceClient<Channel>,
+    admin: AdminServiceClient<NodeChannel>,
     retries: Retries,
     /// With the offset of the next part.
     request: v1::ReadBackupRequest,

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use tokio::time::Instant;
-use tonic::transport::Channel;
 use tonic::{Response, Status};
 
 use crate::codec::proto::health::health_client::HealthClient;
@@ -11,7 +10,9 @@ use crate::codec::proto::v1::admin_service_client::AdminServiceClient;
 use crate::codec::proto::v1::discovery_service_client::DiscoveryServiceClient;
 use crate::codec::proto::v1::invocation_service_client::InvocationServiceClient;
 use crate::codec::proto::v1::operation_service_client::OperationServiceClient;
+use crate::codec::proto::v1::security_service_client::SecurityServiceClient;
 use crate::model::error::{Error, Result, reason};
+use crate::remote::protocol::credential::{ClientCredential, NodeChannel};
 use crate::remote::protocol::endpoint::NodeEndpoint;
 #[cfg(feature = "cli")]
 use crate::remote::protocol::retry::OnRetry;
@@ -27,11 +28,12 @@ const MAX_RESPONSE_BYTES: usize = 4 * crate::codec::limits::MAX_MESSAGE_BYTES;
 /// A client of a node on the messages of the contract. Cheap to clone; all clones share one connection.
 #[derive(Clone, Debug)]
 pub struct ContractClient {
-    pub(super) invocation: InvocationServiceClient<Channel>,
-    pub(super) discovery: DiscoveryServiceClient<Channel>,
-    pub(super) admin: AdminServiceClient<Channel>,
-    pub(super) operation: OperationServiceClient<Channel>,
-    pub(super) health: HealthClient<Channel>,
+    pub(super) invocation: InvocationServiceClient<NodeChannel>,
+    pub(super) discovery: DiscoveryServiceClient<NodeChannel>,
+    pub(super) admin: AdminServiceClient<NodeChannel>,
+    pub(super) operation: OperationServiceClient<NodeChannel>,
+    pub(super) health: HealthClient<NodeChannel>,
+    channel: NodeChannel,
     pub(super) retries: Retries,
     node: Arc<str>,
 }
@@ -58,7 +60,12 @@ impl ContractClient {
 
     async fn connect_to(endpoint: NodeEndpoint) -> Result<Self> {
         let channel = endpoint.connect().await?;
-        Ok(Self {
+        let node = endpoint.authority().into();
+        Ok(Self::on(channel, Retries::default(), node))
+    }
+
+    fn on(channel: NodeChannel, retries: Retries, node: Arc<str>) -> Self {
+        Self {
             invocation: InvocationServiceClient::new(channel.clone())
                 .max_decoding_message_size(MAX_RESPONSE_BYTES),
             discovery: DiscoveryServiceClient::new(channel.clone())
@@ -66,10 +73,23 @@ impl ContractClient {
             admin: AdminServiceClient::new(channel.clone()),
             operation: OperationServiceClient::new(channel.clone())
                 .max_decoding_message_size(MAX_RESPONSE_BYTES),
-            health: HealthClient::new(channel),
-            retries: Retries::default(),
-            node: endpoint.authority().into(),
-        })
+            health: HealthClient::new(channel.clone()),
+            channel,
+            retries,
+            node,
+        }
+    }
+
+    /// The stub of `SecurityService`, which few clients use.
+    pub(super) fn security(&self) -> SecurityServiceClient<NodeChannel> {
+        SecurityServiceClient::new(self.channel.clone())
+    }
+
+    /// Sends a credential with each call from now on.
+    #[must_use]
+    pub fn credential(self, credential: ClientCredential) -> Self {
+        let channel = self.channel.with_credential(Some(credential));
+        Self::on(channel, self.retries, self.node)
     }
 
     /// The host and the port of the node.

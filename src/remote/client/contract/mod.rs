@@ -10,6 +10,7 @@ mod invoke;
 mod manage;
 mod operate;
 mod operations;
+mod security;
 mod summarize;
 
 pub use self::backups::BackupParts;

@@ -108,7 +108,7 @@ pub(super) fn check_declarations(
     Ok(())
 }
 
-/// Decodes what operators did: operations, and paused and disabled services.
+/// Decodes what operators did: operations, paused and disabled services, API keys.
 pub(super) fn check_operators(
     connection: &Connection,
     cipher: &BlobCipher,
@@ -116,6 +116,7 @@ pub(super) fn check_operators(
 ) -> rusqlite::Result<()> {
     let damaged = queries::operations(connection, cipher).and_then(|(_, mut damaged)| {
         damaged.extend(queries::controls(connection)?.1);
+        damaged.extend(queries::api_keys(connection).err());
         Ok(damaged)
     });
     for error in damaged.unwrap_or_else(|error| vec![error]) {

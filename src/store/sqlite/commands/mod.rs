@@ -3,6 +3,7 @@
 
 mod accept;
 mod accept_group;
+mod api_keys;
 mod command;
 mod controls;
 mod declarations;
@@ -20,6 +21,7 @@ mod transaction;
 
 pub(super) use self::accept::Accept;
 pub(super) use self::accept_group::AcceptGroup;
+pub(super) use self::api_keys::SaveApiKey;
 pub(super) use self::command::{Command, QueuedCommand, queue};
 pub(super) use self::controls::{RemoveControl, SetControl};
 pub(super) use self::declarations::{ForgetDeclarations, RememberDeclarations};

@@ -1,5 +1,6 @@
 //! The reads of the store: one file per query, each of which uses an index.
 
+mod api_keys;
 mod children;
 mod conditions;
 mod controls;
@@ -25,6 +26,7 @@ mod service_names;
 mod source;
 mod summary;
 
+pub(super) use self::api_keys::api_keys;
 pub(super) use self::children::children;
 pub(super) use self::controls::controls;
 pub(super) use self::counts::{awaiting_completion_counts, open_counts, services};

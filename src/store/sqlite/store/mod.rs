@@ -20,8 +20,8 @@ pub use self::options::SqliteOptions;
 use crate::engine::backup::Backups;
 use crate::engine::store::{
     Acceptance, BoundedRead, Child, Claim, ClaimLimit, Filter, OldestDue, Page, QueuePlace,
-    RecentFailures, Record, Store, StoreUsage, Stored, StoredDeclaration, StoredOperation,
-    SummaryPart,
+    RecentFailures, Record, Store, StoreUsage, Stored, StoredApiKey, StoredDeclaration,
+    StoredOperation, SummaryPart,
 };
 use crate::model::error::Result;
 use crate::model::id::{Cid, ServiceName};
@@ -35,8 +35,8 @@ use crate::store::sqlite::blob;
 use crate::store::sqlite::checkpointer;
 use crate::store::sqlite::commands::{
     Accept, AcceptGroup, Command, ForgetDeclarations, Purge, RecordAttempts, RecordResult,
-    RememberDeclarations, Remove, RemoveControl, RemoveOperations, RequestCancel, SaveOperation,
-    ServiceIds, SetControl, queue,
+    RememberDeclarations, Remove, RemoveControl, RemoveOperations, RequestCancel, SaveApiKey,
+    SaveOperation, ServiceIds, SetControl, queue,
 };
 use crate::store::sqlite::directory::StoreDirectory;
 use crate::store::sqlite::error::{closed, queue_full};
@@ -582,6 +582,14 @@ impl Store for SqliteStore {
 
     fn reload_keys(&self) -> BoxFuture<'_, Result<()>> {
         Box::pin(self.read_keys_again())
+    }
+
+    fn save_api_key(&self, key: StoredApiKey) -> BoxFuture<'_, Result<()>> {
+        Box::pin(self.write(SaveApiKey(key)))
+    }
+
+    fn api_keys(&self) -> BoxFuture<'_, Result<Vec<StoredApiKey>>> {
+        Box::pin(self.readers.query(queries::api_keys))
     }
 
     fn health(&self) -> Result<()> {
