@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use crate::codec::limits::MAX_MESSAGE_BYTES;
 use crate::model::error::{Error, Result, reason};
+use crate::model::rate::Rate;
+use crate::model::service_limit::ServiceLimit;
 
 /// Defaults and limits. An option of the service takes precedence over the default of the same name, and an option of
 /// the call over both.
@@ -46,8 +48,31 @@ pub struct Limits {
     pub progress_bytes: usize,
     /// The largest message, in and out, in bytes. Default: 16 MiB.
     pub message_bytes: usize,
+    /// How many calls of one principal are taken, synchronous and asynchronous: a second, and at once. Further ones are
+    /// refused with `RATE_LIMIT`. Default: any number.
+    pub principal_rate: Option<Rate>,
+    /// How many synchronous calls of one principal are in flight: they run or wait in a queue. Further ones are refused
+    /// with `IN_FLIGHT_LIMIT`. Default: any number.
+    pub principal_in_flight: Option<usize>,
+    /// How many principals with quotas call at once. One that is idle does not count. Default: 100 000.
+    pub principals: usize,
+    /// What the operator allows of services: the smaller of these limits and of the options of a service is in force.
+    /// Default: none.
+    pub service_limits: Vec<ServiceLimit>,
     /// How many connections may be open at once. Default: 10 000.
     pub connections: usize,
+    /// How many HTTP/2 streams one connection may have at once: calls and result streams. A client is told, and lets
+    /// further calls wait; a stream of one that does not is refused (`REFUSED_STREAM`). What streams hold in memory is
+    /// bounded by the budgets below. Default: 10 000, so that the callers of a whole program may share a connection.
+    pub streams: u32,
+    /// How many bytes the headers of a request may have. Larger ones are answered with HTTP 431. Metadata is limited to
+    /// 8 KiB by itself, with a reason. Default: 64 KiB.
+    pub header_bytes: u32,
+    /// The HTTP/2 flow-control window of a stream: how many bytes its peer sends before the node has read them.
+    /// Default: 1 MiB.
+    pub stream_window: u32,
+    /// The same for all streams of a connection. Default: 4 MiB.
+    pub connection_window: u32,
     /// How old a connection becomes, a tenth more or less: then it takes no new calls, and its client opens another one.
     /// A connection that carries the stream of a worker is left alone. Default: 1 h.
     pub connection_age: Duration,
@@ -56,7 +81,10 @@ pub struct Limits {
     /// The keep-alive interval: how often a connection gets an HTTP/2 PING. It is closed where the answer takes longer
     /// than that again. Default: 10 s.
     pub ping_interval: Duration,
-    /// How long a request may take to arrive, from its first byte. Default: 30 s.
+    /// How long a connected client has to send its first bytes. Then the connection is closed. Default: 30 s.
+    pub first_byte_timeout: Duration,
+    /// How long a request may take to arrive, from its first byte: then it fails with `REQUEST_INCOMPLETE`. Headers that
+    /// do not end are cut off by `ping_interval`, since nothing may come between them. Default: 30 s.
     pub request_timeout: Duration,
     /// How many bytes of requests that are not handled yet one connection holds. Beyond that it may use what others do
     /// not need: half of `node_received_bytes`; then its requests are refused. Default: 32 MiB.
@@ -125,10 +153,19 @@ impl Default for Limits {
             item_bytes: 16 * MIB,
             progress_bytes: 64 * 1024,
             message_bytes: MAX_MESSAGE_BYTES,
+            principal_rate: None,
+            principal_in_flight: None,
+            principals: 100_000,
+            service_limits: Vec::new(),
             connections: 10_000,
+            streams: 10_000,
+            header_bytes: 64 * 1024,
+            stream_window: 1024 * 1024,
+            connection_window: 4 * 1024 * 1024,
             connection_age: Duration::from_hours(1),
             connection_age_grace: Duration::from_hours(1),
             ping_interval: Duration::from_secs(10),
+            first_byte_timeout: Duration::from_secs(30),
             request_timeout: Duration::from_secs(30),
             received_bytes: 32 * MIB,
             node_received_bytes: 256 * MIB,

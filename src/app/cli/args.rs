@@ -10,6 +10,7 @@ use tracing::{Level, enabled};
 use crate::app::log_queue::LogGuard;
 use crate::app::telemetry::{self, LogFormat};
 use crate::model::error::{Error, Result, reason};
+use crate::model::service_limit::ServiceLimit;
 
 /// The format of the output, for all commands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -151,6 +152,15 @@ pub(super) fn key_value(text: &str) -> std::result::Result<(String, String), Str
     text.split_once('=')
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
         .ok_or_else(|| "use `key=value`".to_owned())
+}
+
+/// Parses a limit of services, see [`ServiceLimit::parse`].
+pub(super) fn service_limit(text: &str) -> std::result::Result<ServiceLimit, String> {
+    ServiceLimit::parse("", text).map_err(|error| {
+        let violations = error.field_violations().iter();
+        let messages: Vec<_> = violations.map(|one| one.message.to_string()).collect();
+        messages.join("; ")
+    })
 }
 
 /// The smallest limit of a store: 16 MiB. A smaller one is most likely a number without its unit.

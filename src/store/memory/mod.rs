@@ -347,6 +347,7 @@ pub(crate) async fn started_engine() -> crate::engine::Invoker {
         limits: crate::engine::Limits::default(),
         clock: crate::engine::clock::Clock::System,
         hold: false,
+        requires_authentication: false,
     };
     let tasks = crate::service::runtime::Tasks::new();
     crate::engine::Invoker::start(parts, tasks).await.unwrap()

@@ -135,6 +135,7 @@ fn properties(service: &v1::ServiceDescription) -> Dict {
         "concurrency": options.concurrency,
         "queue length": options.queue_length,
         "pending limit": options.pending_limit,
+        "rate": (options.rate > 0.0).then(|| format!("{}/s, burst {}", options.rate, options.burst)),
         "retention": time(options.retention),
         "failure retention": time(options.failure_retention),
         "idempotent": options.idempotent,

@@ -7,13 +7,14 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::app::cli::address::{dial_address, listen_address, node_option};
-use crate::app::cli::args::{LogArgs, bytes, duration, store_limit};
+use crate::app::cli::args::{LogArgs, bytes, duration, service_limit, store_limit};
 use crate::app::cli::printer::{Printer, Tone, log_failure};
 use crate::app::cli::stop::stop;
 use crate::app::shutdown::catch_signals;
 use crate::app::{Node, NodeBuilder};
 use crate::engine::store::Store as _;
 use crate::model::error::{Error, Result};
+use crate::model::service_limit::ServiceLimit;
 use crate::store::{SqliteOptions, SqliteStore};
 
 /// How long the first log line waits until the address is printed.
@@ -73,6 +74,10 @@ pub(in crate::app::cli) struct Serve {
         value_delimiter = ','
     )]
     allow_host: Vec<String>,
+    /// Limit of services (repeatable): a pattern of names, and any of `rate`, `burst`, `concurrency`, `queue` and
+    /// `pending`, such as 'customer.* rate=100/s burst=200'. The smaller of it and of the option of a service applies.
+    #[arg(long, value_parser = service_limit, value_name = "LIMIT")]
+    service_limit: Vec<ServiceLimit>,
     /// Keep-alive interval and timeout of connections. Default: 10s.
     #[arg(long, value_parser = duration, value_name = "DURATION")]
     ping_interval: Option<Duration>,
@@ -102,6 +107,7 @@ impl Serve {
             limits.ping_interval = self.ping_interval.unwrap_or(limits.ping_interval);
             limits.worker_lease = self.worker_lease.unwrap_or(limits.worker_lease);
             limits.away_wait = self.away_wait.unwrap_or(limits.away_wait);
+            limits.service_limits.clone_from(&self.service_limit);
         });
         for name in &self.allow_host {
             builder = builder.allow_host(name);
