@@ -48,8 +48,8 @@ pub struct Limits {
     pub progress_bytes: usize,
     /// The largest message, in and out, in bytes. Default: 16 MiB.
     pub message_bytes: usize,
-    /// How many calls of one principal are taken, synchronous and asynchronous: a second, and at once. Further ones are
-    /// refused with `RATE_LIMIT`. Default: any number.
+    /// How many calls of one principal are taken, synchronous and asynchronous: a second, and at once. Further ones
+    /// are refused with `RATE_LIMIT`. Default: any number.
     pub principal_rate: Option<Rate>,
     /// How many synchronous calls of one principal are in flight: they run or wait in a queue. Further ones are refused
     /// with `IN_FLIGHT_LIMIT`. Default: any number.
@@ -83,8 +83,8 @@ pub struct Limits {
     pub ping_interval: Duration,
     /// How long a connected client has to send its first bytes. Then the connection is closed. Default: 30 s.
     pub first_byte_timeout: Duration,
-    /// How long a request may take to arrive, from its first byte: then it fails with `REQUEST_INCOMPLETE`. Headers that
-    /// do not end are cut off by `ping_interval`, since nothing may come between them. Default: 30 s.
+    /// How long a request may take to arrive, from its first byte: then it fails with `REQUEST_INCOMPLETE`. Headers
+    /// that do not end are cut off by `ping_interval`, since nothing may come between them. Default: 30 s.
     pub request_timeout: Duration,
     /// How many bytes of requests that are not handled yet one connection holds. Beyond that it may use what others do
     /// not need: half of `node_received_bytes`; then its requests are refused. Default: 32 MiB.

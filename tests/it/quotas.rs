@@ -156,17 +156,22 @@ fn an_operator_limits_services_by_an_option_of_the_command() {
         "--service-limit",
         "demo.* rate=1/d",
         "--service-limit",
-        "demo.h* concurrency=3",
+        "demo.s* concurrency=3",
     ]);
-    let described = server.run(&["describe", "demo.hello", "-o", "json"]);
+    let described = server.run(&["describe", "demo.sleep", "-o", "json"]);
     let described: serde_json::Value = serde_json::from_str(&stdout(&described)).unwrap();
     let options = &described["options"];
     assert_eq!(
         (&options["burst"], &options["concurrency"]),
         (&1.into(), &3.into())
     );
-    assert!(server.run(&["invoke", "demo.hello"]).status.success());
-    let refused = server.run(&["invoke", "demo.hello"]);
+    assert!(
+        server
+            .run(&["invoke", "demo.sleep", "seconds=0"])
+            .status
+            .success()
+    );
+    let refused = server.run(&["invoke", "demo.sleep", "seconds=0"]);
     assert!(
         stderr(&refused).contains("RATE_LIMIT"),
         "{}",

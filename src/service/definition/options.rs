@@ -84,8 +84,8 @@ impl Definition {
         self
     }
 
-    /// Sets how many calls are taken, synchronous and asynchronous, nested ones included: a second, and at once. Further
-    /// ones fail with `RATE_LIMIT`. Callbacks are not counted. Default: any number.
+    /// Sets how many calls are taken, synchronous and asynchronous, nested ones included: a second, and at once.
+    /// Further ones fail with `RATE_LIMIT`. Callbacks are not counted. Default: any number.
     #[must_use]
     pub fn rate(mut self, rate: Rate) -> Self {
         self.options.rate = Some(rate);

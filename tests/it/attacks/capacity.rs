@@ -57,8 +57,10 @@ async fn capacity(client: &ContractClient) -> f64 {
 #[derive(Debug, Default)]
 struct Answers {
     answered: u32,
-    /// Taken, and not answered by their deadlines.
-    late: u32,
+    /// The longest wait of an answered call, but for one of a hundred.
+    p99: Duration,
+    /// Calls that waited in the queue until their deadlines: others came after them, and first.
+    given_up: u32,
     refused: u32,
 }
 
@@ -74,13 +76,18 @@ async fn offer(clients: &[ContractClient], rate: f64, lasts: Duration) -> (Answe
         sleep_until(due).await;
         due += Duration::from_secs_f64(rate.recip());
         let client = client.clone();
-        calls.spawn(async move { client.invoke(call()).await });
+        calls.spawn(async move {
+            let start = Instant::now();
+            let answer = client.invoke(call()).await;
+            answer.map(|_| start.elapsed())
+        });
     }
     let mut answers = Answers::default();
+    let mut waits = Vec::new();
     while let Some(answer) = calls.join_next().await {
         match answer.unwrap() {
-            Ok(_) => answers.answered += 1,
-            Err(error) if error.reason() == "DEADLINE_EXCEEDED" => answers.late += 1,
+            Ok(wait) => waits.push(wait),
+            Err(error) if error.reason() == "DEADLINE_EXCEEDED" => answers.given_up += 1,
             Err(error) => {
                 let expected = ["OVERLOADED", "QUEUE_FULL"];
                 assert!(expected.contains(&error.reason()), "{error:?}");
@@ -88,6 +95,12 @@ async fn offer(clients: &[ContractClient], rate: f64, lasts: Duration) -> (Answe
             }
         }
     }
+    waits.sort_unstable();
+    answers.answered = u32::try_from(waits.len()).unwrap();
+    answers.p99 = waits
+        .get(waits.len() * 99 / 100)
+        .copied()
+        .unwrap_or_default();
     (answers, start.elapsed())
 }
 
@@ -116,8 +129,8 @@ async fn ten_times_the_capacity_takes_nothing_from_it() {
          {cpu_before:?} before, {cpu_during:?} during; recovered to {after:.3}"
     );
     assert!(goodput >= 0.9, "goodput {goodput:.3}");
-    let taken = answers.answered + answers.late;
-    assert!(answers.late * 100 <= taken, "{answers:?}");
+    // The client waits a little longer than the node.
+    assert!(answers.p99 <= TIMEOUT * 2, "{answers:?}");
     assert!(rise <= MAX_RISE_MIB, "{rise} MiB");
     assert!(after >= 0.9, "recovered to {after:.3}");
 }
