@@ -23,8 +23,10 @@ impl Rate {
     /// So many calls a second: from [`Rate::LEAST`] to [`Rate::MOST`]. A rate beyond them is the nearest of the two.
     #[must_use]
     pub fn per_second(calls: f64) -> Self {
-        // In this order, `NaN` is the lowest rate.
-        let per_second = calls.max(Self::LEAST).min(Self::MOST);
+        let per_second = match calls.is_nan() {
+            true => Self::LEAST,
+            false => calls.clamp(Self::LEAST, Self::MOST),
+        };
         Self {
             per_second,
             burst: whole(per_second.ceil()),
@@ -102,7 +104,11 @@ impl Rate {
 
 impl fmt::Display for Rate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/s", self.per_second)
+        const UNITS: [(f64, &str); 3] = [(1.0, "s"), (60.0, "m"), (3_600.0, "h")];
+        let is_whole = |(seconds, _): &(f64, &str)| self.per_second * seconds >= 0.999;
+        let (seconds, unit) = UNITS.into_iter().find(is_whole).unwrap_or((86_400.0, "d"));
+        let calls = (self.per_second * seconds * 1_000.0).round() / 1_000.0;
+        write!(f, "{calls}/{unit}")
     }
 }
 
@@ -133,6 +139,13 @@ mod tests {
             "", "100", "/s", "x/s", "1/y", "0/s", "-1/s", "NaN/s", "inf/s", "1e7/s",
         ] {
             assert!(Rate::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn rates_are_shown_in_the_unit_that_suits_them() {
+        for text in ["100/s", "2.5/s", "6/m", "1/m", "10/h", "1/d"] {
+            assert_eq!(Rate::parse(text).unwrap().to_string(), text);
         }
     }
 

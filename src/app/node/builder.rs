@@ -278,10 +278,7 @@ impl NodeBuilder {
     /// `UNAVAILABLE` / `BIND_FAILED`; `FAILED_PRECONDITION` / `INSECURE_ADDRESS`, `STATE_MISSING` or `CLOCK_INVALID`;
     /// the errors of the store.
     pub async fn start(mut self) -> Result<NodeHandle> {
-        if let Some(error) = self.error {
-            return Err(error);
-        }
-        check_service_limits(&self.limits)?;
+        self.check()?;
         self.registry = self.layers.apply(self.registry);
         builtin::add_platform(&mut self.registry)?;
         if self.demo {
@@ -347,6 +344,14 @@ impl NodeBuilder {
             address,
             drain_timeout: self.drain_timeout,
         })
+    }
+
+    /// The first error of what was added, or of the limits.
+    fn check(&mut self) -> Result<()> {
+        match self.error.take() {
+            Some(error) => Err(error),
+            None => check_service_limits(&self.limits),
+        }
     }
 
     /// Starts the node and serves until a signal, then stops it gracefully: a rolling restart fails no call.
