@@ -73,8 +73,8 @@ pub struct Limits {
     pub stream_window: u32,
     /// The same for all streams of a connection. Default: 4 MiB.
     pub connection_window: u32,
-    /// How old a connection becomes, a tenth more or less: then it takes no new calls, and its client opens another one.
-    /// A connection that carries the stream of a worker is left alone. Default: 1 h.
+    /// How old a connection becomes, a tenth more or less: then it takes no new calls, and its client opens another
+    /// one. A connection that carries the stream of a worker is left alone. Default: 1 h.
     pub connection_age: Duration,
     /// How long the calls and streams of a connection that is too old may go on before they are ended. Default: 1 h.
     pub connection_age_grace: Duration,
