@@ -22,6 +22,8 @@ pub const DOMAIN: &str = "cidery";
 pub const CID_KEY: &str = "cidery-cid";
 /// The same, as the name of a header.
 pub const CID_HEADER: HeaderName = HeaderName::from_static(CID_KEY);
+/// The trailer that tells gRPC clients with a retry policy how many milliseconds to wait (gRFC A6); -1: not to retry.
+const PUSHBACK_KEY: &str = "grpc-retry-pushback-ms";
 /// The metadata key of a hint: what may be wrong with a request.
 pub const HINT_KEY: &str = "cidery-hint";
 /// The `ErrorInfo` entry of a hint.
@@ -69,6 +71,10 @@ pub fn to_status(error: &Error) -> Status {
         let value = MetadataValue::from_static("true");
         status.metadata_mut().insert(ALREADY_ACCEPTED_KEY, value);
     }
+    if let Some(pushback) = pushback(error) {
+        let value = MetadataValue::from(pushback);
+        status.metadata_mut().insert(PUSHBACK_KEY, value);
+    }
     let mut room = MAX_HEADER_BYTES
         .saturating_sub(status.details().len().div_ceil(3) * 4)
         .saturating_sub(message.len() * 3);
@@ -82,6 +88,19 @@ pub fn to_status(error: &Error) -> Status {
         }
     }
     status
+}
+
+/// How many milliseconds a client waits before it retries, rounded up; -1 where a retry fails again. `None` where the
+/// client knows best.
+fn pushback(error: &Error) -> Option<i32> {
+    match (error.retryable_override(), error.retry_after()) {
+        (Some(false), _) => Some(-1),
+        (_, Some(delay)) => {
+            let millis = delay.as_nanos().div_ceil(1_000_000);
+            Some(i32::try_from(millis).unwrap_or(i32::MAX))
+        }
+        (_, None) => None,
+    }
 }
 
 /// The `google.rpc` messages that describe an error, within the metadata limit of clients.
@@ -328,6 +347,24 @@ mod tests {
         assert_eq!(again.fact("limit"), Some("7"));
         assert_eq!(again.cid(), Some(cid));
         assert_eq!(again.details(), error.details());
+    }
+
+    #[test]
+    fn clients_learn_when_to_retry() {
+        let full = || Error::resource_exhausted("QUEUE_FULL", "too many");
+        let after = |nanos| full().with_retry_after(Duration::from_nanos(nanos));
+        for (error, expected) in [
+            (full(), None),
+            (full().with_retryable(false), Some("-1")),
+            (after(1_500_000), Some("2")),
+            (after(u64::MAX), Some("2147483647")),
+            (after(1).with_retryable(false), Some("-1")),
+        ] {
+            let status = to_status(&error);
+            let pushback = status.metadata().get(PUSHBACK_KEY);
+            let pushback = pushback.map(|value| value.to_str().unwrap().to_owned());
+            assert_eq!(pushback.as_deref(), expected, "{error:?}");
+        }
     }
 
     #[test]

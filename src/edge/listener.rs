@@ -25,17 +25,9 @@ use crate::edge::write_timeout::WriteTimeout;
 use crate::model::error::{Error, Result, reason};
 use crate::service::runtime::Tasks;
 
-/// Larger than the node's own limit on metadata (8 KiB), which is answered with a reason. Beyond this: HTTP 431.
-const MAX_HEADER_LIST_BYTES: u32 = 64 * 1024;
-/// How many concurrent HTTP/2 streams one connection may have.
-const MAX_CONCURRENT_STREAMS: u32 = 10_000;
-/// The HTTP/2 flow-control window of a stream. Large messages need more than the protocol's default of 64 KiB.
-const STREAM_WINDOW: u32 = 1024 * 1024;
-/// The HTTP/2 flow-control window of a connection, for several streams with large messages.
-const CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
 /// How long a connected client has to send its first bytes once the node drains. A client that has sent a request gets
 /// a refusal and retries on another node; one that is cut off cannot know whether the request was handled.
-const FIRST_BYTE_TIMEOUT: Duration = Duration::from_millis(500);
+const DRAIN_FIRST_BYTES: Duration = Duration::from_millis(500);
 /// How many connections the system's accept queue may hold when the listener closes.
 const ACCEPT_QUEUE: usize = 4_096;
 /// How long to wait before the next accept after an error (too many open files, for example).
@@ -82,8 +74,24 @@ pub struct ConnectionLimits {
     pub max_connections: usize,
     /// The timeouts of each connection.
     pub timeouts: Timeouts,
+    /// What HTTP/2 lets a client do.
+    pub http2: Http2Limits,
     /// What connections may hold in memory.
     pub memory: NodeMemory,
+}
+
+/// The limits of HTTP/2 of a connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Http2Limits {
+    /// How many streams are open at once.
+    pub streams: u32,
+    /// How many bytes the headers of a request have: more than the node's own limit on metadata (8 KiB), which is
+    /// answered with a reason. Beyond this: HTTP 431.
+    pub header_bytes: u32,
+    /// The flow-control window of a stream. Large messages need more than the protocol's default of 64 KiB.
+    pub stream_window: u32,
+    /// The flow-control window of the connection, for several streams with large messages.
+    pub connection_window: u32,
 }
 
 /// Timeouts of a connection.
@@ -91,8 +99,10 @@ pub struct ConnectionLimits {
 pub struct Timeouts {
     /// The interval of HTTP/2 keep-alive PINGs, and their timeout. It detects a frozen peer like a dead one.
     pub ping: Duration,
-    /// How long a client has to send its first bytes, and the headers of each HTTP/1 request. A connection over HTTP/1
-    /// without a request is closed after this time.
+    /// How long a client has to send its first bytes.
+    pub first_byte: Duration,
+    /// How long a client has to send the headers of each HTTP/1 request. A connection over HTTP/1 without a request is
+    /// closed after this time.
     pub request: Duration,
     /// How long a response may wait for its peer to read before its stream is reset, or its connection over HTTP/1 is
     /// closed. A peer that reads less than 64 KiB in this time does not read.
@@ -122,13 +132,15 @@ pub async fn serve<S, B>(
     let permits = Arc::new(Semaphore::new(
         limits.max_connections.clamp(1, Semaphore::MAX_PERMITS),
     ));
-    let timeouts = limits.timeouts;
+    let (timeouts, http2) = (limits.timeouts, limits.http2);
     let spawn_connection = |permit, stream: TcpStream, peer| {
         let connection = Connection::new(peer, stream.local_addr().ok(), &limits.memory);
         let service = service(Arc::clone(&connection));
         let transport = transport.clone();
         let shutdown = shutdown.clone();
-        let served = serve_connection(stream, transport, connection, service, timeouts, shutdown);
+        let served = serve_connection(
+            stream, transport, connection, service, timeouts, http2, shutdown,
+        );
         tasks.spawn("connection", async move {
             served.await;
             drop::<Option<OwnedSemaphorePermit>>(permit);
@@ -180,6 +192,7 @@ async fn serve_connection<S, B>(
     connection: Arc<Connection>,
     service: S,
     timeouts: Timeouts,
+    http2: Http2Limits,
     shutdown: Shutdown,
 ) where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Send + 'static,
@@ -194,11 +207,11 @@ async fn serve_connection<S, B>(
         tracing::debug!(%peer, %error, "cannot set TCP_NODELAY");
     }
     let begun = tokio::select! {
-        begun = transport.begin(stream, &connection, timeouts.request) => begun,
+        begun = transport.begin(stream, &connection, timeouts.first_byte) => begun,
         () = shutdown.abort.cancelled() => None,
         () = async {
             shutdown.drain_callers.cancelled().await;
-            tokio::time::sleep(FIRST_BYTE_TIMEOUT).await;
+            tokio::time::sleep(DRAIN_FIRST_BYTES).await;
         } => None,
     };
     let Some(socket) = begun else {
@@ -212,10 +225,10 @@ async fn serve_connection<S, B>(
         .timer(TokioTimer::new())
         .keep_alive_interval(timeouts.ping)
         .keep_alive_timeout(timeouts.ping)
-        .max_header_list_size(MAX_HEADER_LIST_BYTES)
-        .max_concurrent_streams(MAX_CONCURRENT_STREAMS)
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW);
+        .max_header_list_size(http2.header_bytes)
+        .max_concurrent_streams(http2.streams)
+        .initial_stream_window_size(http2.stream_window)
+        .initial_connection_window_size(http2.connection_window);
     builder
         .http1()
         .timer(TokioTimer::new())

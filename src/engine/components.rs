@@ -9,6 +9,7 @@ use tokio::sync::{Mutex, Notify, mpsc};
 use crate::engine::acceptance::accept::Acceptor;
 use crate::engine::acceptance::accept_batch::BatchAcceptor;
 use crate::engine::admission::cid_reservations::CidReservations;
+use crate::engine::admission::quota::Quotas;
 use crate::engine::clock::Clock;
 use crate::engine::control::gates::Gates;
 use crate::engine::discovery::Discovery;
@@ -92,6 +93,7 @@ pub(super) struct Engine {
     pub(super) events: Arc<EventBus>,
     pub(super) status: StatusReader,
     pub(super) operations: Arc<Operations>,
+    pub(super) quotas: Quotas,
 }
 
 /// The components that most others use.
@@ -269,6 +271,7 @@ impl SharedComponents {
             gates: Arc::clone(&self.gates),
             controls: Arc::new(self.controls()),
             events: Arc::clone(&self.events),
+            quotas: Quotas::new(&self.limits),
         }
     }
 

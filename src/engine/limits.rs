@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::codec::limits::MAX_MESSAGE_BYTES;
 use crate::codec::units::{DurationText, SizeText};
 use crate::model::error::{Error, Result, reason};
+use crate::model::rate::Rate;
+use crate::model::service_limit::ServiceLimit;
 
 /// Defaults and limits. An option of the service takes precedence over the default of the same name, and an option of
 /// the call over both.
@@ -72,25 +74,69 @@ pub struct Limits {
     #[serde(with = "SizeText")]
     #[schemars(range(min = 64 * KIB, max = GIB))]
     pub message_bytes: usize,
+    /// How many calls of one principal are taken, synchronous and asynchronous: a second, and at once. Further ones
+    /// are refused with `RATE_LIMIT`. Default: any number.
+    #[serde(skip)]
+    pub principal_rate: Option<Rate>,
+    /// How many synchronous calls of one principal are in flight: they run or wait in a queue. Further ones are refused
+    /// with `IN_FLIGHT_LIMIT`. Default: any number.
+    pub principal_in_flight: Option<usize>,
+    /// How many principals with quotas call at once. One that is idle does not count. Default: 100 000.
+    #[schemars(range(min = 1))]
+    pub principals: usize,
+    /// What the operator allows of services: the smaller of these limits and of the options of a service is in force.
+    /// Default: none.
+    #[serde(skip)]
+    pub service_limits: Vec<ServiceLimit>,
     /// How many connections may be open at once. Default: 10 000.
     #[schemars(range(min = 1))]
     pub connections: usize,
+    /// How many HTTP/2 streams one connection may have at once: calls and result streams. A client is told, and lets
+    /// further calls wait; a stream of one that does not is refused (`REFUSED_STREAM`). What streams hold in memory is
+    /// bounded by the budgets below. Default: 10 000, so that the callers of a whole program may share a connection.
+    #[schemars(range(min = 1))]
+    pub streams: u32,
+    /// How many bytes the headers of a request may have. Larger ones are answered with HTTP 431. Metadata is limited to
+    /// 8 KiB by itself, with a reason. Default: 64 KiB.
+    #[serde(with = "SizeText")]
+    #[schemars(range(min = 16 * KIB, max = 16 * MIB))]
+    pub header_bytes: u32,
+    /// The HTTP/2 flow-control window of a stream: how many bytes its peer sends before the node has read them.
+    /// Default: 1 MiB.
+    #[serde(with = "SizeText")]
+    #[schemars(range(min = 64 * KIB, max = GIB))]
+    pub stream_window: u32,
+    /// The same for all streams of a connection. Default: 4 MiB.
+    #[serde(with = "SizeText")]
+    #[schemars(range(min = 64 * KIB, max = GIB))]
+    pub connection_window: u32,
     /// How old a connection becomes, a tenth more or less: then it takes no new calls, and its client opens another
     /// one. A connection that carries the stream of a worker is left alone. Default: 1 h.
+    #[serde(with = "DurationText")]
+    #[schemars(extend("x-minimum" = "100ms"))]
     pub connection_age: Duration,
     /// How long the calls and streams of a connection that is too old may go on before they are ended. Default: 1 h.
+    #[serde(with = "DurationText")]
     pub connection_age_grace: Duration,
     /// How many TLS handshakes are made at once; others wait for their turn. Default: 1 024.
+    #[schemars(range(min = 1))]
     pub tls_handshakes: usize,
     /// How long a client has for its TLS handshake, the wait for its turn included, and for its first request after
     /// it. Default: 10 s.
+    #[serde(with = "DurationText")]
+    #[schemars(extend("x-minimum" = "100ms"))]
     pub tls_handshake_timeout: Duration,
     /// The keep-alive interval: how often a connection gets an HTTP/2 PING. It is closed where the answer takes longer
     /// than that again. Default: 10 s.
     #[serde(with = "DurationText")]
     #[schemars(extend("x-minimum" = "100ms"))]
     pub ping_interval: Duration,
-    /// How long a request may take to arrive, from its first byte. Default: 30 s.
+    /// How long a connected client has to send its first bytes. Then the connection is closed. Default: 30 s.
+    #[serde(with = "DurationText")]
+    #[schemars(extend("x-minimum" = "100ms"))]
+    pub first_byte_timeout: Duration,
+    /// How long a request may take to arrive, from its first byte: then it fails with `REQUEST_INCOMPLETE`. Headers
+    /// that do not end are cut off by `ping_interval`, since nothing may come between them. Default: 30 s.
     #[serde(with = "DurationText")]
     #[schemars(extend("x-minimum" = "100ms"))]
     pub request_timeout: Duration,
@@ -192,12 +238,21 @@ impl Default for Limits {
             item_bytes: 16 * MIB,
             progress_bytes: 64 * KIB,
             message_bytes: MAX_MESSAGE_BYTES,
+            principal_rate: None,
+            principal_in_flight: None,
+            principals: 100_000,
+            service_limits: Vec::new(),
             connections: 10_000,
+            streams: 10_000,
+            header_bytes: 64 * 1024,
+            stream_window: 1024 * 1024,
+            connection_window: 4 * 1024 * 1024,
             connection_age: Duration::from_hours(1),
             connection_age_grace: Duration::from_hours(1),
             tls_handshakes: 1_024,
             tls_handshake_timeout: Duration::from_secs(10),
             ping_interval: Duration::from_secs(10),
+            first_byte_timeout: Duration::from_secs(30),
             request_timeout: Duration::from_secs(30),
             received_bytes: 32 * MIB,
             node_received_bytes: 256 * MIB,

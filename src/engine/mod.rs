@@ -37,6 +37,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use foldhash::fast::RandomState;
+use futures_util::future::Either;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -127,7 +128,13 @@ impl Invoker {
         cid: Cid,
         call: Call,
     ) -> impl Future<Output = Result<(Cid, Reply)>> + Send + '_ {
-        self.0.executor.invoke(cid, call)
+        match self.0.quotas.begin(&self.1) {
+            Ok(None) => Either::Left(self.0.executor.invoke(cid, call)),
+            begun => Either::Right(Box::pin(async move {
+                let _in_flight = begun.map_err(|error| error.with_cid(cid))?;
+                self.0.executor.invoke(cid, call).await
+            })),
+        }
     }
 
     /// As [`invoke`](Self::invoke) for a durable call, in two steps: resolves once the call is accepted, so that its
@@ -144,7 +151,13 @@ impl Invoker {
         Accepted,
         impl Future<Output = Result<(Cid, Reply)>> + Send + use<>,
     )> {
-        self.0.executor.begin_durable(cid, call).await
+        let begun = self.0.quotas.begin(&self.1);
+        let in_flight = begun.map_err(|error| error.with_cid(cid))?;
+        let (accepted, outcome) = self.0.executor.begin_durable(cid, call).await?;
+        Ok((accepted, async move {
+            let _in_flight = in_flight;
+            outcome.await
+        }))
     }
 
     /// Accepts an invocation for a caller from outside. It is durable, and will run, once this resolves.
@@ -155,6 +168,8 @@ impl Invoker {
     /// with all violations; `RESOURCE_EXHAUSTED` where a limit is reached.
     pub async fn invoke_async(&self, call: Call) -> Result<Accepted> {
         self.check_accepting()?;
+        self.0.quotas.check(&self.1, 1)?;
+        self.0.routes.check_rate(&call.service)?;
         self.0.acceptor.accept(call, None).await
     }
 
@@ -176,6 +191,8 @@ impl Invoker {
     /// `RESOURCE_EXHAUSTED` where a limit is reached.
     pub async fn invoke_batch(&self, batch: Batch) -> Result<AcceptedGroup> {
         self.check_accepting()?;
+        self.0.quotas.check(&self.1, batch.calls.len())?;
+        self.0.routes.check_rates(&batch.calls)?;
         self.0.batches.accept(batch, None).await
     }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::model::invocation::{OnExhausted, RetryPolicy};
+use crate::model::rate::Rate;
 
 /// The options of a service. `None` is the node's default. The option of a call takes precedence over both.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -31,4 +32,7 @@ pub struct ServiceOptions {
     /// How many asynchronous invocations may be pending; further ones are refused with `PENDING_LIMIT`. Default:
     /// 1 000 000.
     pub pending_limit: Option<usize>,
+    /// How many calls are taken, synchronous and asynchronous: a second, and at once. Further ones are refused with
+    /// `RATE_LIMIT`. Default: any number.
+    pub rate: Option<Rate>,
 }

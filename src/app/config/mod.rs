@@ -15,6 +15,7 @@ mod flags;
 mod nearest;
 mod options;
 mod problem;
+mod quotas;
 mod reload;
 mod resolve;
 mod secret;

@@ -17,7 +17,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::texts::{AddressText, FilterText, HostName, RoleText};
+use super::texts::{AddressText, FilterText, HostName, RateText, RoleText, ServiceLimitText};
 use crate::app::shutdown::DRAIN_TIMEOUT;
 use crate::app::telemetry::LogFormat;
 use crate::codec::units::{DurationText, SizeText};
@@ -38,6 +38,9 @@ pub(in crate::app) struct Config {
     /// Who may call.
     #[serde(flatten)]
     pub(in crate::app) access: AccessConfig,
+    /// What services and principals are allowed.
+    #[serde(flatten)]
+    pub(in crate::app) quotas: QuotaConfig,
     /// Where invocations are kept.
     #[serde(flatten)]
     pub(in crate::app) store: StoreConfig,
@@ -124,6 +127,20 @@ pub(in crate::app) struct AccessConfig {
     /// refused, and which credentials are used. Default: the log of the node, target `cidery::audit`.
     #[schemars(extend("x-placeholder" = "FILE"))]
     pub(in crate::app) audit_log: Option<PathBuf>,
+}
+
+/// What services and principals are allowed.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default)]
+pub(in crate::app) struct QuotaConfig {
+    /// Limit of services (repeatable): a pattern of names, and any of `rate`, `burst`, `concurrency`, `queue` and
+    /// `pending`, such as `customer.* rate=100/s burst=200`. The smaller of it and of the option of a service applies.
+    #[schemars(extend("x-placeholder" = "LIMIT", "x-whole" = true))]
+    pub(in crate::app) service_limit: Vec<ServiceLimitText>,
+    /// How many calls of one principal are taken, synchronous and asynchronous, such as `100/s burst=200`. Further ones
+    /// are refused with `RATE_LIMIT`. Default: any number.
+    #[schemars(extend("x-placeholder" = "RATE"))]
+    pub(in crate::app) principal_rate: Option<RateText>,
 }
 
 /// Whether clients need a certificate.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::access::role;
 use super::address::listen_address;
+use super::quotas::{rate, service_limit};
 use crate::app::telemetry;
 use crate::edge::AllowedHosts;
 
@@ -78,6 +79,16 @@ checked_text! {
 checked_text! {
     /// A role.
     RoleText, |text| role(text).map(drop)
+}
+
+checked_text! {
+    /// A limit of services.
+    ServiceLimitText, |text| service_limit(text).map(drop)
+}
+
+checked_text! {
+    /// A rate.
+    RateText, |text| rate(text).map(drop)
 }
 
 checked_text! {

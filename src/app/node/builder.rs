@@ -17,13 +17,16 @@ use crate::app::shutdown::{DRAIN_TIMEOUT, catch_signals};
 use crate::edge::auth::{AccessOptions, Authenticator};
 use crate::edge::connection::NodeMemory;
 use crate::edge::grpc::Serving;
-use crate::edge::listener::{self, ConnectionAge, ConnectionLimits, Shutdown, Timeouts};
+use crate::edge::listener::{
+    self, ConnectionAge, ConnectionLimits, Http2Limits, Shutdown, Timeouts,
+};
 use crate::edge::{AllowedHosts, HostRoutes, NodeAddress, PortService, Transport, WrapRouter};
 use crate::engine::clock::Clock;
 use crate::engine::store::Store;
 use crate::engine::{Invoker, Limits, Parts};
-use crate::model::error::{BoxError, Error, Result, reason};
+use crate::model::error::{BoxError, Error, Result, Violation, reason};
 use crate::model::payload::Reply;
+use crate::model::service_limit::ServiceLimit;
 use crate::remote::protocol::endpoint::DEFAULT_PORT;
 use crate::remote::worker_registry::WorkerRegistry;
 use crate::service::runtime::{Tasks, warn_without_subscriber};
@@ -163,6 +166,25 @@ impl NodeBuilder {
         self
     }
 
+    /// Limits services in the name of the operator: a pattern of names, and any of `rate`, `burst`, `concurrency`,
+    /// `queue` and `pending`. The smaller of the limit and of the option of a service is in force; of several limits
+    /// that match, the smallest. Text that is invalid is reported by [`start`](Self::start), as are more than
+    /// [`ServiceLimit::MAX`] limits.
+    ///
+    /// ```
+    /// use cidery::Node;
+    ///
+    /// let limit = "customer.* rate=100/s burst=200 concurrency=10 queue=50 pending=1000";
+    /// let builder = Node::builder().service_limit(limit);
+    /// ```
+    pub fn service_limit(mut self, limit: &str) -> Self {
+        match ServiceLimit::parse("/service_limit", limit) {
+            Ok(limit) => self.limits.service_limits.push(limit),
+            Err(error) => drop(self.error.get_or_insert(error)),
+        }
+        self
+    }
+
     /// Sets the clock. Default: the system clock.
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
@@ -290,9 +312,7 @@ impl NodeBuilder {
     /// each file that cannot be used; `UNAVAILABLE` / `BIND_FAILED`; `FAILED_PRECONDITION` / `INSECURE_ADDRESS`,
     /// `STATE_MISSING` or `CLOCK_INVALID`; the errors of the store.
     pub async fn start(mut self) -> Result<NodeHandle> {
-        if let Some(error) = self.error {
-            return Err(error);
-        }
+        self.check()?;
         self.registry = self.layers.apply(self.registry);
         let store = self
             .store
@@ -365,6 +385,14 @@ impl NodeBuilder {
         })
     }
 
+    /// The first error of what was added, or of the limits.
+    fn check(&mut self) -> Result<()> {
+        match self.error.take() {
+            Some(error) => Err(error),
+            None => check_service_limits(&self.limits),
+        }
+    }
+
     /// Starts the node and serves until a signal, then stops it gracefully: a rolling restart fails no call.
     ///
     /// The signals are SIGTERM, SIGINT (Ctrl-C), and SIGHUP unless the process was started with SIGHUP ignored
@@ -430,11 +458,17 @@ fn first_address(address: impl ToSocketAddrs) -> Result<SocketAddr> {
     })
 }
 
+/// The default and the largest flow-control window of HTTP/2 (RFC 9113, section 6.9.1). Connections cannot have less
+/// than the default.
+const MIN_WINDOW: u32 = 65_535;
+const MAX_WINDOW: u32 = 0x7fff_ffff;
+
 fn connection_limits(limits: &Limits) -> ConnectionLimits {
     ConnectionLimits {
         max_connections: limits.connections,
         timeouts: Timeouts {
             ping: limits.ping_interval,
+            first_byte: limits.first_byte_timeout,
             request: limits.request_timeout,
             unread: limits.unread_timeout,
             age: ConnectionAge {
@@ -442,8 +476,21 @@ fn connection_limits(limits: &Limits) -> ConnectionLimits {
                 grace: limits.connection_age_grace,
             },
         },
+        http2: Http2Limits {
+            streams: limits.streams.max(1),
+            header_bytes: limits.header_bytes,
+            stream_window: limits.stream_window.clamp(MIN_WINDOW, MAX_WINDOW),
+            connection_window: limits.connection_window.clamp(MIN_WINDOW, MAX_WINDOW),
+        },
         memory: NodeMemory::new(limits),
     }
+}
+
+/// Every service is compared with each of them when it is declared.
+fn check_service_limits(limits: &Limits) -> Result<()> {
+    let limits = limits.service_limits.len();
+    let violation = Violation::too_many("/service_limit", limits, ServiceLimit::MAX);
+    Error::reject(reason::REQUEST_INVALID, violation.into_iter().collect())
 }
 
 /// Logs that the node asks who calls, and what is dangerous about it.

@@ -11,6 +11,7 @@ mod watcher;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
@@ -31,6 +32,8 @@ use crate::model::service_control::{ControlCause, ServiceControl};
 
 /// How many events the ring has.
 pub const RING: usize = 4_096;
+/// How soon a caller may ask again that would be one watcher more.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Sends the events of a node to its watchers.
 #[derive(Debug)]
@@ -65,7 +68,8 @@ impl EventBus {
             let limit = self.max_watchers;
             let message = format!("{limit} callers watch the events of the node already");
             return Err(Error::resource_exhausted(reason::STREAM_LIMIT, message)
-                .with_info("event_watchers", limit));
+                .with_info("event_watchers", limit)
+                .with_retry_after(RETRY_AFTER));
         }
         let ring = self.ring.get_or_init(|| broadcast::Sender::new(RING));
         Ok(Watcher::new(ring.subscribe(), closing, seat))

@@ -291,6 +291,8 @@ impl Platform for Dispatch {
         let acceptor = &self.runtime().acceptor;
         let service = call.service.clone();
         Box::pin(async move {
+            let rated = self.runtime().routes.check_rate(&service);
+            rated.map_err(|error| refused_by(error, &service))?;
             let accepted = match &self.live {
                 Some(live) if with_outcome => {
                     let parent = self.as_parent();
@@ -308,6 +310,8 @@ impl Platform for Dispatch {
         services.dedup();
         services.truncate(MAX_NAMED_SERVICES);
         Box::pin(async move {
+            let rated = self.runtime().routes.check_rates(&batch.calls);
+            rated.map_err(|error| refused_by(error, &services.join(", ")))?;
             let accepted = batches.accept(batch, Some(self.as_parent())).await;
             accepted.map_err(|error| refused_by(error, &services.join(", ")))
         })

@@ -120,6 +120,7 @@ impl Executor {
         let work = lifecycle.work_token();
         let route = self.runtime.routes.find(&call.service)?;
         route.gate.check_call(route.name())?;
+        route.check_rate(1)?;
         let response_format = ResponseFormat::new(call.response_format, &call.input);
         sio::check_format(route.definition.declaration(), call.response_format)?;
         let timeout = call.timeout.unwrap_or(route.options.timeout);
@@ -277,6 +278,8 @@ impl Executor {
             let route = self.runtime.routes.find(&call.service);
             let route = route.map_err(|error| refused_by(error, &call.service))?;
             route.gate.check_call(route.name())?;
+            let rated = route.check_rate(1);
+            rated.map_err(|error| refused_by(error, &call.service))?;
             let callers = parent.extend_chain(&call.service)?;
             let options = route.definition.service_options();
             let own_timeout = call.timeout.or(options.timeout);

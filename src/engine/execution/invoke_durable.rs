@@ -38,6 +38,7 @@ impl DurableCall {
     ) -> Result<Self> {
         runtime.lifecycle.check_accepting()?;
         let route = runtime.routes.find(&call.service)?;
+        route.check_rate(1)?;
         let timeout = call.timeout.take().unwrap_or(route.options.timeout);
         let continues = call.continues();
         if !continues {

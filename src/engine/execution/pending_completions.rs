@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use foldhash::fast::RandomState;
 use tokio::sync::{oneshot, watch};
@@ -18,6 +19,8 @@ use crate::model::token::Token;
 
 /// How many synchronous calls of a node wait for their outcomes at once.
 const MAX_PENDING: usize = 10_000;
+/// How soon a call may be retried that would be one more.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// The completion tokens of synchronous calls.
 #[derive(Debug, Default)]
@@ -64,7 +67,8 @@ impl PendingCompletions {
         if calls.len() >= MAX_PENDING {
             let message = format!("{MAX_PENDING} calls already wait to be completed from outside");
             return Err(Error::resource_exhausted(reason::LATER_LIMIT, message)
-                .with_info("calls", MAX_PENDING));
+                .with_info("calls", MAX_PENDING)
+                .with_retry_after(RETRY_AFTER));
         }
         let call = PendingCall {
             cid,

@@ -33,6 +33,8 @@ use crate::model::operation::{OperationId, OperationProgress, OperationState};
 
 /// The most operations that run at once.
 const MAX_RUNNING: usize = 16;
+/// How soon an operation may be asked for again that would be one more.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// The most ended operations that are kept, and for how long.
 const MAX_ENDED: usize = 1_000;
 const RETENTION: SignedDuration = SignedDuration::from_hours(14 * 24);
@@ -185,7 +187,9 @@ impl Operations {
         }
         let message = format!("{running} operations run already: wait for one, or cancel one");
         let error = Error::resource_exhausted(reason::OPERATION_LIMIT, message);
-        Err(error.with_info("running", running))
+        Err(error
+            .with_info("running", running)
+            .with_retry_after(RETRY_AFTER))
     }
 
     /// The operation with the id of a request, if the request is the same.

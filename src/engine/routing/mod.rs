@@ -5,7 +5,7 @@ pub(in crate::engine) mod wakeup;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arc_swap::{ArcSwap, Guard};
 use foldhash::fast::RandomState;
@@ -14,11 +14,13 @@ use tokio::sync::{Semaphore, watch};
 use self::route::EffectiveOptions;
 pub(in crate::engine) use self::route::Route;
 use crate::engine::admission::concurrency::ConcurrencyLimit;
+use crate::engine::admission::quota::RateLimit;
 use crate::engine::admission::worker_pool::{WorkerPool, WorkerService};
 use crate::engine::clock::Clock;
 use crate::engine::control::gates::Gates;
 use crate::engine::limits::Limits;
 use crate::engine::routing::wakeup::{SchedulerHandle, SchedulerStarts};
+use crate::model::call::Call;
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::id::{ServiceName, truncated};
 use crate::service::{Definition, Registry};
@@ -41,6 +43,8 @@ pub(in crate::engine) struct Routes {
     node_permits: Arc<Semaphore>,
     scheduler_starts: SchedulerStarts,
     gates: Arc<Gates>,
+    /// Whether a service has, or had, a rate.
+    has_rates: AtomicBool,
 }
 
 impl Routes {
@@ -61,6 +65,7 @@ impl Routes {
             clock,
             scheduler_starts,
             gates,
+            has_rates: AtomicBool::new(false),
         };
         let table: Table = registry
             .into_iter()
@@ -183,6 +188,40 @@ impl Routes {
         self.table.load().get(name).cloned()
     }
 
+    /// Counts a call that is accepted against the rate of its service.
+    ///
+    /// # Errors
+    ///
+    /// `RESOURCE_EXHAUSTED` / `RATE_LIMIT`.
+    #[inline]
+    pub(in crate::engine) fn check_rate(&self, service: &str) -> Result<()> {
+        match self.has_rates.load(Ordering::Relaxed) {
+            true => self
+                .get(service)
+                .map_or(Ok(()), |route| route.check_rate(1)),
+            false => Ok(()),
+        }
+    }
+
+    /// As [`check_rate`](Self::check_rate) for the calls of a batch.
+    ///
+    /// # Errors
+    ///
+    /// `RESOURCE_EXHAUSTED` / `RATE_LIMIT`. The calls of other services may have been counted.
+    pub(in crate::engine) fn check_rates(&self, calls: &[Call]) -> Result<()> {
+        if !self.has_rates.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let mut services: HashMap<&str, usize, RandomState> = HashMap::default();
+        for call in calls {
+            *services.entry(&*call.service).or_default() += 1;
+        }
+        services.into_iter().try_for_each(|(service, calls)| {
+            let route = self.get(service);
+            route.map_or(Ok(()), |route| route.check_rate(calls))
+        })
+    }
+
     /// The route of a service.
     ///
     /// # Errors
@@ -216,13 +255,20 @@ impl Routes {
         ))
     }
 
+    fn rate(&self, options: &EffectiveOptions) -> Option<Arc<RateLimit>> {
+        let rate = options.rate?;
+        self.has_rates.store(true, Ordering::Relaxed);
+        Some(Arc::new(RateLimit::new(rate)))
+    }
+
     fn scheduler(&self, name: &ServiceName) -> Arc<SchedulerHandle> {
         SchedulerHandle::new(name.clone(), self.scheduler_starts.clone())
     }
 
     fn local_route(&self, definition: Definition) -> Arc<Route> {
-        let options = EffectiveOptions::new(definition.service_options(), &self.limits);
+        let options = EffectiveOptions::new(&definition, &self.limits);
         Arc::new(Route {
+            rate: self.rate(&options),
             limit: self.limit(&options, None),
             scheduler: self.scheduler(definition.name()),
             gate: self.gates.gate(definition.name()),
@@ -239,7 +285,7 @@ impl Routes {
         pool: &Arc<dyn WorkerPool>,
         known: Option<&Arc<Route>>,
     ) -> Route {
-        let options = EffectiveOptions::new(definition.service_options(), &self.limits);
+        let options = EffectiveOptions::new(&definition, &self.limits);
         // Calls that wait keep their position where the limits are the same.
         let same_limit = known.filter(|known| {
             let before = &known.options;
@@ -247,6 +293,8 @@ impl Routes {
                 && before.concurrency == options.concurrency
                 && before.queue_length == options.queue_length
         });
+        // A worker that connects again has used its burst.
+        let same_rate = known.filter(|known| known.options.rate == options.rate);
         Route {
             limit: match same_limit {
                 Some(known) => Arc::clone(&known.limit),
@@ -257,6 +305,10 @@ impl Routes {
                 None => self.scheduler(definition.name()),
             },
             gate: self.gates.gate(definition.name()),
+            rate: match same_rate {
+                Some(known) => known.rate.clone(),
+                None => self.rate(&options),
+            },
             since: known.map_or_else(|| self.clock.now(), |known| known.since),
             definition,
             options,

@@ -7,12 +7,16 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::engine::admission::concurrency::ConcurrencyLimit;
+use crate::engine::admission::quota::RateLimit;
 use crate::engine::admission::worker_pool::Location;
 use crate::engine::control::gate::Gate;
 use crate::engine::limits::Limits;
 use crate::engine::routing::wakeup::SchedulerHandle;
+use crate::model::error::Result;
 use crate::model::id::ServiceName;
 use crate::model::invocation::{OnExhausted, Request, RetryPolicy, State};
+use crate::model::rate::Rate;
+use crate::model::service_limit::ServiceLimit;
 use crate::model::service_options::ServiceOptions;
 use crate::service::Definition;
 
@@ -24,6 +28,8 @@ pub(in crate::engine) struct Route {
     pub(in crate::engine) limit: Arc<ConcurrencyLimit>,
     pub(in crate::engine) scheduler: Arc<SchedulerHandle>,
     pub(in crate::engine) gate: Arc<Gate>,
+    /// Limits the calls, where the service has a rate.
+    pub(in crate::engine) rate: Option<Arc<RateLimit>>,
     /// When the service was first served by this node.
     pub(in crate::engine) since: Timestamp,
 }
@@ -40,10 +46,35 @@ pub(in crate::engine) struct EffectiveOptions {
     pub(in crate::engine) pending_limit: usize,
     pub(in crate::engine) concurrency: usize,
     pub(in crate::engine) queue_length: usize,
+    pub(in crate::engine) rate: Option<Rate>,
 }
 
 impl EffectiveOptions {
-    pub(in crate::engine) fn new(options: &ServiceOptions, limits: &Limits) -> Self {
+    pub(in crate::engine) fn new(definition: &Definition, limits: &Limits) -> Self {
+        let mut options = Self::of_service(definition.service_options(), limits);
+        let name = definition.name().as_str();
+        let of_operator = limits.service_limits.iter();
+        of_operator
+            .filter(|limit| limit.pattern.matches(name))
+            .for_each(|limit| options.reduce_to(limit));
+        options
+    }
+
+    /// Keeps the smaller of each option and of the limit.
+    fn reduce_to(&mut self, limit: &ServiceLimit) {
+        let smaller = |own: &mut usize, limit: Option<usize>| {
+            *own = limit.map_or(*own, |limit| limit.min(*own));
+        };
+        smaller(&mut self.concurrency, limit.concurrency);
+        smaller(&mut self.queue_length, limit.queue_length);
+        smaller(&mut self.pending_limit, limit.pending);
+        self.rate = match (self.rate, limit.rate) {
+            (Some(own), Some(limit)) => Some(own.smaller(limit)),
+            (own, limit) => own.or(limit),
+        };
+    }
+
+    fn of_service(options: &ServiceOptions, limits: &Limits) -> Self {
         Self {
             timeout: options.timeout.unwrap_or(limits.timeout),
             attempt_timeout: options.attempt_timeout.unwrap_or(limits.attempt_timeout),
@@ -56,6 +87,7 @@ impl EffectiveOptions {
             pending_limit: options.pending_limit.unwrap_or(limits.pending),
             concurrency: options.concurrency.unwrap_or(limits.concurrency),
             queue_length: options.queue_length.unwrap_or(limits.queue_length),
+            rate: options.rate,
         }
     }
 
@@ -71,6 +103,7 @@ impl EffectiveOptions {
             retention: Some(self.retention),
             failure_retention: Some(self.failure_retention),
             pending_limit: Some(self.pending_limit),
+            rate: self.rate,
             ..own.clone()
         }
     }
@@ -79,6 +112,19 @@ impl EffectiveOptions {
 impl Route {
     pub(in crate::engine) fn name(&self) -> &ServiceName {
         self.definition.name()
+    }
+
+    /// Counts calls against the rate of the service, if it has one.
+    ///
+    /// # Errors
+    ///
+    /// `RESOURCE_EXHAUSTED` / `RATE_LIMIT`.
+    #[inline]
+    pub(in crate::engine) fn check_rate(&self, calls: usize) -> Result<()> {
+        match &self.rate {
+            None => Ok(()),
+            Some(limit) => limit.check_service(self.name(), calls),
+        }
     }
 
     /// How long an attempt of a request may run without progress.

@@ -93,6 +93,8 @@ reasons! {
     IDEMPOTENCY_MISMATCH
     /// An address is reachable from other machines, and there is no authentication.
     INSECURE_ADDRESS
+    /// A principal has too many synchronous calls in flight.
+    IN_FLIGHT_LIMIT
     /// An input is invalid; the violations say where.
     INPUT_INVALID
     /// Too many synchronous calls wait for an asynchronous completion.
@@ -149,6 +151,8 @@ reasons! {
     PENDING_LIMIT
     /// The node crashed too often during an invocation.
     POISONED
+    /// Too many principals call at once.
+    PRINCIPAL_LIMIT
     /// The value of a progress report is larger than the limit.
     PROGRESS_TOO_LARGE
     /// A worker made too many protocol errors.
@@ -157,6 +161,8 @@ reasons! {
     QUEUE_FULL
     /// The system gives no random bytes.
     RANDOM_FAILED
+    /// A service, or a principal, has more calls in a time than its rate.
+    RATE_LIMIT
     /// A request field is invalid; the violations name it.
     REQUEST_INVALID
     /// A request began and was not complete in time.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Definition;
 use crate::model::invocation::{OnExhausted, RetryPolicy};
+use crate::model::rate::Rate;
 use crate::model::service_options::ServiceOptions;
 use crate::model::sio::Sio;
 use crate::service::hooks::Hooks;
@@ -80,6 +81,14 @@ impl Definition {
     #[must_use]
     pub fn queue_length(mut self, calls: usize) -> Self {
         self.options.queue_length = Some(calls);
+        self
+    }
+
+    /// Sets how many calls are taken, synchronous and asynchronous, nested ones included: a second, and at once.
+    /// Further ones fail with `RATE_LIMIT`. Callbacks are not counted. Default: any number.
+    #[must_use]
+    pub fn rate(mut self, rate: Rate) -> Self {
+        self.options.rate = Some(rate);
         self
     }
 

@@ -3,28 +3,30 @@
 //! `CIDERY_FLOOD_FRAMES` is the number of frames of each flood (default: 20 000).
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
+use super::memory::cpu_time;
 use crate::support::PATIENCE;
 use crate::support::binary::Server;
 use cidery::model::call::Call;
 use cidery::remote::client::ContractClient;
 
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// Frame types (RFC 9113, section 6).
 const DATA: u8 = 0;
-const HEADERS: u8 = 1;
+pub(super) const HEADERS: u8 = 1;
 const PRIORITY: u8 = 2;
-const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
+pub(super) const RST_STREAM: u8 = 3;
+pub(super) const SETTINGS: u8 = 4;
 const PING: u8 = 6;
 const GOAWAY: u8 = 7;
 const WINDOW_UPDATE: u8 = 8;
-const CONTINUATION: u8 = 9;
-const END_HEADERS: u8 = 4;
+pub(super) const CONTINUATION: u8 = 9;
+pub(super) const END_HEADERS: u8 = 4;
 
 /// Error codes (RFC 9113, section 7).
 const NO_ERROR: u32 = 0;
@@ -40,13 +42,16 @@ const OTHER_CALLS: usize = 100;
 /// The memory that a node may have after all floods, in MiB.
 const BOUND_MIB: usize = 128;
 
+/// The CPU time that a frame may cost, of a debug build on a busy machine.
+const MAX_CPU_OF_A_FRAME: Duration = Duration::from_micros(500);
+
 fn frames() -> u32 {
     let frames = std::env::var("CIDERY_FLOOD_FRAMES");
     frames.map_or(20_000, |frames| frames.parse().unwrap())
 }
 
 /// A frame (RFC 9113, section 4.1).
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+pub(super) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
     let mut frame = length[1..].to_vec();
     frame.extend([kind, flags]);
@@ -56,7 +61,7 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
 }
 
 /// A header field, literal and not indexed (RFC 7541, section 6.2.2), without Huffman codes.
-fn field(name: &str, value: &str) -> Vec<u8> {
+pub(super) fn field(name: &str, value: &str) -> Vec<u8> {
     let length = |text: &str| u8::try_from(text.len()).unwrap();
     let mut field = vec![0, length(name)];
     field.extend(name.as_bytes());
@@ -66,7 +71,7 @@ fn field(name: &str, value: &str) -> Vec<u8> {
 }
 
 /// The headers of a call.
-fn headers() -> Vec<u8> {
+pub(super) fn headers() -> Vec<u8> {
     let fields = [
         (":method", "POST"),
         (":scheme", "http"),
@@ -149,6 +154,18 @@ async fn flood(address: SocketAddr, first: Vec<u8>, next: impl Fn(u32) -> Vec<u8
     }
 }
 
+/// Prints what a flood costs the node, for the table of `docs/reliability.md`, and bounds its CPU time.
+#[expect(clippy::print_stdout, reason = "the table of `docs/reliability.md`")]
+async fn measured(server: &Server, what: &str, flood: impl Future<Output = End>) -> End {
+    let before = cpu_time(server);
+    let end = flood.await;
+    let cpu = cpu_time(server) - before;
+    let resident = super::memory::resident_mib(server);
+    println!("{what}: {cpu:?} of CPU, {resident} MiB resident, {end:?}");
+    assert!(cpu < MAX_CPU_OF_A_FRAME * frames(), "{what}: {cpu:?}");
+    end
+}
+
 /// Sends a frame again and again, whose answers are not read, until the node no longer reads or has closed the
 /// connection; returns how many bytes it took. While a chunk waits, other calls are answered: a node that has answered
 /// them would have read what it wants to read.
@@ -187,6 +204,9 @@ async fn floods_of_frames_neither_stop_the_node_nor_fill_its_memory() {
     let address: SocketAddr = server.address.parse().unwrap();
     let client = ContractClient::connect(&server.address).await.unwrap();
     let works = async || drop(client.invoke(Call::new("cidery.ping", ())).await.unwrap());
+    let flood = async |what, first: Vec<u8>, next: &dyn Fn(u32) -> Vec<u8>| {
+        measured(&server, what, flood(address, first, next)).await
+    };
     // Each call is reset as soon as it is sent.
     let reset = |number| {
         let headers = frame(HEADERS, END_HEADERS, stream(number), &headers());
@@ -196,49 +216,41 @@ async fn floods_of_frames_neither_stop_the_node_nor_fill_its_memory() {
         ]
         .concat()
     };
-    let end = flood(address, Vec::new(), reset).await;
+    let end = flood("rapid reset", Vec::new(), &reset).await;
     assert!(end.is_refusal(), "resets: {end:?}");
     works().await;
     // Headers that never end.
     let begin = frame(HEADERS, 0, 1, &headers());
     let more = |number: u32| frame(CONTINUATION, 0, 1, &field("x", &number.to_string()));
-    let end = flood(address, begin.clone(), more).await;
+    let end = flood("headers without end", begin.clone(), &more).await;
     assert!(end.is_refusal(), "headers without end: {end:?}");
-    let end = flood(address, begin, |_| frame(CONTINUATION, 0, 1, &[])).await;
+    let empty = |_| frame(CONTINUATION, 0, 1, &[]);
+    let end = flood("empty CONTINUATION", begin, &empty).await;
     assert!(end.is_refusal(), "empty continuations: {end:?}");
     works().await;
     // Frames that the node answers.
-    let end = flood(address, Vec::new(), |_| {
-        frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 255, 255])
-    })
-    .await;
+    let settings = |_| frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 255, 255]);
+    let end = flood("SETTINGS", Vec::new(), &settings).await;
     assert_eq!(end, End::Taken, "settings");
-    let end = flood(address, Vec::new(), |number| {
-        frame(PING, 0, 0, &u64::from(number).to_be_bytes())
-    })
-    .await;
+    let ping = |number| frame(PING, 0, 0, &u64::from(number).to_be_bytes());
+    let end = flood("PING", Vec::new(), &ping).await;
     assert_eq!(end, End::Taken, "pings");
     works().await;
     // Frames without content.
     let call = frame(HEADERS, END_HEADERS, 1, &headers());
-    let end = flood(address, call.clone(), |_| frame(DATA, 0, 1, &[])).await;
+    let data = |_| frame(DATA, 0, 1, &[]);
+    let end = flood("empty DATA", call.clone(), &data).await;
     assert!(end.is_refusal(), "empty data: {end:?}");
-    let end = flood(address, Vec::new(), |number| {
-        frame(PRIORITY, 0, stream(number), &[0, 0, 0, 0, 16])
-    })
-    .await;
+    let priority = |number| frame(PRIORITY, 0, stream(number), &[0, 0, 0, 0, 16]);
+    let end = flood("PRIORITY", Vec::new(), &priority).await;
     assert_eq!(end, End::Taken, "priorities");
     works().await;
     // Windows that overflow, and calls that never send a message.
-    let end = flood(address, call, |_| {
-        frame(WINDOW_UPDATE, 0, 1, &0x7fff_ffff_u32.to_be_bytes())
-    })
-    .await;
+    let window = |_| frame(WINDOW_UPDATE, 0, 1, &0x7fff_ffff_u32.to_be_bytes());
+    let end = flood("WINDOW_UPDATE", call, &window).await;
     assert_eq!(end, End::Taken, "window updates");
-    let end = flood(address, Vec::new(), |number| {
-        frame(HEADERS, END_HEADERS, stream(number), &headers())
-    })
-    .await;
+    let open = |number| frame(HEADERS, END_HEADERS, stream(number), &headers());
+    let end = flood("calls without a message", Vec::new(), &open).await;
     assert!(end.is_refusal(), "calls without a message: {end:?}");
     works().await;
     // Frames whose answers are not read.

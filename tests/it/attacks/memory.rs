@@ -39,6 +39,16 @@ pub(super) fn resident_mib(server: &Server) -> usize {
     pages * 4096 / MIB
 }
 
+/// The CPU time of a process, at a resolution of 10 ms.
+pub(super) fn cpu_time(server: &Server) -> Duration {
+    let path = format!("/proc/{}/stat", server.child.id());
+    let stat = std::fs::read_to_string(path).unwrap();
+    let (_, fields) = stat.rsplit_once(") ").unwrap();
+    let ticks = fields.split(' ').skip(11).take(2);
+    let ticks: u64 = ticks.map(|ticks| ticks.parse::<u64>().unwrap()).sum();
+    Duration::from_millis(ticks * 10)
+}
+
 /// A node process, and a worker in this one with a service of large items and a large outcome.
 async fn node_with_large_results(folder: &Folder) -> (Server, ContractClient, WorkerHandle) {
     let data = folder.path().join("data");

@@ -1,12 +1,14 @@
 //! Attacks, by class: what one peer sends must not stop the node, nor others' calls.
 
 mod budgets;
+mod capacity;
 mod cost;
 mod frames;
 mod lists;
 mod memory;
 mod overload;
 mod running_memory;
+mod silence;
 mod store;
 mod terminal;
 mod transport;

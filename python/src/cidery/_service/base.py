@@ -43,6 +43,8 @@ class BaseService(TypedService[Input, Output], BaseContext, Generic[Input, Outpu
     retention: ClassVar[Seconds | None] = None
     failure_retention: ClassVar[Seconds | None] = None
     pending_limit: ClassVar[int] = 0
+    rate: ClassVar[float] = 0.0
+    burst: ClassVar[int] = 0
 
     request: Request[Input]
 

@@ -51,6 +51,8 @@ class ServiceOptions(TypedDict, total=False):
     retention: Seconds | None
     failure_retention: Seconds | None
     pending_limit: int
+    rate: float
+    burst: int
 
 
 class ServiceFunction(CallSignatures[In, Out], Generic[P, R, In, Out]):

@@ -122,6 +122,8 @@ class Definition:
             concurrency=cls.concurrency,
             queue_length=cls.queue_length,
             pending_limit=cls.pending_limit,
+            rate=cls.rate,
+            burst=cls.burst,
         )
         for name in ("timeout", "attempt_timeout", "retention", "failure_retention"):
             value = getattr(cls, name)

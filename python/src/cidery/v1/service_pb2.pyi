@@ -132,7 +132,7 @@ class SimpleIo(_message.Message):
     def __init__(self, input: _Optional[_Union[Elements, _Mapping]] = ..., output: _Optional[_Union[Elements, _Mapping]] = ..., response_elem: _Optional[str] = ..., unknown_keys: _Optional[_Union[UnknownKeys, str]] = ..., empty_strings: _Optional[_Union[EmptyStrings, str]] = ..., csv: _Optional[_Union[CsvOptions, _Mapping]] = ...) -> None: ...
 
 class ServiceOptions(_message.Message):
-    __slots__ = ("idempotent", "timeout", "attempt_timeout", "retry_policy", "concurrency", "queue_length", "retention", "failure_retention", "pending_limit", "on_exhausted")
+    __slots__ = ("idempotent", "timeout", "attempt_timeout", "retry_policy", "concurrency", "queue_length", "retention", "failure_retention", "pending_limit", "on_exhausted", "rate", "burst")
     IDEMPOTENT_FIELD_NUMBER: _ClassVar[int]
     TIMEOUT_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_TIMEOUT_FIELD_NUMBER: _ClassVar[int]
@@ -143,6 +143,8 @@ class ServiceOptions(_message.Message):
     FAILURE_RETENTION_FIELD_NUMBER: _ClassVar[int]
     PENDING_LIMIT_FIELD_NUMBER: _ClassVar[int]
     ON_EXHAUSTED_FIELD_NUMBER: _ClassVar[int]
+    RATE_FIELD_NUMBER: _ClassVar[int]
+    BURST_FIELD_NUMBER: _ClassVar[int]
     idempotent: bool
     timeout: _duration_pb2.Duration
     attempt_timeout: _duration_pb2.Duration
@@ -153,7 +155,9 @@ class ServiceOptions(_message.Message):
     failure_retention: _duration_pb2.Duration
     pending_limit: int
     on_exhausted: _invocation_pb2.OnExhausted
-    def __init__(self, idempotent: bool = ..., timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., attempt_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., retry_policy: _Optional[_Union[_invocation_pb2.RetryPolicy, _Mapping]] = ..., concurrency: _Optional[int] = ..., queue_length: _Optional[int] = ..., retention: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., failure_retention: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., pending_limit: _Optional[int] = ..., on_exhausted: _Optional[_Union[_invocation_pb2.OnExhausted, str]] = ...) -> None: ...
+    rate: float
+    burst: int
+    def __init__(self, idempotent: bool = ..., timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., attempt_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., retry_policy: _Optional[_Union[_invocation_pb2.RetryPolicy, _Mapping]] = ..., concurrency: _Optional[int] = ..., queue_length: _Optional[int] = ..., retention: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., failure_retention: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., pending_limit: _Optional[int] = ..., on_exhausted: _Optional[_Union[_invocation_pb2.OnExhausted, str]] = ..., rate: _Optional[float] = ..., burst: _Optional[int] = ...) -> None: ...
 
 class ServiceDeclaration(_message.Message):
     __slots__ = ("name", "description", "sio", "options")

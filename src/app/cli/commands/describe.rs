@@ -15,6 +15,7 @@ use crate::codec::json;
 use crate::codec::proto::v1;
 use crate::dict;
 use crate::model::error::Result;
+use crate::model::rate::Rate;
 use crate::model::value::{Dict, Value};
 
 /// Show the input, output, options and samples of a service.
@@ -119,8 +120,7 @@ fn properties(service: &v1::ServiceDescription) -> Dict {
             format!("{header}, delimiter `{delimiter}`, quote `{quote}`"),
         );
     }
-    let locations = service.locations.iter().map(location).collect::<Vec<_>>();
-    properties.insert("served by", locations.join(", "));
+    properties.insert("served by", locations(service));
     if sio.empty_strings == i32::from(v1::EmptyStrings::Absent) {
         properties.insert("empty strings", "treated as absent");
     }
@@ -141,7 +141,21 @@ fn properties(service: &v1::ServiceDescription) -> Dict {
     } {
         properties.insert(key, value);
     }
+    add_rate(&mut properties, options.rate, options.burst);
     properties
+}
+
+/// A service without a rate has no row for it.
+fn add_rate(properties: &mut Dict, rate: f64, burst: u32) {
+    if rate > 0.0 {
+        let rate = Rate::per_second(rate);
+        properties.insert("rate", format!("{rate}, burst {burst}"));
+    }
+}
+
+fn locations(service: &v1::ServiceDescription) -> String {
+    let locations = service.locations.iter().map(location);
+    locations.collect::<Vec<_>>().join(", ")
 }
 
 fn location(location: &v1::ServiceLocation) -> String {

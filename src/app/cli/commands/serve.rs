@@ -94,6 +94,7 @@ impl Serving<'_> {
         let mut signals = catch_signals()?;
         let builder = config.tls.add_to(builder(config))?;
         let builder = builder.access(config.access.options()?);
+        let builder = builder.limits(|limits| config.quotas.add_to(limits));
         let (builder, stored) = add_store(builder, &config.store)?;
         // A large store takes a while to open: a signal ends that too.
         let mut node = tokio::select! {

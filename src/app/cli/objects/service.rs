@@ -119,6 +119,8 @@ fn options(options: v1::ServiceOptions) -> Value {
         "concurrency": options.concurrency,
         "queue_length": options.queue_length,
         "pending_limit": options.pending_limit,
+        "rate": (options.rate > 0.0).then_some(options.rate),
+        "burst": (options.burst > 0).then_some(options.burst),
         "retention": seconds(options.retention),
         "failure_retention": seconds(options.failure_retention),
         "idempotent": options.idempotent,

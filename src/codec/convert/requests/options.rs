@@ -10,6 +10,7 @@ use crate::codec::proto::v1;
 use crate::model::call::Start;
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::invocation::{OnExhausted, RetryPolicy};
+use crate::model::rate::Rate;
 use crate::model::service_options::ServiceOptions;
 
 type StartOneof = v1::invoke_async_request::Start;
@@ -135,6 +136,25 @@ pub fn service_options_to_proto(options: &ServiceOptions) -> v1::ServiceOptions 
             .pending_limit
             .map_or(0, |n| u64::try_from(n).unwrap_or(u64::MAX)),
         on_exhausted: on_exhausted_to_proto(options.on_exhausted).into(),
+        rate: options.rate.map_or(0.0, Rate::calls_per_second),
+        burst: options.rate.map_or(0, Rate::burst),
+    }
+}
+
+/// Converts a rate; 0 is none.
+fn rate_from_proto(rate: f64, burst: u32) -> Result<Option<Rate>, Violation> {
+    match (rate, burst) {
+        (0.0, 0) => Ok(None),
+        (0.0, _) => {
+            let message = "needs a `rate`";
+            Err(Violation::new("/burst", "OUT_OF_RANGE", message))
+        }
+        _ if !Rate::contains(rate) => {
+            let message = "is a number of calls a second, from 1/86400 to 1000000";
+            Err(Violation::new("/rate", "OUT_OF_RANGE", message))
+        }
+        (_, 0) => Ok(Some(Rate::per_second(rate))),
+        _ => Ok(Some(Rate::per_second(rate).with_burst(burst))),
     }
 }
 
@@ -170,6 +190,11 @@ pub fn service_options_from_proto(options: v1::ServiceOptions) -> Result<Service
         violations.extend(error.violations_at(""));
         None
     });
+    let rate = rate_from_proto(options.rate, options.burst);
+    let rate = rate.unwrap_or_else(|violation| {
+        violations.push(violation);
+        None
+    });
     Error::reject(reason::REQUEST_INVALID, violations)?;
     Ok(ServiceOptions {
         description: String::new(),
@@ -184,5 +209,6 @@ pub fn service_options_from_proto(options: v1::ServiceOptions) -> Result<Service
         failure_retention,
         pending_limit: (options.pending_limit > 0)
             .then(|| usize::try_from(options.pending_limit).unwrap_or(usize::MAX)),
+        rate,
     })
 }

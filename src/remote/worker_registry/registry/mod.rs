@@ -26,6 +26,9 @@ use crate::remote::protocol::batching::{Batcher, FlowControl};
 use crate::remote::protocol::messages::Outbound;
 use crate::service::Context;
 
+/// How soon a worker may connect again that would be one more.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
 /// The registry of the workers of a node. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct WorkerRegistry(Arc<RegistryInner>);
@@ -410,7 +413,8 @@ impl RegistryInner {
             let limit = limits.workers;
             let message = format!("{limit} workers are connected already");
             return Err(Error::resource_exhausted(reason::STREAM_LIMIT, message)
-                .with_info("workers", limit));
+                .with_info("workers", limit)
+                .with_retry_after(RETRY_AFTER));
         }
         let limit = limits.services;
         let (new, known) = {
