@@ -165,7 +165,7 @@ fn every_option_has_a_text_and_every_limit_a_unit() {
                 .is_some_and(|it| it.len() > 10),
             "{key}"
         );
-        let is_size = key.ends_with("_bytes");
+        let is_size = key.ends_with("_bytes") || key.ends_with("_window");
         assert_eq!(
             option["x-unit"] == "size",
             is_size || key.starts_with("store_l") || key == "keep_free",
