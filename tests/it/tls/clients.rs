@@ -45,7 +45,8 @@ fn calls(program: Option<Program>) {
         command.output().unwrap()
     };
     let right = run(&files.right);
-    let answer = json::read(stdout(&right).trim().as_bytes()).expect(&stderr(&right));
+    let answer = json::read(stdout(&right).trim().as_bytes())
+        .unwrap_or_else(|_| panic!("{}", stderr(&right)));
     assert_eq!(answer["cust_name"], Value::from("Alexis Smith"));
     let wrong = run(&files.wrong);
     assert_eq!(wrong.status.code(), Some(3), "{}", stderr(&wrong));
@@ -92,7 +93,8 @@ fn grpcurl_calls() {
         command.output().unwrap()
     };
     let right = run(&files.right);
-    let answer = json::read(stdout(&right).as_bytes()).expect(&stderr(&right));
+    let answer =
+        json::read(stdout(&right).as_bytes()).unwrap_or_else(|_| panic!("{}", stderr(&right)));
     assert_eq!(answer["cust_name"], Value::from("Alexis Smith"));
     assert!(!run(&files.wrong).status.success());
     let plain = Command::new(&grpcurl)
