@@ -127,6 +127,43 @@ fn a_file_that_others_can_read_is_refused() {
     );
 }
 
+/// Checks a store, or a backup, with one invocation: with its key and without.
+fn assert_checked(store: &str, id: &str, file: &str) {
+    // Without the key, all but the contents is checked.
+    let checked = run(&["store", "check", store]);
+    assert!(checked.status.success(), "{}", stderr(&checked));
+    let notes = stderr(&checked);
+    for text in [
+        &format!("key `{id}`: 1 invocation"),
+        "not read: the contents of 1 invocation",
+        "no faults",
+    ] {
+        assert!(notes.contains(text), "{text}: {notes}");
+    }
+    let checked = run(&["store", "check", store, "--store-key-file", file]);
+    assert!(
+        checked.status.success() && !stderr(&checked).contains("not read"),
+        "{}",
+        stderr(&checked)
+    );
+    let listed = run(&["store", "key", "list", store, "-o", "json"]);
+    let listed = {
+        let listed: Value = serde_json::from_str(&stdout(&listed)).unwrap();
+        assert_valid("store_key", &listed[0].to_string());
+        listed
+    };
+    assert_eq!(
+        (&listed[0]["key"], &listed[0]["invocations"]),
+        (&Value::from(id), &1.into())
+    );
+    assert_eq!(
+        (listed.as_array().unwrap().len(), &listed[0]["in_file"]),
+        (1, &Value::Null)
+    );
+    let stats = run(&["store", "stats", store]);
+    assert!(stats.status.success());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_is_encrypted_backed_up_checked_and_restored() {
     let (folder, data) = (Folder::new("key"), Folder::new("key"));
@@ -158,39 +195,7 @@ async fn a_node_is_encrypted_backed_up_checked_and_restored() {
     let secret = secret.trim().rsplit(':').next().unwrap();
     assert!(!log.contains(secret));
     for store in [data_dir, backup] {
-        // Without the key, all but the contents is checked.
-        let checked = run(&["store", "check", store]);
-        assert!(checked.status.success(), "{}", stderr(&checked));
-        let notes = stderr(&checked);
-        for text in [
-            &format!("key `{id}`: 1 invocation"),
-            "not read: the contents of 1 invocation",
-            "no faults",
-        ] {
-            assert!(notes.contains(text), "{text}: {notes}");
-        }
-        let checked = run(&["store", "check", store, "--store-key-file", file]);
-        assert!(
-            checked.status.success() && !stderr(&checked).contains("not read"),
-            "{}",
-            stderr(&checked)
-        );
-        let listed = run(&["store", "key", "list", store, "-o", "json"]);
-        let listed = {
-            let listed: Value = serde_json::from_str(&stdout(&listed)).unwrap();
-            assert_valid("store_key", &listed[0].to_string());
-            listed
-        };
-        assert_eq!(
-            (&listed[0]["key"], &listed[0]["invocations"]),
-            (&Value::from(id.as_str()), &1.into())
-        );
-        assert_eq!(
-            (listed.as_array().unwrap().len(), &listed[0]["in_file"]),
-            (1, &Value::Null)
-        );
-        let stats = run(&["store", "stats", store]);
-        assert!(stats.status.success());
+        assert_checked(store, &id, file);
     }
     let without = run(&["serve", "--listen", "127.0.0.1:0", "--data-dir", data_dir]);
     assert_eq!(without.status.code(), Some(3), "{}", stderr(&without));
