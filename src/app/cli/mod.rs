@@ -196,7 +196,7 @@ async fn run(cli: Cli, printer: &Printer) -> Result<ExitCode> {
         Command::Purge(command) => command.run(printer).await,
         Command::Operations(command) => Box::pin(command.run(printer)).await,
         Command::Explain(command) => command.run(printer).await,
-        Command::DeadLetters(command) => command.run(printer).await,
+        Command::DeadLetters(command) => Box::pin(command.run(printer)).await,
         Command::Services(command) => command.run(printer).await,
         Command::Describe(command) => command.run(printer).await,
         Command::Workers(command) => command.run(printer).await,

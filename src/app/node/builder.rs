@@ -314,10 +314,7 @@ impl NodeBuilder {
     pub async fn start(mut self) -> Result<NodeHandle> {
         self.check()?;
         self.registry = self.layers.apply(self.registry);
-        let store = self
-            .store
-            .take()
-            .unwrap_or_else(|| Arc::new(MemoryStore::new()));
+        let store = self.take_store();
         let authenticator =
             Authenticator::start(Arc::clone(&store), self.clock.clone(), self.access).await?;
         let requires_authentication = authenticator.is_on();
@@ -383,6 +380,12 @@ impl NodeBuilder {
             drain_timeout: self.drain_timeout,
             reloads,
         })
+    }
+
+    /// The store; without one, a node keeps invocations in memory.
+    fn take_store(&mut self) -> Arc<dyn Store> {
+        let store = self.store.take();
+        store.unwrap_or_else(|| Arc::new(MemoryStore::new()))
     }
 
     /// The first error of what was added, or of the limits.
