@@ -19,6 +19,7 @@ use crate::engine::clock::Clock;
 use crate::engine::control::gates::Gates;
 use crate::engine::limits::Limits;
 use crate::engine::routing::wakeup::{SchedulerHandle, SchedulerStarts};
+use crate::engine::tally::{ReasonRoom, Tally};
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::id::{ServiceName, truncated};
 use crate::service::{Definition, Registry};
@@ -41,6 +42,8 @@ pub(in crate::engine) struct Routes {
     node_permits: Arc<Semaphore>,
     scheduler_starts: SchedulerStarts,
     gates: Arc<Gates>,
+    /// What the tallies of all services share.
+    reason_room: ReasonRoom,
 }
 
 impl Routes {
@@ -61,6 +64,7 @@ impl Routes {
             clock,
             scheduler_starts,
             gates,
+            reason_room: ReasonRoom::default(),
         };
         let table: Table = registry
             .into_iter()
@@ -226,6 +230,7 @@ impl Routes {
             limit: self.limit(&options, None),
             scheduler: self.scheduler(definition.name()),
             gate: self.gates.gate(definition.name()),
+            tally: Tally::new(self.reason_room.clone()),
             definition: Arc::new(definition),
             options,
             since: self.clock.now(),
@@ -257,6 +262,10 @@ impl Routes {
                 None => self.scheduler(definition.name()),
             },
             gate: self.gates.gate(definition.name()),
+            tally: match known {
+                Some(known) => Arc::clone(&known.tally),
+                None => Tally::new(self.reason_room.clone()),
+            },
             since: known.map_or_else(|| self.clock.now(), |known| known.since),
             definition,
             options,

@@ -11,6 +11,7 @@ use crate::engine::admission::worker_pool::Location;
 use crate::engine::control::gate::Gate;
 use crate::engine::limits::Limits;
 use crate::engine::routing::wakeup::SchedulerHandle;
+use crate::engine::tally::Tally;
 use crate::model::id::ServiceName;
 use crate::model::invocation::{OnExhausted, Request, RetryPolicy, State};
 use crate::model::service_options::ServiceOptions;
@@ -24,6 +25,8 @@ pub(in crate::engine) struct Route {
     pub(in crate::engine) limit: Arc<ConcurrencyLimit>,
     pub(in crate::engine) scheduler: Arc<SchedulerHandle>,
     pub(in crate::engine) gate: Arc<Gate>,
+    /// What failed of its calls and attempts.
+    pub(in crate::engine) tally: Arc<Tally>,
     /// When the service was first served by this node.
     pub(in crate::engine) since: Timestamp,
 }

@@ -3,6 +3,7 @@
 //!
 //! [`NodeStatus`] is the one source of all who show it: the RPC, and later metrics and the console.
 
+pub(in crate::engine) mod failing;
 mod failures;
 mod health;
 mod limits;
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+pub use self::failing::{FailingService, FailingServices};
 pub use self::failures::RecentFailureCounts;
 pub use self::health::HEALTH_REASONS;
 pub use self::limits::LimitUse;
@@ -125,6 +127,7 @@ impl StatusReader {
             limits: limits::nearest(limits),
             controls,
             failures,
+            failing: FailingServices::read(&self.routes),
             workers: workers.workers,
             workers_away: workers.away,
             builds: workers.builds,

@@ -75,6 +75,16 @@ fn the_status_is_a_page_and_an_exit_code() {
         (&found["health"], &found["reasons"]),
         (&"SERVING".into(), &Value::Array(vec![]))
     );
+    // What fails of calls that nothing is stored of.
+    assert!(!server.run(&["invoke", "demo.fail"]).status.success());
+    let page = stdout(&server.run(&["status"]));
+    let title = "Calls and attempts that failed in the last hour";
+    assert!(
+        page.contains(title) && page.contains("DEMO_FAILED"),
+        "{page}"
+    );
+    let found = object("status", &stdout(&server.run(&["status", "-o", "json"])));
+    assert_eq!(found["failing_services"][0]["service"], "demo.fail");
     // A service that no worker serves any more, with work.
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let worker = cidery::Worker::builder().service("a.b", async || {});

@@ -8,7 +8,7 @@ use cidery::engine::HEALTH_REASONS;
 use cidery::engine::clock::{Clock, ManualClock};
 use cidery::model::call::{Call, Start};
 use cidery::store::{MemoryStore, SqliteOptions, SqliteStore};
-use cidery::{Definition, Error, Node, NodeBuilder, RetryPolicy, Worker, dict};
+use cidery::{Definition, Error, Node, NodeBuilder, OnExhausted, RetryPolicy, Worker, dict};
 use tokio::sync::Semaphore;
 
 use crate::support::gated::{Fault, GatedStore};
@@ -256,7 +256,7 @@ async fn held_invocations_are_counted() {
         let down = async || Err::<(), _>(Error::unavailable("DOWN", "down"));
         let node = TestNode::start(builder.service("a.down", down)).await;
         let mut call = Call::new("a.down", ());
-        call.durable().on_exhausted = Some(cidery::OnExhausted::Hold);
+        call.durable().on_exhausted = Some(OnExhausted::Hold);
         call.durable().retry_policy = Some(RetryPolicy::never());
         let cid = node.client.invoke_async(call).await.unwrap().cid;
         let found = status_with(&node, "held", |it| it.held_invocations == 1).await;
@@ -299,6 +299,55 @@ async fn the_failures_of_the_last_hour_are_counted_by_service_and_reason() {
         assert_eq!(found.totals.unwrap().failures, 1);
     })
     .await;
+}
+
+/// Calls that are not stored, and attempts after which an invocation is held, are failures as well.
+#[tokio::test]
+async fn a_service_that_fails_for_its_callers_degrades_a_node() {
+    let node = TestNode::start(Node::builder().demo()).await;
+    let fails = |code: &str| Call::new("demo.fail", dict! { "code": code, "message": code });
+    let call = async |code: &str| node.client.invoke(fails(code)).await.unwrap_err();
+    // What callers did wrong is no failure of the service.
+    for _ in 0..8 {
+        call("INVALID_ARGUMENT").await;
+    }
+    for _ in 0..11 {
+        call("INTERNAL").await;
+    }
+    // 19 calls: too few to tell.
+    let found = status(&node).await;
+    assert_eq!(health(&found), (v1::NodeHealth::Serving, vec![]));
+    let mut held = fails("INTERNAL");
+    held.durable().retry_policy = Some(RetryPolicy::never());
+    held.durable().on_exhausted = Some(OnExhausted::Hold);
+    let cid = node.client.invoke_async(held).await.unwrap().cid;
+    let found = status_with(&node, "an attempt failed", |it| it.held_invocations == 1).await;
+    let expected = (v1::NodeHealth::Degraded, vec!["SERVICE_FAILING"]);
+    assert_eq!(health(&found), expected);
+    let message = &found.health_reasons[0].message;
+    for text in [
+        "12 of 20 calls",
+        "`demo.fail`",
+        "DEMO_FAILED",
+        &cid.to_string(),
+    ] {
+        assert!(message.contains(text), "{text}: {message}");
+    }
+    let failing = v1::FailingService {
+        service: "demo.fail".to_owned(),
+        calls: 20,
+        failures: 12,
+        reason: "DEMO_FAILED".to_owned(),
+        example_cid: cid.to_string(),
+        example_message: "INTERNAL".to_owned(),
+    };
+    assert_eq!(found.failing_services, [failing]);
+    assert_eq!(found.totals.unwrap().failing_services, 1);
+    // As many that succeed.
+    for _ in 0..5 {
+        call("NOT_FOUND").await;
+    }
+    assert_eq!(status(&node).await.health(), v1::NodeHealth::Serving);
 }
 
 #[tokio::test]

@@ -28,7 +28,7 @@ const MAKE_ROOM: &str = "`cidery purge --state succeeded --ended-before 1h` make
      sets another limit";
 
 /// All reasons. `docs/operate.md` says what to do for each.
-pub const HEALTH_REASONS: [&str; 12] = [
+pub const HEALTH_REASONS: [&str; 13] = [
     "STORE_FAILED",
     "STORE_DAMAGED",
     "NODE_DRAINING",
@@ -38,6 +38,7 @@ pub const HEALTH_REASONS: [&str; 12] = [
     "STORE_NEARLY_FULL",
     "NODE_HELD",
     "SERVICE_UNSERVED",
+    "SERVICE_FAILING",
     "OLDEST_DUE_LATE",
     "LIMIT_NEARLY_HIT",
     "SERVICES_PAUSED",
@@ -51,6 +52,7 @@ pub(super) fn reasons(status: &NodeStatus) -> Vec<HealthReason> {
         store_room,
         held,
         unserved,
+        failing,
         late,
         near_limit,
         paused,
@@ -212,6 +214,27 @@ fn unserved(status: &NodeStatus) -> Option<HealthReason> {
         name = first.service,
     );
     found(Health::Degraded, "SERVICE_UNSERVED", message)
+}
+
+fn failing(status: &NodeStatus) -> Option<HealthReason> {
+    let first = status.failing.now.first()?;
+    let others = match status.failing.all_now.saturating_sub(1) {
+        0 => String::new(),
+        1 => "; another service fails as well".to_owned(),
+        others => format!("; {others} other services fail as well"),
+    };
+    let message = format!(
+        "{failures} of {calls} calls and attempts of `{name}` failed in the last 10 minutes with {reason}, the last one \
+         {cid}{others}: the log of its worker says why. `cidery service pause {name}` lets background work wait \
+         meanwhile, `cidery dead-letters` shows what is held and failed, `cidery invocations --service {name} --failure \
+         {reason}` each of them",
+        failures = first.failures,
+        calls = first.calls,
+        name = first.service,
+        reason = first.reason,
+        cid = first.example,
+    );
+    found(Health::Degraded, "SERVICE_FAILING", message)
 }
 
 fn late(status: &NodeStatus) -> Option<HealthReason> {

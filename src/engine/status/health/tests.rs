@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::*;
+use crate::engine::status::failing::FailingServices;
 use crate::engine::status::failures::RecentFailureCounts;
 use crate::engine::status::node_status::{ListTotals, UnservedService};
 use crate::model::error::Error;
@@ -59,6 +60,7 @@ fn healthy() -> NodeStatus {
         controls: Vec::new(),
         limits: Vec::new(),
         failures: RecentFailureCounts::default(),
+        failing: FailingServices::default(),
         totals: ListTotals::default(),
     }
 }

@@ -46,6 +46,14 @@ pub(super) fn print(printer: &Printer, status: &v1::GetStatusResponse, show_all:
     let headings = ["SERVICE", "STATE", "AGE", "BY", "REASON"];
     controls.print(printer, show_all, headings, controls_of);
     print_failures(printer, status, show_all);
+    let failing = Table {
+        title: "Calls and attempts that failed in the last hour".to_owned(),
+        all: &status.failing_services,
+        total: totals.failing_services,
+        rest: "",
+    };
+    let headings = ["FAILED", "OF", "SERVICE", "REASON", "EXAMPLE", "MESSAGE"];
+    failing.print(printer, show_all, headings, |it| [failing_service(it)]);
     let limits = Table {
         title: "Limits used most".to_owned(),
         all: &status.limits,
@@ -163,6 +171,17 @@ fn failed(failures: &v1::InvocationSummary) -> [String; 5] {
         failures.failure_reason.clone(),
         failures.example_cid.clone(),
         failures.example_message.clone(),
+    ]
+}
+
+fn failing_service(failing: &v1::FailingService) -> [String; 6] {
+    [
+        failing.failures.to_string(),
+        failing.calls.to_string(),
+        failing.service.clone(),
+        failing.reason.clone(),
+        failing.example_cid.clone(),
+        failing.example_message.clone(),
     ]
 }
 
