@@ -28,11 +28,16 @@ impl Target {
     /// # Errors
     ///
     /// `FAILED_PRECONDITION` / `FILE_EXISTS`, unless it `replaces` the file; `USAGE_INVALID` where it cannot be
-    /// written.
+    /// written, where another command writes it, and for `-`.
     pub(super) fn new(path: &Path, replaces: bool) -> Result<Self> {
         let cannot = |error: io::Error| {
             usage_error(format!("cannot write `{}`: {error}", path.display())).with_source(error)
         };
+        if path == Path::new("-") {
+            let message = "a backup is checked before it has its name, and standard output takes nothing back: give \
+                           the path of a file (`./-` for one with that name)";
+            return Err(usage_error(message));
+        }
         if path.is_dir() {
             let message = format!("`{}` is a folder: give the path of a file", path.display());
             return Err(usage_error(message));
