@@ -76,8 +76,11 @@ fn the_status_is_a_page_and_an_exit_code() {
         (&"SERVING".into(), &Value::Array(vec![]))
     );
     // What fails of calls that nothing is stored of.
-    assert!(!server.run(&["invoke", "demo.fail"]).status.success());
+    let input = format!(r#"{{"message": "{}"}}"#, "x".repeat(3_000));
+    let failed = server.run(&["invoke", "demo.fail", "--json", &input]);
+    assert!(!failed.status.success());
     let page = stdout(&server.run(&["status"]));
+    assert!(page.contains(&format!(" {}…\n", "x".repeat(199))), "{page}");
     let title = "Calls and attempts that failed in the last hour";
     assert!(
         page.contains(title) && page.contains("DEMO_FAILED"),

@@ -136,7 +136,7 @@ impl Members {
                 state_name(counted.state),
                 counted.failure_reason.clone(),
                 counted.example_cid.clone(),
-                counted.example_message.clone(),
+                printer.message(&counted.example_message),
             ]
         });
         let headings = ["COUNT", "SERVICE", "STATE", "REASON", "EXAMPLE", "MESSAGE"];

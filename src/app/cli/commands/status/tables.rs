@@ -53,7 +53,9 @@ pub(super) fn print(printer: &Printer, status: &v1::GetStatusResponse, show_all:
         rest: "",
     };
     let headings = ["FAILED", "OF", "SERVICE", "REASON", "EXAMPLE", "MESSAGE"];
-    failing.print(printer, show_all, headings, |it| [failing_service(it)]);
+    failing.print(printer, show_all, headings, |it| {
+        [failing_service(printer, it)]
+    });
     let limits = Table {
         title: "Limits used most".to_owned(),
         all: &status.limits,
@@ -86,7 +88,7 @@ fn print_failures(printer: &Printer, status: &v1::GetStatusResponse, show_all: b
         rest: "`cidery dead-letters`",
     };
     let headings = ["COUNT", "SERVICE", "REASON", "EXAMPLE", "MESSAGE"];
-    failures.print(printer, show_all, headings, |it| [failed(it)]);
+    failures.print(printer, show_all, headings, |it| [failed(printer, it)]);
 }
 
 impl<T> Table<'_, T> {
@@ -164,24 +166,24 @@ fn controls_of(control: &v1::ServiceControl) -> Vec<[String; 5]> {
     rows.collect()
 }
 
-fn failed(failures: &v1::InvocationSummary) -> [String; 5] {
+fn failed(printer: &Printer, failures: &v1::InvocationSummary) -> [String; 5] {
     [
         failures.count.to_string(),
         failures.service.clone(),
         failures.failure_reason.clone(),
         failures.example_cid.clone(),
-        failures.example_message.clone(),
+        printer.message(&failures.example_message),
     ]
 }
 
-fn failing_service(failing: &v1::FailingService) -> [String; 6] {
+fn failing_service(printer: &Printer, failing: &v1::FailingService) -> [String; 6] {
     [
         failing.failures.to_string(),
         failing.calls.to_string(),
         failing.service.clone(),
         failing.reason.clone(),
         failing.example_cid.clone(),
-        failing.example_message.clone(),
+        printer.message(&failing.example_message),
     ]
 }
 
