@@ -11,6 +11,7 @@ use cidery::store::{MemoryStore, SqliteOptions, SqliteStore};
 use cidery::{Definition, Error, Node, NodeBuilder, OnExhausted, RetryPolicy, Worker, dict};
 use tokio::sync::Semaphore;
 
+use crate::support::binary::{cidery, stderr};
 use crate::support::gated::{Fault, GatedStore};
 use crate::support::{Folder, PATIENCE, TestNode, ended, until};
 
@@ -233,6 +234,42 @@ async fn a_store_that_is_nearly_full_degrades_a_node() {
         // It is refused before the limit, or once it has been passed.
         let names = ["STORE_NEARLY_FULL", "STORE_FULL"];
         assert!(names.contains(&reasons[0]), "{reasons:?}");
+    }
+}
+
+/// The command that the status names makes room also where all of the store is younger than an hour.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_full_store_advises_makes_room() {
+    let folder = Folder::new("full-advice");
+    let options = SqliteOptions {
+        bytes_limit: 1 << 20,
+        ..SqliteOptions::default()
+    };
+    let sqlite = SqliteStore::open_with(folder.path(), options).unwrap();
+    for builder in [
+        Node::builder().store(MemoryStore::with_bytes_limit(64 << 10)),
+        Node::builder().store(sqlite),
+    ] {
+        let node = TestNode::start(builder.demo()).await;
+        let client = node.client.clone().max_attempts(1);
+        let done = || {
+            let mut call = Call::new("demo.sleep", dict! { "seconds": 0 });
+            let text = [("text", "x".repeat(4_000))];
+            call.metadata = Some(Arc::new(text.into_iter().collect()));
+            call
+        };
+        while client.invoke_async(done()).await.is_ok() {}
+        let found = status_with(&node, "all have ended", |it| it.pending + it.running == 0).await;
+        let message = &found.health_reasons[0].message;
+        let command = message.split('`').nth(1).unwrap();
+        let arguments = command.strip_prefix("cidery ").unwrap().split(' ');
+        let mut purge = cidery();
+        purge.args(arguments).arg("--yes");
+        purge.env("CIDERY_NODE", node.address().to_string());
+        let purged = purge.output().unwrap();
+        assert!(purged.status.success(), "{}", stderr(&purged));
+        client.invoke_async(done()).await.unwrap();
+        assert!(status(&node).await.health_reasons.is_empty());
     }
 }
 

@@ -22,10 +22,11 @@ const LOW_DISK_FRACTION: u64 = 20;
 
 /// Above this part of its file, what is empty in the store is returned to the disk.
 const RETURNED_FRACTION: u64 = 4;
-const PURGE: &str = "cidery purge --state succeeded --ended-before 1h";
+const PURGE: &str = "cidery purge --state succeeded";
 /// What helps where the store is full.
-const MAKE_ROOM: &str = "`cidery purge --state succeeded --ended-before 1h` makes room, `cidery serve --store-limit` \
-     sets another limit";
+const MAKE_ROOM: &str = "`cidery purge --state succeeded` removes what has succeeded, with its outcomes, and new work \
+     has their room at once (`--dry-run` counts them, `--ended-before 1h` spares those of the last hour); what is \
+     pending, held or failed stays. If most is, `cidery serve --store-limit` sets another limit";
 
 /// All reasons. `docs/operate.md` says what to do for each.
 pub const HEALTH_REASONS: [&str; 13] = [
