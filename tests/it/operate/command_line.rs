@@ -67,6 +67,9 @@ fn the_status_is_a_page_and_an_exit_code() {
         page.starts_with(&format!("SERVING  {}, version ", server.address)),
         "{page}"
     );
+    // Limits that are hardly used are worth no line.
+    assert!(!page.contains("Limits used most"), "{page}");
+    let page = stdout(&server.run(&["status", "--all"]));
     for text in ["running", "services", "memory: ", "Limits used most"] {
         assert!(page.contains(text), "{text}: {page}");
     }

@@ -56,11 +56,20 @@ pub(super) fn print(printer: &Printer, status: &v1::GetStatusResponse, show_all:
     failing.print(printer, show_all, headings, |it| {
         [failing_service(printer, it)]
     });
+    // Those of which most is used come first.
+    let much = status.limits.iter().take_while(|limit| is_much(limit));
+    let worth = match show_all {
+        true => status.limits.len(),
+        false => much.count(),
+    };
     let limits = Table {
         title: "Limits used most".to_owned(),
-        all: &status.limits,
+        all: status.limits.get(..worth).unwrap_or_default(),
         total: totals.limits,
-        rest: "",
+        rest: match show_all {
+            true => "",
+            false => "`cidery status --all`",
+        },
     };
     let headings = ["NAME", "SERVICE", "PART", "USED", "LIMIT"];
     limits.print(printer, show_all, headings, |it| [limit(it)]);
@@ -185,6 +194,11 @@ fn failing_service(printer: &Printer, failing: &v1::FailingService) -> [String; 
         failing.example_cid.clone(),
         printer.message(&failing.example_message),
     ]
+}
+
+/// Whether half of a limit is used, or more.
+fn is_much(limit: &v1::LimitUse) -> bool {
+    u128::from(limit.used) * 2 >= u128::from(limit.limit)
 }
 
 fn limit(limit: &v1::LimitUse) -> [String; 5] {
