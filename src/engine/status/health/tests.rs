@@ -243,7 +243,7 @@ fn a_full_disk_says_what_frees_it_now_and_what_later() {
         "64 MiB of the disk are free, 64 MiB must stay free",
         "remove other files from it",
         "The file of the store has 12 MiB: `cidery purge ",
-        "(2.0 MiB are empty now), which is returned to the disk once it is more than 3.0 MiB",
+        "(2 MiB are empty now), which is returned to the disk once it is more than 3 MiB",
     ] {
         assert!(text.contains(part), "{part}: {text}");
     }
