@@ -38,7 +38,7 @@ use crate::engine::routing::Routes;
 use crate::engine::routing::wakeup::{SchedulerHandle, SchedulerStarts};
 use crate::engine::running_budget::RunningBudget;
 use crate::engine::service_controls::ServiceControls;
-use crate::engine::status::StatusReader;
+use crate::engine::status::{StatusReader, failing};
 use crate::engine::store::{Filter, Store};
 use crate::engine::timer::Timer;
 use crate::engine::unread_backups;
@@ -405,6 +405,7 @@ impl SharedComponents {
         let (kept, of_node) = (Arc::clone(&store), Arc::clone(&gates));
         retention::start(kept, clock.clone(), of_node, &lifecycle);
         unread_backups::remove(Arc::clone(&store), clock.clone(), &lifecycle);
+        failing::start(Arc::clone(&routes), &lifecycle);
         let groups = Groups {
             store: Arc::clone(&store),
             committer: Arc::clone(&committer),

@@ -29,6 +29,7 @@ mod running_budget;
 mod service_controls;
 mod status;
 pub mod store;
+mod tally;
 mod timer;
 mod unread_backups;
 
@@ -57,9 +58,9 @@ pub use self::results::follower::{FollowRequest, Follower, FollowerEvent};
 pub use self::results::lookup::InvocationView;
 pub use self::results::outlook::Outlook;
 pub use self::status::{
-    DueLongest, HEALTH_REASONS, Health, HealthReason, LimitUse, ListTotals, NodeCertificate,
-    NodeStatus, RecentFailureCounts, StoreStatus, UnservedService, WaitsFor, WorkerBuild,
-    WorkerCounts, WorkerStatus,
+    DueLongest, FailingService, FailingServices, HEALTH_REASONS, Health, HealthReason, LimitUse,
+    ListTotals, NodeCertificate, NodeStatus, RecentFailureCounts, StoreStatus, UnservedService,
+    WaitsFor, WorkerBuild, WorkerCounts, WorkerStatus,
 };
 use self::store::{Filter, Store};
 use crate::model::access::Caller;

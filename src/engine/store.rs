@@ -318,7 +318,7 @@ pub struct OldestDue {
 pub struct StoreUsage {
     /// How much of it is used.
     pub bytes: u64,
-    /// How much it may use.
+    /// Its size as it was configured. The outcomes of accepted invocations are stored beyond it, too.
     pub bytes_limit: u64,
     /// How much it may use before it refuses new work. The rest is reserved for the outcomes of accepted invocations.
     pub accept_limit: u64,

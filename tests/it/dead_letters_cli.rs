@@ -145,6 +145,20 @@ async fn a_retry_of_the_queue_releases_and_retries() {
     .await;
     let retried = objects(&server, &["explain", &failed]);
     assert!(retried[0]["retried_as"].is_string(), "{retried:?}");
+    // By its CID, a held one is released, and the output says so.
+    until("both have failed again", || {
+        letters(&server, &[]).len() == 2
+    })
+    .await;
+    for (options, said) in [
+        (vec!["retry", &held, "--dry-run"], "would be released"),
+        (vec!["retry", &held], "released"),
+    ] {
+        let output = server.run(&options);
+        let (rows, total) = (stdout(&output), stderr(&output));
+        assert!(rows.trim_end().ends_with(said), "{rows}");
+        assert!(total.contains(&format!("1 {said}")), "{total}");
+    }
 }
 
 /// `--service` before the verb would be lost, and all services changed.

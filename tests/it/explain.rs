@@ -11,7 +11,7 @@ use cidery::{Cid, Context, Definition, Error, Node, OnExhausted, RetryPolicy, Wo
 use serde_json::Value;
 
 use crate::support::binary::{cidery, stderr, stdout};
-use crate::support::{PATIENCE, TestNode};
+use crate::support::{PATIENCE, TestNode, ended};
 
 /// Waits for the state of an invocation, and returns its full view.
 async fn wait_for(
@@ -199,6 +199,31 @@ async fn a_group_says_how_many_members_are_open_and_how_many_are_held() {
     assert_eq!(waits, expected);
     let shown = explain(&node, cid, &[]).await;
     assert!(shown.contains("waits: 3 of its 3 members"), "{shown}");
+    node.handle.stop().await;
+}
+
+#[tokio::test]
+async fn of_a_large_group_the_first_failed_members_are_shown() {
+    let node = TestNode::start(Node::builder().demo()).await;
+    let fails = |at: usize| match at {
+        0..5 => Call::new("demo.count", dict! { "to": 1 }),
+        _ => Call::new("demo.fail", dict! { "code": "NOT_FOUND" }),
+    };
+    let batch = Batch::of((0..130).map(fails)).unwrap();
+    let group = node.client.invoke_batch(batch).await.unwrap().cid;
+    ended(&node.client, group).await;
+    let shown = explain(&node, group, &[]).await;
+    let title = format!(
+        "the first 10 that did not succeed; `cidery invocations --group {group} --state failed,cancelled,expired` \
+         lists all of them:"
+    );
+    assert!(shown.contains(&title), "{shown}");
+    let members = shown
+        .lines()
+        .filter(|line| line.contains("demo.fail  FAILED DEMO_FAILED"));
+    let positions = members.filter_map(|line| line.split_whitespace().next()?.parse().ok());
+    let positions: Vec<u32> = positions.collect();
+    assert_eq!(positions, (5..15).collect::<Vec<_>>(), "{shown}");
     node.handle.stop().await;
 }
 

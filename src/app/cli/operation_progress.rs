@@ -154,7 +154,7 @@ pub(super) fn print_refusals(operation: &v1::Operation, printer: &Printer) {
             refusal.reason.clone(),
             refusal.count.to_string(),
             refusal.example_cid.clone(),
-            refusal.message.clone(),
+            printer.message(&refusal.message),
         ]
     });
     let headings = ["REASON", "COUNT", "EXAMPLE", "MESSAGE"];

@@ -27,7 +27,7 @@ pub(super) fn print_summaries(
             summary.count.to_string(),
             ages(summary),
             cid,
-            summary.example_message.clone(),
+            printer.message(&summary.example_message),
         ],
     });
     printer.list(List {

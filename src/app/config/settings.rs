@@ -159,7 +159,8 @@ pub(in crate::app) struct StoreConfig {
     /// Data directory (created if missing).
     #[schemars(extend("x-placeholder" = "FOLDER"))]
     pub(in crate::app) data_dir: PathBuf,
-    /// Maximum size of the store. New invocations are refused when 7/8 of it is used.
+    /// Size of the store. New invocations are refused when 7/8 of it is used; outcomes of accepted ones are always
+    /// stored, beyond it too.
     #[serde(with = "SizeText")]
     #[schemars(range(min = MIN_STORE_LIMIT), extend("x-reload" = true))]
     pub(in crate::app) store_limit: u64,

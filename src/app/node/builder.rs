@@ -313,8 +313,8 @@ impl NodeBuilder {
     /// `STATE_MISSING` or `CLOCK_INVALID`; the errors of the store.
     pub async fn start(mut self) -> Result<NodeHandle> {
         self.check()?;
-        self.registry = self.layers.apply(self.registry);
         let store = self.take_store();
+        self.registry = self.layers.apply(self.registry);
         let authenticator =
             Authenticator::start(Arc::clone(&store), self.clock.clone(), self.access).await?;
         let requires_authentication = authenticator.is_on();

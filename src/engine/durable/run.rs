@@ -182,6 +182,7 @@ impl Runner {
                     .await
             }
         };
+        count(route, invocation.request.cid, &result);
         let trigger = Trigger::AttemptEnded(result);
         let source = Source::Attempt(&live);
         self.committer
@@ -416,5 +417,17 @@ async fn heartbeat_timeout(live: &Live, timeout: Duration) {
             return;
         }
         tokio::time::sleep_until(until).await;
+    }
+}
+
+/// Counts an attempt that ended by itself, or whose worker was lost.
+fn count(route: &Route, cid: Cid, result: &AttemptResult) {
+    match result {
+        AttemptResult::Outcome(outcome) => route.tally.count(cid, outcome),
+        AttemptResult::WorkerLost(error) => route.tally.count_error(cid, error),
+        // Counted once its outcome is known, or not at all.
+        AttemptResult::AwaitingCompletion(_)
+        | AttemptResult::HandedBack(_)
+        | AttemptResult::Halted => {}
     }
 }

@@ -157,14 +157,14 @@ impl Executor {
             Some(cid) => Some(Box::pin(self.reserve(cid)).await?),
             None => None,
         };
-        let deadline = call.request.info.deadline;
+        let InvocationInfo { cid, deadline, .. } = call.request.info;
         let limits = CallLimits {
             route: &call.route,
             deadline: deadline.map(|deadline| (deadline, call.timeout)),
             caller: Caller::External(self.runtime.lifecycle.halting()),
         };
         // `run` would put the request on the heap again where a worker runs it.
-        let reply = if call.route.limit.pool().is_some() {
+        let outcome = if call.route.limit.pool().is_some() {
             let invoker = self.as_invoker();
             Box::pin(dispatch_to_worker(
                 &invoker,
@@ -172,16 +172,21 @@ impl Executor {
                 limits,
                 call.request,
             ))
-            .await?
+            .await
         } else {
             let SyncRequest {
                 info,
                 callers,
                 input,
             } = *call.request;
-            run(self.as_invoker(), &call.route, limits, info, callers, input).await?
+            run(self.as_invoker(), &call.route, limits, info, callers, input).await
         };
-        reply.metadata.check().map_err(output_invalid)?;
+        let outcome = outcome.and_then(|reply| {
+            reply.metadata.check().map_err(output_invalid)?;
+            Ok(reply)
+        });
+        call.route.tally.count(cid, &outcome);
+        let reply = outcome?;
         call.response_format.write(&call.route.definition, reply)
     }
 
@@ -308,6 +313,7 @@ impl Executor {
             // Not `release_during`, which would have room for the call again.
             let released = parent.permits.release();
             let outcome = run(invoker, &route, limits, info, Some(callers), call.input).await;
+            route.tally.count(parent.info().cid, &outcome);
             released.reacquire(parent.cancelled()).await;
             let reply = outcome
                 .map_err(|error| of_nested(error, route.name().as_str()))

@@ -20,6 +20,7 @@ use crate::engine::clock::Clock;
 use crate::engine::control::gates::Gates;
 use crate::engine::limits::Limits;
 use crate::engine::routing::wakeup::{SchedulerHandle, SchedulerStarts};
+use crate::engine::tally::{ReasonRoom, Tally};
 use crate::model::call::Call;
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::id::{ServiceName, truncated};
@@ -45,6 +46,8 @@ pub(in crate::engine) struct Routes {
     gates: Arc<Gates>,
     /// Whether a service has, or had, a rate.
     has_rates: AtomicBool,
+    /// What the tallies of all services share.
+    reason_room: ReasonRoom,
 }
 
 impl Routes {
@@ -66,6 +69,7 @@ impl Routes {
             scheduler_starts,
             gates,
             has_rates: AtomicBool::new(false),
+            reason_room: ReasonRoom::default(),
         };
         let table: Table = registry
             .into_iter()
@@ -272,6 +276,7 @@ impl Routes {
             limit: self.limit(&options, None),
             scheduler: self.scheduler(definition.name()),
             gate: self.gates.gate(definition.name()),
+            tally: Tally::new(self.reason_room.clone()),
             definition: Arc::new(definition),
             options,
             since: self.clock.now(),
@@ -308,6 +313,10 @@ impl Routes {
             rate: match same_rate {
                 Some(known) => known.rate.clone(),
                 None => self.rate(&options),
+            },
+            tally: match known {
+                Some(known) => Arc::clone(&known.tally),
+                None => Tally::new(self.reason_room.clone()),
             },
             since: known.map_or_else(|| self.clock.now(), |known| known.since),
             definition,

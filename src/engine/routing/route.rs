@@ -12,6 +12,7 @@ use crate::engine::admission::worker_pool::Location;
 use crate::engine::control::gate::Gate;
 use crate::engine::limits::Limits;
 use crate::engine::routing::wakeup::SchedulerHandle;
+use crate::engine::tally::Tally;
 use crate::model::error::Result;
 use crate::model::id::ServiceName;
 use crate::model::invocation::{OnExhausted, Request, RetryPolicy, State};
@@ -30,6 +31,8 @@ pub(in crate::engine) struct Route {
     pub(in crate::engine) gate: Arc<Gate>,
     /// Limits the calls, where the service has a rate.
     pub(in crate::engine) rate: Option<Arc<RateLimit>>,
+    /// What failed of its calls and attempts.
+    pub(in crate::engine) tally: Arc<Tally>,
     /// When the service was first served by this node.
     pub(in crate::engine) since: Timestamp,
 }

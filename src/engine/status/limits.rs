@@ -8,6 +8,8 @@ use crate::engine::status::worker::WorkerCounts;
 use crate::engine::store::{Store, StoreUsage};
 use crate::model::id::ServiceName;
 
+/// From which part on a limit comes before those that are hardly used, in hundredths.
+const MUCH_PERCENT: u64 = 50;
 /// How many limits the status shows.
 const MAX_SHOWN: usize = 10;
 
@@ -99,13 +101,15 @@ pub(super) fn of_node(
     counted.into_iter().chain(bytes)
 }
 
-/// The limits that are nearest to being hit: first those beyond which work is refused, then those beyond which it
-/// waits.
+/// The limits that are nearest to being hit: first those of which half is used or more; among these, and among the
+/// others, those beyond which work is refused before those beyond which it waits; then by the part that is used.
 pub(super) fn nearest(mut limits: Vec<LimitUse>) -> Vec<LimitUse> {
     let name = |limit: &LimitUse| (limit.service.clone(), limit.name);
     limits.sort_by(|one, other| {
-        let refusing_first = other.refuses.cmp(&one.refuses);
-        refusing_first
+        let is_much = |limit: &LimitUse| limit.has_reached(MUCH_PERCENT);
+        let most_first = is_much(other).cmp(&is_much(one));
+        most_first
+            .then_with(|| other.refuses.cmp(&one.refuses))
             .then_with(|| other.by_part(one))
             .then_with(|| name(one).cmp(&name(other)))
     });
@@ -134,5 +138,11 @@ mod tests {
         let busy = std::iter::repeat_n(LimitUse::new("concurrency", 9, 9).waiting(), 2 * MAX_SHOWN);
         let shown = nearest(busy.chain([LimitUse::new("pending", 5, 10)]).collect());
         assert_eq!(shown[0].name, "pending");
+        // What is hardly used comes after what is.
+        let shown = nearest(vec![
+            LimitUse::new("pending", 4, 10),
+            LimitUse::new("concurrency", 9, 9).waiting(),
+        ]);
+        assert_eq!(shown[0].name, "concurrency");
     }
 }

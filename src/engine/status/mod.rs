@@ -4,6 +4,7 @@
 //! [`NodeStatus`] is the one source of all who show it: the RPC, and later metrics and the console.
 
 mod certificate;
+pub(in crate::engine) mod failing;
 mod failures;
 mod health;
 mod limits;
@@ -17,6 +18,7 @@ use arc_swap::ArcSwapOption;
 use jiff::Timestamp;
 
 pub use self::certificate::NodeCertificate;
+pub use self::failing::{FailingService, FailingServices};
 pub use self::failures::RecentFailureCounts;
 pub use self::health::HEALTH_REASONS;
 pub use self::limits::LimitUse;
@@ -131,6 +133,7 @@ impl StatusReader {
             controls,
             failures,
             certificate: self.certificate.load_full(),
+            failing: FailingServices::read(&self.routes),
             workers: workers.workers,
             workers_away: workers.away,
             builds: workers.builds,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::engine::status::certificate::NodeCertificate;
+use crate::engine::status::failing::FailingServices;
 use crate::engine::status::failures::RecentFailureCounts;
 use crate::engine::status::limits::LimitUse;
 use crate::engine::status::worker::WorkerBuild;
@@ -54,6 +55,8 @@ pub struct NodeStatus {
     pub controls: Vec<Arc<ServiceControl>>,
     /// The failures of the last hour.
     pub failures: RecentFailureCounts,
+    /// The calls and attempts that failed.
+    pub failing: FailingServices,
     /// The limits that are nearest to being hit, at most 10, those first.
     pub limits: Vec<LimitUse>,
     /// How many entries the lists would have without their limits.

@@ -71,7 +71,7 @@ fn each_command_says_what_happens_now() {
     assert!(described.contains("wrong prices"), "{described}");
     let refused = server.run(&["invoke", "customer.get", "cust_id=1"]);
     assert_eq!(refused.status.code(), Some(6));
-    assert!(stderr(&refused).contains("hint: `cidery service resume NAME`"));
+    assert!(stderr(&refused).contains("hint: `cidery service resume customer.get`"));
 
     let again = ["service", "pause", "customer.get", "--background-only"];
     assert_eq!(

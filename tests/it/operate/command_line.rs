@@ -67,6 +67,9 @@ fn the_status_is_a_page_and_an_exit_code() {
         page.starts_with(&format!("SERVING  {}, version ", server.address)),
         "{page}"
     );
+    // Limits that are hardly used are worth no line.
+    assert!(!page.contains("Limits used most"), "{page}");
+    let page = stdout(&server.run(&["status", "--all"]));
     for text in ["running", "services", "memory: ", "Limits used most"] {
         assert!(page.contains(text), "{text}: {page}");
     }
@@ -75,6 +78,19 @@ fn the_status_is_a_page_and_an_exit_code() {
         (&found["health"], &found["reasons"]),
         (&"SERVING".into(), &Value::Array(vec![]))
     );
+    // What fails of calls that nothing is stored of.
+    let input = format!(r#"{{"message": "{}"}}"#, "x".repeat(3_000));
+    let failed = server.run(&["invoke", "demo.fail", "--json", &input]);
+    assert!(!failed.status.success());
+    let page = stdout(&server.run(&["status"]));
+    assert!(page.contains(&format!(" {}…\n", "x".repeat(199))), "{page}");
+    let title = "Calls and attempts that failed in the last hour";
+    assert!(
+        page.contains(title) && page.contains("DEMO_FAILED"),
+        "{page}"
+    );
+    let found = object("status", &stdout(&server.run(&["status", "-o", "json"])));
+    assert_eq!(found["failing_services"][0]["service"], "demo.fail");
     // A service that no worker serves any more, with work.
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let worker = cidery::Worker::builder().service("a.b", async || {});

@@ -8,9 +8,10 @@ use cidery::engine::HEALTH_REASONS;
 use cidery::engine::clock::{Clock, ManualClock};
 use cidery::model::call::{Call, Start};
 use cidery::store::{MemoryStore, SqliteOptions, SqliteStore};
-use cidery::{Definition, Error, Node, NodeBuilder, RetryPolicy, Worker, dict};
+use cidery::{Definition, Error, Node, NodeBuilder, OnExhausted, RetryPolicy, Worker, dict};
 use tokio::sync::Semaphore;
 
+use crate::support::binary::{cidery, stderr};
 use crate::support::gated::{Fault, GatedStore};
 use crate::support::{Folder, PATIENCE, TestNode, ended, until};
 
@@ -236,6 +237,42 @@ async fn a_store_that_is_nearly_full_degrades_a_node() {
     }
 }
 
+/// The command that the status names makes room also where all of the store is younger than an hour.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_full_store_advises_makes_room() {
+    let folder = Folder::new("full-advice");
+    let options = SqliteOptions {
+        bytes_limit: 1 << 20,
+        ..SqliteOptions::default()
+    };
+    let sqlite = SqliteStore::open_with(folder.path(), options).unwrap();
+    for builder in [
+        Node::builder().store(MemoryStore::with_bytes_limit(64 << 10)),
+        Node::builder().store(sqlite),
+    ] {
+        let node = TestNode::start(builder.demo()).await;
+        let client = node.client.clone().max_attempts(1);
+        let done = || {
+            let mut call = Call::new("demo.sleep", dict! { "seconds": 0 });
+            let text = [("text", "x".repeat(4_000))];
+            call.metadata = Some(Arc::new(text.into_iter().collect()));
+            call
+        };
+        while client.invoke_async(done()).await.is_ok() {}
+        let found = status_with(&node, "all have ended", |it| it.pending + it.running == 0).await;
+        let message = &found.health_reasons[0].message;
+        let command = message.split('`').nth(1).unwrap();
+        let arguments = command.strip_prefix("cidery ").unwrap().split(' ');
+        let mut purge = cidery();
+        purge.args(arguments).arg("--yes");
+        purge.env("CIDERY_NODE", node.address().to_string());
+        let purged = purge.output().unwrap();
+        assert!(purged.status.success(), "{}", stderr(&purged));
+        client.invoke_async(done()).await.unwrap();
+        assert!(status(&node).await.health_reasons.is_empty());
+    }
+}
+
 #[tokio::test]
 async fn a_node_whose_store_has_failed_does_not_serve() {
     let folder = Folder::new("failed-status");
@@ -256,7 +293,7 @@ async fn held_invocations_are_counted() {
         let down = async || Err::<(), _>(Error::unavailable("DOWN", "down"));
         let node = TestNode::start(builder.service("a.down", down)).await;
         let mut call = Call::new("a.down", ());
-        call.durable().on_exhausted = Some(cidery::OnExhausted::Hold);
+        call.durable().on_exhausted = Some(OnExhausted::Hold);
         call.durable().retry_policy = Some(RetryPolicy::never());
         let cid = node.client.invoke_async(call).await.unwrap().cid;
         let found = status_with(&node, "held", |it| it.held_invocations == 1).await;
@@ -299,6 +336,55 @@ async fn the_failures_of_the_last_hour_are_counted_by_service_and_reason() {
         assert_eq!(found.totals.unwrap().failures, 1);
     })
     .await;
+}
+
+/// Calls that are not stored, and attempts after which an invocation is held, are failures as well.
+#[tokio::test]
+async fn a_service_that_fails_for_its_callers_degrades_a_node() {
+    let node = TestNode::start(Node::builder().demo()).await;
+    let fails = |code: &str| Call::new("demo.fail", dict! { "code": code, "message": code });
+    let call = async |code: &str| node.client.invoke(fails(code)).await.unwrap_err();
+    // What callers did wrong is no failure of the service.
+    for _ in 0..8 {
+        call("INVALID_ARGUMENT").await;
+    }
+    for _ in 0..11 {
+        call("INTERNAL").await;
+    }
+    // 19 calls: too few to tell.
+    let found = status(&node).await;
+    assert_eq!(health(&found), (v1::NodeHealth::Serving, vec![]));
+    let mut held = fails("INTERNAL");
+    held.durable().retry_policy = Some(RetryPolicy::never());
+    held.durable().on_exhausted = Some(OnExhausted::Hold);
+    let cid = node.client.invoke_async(held).await.unwrap().cid;
+    let found = status_with(&node, "an attempt failed", |it| it.held_invocations == 1).await;
+    let expected = (v1::NodeHealth::Degraded, vec!["SERVICE_FAILING"]);
+    assert_eq!(health(&found), expected);
+    let message = &found.health_reasons[0].message;
+    for text in [
+        "12 of 20 calls",
+        "`demo.fail`",
+        "DEMO_FAILED",
+        &cid.to_string(),
+    ] {
+        assert!(message.contains(text), "{text}: {message}");
+    }
+    let failing = v1::FailingService {
+        service: "demo.fail".to_owned(),
+        calls: 20,
+        failures: 12,
+        reason: "DEMO_FAILED".to_owned(),
+        example_cid: cid.to_string(),
+        example_message: "INTERNAL".to_owned(),
+    };
+    assert_eq!(found.failing_services, [failing]);
+    assert_eq!(found.totals.unwrap().failing_services, 1);
+    // As many that succeed.
+    for _ in 0..5 {
+        call("NOT_FOUND").await;
+    }
+    assert_eq!(status(&node).await.health(), v1::NodeHealth::Serving);
 }
 
 #[tokio::test]

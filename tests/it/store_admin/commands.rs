@@ -132,6 +132,42 @@ fn a_refused_backup_leaves_no_file() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn standard_output_is_no_path_of_a_backup() {
+    let (data, folder) = (Folder::new("command"), Folder::new("command"));
+    let (server, _) = server(&data).await;
+    let mut command = cidery();
+    command.args(["store", "backup", "-", "--node", &server.address]);
+    let refused = command.current_dir(folder.path()).output().unwrap();
+    assert_eq!(refused.status.code(), Some(2), "{}", stderr(&refused));
+    assert!(stderr(&refused).contains("give the path of a file"));
+    assert_eq!(entries(folder.path()), [] as [&str; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_killed_backup_leaves_is_replaced_by_the_next() {
+    let (data, folder) = (Folder::new("command"), Folder::new("command"));
+    let (server, _) = server(&data).await;
+    let path = folder.path().join("nightly.db");
+    let target = path.to_str().unwrap();
+    // As a process leaves it that is killed: longer than what replaces it, and not locked.
+    let partial = folder.path().join("nightly.db.cidery-partial");
+    std::fs::write(&partial, vec![1; 10 << 20]).unwrap();
+    // One that another command writes is left alone.
+    let locked = std::fs::File::open(&partial).unwrap();
+    locked.lock().unwrap();
+    let refused = server.run(&["store", "backup", target]);
+    assert_eq!(refused.status.code(), Some(2), "{}", stderr(&refused));
+    assert!(stderr(&refused).contains("another command writes it now"));
+    assert_eq!(entries(folder.path()), ["nightly.db.cidery-partial"]);
+    drop(locked);
+    let output = server.run(&["store", "backup", target]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(entries(folder.path()), ["nightly.db"]);
+    let output = restore(&path, &folder.path().join("restored"));
+    assert!(output.status.success(), "{}", stderr(&output));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_backup_that_a_signal_ends_leaves_nothing_on_either_side() {
     let (data, folder) = (Folder::new("command"), Folder::new("command"));
     let (server, _) = server(&data).await;

@@ -83,7 +83,7 @@ class GetStatusRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetStatusResponse(_message.Message):
-    __slots__ = ("version", "start_time", "services", "workers", "running", "pending", "store", "store_size_bytes", "store_bytes_limit", "generation", "held", "health", "health_reasons", "disk_free_bytes", "oldest_due", "unserved_services", "controls", "builds", "failures", "limits", "operations", "held_invocations", "failed_invocations", "failures_incomplete", "failures_error", "totals", "workers_away", "certificate")
+    __slots__ = ("version", "start_time", "services", "workers", "running", "pending", "store", "store_size_bytes", "store_bytes_limit", "generation", "held", "health", "health_reasons", "disk_free_bytes", "oldest_due", "unserved_services", "controls", "builds", "failures", "limits", "operations", "held_invocations", "failed_invocations", "failures_incomplete", "failures_error", "totals", "workers_away", "certificate", "failing_services")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     START_TIME_FIELD_NUMBER: _ClassVar[int]
     SERVICES_FIELD_NUMBER: _ClassVar[int]
@@ -112,6 +112,7 @@ class GetStatusResponse(_message.Message):
     TOTALS_FIELD_NUMBER: _ClassVar[int]
     WORKERS_AWAY_FIELD_NUMBER: _ClassVar[int]
     CERTIFICATE_FIELD_NUMBER: _ClassVar[int]
+    FAILING_SERVICES_FIELD_NUMBER: _ClassVar[int]
     version: str
     start_time: _timestamp_pb2.Timestamp
     services: int
@@ -140,23 +141,42 @@ class GetStatusResponse(_message.Message):
     totals: StatusTotals
     workers_away: int
     certificate: NodeCertificate
-    def __init__(self, version: _Optional[str] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., services: _Optional[int] = ..., workers: _Optional[int] = ..., running: _Optional[int] = ..., pending: _Optional[int] = ..., store: _Optional[str] = ..., store_size_bytes: _Optional[int] = ..., store_bytes_limit: _Optional[int] = ..., generation: _Optional[int] = ..., held: bool = ..., health: _Optional[_Union[NodeHealth, str]] = ..., health_reasons: _Optional[_Iterable[_Union[HealthReason, _Mapping]]] = ..., disk_free_bytes: _Optional[int] = ..., oldest_due: _Optional[_Iterable[_Union[OldestDue, _Mapping]]] = ..., unserved_services: _Optional[_Iterable[_Union[UnservedService, _Mapping]]] = ..., controls: _Optional[_Iterable[_Union[_service_pb2.ServiceControl, _Mapping]]] = ..., builds: _Optional[_Iterable[_Union[WorkerBuild, _Mapping]]] = ..., failures: _Optional[_Iterable[_Union[_invocation_pb2.InvocationSummary, _Mapping]]] = ..., limits: _Optional[_Iterable[_Union[LimitUse, _Mapping]]] = ..., operations: _Optional[int] = ..., held_invocations: _Optional[int] = ..., failed_invocations: _Optional[int] = ..., failures_incomplete: bool = ..., failures_error: _Optional[str] = ..., totals: _Optional[_Union[StatusTotals, _Mapping]] = ..., workers_away: _Optional[int] = ..., certificate: _Optional[_Union[NodeCertificate, _Mapping]] = ...) -> None: ...
+    failing_services: _containers.RepeatedCompositeFieldContainer[FailingService]
+    def __init__(self, version: _Optional[str] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., services: _Optional[int] = ..., workers: _Optional[int] = ..., running: _Optional[int] = ..., pending: _Optional[int] = ..., store: _Optional[str] = ..., store_size_bytes: _Optional[int] = ..., store_bytes_limit: _Optional[int] = ..., generation: _Optional[int] = ..., held: bool = ..., health: _Optional[_Union[NodeHealth, str]] = ..., health_reasons: _Optional[_Iterable[_Union[HealthReason, _Mapping]]] = ..., disk_free_bytes: _Optional[int] = ..., oldest_due: _Optional[_Iterable[_Union[OldestDue, _Mapping]]] = ..., unserved_services: _Optional[_Iterable[_Union[UnservedService, _Mapping]]] = ..., controls: _Optional[_Iterable[_Union[_service_pb2.ServiceControl, _Mapping]]] = ..., builds: _Optional[_Iterable[_Union[WorkerBuild, _Mapping]]] = ..., failures: _Optional[_Iterable[_Union[_invocation_pb2.InvocationSummary, _Mapping]]] = ..., limits: _Optional[_Iterable[_Union[LimitUse, _Mapping]]] = ..., operations: _Optional[int] = ..., held_invocations: _Optional[int] = ..., failed_invocations: _Optional[int] = ..., failures_incomplete: bool = ..., failures_error: _Optional[str] = ..., totals: _Optional[_Union[StatusTotals, _Mapping]] = ..., workers_away: _Optional[int] = ..., certificate: _Optional[_Union[NodeCertificate, _Mapping]] = ..., failing_services: _Optional[_Iterable[_Union[FailingService, _Mapping]]] = ...) -> None: ...
 
 class StatusTotals(_message.Message):
-    __slots__ = ("oldest_due", "unserved_services", "controls", "builds", "failures", "limits")
+    __slots__ = ("oldest_due", "unserved_services", "controls", "builds", "failures", "limits", "failing_services")
     OLDEST_DUE_FIELD_NUMBER: _ClassVar[int]
     UNSERVED_SERVICES_FIELD_NUMBER: _ClassVar[int]
     CONTROLS_FIELD_NUMBER: _ClassVar[int]
     BUILDS_FIELD_NUMBER: _ClassVar[int]
     FAILURES_FIELD_NUMBER: _ClassVar[int]
     LIMITS_FIELD_NUMBER: _ClassVar[int]
+    FAILING_SERVICES_FIELD_NUMBER: _ClassVar[int]
     oldest_due: int
     unserved_services: int
     controls: int
     builds: int
     failures: int
     limits: int
-    def __init__(self, oldest_due: _Optional[int] = ..., unserved_services: _Optional[int] = ..., controls: _Optional[int] = ..., builds: _Optional[int] = ..., failures: _Optional[int] = ..., limits: _Optional[int] = ...) -> None: ...
+    failing_services: int
+    def __init__(self, oldest_due: _Optional[int] = ..., unserved_services: _Optional[int] = ..., controls: _Optional[int] = ..., builds: _Optional[int] = ..., failures: _Optional[int] = ..., limits: _Optional[int] = ..., failing_services: _Optional[int] = ...) -> None: ...
+
+class FailingService(_message.Message):
+    __slots__ = ("service", "calls", "failures", "reason", "example_cid", "example_message")
+    SERVICE_FIELD_NUMBER: _ClassVar[int]
+    CALLS_FIELD_NUMBER: _ClassVar[int]
+    FAILURES_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    EXAMPLE_CID_FIELD_NUMBER: _ClassVar[int]
+    EXAMPLE_MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    service: str
+    calls: int
+    failures: int
+    reason: str
+    example_cid: str
+    example_message: str
+    def __init__(self, service: _Optional[str] = ..., calls: _Optional[int] = ..., failures: _Optional[int] = ..., reason: _Optional[str] = ..., example_cid: _Optional[str] = ..., example_message: _Optional[str] = ...) -> None: ...
 
 class NodeCertificate(_message.Message):
     __slots__ = ("names", "expire_time")

@@ -35,6 +35,7 @@ pub(in crate::app::cli) fn status(status: &v1::GetStatusResponse) -> Value {
         "failed_invocations": status.failed_invocations,
         "failures_incomplete": status.failures_incomplete,
         "failures_error": text_value(&status.failures_error),
+        "failing_services": each(&status.failing_services, failing),
         "limits": each(&status.limits, limit),
         "totals": totals(&status.totals.unwrap_or_default()),
         "certificate": status.certificate.as_ref().map(certificate),
@@ -55,6 +56,7 @@ fn totals(totals: &v1::StatusTotals) -> Value {
         "builds": totals.builds,
         "failures": totals.failures,
         "limits": totals.limits,
+        "failing_services": totals.failing_services,
     }
     .into()
 }
@@ -118,6 +120,18 @@ fn certificate(certificate: &v1::NodeCertificate) -> Value {
     dict! {
         "names": certificate.names.clone(),
         "expire_time": time_value(certificate.expire_time.as_ref()),
+    }
+    .into()
+}
+
+fn failing(failing: &v1::FailingService) -> Value {
+    dict! {
+        "service": failing.service.as_str(),
+        "calls": failing.calls,
+        "failures": failing.failures,
+        "reason": failing.reason.as_str(),
+        "example_cid": failing.example_cid.as_str(),
+        "example_message": failing.example_message.as_str(),
     }
     .into()
 }

@@ -138,6 +138,20 @@ fn hint(error: &Error) -> Option<Cow<'static, str>> {
             format!("the invocation continues: `cidery result {cid} --follow` follows it again");
         return Some(hint.into());
     }
+    // Who is told the reason is told the service.
+    let service = error.fact("service").unwrap_or("NAME");
+    match error.reason() {
+        reason::SERVICE_PAUSED => {
+            let hint = format!(
+                "`cidery service resume {service}` resumes it; with `--async`, the invocation waits for that"
+            );
+            return Some(hint.into());
+        }
+        reason::SERVICE_INACTIVE => {
+            return Some(format!("`cidery service enable {service}` enables it").into());
+        }
+        _ => {}
+    }
     let hint = match (error.reason(), error.kind()) {
         (reason::CONFIG_INVALID, _) => {
             "`cidery config show` shows what is in force once it is mended; `docs/configuration.md` has all options"
@@ -159,10 +173,6 @@ fn hint(error: &Error) -> Option<Cow<'static, str>> {
             "check the free space and the health of the disk, and the log of the node"
         }
         (reason::SERVICE_UNKNOWN, _) => "`cidery services` lists all services",
-        (reason::SERVICE_PAUSED, _) => {
-            "`cidery service resume NAME` resumes it; with `--async`, the invocation waits for that"
-        }
-        (reason::SERVICE_INACTIVE, _) => "`cidery service enable NAME` enables it",
         (reason::NODE_HELD, _) => "`cidery resume` lets the node run what it has accepted",
         (reason::NO_WORKER, _) => {
             "start its worker, or use `--async` to run it once a worker connects"
@@ -212,6 +222,14 @@ mod tests {
         assert_eq!(code(&running), is(8));
         let late = Error::deadline_exceeded(reason::DEADLINE_EXCEEDED, "x");
         assert_eq!(code(&late), is(5));
+    }
+
+    #[test]
+    fn the_service_that_is_known_is_named() {
+        let paused = |error: Error| hint(&error).unwrap().into_owned();
+        let error = || Error::unavailable(reason::SERVICE_PAUSED, "x");
+        assert!(paused(error().with_info("service", "a.b")).contains("resume a.b`"));
+        assert!(paused(error()).contains("resume NAME`"));
     }
 
     #[test]

@@ -104,6 +104,11 @@ impl Printer {
         table::terminal_width()
     }
 
+    /// The message of a failure as a cell of a table: as much of it as the terminal is wide, or 200 characters.
+    pub(super) fn message(&self, text: &str) -> String {
+        table::message(text, self.width())
+    }
+
     /// Prints one line of data.
     pub(super) fn data(&self, line: &str) {
         self.write(escape::line(line).as_bytes(), b"\n");

@@ -10,6 +10,8 @@ use crate::app::escape;
 const MIN_TEXT_WIDTH: usize = 8;
 /// No text has it, because it would be escaped: cells of lists are not wrapped at words, but cut.
 const NO_DELIMITER: char = '\u{1f}';
+/// How many characters of a message are shown where no terminal is narrower.
+const MAX_MESSAGE: usize = 200;
 /// The space between two columns.
 const GAP: u16 = 2;
 
@@ -59,6 +61,17 @@ pub(super) fn terminal_width() -> Option<u16> {
         let (width, _) = terminal_size::terminal_size_of(io::stdout())?;
         Some(width.0)
     })
+}
+
+/// The beginning of a message that may be long. Programs read all of it, in the other formats of the output.
+pub(super) fn message(text: &str, width: Option<u16>) -> String {
+    let max = width.map_or(MAX_MESSAGE, usize::from);
+    if text.chars().nth(max).is_none() {
+        return text.to_owned();
+    }
+    let mut beginning: String = text.chars().take(max.saturating_sub(1)).collect();
+    beginning.push('…');
+    beginning
 }
 
 fn empty(width: Option<u16>) -> Table {

@@ -4,8 +4,8 @@ use crate::codec::convert::{service_control_to_proto, timestamp_to_proto};
 use crate::codec::proto::v1;
 use crate::edge::grpc::invocation::summary_to_proto;
 use crate::engine::{
-    DueLongest, Health, HealthReason, Invoker, LimitUse, NodeCertificate, NodeStatus,
-    UnservedService, WaitsFor, WorkerBuild,
+    DueLongest, FailingService, Health, HealthReason, Invoker, LimitUse, NodeCertificate,
+    NodeStatus, UnservedService, WaitsFor, WorkerBuild,
 };
 use crate::remote::worker_registry::WorkerRegistry;
 
@@ -36,6 +36,7 @@ fn to_proto(status: NodeStatus) -> v1::GetStatusResponse {
         builds: small(status.totals.builds),
         failures: small(status.failures.all_counts),
         limits: small(status.totals.limits),
+        failing_services: small(status.failing.all),
     };
     v1::GetStatusResponse {
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -63,6 +64,7 @@ fn to_proto(status: NodeStatus) -> v1::GetStatusResponse {
         failed_invocations: status.failures.total,
         failures_incomplete: status.failures.is_incomplete,
         failures_error: unreadable.map_or_else(String::new, |error| error.message().to_owned()),
+        failing_services: status.failing.shown.into_iter().map(failing).collect(),
         totals: Some(totals),
         certificate: status.certificate.as_deref().map(certificate),
         ..v1::GetStatusResponse::default()
@@ -104,6 +106,17 @@ fn unserved(unserved: &UnservedService) -> v1::UnservedService {
         service: unserved.service.to_string(),
         pending: long(unserved.pending),
         last_served_time: unserved.last_served.map(timestamp_to_proto),
+    }
+}
+
+fn failing(failing: FailingService) -> v1::FailingService {
+    v1::FailingService {
+        service: failing.service.to_string(),
+        calls: failing.calls,
+        failures: failing.failures,
+        reason: failing.reason,
+        example_cid: failing.example.to_string(),
+        example_message: failing.message,
     }
 }
 

@@ -22,16 +22,17 @@ const LOW_DISK_FRACTION: u64 = 20;
 
 /// Above this part of its file, what is empty in the store is returned to the disk.
 const RETURNED_FRACTION: u64 = 4;
-const PURGE: &str = "cidery purge --state succeeded --ended-before 1h";
+const PURGE: &str = "cidery purge --state succeeded";
 /// What helps where the store is full.
-const MAKE_ROOM: &str = "`cidery purge --state succeeded --ended-before 1h` makes room, `cidery serve --store-limit` \
-     sets another limit";
+const MAKE_ROOM: &str = "`cidery purge --state succeeded` removes what has succeeded, with its outcomes, and new work \
+     has their room at once (`--dry-run` counts them, `--ended-before 1h` spares those of the last hour); what is \
+     pending, held or failed stays. If most is, `cidery serve --store-limit` sets another limit";
 /// How long before its end a certificate is a reason.
 const SOON: SignedDuration = SignedDuration::from_hours(14 * 24);
 const SEE_TLS: &str = "`docs/tls.md` says how";
 
 /// All reasons. `docs/operate.md` says what to do for each.
-pub const HEALTH_REASONS: [&str; 14] = [
+pub const HEALTH_REASONS: [&str; 15] = [
     "STORE_FAILED",
     "STORE_DAMAGED",
     "NODE_DRAINING",
@@ -42,6 +43,7 @@ pub const HEALTH_REASONS: [&str; 14] = [
     "NODE_HELD",
     "CERTIFICATE_EXPIRED",
     "SERVICE_UNSERVED",
+    "SERVICE_FAILING",
     "OLDEST_DUE_LATE",
     "LIMIT_NEARLY_HIT",
     "CERTIFICATE_EXPIRES_SOON",
@@ -57,6 +59,7 @@ pub(super) fn reasons(status: &NodeStatus) -> Vec<HealthReason> {
         held,
         expired,
         unserved,
+        failing,
         late,
         near_limit,
         expires_soon,
@@ -250,6 +253,27 @@ fn unserved(status: &NodeStatus) -> Option<HealthReason> {
         name = first.service,
     );
     found(Health::Degraded, "SERVICE_UNSERVED", message)
+}
+
+fn failing(status: &NodeStatus) -> Option<HealthReason> {
+    let first = status.failing.now.first()?;
+    let others = match status.failing.all_now.saturating_sub(1) {
+        0 => String::new(),
+        1 => "; another service fails as well".to_owned(),
+        others => format!("; {others} other services fail as well"),
+    };
+    let message = format!(
+        "{failures} of {calls} calls and attempts of `{name}` failed in the last 10 minutes with {reason}, the last one \
+         {cid}{others}: the log of its worker says why. `cidery service pause {name}` lets background work wait \
+         meanwhile, `cidery dead-letters` shows what is held and failed, `cidery invocations --service {name} --failure \
+         {reason}` each of them",
+        failures = first.failures,
+        calls = first.calls,
+        name = first.service,
+        reason = first.reason,
+        cid = first.example,
+    );
+    found(Health::Degraded, "SERVICE_FAILING", message)
 }
 
 fn late(status: &NodeStatus) -> Option<HealthReason> {

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::engine::status::certificate::NodeCertificate;
+use crate::engine::status::failing::FailingServices;
 use crate::engine::status::failures::RecentFailureCounts;
 use crate::engine::status::node_status::{ListTotals, UnservedService};
 use crate::model::error::Error;
@@ -60,6 +61,7 @@ fn healthy() -> NodeStatus {
         controls: Vec::new(),
         limits: Vec::new(),
         failures: RecentFailureCounts::default(),
+        failing: FailingServices::default(),
         totals: ListTotals::default(),
         certificate: None,
     }
@@ -243,7 +245,7 @@ fn a_full_disk_says_what_frees_it_now_and_what_later() {
         "64 MiB of the disk are free, 64 MiB must stay free",
         "remove other files from it",
         "The file of the store has 12 MiB: `cidery purge ",
-        "(2.0 MiB are empty now), which is returned to the disk once it is more than 3.0 MiB",
+        "(2 MiB are empty now), which is returned to the disk once it is more than 3 MiB",
     ] {
         assert!(text.contains(part), "{part}: {text}");
     }

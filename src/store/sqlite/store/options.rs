@@ -10,7 +10,8 @@ const DEFAULT_MIN_FREE_BYTES: u64 = 64 << 20;
 /// The options of a [`SqliteStore`](super::SqliteStore).
 #[derive(Clone, Debug)]
 pub struct SqliteOptions {
-    /// How many bytes the store holds at most. New work is refused once seven eighths are full. Default: 64 GiB.
+    /// The size of the store in bytes. New work is refused once seven eighths are full. The outcomes of accepted work
+    /// are stored all the same, so that it can become larger. Default: 64 GiB.
     pub bytes_limit: u64,
     /// How many bytes of the disk stay free. Default: 64 MiB.
     pub min_free_bytes: u64,

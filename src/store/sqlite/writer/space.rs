@@ -21,7 +21,7 @@ const RESERVED_FRACTION: u64 = 8;
 const MEASURED_FOR: Duration = Duration::from_millis(100);
 const MEASURED_FOR_BYTES: u64 = 512 << 10;
 
-/// How many bytes the file of a store may have: it can change while the store is open.
+/// The size of a store in bytes, of which new work may use seven eighths: it can change while the store is open.
 #[derive(Clone, Debug)]
 pub(crate) struct BytesLimit(Arc<AtomicU64>);
 
@@ -45,7 +45,7 @@ impl BytesLimit {
 #[derive(Clone, Debug)]
 pub(in crate::store::sqlite) struct SpaceLimits {
     pub(in crate::store::sqlite) directory: PathBuf,
-    /// How many bytes the file may have.
+    /// The size of the store in bytes.
     pub(in crate::store::sqlite) bytes_limit: BytesLimit,
     /// How many bytes of the disk must stay free.
     pub(in crate::store::sqlite) min_free_bytes: u64,

@@ -1,6 +1,6 @@
 //! The members of a group: how many are in each state, why those failed that did, and the first of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::app::cli::names::{reason_name, state_name};
 use crate::app::cli::printer::Printer;
@@ -9,15 +9,17 @@ use crate::model::error::Result;
 use crate::model::id::Cid;
 use crate::remote::client::ContractClient;
 
-/// How many members of a group are shown.
+/// How many members a group may have to be shown whole.
 const MAX_SHOWN: usize = 100;
+/// How many members of a larger group are shown.
+const MAX_FAILED: usize = 10;
 
 /// The members of a group; none of an invocation that is no group.
 #[derive(Default)]
 pub(super) struct Members {
     /// How many there are of each service, state and reason, the most frequent first.
     pub(super) counts: Vec<v1::InvocationSummary>,
-    /// In order; of a large group only those that ended without a response.
+    /// In order; of a large group only the first ones that ended without a response.
     pub(super) shown: Vec<v1::Invocation>,
 }
 
@@ -33,8 +35,20 @@ impl Members {
             ..v1::InvocationFilter::default()
         };
         let counts = client.member_counts(group).await?.summaries;
-        let mut shown = client.invocations(filter, MAX_SHOWN).await?;
-        shown.reverse();
+        let max_shown = match is_large(members) {
+            true => MAX_FAILED,
+            false => MAX_SHOWN,
+        };
+        // The newest ones are listed first: the first ones are at the end.
+        let mut shown = VecDeque::new();
+        let all = usize::try_from(members).unwrap_or(usize::MAX);
+        client
+            .each_invocation(filter, all, |member| {
+                shown.push_front(member);
+                shown.truncate(max_shown);
+            })
+            .await?;
+        let shown = shown.into();
         Ok(Self { counts, shown })
     }
 
@@ -71,11 +85,13 @@ impl Members {
         printer.data(&format!("members: {all}, {ended} ended{}", self.states()));
         self.print_failures(printer);
         if is_large(all) {
-            let more = match self.shown.is_empty() {
-                true => "",
-                false => "; the first that did not succeed:",
+            let list = match self.shown.len() {
+                0 => format!("`cidery invocations --group {cid}` lists them"),
+                shown => format!(
+                    "the first {shown} that did not succeed; `cidery invocations --group {cid} --state \
+                     failed,cancelled,expired` lists all of them:"
+                ),
             };
-            let list = format!("`cidery invocations --group {cid}` lists them{more}");
             printer.data(&list);
         }
         for member in &self.shown {
@@ -120,7 +136,7 @@ impl Members {
                 state_name(counted.state),
                 counted.failure_reason.clone(),
                 counted.example_cid.clone(),
-                counted.example_message.clone(),
+                printer.message(&counted.example_message),
             ]
         });
         let headings = ["COUNT", "SERVICE", "STATE", "REASON", "EXAMPLE", "MESSAGE"];

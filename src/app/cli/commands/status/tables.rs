@@ -46,11 +46,30 @@ pub(super) fn print(printer: &Printer, status: &v1::GetStatusResponse, show_all:
     let headings = ["SERVICE", "STATE", "AGE", "BY", "REASON"];
     controls.print(printer, show_all, headings, controls_of);
     print_failures(printer, status, show_all);
+    let failing = Table {
+        title: "Calls and attempts that failed in the last hour".to_owned(),
+        all: &status.failing_services,
+        total: totals.failing_services,
+        rest: "",
+    };
+    let headings = ["FAILED", "OF", "SERVICE", "REASON", "EXAMPLE", "MESSAGE"];
+    failing.print(printer, show_all, headings, |it| {
+        [failing_service(printer, it)]
+    });
+    // Those of which most is used come first.
+    let much = status.limits.iter().take_while(|limit| is_much(limit));
+    let worth = match show_all {
+        true => status.limits.len(),
+        false => much.count(),
+    };
     let limits = Table {
         title: "Limits used most".to_owned(),
-        all: &status.limits,
+        all: status.limits.get(..worth).unwrap_or_default(),
         total: totals.limits,
-        rest: "",
+        rest: match show_all {
+            true => "",
+            false => "`cidery status --all`",
+        },
     };
     let headings = ["NAME", "SERVICE", "PART", "USED", "LIMIT"];
     limits.print(printer, show_all, headings, |it| [limit(it)]);
@@ -78,7 +97,7 @@ fn print_failures(printer: &Printer, status: &v1::GetStatusResponse, show_all: b
         rest: "`cidery dead-letters`",
     };
     let headings = ["COUNT", "SERVICE", "REASON", "EXAMPLE", "MESSAGE"];
-    failures.print(printer, show_all, headings, |it| [failed(it)]);
+    failures.print(printer, show_all, headings, |it| [failed(printer, it)]);
 }
 
 impl<T> Table<'_, T> {
@@ -156,14 +175,30 @@ fn controls_of(control: &v1::ServiceControl) -> Vec<[String; 5]> {
     rows.collect()
 }
 
-fn failed(failures: &v1::InvocationSummary) -> [String; 5] {
+fn failed(printer: &Printer, failures: &v1::InvocationSummary) -> [String; 5] {
     [
         failures.count.to_string(),
         failures.service.clone(),
         failures.failure_reason.clone(),
         failures.example_cid.clone(),
-        failures.example_message.clone(),
+        printer.message(&failures.example_message),
     ]
+}
+
+fn failing_service(printer: &Printer, failing: &v1::FailingService) -> [String; 6] {
+    [
+        failing.failures.to_string(),
+        failing.calls.to_string(),
+        failing.service.clone(),
+        failing.reason.clone(),
+        failing.example_cid.clone(),
+        printer.message(&failing.example_message),
+    ]
+}
+
+/// Whether half of a limit is used, or more.
+fn is_much(limit: &v1::LimitUse) -> bool {
+    u128::from(limit.used) * 2 >= u128::from(limit.limit)
 }
 
 fn limit(limit: &v1::LimitUse) -> [String; 5] {

@@ -1,6 +1,6 @@
 //! The file that a backup is written to: beside its path until it is whole and its checksum is right.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -8,10 +8,15 @@ use sha2::{Digest as _, Sha256};
 
 use crate::app::cli::args::usage_error;
 use crate::model::error::{Error, Kind, Result, reason};
-use crate::model::id::Cid;
 use crate::store::rename_new;
 
+/// How often the file is opened again where another command has just finished or removed it.
+const MAX_OPENS: u32 = 10;
+
 /// A backup that is being fetched. Its file is removed unless it is finished.
+///
+/// The file has one name for each path, so that what a command leaves that is killed is replaced by the next one; a lock
+/// keeps two commands apart.
 pub(super) struct Target {
     path: PathBuf,
     partial: PathBuf,
@@ -28,11 +33,16 @@ impl Target {
     /// # Errors
     ///
     /// `FAILED_PRECONDITION` / `FILE_EXISTS`, unless it `replaces` the file; `USAGE_INVALID` where it cannot be
-    /// written.
+    /// written, where another command writes it, and for `-`.
     pub(super) fn new(path: &Path, replaces: bool) -> Result<Self> {
         let cannot = |error: io::Error| {
             usage_error(format!("cannot write `{}`: {error}", path.display())).with_source(error)
         };
+        if path == Path::new("-") {
+            let message = "a backup is checked before it has its name, and standard output takes nothing back: give \
+                           the path of a file (`./-` for one with that name)";
+            return Err(usage_error(message));
+        }
         if path.is_dir() {
             let message = format!("`{}` is a folder: give the path of a file", path.display());
             return Err(usage_error(message));
@@ -41,13 +51,9 @@ impl Target {
             check_free(path)?;
         }
         let mut name = path.as_os_str().to_owned();
-        name.push(format!(".{}.partial", Cid::new()));
+        name.push(".cidery-partial");
         let partial = PathBuf::from(name);
-        let mut options = OpenOptions::new();
-        options.create_new(true).write(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let file = options.open(&partial).map_err(cannot)?;
+        let file = create_locked(&partial).map_err(cannot)?;
         Ok(Self {
             path: path.to_owned(),
             partial,
@@ -124,6 +130,53 @@ impl Drop for Target {
             let _ = std::fs::remove_file(&self.partial);
         }
     }
+}
+
+/// Opens an empty file that no other command writes.
+fn create_locked(partial: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    // Truncated once it is locked.
+    options.create(true).truncate(false).write(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        let no_follow = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
+        options.mode(0o600).custom_flags(no_follow);
+    }
+    for _ in 0..MAX_OPENS {
+        let file = options.open(partial)?;
+        file.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => {
+                let message = "another command writes it now";
+                io::Error::new(io::ErrorKind::ResourceBusy, message)
+            }
+            TryLockError::Error(error) => error,
+        })?;
+        // A command that ended meanwhile has removed it, or given it its name: then it is a backup.
+        if has_path(&file, partial) {
+            file.set_len(0)?;
+            return Ok(file);
+        }
+    }
+    Err(io::Error::new(
+        io::ErrorKind::ResourceBusy,
+        "other commands write it",
+    ))
+}
+
+/// Whether a file that is open still has its path.
+#[cfg(unix)]
+fn has_path(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let identity = |found: std::fs::Metadata| (found.dev(), found.ino());
+    let (open, named) = (file.metadata(), std::fs::symlink_metadata(path));
+    open.ok().map(identity) == named.ok().map(identity)
+}
+
+/// Whether a file that is open still has its path: an open file is neither renamed nor removed.
+#[cfg(not(unix))]
+fn has_path(_: &File, _: &Path) -> bool {
+    true
 }
 
 fn check_free(path: &Path) -> Result<()> {
