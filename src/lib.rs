@@ -146,8 +146,9 @@
 //!   it: [`AccessOptions`] with [`CertificateRule`] and `JwtOptions`, and [`Rights`] of a [`Principal`], which are
 //!   [`NamePattern`]s and [`Scope`]s.
 //! * **Run a worker**: [`Worker`], [`WorkerBuilder`], [`WorkerHandle`].
-//! * **Call from another process**: [`Client`], `ClientTls`, with a [`ClientCredential`]; [`Call`], [`DurableOptions`], [`Start`],
-//!   [`OnDeadline`], [`RetryPolicy`], [`OnExhausted`] and [`Metadata`]; [`Accepted`], [`Batch`] and [`AcceptedGroup`];
+//! * **Call from another process**: [`Client`], `ClientTls`, with a [`ClientCredential`]; [`Call`], [`DurableOptions`],
+//!   [`Start`], [`OnDeadline`], [`RetryPolicy`], [`OnExhausted`] and [`Metadata`]; [`Accepted`], [`Batch`] and
+//!   [`AcceptedGroup`];
 //!   [`Results`], which are [`Event`]s of an [`EventKind`]; [`Outcome`] and [`InvocationState`].
 //! * **Values and Simple IO**: [`Value`], [`Dict`], [`dict!`], [`Digits`], [`Key`], [`IntoValue`], [`from_value`],
 //!   [`to_value`]; [`Payload`], [`Format`] and [`Reply`]; [`Sio`] and the elements in [`sio`].

@@ -7,9 +7,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::access::role;
 use super::address::listen_address;
-use super::quotas::{rate, service_limit};
+use super::limit_text::{rate, service_limit};
+use super::role::role;
 use crate::app::telemetry;
 use crate::edge::AllowedHosts;
 

@@ -146,7 +146,8 @@ fn options_of_tls_come_together() {
         ],
     ] {
         let refused = cidery().arg("serve").args(options).output().unwrap();
-        assert_eq!(refused.status.code(), Some(2), "{options:?}");
+        assert_eq!(refused.status.code(), Some(78), "{options:?}");
+        assert!(stderr(&refused).contains("needs `tls_"), "{options:?}");
     }
     let folder = Folder::new("options");
     let missing = folder.path().join("none.pem");

@@ -30,8 +30,8 @@ const ANNOUNCE_TIMEOUT: Duration = Duration::from_millis(250);
 /// `docs/configuration.md`.
 ///
 /// SIGINT (Ctrl-C) or SIGTERM stops the node: it accepts no more calls and waits for running handlers. A second signal
-/// stops it at once; the exit code is then 128 and the number of the signal. SIGHUP reads the configuration, certificates and keys of
-/// the store again.
+/// stops it at once; the exit code is then 128 and the number of the signal. SIGHUP reads the configuration, the
+/// certificates and the keys of the store again.
 #[derive(Args, Debug)]
 pub(in crate::app::cli) struct Serve {
     #[command(flatten)]

@@ -1,10 +1,11 @@
 //! The handle of the embedded store: each method of the trait is a command to the writer or a query to the readers.
 
 mod claims;
+mod counts;
 mod keys;
 mod options;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 use tokio::time::Instant;
 
+use self::counts::load_counts;
 pub use self::options::SqliteOptions;
 use crate::engine::backup::Backups;
 use crate::engine::store::{
@@ -36,7 +38,7 @@ use crate::store::sqlite::checkpointer;
 use crate::store::sqlite::commands::{
     Accept, AcceptGroup, Command, ForgetDeclarations, Purge, RecordAttempts, RecordResult,
     RememberDeclarations, Remove, RemoveControl, RemoveOperations, RequestCancel, SaveApiKey,
-    SaveOperation, ServiceIds, SetControl, queue,
+    SaveOperation, SetControl, queue,
 };
 use crate::store::sqlite::directory::StoreDirectory;
 use crate::store::sqlite::error::{closed, queue_full};
@@ -240,31 +242,6 @@ impl SqliteStore {
             entries.ledger.set_key_busy(invocation, is_head);
         }
     }
-}
-
-/// Fills the ledger from the file, and returns the ids of the services.
-fn load_counts(connection: &Connection, shared: &StoreShared) -> Result<ServiceIds> {
-    let mut services = ServiceIds::new();
-    let mut entries = shared.bookkeeping.lock();
-    let open = queries::open_counts(connection).map_err(|error| {
-        // Each service may have some then: its scheduler looks.
-        shared.failures.log(&error);
-    });
-    for (name, id) in queries::services(connection)? {
-        let open = open.as_ref().map(|open| open.get(&id).copied());
-        let open = open.map_or(1, Option::unwrap_or_default);
-        entries.ledger.add_pending(&name, open);
-        services.insert(name, id);
-    }
-    let awaiting = queries::awaiting_completion_counts(connection).unwrap_or_else(|error| {
-        // A count that is shown, and nothing more: the rest of the file may be sound.
-        shared.failures.log(&error);
-        HashMap::new()
-    });
-    for (name, count) in awaiting {
-        entries.ledger.add_awaiting_completion(&name, count);
-    }
-    Ok(services)
 }
 
 impl Drop for SqliteStore {
