@@ -225,10 +225,10 @@ fn failing(status: &NodeStatus) -> Option<HealthReason> {
         others => format!("; {others} other services fail as well"),
     };
     let message = format!(
-        "{failures} of {calls} calls and attempts of `{name}` failed in the last 10 minutes with {reason}, the last one \
-         {cid}{others}: the log of its worker says why. `cidery service pause {name}` lets background work wait \
-         meanwhile, `cidery dead-letters` shows what is held and failed, `cidery invocations --service {name} --failure \
-         {reason}` each of them",
+        "{failures} of {calls} calls and attempts of `{name}` failed in the last 10 minutes with {reason}, the last \
+         one {cid}{others}: the log of its worker says why. `cidery service pause {name}` lets background work wait \
+         meanwhile, `cidery dead-letters` shows what is held and failed, `cidery invocations --service {name} \
+         --failure {reason}` each of them",
         failures = first.failures,
         calls = first.calls,
         name = first.service,

@@ -58,8 +58,8 @@ const READERS: usize = 2;
 /// The options of a [`SqliteStore`].
 #[derive(Clone, Copy, Debug)]
 pub struct SqliteOptions {
-    /// The size of the store in bytes. New work is refused once seven eighths are full. The outcomes of accepted work are
-    /// stored all the same, so that it can become larger. Default: 64 GiB.
+    /// The size of the store in bytes. New work is refused once seven eighths are full. The outcomes of accepted work
+    /// are stored all the same, so that it can become larger. Default: 64 GiB.
     pub bytes_limit: u64,
     /// How many bytes of the disk stay free. Default: 64 MiB.
     pub min_free_bytes: u64,

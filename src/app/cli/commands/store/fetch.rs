@@ -15,8 +15,8 @@ const MAX_OPENS: u32 = 10;
 
 /// A backup that is being fetched. Its file is removed unless it is finished.
 ///
-/// The file has one name for each path, so that what a command leaves that is killed is replaced by the next one; a lock
-/// keeps two commands apart.
+/// The file has one name for each path, so that what a command leaves that is killed is replaced by the next one; a
+/// lock keeps two commands apart.
 pub(super) struct Target {
     path: PathBuf,
     partial: PathBuf,
