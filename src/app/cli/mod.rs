@@ -23,6 +23,7 @@ mod node_option;
 mod objects;
 mod operation_progress;
 mod printer;
+mod restriction;
 mod retry_note;
 mod selection;
 mod states;
