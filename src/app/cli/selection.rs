@@ -99,9 +99,9 @@ impl SelectionArgs {
     ///
     /// # Errors
     ///
-    /// `USAGE_INVALID` unless there are either CIDs or a filter with a criterion, and where there is no terminal to ask at; `CANCELLED`
-    /// where the user declines; `NOT_FOUND` / `SERVICE_UNKNOWN` where a filter matches nothing because of that; the
-    /// errors of the node.
+    /// `USAGE_INVALID` unless there are either CIDs or a filter with a criterion, and where there is no terminal to ask
+    /// at; `CANCELLED` where the user declines; `NOT_FOUND` / `SERVICE_UNKNOWN` where a filter matches nothing because
+    /// of that; the errors of the node.
     pub(super) async fn select(
         self,
         action: &Action,

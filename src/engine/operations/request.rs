@@ -142,10 +142,10 @@ impl OperationRequest {
 /// The violation of a request that selects nothing, or in two ways.
 ///
 /// An empty filter does not select everything: clients that drop unknown names send it for one that is misspelled. A
-/// filter that cannot be read has violations of its own.
+/// filter that cannot be read asks for something.
 fn selection_violation(filter: Option<&v1::InvocationFilter>, all: bool) -> Option<Violation> {
     let read = filter.map(|filter| Selection::parse(Some(filter.clone())));
-    let has_criterion = read.is_some_and(|read| read.is_ok_and(|read| !read.filter.is_empty()));
+    let has_criterion = read.is_some_and(|read| !read.is_ok_and(|read| read.filter.is_empty()));
     match (has_criterion, all) {
         (true, true) => {
             let message = "cannot be combined with a criterion in `filter`";
