@@ -188,7 +188,7 @@ async fn run(cli: Cli, printer: &Printer) -> Result<ExitCode> {
         Command::Retry(command) => command.run(printer).await,
         Command::Release(command) => command.run(printer).await,
         Command::Purge(command) => command.run(printer).await,
-        Command::Operations(command) => command.run(printer).await,
+        Command::Operations(command) => Box::pin(command.run(printer)).await,
         Command::Explain(command) => command.run(printer).await,
         Command::DeadLetters(command) => command.run(printer).await,
         Command::Services(command) => command.run(printer).await,
