@@ -443,8 +443,47 @@ fn the_command_line_refuses_filters_that_it_cannot_combine() {
         assert!(stderr(&refused).contains(expected), "{}", stderr(&refused));
     }
     let cancel = server.run(&["cancel", "--yes", "--filter", "state = FAILED"]);
-    let message = "`--filter`: only pending and running invocations can be cancelled";
+    let message = "`FAILED`: only pending and running invocations can be cancelled";
     assert!(stderr(&cancel).contains(message), "{}", stderr(&cancel));
+}
+
+/// A variable of a script that is not set selects nothing.
+#[test]
+fn a_filter_without_a_criterion_changes_nothing() {
+    let server = Server::start(&[]);
+    fail(&server, "acme");
+    let later = ["invoke", "cidery.echo", "--async", "--delay", "1h"];
+    assert!(server.run(&later).status.success());
+    let before = listed(&server, &[]);
+    let commands: [&[&str]; 7] = [
+        &["cancel"],
+        &["retry"],
+        &["release"],
+        &["purge"],
+        &["cancel", "--service", "cidery.echo"],
+        &["dead-letters", "retry"],
+        &["dead-letters", "purge"],
+    ];
+    for command in commands {
+        for text in ["", " \n\t "] {
+            for option in ["--yes", "--dry-run"] {
+                let refused = server.run(&[command, &["--filter", text, option]].concat());
+                let said = stderr(&refused);
+                assert_eq!(refused.status.code(), Some(2), "{command:?}: {said}");
+                assert!(said.contains("has no criterion"), "{command:?}: {said}");
+            }
+        }
+    }
+    let cid = before[0].as_str();
+    let both = server.run(&["cancel", cid, "--filter", ""]);
+    assert_eq!(both.status.code(), Some(2), "{}", stderr(&both));
+    assert_eq!(listed(&server, &["--filter", ""]), before);
+    let pending = listed(&server, &["--state", "pending"]);
+    assert_eq!(pending.len(), 1, "{pending:?}");
+    // Criteria that are given twice alike are one.
+    let held = ["--filter", "pending_reason = HELD", "--yes"];
+    let released = server.run(&[&["release"], &held[..]].concat());
+    assert!(released.status.success(), "{}", stderr(&released));
 }
 
 #[tokio::test]

@@ -2,18 +2,15 @@
 
 use std::str::FromStr;
 
+use super::id_prefix::{MIN_PREFIX, is_prefix, only_one};
 use super::last;
 use crate::codec::proto::v1;
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::Cid;
 use crate::remote::client::ContractClient;
 
-/// The shortest prefix, in characters.
-const MIN_PREFIX: usize = 4;
 /// Among how many invocations of the node, the newest ones, a prefix is looked up.
 const MAX_SEARCHED: usize = 10_000;
-/// How many candidates an error lists.
-const MAX_LISTED: usize = 5;
 
 /// A CID, a prefix of one, or `last`.
 #[derive(Clone, Debug)]
@@ -27,15 +24,12 @@ impl FromStr for CidArg {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let is_part = |c: char| matches!(c, '0'..='9' | 'a'..='f' | '-');
         if text == "last" {
             return Ok(Self::Last);
         }
         match Cid::parse(text) {
             Ok(cid) => Ok(Self::Whole(cid)),
-            Err(_) if (MIN_PREFIX..36).contains(&text.len()) && text.chars().all(is_part) => {
-                Ok(Self::Prefix(text.to_owned()))
-            }
+            Err(_) if is_prefix(text) => Ok(Self::Prefix(text.to_owned())),
             Err(error) => Err(error.with_message(format!(
                 "`{text}` is not a CID, the beginning of one ({MIN_PREFIX} or more characters, in lower case), or \
                  `last`"
@@ -74,30 +68,13 @@ async fn by_prefix(client: &ContractClient, prefix: &str) -> Result<Cid> {
     client
         .each_invocation(everything, MAX_SEARCHED, find)
         .await?;
-    match matching.as_slice() {
-        [cid] => Cid::parse(cid),
-        [] => {
+    match only_one(prefix, &matching, "CIDs", reason::CID_AMBIGUOUS)? {
+        Some(cid) => Cid::parse(cid),
+        None => {
             let message = format!(
                 "no CID among the {MAX_SEARCHED} newest invocations starts with `{prefix}`"
             );
             Err(Error::not_found(reason::CID_UNKNOWN, message))
-        }
-        several => {
-            let listed: Vec<&str> = several
-                .iter()
-                .take(MAX_LISTED)
-                .map(String::as_str)
-                .collect();
-            let more = match several.len() - listed.len() {
-                0 => String::new(),
-                more => format!(" and {more} more"),
-            };
-            let message = format!(
-                "`{prefix}` is the start of {} CIDs: {}{more}",
-                several.len(),
-                listed.join(", ")
-            );
-            Err(Error::invalid_argument(reason::CID_AMBIGUOUS, message))
         }
     }
 }

@@ -2,10 +2,9 @@
 
 use std::collections::HashMap;
 
-use clap::{Args, ValueEnum as _};
+use clap::Args;
 use jiff::Timestamp;
 
-use super::action::{Action, Held};
 use super::args::{key_value, usage_error};
 use super::filter_text::{combine, filter_text};
 use super::printer::{Printer, Tone};
@@ -109,64 +108,27 @@ pub(super) async fn unknown_services<'a>(
 }
 
 impl FilterArgs {
-    /// Whether it matches everything.
-    pub(super) fn is_empty(&self) -> bool {
-        *self == Self::default()
+    /// Whether the user gives any of it.
+    pub(super) fn is_given(&self) -> bool {
+        *self != Self::default()
     }
 
-    /// Restricts it to the states in which a command can change an invocation, unless it names states.
+    /// The filter of a bulk change.
     ///
     /// # Errors
     ///
-    /// `INVALID_ARGUMENT` / `USAGE_INVALID` where it names another state, or a reason to be pending for which the
-    /// command changes nothing.
-    pub(super) fn restrict(&mut self, action: &Action) -> Result<()> {
-        let (verb, possible) = (action.otherwise, action.states);
-        let impossible = self.states.iter().find(|state| !possible.contains(state));
-        if let Some(state) = impossible {
-            let name = state.to_possible_value();
-            let name = name.as_ref().map_or("", |value| value.get_name());
-            return Err(usage_error(format!("`--state {name}`: {verb}")));
+    /// `INVALID_ARGUMENT` / `USAGE_INVALID` where it has no criterion, or its text has none: it is from a variable of a
+    /// script that is not set. Else as for [`filter`](Self::filter).
+    pub(super) fn criteria(self) -> Result<v1::InvocationFilter> {
+        let nothing = v1::InvocationFilter::default();
+        let is_text_empty = self.text.as_ref() == Some(&nothing);
+        let filter = self.filter()?;
+        if is_text_empty || filter == nothing {
+            let message = "`--filter` has no criterion, and would select every invocation: `--state` selects all in \
+                           some states";
+            return Err(usage_error(message));
         }
-        let names_other = |filter: &v1::InvocationFilter| {
-            let possible = |state| possible.iter().any(|one| one.to_proto() == state);
-            filter.states().any(|state| !possible(state))
-        };
-        if self.text.as_ref().is_some_and(names_other) {
-            return Err(usage_error(format!("`--filter`: {verb}")));
-        }
-        let changes_any_pending =
-            action.held == Held::AsOthers && possible.contains(&StateArg::Pending);
-        let is_impossible = |reason: v1::PendingReason| {
-            let is_held = reason == v1::PendingReason::Held && action.held != Held::AsOthers;
-            !changes_any_pending && !is_held
-        };
-        if self
-            .pending
-            .iter()
-            .any(|reason| is_impossible(reason.to_proto()))
-        {
-            return Err(usage_error(format!("`--pending`: {verb}")));
-        }
-        let text = self.text.as_ref();
-        if text.is_some_and(|filter| filter.pending_reasons().any(is_impossible)) {
-            return Err(usage_error(format!("`--filter`: {verb}")));
-        }
-        // Only pending invocations have a reason to be pending.
-        if self.has_no_states() {
-            self.states = possible.to_vec();
-        }
-        Ok(())
-    }
-
-    /// Whether it selects invocations whatever their state. Dead letters are held or have failed.
-    pub(super) fn has_no_states(&self) -> bool {
-        let has_states = |filter: &v1::InvocationFilter| {
-            !filter.states.is_empty() || !filter.pending_reasons.is_empty() || filter.dead_letter
-        };
-        let text_has_states = self.text.as_ref().is_some_and(has_states);
-        let has_states = !self.states.is_empty() || !self.pending.is_empty() || self.dead_letter;
-        !has_states && !text_has_states
+        Ok(filter)
     }
 
     /// Restricts it to dead letters.
@@ -209,12 +171,6 @@ impl FilterArgs {
         }
         self.pending = vec![PendingArg::Held];
         Ok(())
-    }
-
-    /// The filter of held invocations only, in its message.
-    pub(super) fn held(mut self) -> Result<v1::InvocationFilter> {
-        self.only_held()?;
-        self.filter()
     }
 
     /// Converts it to its message.

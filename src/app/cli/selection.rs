@@ -12,6 +12,7 @@ use super::cid_arg::CidArg;
 use super::filter::FilterArgs;
 use super::node_option::NodeArgs;
 use super::printer::Printer;
+use super::restriction::{has_no_states, only_held, restrict};
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::operation_action::Action as Change;
 use crate::model::error::Result;
@@ -98,32 +99,33 @@ impl SelectionArgs {
     ///
     /// # Errors
     ///
-    /// `USAGE_INVALID` unless there are either CIDs or a filter, and where there is no terminal to ask at; `CANCELLED`
-    /// where the user declines; `NOT_FOUND` / `SERVICE_UNKNOWN` where a filter matches nothing because of that; the
-    /// errors of the node.
+    /// `USAGE_INVALID` unless there are either CIDs or a filter with a criterion, and where there is no terminal to ask
+    /// at; `CANCELLED` where the user declines; `NOT_FOUND` / `SERVICE_UNKNOWN` where a filter matches nothing because
+    /// of that; the errors of the node.
     pub(super) async fn select(
-        mut self,
+        self,
         action: &Action,
         change: Change,
         printer: &Printer,
     ) -> Result<Option<Selected>> {
-        match (self.cids.is_empty(), self.filter.is_empty()) {
-            (true, true) => return Err(usage_error("give CIDs or filter options")),
-            (false, false) => {
+        match (self.cids.is_empty(), self.filter.is_given()) {
+            (true, false) => return Err(usage_error("give CIDs or filter options")),
+            (false, true) => {
                 return Err(usage_error("CIDs and filter options cannot be combined"));
             }
-            (false, true) => return self.by_cid(printer).await.map(Some),
-            (true, false) => {}
+            (false, false) => return self.by_cid(printer).await.map(Some),
+            (true, true) => {}
         }
+        let mut filter = self.filter.criteria()?;
         let left_out = match action.held {
-            Held::LeftOut if self.filter.has_no_states() => Some(self.filter.clone().held()?),
+            Held::LeftOut if has_no_states(&filter) => {
+                let mut held = filter.clone();
+                only_held(&mut held)?;
+                Some(held)
+            }
             _ => None,
         };
-        self.filter.restrict(action)?;
-        let filter = match action.held {
-            Held::Only => self.filter.held()?,
-            Held::LeftOut | Held::AsOthers => self.filter.filter()?,
-        };
+        restrict(&mut filter, action)?;
         let can_ask = io::stdin().is_terminal() && io::stderr().is_terminal();
         if !self.dry_run && !self.yes && !can_ask {
             let message = "without a terminal, filter options require `--yes`";

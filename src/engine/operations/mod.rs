@@ -4,6 +4,7 @@ mod change;
 mod changes;
 mod decision;
 mod entry;
+mod open_groups;
 mod pace;
 pub(in crate::engine) mod request;
 mod runner;

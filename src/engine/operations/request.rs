@@ -141,9 +141,11 @@ impl OperationRequest {
 
 /// The violation of a request that selects nothing, or in two ways.
 ///
-/// An empty filter does not select everything: clients that drop unknown names send it for one that is misspelled.
+/// An empty filter does not select everything: clients that drop unknown names send it for one that is misspelled. A
+/// filter that cannot be read asks for something.
 fn selection_violation(filter: Option<&v1::InvocationFilter>, all: bool) -> Option<Violation> {
-    let has_criterion = filter.is_some_and(|filter| *filter != v1::InvocationFilter::default());
+    let read = filter.map(|filter| Selection::parse(Some(filter.clone())));
+    let has_criterion = read.is_some_and(|read| !read.is_ok_and(|read| read.filter.is_empty()));
     match (has_criterion, all) {
         (true, true) => {
             let message = "cannot be combined with a criterion in `filter`";
@@ -191,6 +193,31 @@ mod tests {
             .map(|one| one.path.as_str())
             .collect();
         assert_eq!(paths, ["/id", "/action", "/filter", "/max_per_second"]);
+    }
+
+    #[test]
+    fn a_filter_has_a_criterion_if_it_excludes_any_invocation() {
+        let code = |filter, all| selection_violation(Some(filter), all).map(|one| one.code);
+        let nothing = v1::InvocationFilter::default();
+        assert_eq!(code(&nothing, false).as_deref(), Some("MISSING"));
+        assert_eq!(code(&nothing, true), None);
+        for text in [
+            "service = a",
+            "state = FAILED",
+            "pending_reason = NO_WORKER",
+            "pending_reason = HELD",
+            "failure_reason = A",
+            "failure_message : a",
+            "accept_time > -1h",
+            "end_time < -1h",
+            "metadata.a = ''",
+            "root = 01890a5d-ac96-774b-bcce-b302099a8057",
+            "dead_letter = true",
+        ] {
+            let filter = crate::codec::filter::parse(text, jiff::Timestamp::UNIX_EPOCH).unwrap();
+            assert_eq!(code(&filter, false), None, "{text}");
+            assert_eq!(code(&filter, true).as_deref(), Some("CONFLICT"), "{text}");
+        }
     }
 
     #[test]

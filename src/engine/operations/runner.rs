@@ -11,6 +11,7 @@ use super::change::Change;
 use super::changes::{Changes, Fate, passes};
 use super::decision::Decider;
 use super::entry::Entry;
+use super::open_groups::OpenGroups;
 use super::pace::Pace;
 use crate::engine::clock::Clock;
 use crate::engine::durable::operations::maintenance::{InvocationPage, Maintenance};
@@ -79,26 +80,27 @@ impl Runner {
     /// Changes all invocations that match and were accepted before the operation started.
     async fn work(&self, entry: &Entry) -> std::result::Result<(), Stop> {
         let mut pace = Pace::new(self.clock.clone(), entry.request.rate);
+        let is_cancel = matches!(entry.request.change, Change::Cancel(_));
+        let mut groups = OpenGroups::default();
         loop {
             if entry.cancelled.is_cancelled() {
                 return Err(Stop::Cancelled);
             }
             let page = self.patiently(entry, || self.page(entry)).await?;
             let is_empty = page.found.is_empty();
-            // Retries run about in the order in which their originals were accepted.
-            let mut found = page.found.into_iter().rev();
-            loop {
-                let next: Vec<_> = found.by_ref().take(CONCURRENT_CHANGES).collect();
-                if next.is_empty() {
-                    break;
-                }
-                if matches!(entry.request.change, Change::Cancel(_)) {
-                    self.cancel_members(entry, &next, &mut pace).await?;
-                }
-                admit(entry, &mut pace, next.len()).await?;
-                self.change_all(entry, next).await?;
+            // Retries run about in the order in which their originals were accepted. Groups are cancelled after their
+            // members, which count themselves.
+            let is_late = |found: &InvocationView| is_cancel && is_group(found);
+            let (late, found): (Vec<_>, Vec<_>) = page.found.into_iter().rev().partition(is_late);
+            for found in [found, late] {
+                self.change_all(entry, found, &mut groups, &mut pace)
+                    .await?;
             }
             let Some(next) = page.next else {
+                // Each has ended since: it was not found.
+                for group in groups.take() {
+                    entry.count(group, &Fate::Changed);
+                }
                 return Ok(());
             };
             entry.move_to(next);
@@ -114,8 +116,7 @@ impl Runner {
 
     /// The next invocations that match.
     async fn page(&self, entry: &Entry) -> Result<InvocationPage> {
-        let selection = &entry.request.selection;
-        let (before, decider) = (Some(entry.position()), decider(entry));
+        let (selection, before) = (&entry.request.selection, Some(entry.position()));
         // What the operation itself retried before a crash counts.
         let filter = Filter {
             not_retried: false,
@@ -123,9 +124,43 @@ impl Runner {
         };
         let page = self.maintenance.list(filter, before, page_size(entry));
         let mut page = page.await?;
-        page.found
-            .retain(|found| selection.matches(found) && decider.concerns(&found.invocation));
+        page.found.retain(|found| concerns(entry, found));
         Ok(page)
+    }
+
+    /// Remembers the groups of the members among some invocations, if they are selected as well: such a group ends with
+    /// its last member, and is not found then.
+    async fn note_groups(
+        &self,
+        entry: &Entry,
+        found: &[InvocationView],
+        groups: &mut OpenGroups,
+    ) -> std::result::Result<(), Stop> {
+        let filter = &entry.request.selection.filter;
+        // Groups have no service.
+        if filter.services.is_empty() {
+            for cid in groups.unknown(found) {
+                let open = || async move {
+                    match self.changes.canceller.check(cid).await {
+                        Ok(group) => Ok(Some(group)),
+                        Err(error) if passes(&error) => Err(error),
+                        Err(_) => Ok(None),
+                    }
+                };
+                let group = self.patiently(entry, open).await?;
+                let is_selected = |group: &InvocationView| {
+                    filter.matches(&group.invocation) && concerns(entry, group)
+                };
+                if group.as_ref().is_some_and(is_selected) {
+                    groups.add(cid);
+                }
+            }
+        }
+        // They count in their turn.
+        for found in found.iter().filter(|found| is_group(found)) {
+            groups.remove(found.invocation.request.cid);
+        }
+        Ok(())
     }
 
     /// Cancels the open members of the groups among some invocations at the pace of the operation, so that few are left
@@ -154,7 +189,7 @@ impl Runner {
                 let cancelled = members.found.into_iter();
                 let cancelled = cancelled.map(|member| self.change(entry, member));
                 for (_, fate) in futures_util::future::join_all(cancelled).await {
-                    // The group counts as one.
+                    // The group counts as one. Members that are selected as well were counted before it.
                     fate?;
                 }
                 before = members.next;
@@ -166,7 +201,30 @@ impl Runner {
         Ok(())
     }
 
+    /// Changes invocations at the pace of the operation.
     async fn change_all(
+        &self,
+        entry: &Entry,
+        found: Vec<InvocationView>,
+        groups: &mut OpenGroups,
+        pace: &mut Pace,
+    ) -> std::result::Result<(), Stop> {
+        let mut found = found.into_iter();
+        loop {
+            let next: Vec<_> = found.by_ref().take(CONCURRENT_CHANGES).collect();
+            if next.is_empty() {
+                return Ok(());
+            }
+            if matches!(entry.request.change, Change::Cancel(_)) {
+                self.note_groups(entry, &next, groups).await?;
+                self.cancel_members(entry, &next, pace).await?;
+            }
+            admit(entry, pace, next.len()).await?;
+            self.change_some(entry, next).await?;
+        }
+    }
+
+    async fn change_some(
         &self,
         entry: &Entry,
         found: Vec<InvocationView>,
@@ -215,6 +273,15 @@ impl Runner {
             }
         }
     }
+}
+
+fn is_group(found: &InvocationView) -> bool {
+    found.invocation.request.group().is_some()
+}
+
+/// Whether an operation is about an invocation that the store matched.
+fn concerns(entry: &Entry, found: &InvocationView) -> bool {
+    entry.request.selection.matches(found) && decider(entry).concerns(&found.invocation)
 }
 
 fn decider(entry: &Entry) -> Decider<'_> {

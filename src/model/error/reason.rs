@@ -139,6 +139,8 @@ reasons! {
     NOT_A_NODE
     /// A field, an option or an RPC that this version does not support.
     NOT_SUPPORTED
+    /// The prefix of the id of an operation names several.
+    OPERATION_AMBIGUOUS
     /// Too many operations run.
     OPERATION_LIMIT
     /// No operation with this id is stored.

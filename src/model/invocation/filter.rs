@@ -7,7 +7,7 @@ use crate::model::id::{Cid, ServiceName};
 use crate::model::metadata::Metadata;
 
 /// Matches stored invocations. An empty list, or a field that is `None` or `false`, matches every invocation.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Filter {
     /// The service is one of these.
     pub services: Vec<ServiceName>,
@@ -48,6 +48,12 @@ pub struct Filter {
 }
 
 impl Filter {
+    /// Whether it has no criterion: it matches every invocation.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// Whether an invocation, in the state in which it is stored, matches all criteria.
     #[must_use]
     pub fn matches(&self, invocation: &Invocation) -> bool {

@@ -59,11 +59,12 @@ fn a_bulk_change_is_counted_made_and_kept_as_an_operation() {
     assert_eq!(operation["state"], "SUCCEEDED", "{operation}");
     assert_eq!(operation["max_per_second"], 1_000, "{operation}");
     let id = operation["id"].as_str().unwrap();
-    for verb in ["show", "follow", "cancel"] {
-        assert_eq!(
-            json(&run(&server, &["operations", verb, id, "-o", "json"]).0),
-            *operation
-        );
+    // Or the beginning of it.
+    for id in [id, &id[..13]] {
+        let print = |verb| json(&run(&server, &["operations", verb, id, "-o", "json"]).0);
+        assert_eq!(print("show"), *operation);
+        assert_eq!(print("follow"), *operation);
+        assert_eq!(print("cancel"), listed);
     }
     let shown = run(&server, &["operations", "show", id]).0;
     assert!(
@@ -78,6 +79,35 @@ fn a_bulk_change_is_counted_made_and_kept_as_an_operation() {
     assert_eq!(none, "");
     let unknown = server.run(&["operations", "show", "0190f5a2-7b3c-7def-8123-000000000001"]);
     assert_eq!(unknown.status.code(), Some(4), "{}", stderr(&unknown));
+}
+
+#[test]
+fn several_operations_are_cancelled_at_once() {
+    let server = Server::start(&[]);
+    due_later(&server, 6);
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        let slow = ["cancel", "--state", "pending", "--rate", "1", "--yes"];
+        let started = run(&server, &[&slow[..], &["--detach", "-o", "name"]].concat()).0;
+        ids.push(started.trim().to_owned());
+    }
+    let cancel =
+        |ids: &[&str]| server.run(&[&["operations", "cancel", "-o", "name"], ids].concat());
+    // The first characters are those of the time.
+    let ambiguous = cancel(&[&ids[0][..4]]);
+    assert_eq!(ambiguous.status.code(), Some(3), "{}", stderr(&ambiguous));
+    let said = stderr(&ambiguous);
+    assert!(said.contains(&ids[0]) && said.contains(&ids[1]), "{said}");
+    // One that is not known does not keep the others.
+    let unknown = "0190f5a2-7b3c-7def-8123-000000000001";
+    let some = cancel(&[&ids[0], unknown, &ids[1]]);
+    assert_eq!(some.status.code(), Some(4), "{}", stderr(&some));
+    assert_eq!(stdout(&some), format!("{}\n{}\n", ids[0], ids[1]));
+    let none = cancel(&["ffff"]);
+    assert_eq!(none.status.code(), Some(4), "{}", stderr(&none));
+    for wrong in [&[][..], &["0190F5A2"], &["fff"]] {
+        assert_eq!(cancel(wrong).status.code(), Some(2), "{wrong:?}");
+    }
 }
 
 #[test]
@@ -232,7 +262,7 @@ fn an_operation_goes_on_when_its_command_ends() {
     let running = json(&run(&server, &["operations", "show", id, "-o", "json"]).0);
     assert_eq!(running["state"], "RUNNING", "{running}");
     let cancelled = json(&run(&server, &["operations", "cancel", id, "-o", "json"]).0);
-    assert_eq!(cancelled["state"], "CANCELLED", "{cancelled}");
+    assert_eq!(cancelled[0]["state"], "CANCELLED", "{cancelled}");
     let followed = server.run(&["operations", "follow", id]);
     assert_eq!(followed.status.code(), Some(7), "{}", stderr(&followed));
 }

@@ -7,7 +7,43 @@ use cidery::dict;
 use cidery::model::batch::Batch;
 use cidery::model::call::{Call, Start};
 
-use super::{cancel, has_ended, id, of, request, start_manual, started};
+use super::{cancel, has_ended, id, of, request, run, start, start_manual, started};
+
+/// A group is selected together with its members: each counts once, in one page as over several, in which the group may
+/// have ended with its last member before its turn.
+#[tokio::test]
+async fn a_group_and_its_members_count_once_each() {
+    let open = || v1::InvocationFilter {
+        states: [v1::State::Pending, v1::State::Running]
+            .map(i32::from)
+            .to_vec(),
+        ..v1::InvocationFilter::default()
+    };
+    let folder = crate::support::Folder::new("groups-count-once");
+    for (on_disk, rate) in [(None, 0), (None, 200), (Some(&folder), 20)] {
+        let node = start(cidery::Node::builder(), on_disk).await;
+        let client = &node.client;
+        let mut groups = Vec::new();
+        for members in [1, 12, 3] {
+            let batch = Batch::of((0..members).map(|_| due_later())).unwrap();
+            groups.push(client.invoke_batch(batch).await.unwrap().cid);
+            // Of no group.
+            client.invoke_async(due_later()).await.unwrap();
+        }
+        let request = v1::StartOperationRequest {
+            max_per_second: rate,
+            ..request(cancel(""), open())
+        };
+        let ended = run(client, request).await;
+        let counts = (ended.matched, ended.processed, ended.changed);
+        assert_eq!(counts, (22, 22, 22), "{rate}: {ended:?}");
+        for group in groups {
+            crate::support::ended(client, group).await;
+        }
+        assert_eq!(client.summarize(open()).await.unwrap().total, 0);
+        node.handle.stop().await;
+    }
+}
 
 fn due_later() -> Call {
     let mut call = Call::new("cidery.echo", dict! {});

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use cidery::codec::proto::v1;
-use cidery::dict;
 use cidery::model::call::{Call, Start};
+use cidery::{Node, dict};
 
-use super::{failed, of};
-use crate::support::{TestNode, ended};
+use super::{failed, of, start};
+use crate::support::{Folder, TestNode, ended};
 
 fn reasons(changes: Vec<v1::InvocationChange>) -> Vec<String> {
     let failures = changes.into_iter().map(|change| change.failure);
@@ -34,6 +34,35 @@ async fn what_was_retried_is_not_retried_again_by_filter() {
     // Whoever names one means it.
     let again = client.retry(originals[0], false).await.unwrap();
     assert_eq!(reasons(again), [""]);
+}
+
+/// Whoever comes second is told as what the first one has retried it.
+#[tokio::test]
+async fn two_retries_at_once_retry_once() {
+    let folder = Folder::new("two-retries-at-once");
+    let node = start(Node::builder(), Some(&folder)).await;
+    let client = &node.client;
+    let cid = failed(client, 1).await[0];
+    let before = client.invocation(cid, Duration::ZERO).await.unwrap();
+    let filter = v1::InvocationFilter {
+        // Without the retries, which fail as well.
+        accepted_before: before.end_time,
+        ..of("demo.fail", &[v1::State::Failed])
+    };
+    let retries = (0..16).map(|_| client.retry(filter.clone(), false));
+    let retries = futures_util::future::try_join_all(retries).await.unwrap();
+    let (made, refused): (Vec<_>, Vec<_>) = retries
+        .into_iter()
+        .flatten()
+        .partition(|change| change.failure.is_none());
+    assert_eq!((made.len(), refused.len()), (1, 15), "{made:?} {refused:?}");
+    let said = format!("{cid} has been retried already, as {}", made[0].new_cid);
+    for change in refused {
+        let failure = change.failure.unwrap();
+        assert_eq!(failure.reason, "ALREADY_RETRIED");
+        assert_eq!(failure.message, said);
+    }
+    node.handle.stop().await;
 }
 
 /// The caller of a call with a key was promised that it is attempted once.

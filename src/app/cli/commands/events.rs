@@ -92,12 +92,10 @@ impl KindArg {
 impl Events {
     pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<()> {
         let kinds = self.kinds.into_iter().map(KindArg::to_proto);
+        let everything = v1::InvocationFilter::default();
         let request = v1::WatchEventsRequest {
             kinds: kinds.map(i32::from).collect(),
-            filter: match self.filter.is_empty() {
-                true => None,
-                false => Some(self.filter.filter()?),
-            },
+            filter: Some(self.filter.filter()?).filter(|filter| *filter != everything),
             ..v1::WatchEventsRequest::default()
         };
         let client = self.node.connect(printer).await?;

@@ -5,11 +5,11 @@ use clap::{Args, Subcommand, ValueEnum};
 use crate::app::cli::names::{action_name, age_of, operation_state_name};
 use crate::app::cli::node_option::NodeArgs;
 use crate::app::cli::objects;
+use crate::app::cli::operation_arg::OperationArg;
 use crate::app::cli::operation_progress;
 use crate::app::cli::printer::{Column, List, Printer, Row};
 use crate::codec::proto::v1;
 use crate::model::error::Result;
-use crate::model::operation::OperationId;
 
 /// Show and cancel operations: changes of many invocations, which the node makes in the background.
 #[derive(Args, Debug)]
@@ -29,8 +29,8 @@ enum Verb {
     Show(OneArgs),
     /// Wait for the end of an operation.
     Follow(OneArgs),
-    /// Cancel an operation: what it has changed stays changed.
-    Cancel(OneArgs),
+    /// Cancel operations: what they have changed stays changed.
+    Cancel(SeveralArgs),
 }
 
 /// Which operations.
@@ -60,9 +60,19 @@ struct ListArgs {
 /// One operation.
 #[derive(Args, Debug)]
 struct OneArgs {
-    /// ID of the operation.
-    #[arg(value_name = "ID", value_parser = OperationId::parse)]
-    id: OperationId,
+    /// ID of the operation, or a unique prefix of it.
+    #[arg(value_name = "ID")]
+    id: OperationArg,
+    #[command(flatten)]
+    node: NodeArgs,
+}
+
+/// Operations.
+#[derive(Args, Debug)]
+struct SeveralArgs {
+    /// IDs of the operations, or unique prefixes of them.
+    #[arg(value_name = "ID", required = true)]
+    ids: Vec<OperationArg>,
     #[command(flatten)]
     node: NodeArgs,
 }
@@ -93,19 +103,38 @@ impl Operations {
             Verb::List(list) => list.run(printer).await,
             Verb::Show(OneArgs { id, node }) => {
                 let client = node.connect(printer).await?;
+                let id = id.resolve(&client).await?;
                 operation_progress::print(&client.operation(id, false).await?, printer);
                 Ok(())
             }
             Verb::Follow(OneArgs { id, node }) => {
                 let client = node.connect(printer).await?;
+                let id = id.resolve(&client).await?;
                 operation_progress::follow(&client, id, printer).await
             }
-            Verb::Cancel(OneArgs { id, node }) => {
-                let client = node.connect(printer).await?;
-                operation_progress::print(&client.cancel_operation(id).await?, printer);
-                Ok(())
+            Verb::Cancel(several) => several.cancel(printer).await,
+        }
+    }
+}
+
+impl SeveralArgs {
+    /// Cancels all that can be cancelled, and fails with the first one that cannot. A prefix that names none, or
+    /// several, cancels nothing.
+    async fn cancel(self, printer: &Printer) -> Result<()> {
+        let client = self.node.connect(printer).await?;
+        let mut ids = Vec::new();
+        for id in self.ids {
+            ids.push(id.resolve(&client).await?);
+        }
+        let (mut cancelled, mut failed) = (Vec::new(), Ok(()));
+        for id in ids {
+            match client.cancel_operation(id).await {
+                Ok(operation) => cancelled.push(operation),
+                Err(error) => failed = failed.and(Err(error)),
             }
         }
+        print_list(&cancelled, "nothing was cancelled", printer);
+        failed
     }
 }
 
@@ -115,21 +144,25 @@ impl ListArgs {
         let states: Vec<_> = self.states.into_iter().map(StateArg::to_proto).collect();
         let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
         let operations = client.operations(&states, limit).await?;
-        printer.list(List {
-            columns: [
-                Column::fixed("ID"),
-                Column::fixed("ACTION"),
-                Column::fixed("STATE"),
-                Column::fixed("CHANGED"),
-                Column::fixed("PROCESSED"),
-                Column::fixed("MATCHED"),
-                Column::fixed("AGE"),
-            ],
-            rows: operations.iter().map(row).collect(),
-            if_empty: "no operations match",
-        });
+        print_list(&operations, "no operations match", printer);
         Ok(())
     }
+}
+
+fn print_list(operations: &[v1::Operation], if_empty: &'static str, printer: &Printer) {
+    printer.list(List {
+        columns: [
+            Column::fixed("ID"),
+            Column::fixed("ACTION"),
+            Column::fixed("STATE"),
+            Column::fixed("CHANGED"),
+            Column::fixed("PROCESSED"),
+            Column::fixed("MATCHED"),
+            Column::fixed("AGE"),
+        ],
+        rows: operations.iter().map(row).collect(),
+        if_empty,
+    });
 }
 
 fn row(operation: &v1::Operation) -> Row<7> {

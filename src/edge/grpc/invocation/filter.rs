@@ -29,19 +29,15 @@ pub(super) fn page_token(next: Option<u64>) -> String {
 }
 
 /// A filter of a request.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(in crate::edge::grpc) struct RequestFilter {
     selection: Selection,
-    is_empty: bool,
 }
 
 impl From<Selection> for RequestFilter {
     /// That of an operation, which has a criterion.
     fn from(selection: Selection) -> Self {
-        Self {
-            selection,
-            is_empty: false,
-        }
+        Self { selection }
     }
 }
 
@@ -52,11 +48,7 @@ impl RequestFilter {
     ///
     /// As for [`Selection::parse`].
     pub(in crate::edge::grpc) fn new(filter: Option<v1::InvocationFilter>) -> Result<Self> {
-        let filter = filter.unwrap_or_default();
-        Ok(Self {
-            is_empty: filter == v1::InvocationFilter::default(),
-            selection: Selection::parse(Some(filter))?,
-        })
+        Selection::parse(filter).map(|selection| Self { selection })
     }
 
     /// That of a request, which is a message or a text.
@@ -126,7 +118,7 @@ impl RequestFilter {
 
     /// Whether it matches every invocation.
     pub(in crate::edge::grpc) fn is_empty(&self) -> bool {
-        self.is_empty
+        self.selection.filter.is_empty()
     }
 
     /// Whether a service has invocations that may match.

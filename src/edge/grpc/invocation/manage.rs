@@ -40,13 +40,12 @@ struct Selection {
 /// Refuses a request that selects nothing, or in more than one way.
 ///
 /// An empty filter does not select everything: clients that drop unknown names send it for one that is misspelled.
-fn check(selector: &Selector, filter: Option<&v1::InvocationFilter>) -> Result<()> {
+fn check(selector: &Selector, filter: Option<&RequestFilter>) -> Result<()> {
     let field = match selector.filter_expression.as_str() {
         "" => "/filter",
         _ => "/filter_expression",
     };
-    let is_empty = |filter: &v1::InvocationFilter| *filter == v1::InvocationFilter::default();
-    let has_criterion = filter.is_some_and(|filter| !is_empty(filter));
+    let has_criterion = filter.is_some_and(|filter| !filter.is_empty());
     let (path, code, message) = match (selector.cids.is_empty(), filter, selector.all) {
         (false, Some(_), _) => (field, "CONFLICT", "cannot be combined with `cids`"),
         (false, None, true) => ("/all", "CONFLICT", "cannot be combined with `cids`"),
@@ -81,6 +80,8 @@ async fn select(invoker: &Invoker, selector: Selector) -> Result<Selection> {
         &selector.filter_expression,
         invoker.now(),
     )?;
+    let by_filter = by_filter.map(|filter| RequestFilter::new(Some(filter)));
+    let by_filter = by_filter.transpose()?;
     check(&selector, by_filter.as_ref())?;
     let Selector {
         cids, page_token, ..
@@ -93,7 +94,7 @@ async fn select(invoker: &Invoker, selector: Selector) -> Result<Selection> {
             next_page_token: String::new(),
         });
     }
-    let by_filter = RequestFilter::new(by_filter)?;
+    let by_filter = by_filter.unwrap_or_default();
     let mut before = filter::parse_page_token(&page_token)?;
     let mut cids = Vec::new();
     // Pages are limited by bytes, and by what is read for them; the selection by the number of invocations. What is

@@ -35,7 +35,7 @@ impl Maintenance {
         input: Option<Payload>,
         new_cid: Option<Cid>,
     ) -> Result<Accepted> {
-        let _retrying = self.retrying.begin(cid)?;
+        let _retrying = self.retrying.begin(cid).await;
         // Read now: another caller may have retried it since it was listed.
         match self.results.get(cid).await?.invocation.retried_as {
             Some(retry) if new_cid == Some(retry) => Ok(Accepted {
