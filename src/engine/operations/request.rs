@@ -197,7 +197,9 @@ mod tests {
 
     #[test]
     fn a_filter_has_a_criterion_if_it_excludes_any_invocation() {
-        let code = |filter, all| selection_violation(Some(filter), all).map(|one| one.code);
+        fn code(filter: &v1::InvocationFilter, all: bool) -> Option<String> {
+            selection_violation(Some(filter), all).map(|one| one.code.to_string())
+        }
         let nothing = v1::InvocationFilter::default();
         assert_eq!(code(&nothing, false).as_deref(), Some("MISSING"));
         assert_eq!(code(&nothing, true), None);

@@ -57,28 +57,6 @@ const MAX_QUEUED_BYTES: u64 = 256 << 20;
 /// How many threads read for callers. One more reads for claims, which must not wait behind a long list.
 const READERS: usize = 2;
 
-<<<<<<< HEAD
-=======
-/// The options of a [`SqliteStore`].
-#[derive(Clone, Copy, Debug)]
-pub struct SqliteOptions {
-    /// The size of the store in bytes. New work is refused once seven eighths are full. The outcomes of accepted work
-    /// are stored all the same, so that it can become larger. Default: 64 GiB.
-    pub bytes_limit: u64,
-    /// How many bytes of the disk stay free. Default: 64 MiB.
-    pub min_free_bytes: u64,
-}
-
-impl Default for SqliteOptions {
-    fn default() -> Self {
-        Self {
-            bytes_limit: DEFAULT_BYTES_LIMIT,
-            min_free_bytes: DEFAULT_MIN_FREE_BYTES,
-        }
-    }
-}
-
->>>>>>> fb
 /// Stores invocations in a directory. An invocation is on disk before its CID is returned.
 ///
 /// ```no_run
