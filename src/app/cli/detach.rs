@@ -100,11 +100,13 @@ async fn or_interrupted(
     interrupted: impl FnOnce(),
 ) -> Result<()> {
     tokio::select! {
-        outcome = command => return outcome,
+        // The signal is caught before the command shows anything.
+        biased;
         caught = tokio::signal::ctrl_c() => if caught.is_err() {
             // Signals cannot be caught: they end the process.
             return std::future::pending().await;
         },
+        outcome = command => return outcome,
     }
     interrupted();
     std::process::exit(i32::from(INTERRUPTED));

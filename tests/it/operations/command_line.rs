@@ -253,7 +253,8 @@ fn an_operation_goes_on_when_its_command_ends() {
     following.read_until(" of 30");
     following.type_keys("\u{3}");
     let shown = following.read_to_end().to_owned();
-    assert_eq!(following.child.wait().unwrap().code(), Some(130), "{shown}");
+    let status = following.child.wait().unwrap();
+    assert_eq!(status.code(), Some(130), "{status}: {shown}");
     assert!(shown.contains("is still running"), "{shown}");
     assert!(
         shown.contains(&format!("cidery operations cancel {id}")),
