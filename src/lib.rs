@@ -284,6 +284,8 @@ pub use crate::model::value::{Dict, Digits, IntoValue, Key, Value, from_value, t
 
 // Identifiers and errors.
 #[doc(inline)]
+pub use crate::model::access::{Principal, Principals};
+#[doc(inline)]
 pub use crate::model::error::{BoxError, Detail, Error, Kind, Result, Retry, Violation};
 #[doc(inline)]
 pub use crate::model::id::{Cid, ServiceName};

@@ -96,6 +96,7 @@ pub(super) struct Engine {
 
 /// The components that most others use.
 struct SharedComponents {
+    requires_authentication: bool,
     store: Arc<dyn Store>,
     limits: Arc<Limits>,
     clock: Clock,
@@ -142,9 +143,9 @@ impl Engine {
             tasks,
             scheduler_starts,
             gates,
+            requires_authentication,
         );
-        let mut engine = shared.engine(states, hooks);
-        engine.requires_authentication = requires_authentication;
+        let engine = shared.engine(states, hooks);
         shared.start_tasks(&engine, starts).await?;
         Ok(engine)
     }
@@ -159,6 +160,7 @@ impl SharedComponents {
         tasks: Tasks,
         scheduler_starts: SchedulerStarts,
         gates: Arc<Gates>,
+        requires_authentication: bool,
     ) -> Self {
         let limits = Arc::new(limits);
         let lifecycle = Arc::new(Lifecycle::new(tasks));
@@ -171,6 +173,7 @@ impl SharedComponents {
             clock.clone(),
             scheduler_starts,
             Arc::clone(&gates),
+            !requires_authentication,
         );
         let routes = Arc::new(routes);
         let results = Results::new(
@@ -194,6 +197,7 @@ impl SharedComponents {
             Arc::clone(&events),
         );
         Self {
+            requires_authentication,
             store,
             limits,
             timer: Timer::start(clock.clone(), &lifecycle),
@@ -221,6 +225,7 @@ impl SharedComponents {
             Arc::clone(&self.lifecycle),
         ));
         let runtime = HandlerRuntime {
+            requires_authentication: self.requires_authentication,
             states: Arc::new(states),
             hooks,
             limits: Arc::clone(&self.limits),
@@ -238,7 +243,7 @@ impl SharedComponents {
         let canceller = Arc::new(self.canceller());
         let maintenance = Arc::new(self.maintenance(&acceptor, &deferrals));
         Engine {
-            requires_authentication: false,
+            requires_authentication: self.requires_authentication,
             store: Arc::clone(&self.store),
             limits: Arc::clone(&self.limits),
             clock: self.clock.clone(),
@@ -259,6 +264,7 @@ impl SharedComponents {
                 Arc::clone(&maintenance),
                 Arc::clone(&canceller),
                 Arc::clone(&self.events),
+                self.requires_authentication,
             )),
             canceller,
             maintenance,

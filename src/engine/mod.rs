@@ -7,6 +7,7 @@
 //! ```
 
 mod acceptance;
+mod access;
 mod admission;
 pub mod backup;
 pub mod byte_budget;
@@ -38,6 +39,8 @@ use foldhash::fast::RandomState;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use self::acceptance::origin::Origin;
+use self::access::Reach;
 pub use self::admission::worker_pool::{Accepts, Location, WorkerPool, WorkerService};
 use self::byte_budget::{ByteBudget, Reservation};
 use self::components::Engine;
@@ -124,7 +127,9 @@ impl Invoker {
         cid: Cid,
         call: Call,
     ) -> impl Future<Output = Result<(Cid, Reply)>> + Send + '_ {
-        self.0.executor.invoke(cid, call)
+        let checked = access::check_call(&self.1, &call);
+        let principals = checked.map(|()| self.principals());
+        self.0.executor.invoke(cid, call, principals)
     }
 
     /// As [`invoke`](Self::invoke) for a durable call, in two steps: resolves once the call is accepted, so that its
@@ -141,7 +146,9 @@ impl Invoker {
         Accepted,
         impl Future<Output = Result<(Cid, Reply)>> + Send + use<>,
     )> {
-        self.0.executor.begin_durable(cid, call).await
+        access::check_call(&self.1, &call).map_err(|error| error.with_cid(cid))?;
+        let principals = self.principals();
+        self.0.executor.begin_durable(cid, call, principals).await
     }
 
     /// Accepts an invocation for a caller from outside. It is durable, and will run, once this resolves.
@@ -151,8 +158,10 @@ impl Invoker {
     /// `NOT_FOUND` / `SERVICE_UNKNOWN`; `ALREADY_EXISTS` / `CID_IN_USE` or `IDEMPOTENCY_MISMATCH`; `INVALID_ARGUMENT`
     /// with all violations; `RESOURCE_EXHAUSTED` where a limit is reached.
     pub async fn invoke_async(&self, call: Call) -> Result<Accepted> {
+        access::check_call(&self.1, &call)?;
         self.check_accepting()?;
-        self.0.acceptor.accept(call, None).await
+        let origin = Origin::outside(self.principals());
+        self.0.acceptor.accept(call, origin).await
     }
 
     /// Whether a batch may have so many requests: checked before they are decoded.
@@ -172,8 +181,10 @@ impl Invoker {
     /// `ALREADY_EXISTS` / `CID_IN_USE` where a member was accepted before, or `IDEMPOTENCY_MISMATCH`;
     /// `RESOURCE_EXHAUSTED` where a limit is reached.
     pub async fn invoke_batch(&self, batch: Batch) -> Result<AcceptedGroup> {
+        access::check_batch(&self.1, &batch)?;
         self.check_accepting()?;
-        self.0.batches.accept(batch, None).await
+        let origin = Origin::outside(self.principals());
+        self.0.batches.accept(batch, origin).await
     }
 
     /// Follows invocations.
@@ -182,7 +193,11 @@ impl Invoker {
     ///
     /// `INVALID_ARGUMENT` / `STREAM_LIMIT` for more CIDs than one stream may follow.
     pub fn follow(&self, request: FollowRequest) -> Result<Follower> {
-        self.0.results.follow(request)
+        let reach = Reach::to_read(&self.1)?;
+        self.0.results.follow(FollowRequest {
+            owners: reach.owners().cloned(),
+            ..request
+        })
     }
 
     /// As [`find`](Self::find), within the budget of a connection. The reservation counts a large invocation, and is
@@ -197,7 +212,12 @@ impl Invoker {
         wait: Duration,
         budget: &Arc<ByteBudget>,
     ) -> Result<(InvocationView, Option<Reservation>)> {
-        self.0.results.find_within(cid, wait, Some(budget)).await
+        let reach = Reach::to_read(&self.1)?;
+        let found = self
+            .0
+            .results
+            .find_within(cid, wait, Some(budget), reach.owners());
+        found.await
     }
 
     /// An invocation once it has ended, or its state after `wait`.
@@ -206,12 +226,30 @@ impl Invoker {
     ///
     /// `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`; the errors of the store.
     pub async fn find(&self, cid: Cid, wait: Duration) -> Result<InvocationView> {
-        self.0.results.find(cid, wait).await
+        let reach = Reach::to_read(&self.1)?;
+        self.0.results.find(cid, wait, reach.owners()).await
+    }
+
+    /// The invocation of the caller that was accepted with an idempotency key.
+    ///
+    /// # Errors
+    ///
+    /// `NOT_FOUND` / `CID_UNKNOWN`; the errors of the store.
+    pub async fn find_by_key(&self, service: ServiceName, key: String) -> Result<Cid> {
+        Reach::to_read(&self.1)?;
+        let owner = self.1.principal().cloned();
+        self.0.results.find_by_key(service, key, owner).await
     }
 
     /// What lies before an invocation: its attempts, its place in the queue, and who holds its concurrency key.
     pub async fn outlook(&self, found: &InvocationView) -> Outlook {
-        self.0.results.outlook(found).await
+        let mut outlook = self.0.results.outlook(found).await;
+        if let Some(holder) = outlook.key_holder {
+            // Another principal's holder is as good as unknown.
+            let held = self.find(holder, Duration::ZERO).await;
+            outlook.key_holder = held.is_ok().then_some(holder);
+        }
+        outlook
     }
 
     /// Gives the outcome of an invocation whose handler answered "later", and returns its state then. The same outcome
@@ -224,6 +262,7 @@ impl Invoker {
     /// declaration: the invocation still waits; `UNAVAILABLE` / `STILL_RUNNING` where the handler does not answer
     /// "later" within 5 s; `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`.
     pub async fn complete(&self, cid: Cid, token: &str, outcome: Outcome) -> Result<State> {
+        self.check_complete(cid, token).await?;
         self.0.completer.complete(cid, token, outcome).await
     }
 
@@ -235,6 +274,7 @@ impl Invoker {
     ///
     /// `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`; `FAILED_PRECONDITION` / `ENDED`.
     pub async fn cancel(&self, cid: Cid, cancel_reason: Option<String>) -> Result<InvocationView> {
+        self.check_change(cid).await?;
         self.0.canceller.cancel(cid, cancel_reason).await
     }
 
@@ -244,6 +284,7 @@ impl Invoker {
     ///
     /// As for [`cancel`](Self::cancel).
     pub async fn check_cancel(&self, cid: Cid) -> Result<InvocationView> {
+        self.check_change(cid).await?;
         self.0.canceller.check(cid).await
     }
 
@@ -255,7 +296,12 @@ impl Invoker {
     /// `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`; `FAILED_PRECONDITION` / `NOT_RETRYABLE` where it runs, waits or
     /// succeeded; as for [`invoke_async`](Self::invoke_async).
     pub async fn retry(&self, cid: Cid, input: Option<Payload>) -> Result<Accepted> {
-        self.0.maintenance.retry(cid, input).await
+        self.check_change(cid).await?;
+        if input.is_some() {
+            self.check_retry_input(cid).await?;
+        }
+        let by = self.principals();
+        self.0.maintenance.retry(cid, input, by).await
     }
 
     /// The invocation that [`retry`](Self::retry) would retry, with the same input or another.
@@ -265,6 +311,10 @@ impl Invoker {
     /// `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`; `FAILED_PRECONDITION` / `NOT_RETRYABLE`; `INVALID_ARGUMENT`
     /// with all violations of the input.
     pub async fn check_retry(&self, cid: Cid, input: Option<&Payload>) -> Result<InvocationView> {
+        self.check_change(cid).await?;
+        if input.is_some() {
+            self.check_retry_input(cid).await?;
+        }
         self.0.maintenance.check_retry(cid, input).await
     }
 
@@ -274,6 +324,7 @@ impl Invoker {
     ///
     /// `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`; `FAILED_PRECONDITION` / `NOT_ENDED`.
     pub async fn purge(&self, cid: Cid) -> Result<InvocationView> {
+        self.check_change(cid).await?;
         self.0.maintenance.purge(cid).await
     }
 
@@ -283,6 +334,7 @@ impl Invoker {
     ///
     /// As for [`purge`](Self::purge).
     pub async fn check_purge(&self, cid: Cid) -> Result<InvocationView> {
+        self.check_change(cid).await?;
         self.0.maintenance.check_purge(cid).await
     }
 
@@ -297,6 +349,34 @@ impl Invoker {
         before: Option<u64>,
         max: usize,
     ) -> Result<InvocationPage> {
+        self.list_within(Reach::to_read(&self.1)?, filter, before, max)
+            .await
+    }
+
+    /// As [`list`](Self::list), those that the caller may change.
+    ///
+    /// # Errors
+    ///
+    /// As for [`list`](Self::list).
+    pub async fn list_to_change(
+        &self,
+        filter: Filter,
+        before: Option<u64>,
+        max: usize,
+    ) -> Result<InvocationPage> {
+        self.list_within(Reach::to_find_and_change(&self.1)?, filter, before, max)
+            .await
+    }
+
+    async fn list_within(
+        &self,
+        reach: Reach,
+        filter: Filter,
+        before: Option<u64>,
+        max: usize,
+    ) -> Result<InvocationPage> {
+        let owners = reach.owners().cloned();
+        let filter = Filter { owners, ..filter };
         self.0.maintenance.list(filter, before, max).await
     }
 
@@ -306,7 +386,9 @@ impl Invoker {
     ///
     /// The errors of the store.
     pub async fn children(&self, cid: Cid, max: usize) -> Result<Children> {
-        self.0.maintenance.children(cid, max).await
+        let reach = Reach::to_read(&self.1)?;
+        let owners = reach.owners().cloned();
+        self.0.maintenance.children(cid, max, owners).await
     }
 
     /// Adds a service of this process to a running engine.
@@ -381,18 +463,24 @@ impl Invoker {
         Err(Error::failed_precondition(reason::SERVICE_IN_USE, message))
     }
 
-    /// All services, by name.
+    /// All services that the caller may invoke, or serve, by name.
     #[must_use]
     pub fn services(&self) -> Vec<ServiceInfo> {
-        self.0.discovery.services()
+        let mut services = self.0.discovery.services();
+        services.retain(|service| self.sees_service(service.definition.name().as_str()));
+        services
     }
 
     /// One service.
     ///
     /// # Errors
     ///
-    /// `NOT_FOUND` / `SERVICE_UNKNOWN` with the most similar names.
+    /// `NOT_FOUND` / `SERVICE_UNKNOWN` with the most similar names; `PERMISSION_DENIED` / `NOT_PERMITTED` where the
+    /// caller may neither invoke nor serve it, whether or not it exists.
     pub fn service(&self, name: &str) -> Result<ServiceInfo> {
+        if !self.sees_service(name) {
+            self.check_invoke(name)?;
+        }
         self.0.discovery.service(name)
     }
 

@@ -7,6 +7,7 @@ use tokio::sync::MutexGuard;
 
 use super::Invoker;
 use crate::codec::proto::v1;
+use crate::engine::access::Reach;
 use crate::engine::durable::operations::summarize::InvocationSummaries;
 use crate::engine::events::{EventBus, Watcher};
 use crate::engine::operations::OperationPlace;
@@ -26,6 +27,9 @@ impl Invoker {
     ///
     /// The errors of the store.
     pub async fn summarize(&self, filter: Filter, max: usize) -> Result<InvocationSummaries> {
+        let reach = Reach::to_read(self.caller())?;
+        let owners = reach.owners().cloned();
+        let filter = Filter { owners, ..filter };
         let all = self.0.maintenance.summarize(filter).await?;
         self.with_examples(all, max).await
     }
@@ -51,6 +55,7 @@ impl Invoker {
         request: OperationRequest,
         count: impl Future<Output = Result<InvocationSummaries>>,
     ) -> Result<(v1::Operation, InvocationSummaries)> {
+        self.check_administer()?;
         self.0.operations.start(request, count).await
     }
 
@@ -66,6 +71,7 @@ impl Invoker {
     ///
     /// `NOT_FOUND` / `OPERATION_UNKNOWN`.
     pub async fn operation(&self, id: OperationId, wait: Duration) -> Result<v1::Operation> {
+        self.check_administer()?;
         self.0.operations.get(id, wait).await
     }
 
@@ -87,6 +93,7 @@ impl Invoker {
     ///
     /// `NOT_FOUND` / `OPERATION_UNKNOWN`.
     pub async fn cancel_operation(&self, id: OperationId, wait: Duration) -> Result<v1::Operation> {
+        self.check_administer()?;
         self.0.operations.cancel(id, wait).await
     }
 
@@ -113,6 +120,7 @@ impl Invoker {
         background_only: bool,
         cause: ControlCause,
     ) -> Result<ServiceControl> {
+        self.check_administer()?;
         self.0.controls.pause(name, background_only, cause).await
     }
 
@@ -122,6 +130,7 @@ impl Invoker {
     ///
     /// As for [`pause_service`](Self::pause_service).
     pub async fn resume_service(&self, name: &str) -> Result<bool> {
+        self.check_administer()?;
         self.0.controls.resume(name).await
     }
 
@@ -136,6 +145,7 @@ impl Invoker {
     ///
     /// As for [`pause_service`](Self::pause_service).
     pub async fn disable_service(&self, name: &str, cause: ControlCause) -> Result<ServiceControl> {
+        self.check_administer()?;
         self.0.controls.disable(name, cause).await
     }
 
@@ -145,6 +155,7 @@ impl Invoker {
     ///
     /// As for [`pause_service`](Self::pause_service).
     pub async fn enable_service(&self, name: &str) -> Result<bool> {
+        self.check_administer()?;
         self.0.controls.enable(name).await
     }
 
@@ -192,6 +203,7 @@ impl Invoker {
     ///
     /// `RESOURCE_EXHAUSTED` / `STREAM_LIMIT` where there are too many watchers.
     pub fn watch_events(&self) -> Result<Watcher> {
+        self.check_administer()?;
         self.0.events.watch(self.closing().clone())
     }
 }

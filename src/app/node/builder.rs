@@ -54,6 +54,7 @@ pub struct NodeBuilder {
     demo: bool,
     drain_timeout: Duration,
     hold: bool,
+    requires_authentication: bool,
     routes: Router,
     wrap: Option<WrapRouter>,
 }
@@ -85,6 +86,7 @@ impl Default for NodeBuilder {
             demo: false,
             drain_timeout: DRAIN_TIMEOUT,
             hold: false,
+            requires_authentication: false,
             routes: Router::new(),
             wrap: None,
         }
@@ -218,6 +220,14 @@ impl NodeBuilder {
         self
     }
 
+    /// Asks callers who they are, without a way for them to prove it: a layer of the host does that
+    /// ([`wrap`](Self::wrap)). For tests.
+    #[doc(hidden)]
+    pub fn require_authentication(mut self) -> Self {
+        self.requires_authentication = true;
+        self
+    }
+
     /// Adds HTTP routes of the host, with their layers, on the same port: a router of axum 0.8, which is
     /// [`cidery::axum`](crate::axum). Requests that match none of them go to gRPC. Requests of web pages from other
     /// hosts do not reach the routes; see [`allow_host`](Self::allow_host).
@@ -282,7 +292,7 @@ impl NodeBuilder {
             limits: self.limits,
             clock: self.clock,
             hold: self.hold,
-            requires_authentication: false,
+            requires_authentication: self.requires_authentication,
         };
         let invoker = Invoker::start(parts, tasks.clone()).await?;
         let workers = WorkerRegistry::start(&invoker).await?;

@@ -281,6 +281,7 @@ prop_compose! {
         services in prop::collection::vec("[a-z-]{1,4}(\\.[A-Z0-9_]{1,3})?", 0..3),
         states in prop::collection::vec(1..=6_i32, 0..3),
         pending_reasons in prop::collection::vec(1..=8_i32, 0..3),
+        principals in prop::collection::vec(".{1,8}", 0..3),
         failure_reasons in prop::collection::vec(".{1,8}", 0..3),
         failure_text in ".{0,8}",
         times in (any_time(), any_time(), any_time(), any_time()),
@@ -290,7 +291,7 @@ prop_compose! {
     ) -> v1::InvocationFilter {
         let cid = if related { "01890a5d-ac96-774b-bcce-b302099a8057" } else { "" };
         v1::InvocationFilter {
-            services, states, pending_reasons, failure_reasons, failure_text, metadata, dead_letter,
+            services, states, pending_reasons, principals, failure_reasons, failure_text, metadata, dead_letter,
             accepted_after: times.0, accepted_before: times.1, ended_after: times.2, ended_before: times.3,
             parent_cid: cid.to_owned(), root_cid: cid.to_owned(), group_cid: cid.to_owned(),
         }

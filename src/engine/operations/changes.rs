@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::decision::{Decision, already_retried};
 use crate::engine::durable::operations::cancel::Canceller;
 use crate::engine::durable::operations::maintenance::Maintenance;
+use crate::model::access::{Principal, Principals};
 use crate::model::error::{Error, Kind, Result, reason};
 use crate::model::id::Cid;
 use crate::model::payload::Payload;
@@ -26,6 +27,8 @@ pub(super) struct Changes {
     pub(super) canceller: Arc<Canceller>,
     /// The invocations that operations retry just now: two operations do not retry the same one.
     pub(super) retrying: Mutex<HashSet<Cid>>,
+    /// Whether who started an operation is a principal: otherwise it is an address.
+    pub(super) requires_authentication: bool,
 }
 
 /// An invocation that is being retried, until this is dropped.
@@ -38,12 +41,17 @@ impl Drop for Retrying<'_> {
 }
 
 impl Changes {
-    /// Makes a change.
+    /// Makes a change, for the one who started the operation.
     ///
     /// # Errors
     ///
     /// Only what [passes](passes): the change can be made later.
-    pub(super) async fn make(&self, cid: Cid, decision: &Decision) -> Result<Fate> {
+    pub(super) async fn make(
+        &self,
+        cid: Cid,
+        decision: &Decision,
+        started_by: &str,
+    ) -> Result<Fate> {
         let made = match decision {
             Decision::Done => Ok(()),
             Decision::Refuse(error) => Err(error.clone()),
@@ -51,7 +59,10 @@ impl Changes {
                 let cancelled = self.canceller.cancel(cid, cancel_reason.clone());
                 cancelled.await.map(drop)
             }
-            Decision::Retry(retry, input) => self.retry(cid, input.clone(), *retry).await,
+            Decision::Retry(retry, input) => {
+                let retried = self.retry(cid, input.clone(), *retry, started_by);
+                retried.await
+            }
             Decision::Release => self.maintenance.release(cid).await.map(drop),
             Decision::Purge => self.maintenance.purge(cid).await.map(drop),
         };
@@ -62,7 +73,13 @@ impl Changes {
         }
     }
 
-    async fn retry(&self, cid: Cid, input: Option<Payload>, retry: Cid) -> Result<()> {
+    async fn retry(
+        &self,
+        cid: Cid,
+        input: Option<Payload>,
+        retry: Cid,
+        started_by: &str,
+    ) -> Result<()> {
         if !self.retrying().insert(cid) {
             let message = format!("another operation retries {cid} just now");
             return Err(Error::failed_precondition(reason::ALREADY_RETRIED, message));
@@ -72,8 +89,25 @@ impl Changes {
         match self.maintenance.retried_as(cid).await? {
             Some(known) if known == retry => Ok(()),
             Some(known) => Err(already_retried(cid, known)),
-            None => self.maintenance.retry_as(cid, input, retry).await.map(drop),
+            None => {
+                let by = self.acting(started_by);
+                let retried = self.maintenance.retry_as(cid, input, retry, by);
+                retried.await.map(drop)
+            }
         }
+    }
+
+    /// Who acts for the retries of an operation.
+    fn acting(&self, started_by: &str) -> Option<Arc<Principals>> {
+        if !self.requires_authentication || started_by.is_empty() {
+            return None;
+        }
+        let principal = Some(Principal::known(started_by));
+        Some(Arc::new(Principals {
+            principal: principal.clone(),
+            acting_principal: principal,
+            acting_group: None,
+        }))
     }
 
     fn retrying(&self) -> MutexGuard<'_, HashSet<Cid>> {

@@ -59,6 +59,7 @@ impl Operations {
         maintenance: Arc<Maintenance>,
         canceller: Arc<Canceller>,
         events: Arc<EventBus>,
+        requires_authentication: bool,
     ) -> Self {
         Self {
             runner: Runner {
@@ -69,6 +70,7 @@ impl Operations {
                     maintenance,
                     canceller,
                     retrying: Mutex::default(),
+                    requires_authentication,
                 },
             },
             store,

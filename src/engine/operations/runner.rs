@@ -163,7 +163,8 @@ impl Runner {
             start: entry.create_time,
         };
         let (cid, decision) = (found.invocation.request.cid, decider.decide(found));
-        self.patiently(entry, || self.changes.make(cid, &decision))
+        let started_by = &entry.request.asked.principal;
+        self.patiently(entry, || self.changes.make(cid, &decision, started_by))
             .await
     }
 

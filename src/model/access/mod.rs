@@ -3,9 +3,11 @@
 mod caller;
 mod pattern;
 mod principal;
+mod principals;
 mod rights;
 
 pub use self::caller::{Caller, Credential, Identity};
 pub use self::pattern::NamePattern;
 pub use self::principal::Principal;
+pub use self::principals::{Owners, Principals};
 pub use self::rights::{Rights, Scope};

@@ -3,6 +3,7 @@
 mod contents;
 mod due;
 mod groups;
+mod keys;
 mod retention;
 mod weight;
 
@@ -18,6 +19,7 @@ use crate::engine::store::{
     Acceptance, BoundedRead, Child, Claim, ClaimLimit, Filter, OldestDue, Page, QueuePlace, Record,
     Store, StoreUsage, Stored, StoredDeclaration, StoredOperation, SummaryPart,
 };
+use crate::model::access::Principal;
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::Invocation;
@@ -192,8 +194,9 @@ impl Store for MemoryStore {
         &self,
         _: ServiceName,
         key: String,
+        owner: Option<Principal>,
     ) -> BoxFuture<'_, Result<Option<Cid>>> {
-        ready(Ok(self.contents().by_idempotency_key.get(&key).copied()))
+        ready(Ok(self.contents().keys.get(owner.as_ref(), &key)))
     }
 
     fn expired(&self, now: Timestamp, max: usize) -> BoxFuture<'_, Result<Vec<Invocation>>> {
@@ -347,6 +350,7 @@ pub(crate) async fn started_engine() -> crate::engine::Invoker {
         limits: crate::engine::Limits::default(),
         clock: crate::engine::clock::Clock::System,
         hold: false,
+        requires_authentication: false,
     };
     let tasks = crate::service::runtime::Tasks::new();
     crate::engine::Invoker::start(parts, tasks).await.unwrap()

@@ -12,7 +12,7 @@ use cidery::model::operation::OperationId;
 use cidery::model::service_control::ServiceControl;
 use cidery::service::BoxFuture;
 use cidery::store::MemoryStore;
-use cidery::{Cid, Result, ServiceName};
+use cidery::{Cid, Principal, Result, ServiceName};
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
 
@@ -187,8 +187,9 @@ impl Store for GatedStore {
         &self,
         service: ServiceName,
         key: String,
+        owner: Option<Principal>,
     ) -> BoxFuture<'_, Result<Option<Cid>>> {
-        self.inner.find_by_idempotency_key(service, key)
+        self.inner.find_by_idempotency_key(service, key, owner)
     }
 
     fn list(&self, filter: Filter, before: Option<u64>, max: usize) -> BoxFuture<'_, Result<Page>> {

@@ -98,7 +98,7 @@ async fn select(invoker: &Invoker, selector: Selector) -> Result<Selection> {
     // Pages are limited by bytes, the selection by the number of invocations.
     loop {
         let max = MAX_SELECTED - cids.len();
-        let page = by_filter.page(invoker, before, max).await?;
+        let page = by_filter.page_to_change(invoker, before, max).await?;
         let found = page.found.iter();
         cids.extend(found.map(|found| found.invocation.request.cid));
         before = page.next;

@@ -58,7 +58,8 @@ impl InvocationServer {
                 return InvocationFuture(Call::Generated(response));
             }
         };
-        let method = ApiMethod(self.api.clone(), method);
+        let api = self.api.on_behalf_of_caller(request.extensions());
+        let method = ApiMethod(api, method);
         let call = UnaryCall::new(method, request, self.message_bytes);
         InvocationFuture(Call::Unary(call))
     }

@@ -16,6 +16,7 @@ mod oldest_due;
 mod operations;
 mod part;
 mod plan;
+mod principals;
 mod queue_place;
 mod row;
 mod salvage;

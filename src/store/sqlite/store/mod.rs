@@ -19,6 +19,7 @@ use crate::engine::store::{
     Acceptance, BoundedRead, Child, Claim, ClaimLimit, Filter, OldestDue, Page, QueuePlace, Record,
     Store, StoreUsage, Stored, StoredDeclaration, StoredOperation, SummaryPart,
 };
+use crate::model::access::Principal;
 use crate::model::error::Result;
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::Invocation;
@@ -350,9 +351,10 @@ impl Store for SqliteStore {
         &self,
         service: ServiceName,
         key: String,
+        owner: Option<Principal>,
     ) -> BoxFuture<'_, Result<Option<Cid>>> {
         let query = move |connection: &Connection| {
-            queries::find_by_idempotency_key(connection, &service, &key)
+            queries::find_by_idempotency_key(connection, &service, &key, owner.as_ref())
         };
         Box::pin(self.readers.query(query))
     }
