@@ -8,10 +8,7 @@ use crate::model::error::Result;
 
 /// The invoker for the caller of a request.
 pub(in crate::edge) fn on_behalf_of_caller(invoker: &Invoker, extensions: &Extensions) -> Invoker {
-    match invoker.requires_authentication() {
-        true => invoker.on_behalf_of(caller(invoker, extensions)),
-        false => invoker.clone(),
-    }
+    invoker.on_behalf_of(caller(invoker, extensions))
 }
 
 /// Whether the caller of a request administers the node.
@@ -28,9 +25,9 @@ pub(in crate::edge) fn check_administrator(
 
 /// The caller of a request. One that the port has not authenticated is trusted only where authentication is off.
 pub(in crate::edge) fn caller(invoker: &Invoker, extensions: &Extensions) -> Caller {
-    match extensions.get::<Caller>() {
-        Some(caller) => caller.clone(),
-        None if invoker.requires_authentication() => Caller::Unauthenticated,
-        None => Caller::Trusted,
+    if !invoker.requires_authentication() {
+        return Caller::Trusted;
     }
+    let caller = extensions.get::<Caller>();
+    caller.cloned().unwrap_or(Caller::Unauthenticated)
 }

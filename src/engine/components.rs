@@ -152,6 +152,10 @@ impl Engine {
 }
 
 impl SharedComponents {
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is made before the components are"
+    )]
     fn new(
         registry: Registry,
         store: Arc<dyn Store>,

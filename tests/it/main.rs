@@ -3,6 +3,7 @@
 
 mod support;
 
+mod access;
 mod async_completion;
 mod attacks;
 mod bad_input;

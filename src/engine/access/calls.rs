@@ -34,6 +34,10 @@ pub(in crate::engine) fn check_call(caller: &Caller, call: &Call) -> Result<()> 
 pub(in crate::engine) fn check_batch(caller: &Caller, batch: &Batch) -> Result<()> {
     let first = batch.calls.first();
     check(caller, first.map_or("", |call| &call.service), |it| {
+        if first.is_none() && it.rights.invoke.is_empty() {
+            // Whoever may invoke nothing has no group either.
+            it.one("", "/requests", "");
+        }
         for (position, call) in batch.calls.iter().enumerate() {
             it.call(&format!("/requests/{position}"), call);
         }

@@ -3,7 +3,6 @@
 use super::refusal::{Right, identity, not_permitted};
 use crate::model::access::{Caller, Identity, Owners, Scope};
 use crate::model::error::Result;
-use crate::model::invocation::Request;
 
 /// Whose invocations a caller may read, or change. All others are as unknown to it.
 #[derive(Clone, Debug)]
@@ -66,11 +65,5 @@ impl Reach {
     /// Whose invocations they are; `None`: all.
     pub(in crate::engine) fn owners(&self) -> Option<&Owners> {
         self.0.as_ref()
-    }
-
-    /// Whether an invocation is one of them.
-    pub(in crate::engine) fn covers(&self, request: &Request) -> bool {
-        let owners = self.owners();
-        owners.is_none_or(|owners| owners.own(request.principals.as_deref()))
     }
 }

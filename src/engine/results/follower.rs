@@ -207,8 +207,7 @@ impl Follower {
                 live,
                 &self.hub,
                 &*self.store,
-                budget,
-                self.owners.as_ref(),
+                (budget, self.owners.as_ref()),
                 is_new_group,
             );
             if let Some((read, reservation)) = read.await? {

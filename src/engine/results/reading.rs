@@ -103,15 +103,14 @@ impl Read {
 }
 
 /// Reads new events: from the live invocation while it runs, otherwise from the store, within the budget of the
-/// follower's connection. The reservation counts large events.
+/// follower's connection, and of its owners alone. The reservation counts large events.
 pub(in crate::engine) async fn read(
     cursor: Option<&Cursor>,
     mut pending: PendingRead<'_>,
     live: Option<Arc<Live>>,
     hub: &Hub,
     store: &dyn Store,
-    budget: Option<&Arc<ByteBudget>>,
-    owners: Option<&Owners>,
+    (budget, owners): (Option<&Arc<ByteBudget>>, Option<&Owners>),
     is_new_group: bool,
 ) -> Result<Option<(Read, Option<Reservation>)>> {
     let Some(&cursor) = cursor else {

@@ -82,10 +82,25 @@ impl RawWorker {
         mpsc::UnboundedSender<v1::ServeRequest>,
         impl Future<Output = Result<Streaming<v1::ServeResponse>, Error>>,
     ) {
+        Self::dial_as(channel, None)
+    }
+
+    fn dial_as(
+        channel: Channel,
+        caller: Option<&'static str>,
+    ) -> (
+        mpsc::UnboundedSender<v1::ServeRequest>,
+        impl Future<Output = Result<Streaming<v1::ServeResponse>, Error>>,
+    ) {
         let mut stub = WorkerServiceClient::new(channel).max_encoding_message_size(usize::MAX);
         let (outbox, outgoing) = mpsc::unbounded_channel();
         let stream = async move {
-            let stream = stub.serve(UnboundedReceiverStream::new(outgoing)).await;
+            let mut request = tonic::Request::new(UnboundedReceiverStream::new(outgoing));
+            if let Some(caller) = caller {
+                let caller = tonic::metadata::MetadataValue::from_static(caller);
+                request.metadata_mut().insert("test-caller", caller);
+            }
+            let stream = stub.serve(request).await;
             stream
                 .map(tonic::Response::into_inner)
                 .map_err(|s| error_of(&s))
@@ -94,8 +109,17 @@ impl RawWorker {
     }
 
     pub(crate) async fn connect(address: SocketAddr, hello: v1::Hello) -> Self {
+        Self::connect_as(address, hello, None).await.unwrap()
+    }
+
+    /// Connects with the credential of a test, if it has one.
+    pub(crate) async fn connect_as(
+        address: SocketAddr,
+        hello: v1::Hello,
+        caller: Option<&'static str>,
+    ) -> Result<Self, Error> {
         let channel = Self::channel(address).await;
-        let (outbox, stream) = Self::dial(channel.clone());
+        let (outbox, stream) = Self::dial_as(channel.clone(), caller);
         let message = Some(Message::Hello(hello));
         outbox
             .send(v1::ServeRequest {
@@ -103,17 +127,17 @@ impl RawWorker {
                 ..v1::ServeRequest::default()
             })
             .unwrap();
-        let mut inbound = stream.await.unwrap();
+        let mut inbound = stream.await?;
         let first = inbound.message().await.unwrap().unwrap().message;
         let Some(Inbound::Welcome(welcome)) = first else {
             panic!("{first:?}");
         };
-        Self {
+        Ok(Self {
             channel,
             outbox,
             inbound,
             welcome,
-        }
+        })
     }
 
     pub(crate) fn send(&self, message: Message) {

@@ -11,6 +11,8 @@ mod stream;
 mod summarize;
 mod view;
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use tonic::metadata::MetadataMap;
 use tonic::{Extensions, Request, Response, Status};
@@ -32,8 +34,9 @@ use crate::codec::convert::{
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::invocation_service_server::InvocationService;
 use crate::codec::wire::decode_request;
-use crate::edge::caller::on_behalf_of_caller;
+use crate::edge::caller::{caller, on_behalf_of_caller};
 use crate::engine::Invoker;
+use crate::model::access::Caller;
 use crate::model::error::Result;
 use crate::remote::worker_registry::WorkerRegistry;
 
@@ -56,21 +59,19 @@ impl InvocationApi {
         }
     }
 
-    /// The same for the caller of a request.
-    fn on_behalf_of_caller(&self, extensions: &Extensions) -> Self {
-        Self {
-            invoker: on_behalf_of_caller(&self.invoker, extensions),
-            ..self.clone()
-        }
+    /// The caller of a request.
+    fn caller(&self, extensions: &Extensions) -> Caller {
+        caller(&self.invoker, extensions)
     }
 
     /// Answers `Invoke`.
     ///
     /// Written by hand instead of with `async`: the request is decoded before the future is made, which would otherwise
     /// hold it.
-    fn respond(self, transport: &MetadataMap, message: Bytes) -> Answer {
+    fn respond(&self, caller: Caller, transport: &MetadataMap, message: Bytes) -> Answer {
+        let invoker = self.invoker.on_behalf_of(caller);
         let incoming = decode_request(message)
-            .and_then(|message| invoke::read(&self.invoker, &self.workers, transport, message));
+            .and_then(|message| invoke::read(&invoker, &self.workers, transport, message));
         let Incoming {
             cid,
             call,
@@ -81,31 +82,30 @@ impl InvocationApi {
             Err(status) => return Box::pin(std::future::ready(Err(status))),
         };
         match caller {
-            None if call.continues() => Box::pin(invoke::begin(self.invoker, cid, call, expects)),
+            None if call.continues() => Box::pin(invoke::begin(invoker, cid, call, expects)),
             None => Box::pin(async move {
-                let invoked = self.invoker.invoke(cid, call).await;
-                invoke::respond(&self.invoker, &expects, invoked)
+                let invoked = invoker.invoke(cid, call).await;
+                invoke::respond(&invoker, &expects, invoked)
             }),
             // A nested call: part of the invocation whose handler makes it.
             Some(caller) => Box::pin(async move {
                 let invoked = invoke_nested(&caller, call).await;
-                invoke::respond(&self.invoker, &expects, invoked)
+                invoke::respond(&invoker, &expects, invoked)
             }),
         }
     }
 
     /// Answers `InvokeAsync`.
     async fn accept(
-        self,
+        self: Arc<Self>,
+        caller: Caller,
         transport: MetadataMap,
         message: Bytes,
     ) -> Result<Response<UnaryResponse>, Status> {
         let message: v1::InvokeAsyncRequest = decode_request(message)?;
         let requested = parse_optional_cid("cid", &message.cid);
         let requested_cid = requested.as_ref().ok().copied().flatten();
-        let Self {
-            invoker, workers, ..
-        } = &self;
+        let (invoker, workers) = (&self.invoker.on_behalf_of(caller), &self.workers);
         let input = message.input.as_ref();
         let hint = Hint::of_input(&transport, invoker, &message.service, input);
         let accepted = invoke::invoke_async(invoker, workers, requested, message, &transport).await;

@@ -3,6 +3,7 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -17,6 +18,7 @@ use tower_service::Service;
 use super::InvocationApi;
 use crate::codec::proto::v1::invocation_service_server::InvocationServiceServer;
 use crate::edge::grpc::unary::{Answer, UnaryCall, UnaryMethod};
+use crate::model::access::Caller;
 use crate::model::error::Result;
 
 const INVOKE_PATH: &str = "/cidery.v1.InvocationService/Invoke";
@@ -25,7 +27,7 @@ const INVOKE_ASYNC_PATH: &str = "/cidery.v1.InvocationService/InvokeAsync";
 /// The tower service of `InvocationService`. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct InvocationServer {
-    api: InvocationApi,
+    api: Arc<InvocationApi>,
     generated: InvocationServiceServer<InvocationApi>,
     message_bytes: usize,
 }
@@ -33,7 +35,8 @@ pub struct InvocationServer {
 impl InvocationServer {
     /// Serves an implementation, with requests of at most `message_bytes`.
     pub(in crate::edge::grpc) fn new(api: InvocationApi, message_bytes: usize) -> Self {
-        let generated = InvocationServiceServer::new(api.clone())
+        let api = Arc::new(api);
+        let generated = InvocationServiceServer::from_arc(Arc::clone(&api))
             .max_decoding_message_size(message_bytes)
             // The size of responses is checked before they are encoded, which gives a failure with a reason.
             .max_encoding_message_size(usize::MAX);
@@ -58,8 +61,11 @@ impl InvocationServer {
                 return InvocationFuture(Call::Generated(response));
             }
         };
-        let api = self.api.on_behalf_of_caller(request.extensions());
-        let method = ApiMethod(api, method);
+        let method = ApiMethod {
+            caller: self.api.caller(request.extensions()),
+            api: Arc::clone(&self.api),
+            method,
+        };
         let call = UnaryCall::new(method, request, self.message_bytes);
         InvocationFuture(Call::Unary(call))
     }
@@ -92,15 +98,23 @@ enum Method {
     InvokeAsync,
 }
 
-/// A method of an implementation.
-struct ApiMethod(InvocationApi, Method);
+/// A method of an implementation, for one caller.
+struct ApiMethod {
+    api: Arc<InvocationApi>,
+    caller: Caller,
+    method: Method,
+}
 
 impl UnaryMethod for ApiMethod {
     fn call(self, transport: MetadataMap, message: Bytes) -> Answer {
-        let Self(api, method) = self;
+        let Self {
+            api,
+            caller,
+            method,
+        } = self;
         match method {
-            Method::Invoke => api.respond(&transport, message),
-            Method::InvokeAsync => Box::pin(api.accept(transport, message)),
+            Method::Invoke => api.respond(caller, &transport, message),
+            Method::InvokeAsync => Box::pin(api.accept(caller, transport, message)),
         }
     }
 }

@@ -1,0 +1,172 @@
+//! What callers may do: a node that asks who calls, and callers with rights.
+//!
+//! A layer of the test takes the place of authentication: the header `test-caller` names the caller.
+
+mod methods;
+mod nested;
+mod own;
+mod services;
+mod workers;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use axum::extract::Request;
+use axum::middleware::map_request;
+use cidery::axum;
+use cidery::codec::proto::v1;
+use cidery::codec::proto::v1::invocation_service_client::InvocationServiceClient;
+use cidery::model::access::{Caller, Credential, Identity, NamePattern, Rights, Scope};
+use cidery::{Error, Node, NodeBuilder, Principal};
+use prost::Message;
+use tonic::metadata::MetadataValue;
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::Channel;
+
+use crate::support::raw::{Answer, Raw, framed};
+use crate::support::{TestNode, error_of};
+
+/// The rights to invoke some services, and to read and change the own invocations.
+fn invoking(patterns: &[&str]) -> Rights {
+    Rights {
+        invoke: patterns.iter().map(|text| pattern(text)).collect(),
+        ..Rights::default()
+    }
+}
+
+fn pattern(text: &str) -> NamePattern {
+    NamePattern::parse("/invoke", text).unwrap()
+}
+
+/// No right, not even over the own invocations.
+fn none() -> Rights {
+    Rights {
+        read: Scope::None,
+        control: Scope::None,
+        ..Rights::default()
+    }
+}
+
+/// Who calls, by the names of the test: `NAME` or `NAME@GROUP`, and after a colon another key of the same principal.
+type People = Vec<(&'static str, Rights)>;
+
+fn identity(name: &str, rights: Rights) -> Caller {
+    let name = name.split(':').next().unwrap();
+    let (name, group) = match name.split_once('@') {
+        Some((name, group)) => (name, Some(Principal::known(group))),
+        None => (name, None),
+    };
+    Caller::Authenticated(Arc::new(Identity {
+        principal: Principal::known(name),
+        group,
+        rights,
+        credential: Credential::ApiKey(name.into()),
+    }))
+}
+
+/// Starts a node that asks who calls.
+async fn node_with(builder: NodeBuilder, people: People) -> TestNode {
+    let people: HashMap<_, _> = people
+        .into_iter()
+        .map(|(name, rights)| (name, identity(name, rights)))
+        .collect();
+    let people = Arc::new(people);
+    let authenticate = map_request(move |mut request: Request| {
+        let people = Arc::clone(&people);
+        async move {
+            let name = request.headers().get("test-caller");
+            let name = name.and_then(|name| name.to_str().ok());
+            if let Some(caller) = name.and_then(|name| people.get(name)) {
+                let caller = caller.clone();
+                request.extensions_mut().insert(caller);
+            }
+            request
+        }
+    });
+    let builder = builder.require_authentication();
+    TestNode::start(builder.wrap(move |router| router.layer(authenticate))).await
+}
+
+async fn node(people: People) -> TestNode {
+    node_with(Node::builder().demo(), people).await
+}
+
+type As = InterceptedService<Channel, Box<dyn tonic::service::Interceptor + Send>>;
+
+/// A client of one caller.
+async fn client(node: &TestNode, caller: &'static str) -> InvocationServiceClient<As> {
+    let channel = Channel::from_shared(format!("http://{}", node.address())).unwrap();
+    let channel = channel.connect().await.unwrap();
+    let name: Box<dyn tonic::service::Interceptor + Send> =
+        Box::new(move |mut request: tonic::Request<()>| {
+            let caller = MetadataValue::from_static(caller);
+            request.metadata_mut().insert("test-caller", caller);
+            Ok(request)
+        });
+    InvocationServiceClient::with_interceptor(channel, name)
+}
+
+/// Makes a call by its path.
+async fn call(node: &TestNode, caller: Option<&str>, path: &str, message: &impl Message) -> Answer {
+    call_with(node, caller, path, &message.encode_to_vec(), &[]).await
+}
+
+async fn call_with(
+    node: &TestNode,
+    caller: Option<&str>,
+    path: &str,
+    message: &[u8],
+    more: &[(&str, &str)],
+) -> Answer {
+    let mut raw = Raw::connect(node.address()).await;
+    let mut headers = more.to_vec();
+    headers.extend(caller.map(|caller| ("test-caller", caller)));
+    raw.call(path, &headers, framed(message)).await
+}
+
+/// The failure of an answer; `None` if it is a response.
+fn failure(answer: &Answer) -> Option<Error> {
+    let is_failure = answer.get("grpc-status").is_some_and(|code| code != "0");
+    is_failure.then(|| answer.error())
+}
+
+fn invoke_async(service: &str) -> v1::InvokeAsyncRequest {
+    v1::InvokeAsyncRequest {
+        service: service.to_owned(),
+        ..v1::InvokeAsyncRequest::default()
+    }
+}
+
+/// The reason of a refused call.
+fn refused<T: std::fmt::Debug>(called: Result<tonic::Response<T>, tonic::Status>) -> String {
+    error_of(&called.unwrap_err()).reason().to_owned()
+}
+
+/// The CID of an accepted invocation.
+async fn accept(client: &mut InvocationServiceClient<As>, service: &str) -> String {
+    let accepted = client.invoke_async(invoke_async(service)).await.unwrap();
+    accepted.into_inner().cid
+}
+
+fn get(cid: &str) -> v1::GetInvocationRequest {
+    v1::GetInvocationRequest {
+        cid: cid.to_owned(),
+        view: v1::InvocationView::Full.into(),
+        ..v1::GetInvocationRequest::default()
+    }
+}
+
+/// An invocation once it has ended, as a caller reads it.
+async fn ended(client: &mut InvocationServiceClient<As>, cid: &str) -> v1::Invocation {
+    let request = v1::GetInvocationRequest {
+        wait: Some(prost_types::Duration {
+            seconds: 30,
+            nanos: 0,
+        }),
+        ..get(cid)
+    };
+    let found = client.get_invocation(request).await.unwrap().into_inner();
+    let found = found.invocation.unwrap();
+    assert!(found.end_time.is_some(), "{found:?}");
+    found
+}
