@@ -24,6 +24,7 @@ pub(crate) mod log_limit;
 mod operations;
 mod operators;
 mod results;
+mod rights;
 mod routing;
 mod running_budget;
 mod service_controls;
@@ -230,17 +231,6 @@ impl Invoker {
         self.0.results.find(cid, wait, reach.owners()).await
     }
 
-    /// The invocation of the caller that was accepted with an idempotency key.
-    ///
-    /// # Errors
-    ///
-    /// `NOT_FOUND` / `CID_UNKNOWN`; the errors of the store.
-    pub async fn find_by_key(&self, service: ServiceName, key: String) -> Result<Cid> {
-        Reach::to_read(&self.1)?;
-        let owner = self.1.principal().cloned();
-        self.0.results.find_by_key(service, key, owner).await
-    }
-
     /// What lies before an invocation: its attempts, its place in the queue, and who holds its concurrency key.
     pub async fn outlook(&self, found: &InvocationView) -> Outlook {
         let mut outlook = self.0.results.outlook(found).await;
@@ -351,33 +341,6 @@ impl Invoker {
     ) -> Result<InvocationPage> {
         self.list_within(Reach::to_read(&self.1)?, filter, before, max)
             .await
-    }
-
-    /// As [`list`](Self::list), those that the caller may change.
-    ///
-    /// # Errors
-    ///
-    /// As for [`list`](Self::list).
-    pub async fn list_to_change(
-        &self,
-        filter: Filter,
-        before: Option<u64>,
-        max: usize,
-    ) -> Result<InvocationPage> {
-        self.list_within(Reach::to_find_and_change(&self.1)?, filter, before, max)
-            .await
-    }
-
-    async fn list_within(
-        &self,
-        reach: Reach,
-        filter: Filter,
-        before: Option<u64>,
-        max: usize,
-    ) -> Result<InvocationPage> {
-        let owners = reach.owners().cloned();
-        let filter = Filter { owners, ..filter };
-        self.0.maintenance.list(filter, before, max).await
     }
 
     /// The children of an invocation, and its callbacks: the first `max` of each.

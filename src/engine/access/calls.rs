@@ -51,7 +51,7 @@ pub(in crate::engine) fn check_batch(caller: &Caller, batch: &Batch) -> Result<(
 /// # Errors
 ///
 /// As for [`check_call`].
-pub(super) fn check_service(caller: &Caller, service: &str) -> Result<()> {
+pub(in crate::engine) fn check_service(caller: &Caller, service: &str) -> Result<()> {
     check(caller, service, |it| it.one("", "/service", service))
 }
 
@@ -60,7 +60,7 @@ pub(super) fn check_service(caller: &Caller, service: &str) -> Result<()> {
 /// # Errors
 ///
 /// As for [`check_call`].
-pub(super) fn check_serve<'a>(
+pub(in crate::engine) fn check_serve<'a>(
     caller: &Caller,
     services: impl Iterator<Item = &'a str>,
 ) -> Result<()> {

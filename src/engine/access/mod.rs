@@ -6,9 +6,9 @@
 
 mod audit;
 mod calls;
-mod invoker;
 mod reach;
 mod refusal;
 
-pub(in crate::engine) use self::calls::{check_batch, check_call};
+pub(in crate::engine) use self::calls::{check_batch, check_call, check_serve, check_service};
 pub(in crate::engine) use self::reach::Reach;
+pub(in crate::engine) use self::refusal::{Right, identity, not_permitted};

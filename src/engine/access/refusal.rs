@@ -7,7 +7,7 @@ use crate::model::id::{ServiceName, truncated};
 
 /// A right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Right {
+pub(in crate::engine) enum Right {
     Invoke,
     Serve,
     Read,
@@ -43,7 +43,7 @@ impl Right {
 /// # Errors
 ///
 /// `UNAUTHENTICATED` / `CREDENTIAL_REQUIRED`, logged. `what` is what it asked for.
-pub(super) fn identity<'a>(
+pub(in crate::engine) fn identity<'a>(
     caller: &'a Caller,
     right: Right,
     what: &str,
@@ -66,7 +66,7 @@ fn credential_required() -> Error {
 }
 
 /// `PERMISSION_DENIED` / `NOT_PERMITTED`, logged. `may_not` says what the caller may not do, such as "invoke".
-pub(super) fn not_permitted(
+pub(in crate::engine) fn not_permitted(
     caller: &Caller,
     right: Right,
     may_not: &str,
@@ -82,7 +82,7 @@ pub(super) fn not_permitted(
     let option = right.option(pattern);
     let shown = service.map(|service| format!(" `{}`", truncated(service)));
     let message = format!(
-        "`{principal}` may not {may_not}{}: `cidery whoami` shows what it may do, and a key that an operator makes with \
+        "`{principal}` may not {may_not}{}: `cidery whoami` shows what it may do; a key that an operator makes with \
          `cidery key new` and `{option}` allows it",
         shown.unwrap_or_default()
     );

@@ -204,16 +204,11 @@ async fn a_refusal_tells_nothing_of_a_service() {
     assert_eq!(reason, "NOT_PERMITTED");
     assert_eq!((kind, reason, text), refusal("customer.gex", unknown).await);
     // Nor is a name of another service suggested.
-    let error = call(
-        &node,
-        Some("anna"),
-        invoke,
-        &v1::InvokeRequest {
-            service: "cidery.customer.get".to_owned(),
-            ..v1::InvokeRequest::default()
-        },
-    );
-    let error = error.await.error();
+    let message = v1::InvokeRequest {
+        service: "cidery.customer.get".to_owned(),
+        ..v1::InvokeRequest::default()
+    };
+    let error = call(&node, Some("anna"), invoke, &message).await.error();
     assert_eq!(error.reason(), "SERVICE_UNKNOWN");
     assert!(!error.message().contains("`customer.get`"), "{error}");
 }

@@ -20,6 +20,7 @@ use cidery::model::access::{Caller, Credential, Identity, NamePattern, Rights, S
 use cidery::{Error, Node, NodeBuilder, Principal};
 use prost::Message;
 use tonic::metadata::MetadataValue;
+use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
 
@@ -91,19 +92,28 @@ async fn node(people: People) -> TestNode {
     node_with(Node::builder().demo(), people).await
 }
 
-type As = InterceptedService<Channel, Box<dyn tonic::service::Interceptor + Send>>;
+type As = InterceptedService<Channel, Named>;
+
+/// Names the caller in each request.
+#[derive(Clone)]
+struct Named(&'static str);
+
+impl Interceptor for Named {
+    fn call(
+        &mut self,
+        mut request: tonic::Request<()>,
+    ) -> Result<tonic::Request<()>, tonic::Status> {
+        let caller = MetadataValue::from_static(self.0);
+        request.metadata_mut().insert("test-caller", caller);
+        Ok(request)
+    }
+}
 
 /// A client of one caller.
 async fn client(node: &TestNode, caller: &'static str) -> InvocationServiceClient<As> {
     let channel = Channel::from_shared(format!("http://{}", node.address())).unwrap();
     let channel = channel.connect().await.unwrap();
-    let name: Box<dyn tonic::service::Interceptor + Send> =
-        Box::new(move |mut request: tonic::Request<()>| {
-            let caller = MetadataValue::from_static(caller);
-            request.metadata_mut().insert("test-caller", caller);
-            Ok(request)
-        });
-    InvocationServiceClient::with_interceptor(channel, name)
+    InvocationServiceClient::with_interceptor(channel, Named(caller))
 }
 
 /// Makes a call by its path.

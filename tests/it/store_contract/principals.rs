@@ -108,22 +108,7 @@ pub(super) async fn lists_and_counts_have_the_invocations_of_principals(store: &
     // Those that were accepted last are found without an index, until enough of them have ended.
     for _ in 0..2 {
         for (filter, expected) in &cases {
-            let mut listed: Vec<Cid> = Vec::new();
-            let mut before = None;
-            loop {
-                let page = store.list(filter.clone(), before, 1).await.unwrap();
-                listed.extend(page.invocations.iter().map(|one| one.request.cid));
-                before = page.next;
-                if before.is_none() {
-                    break;
-                }
-            }
-            let expected: Vec<Cid> = expected.iter().rev().map(|one| one.request.cid).collect();
-            assert_eq!(listed, expected, "{filter:?}");
-            let counted = store.summarize(filter.clone(), Arc::default(), None).await;
-            let counts = counted.unwrap().summaries;
-            let count: u64 = counts.iter().map(|one| one.count.count).sum();
-            assert_eq!(count, expected.len() as u64, "{filter:?}");
+            assert_found(store, filter, expected).await;
         }
         claimed(store, "a", NOW, 10).await;
         for one in [&anna, &berta, &worker, &node, &unowned] {
@@ -134,6 +119,25 @@ pub(super) async fn lists_and_counts_have_the_invocations_of_principals(store: &
         // The indexes are written now.
         store.purge(NOW, 10).await.unwrap();
     }
+}
+
+async fn assert_found(store: &dyn Store, filter: &Filter, expected: &[&Invocation]) {
+    let mut listed: Vec<Cid> = Vec::new();
+    let mut before = None;
+    loop {
+        let page = store.list(filter.clone(), before, 1).await.unwrap();
+        listed.extend(page.invocations.iter().map(|one| one.request.cid));
+        before = page.next;
+        if before.is_none() {
+            break;
+        }
+    }
+    let expected: Vec<Cid> = expected.iter().rev().map(|one| one.request.cid).collect();
+    assert_eq!(listed, expected, "{filter:?}");
+    let counted = store.summarize(filter.clone(), Arc::default(), None).await;
+    let counts = counted.unwrap().summaries;
+    let count: u64 = counts.iter().map(|one| one.count.count).sum();
+    assert_eq!(count, expected.len() as u64, "{filter:?}");
 }
 
 pub(super) async fn a_tombstone_has_its_owner(store: &dyn Store) {

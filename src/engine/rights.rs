@@ -1,15 +1,14 @@
-//! What the caller of an invoker may do.
+//! What the caller of an invoker may do, and which invocations it finds.
 
 use std::sync::Arc;
 
-use super::calls::{check_serve, check_service};
-use super::reach::Reach;
-use super::refusal::{Right, identity, not_permitted};
-use crate::engine::Invoker;
+use super::{InvocationPage, Invoker};
+use crate::engine::access::{Reach, Right, check_serve, check_service, identity, not_permitted};
 use crate::engine::results::reading::cid_unknown;
+use crate::engine::store::Filter;
 use crate::model::access::{Caller, Principals};
 use crate::model::error::Result;
-use crate::model::id::Cid;
+use crate::model::id::{Cid, ServiceName};
 
 impl Invoker {
     /// Whether the caller may administer the node.
@@ -69,6 +68,49 @@ impl Invoker {
                 rights.administer || rights.may_invoke(service) || rights.may_serve(service)
             }
         }
+    }
+
+    /// The invocation of the caller that was accepted with an idempotency key.
+    ///
+    /// # Errors
+    ///
+    /// `NOT_FOUND` / `CID_UNKNOWN`; the errors of the store.
+    pub async fn find_by_key(&self, service: ServiceName, key: String) -> Result<Cid> {
+        Reach::to_read(self.caller())?;
+        let owner = self.caller().principal().cloned();
+        self.0.results.find_by_key(service, key, owner).await
+    }
+
+    /// As [`list`](Self::list), those that the caller may change.
+    ///
+    /// # Errors
+    ///
+    /// As for [`list`](Self::list).
+    pub async fn list_to_change(
+        &self,
+        filter: Filter,
+        before: Option<u64>,
+        max: usize,
+    ) -> Result<InvocationPage> {
+        self.list_within(
+            Reach::to_find_and_change(self.caller())?,
+            filter,
+            before,
+            max,
+        )
+        .await
+    }
+
+    pub(super) async fn list_within(
+        &self,
+        reach: Reach,
+        filter: Filter,
+        before: Option<u64>,
+        max: usize,
+    ) -> Result<InvocationPage> {
+        let owners = reach.owners().cloned();
+        let filter = Filter { owners, ..filter };
+        self.0.maintenance.list(filter, before, max).await
     }
 
     /// Who asks and who acts, where that is known.
