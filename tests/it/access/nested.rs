@@ -211,20 +211,13 @@ async fn a_retry_belongs_to_who_retries() {
     cancelled.await.unwrap();
     drop(worker);
     ended(&mut anna, &cid).await;
-    let retried = client(&node, "operator")
-        .await
-        .retry_invocations(v1::RetryInvocationsRequest {
-            cids: vec![cid],
-            ..v1::RetryInvocationsRequest::default()
-        });
-    let retry = retried
-        .await
-        .unwrap()
-        .into_inner()
-        .changes
-        .remove(0)
-        .new_cid;
     let mut operator = client(&node, "operator").await;
+    let retried = operator.retry_invocations(v1::RetryInvocationsRequest {
+        cids: vec![cid],
+        ..v1::RetryInvocationsRequest::default()
+    });
+    let retried = retried.await.unwrap().into_inner();
+    let retry = retried.changes[0].new_cid.clone();
     let found = operator
         .get_invocation(get(&retry))
         .await

@@ -110,10 +110,12 @@ async fn another_principal_changes_nothing() {
     .await;
     let (mut anna, mut berta) = (client(&node, "anna").await, client(&node, "berta").await);
     let later = v1::InvokeAsyncRequest {
-        delay: Some(prost_types::Duration {
-            seconds: 3_600,
-            nanos: 0,
-        }),
+        start: Some(v1::invoke_async_request::Start::Delay(
+            prost_types::Duration {
+                seconds: 3_600,
+                nanos: 0,
+            },
+        )),
         ..invoke_async("cidery.ping")
     };
     let cid = anna.invoke_async(later).await.unwrap().into_inner().cid;
