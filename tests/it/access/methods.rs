@@ -56,13 +56,21 @@ fn request(method: &str) -> Vec<u8> {
         }
         .encode_to_vec(),
         "GetInvocation" => super::get(CID).encode_to_vec(),
-        "CancelInvocations" | "PurgeInvocations" | "RetryInvocations" => {
-            v1::CancelInvocationsRequest {
-                all: true,
-                ..v1::CancelInvocationsRequest::default()
-            }
-            .encode_to_vec()
+        "CancelInvocations" => v1::CancelInvocationsRequest {
+            all: true,
+            ..v1::CancelInvocationsRequest::default()
         }
+        .encode_to_vec(),
+        "PurgeInvocations" => v1::PurgeInvocationsRequest {
+            all: true,
+            ..v1::PurgeInvocationsRequest::default()
+        }
+        .encode_to_vec(),
+        "RetryInvocations" => v1::RetryInvocationsRequest {
+            all: true,
+            ..v1::RetryInvocationsRequest::default()
+        }
+        .encode_to_vec(),
         "CompleteInvocation" => v1::CompleteInvocationRequest {
             cid: CID.to_owned(),
             token: "1".repeat(32),
