@@ -129,8 +129,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         cancel_reason: Option<String>,
     ) -> BoxFuture<'_, Result<bool>>;
 
-    /// The invocation that was accepted with an idempotency key, until it is removed. A key identifies one invocation of
-    /// its owner ([`Request::owner`]), whatever its service: two owners, or one and nobody, have their keys apart.
+    /// The invocation that was accepted with an idempotency key, until it is removed. A key identifies one invocation
+    /// of its owner ([`Request::owner`]), whatever its service: two owners, or one and nobody, have their keys apart.
     /// `service` decides between several in a store of an earlier format.
     fn find_by_idempotency_key(
         &self,

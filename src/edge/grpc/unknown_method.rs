@@ -16,7 +16,7 @@ const MAX_COMPARED_BYTES: usize = 255;
 
 /// The failure of a call to a path that is no method, or none of those that the caller may invoke: the same for both.
 ///
-/// It is `PERMISSION_DENIED` / `NOT_PERMITTED` where the caller may invoke no service that could be meant, and otherwise
+/// It is `PERMISSION_DENIED` / `NOT_PERMITTED` where the caller may invoke no service that could be meant, otherwise
 /// `UNIMPLEMENTED` / `METHOD_UNKNOWN`, or `NO_TYPED_METHOD` for a service that has none.
 pub(super) fn refused_method(
     catalog: &Snapshot,

@@ -87,8 +87,8 @@ impl Context {
         &self.info().metadata
     }
 
-    /// Who asked: the principal of the caller from outside at the root of the call chain. `None` where authentication is
-    /// off, and for a call that the program itself makes.
+    /// Who asked: the principal of the caller from outside at the root of the call chain. `None` where authentication
+    /// is off, and for a call that the program itself makes.
     #[must_use]
     pub fn principal(&self) -> Option<&Principal> {
         self.info().principals.as_ref()?.principal.as_ref()

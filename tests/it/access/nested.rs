@@ -158,6 +158,9 @@ async fn a_follow_up_needs_the_right_of_the_worker() {
     let dispatch = worker.dispatch().await;
     worker.send_result(v1::DispatchResult {
         token: dispatch.token,
+        outcome: Some(v1::dispatch_result::Outcome::Payload(
+            cidery::codec::struct_pb::encode_dict(&dict! {}).unwrap(),
+        )),
         follow_ups: vec![invoke_async("customer.get")],
         ..v1::DispatchResult::default()
     });
