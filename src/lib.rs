@@ -148,8 +148,8 @@
 //!   which are [`Event`]s of an [`EventKind`]; [`Outcome`] and [`InvocationState`].
 //! * **Values and Simple IO**: [`Value`], [`Dict`], [`dict!`], [`Digits`], [`Key`], [`IntoValue`], [`from_value`],
 //!   [`to_value`]; [`Payload`], [`Format`] and [`Reply`]; [`Sio`] and the elements in [`sio`].
-//! * **Identifiers and errors**: [`Principal`], [`Principals`], [`Cid`], [`ServiceName`], [`Result`], [`Error`], [`BoxError`], [`Kind`], [`Retry`],
-//!   [`Violation`], [`Detail`].
+//! * **Identifiers and errors**: [`Cid`], [`ServiceName`], [`Principal`], [`Principals`], [`Result`], [`Error`],
+//!   [`BoxError`], [`Kind`], [`Retry`], [`Violation`], [`Detail`].
 //! * **Test services**: [`testing`].
 
 #![cfg_attr(
