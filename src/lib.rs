@@ -112,8 +112,9 @@
 //! | feature | default | enables |
 //! |---|---|---|
 //! | `server` | yes | a node in your program: [`Node`], [`MemoryStore`], and [`testing`] for tests of services |
+//! | `tls` | no | `https://`: `ClientTls`, and `ServerTls` of a node. Needs a C compiler, for `ring` |
 //! | `sqlite` | no | `SqliteStore`: a node that stores invocations on disk. Implies `server`, needs a C compiler |
-//! | `cli` | no | the program `cidery`. Implies `sqlite`; libraries do not need it |
+//! | `cli` | no | the program `cidery`. Implies `sqlite` and `tls`; libraries do not need it |
 //!
 //! With `sqlite`, add the following lines to `.cargo/config.toml` of the program. SQLite then syncs with `fdatasync`,
 //! which is faster on Linux:
@@ -141,11 +142,13 @@
 //!   calls ([`IntoCall`]) and its [`Group`]; [`Progress`], [`KnownService`]; [`Answer`] and [`Later`] for a response
 //!   that is completed later.
 //! * **Run a node**: [`Node`], [`NodeBuilder`], [`NodeHandle`], [`Limits`], [`Clock`], [`MemoryStore`],
-//!   `SqliteStore`, `SqliteOptions`.
+//!   `SqliteStore`, `SqliteOptions`, `StoreKeys`; `ServerTls`, and the [`PeerCertificate`] of a client; who may call
+//!   it: [`AccessOptions`] with [`CertificateRule`] and `JwtOptions`, and [`Rights`] of a [`Principal`], which are
+//!   [`NamePattern`]s and [`Scope`]s.
 //! * **Run a worker**: [`Worker`], [`WorkerBuilder`], [`WorkerHandle`].
-//! * **Call from another process**: [`Client`], with [`Call`], [`DurableOptions`], [`Start`], [`OnDeadline`],
-//!   [`RetryPolicy`], [`OnExhausted`] and [`Metadata`]; [`Accepted`], [`Batch`] and [`AcceptedGroup`]; [`Results`],
-//!   which are [`Event`]s of an [`EventKind`]; [`Outcome`] and [`InvocationState`].
+//! * **Call from another process**: [`Client`], `ClientTls`, with a [`ClientCredential`]; [`Call`], [`DurableOptions`], [`Start`],
+//!   [`OnDeadline`], [`RetryPolicy`], [`OnExhausted`] and [`Metadata`]; [`Accepted`], [`Batch`] and [`AcceptedGroup`];
+//!   [`Results`], which are [`Event`]s of an [`EventKind`]; [`Outcome`] and [`InvocationState`].
 //! * **Values and Simple IO**: [`Value`], [`Dict`], [`dict!`], [`Digits`], [`Key`], [`IntoValue`], [`from_value`],
 //!   [`to_value`]; [`Payload`], [`Format`] and [`Reply`]; [`Sio`] and the elements in [`sio`].
 //! * **Identifiers and errors**: [`Cid`], [`ServiceName`], [`Principal`], [`Principals`], [`Result`], [`Error`],
@@ -245,6 +248,15 @@ pub use crate::service::{
 #[cfg(feature = "server")]
 #[doc(inline)]
 pub use crate::app::{Node, NodeBuilder, NodeHandle};
+#[cfg(feature = "jwt")]
+#[doc(inline)]
+pub use crate::edge::auth::JwtOptions;
+#[cfg(feature = "server")]
+#[doc(inline)]
+pub use crate::edge::auth::{AccessOptions, CertificateRule};
+#[cfg(all(feature = "server", feature = "tls"))]
+#[doc(inline)]
+pub use crate::edge::tls::ServerTls;
 #[cfg(feature = "server")]
 #[doc(inline)]
 pub use crate::engine::Limits;
@@ -253,10 +265,13 @@ pub use crate::engine::Limits;
 pub use crate::engine::clock::Clock;
 #[cfg(feature = "server")]
 #[doc(inline)]
+pub use crate::model::peer_certificate::PeerCertificate;
+#[cfg(feature = "server")]
+#[doc(inline)]
 pub use crate::store::MemoryStore;
 #[cfg(feature = "sqlite")]
 #[doc(inline)]
-pub use crate::store::{SqliteOptions, SqliteStore};
+pub use crate::store::{SqliteOptions, SqliteStore, StoreKeys};
 
 // Run a worker.
 #[doc(inline)]
@@ -271,8 +286,11 @@ pub use crate::model::call::{Accepted, Call, DurableOptions, OnDeadline, Start};
 pub use crate::model::invocation::{InvocationState, OnExhausted, Outcome, RetryPolicy};
 #[doc(inline)]
 pub use crate::model::metadata::Metadata;
+#[cfg(feature = "tls")]
 #[doc(inline)]
-pub use crate::remote::{Client, Event, EventKind, Results};
+pub use crate::remote::ClientTls;
+#[doc(inline)]
+pub use crate::remote::{Client, ClientCredential, Event, EventKind, Results};
 
 // Values and Simple IO.
 #[doc(inline)]
@@ -284,7 +302,7 @@ pub use crate::model::value::{Dict, Digits, IntoValue, Key, Value, from_value, t
 
 // Identifiers and errors.
 #[doc(inline)]
-pub use crate::model::access::{Principal, Principals};
+pub use crate::model::access::{NamePattern, Principal, Principals, Rights, Scope};
 #[doc(inline)]
 pub use crate::model::error::{BoxError, Detail, Error, Kind, Result, Retry, Violation};
 #[doc(inline)]
@@ -309,6 +327,11 @@ pub struct Patterns;
 #[cfg(doctest)]
 #[doc = include_str!("../docs/dead-letters.md")]
 pub struct DeadLetters;
+
+/// The code of the documentation of TLS, compiled.
+#[cfg(all(doctest, feature = "tls"))]
+#[doc = include_str!("../docs/tls.md")]
+pub struct Tls;
 
 /// The code of the documentation of services in Rust, compiled.
 #[cfg(doctest)]

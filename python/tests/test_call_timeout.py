@@ -12,6 +12,7 @@ import pytest
 from cidery import ConnectFailed
 from cidery._client.transport import call_with_retry, call_with_retry_async
 from cidery._protocol import operations
+from cidery._protocol.credential import NO_CREDENTIAL
 from cidery._protocol.options import Options
 from cidery._protocol.steps import UnaryCall
 
@@ -66,12 +67,12 @@ def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 def fail(stubs: Any, timeout: float | None) -> None:
     with pytest.raises(ConnectFailed):
-        call_with_retry(stubs, invoke_call(timeout), (), 8)
+        call_with_retry(stubs, invoke_call(timeout), NO_CREDENTIAL, 8)
 
 
 def fail_async(stubs: Any, timeout: float | None) -> None:
     with pytest.raises(ConnectFailed):
-        asyncio.run(call_with_retry_async(stubs, invoke_call(timeout), (), 8))
+        asyncio.run(call_with_retry_async(stubs, invoke_call(timeout), NO_CREDENTIAL, 8))
 
 
 @pytest.mark.parametrize("fails", [fail, fail_async])

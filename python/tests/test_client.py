@@ -380,6 +380,7 @@ def test_an_unreachable_node_fails_with_connect_failed() -> None:
         ("[::1]", "[::1]:24337"),
         ("http://[::1]:7", "[::1]:7"),
         (":9000", "localhost:9000"),
+        ("https://node.example", "https://node.example:24337"),
         ("", "127.0.0.1:24337"),
     ],
 )
@@ -408,7 +409,7 @@ def test_an_address_may_have_a_scheme_and_needs_no_port(
         ("me@node:1", "use `HOST:PORT`"),
         ("node:1/path", "use `HOST:PORT`"),
         ("unix:///run/x", "use `HOST:PORT`"),
-        ("https://node:1", "TLS is not supported yet; use `http://`"),
+        ("https://", "use `HOST:PORT`"),
     ],
 )
 def test_a_malformed_address_is_refused(given: str, said: str) -> None:
@@ -426,7 +427,7 @@ def test_the_address_and_the_key_come_from_the_environment(
     with Client() as client:
         client.wait_for_ready()
         assert client.node == node.address
-        assert client._metadata == (("authorization", "Bearer secret"),)
+        assert client._credential.metadata() == (("authorization", "Bearer secret"),)
         assert client.invoke("customer.get", cust_id=1)
 
 

@@ -136,6 +136,10 @@ EXPECTED: dict[tuple[str, str], Any] = {
     ("State", "value"): values(cidery.State),
     ("Change", "field"): fields(cidery.Change),
     ("Summary", "field"): fields(cidery.Summary),
+    ("Operations", "method"): methods(cidery.Operations),
+    ("Operation", "field"): fields(cidery.Operation),
+    ("OperationState", "value"): values(cidery.OperationState),
+    ("Refusal", "field"): fields(cidery.Refusal),
     ("Outcome", "field"): fields(cidery.Outcome),
     ("Progress", "field"): fields(cidery.Progress),
     ("DataFormat", "value"): values(cidery.DataFormat),
@@ -207,6 +211,7 @@ def test_every_public_name_is_on_the_page() -> None:
 def test_both_clients_and_contexts_have_the_same_methods() -> None:
     assert methods(cidery.AsyncClient) == methods(cidery.Client)
     assert arguments(cidery.AsyncClient.__init__) == arguments(cidery.Client.__init__)
+    assert methods(cidery.AsyncOperations) == methods(cidery.Operations)
     assert methods(cidery.AsyncContext) == methods(cidery.Context)
     assert attributes(cidery.AsyncContext) == attributes(cidery.Context)
     for name in ServiceOptions.__annotations__:

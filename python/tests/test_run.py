@@ -587,7 +587,7 @@ def test_a_missing_path_is_reported(node: Node) -> None:
     [
         ("x = 1", [], 1, "NO_SERVICES: no services found in the given paths"),
         ("import what_is_not_there", [], 1, "cannot be imported"),
-        (FIRST, ["--node", "https://node"], 1, "TLS is not supported yet"),
+        (FIRST, ["--ca", "/not/there"], 1, "`ca` is for a node with TLS"),
         (FIRST, ["--processes", "0"], 2, "0 is not at least 1"),
     ],
 )
@@ -644,7 +644,7 @@ def test_worker_processes_get_all_options() -> None:
     said = [
         *("run", "a.py", "b", "--node", "127.0.0.1:1", "--reload", "--zato", "--drain", "1.5"),
         *("--max-in-flight", "3", "--log-level", "warning", "--processes", "4", "--name", "n"),
-        *("--exclude", "scripts", "--exclude=-x"),
+        *("--exclude", "scripts", "--exclude=-x", "--ca", "a", "--cert", "b", "--key", "c"),
     ]
     options = vars(parser().parse_args(said))
     del options["command"]

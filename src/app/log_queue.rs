@@ -48,7 +48,7 @@ struct State {
 /// Writes the waiting lines when dropped, within [`FLUSH_TIMEOUT`].
 #[derive(Debug)]
 #[must_use = "log lines are written asynchronously: the last ones when this is dropped"]
-pub struct LogGuard(LogQueue);
+pub(super) struct LogGuard(LogQueue);
 
 impl LogQueue {
     /// Starts the thread that writes the lines.

@@ -6,6 +6,8 @@ use std::panic::PanicHookInfo;
 
 use anstream::{AutoStream, ColorChoice};
 use clap::ValueEnum;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::field::RecordFields;
 use tracing_subscriber::fmt::FormatFields;
@@ -16,7 +18,10 @@ use super::log_queue::{LogGuard, LogQueue};
 use crate::model::error::Result;
 
 /// The format of log lines.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Deserialize, Serialize, JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
 pub enum LogFormat {
     /// Human-readable.
     #[default]
@@ -36,34 +41,70 @@ pub fn filter(text: &str) -> std::result::Result<String, String> {
         .map_err(|error| error.to_string())
 }
 
+/// The log of this process. The last lines are written when it is dropped.
+#[must_use = "log lines are written asynchronously: the last ones when this is dropped"]
+pub struct Log {
+    set_filter: Box<dyn Fn(EnvFilter) + Send + Sync>,
+    _guard: LogGuard,
+}
+
+impl Log {
+    /// Replaces the filter. One that [`filter`] refuses lets everything through that it understands of it.
+    pub(in crate::app) fn set_filter(&self, filter: &str) {
+        (self.set_filter)(EnvFilter::new(filter));
+    }
+}
+
+impl fmt::Debug for Log {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Log").finish_non_exhaustive()
+    }
+}
+
 /// Installs a subscriber that writes log lines to standard error, filtered by a [`filter`], and a hook that logs
 /// panics.
 ///
-/// Logging never blocks: lines without a reader are dropped, and their number is logged. The last lines are written
-/// when the guard is dropped.
+/// Logging never blocks: lines without a reader are dropped, and their number is logged.
 ///
 /// # Errors
 ///
 /// `INTERNAL` where the thread that writes the lines cannot be started.
-pub fn init(format: LogFormat, filter: &str) -> Result<LogGuard> {
+pub fn init(format: LogFormat, filter: &str) -> Result<Log> {
     let (queue, guard) = LogQueue::start(std::io::stderr())?;
     let builder = tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::new(filter))
         .with_span_events(FmtSpan::NONE)
         .with_target(false)
         // Internal errors would be printed to standard error, past the queue.
         .log_internal_errors(false)
         .with_writer(queue);
-    // An error means that a subscriber is installed already; it stays.
-    let _ = match format {
-        LogFormat::Human => builder
-            .with_ansi(AutoStream::choice(&std::io::stderr()) != ColorChoice::Never)
-            .fmt_fields(EscapedFields)
-            .try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    // An error means that a subscriber is installed already; it stays, and its filter, too.
+    let set_filter: Box<dyn Fn(EnvFilter) + Send + Sync> = match format {
+        LogFormat::Human => {
+            let builder = builder
+                .with_ansi(AutoStream::choice(&std::io::stderr()) != ColorChoice::Never)
+                .fmt_fields(EscapedFields)
+                .with_env_filter(EnvFilter::new(filter))
+                .with_filter_reloading();
+            let handle = builder.reload_handle();
+            let _ = builder.try_init();
+            Box::new(move |filter| drop(handle.reload(filter)))
+        }
+        LogFormat::Json => {
+            let builder = builder
+                .json()
+                .flatten_event(true)
+                .with_env_filter(EnvFilter::new(filter))
+                .with_filter_reloading();
+            let handle = builder.reload_handle();
+            let _ = builder.try_init();
+            Box::new(move |filter| drop(handle.reload(filter)))
+        }
     };
     std::panic::set_hook(Box::new(log_panic));
-    Ok(guard)
+    Ok(Log {
+        set_filter,
+        _guard: guard,
+    })
 }
 
 /// Logs a panic. The default hook prints to standard error, which can block.

@@ -16,4 +16,6 @@ pub mod status;
 pub mod struct_pb;
 pub mod text;
 pub mod typed;
+#[cfg(feature = "server")]
+pub(crate) mod units;
 pub mod wire;

@@ -81,6 +81,14 @@ pub fn encode(payload: Payload, format: Format) -> Result<Payload> {
     }
 }
 
+/// Whether a value stays the same as a dict of the contract. Its numbers have 53 bits: others become text.
+#[must_use]
+pub fn is_exact_in_dict(value: &Value) -> bool {
+    let encoded = struct_pb::encode_value(value);
+    let decoded = encoded.and_then(|bytes| struct_pb::decode_value(&bytes));
+    decoded.is_ok_and(|decoded| decoded == *value)
+}
+
 /// The format of a response: the requested one, or else that of the input.
 #[must_use]
 pub fn answer_format(requested: Option<Format>, input: &Payload) -> Format {

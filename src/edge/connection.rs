@@ -1,11 +1,13 @@
 //! What the requests of one connection share: its peer, and what it may hold in memory.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
+use crate::edge::auth::ConnectionCredentials;
 use crate::engine::Limits;
 use crate::engine::byte_budget::{ByteBudget, NeverWait, NodeBudget};
+use crate::model::peer_certificate::PeerCertificate;
 
 /// The budgets of a node: received and not handled yet, answered and not read yet.
 #[derive(Clone, Debug)]
@@ -40,8 +42,12 @@ pub struct Connection {
     pub received: Arc<ByteBudget>,
     /// Responses that are not read yet.
     pub answered: Arc<ByteBudget>,
+    /// Who has called on it.
+    pub(in crate::edge) credentials: ConnectionCredentials,
     /// How many streams of workers it carries.
     workers: AtomicUsize,
+    /// Set by the handshake.
+    peer_certificate: OnceLock<Arc<PeerCertificate>>,
 }
 
 impl Connection {
@@ -53,8 +59,23 @@ impl Connection {
             local,
             received: ByteBudget::new(memory.limit_received, &memory.received),
             answered: ByteBudget::new(memory.limit_answered, &memory.answered),
+            credentials: ConnectionCredentials::default(),
             workers: AtomicUsize::new(0),
+            peer_certificate: OnceLock::new(),
         })
+    }
+
+    /// The verified certificate of the client; `None` where it has none, and without TLS. Each request has it in its
+    /// extensions, too, as an `Arc<PeerCertificate>`.
+    #[must_use]
+    pub fn peer_certificate(&self) -> Option<&Arc<PeerCertificate>> {
+        self.peer_certificate.get()
+    }
+
+    /// Keeps the certificate that the handshake has verified.
+    #[cfg(feature = "tls")]
+    pub(super) fn set_peer_certificate(&self, certificate: PeerCertificate) {
+        let _ = self.peer_certificate.set(Arc::new(certificate));
     }
 
     /// Notes that it carries the stream of a worker, until the guard is dropped.

@@ -101,7 +101,15 @@ impl HttpGuard {
         let mut hosts = hosts
             .chain(authority.map(|authority| authority.as_str().as_bytes()))
             .peekable();
-        let is_own = |host| authority_of(host).is_some_and(|host| self.is_own(&host, 80, local));
+        // Without a port it is the default one of `http` or `https`.
+        let is_own = |host| {
+            let host = authority_of(host);
+            host.is_some_and(|host| {
+                [80, 443]
+                    .iter()
+                    .any(|port| self.is_own(&host, *port, local))
+            })
+        };
         if hosts.peek().is_none() || !hosts.all(is_own) {
             return Err(Refusal::Host);
         }
@@ -233,6 +241,7 @@ mod tests {
     fn ipv4_addresses_of_dual_stack_sockets_are_own() {
         let local = "[::ffff:192.0.2.7]:80";
         assert_eq!(check(local, &[("host", "192.0.2.7")]), Ok(()));
+        assert_eq!(check("192.0.2.7:443", &[("host", "192.0.2.7")]), Ok(()));
         assert_eq!(check(local, &[("host", "[::ffff:192.0.2.7]:80")]), Ok(()));
     }
 

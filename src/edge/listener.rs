@@ -1,10 +1,9 @@
-//! The TCP listener: accepts connections up to a limit, serves HTTP/1 and HTTP/2 on them, checks them with keep-alive
-//! (HTTP/2 PING heartbeat), and drains them at shutdown.
+//! The listener: accepts connections up to a limit, with TLS or without, serves HTTP/1 and HTTP/2 on them, checks them
+//! with keep-alive (HTTP/2 PING heartbeat), and drains them at shutdown.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::{Request, Response};
@@ -18,8 +17,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::edge::connection::{Connection, NodeMemory};
+pub use crate::edge::connection_age::ConnectionAge;
 use crate::edge::connection_task::ConnectionTask;
-use crate::edge::preface::{self, FirstBytes};
+use crate::edge::socket::Transport;
 use crate::edge::stream_task::StreamExecutor;
 use crate::edge::write_timeout::WriteTimeout;
 use crate::model::error::{Error, Result, reason};
@@ -97,12 +97,16 @@ pub struct Timeouts {
     /// How long a response may wait for its peer to read before its stream is reset, or its connection over HTTP/1 is
     /// closed. A peer that reads less than 64 KiB in this time does not read.
     pub unread: Duration,
+    /// How old a connection becomes.
+    pub age: ConnectionAge,
 }
 
 /// Accepts and serves connections until `shutdown.stop_accepting` fires. `service` makes the service of one connection.
+/// With TLS each connection begins with a handshake, in its own task.
 pub async fn serve<S, B>(
     listener: TcpListener,
     service: impl Fn(Arc<Connection>) -> S,
+    transport: Transport,
     tasks: Tasks,
     limits: ConnectionLimits,
     shutdown: Shutdown,
@@ -122,7 +126,9 @@ pub async fn serve<S, B>(
     let spawn_connection = |permit, stream: TcpStream, peer| {
         let connection = Connection::new(peer, stream.local_addr().ok(), &limits.memory);
         let service = service(Arc::clone(&connection));
-        let served = serve_connection(stream, connection, service, timeouts, shutdown.clone());
+        let transport = transport.clone();
+        let shutdown = shutdown.clone();
+        let served = serve_connection(stream, transport, connection, service, timeouts, shutdown);
         tasks.spawn("connection", async move {
             served.await;
             drop::<Option<OwnedSemaphorePermit>>(permit);
@@ -167,20 +173,10 @@ async fn accept(
     Ok((permit, stream, peer))
 }
 
-/// Logs that a client uses TLS; as a warning only the first time, since the client chooses how often it connects.
-fn note_tls(peer: SocketAddr) {
-    static WARNED: AtomicBool = AtomicBool::new(false);
-    const MESSAGE: &str = "a client uses TLS, which this port does not: connect without it (`http://`, grpcurl \
-                           `-plaintext`, insecure credentials), or put a proxy with TLS in front of the node";
-    match WARNED.swap(true, Ordering::Relaxed) {
-        false => tracing::warn!(%peer, "{MESSAGE}"),
-        true => tracing::debug!(%peer, "{MESSAGE}"),
-    }
-}
-
 /// Serves one connection to its end.
 async fn serve_connection<S, B>(
     stream: TcpStream,
+    transport: Transport,
     connection: Arc<Connection>,
     service: S,
     timeouts: Timeouts,
@@ -193,26 +189,21 @@ async fn serve_connection<S, B>(
 {
     let peer = connection.peer;
     let mut caller = Some(shutdown.callers.token());
-    let first = tokio::select! {
-        first = preface::first_bytes(&stream, timeouts.request) => first,
-        () = async {
-            shutdown.drain_callers.cancelled().await;
-            tokio::time::sleep(FIRST_BYTE_TIMEOUT).await;
-        } => FirstBytes::Nothing,
-    };
-    match first {
-        FirstBytes::Nothing => {
-            tracing::debug!(%peer, "connection closed before its first request");
-            return;
-        }
-        // hyper answers it in plain text, by which TLS libraries recognize a port without TLS.
-        FirstBytes::Tls => note_tls(peer),
-        FirstBytes::Http => {}
-    }
     // Without this, Nagle's algorithm delays small responses until the previous one is acknowledged.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%peer, %error, "cannot set TCP_NODELAY");
     }
+    let begun = tokio::select! {
+        begun = transport.begin(stream, &connection, timeouts.request) => begun,
+        () = shutdown.abort.cancelled() => None,
+        () = async {
+            shutdown.drain_callers.cancelled().await;
+            tokio::time::sleep(FIRST_BYTE_TIMEOUT).await;
+        } => None,
+    };
+    let Some(socket) = begun else {
+        return;
+    };
     let mut builder = Builder::new(StreamExecutor {
         unread_timeout: timeouts.unread,
     });
@@ -229,7 +220,7 @@ async fn serve_connection<S, B>(
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(timeouts.request);
-    let socket = WriteTimeout::new(stream, timeouts.unread);
+    let socket = WriteTimeout::new(socket, timeouts.unread);
     let served = builder.serve_connection(TokioIo::new(socket), service);
     let mut served = std::pin::pin!(ConnectionTask::new(served, Arc::clone(&connection)));
     let drained = async {
@@ -237,6 +228,13 @@ async fn serve_connection<S, B>(
             biased;
             ended = served.as_mut() => return ended,
             () = shutdown.drain_callers.cancelled() => {}
+            () = timeouts.age.reached(&connection) => {
+                served.as_mut().transport().graceful_shutdown();
+                tokio::select! {
+                    ended = served.as_mut() => return ended,
+                    () = timeouts.age.grace_passed() => return Ok(()),
+                }
+            }
         }
         // A worker's nested calls use the connection of its stream: a new connection may reach another node, which does
         // not know the dispatch.

@@ -1,10 +1,15 @@
-//! The network edge: the listener, HTTP routing on one port, status mapping, and the gRPC services.
+//! The network edge: the listener, TLS, HTTP routing on one port, status mapping, and the gRPC services.
 
+mod acts;
+mod address;
+pub(crate) mod auth;
 mod caller;
 #[cfg(feature = "cli")]
 pub(crate) mod conformance;
 pub mod connection;
+mod connection_age;
 mod connection_task;
+mod credential_end;
 pub mod grpc;
 mod grpc_message;
 mod grpc_only;
@@ -12,16 +17,23 @@ mod healthz;
 mod http_guard;
 pub mod listener;
 mod message_length;
+#[cfg(feature = "tls")]
+mod plain_refusal;
 mod plain_text;
 mod preface;
 mod progress_timer;
 mod request_body;
 mod response_body;
 mod router;
+mod socket;
 mod status_mapping;
 mod stream_task;
+#[cfg(feature = "tls")]
+pub mod tls;
 mod wakeup;
 mod write_timeout;
 
+pub use self::address::NodeAddress;
 pub(crate) use self::http_guard::AllowedHosts;
-pub use self::router::{PortService, WrapRouter};
+pub use self::router::{HostRoutes, PortService, WrapRouter};
+pub use self::socket::Transport;

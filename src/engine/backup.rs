@@ -4,34 +4,36 @@ use std::fmt;
 use std::path::PathBuf;
 
 use bytes::Bytes;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::service::BoxFuture;
 
 /// How many bytes the name of a copy has at most.
 const MAX_NAME_BYTES: usize = 100;
+/// How long a temporary copy is kept while nobody reads it: ten minutes.
+pub const UNREAD_LIMIT: SignedDuration = SignedDuration::from_mins(10);
 
 /// The copies of a store, in a folder of its own.
 ///
 /// All methods may be called concurrently.
 pub trait Backups: fmt::Debug + Send + Sync {
-    /// Writes a copy, and verifies it by reading it. Whatever was stored before the call is in it. `now`: the time of
-    /// the copy.
+    /// Writes a copy, and verifies it by reading it. Whatever was stored before the call is in it.
     ///
     /// The store is used as before meanwhile. The copy is durable, and listed, once this resolves; until then, nothing
-    /// has its name.
+    /// has its name. No file is ever replaced.
     ///
     /// # Errors
     ///
     /// `ALREADY_EXISTS` / `BACKUP_EXISTS`; `FAILED_PRECONDITION` / `BACKUP_RUNNING`: one at a time;
-    /// `RESOURCE_EXHAUSTED` / `STORE_FULL` where the disk has no room for it; `DATA_LOSS` / `STORE_DAMAGED` where the
-    /// store is damaged; `UNAVAILABLE` / `STORE_FAILED` where the disk fails, or the store is closed.
+    /// `RESOURCE_EXHAUSTED` / `STORE_FULL` where the disk of the copy, or that of the store, has no room for it;
+    /// `DATA_LOSS` / `STORE_DAMAGED` where the store is damaged; `UNAVAILABLE` / `STORE_FAILED` where the disk fails,
+    /// or the store is closed.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future ends the copy, and its file is removed.
-    fn write(&self, name: BackupName, now: Timestamp) -> BoxFuture<'_, Result<Backup>>;
+    fn write(&self, backup: NewBackup) -> BoxFuture<'_, Result<Backup>>;
 
     /// The copies, the newest first, at most `max`, with the one that is being written.
     fn list(&self, max: usize) -> BoxFuture<'_, Result<Vec<Backup>>>;
@@ -44,16 +46,36 @@ pub trait Backups: fmt::Debug + Send + Sync {
     /// `UNAVAILABLE` / `STORE_FAILED`.
     fn read(&self, name: BackupName, offset: u64, max: usize) -> BoxFuture<'_, Result<Bytes>>;
 
-    /// Removes a copy. One that is being written is ended.
+    /// Removes a copy. One that is being written is ended. Once this resolves, nothing has its name.
     ///
     /// # Errors
     ///
     /// `NOT_FOUND` / `BACKUP_UNKNOWN`; `UNAVAILABLE` / `STORE_FAILED`.
     fn delete(&self, name: BackupName) -> BoxFuture<'_, Result<()>>;
+
+    /// Removes the temporary copies that nobody has read for [`UNREAD_LIMIT`], as far as the calls of this function
+    /// tell: one that was read since the last call counts as read now. Those that are left when the store is closed, or
+    /// its process ends, are removed when it is opened.
+    ///
+    /// # Errors
+    ///
+    /// `UNAVAILABLE` / `STORE_FAILED`.
+    fn remove_unread(&self, now: Timestamp) -> BoxFuture<'_, Result<()>>;
+}
+
+/// A copy that is to be written.
+#[derive(Clone, Debug)]
+pub struct NewBackup {
+    /// Its name.
+    pub name: BackupName,
+    /// Its time: whatever was stored before is in it.
+    pub create_time: Timestamp,
+    /// Whether it is made for a caller that reads and then deletes it, and removed once that caller is gone.
+    pub is_temporary: bool,
 }
 
 /// The name of a copy: `[A-Za-z0-9._-]+`, at most 100 bytes, not beginning with a dot. It is never a path.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct BackupName(String);
 
 impl BackupName {
@@ -82,10 +104,11 @@ impl BackupName {
         Ok(Self(text.to_owned()))
     }
 
-    /// The name of a copy that got none: its time, such as `20260131T083000Z`.
+    /// The name of a copy that got none: its time, such as `20260131T083000.123456Z`. No copy takes so little time that
+    /// the next one has the same.
     #[must_use]
     pub fn of(time: Timestamp) -> Self {
-        Self(time.strftime("%Y%m%dT%H%M%SZ").to_string())
+        Self(time.strftime("%Y%m%dT%H%M%S%.6fZ").to_string())
     }
 
     /// As text.
@@ -116,8 +139,30 @@ pub struct Backup {
     pub sha256: String,
     /// How many invocations are in it; 0 if that is not known.
     pub invocations: u64,
-    /// While it is being written: how much of it is done, from 0 to 1.
-    pub fraction: Option<f64>,
+    /// Whether it was made for a caller that reads and then deletes it.
+    pub is_temporary: bool,
+    /// How far it is, while it is being written.
+    pub progress: Option<BackupProgress>,
+}
+
+/// How far a copy is that is being written.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BackupProgress {
+    /// What is done now.
+    pub phase: BackupPhase,
+    /// How much is done of all phases together, from 0 to 1.
+    pub fraction: f64,
+}
+
+/// What is done with a copy that is being written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BackupPhase {
+    /// The store is copied.
+    Copying,
+    /// The copy is read, as a node would, and checked.
+    Verifying,
+    /// Its checksum is computed.
+    Hashing,
 }
 
 #[cfg(test)]
@@ -154,7 +199,7 @@ mod tests {
     #[test]
     fn the_default_name_is_the_time() {
         let time = "2026-01-31T08:30:00.5Z".parse().unwrap();
-        assert_eq!(BackupName::of(time).as_str(), "20260131T083000Z");
+        assert_eq!(BackupName::of(time).as_str(), "20260131T083000.500000Z");
         assert!(BackupName::parse(BackupName::of(time).as_str()).is_ok());
     }
 }

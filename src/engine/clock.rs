@@ -77,7 +77,7 @@ impl Clock {
     }
 
     /// Sleeps for a duration, and less where a manual clock is moved.
-    pub(super) async fn pause(&self, pause: Duration) {
+    pub(crate) async fn pause(&self, pause: Duration) {
         match self {
             Self::System | Self::Steady { .. } | Self::Stepped(_) => {
                 tokio::time::sleep(pause).await;

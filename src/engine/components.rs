@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwapOption;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Mutex, Notify, mpsc};
 
@@ -18,6 +19,7 @@ use crate::engine::durable::groups::Groups;
 use crate::engine::durable::operations::cancel::Canceller;
 use crate::engine::durable::operations::completion::Completer;
 use crate::engine::durable::operations::maintenance::Maintenance;
+use crate::engine::durable::operations::retrying::Retrying;
 use crate::engine::durable::retention;
 use crate::engine::durable::run::Runner;
 use crate::engine::durable::scheduler::Schedulers;
@@ -26,7 +28,7 @@ use crate::engine::execution::executor::Executor;
 use crate::engine::execution::pending_completions::PendingCompletions;
 use crate::engine::execution::runtime::HandlerRuntime;
 use crate::engine::lifecycle::Lifecycle;
-use crate::engine::limits::Limits;
+use crate::engine::limits::{Limits, MAX_HANDLERS};
 use crate::engine::operations::Operations;
 use crate::engine::results::follower::FollowLimits;
 use crate::engine::results::hub::Hub;
@@ -38,12 +40,10 @@ use crate::engine::service_controls::ServiceControls;
 use crate::engine::status::StatusReader;
 use crate::engine::store::{Filter, Store};
 use crate::engine::timer::Timer;
+use crate::engine::unread_backups;
 use crate::model::error::{Error, Result, reason};
 use crate::service::runtime::Tasks;
 use crate::service::{ErasedHooks, Registry, States};
-
-/// More handlers than this never run at once, whatever the limits say.
-const MAX_HANDLERS: usize = 1 << 28;
 
 /// How far the clock may be behind the newest invocation without a warning at the start.
 const CLOCK_LAG: SignedDuration = SignedDuration::from_mins(1);
@@ -271,6 +271,7 @@ impl SharedComponents {
                 self.requires_authentication,
             )),
             canceller,
+            status: self.status(&maintenance),
             maintenance,
             acceptor,
             batches,
@@ -278,7 +279,6 @@ impl SharedComponents {
             gates: Arc::clone(&self.gates),
             controls: Arc::new(self.controls()),
             events: Arc::clone(&self.events),
-            status: self.status(),
         }
     }
 
@@ -294,7 +294,7 @@ impl SharedComponents {
         }
     }
 
-    fn status(&self) -> StatusReader {
+    fn status(&self, maintenance: &Arc<Maintenance>) -> StatusReader {
         StatusReader {
             start_time: self.clock.now(),
             store: Arc::clone(&self.store),
@@ -303,6 +303,8 @@ impl SharedComponents {
             clock: self.clock.clone(),
             lifecycle: Arc::clone(&self.lifecycle),
             gates: Arc::clone(&self.gates),
+            maintenance: Arc::clone(maintenance),
+            certificate: ArcSwapOption::empty(),
         }
     }
 
@@ -365,6 +367,7 @@ impl SharedComponents {
             committer: Arc::clone(&self.committer),
             deferrals: Arc::clone(deferrals),
             lifecycle: Arc::clone(&self.lifecycle),
+            retrying: Retrying::default(),
         }
     }
 
@@ -408,6 +411,7 @@ impl SharedComponents {
         } = self;
         let (kept, of_node) = (Arc::clone(&store), Arc::clone(&gates));
         retention::start(kept, clock.clone(), of_node, &lifecycle);
+        unread_backups::remove(Arc::clone(&store), clock.clone(), &lifecycle);
         let groups = Groups {
             store: Arc::clone(&store),
             committer: Arc::clone(&committer),

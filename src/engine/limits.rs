@@ -2,103 +2,175 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use crate::codec::limits::MAX_MESSAGE_BYTES;
+use crate::codec::units::{DurationText, SizeText};
 use crate::model::error::{Error, Result, reason};
 
 /// Defaults and limits. An option of the service takes precedence over the default of the same name, and an option of
 /// the call over both.
-#[derive(Clone, Debug)]
+///
+/// A program reads them from its own configuration with `serde`: durations are texts such as `"30s"`, sizes texts such
+/// as `"16MiB"` or numbers of bytes, and what is left out has its default.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Limits {
     /// The timeout of a synchronous call. Default: 30 s.
+    #[serde(with = "DurationText")]
+    #[schemars(extend("x-minimum" = "1ms"))]
     pub timeout: Duration,
     /// How long an attempt of a durable invocation may run without progress. Default: 15 min.
+    #[serde(with = "DurationText")]
+    #[schemars(extend("x-minimum" = "1ms"))]
     pub attempt_timeout: Duration,
     /// The grace period: how long a cancelled handler may still run before it is dropped. Default: 5 s.
+    #[serde(with = "DurationText")]
     pub grace: Duration,
     /// How many handlers of one service run at once. Default: 256.
+    #[schemars(range(min = 1, max = MAX_HANDLERS))]
     pub concurrency: usize,
     /// How many handlers of all services run at once. Default: 4 096.
+    #[schemars(range(min = 1, max = MAX_HANDLERS))]
     pub node_concurrency: usize,
     /// How many synchronous calls of one service wait for a permit. Default: 1 024.
     pub queue_length: usize,
     /// How deep nested calls may be. Default: 32.
+    #[schemars(range(min = 1, max = 64))]
     pub depth: u32,
     /// How often the node may crash, or a worker may be lost, during attempts of an invocation before it fails as
     /// `POISONED`. Default: 5.
+    #[schemars(range(min = 1))]
     pub max_crashes: u32,
     /// How many invocations of one service may be pending. Default: 1 000 000.
+    #[schemars(range(min = 1))]
     pub pending: usize,
     /// How many invocations of all services may be pending. Default: 10 000 000.
+    #[schemars(range(min = 1))]
     pub node_pending: usize,
     /// How long an invocation is kept after it succeeded. Default: 24 h.
+    #[serde(with = "DurationText")]
     pub retention: Duration,
     /// How long an invocation is kept after it ended otherwise. Default: 14 days.
+    #[serde(with = "DurationText")]
     pub failure_retention: Duration,
     /// How long the tombstone of a removed invocation is kept, at most. Default: 14 days.
+    #[serde(with = "DurationText")]
     pub tombstone_retention: Duration,
     /// How many items an invocation may emit. Default: 10 000.
     pub items: usize,
     /// How many bytes of items an invocation may emit. Default: 16 MiB.
+    #[serde(with = "SizeText")]
     pub item_bytes: usize,
     /// The largest value of a progress report, encoded, in bytes. A report with a larger one is refused, and only
     /// restarts the attempt timeout. Default: 64 KiB.
+    #[serde(with = "SizeText")]
     pub progress_bytes: usize,
     /// The largest message, in and out, in bytes. Default: 16 MiB.
+    #[serde(with = "SizeText")]
+    #[schemars(range(min = 64 * KIB, max = GIB))]
     pub message_bytes: usize,
     /// How many connections may be open at once. Default: 10 000.
+    #[schemars(range(min = 1))]
     pub connections: usize,
+    /// How old a connection becomes, a tenth more or less: then it takes no new calls, and its client opens another
+    /// one. A connection that carries the stream of a worker is left alone. Default: 1 h.
+    pub connection_age: Duration,
+    /// How long the calls and streams of a connection that is too old may go on before they are ended. Default: 1 h.
+    pub connection_age_grace: Duration,
+    /// How many TLS handshakes are made at once; others wait for their turn. Default: 1 024.
+    pub tls_handshakes: usize,
+    /// How long a client has for its TLS handshake, the wait for its turn included, and for its first request after
+    /// it. Default: 10 s.
+    pub tls_handshake_timeout: Duration,
     /// The keep-alive interval: how often a connection gets an HTTP/2 PING. It is closed where the answer takes longer
     /// than that again. Default: 10 s.
+    #[serde(with = "DurationText")]
+    #[schemars(extend("x-minimum" = "100ms"))]
     pub ping_interval: Duration,
     /// How long a request may take to arrive, from its first byte. Default: 30 s.
+    #[serde(with = "DurationText")]
+    #[schemars(extend("x-minimum" = "100ms"))]
     pub request_timeout: Duration,
     /// How many bytes of requests that are not handled yet one connection holds. Beyond that it may use what others do
     /// not need: half of `node_received_bytes`; then its requests are refused. Default: 32 MiB.
+    #[serde(with = "SizeText")]
+    #[schemars(range(min = MIB, max = TIB))]
     pub received_bytes: usize,
     /// The same for all connections. A quarter is kept for messages of at most 64 KiB. Default: 256 MiB.
+    #[serde(with = "SizeText")]
+    #[schemars(range(min = MIB, max = TIB))]
     pub node_received_bytes: usize,
     /// How many bytes of responses that its peer has not read one connection holds; then its calls wait until the peer
     /// reads. Default: 32 MiB.
+    #[serde(with = "SizeText")]
+    #[schemars(range(min = MIB, max = TIB))]
     pub answered_bytes: usize,
     /// The same for all connections; then responses are refused. A quarter is kept for messages of at most 64 KiB.
     /// Default: 256 MiB.
+    #[serde(with = "SizeText")]
+    #[schemars(range(min = MIB, max = TIB))]
     pub node_answered_bytes: usize,
     /// How many bytes the inputs, items and follow-ups of all running attempts take. Background work whose input does
     /// not fit in three quarters of it waits in the store; an item that does not fit is refused. An input that is
     /// larger runs alone. Default: 256 MiB.
+    #[serde(with = "SizeText")]
+    #[schemars(range(min = MIB, max = TIB))]
     pub node_running_bytes: usize,
     /// How long a response may wait for its peer to read before its stream is reset, or its connection over HTTP/1 is
     /// closed. A peer that reads less than 64 KiB in this time does not read. Default: 30 s.
+    #[serde(with = "DurationText")]
+    #[schemars(extend("x-minimum" = "100ms"))]
     pub unread_timeout: Duration,
     /// How many CIDs one result stream may follow. Default: 100 000.
+    #[schemars(range(min = 1))]
     pub stream_cids: usize,
     /// How many CIDs all result streams may follow. Default: 1 000 000.
+    #[schemars(range(min = 1))]
     pub node_stream_cids: usize,
     /// How many invocations one request may cause: itself, its members, and the callbacks of all of them. Default:
     /// 100 000.
+    #[schemars(range(min = 1))]
     pub caused_invocations: usize,
+    /// How many invocations one request reads to count those that are pending for a reason which the store does not
+    /// know: any but `HELD`. Default: 1 000 000.
+    pub counted_invocations: usize,
     /// How many members a batch may have. Default: 10 000.
+    #[schemars(range(min = 1))]
     pub batch: usize,
     /// How many callers may watch the events of the node at once. Default: 100.
+    #[schemars(range(max = 1_000_000))]
     pub event_watchers: usize,
     /// How many dispatches a worker runs at once, unless its hello says otherwise. Default: 100.
+    #[schemars(range(min = 1, max = MAX_HANDLERS))]
     pub worker_in_flight: usize,
     /// The lease: how long a worker that can resume may be disconnected before its dispatches are lost. Default: 20 s.
+    #[serde(with = "DurationText")]
     pub worker_lease: Duration,
     /// How long new calls wait for a worker that is disconnected and may resume, counted from when its stream ended;
     /// after that they fail with `NO_WORKER`, unless another worker serves the service. Default: 1 s.
+    #[serde(with = "DurationText")]
     pub away_wait: Duration,
     /// How many protocol errors a worker may make in a minute before its stream ends. Default: 100.
+    #[schemars(range(min = 1))]
     pub worker_errors: usize,
     /// How many workers may be connected. Default: 10 000.
     pub workers: usize,
     /// How many services that workers declared are remembered; `cidery service forget` removes one. Default: 100 000.
+    #[schemars(range(min = 1))]
     pub services: usize,
 }
 
 const DAY: Duration = Duration::from_hours(24);
-const MIB: usize = 1024 * 1024;
+const KIB: usize = 1024;
+const MIB: usize = 1024 * KIB;
+const GIB: usize = 1024 * MIB;
+const TIB: usize = 1024 * GIB;
+
+/// More handlers than this never run at once, whatever the limits say.
+pub(super) const MAX_HANDLERS: usize = 1 << 28;
 
 impl Default for Limits {
     fn default() -> Self {
@@ -118,9 +190,13 @@ impl Default for Limits {
             tombstone_retention: DAY * 14,
             items: 10_000,
             item_bytes: 16 * MIB,
-            progress_bytes: 64 * 1024,
+            progress_bytes: 64 * KIB,
             message_bytes: MAX_MESSAGE_BYTES,
             connections: 10_000,
+            connection_age: Duration::from_hours(1),
+            connection_age_grace: Duration::from_hours(1),
+            tls_handshakes: 1_024,
+            tls_handshake_timeout: Duration::from_secs(10),
             ping_interval: Duration::from_secs(10),
             request_timeout: Duration::from_secs(30),
             received_bytes: 32 * MIB,
@@ -132,6 +208,7 @@ impl Default for Limits {
             stream_cids: 100_000,
             node_stream_cids: 1_000_000,
             caused_invocations: 100_000,
+            counted_invocations: 1_000_000,
             batch: 10_000,
             event_watchers: 100,
             worker_in_flight: 100,

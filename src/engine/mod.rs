@@ -7,7 +7,7 @@
 //! ```
 
 mod acceptance;
-mod access;
+pub mod access;
 mod admission;
 pub mod backup;
 pub mod byte_budget;
@@ -31,6 +31,7 @@ mod service_controls;
 mod status;
 pub mod store;
 mod timer;
+mod unread_backups;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -58,14 +59,15 @@ pub use self::results::follower::{FollowRequest, Follower, FollowerEvent};
 pub use self::results::lookup::InvocationView;
 pub use self::results::outlook::Outlook;
 pub use self::status::{
-    DueLongest, HEALTH_REASONS, Health, HealthReason, LimitUse, NodeStatus, StoreStatus,
-    UnservedService, WaitsFor, WorkerBuild, WorkerCounts, WorkerStatus,
+    DueLongest, HEALTH_REASONS, Health, HealthReason, LimitUse, ListTotals, NodeCertificate,
+    NodeStatus, RecentFailureCounts, StoreStatus, UnservedService, WaitsFor, WorkerBuild,
+    WorkerCounts, WorkerStatus,
 };
 use self::store::{Filter, Store};
 use crate::model::access::Caller;
 use crate::model::batch::{AcceptedGroup, Batch};
 use crate::model::call::{Accepted, Call};
-use crate::model::error::{Error, Result, reason};
+use crate::model::error::Result;
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::{Outcome, State};
 use crate::model::payload::{Payload, Reply};
@@ -399,33 +401,6 @@ impl Invoker {
         self.0.deferrals.retry_all(service);
     }
 
-    /// Forgets a service that no worker serves.
-    ///
-    /// # Errors
-    ///
-    /// `NOT_FOUND` / `SERVICE_UNKNOWN`; `FAILED_PRECONDITION` / `SERVICE_IN_USE` where it is served, or has pending
-    /// invocations.
-    pub fn forget_service(&self, name: &str) -> Result<ServiceName> {
-        let route = self.0.routes.find(name)?;
-        let name = route.name();
-        let message = match route.limit.pool() {
-            None => format!("`{name}` is served by the node itself"),
-            Some(pool) if pool.is_served() || pool.locations().iter().any(|it| it.away) => {
-                format!("`{name}` is served: stop its workers first")
-            }
-            Some(_) if self.0.store.pending_count(name) > 0 => {
-                format!("`{name}` has pending invocations: cancel them first")
-            }
-            Some(_) => {
-                self.0.routes.remove(name);
-                self.0.gates.remove(name);
-                route.scheduler.close();
-                return Ok(name.clone());
-            }
-        };
-        Err(Error::failed_precondition(reason::SERVICE_IN_USE, message))
-    }
-
     /// All services that the caller may invoke, or serve, by name.
     #[must_use]
     pub fn services(&self) -> Vec<ServiceInfo> {
@@ -515,6 +490,12 @@ impl Invoker {
     #[must_use]
     pub fn limits(&self) -> &Limits {
         &self.0.limits
+    }
+
+    /// The node's clock.
+    #[cfg(feature = "tls")]
+    pub(crate) fn clock(&self) -> &clock::Clock {
+        &self.0.clock
     }
 
     /// The time, by the node's clock.

@@ -12,9 +12,12 @@ use crate::engine::durable::operations::summarize::InvocationSummaries;
 use crate::engine::events::{EventBus, Watcher};
 use crate::engine::operations::OperationPlace;
 use crate::engine::operations::request::OperationRequest;
-use crate::engine::status::{NodeStatus, WorkerCounts};
+use crate::engine::results::lookup::InvocationView;
+use crate::engine::status::{NodeCertificate, NodeStatus, WorkerCounts};
 use crate::engine::store::Filter;
+use crate::model::call::Accepted;
 use crate::model::error::Result;
+use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::Summaries;
 use crate::model::operation::{OperationId, OperationState};
 use crate::model::service_control::{ControlCause, ServiceControl};
@@ -41,6 +44,27 @@ impl Invoker {
     /// The errors of the store.
     pub async fn with_examples(&self, all: Summaries, max: usize) -> Result<InvocationSummaries> {
         self.0.maintenance.with_examples(all, max).await
+    }
+
+    /// As [`retry`](Self::retry) with the same input, unless it has been retried already.
+    ///
+    /// # Errors
+    ///
+    /// As for [`retry`](Self::retry); `FAILED_PRECONDITION` / `ALREADY_RETRIED`.
+    pub async fn retry_once(&self, cid: Cid) -> Result<Accepted> {
+        self.check_change(cid).await?;
+        let by = self.principals();
+        self.0.maintenance.retry_once(cid, None, None, by).await
+    }
+
+    /// The invocation that [`retry_once`](Self::retry_once) would retry.
+    ///
+    /// # Errors
+    ///
+    /// As for [`check_retry`](Self::check_retry); `FAILED_PRECONDITION` / `ALREADY_RETRIED`.
+    pub async fn check_retry_once(&self, cid: Cid) -> Result<InvocationView> {
+        self.check_change(cid).await?;
+        self.0.maintenance.check_retry_once(cid).await
     }
 
     /// Starts an operation over all invocations that match and are accepted by now, and returns it with their counts.
@@ -76,6 +100,7 @@ impl Invoker {
     }
 
     /// Up to `max` operations in these states, the newest first, and where the next page begins. Without a state: all.
+    /// A page has 3 MiB at most.
     #[must_use]
     pub fn operations(
         &self,
@@ -124,18 +149,18 @@ impl Invoker {
         self.0.controls.pause(name, background_only, cause).await
     }
 
-    /// Resumes a service; returns whether it was paused.
+    /// Resumes a service; returns whether it was paused. `principal`: who does it, as far as the node knows.
     ///
     /// # Errors
     ///
     /// As for [`pause_service`](Self::pause_service).
-    pub async fn resume_service(&self, name: &str) -> Result<bool> {
+    pub async fn resume_service(&self, name: &str, principal: String) -> Result<bool> {
         self.check_administer()?;
-        self.0.controls.resume(name).await
+        self.0.controls.resume(name, principal).await
     }
 
     /// Disables a service: every new call is refused, and what is pending waits. Lasts until it is enabled, restarts
-    /// included.
+    /// included. Once this resolves, nothing is accepted.
     ///
     /// # Errors
     ///
@@ -149,14 +174,35 @@ impl Invoker {
         self.0.controls.disable(name, cause).await
     }
 
-    /// Enables a service; returns whether it was disabled.
+    /// Enables a service; returns whether it was disabled. `principal`: who does it, as far as the node knows.
     ///
     /// # Errors
     ///
     /// As for [`pause_service`](Self::pause_service).
-    pub async fn enable_service(&self, name: &str) -> Result<bool> {
+    pub async fn enable_service(&self, name: &str, principal: String) -> Result<bool> {
         self.check_administer()?;
-        self.0.controls.enable(name).await
+        self.0.controls.enable(name, principal).await
+    }
+
+    /// Whether a service may be forgotten; returns its name.
+    ///
+    /// # Errors
+    ///
+    /// `NOT_FOUND` / `SERVICE_UNKNOWN`; `FAILED_PRECONDITION` / `SERVICE_IN_USE` where it is served, or has pending
+    /// invocations.
+    pub fn check_forgettable(&self, name: &str) -> Result<ServiceName> {
+        self.check_administer()?;
+        self.0.controls.check_forgettable(name)
+    }
+
+    /// Forgets a service that no worker serves, once the store has forgotten it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`check_forgettable`](Self::check_forgettable).
+    pub fn forget_service(&self, name: &str) -> Result<()> {
+        self.check_administer()?;
+        self.0.controls.forget(name)
     }
 
     /// The paused and disabled services, by name.
@@ -176,14 +222,20 @@ impl Invoker {
         self.0.gates.is_held()
     }
 
-    /// Lets a held node start what it has accepted; returns whether it was held.
+    /// Lets a held node start what it has accepted; returns whether it was held. `principal`: who does it, as far as
+    /// the node knows.
     #[must_use]
-    pub fn resume_node(&self) -> bool {
-        let was_held = self.0.controls.resume_node();
+    pub fn resume_node(&self, principal: &str) -> bool {
+        let was_held = self.0.controls.resume_node(principal);
         if was_held {
             self.resume_operations();
         }
         was_held
+    }
+
+    /// Shows the certificate with which the node serves TLS.
+    pub fn set_certificate(&self, certificate: NodeCertificate) {
+        self.0.status.certificate.store(Some(Arc::new(certificate)));
     }
 
     /// The status of the node. A store that fails is part of it, and never an error.

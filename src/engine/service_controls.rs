@@ -1,4 +1,4 @@
-//! What operators do to services and to the node: pause and resume, disable and enable, resume a held node.
+//! What operators do to services and to the node: pause and resume, disable and enable, forget, resume a held node.
 
 use std::sync::Arc;
 
@@ -7,13 +7,13 @@ use tokio::sync::{Mutex, MutexGuard};
 use crate::engine::clock::Clock;
 use crate::engine::control::gate::Gate;
 use crate::engine::control::gates::Gates;
-use crate::engine::events::EventBus;
+use crate::engine::events::{EventBus, NodeEventKind};
 use crate::engine::lifecycle::Lifecycle;
 use crate::engine::routing::Routes;
 use crate::engine::store::Store;
-use crate::model::error::Result;
+use crate::model::error::{Error, Result, reason};
 use crate::model::id::ServiceName;
-use crate::model::service_control::{ControlCause, ServiceControl};
+use crate::model::service_control::{ControlCause, Disabled, Paused, ServiceControl};
 
 /// Pauses, disables and opens services.
 #[derive(Debug)]
@@ -26,15 +26,6 @@ pub(in crate::engine) struct ServiceControls {
     pub(in crate::engine) lifecycle: Arc<Lifecycle>,
     /// One change at a time: the store and the gates then have the same order.
     pub(in crate::engine) changes: Mutex<()>,
-}
-
-/// What the operator does to a service.
-#[derive(Clone, Copy)]
-enum Done {
-    Paused,
-    Resumed,
-    Disabled,
-    Enabled,
 }
 
 /// A control as it was, and as it is.
@@ -62,14 +53,19 @@ impl ServiceControls {
         cause: ControlCause,
     ) -> Result<ServiceControl> {
         let now = self.clock.now();
+        let of_event = cause.clone();
         let pause = move |control: &mut ServiceControl| {
-            (control.paused, control.background_only) = (true, background_only);
-            (control.cause, control.time) = (cause, now);
+            control.paused = Some(Paused {
+                background_only,
+                cause,
+                time: now,
+            });
         };
-        self.close(name, Done::Paused, pause).await
+        let kind = NodeEventKind::ServicePaused;
+        self.close(name, kind, of_event, pause).await
     }
 
-    /// Disables a service, as [`pause`](Self::pause) pauses it.
+    /// Disables a service, as [`pause`](Self::pause) pauses it. Once this resolves, nothing new is accepted either.
     ///
     /// # Errors
     ///
@@ -84,11 +80,12 @@ impl ServiceControls {
         cause: ControlCause,
     ) -> Result<ServiceControl> {
         let now = self.clock.now();
+        let of_event = cause.clone();
         let disable = move |control: &mut ServiceControl| {
-            control.disabled = true;
-            (control.cause, control.time) = (cause, now);
+            control.disabled = Some(Disabled { cause, time: now });
         };
-        self.close(name, Done::Disabled, disable).await
+        let kind = NodeEventKind::ServiceDisabled;
+        self.close(name, kind, of_event, disable).await
     }
 
     /// Resumes a service; returns whether it was paused.
@@ -96,15 +93,15 @@ impl ServiceControls {
     /// # Errors
     ///
     /// As for [`pause`](Self::pause).
-    pub(in crate::engine) async fn resume(self: &Arc<Self>, name: &str) -> Result<bool> {
-        let resume = |control: &mut ServiceControl| {
-            (control.paused, control.background_only) = (false, false);
-        };
-        Ok(self
-            .change(name, Done::Resumed, resume)
-            .await?
-            .before
-            .paused)
+    pub(in crate::engine) async fn resume(
+        self: &Arc<Self>,
+        name: &str,
+        principal: String,
+    ) -> Result<bool> {
+        let resume = |control: &mut ServiceControl| control.paused = None;
+        let (kind, by) = (NodeEventKind::ServiceResumed, by(principal));
+        let changed = self.change(name, kind, by, resume).await?;
+        Ok(changed.before.paused.is_some())
     }
 
     /// Enables a service; returns whether it was disabled.
@@ -112,17 +109,60 @@ impl ServiceControls {
     /// # Errors
     ///
     /// As for [`pause`](Self::pause).
-    pub(in crate::engine) async fn enable(self: &Arc<Self>, name: &str) -> Result<bool> {
-        let enable = |control: &mut ServiceControl| control.disabled = false;
-        Ok(self
-            .change(name, Done::Enabled, enable)
-            .await?
-            .before
-            .disabled)
+    pub(in crate::engine) async fn enable(
+        self: &Arc<Self>,
+        name: &str,
+        principal: String,
+    ) -> Result<bool> {
+        let enable = |control: &mut ServiceControl| control.disabled = None;
+        let (kind, by) = (NodeEventKind::ServiceEnabled, by(principal));
+        let changed = self.change(name, kind, by, enable).await?;
+        Ok(changed.before.disabled.is_some())
+    }
+
+    /// Whether a service may be forgotten; returns its name. It may be one that was announced before the last start
+    /// alone, and is paused or disabled.
+    ///
+    /// # Errors
+    ///
+    /// `NOT_FOUND` / `SERVICE_UNKNOWN`; `FAILED_PRECONDITION` / `SERVICE_IN_USE` where it is served, or has pending
+    /// invocations.
+    pub(in crate::engine) fn check_forgettable(&self, name: &str) -> Result<ServiceName> {
+        let name = self.find(name)?;
+        let has_pending = self.store.pending_count(&name) > 0;
+        let route = self.routes.get(name.as_str());
+        let pool = route.as_ref().map(|route| route.limit.pool());
+        let message = match pool {
+            Some(None) => format!("`{name}` is served by the node itself"),
+            Some(Some(pool)) if pool.is_served() || pool.locations().iter().any(|it| it.away) => {
+                format!("`{name}` is served: stop its workers first")
+            }
+            Some(Some(_)) | None if has_pending => {
+                format!("`{name}` has pending invocations: cancel them first")
+            }
+            Some(Some(_)) | None => return Ok(name),
+        };
+        Err(Error::failed_precondition(reason::SERVICE_IN_USE, message))
+    }
+
+    /// Forgets a service, which the store has forgotten.
+    ///
+    /// # Errors
+    ///
+    /// As for [`check_forgettable`](Self::check_forgettable).
+    pub(in crate::engine) fn forget(&self, name: &str) -> Result<()> {
+        let name = self.check_forgettable(name)?;
+        let route = self.routes.get(name.as_str());
+        self.routes.remove(&name);
+        self.gates.remove(&name);
+        if let Some(route) = route {
+            route.scheduler.close();
+        }
+        Ok(())
     }
 
     /// Lets a held node start what it has accepted; returns whether it was held.
-    pub(in crate::engine) fn resume_node(&self) -> bool {
+    pub(in crate::engine) fn resume_node(&self, principal: &str) -> bool {
         let was_held = self.gates.release();
         if was_held {
             for route in self.routes.all().values() {
@@ -131,7 +171,7 @@ impl ServiceControls {
                 }
             }
             self.routes.notify_changes();
-            self.events.node_resumed();
+            self.events.node_resumed(principal);
         }
         was_held
     }
@@ -144,10 +184,11 @@ impl ServiceControls {
     async fn close(
         self: &Arc<Self>,
         name: &str,
-        done: Done,
+        kind: NodeEventKind,
+        cause: ControlCause,
         close: impl FnOnce(&mut ServiceControl) + Send + 'static,
     ) -> Result<ServiceControl> {
-        let Changed { after, gate, .. } = self.change(name, done, close).await?;
+        let Changed { after, gate, .. } = self.change(name, kind, cause, close).await?;
         gate.settled().await;
         Ok(after)
     }
@@ -156,11 +197,12 @@ impl ServiceControls {
     async fn change(
         self: &Arc<Self>,
         name: &str,
-        done: Done,
+        kind: NodeEventKind,
+        cause: ControlCause,
         change: impl FnOnce(&mut ServiceControl) + Send + 'static,
     ) -> Result<Changed> {
         let (this, name) = (Arc::clone(self), name.to_owned());
-        let changed = async move { this.change_now(&name, done, change).await };
+        let changed = async move { this.change_now(&name, kind, &cause, change).await };
         let tasks = self.lifecycle.tasks();
         tasks.run_to_completion("service control", changed).await
     }
@@ -168,20 +210,20 @@ impl ServiceControls {
     async fn change_now(
         &self,
         name: &str,
-        done: Done,
+        kind: NodeEventKind,
+        cause: &ControlCause,
         change: impl FnOnce(&mut ServiceControl) + Send,
     ) -> Result<Changed> {
         let _one_at_a_time = self.lock().await;
         let service = self.find(name)?;
         let gate = self.gates.gate(&service);
         let before = gate.control().map(Arc::unwrap_or_clone);
-        let before =
-            before.unwrap_or_else(|| ServiceControl::none(service.clone(), self.clock.now()));
+        let before = before.unwrap_or_else(|| ServiceControl::none(service.clone()));
         let mut after = before.clone();
         change(&mut after);
         if after != before {
             self.put_in_force(&service, after.clone()).await?;
-            self.tell(done, &after);
+            self.events.service_controlled(kind, &after, cause);
         }
         Ok(Changed {
             before,
@@ -206,22 +248,19 @@ impl ServiceControls {
         Ok(())
     }
 
-    /// Tells watchers what the operator did.
-    fn tell(&self, done: Done, after: &ServiceControl) {
-        let (events, service, why) = (&self.events, &after.service, after.cause.reason.as_str());
-        match done {
-            Done::Paused => events.service_paused(service, why),
-            Done::Resumed => events.service_resumed(service),
-            Done::Disabled => events.service_disabled(service, why),
-            Done::Enabled => events.service_enabled(service),
-        }
-    }
-
     /// A service that is known, or that is controlled though it was not announced since the start.
     fn find(&self, name: &str) -> Result<ServiceName> {
         match self.routes.find(name) {
             Ok(route) => Ok(route.name().clone()),
             Err(unknown) => self.gates.controlled(name).ok_or(unknown),
         }
+    }
+}
+
+/// The cause of what needs no reason.
+fn by(principal: String) -> ControlCause {
+    ControlCause {
+        reason: String::new(),
+        principal,
     }
 }

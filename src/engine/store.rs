@@ -12,7 +12,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::engine::backup::Backups;
-use crate::model::access::{Principal, Principals};
+use crate::model::access::{ApiKey, Principal, Principals};
 use crate::model::error::{Error, Result};
 use crate::model::id::{Cid, ServiceName};
 pub use crate::model::invocation::Filter;
@@ -144,7 +144,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     ///
     /// A page has roughly [`LIST_PAGE_BYTES`] at most, and at least one invocation if there is one; where the store
     /// has to read many invocations that do not match, it may have fewer, or none, before the last page. Invocations
-    /// that cannot be read are left out.
+    /// that cannot be read are left out. A filter may have what is held besides some states
+    /// ([`Filter::include_held`]), and leave out what was retried ([`Filter::not_retried`]).
     fn list(&self, filter: Filter, before: Option<u64>, max: usize) -> BoxFuture<'_, Result<Page>>;
 
     /// Counts the invocations that match a filter by service, state, whether they are held, and reason of the last
@@ -197,6 +198,14 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// particular order. Of more than [`OLDEST_DUE_SERVICES`] services, it looks at those with most pending ones.
     fn oldest_due(&self, now: Timestamp) -> BoxFuture<'_, Result<Vec<OldestDue>>>;
 
+    /// Counts the invocations that failed at `since` or later by service and reason: of more than `max`, those that
+    /// failed last. The example of a summary is the last one. Reads no other invocations.
+    fn recent_failures(
+        &self,
+        since: Timestamp,
+        max: usize,
+    ) -> BoxFuture<'_, Result<RecentFailures>>;
+
     /// The number of held invocations ([`HELD`](crate::model::invocation::HELD)).
     fn held_count(&self) -> BoxFuture<'_, Result<usize>>;
 
@@ -247,6 +256,27 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Removes operations. Those that are unknown are ignored.
     fn remove_operations(&self, ids: Vec<OperationId>) -> BoxFuture<'_, Result<()>>;
 
+    /// Reads the keys of an encrypted store again. Once this resolves, what is written is encrypted with the first one;
+    /// those that it had before still decrypt, until the store is opened again. A store without keys does nothing.
+    ///
+    /// # Errors
+    ///
+    /// `FAILED_PRECONDITION` or `INVALID_ARGUMENT` / `STORE_KEY_INVALID`: the file cannot be used, or an id has another
+    /// key than before. The keys are then those from before.
+    fn reload_keys(&self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    /// Stores an API key, or replaces what is stored of it, even when the store is full.
+    fn save_api_key(&self, key: StoredApiKey) -> BoxFuture<'_, Result<()>>;
+
+    /// All API keys that were ever stored, in no particular order.
+    ///
+    /// # Errors
+    ///
+    /// `DATA_LOSS` / `STORE_DAMAGED` where one cannot be read: a key that is left out could be a revoked one.
+    fn api_keys(&self) -> BoxFuture<'_, Result<Vec<StoredApiKey>>>;
+
     /// Whether the store accepts writes.
     ///
     /// # Errors
@@ -294,6 +324,9 @@ pub struct StoreUsage {
     pub bytes_limit: u64,
     /// How much it may use before it refuses new work. The rest is reserved for the outcomes of accepted invocations.
     pub accept_limit: u64,
+    /// How much of its file is empty: new work uses that first, and once it is more than a quarter of the file, it is
+    /// returned to the disk.
+    pub empty: u64,
     /// The disk; `None` for a store in memory, or where the system does not tell.
     pub disk: Option<DiskUsage>,
 }
@@ -325,6 +358,15 @@ pub struct SummaryPart {
     pub summaries: Vec<Summary>,
     /// Where the next part begins, if there is one.
     pub next: Option<u64>,
+}
+
+/// The invocations that failed since some time.
+#[derive(Clone, Debug, Default)]
+pub struct RecentFailures {
+    /// Their counts, in no order.
+    pub summaries: Vec<Summary>,
+    /// Whether there are more than were counted.
+    pub has_more: bool,
 }
 
 /// A child of an invocation.
@@ -476,6 +518,26 @@ pub struct StoredOperation {
     pub position: u64,
     /// How far it is.
     pub progress: OperationProgress,
+}
+
+/// An API key, and what is kept of its secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredApiKey {
+    /// The key.
+    pub key: ApiKey,
+    /// The hash of its secret.
+    pub secret_hash: SecretHash,
+}
+
+/// The SHA-256 of a secret of 256 random bits. Nobody can guess such a secret, however fast the hash is: a slow one
+/// would protect nothing, and each call would pay for it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct SecretHash(pub [u8; 32]);
+
+impl fmt::Debug for SecretHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretHash")
+    }
 }
 
 /// What a store keeps of an invocation that was removed.

@@ -12,6 +12,7 @@ pub mod invocation;
 pub mod metadata;
 pub mod operation;
 pub mod payload;
+pub mod peer_certificate;
 pub mod service_control;
 pub mod service_options;
 pub mod sio;

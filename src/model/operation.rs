@@ -106,7 +106,7 @@ pub struct OperationProgress {
     pub state: OperationState,
     /// When it ended.
     pub end_time: Option<Timestamp>,
-    /// How many invocations matched when it was started.
+    /// How many invocations matched when it was started. One that ended at that moment may be missing.
     pub matched: u64,
     /// How many it has seen.
     pub processed: u64,

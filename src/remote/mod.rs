@@ -9,4 +9,7 @@ pub mod worker;
 pub(crate) mod worker_registry;
 
 pub use self::client::{Client, Event, EventKind, Results};
+pub use self::protocol::credential::ClientCredential;
+#[cfg(feature = "tls")]
+pub use self::protocol::tls::ClientTls;
 pub use self::worker::{Worker, WorkerBuilder, WorkerHandle};

@@ -76,6 +76,8 @@ fn outputs_match_their_schemas() {
         assert!(output.status.success(), "{command:?}: {}", stderr(&output));
         assert_valid(definition, &lines(&stdout(&output)));
     }
+    let caller = server.run(&["whoami", "-o", "json"]);
+    assert_valid("caller", &lines(&stdout(&caller).replace('\n', "")));
     let worker = cidery::Worker::builder().service("a.b", async || {});
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let worker = runtime.block_on(worker.connect(&server.address)).unwrap();
@@ -233,6 +235,8 @@ fn every_schema_is_documented() {
         "location",
         "descendant",
         "service_control",
+        "optional_control_cause",
+        "rights",
     ];
     for name in schema["$defs"].as_object().unwrap().keys() {
         let is_named = document.contains(&format!("`{name}`"));

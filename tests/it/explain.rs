@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use cidery::codec::proto::v1;
+use cidery::model::batch::Batch;
 use cidery::model::call::{Call, Start};
 use cidery::remote::client::ContractClient;
 use cidery::{Cid, Context, Definition, Error, Node, OnExhausted, RetryPolicy, Worker, dict};
@@ -79,7 +80,7 @@ async fn a_queued_invocation_knows_its_place_and_its_limit() {
         assert_eq!(found.invocations_ahead, Some(ahead));
         let basic = client.invocation(cid, Duration::ZERO).await.unwrap();
         assert_eq!(basic.invocations_ahead, None);
-        let waits = format!("waits: {text}; 1 handlers of `a.blocks` run, its limit is 1");
+        let waits = format!("waits: {text}; 1 handler of `a.blocks` runs, its limit is 1");
         let shown = explain(&node, cid, &[]).await;
         assert!(shown.contains(&waits), "{shown}");
         assert!(shown.contains("served by: the node"), "{shown}");
@@ -154,6 +155,50 @@ async fn a_backoff_says_which_attempt_failed_and_when_the_next_one_is() {
     let shown = explain(&node, cid, &[]).await;
     let waits = "waits: attempt 1 of 25 failed; the next one is due in 59m";
     assert!(shown.contains(waits), "{shown}");
+    let pause = v1::PauseServiceRequest {
+        service: "a.down".to_owned(),
+        reason: "wrong prices".to_owned(),
+        background_only: false,
+    };
+    node.client.pause_service(pause).await.unwrap();
+    let object = explain_json(&node, cid, &[]).await;
+    let waits = object["waits"].as_str().unwrap();
+    for text in [
+        "attempt 1 of 25 failed",
+        ". Besides, `a.down` is paused since ",
+        ": wrong prices (`cidery service resume a.down` lets it go on)",
+    ] {
+        assert!(waits.contains(text), "{waits}");
+    }
+    node.handle.stop().await;
+}
+
+#[tokio::test]
+async fn a_group_says_how_many_members_are_open_and_how_many_are_held() {
+    let node = TestNode::start(Node::builder().demo()).await;
+    let held = || {
+        let mut call = Call::new("demo.flaky", dict! { "failures": 9 });
+        call.durable().retry_policy = Some(RetryPolicy::never());
+        call.durable().on_exhausted = Some(OnExhausted::Hold);
+        call
+    };
+    let mut later = Call::new("demo.count", dict! { "to": 1 });
+    later.durable().start = Some(Start::After(Duration::from_secs(3_600)));
+    let batch = Batch::of([held(), held(), later]).unwrap();
+    let group = node.client.invoke_batch(batch).await.unwrap();
+    for member in &group.members[..2] {
+        wait_for(&node.client, *member, waits_as(v1::PendingReason::Held)).await;
+    }
+    let object = explain_json(&node, group.cid, &[]).await;
+    let waits = object["waits"].as_str().unwrap();
+    let cid = group.cid;
+    let expected = format!(
+        "3 of its 3 members have not ended. 2 of them are held, for an operator. Release them: `cidery release \
+         --group {cid}`, or end them: `cidery cancel --group {cid} --pending held`"
+    );
+    assert_eq!(waits, expected);
+    let shown = explain(&node, cid, &[]).await;
+    assert!(shown.contains("waits: 3 of its 3 members"), "{shown}");
     node.handle.stop().await;
 }
 

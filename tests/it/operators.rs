@@ -182,7 +182,7 @@ async fn explain_says_what_a_pending_invocation_waits_for() {
     wait_for(&node.client, first, is_running).await;
     let second = node.client.invoke_async(keyed()).await.unwrap().cid;
     let text = explain(second).await;
-    let why = format!("waits: key `k` is held by {first}");
+    let why = format!("waits: its key `k` is busy with {first}");
     assert!(text.contains(&why), "{text}");
     let worker = Worker::builder().service("report.build", async || "built");
     let worker = worker.connect(&address).await.unwrap();

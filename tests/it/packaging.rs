@@ -43,9 +43,18 @@ const OF_THE_PROGRAM: [&str; 5] = [
 /// The crates of the server.
 const OF_THE_SERVER: [&str; 3] = ["axum", "matchit", "tonic_reflection"];
 
+/// The crates of TLS.
+const OF_TLS: [&str; 4] = ["ring", "rustls", "tokio_rustls", "x509_parser"];
+
 #[test]
-fn a_library_needs_neither_the_command_line_nor_sqlite() {
-    assert_absent(&[], &OF_THE_PROGRAM);
+fn a_library_needs_neither_the_command_line_nor_sqlite_nor_tls() {
+    assert_absent(&[], &[&OF_THE_PROGRAM[..], &OF_TLS].concat());
+}
+
+#[test]
+fn tls_of_clients_and_workers_does_not_need_the_server() {
+    let options = ["--no-default-features", "--features", "tls"];
+    assert_absent(&options, &[&OF_THE_PROGRAM[..], &OF_THE_SERVER].concat());
 }
 
 #[test]
@@ -57,7 +66,7 @@ fn clients_and_workers_do_not_need_the_server() {
 #[test]
 fn the_program_has_everything() {
     let all = dependencies(&["--features", "cli"]);
-    for one in OF_THE_PROGRAM.iter().chain(&OF_THE_SERVER) {
+    for one in OF_THE_PROGRAM.iter().chain(&OF_THE_SERVER).chain(&OF_TLS) {
         assert!(
             all.iter().any(|other| other == one),
             "{one} is not in {all:?}"

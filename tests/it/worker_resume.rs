@@ -193,6 +193,8 @@ async fn new_calls_do_not_wait_out_the_lease_of_a_worker_that_is_away() {
     let again = cut(&worker, &proxy);
     until_away(&node).await;
     assert!(!is_serving().await);
+    let status = node.client.status().await.unwrap();
+    assert_eq!((status.workers, status.workers_away), (1, 1));
     let described = node.client.describe("a.task").await.unwrap();
     assert_eq!(described.health(), v1::ServiceHealth::NoWorker);
     let error = call(&node, dict! {}).await.unwrap().unwrap_err();

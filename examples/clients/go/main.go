@@ -17,6 +17,7 @@ import (
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
@@ -92,6 +93,22 @@ func show(answer interface {
 	fmt.Println(text)
 }
 
+// connect opens a connection. With TLS to `https://HOST:PORT`; `CIDERY_CA` names the file with the CA of the node.
+func connect(node string) (*grpc.ClientConn, error) {
+	security := insecure.NewCredentials()
+	address, isTLS := strings.CutPrefix(node, "https://")
+	if ca := os.Getenv("CIDERY_CA"); isTLS && ca != "" {
+		own, err := credentials.NewClientTLSFromFile(ca, "")
+		if err != nil {
+			return nil, err
+		}
+		security = own
+	} else if isTLS {
+		security = credentials.NewTLS(nil) // The CAs of the system.
+	}
+	return grpc.NewClient(address, grpc.WithTransportCredentials(security))
+}
+
 func main() {
 	limit := time.Minute
 	if len(os.Args) > 5 {
@@ -104,7 +121,7 @@ func main() {
 	node, service, mode := os.Args[1], os.Args[2], os.Args[4]
 	payload := new(structpb.Struct)
 	must(protojson.Unmarshal([]byte(os.Args[3]), payload))
-	connection, err := grpc.NewClient(node, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	connection, err := connect(node)
 	must(err)
 	invocations := pb.NewInvocationServiceClient(connection)
 

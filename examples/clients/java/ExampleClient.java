@@ -26,10 +26,14 @@ import com.google.protobuf.util.JsonFormat;
 import com.google.protobuf.util.Timestamps;
 import com.google.rpc.ErrorDetailsProto;
 import com.google.rpc.ErrorInfo;
+import io.grpc.Grpc;
+import io.grpc.InsecureChannelCredentials;
 import io.grpc.ManagedChannel;
-import io.grpc.ManagedChannelBuilder;
 import io.grpc.StatusRuntimeException;
+import io.grpc.TlsChannelCredentials;
 import io.grpc.protobuf.StatusProto;
+import java.io.File;
+import java.io.IOException;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Locale;
@@ -169,8 +173,20 @@ public final class ExampleClient {
     }
   }
 
+  /** Opens a channel. With TLS to {@code https://HOST:PORT}; CIDERY_CA names the file with the CA of the node. */
+  private static ManagedChannel open(String node) throws IOException {
+    if (!node.startsWith("https://")) {
+      return Grpc.newChannelBuilder(node, InsecureChannelCredentials.create()).build();
+    }
+    TlsChannelCredentials.Builder tls = TlsChannelCredentials.newBuilder();
+    if (System.getenv("CIDERY_CA") != null) {
+      tls.trustManager(new File(System.getenv("CIDERY_CA")));
+    }
+    return Grpc.newChannelBuilder(node.replaceFirst("^https://", ""), tls.build()).build();
+  }
+
   public static void main(String[] args) throws Exception {
-    ManagedChannel channel = ManagedChannelBuilder.forTarget(args[0]).usePlaintext().build();
+    ManagedChannel channel = open(args[0]);
     double seconds = args.length > 4 ? Double.parseDouble(args[4]) : 60;
     // The deadline of all its calls.
     InvocationServiceBlockingStub stub = InvocationServiceGrpc.newBlockingStub(channel)

@@ -4,6 +4,7 @@
 // to standard output, all else to standard error. The status after a failure is 3.
 "use strict";
 
+const fs = require("node:fs");
 const path = require("node:path");
 const grpc = require("@grpc/grpc-js");
 const protoLoader = require("@grpc/proto-loader");
@@ -14,7 +15,11 @@ const options = { keepCase: true, oneofs: true, longs: String, enums: String, in
 const files = ["cidery/v1/invocation.proto", "google/rpc/status.proto", "google/rpc/error_details.proto"];
 const definition = protoLoader.loadSync(files, options);
 const { InvocationService } = grpc.loadPackageDefinition(definition).cidery.v1;
-const client = new InvocationService(address, grpc.credentials.createInsecure());
+// With TLS to `https://HOST:PORT`; `CIDERY_CA` names the file with the CA of the node, beside those that Node.js brings.
+const ca = process.env.CIDERY_CA && fs.readFileSync(process.env.CIDERY_CA);
+const isTls = address.startsWith("https://");
+const credentials = isTls ? grpc.credentials.createSsl(ca) : grpc.credentials.createInsecure();
+const client = new InvocationService(address.replace("https://", ""), credentials);
 const deadline = Date.now() + seconds * 1000;
 
 // One call of a method, all calls with the same deadline.

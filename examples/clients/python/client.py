@@ -5,6 +5,7 @@ standard output, all else to standard error. The status after a failure is 3.
 """
 
 import json
+import os
 import sys
 import time
 
@@ -13,6 +14,17 @@ from cidery.v1 import invocation_pb2 as pb
 from cidery.v1 import invocation_pb2_grpc, outcome_pb2
 from google.protobuf import duration_pb2, json_format
 from google.rpc import error_details_pb2, status_pb2
+
+
+def open_channel(node):
+    """A channel. With TLS to `https://HOST:PORT`; `CIDERY_CA` names the file with the CA of the node."""
+    if not node.startswith("https://"):
+        return grpc.insecure_channel(node)
+    roots = None  # Those that gRPC brings.
+    if "CIDERY_CA" in os.environ:
+        with open(os.environ["CIDERY_CA"], "rb") as file:
+            roots = file.read()
+    return grpc.secure_channel(node.removeprefix("https://"), grpc.ssl_channel_credentials(roots))
 
 
 def note(text):
@@ -119,7 +131,7 @@ def stream(stub, service, payload):
 
 node, service, payload, mode, *seconds = sys.argv[1:]
 deadline = time.monotonic() + float(*seconds or [60])
-stub = invocation_pb2_grpc.InvocationServiceStub(grpc.insecure_channel(node))
+stub = invocation_pb2_grpc.InvocationServiceStub(open_channel(node))
 try:
     {"sync": sync, "async": wait, "stream": stream}[mode](stub, service, json.loads(payload))
 except grpc.RpcError as error:

@@ -7,6 +7,7 @@ another in one direction: `v1`, `_errors`, `_values`, `_sio`, `_protocol`, `_cli
 
 from cidery._client.aio import AsyncClient
 from cidery._client.blocking import Client
+from cidery._client.bulk import AsyncOperations, Operations
 from cidery._errors.exceptions import (
     Aborted,
     AlreadyExists,
@@ -31,6 +32,7 @@ from cidery._errors.exceptions import (
 )
 from cidery._errors.kind import Kind
 from cidery._protocol.batch import AsyncGroup, Call, Group, Outcome
+from cidery._protocol.bulk import Operation, OperationState, Refusal
 from cidery._protocol.cid import new_cid
 from cidery._protocol.messages import Accepted, Response
 from cidery._protocol.options import DataFormat, OnDeadline, OnExhausted, Options, RetryPolicy
@@ -73,6 +75,7 @@ __all__ = [
     "AsyncClient",
     "AsyncContext",
     "AsyncGroup",
+    "AsyncOperations",
     "AsyncService",
     "Bool",
     "Bunch",
@@ -114,11 +117,15 @@ __all__ = [
     "NotFound",
     "OnDeadline",
     "OnExhausted",
+    "Operation",
+    "OperationState",
+    "Operations",
     "Options",
     "OutOfRange",
     "Outcome",
     "PermissionDenied",
     "Progress",
+    "Refusal",
     "ResourceExhausted",
     "Response",
     "RetryPolicy",

@@ -103,7 +103,16 @@ def parser() -> argparse.ArgumentParser:
         "run", help=about, description=f"{about.capitalize()}.", allow_abbrev=False
     )
     run.add_argument("paths", nargs="+", metavar="PATH", help="a file or a folder")
-    run.add_argument("--node", help="HOST[:PORT] (default: CIDERY_NODE, then 127.0.0.1:24337)")
+    about = "[https://]HOST[:PORT] (default: CIDERY_NODE, then 127.0.0.1:24337)"
+    run.add_argument("--node", help=about)
+    ca = "file with the CA certificate of a node at https:// (default: CIDERY_CA)"
+    run.add_argument("--ca", metavar="FILE", help=ca)
+    cert = "file with a client certificate (default: CIDERY_CERT)"
+    run.add_argument("--cert", metavar="FILE", help=cert)
+    key = "file with the key of the client certificate (default: CIDERY_KEY)"
+    run.add_argument("--key", metavar="FILE", help=key)
+    insecure = "send the API key (CIDERY_API_KEY, or the file CIDERY_API_KEY_FILE) in plain text"
+    run.add_argument("--insecure", action="store_true", help=insecure)
     run.add_argument("--reload", action="store_true", help="reload files when they change")
     exclude = "leave out files and folders of a folder, such as `scripts` (repeatable)"
     run.add_argument("--exclude", action="append", default=[], metavar="PATTERN", help=exclude)

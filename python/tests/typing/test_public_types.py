@@ -30,6 +30,7 @@ from cidery import (
     Kind,
     Later,
     NotFound,
+    Operation,
     Progress,
     Response,
     RetryPolicy,
@@ -146,6 +147,12 @@ def test_filters_have_their_types(client: Client) -> None:
     assert_type(client.invocations(services=Declared, states="FAILED"), list[Invocation])
     assert_type(client.cancel(services="types.echo", dry_run=True), Changes)
     assert_type(client.summarize(filter_expression="state = FAILED"), list[Summary])
+    operations = client.operations
+    assert_type(operations.start("retry", filter_expression="state = EXPIRED"), Operation)
+    assert_type(operations.count("purge", states="EXPIRED"), int)
+    assert_type(operations.list(states="RUNNING"), list[Operation])
+    with pytest.raises(ValueError):
+        operations.count("delete", states="EXPIRED")  # type: ignore[arg-type]
     assert_type(client.invocations(metadata={"tenant": "a"}, dead_letter=True), list[Invocation])
     assert_type(client.retry(services=echo, dry_run=True), Changes)
     assert_type(client.purge(states=[State.FAILED], dry_run=True), Changes)

@@ -1,6 +1,6 @@
 //! What a command does to the invocations that a user selects, in words.
 
-use super::filter::StateArg;
+use super::states::StateArg;
 
 /// What a command does to invocations.
 pub(super) struct Action {

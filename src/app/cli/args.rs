@@ -1,14 +1,12 @@
-//! Arguments that several commands share, and the parsers of durations and sizes.
+//! Arguments that several commands share, and their parsers.
 
 use std::time::Duration;
 
 use anstream::ColorChoice;
 use clap::{ArgAction, Args, ValueEnum};
-use jiff::{Span, SpanRelativeTo};
-use tracing::{Level, enabled};
 
-use crate::app::log_queue::LogGuard;
-use crate::app::telemetry::{self, LogFormat};
+use crate::app::telemetry::{self, Log, LogFormat};
+pub(super) use crate::codec::units::duration;
 use crate::model::error::{Error, Result, reason};
 
 /// The format of the output, for all commands.
@@ -91,7 +89,7 @@ impl GlobalArgs {
 pub(super) struct LogArgs {
     /// Format of log lines on standard error.
     #[arg(long, env = "CIDERY_LOG_FORMAT", value_enum, default_value_t)]
-    log_format: LogFormat,
+    pub(super) log_format: LogFormat,
     /// Log filter: a level, or per-target levels such as `info,cidery=debug`. Default: `info`; `warn` with --quiet,
     /// `debug` with --verbose.
     #[arg(
@@ -105,37 +103,15 @@ pub(super) struct LogArgs {
 
 impl LogArgs {
     /// Starts logging, as [`telemetry::init`] does. `filter` is the one of [`GlobalArgs::log_filter`].
-    pub(super) fn init(&self, filter: Option<&str>) -> Result<LogGuard> {
+    pub(super) fn init(&self, filter: Option<&str>) -> Result<Log> {
         let filter = self.log.as_deref().or(filter);
         telemetry::init(self.log_format, filter.unwrap_or("info"))
-    }
-
-    /// Whether the log is JSON, and has errors.
-    pub(super) fn has_json_errors(&self) -> bool {
-        self.log_format == LogFormat::Json && enabled!(Level::ERROR)
     }
 }
 
 /// An error in how a command is used.
 pub(super) fn usage_error(message: impl Into<String>) -> Error {
     Error::invalid_argument(reason::USAGE_INVALID, message)
-}
-
-/// The longest duration: clocks and timers add it to the current time.
-const MAX_DURATION: Duration = Duration::from_hours(876_000);
-
-/// Parses a duration: `500ms`, `2s`, `1m 30s`, `1h`, `7d`, `2w`. A day has 24 hours.
-pub(super) fn duration(text: &str) -> std::result::Result<Duration, String> {
-    let parsed = text
-        .parse::<Span>()
-        .and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()))
-        .map_err(|_| "use a number and a unit, such as `500ms`, `2s`, `5m`, `1h` or `7d`")?;
-    let duration = Duration::try_from(parsed);
-    let duration = duration.map_err(|_| "a duration must not be negative")?;
-    match duration <= MAX_DURATION {
-        true => Ok(duration),
-        false => Err("a duration is at most 876000h (100 years)".to_owned()),
-    }
 }
 
 /// Parses a duration that is not zero, see [`duration`].
@@ -153,70 +129,13 @@ pub(super) fn key_value(text: &str) -> std::result::Result<(String, String), Str
         .ok_or_else(|| "use `key=value`".to_owned())
 }
 
-/// The smallest limit of a store: 16 MiB. A smaller one is most likely a number without its unit.
-const MIN_STORE_LIMIT: u64 = 16 << 20;
-
-/// Parses the limit of a store: a [size](bytes) of at least 16 MiB.
-pub(super) fn store_limit(text: &str) -> std::result::Result<u64, String> {
-    match bytes(text)? {
-        limit if limit < MIN_STORE_LIMIT => Err(format!(
-            "{limit} bytes is less than the smallest store, 16MiB"
-        )),
-        limit => Ok(limit),
-    }
-}
-
-/// Parses a size: `1048576`, `64MiB`, `1GiB`; `64M` and `1G` are the same, as in units of systemd.
-pub(super) fn bytes(text: &str) -> std::result::Result<u64, String> {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let unit = text.get(digits.len()..).unwrap_or_default();
-    let shift = match unit {
-        "" | "B" => 0,
-        "K" | "KiB" => 10,
-        "M" | "MiB" => 20,
-        "G" | "GiB" => 30,
-        "T" | "TiB" => 40,
-        _ => {
-            return Err(
-                "use a number of bytes, or one with `K`, `M`, `G` or `T` (or `KiB`, `MiB`, `GiB`, `TiB`)"
-                    .to_owned(),
-            );
-        }
-    };
-    let number: u64 = digits
-        .parse()
-        .map_err(|_| "a size must start with a whole number".to_owned())?;
-    let bytes = u128::from(number) << shift;
-    u64::try_from(bytes).map_err(|_| "the size does not fit into 64 bits".to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn sizes_are_parsed() {
-        assert_eq!(bytes("512"), Ok(512));
-        assert_eq!(bytes("64MiB"), Ok(64 << 20));
-        assert_eq!(bytes("64M"), Ok(64 << 20));
-        assert_eq!(store_limit("16M"), Ok(16 << 20));
-        assert!(store_limit("5").is_err() && store_limit("15M").is_err());
-        for wrong in ["", "MiB", "1.5GiB", "1MB", "-1", "99999999999TiB"] {
-            assert!(bytes(wrong).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn durations_are_parsed() {
-        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
-        assert_eq!(duration("1m 30s"), Ok(Duration::from_secs(90)));
-        assert_eq!(duration("1w 2d"), Ok(Duration::from_hours(9 * 24)));
-        assert!(duration("-1s").is_err());
-        assert_eq!(duration("0s"), Ok(Duration::ZERO));
+    fn a_positive_duration_is_not_zero() {
+        assert_eq!(positive_duration("1m 30s"), Ok(Duration::from_secs(90)));
         assert!(positive_duration("0s").is_err());
-        assert!(duration("1mo").is_err());
-        assert!(duration("5").is_err());
-        assert!(duration("876000h").is_ok());
-        assert!(duration("9223372036854775807s").is_err());
     }
 }

@@ -7,10 +7,10 @@ use std::io;
 use super::action::Action;
 use super::detach::INTERRUPTED;
 use super::filter::unknown_services;
-use super::names::{age_of, state_name, summary_reason};
-use super::objects;
+use super::names::{service_name_or_group, state_name};
 use super::operation_progress;
-use super::printer::{Column, List, Printer, Row, Tone};
+use super::printer::{Printer, Tone};
+use super::summary_table::print_summaries;
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::operation_action::Action as Change;
 use crate::model::error::{Error, Result, reason};
@@ -47,6 +47,9 @@ impl Bulk {
         printer: &Printer,
     ) -> Result<()> {
         let matching = self.count(self.filter.clone()).await?;
+        if let Change::Retry(_) = self.change {
+            self.note_retried(matching.total, printer).await?;
+        }
         if let Some(filter) = left_out
             && let count @ 1.. = self.count(filter).await?.total
         {
@@ -84,6 +87,16 @@ impl Bulk {
                 operation_progress::follow(&self.client, id, printer).await
             }
         }
+    }
+
+    /// Says how many of those that match were retried already.
+    async fn note_retried(&self, to_retry: u64, printer: &Printer) -> Result<()> {
+        let matching = self.client.summarize(self.filter.clone()).await?.total;
+        if let retried @ 1.. = matching.saturating_sub(to_retry) {
+            let note = format!("{retried} already retried, and not included");
+            printer.note(Tone::Warning, &note);
+        }
+        Ok(())
     }
 
     async fn count(&self, filter: v1::InvocationFilter) -> Result<Matching> {
@@ -124,7 +137,9 @@ impl Matching {
         let verb: String = first.into_iter().chain(capitals).collect();
         let (mut services, mut states) = (BTreeMap::new(), BTreeMap::new());
         for summary in &self.summaries {
-            *services.entry(shown_service(summary)).or_insert(0) += summary.count;
+            *services
+                .entry(service_name_or_group(&summary.service))
+                .or_insert(0) += summary.count;
             *states.entry(summary.state).or_insert(0) += summary.count;
         }
         let names: Vec<&str> = services.keys().take(MAX_NAMED).copied().collect();
@@ -143,42 +158,11 @@ impl Matching {
 
     /// Prints what would be changed.
     fn print(&self, action: &Action, printer: &Printer) {
-        let rows = self.summaries.iter().map(|summary| Row {
-            name: summary.example_cid.clone(),
-            object: objects::summary(summary),
-            cells: [
-                shown_service(summary).to_owned(),
-                state_name(summary.state),
-                summary_reason(summary),
-                summary.count.to_string(),
-                age_of(summary.first_accept_time.as_ref()),
-                summary.example_cid.clone(),
-            ],
-        });
-        printer.list(List {
-            columns: [
-                Column::text("SERVICE"),
-                Column::fixed("STATE"),
-                Column::text("REASON"),
-                Column::fixed("COUNT"),
-                Column::fixed("OLDEST"),
-                Column::fixed("EXAMPLE"),
-            ],
-            rows: rows.collect(),
-            if_empty: "",
-        });
+        print_summaries(printer, &self.summaries, "");
         if self.total > 0 {
             let note = format!("{} would be {}", self.total, action.done);
             printer.note(Tone::Good, &note);
         }
-    }
-}
-
-/// The service of a group of invocations. Groups of members have none.
-fn shown_service(summary: &v1::InvocationSummary) -> &str {
-    match summary.service.as_str() {
-        "" => "(group)",
-        service => service,
     }
 }
 

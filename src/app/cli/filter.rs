@@ -2,12 +2,14 @@
 
 use std::collections::HashMap;
 
-use clap::{Args, ValueEnum};
+use clap::{Args, ValueEnum as _};
 use jiff::Timestamp;
 
+use super::action::{Action, Held};
 use super::args::{key_value, usage_error};
 use super::filter_text::{combine, filter_text};
 use super::printer::{Printer, Tone};
+use super::states::{PendingArg, StateArg};
 use super::times::past_time;
 use crate::codec::convert::timestamp_to_proto;
 use crate::codec::proto::v1;
@@ -82,47 +84,6 @@ pub(super) struct FilterArgs {
     dead_letter: bool,
 }
 
-/// The state of an invocation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum StateArg {
-    Pending,
-    Running,
-    Succeeded,
-    Failed,
-    Cancelled,
-    Expired,
-}
-
-impl StateArg {
-    fn to_proto(self) -> v1::State {
-        match self {
-            Self::Pending => v1::State::Pending,
-            Self::Running => v1::State::Running,
-            Self::Succeeded => v1::State::Succeeded,
-            Self::Failed => v1::State::Failed,
-            Self::Cancelled => v1::State::Cancelled,
-            Self::Expired => v1::State::Expired,
-        }
-    }
-}
-
-/// Why an invocation is pending.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum PendingArg {
-    #[value(alias = "due_later")]
-    DueLater,
-    Queued,
-    Backoff,
-    #[value(alias = "no_worker")]
-    NoWorker,
-    #[value(alias = "no_compatible_worker")]
-    NoCompatibleWorker,
-    #[value(alias = "key_busy")]
-    KeyBusy,
-    Paused,
-    Held,
-}
-
 /// Says which services of a filter that matches nothing the node does not know: their names may be misspelled.
 pub(super) async fn note_unknown_services(
     client: &ContractClient,
@@ -160,8 +121,10 @@ impl FilterArgs {
     ///
     /// # Errors
     ///
-    /// `INVALID_ARGUMENT` / `USAGE_INVALID` where it names another state.
-    pub(super) fn restrict(&mut self, verb: &str, possible: &[StateArg]) -> Result<()> {
+    /// `INVALID_ARGUMENT` / `USAGE_INVALID` where it names another state, or a reason to be pending for which the
+    /// command changes nothing.
+    pub(super) fn restrict(&mut self, action: &Action) -> Result<()> {
+        let (verb, possible) = (action.otherwise, action.states);
         let impossible = self.states.iter().find(|state| !possible.contains(state));
         if let Some(state) = impossible {
             let name = state.to_possible_value();
@@ -173,6 +136,23 @@ impl FilterArgs {
             filter.states().any(|state| !possible(state))
         };
         if self.text.as_ref().is_some_and(names_other) {
+            return Err(usage_error(format!("`--filter`: {verb}")));
+        }
+        let changes_any_pending =
+            action.held == Held::AsOthers && possible.contains(&StateArg::Pending);
+        let is_impossible = |reason: v1::PendingReason| {
+            let is_held = reason == v1::PendingReason::Held && action.held != Held::AsOthers;
+            !changes_any_pending && !is_held
+        };
+        if self
+            .pending
+            .iter()
+            .any(|reason| is_impossible(reason.to_proto()))
+        {
+            return Err(usage_error(format!("`--pending`: {verb}")));
+        }
+        let text = self.text.as_ref();
+        if text.is_some_and(|filter| filter.pending_reasons().any(is_impossible)) {
             return Err(usage_error(format!("`--filter`: {verb}")));
         }
         // Only pending invocations have a reason to be pending.
@@ -250,16 +230,7 @@ impl FilterArgs {
             ServiceName::parse(name)?;
         }
         let states = self.states.into_iter().map(StateArg::to_proto);
-        let reasons = self.pending.into_iter().map(|reason| match reason {
-            PendingArg::DueLater => v1::PendingReason::DueLater,
-            PendingArg::Queued => v1::PendingReason::Queued,
-            PendingArg::Backoff => v1::PendingReason::Backoff,
-            PendingArg::NoWorker => v1::PendingReason::NoWorker,
-            PendingArg::NoCompatibleWorker => v1::PendingReason::NoCompatibleWorker,
-            PendingArg::KeyBusy => v1::PendingReason::KeyBusy,
-            PendingArg::Paused => v1::PendingReason::Paused,
-            PendingArg::Held => v1::PendingReason::Held,
-        });
+        let reasons = self.pending.into_iter().map(PendingArg::to_proto);
         // Reasons are in upper case, unless a service has its own idea of them.
         let failures = self.failures.into_iter();
         let failures = failures.flat_map(|reason| match reason.to_ascii_uppercase() {

@@ -4,7 +4,7 @@ use clap::Command;
 
 /// The groups, and their commands in order.
 const GROUPS: [(&str, &[&str]); 4] = [
-    ("Run", &["serve", "demo"]),
+    ("Run", &["serve", "demo", "config"]),
     (
         "Invoke",
         &["invoke", "result", "cancel", "retry", "release"],
@@ -13,6 +13,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
         "Inspect",
         &[
             "status",
+            "health",
             "invocations",
             "explain",
             "dead-letters",
@@ -20,6 +21,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
             "describe",
             "workers",
             "events",
+            "whoami",
         ],
     ),
     (
@@ -28,8 +30,10 @@ const GROUPS: [(&str, &[&str]); 4] = [
             "purge",
             "operations",
             "service",
+            "key",
             "resume",
             "store",
+            "cert",
             "export",
             "check-worker",
             "completions",

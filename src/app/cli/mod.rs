@@ -10,6 +10,7 @@ mod changes;
 mod cid_arg;
 mod commands;
 mod control_text;
+mod credential_args;
 mod detach;
 mod filter;
 mod filter_text;
@@ -25,10 +26,14 @@ mod operation_progress;
 mod printer;
 mod retry_note;
 mod selection;
+mod states;
 mod stdin;
 mod stop;
+mod store_keys;
+mod summary_table;
 mod times;
 mod tips;
+mod tls_args;
 mod usage;
 
 use std::process::ExitCode;
@@ -38,9 +43,9 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use self::args::GlobalArgs;
 use self::commands::{
-    cancel, check_worker, completions, dead_letters, demo, describe, events, explain, export,
-    invocations, invoke, operations, purge, release, result, resume, retry, serve, service,
-    services, status, store, workers,
+    cancel, cert, check_worker, completions, config, dead_letters, demo, describe, events, explain,
+    export, health, invocations, invoke, key, operations, purge, release, result, resume, retry,
+    serve, service, services, status, store, whoami, workers,
 };
 use self::node_option::NodeArgs;
 use self::printer::Printer;
@@ -102,16 +107,26 @@ enum Command {
     Workers(workers::Workers),
     /// Show the health of a node, and what needs attention.
     Status(status::Status),
+    /// Show whether a node serves, for probes.
+    Health(health::Health),
     /// Watch what happens on a node.
     Events(Box<events::Events>),
     /// Check a worker against the worker protocol.
     CheckWorker(check_worker::CheckWorker),
     /// Pause, disable and forget services.
     Service(service::Service),
+    /// Make, list and revoke API keys.
+    Key(key::Key),
+    /// Show who the node takes you for, and what you may do.
+    Whoami(whoami::Whoami),
     /// Start the invocations of a node that was started with `--hold`.
     Resume(resume::Resume),
     /// Back up, restore and check the store of a node.
     Store(store::Store),
+    /// Make certificates to try out TLS.
+    Cert(cert::Cert),
+    /// Check and show the configuration of a node.
+    Config(config::Config),
     /// Export service definitions.
     Export(export::Export),
     /// Generate a shell completion script.
@@ -171,6 +186,7 @@ async fn run(cli: Cli, printer: &Printer) -> Result<ExitCode> {
         Command::Serve(command) => return command.run(printer).await,
         Command::Demo(command) => return command.run(printer).await,
         Command::Status(command) => return command.run(printer).await,
+        Command::Health(command) => return command.run(printer).await,
         Command::Invoke(command) => command.run(printer).await,
         Command::Result(command) => command.run(printer).await,
         Command::Invocations(command) => command.run(printer).await,
@@ -178,7 +194,7 @@ async fn run(cli: Cli, printer: &Printer) -> Result<ExitCode> {
         Command::Retry(command) => command.run(printer).await,
         Command::Release(command) => command.run(printer).await,
         Command::Purge(command) => command.run(printer).await,
-        Command::Operations(command) => command.run(printer).await,
+        Command::Operations(command) => Box::pin(command.run(printer)).await,
         Command::Explain(command) => command.run(printer).await,
         Command::DeadLetters(command) => command.run(printer).await,
         Command::Services(command) => command.run(printer).await,
@@ -187,8 +203,12 @@ async fn run(cli: Cli, printer: &Printer) -> Result<ExitCode> {
         Command::Events(command) => command.run(printer).await,
         Command::CheckWorker(command) => command.run(printer).await,
         Command::Service(command) => command.run(printer).await,
+        Command::Key(command) => command.run(printer).await,
+        Command::Whoami(command) => command.run(printer).await,
         Command::Resume(command) => command.run(printer).await,
         Command::Store(command) => return command.run(printer).await,
+        Command::Cert(command) => command.run(printer),
+        Command::Config(command) => command.run(printer),
         Command::Export(command) => command.run(printer).await,
         Command::Completions(command) => command.run(printer, &mut self::command()),
     };
@@ -198,6 +218,23 @@ async fn run(cli: Cli, printer: &Printer) -> Result<ExitCode> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Variables of other commands, set beside a node.
+    #[test]
+    fn a_node_knows_the_variables_of_all_commands() {
+        let mut commands = vec![command()];
+        while let Some(command) = commands.pop() {
+            for argument in command.get_arguments() {
+                let name = argument
+                    .get_env()
+                    .map(|name| name.to_string_lossy().into_owned());
+                let name = name.and_then(|name| name.strip_prefix("CIDERY_").map(str::to_owned));
+                let is_known = crate::app::config::is_known_variable;
+                assert!(name.as_deref().is_none_or(is_known), "{name:?}");
+            }
+            commands.extend(command.get_subcommands().cloned());
+        }
+    }
 
     #[test]
     fn the_arguments_of_all_commands_are_consistent() {

@@ -87,6 +87,20 @@ pub(super) fn node_health_name(health: i32) -> &'static str {
     health.as_str_name().trim_start_matches("NODE_HEALTH_")
 }
 
+/// The name of what is done with a copy of the store, such as `VERIFYING`.
+pub(super) fn backup_phase_name(phase: i32) -> &'static str {
+    let phase = v1::BackupPhase::try_from(phase).unwrap_or_default();
+    phase.as_str_name().trim_start_matches("BACKUP_PHASE_")
+}
+
+/// The name of a scope, such as `OWN`.
+pub(super) fn scope_name(scope: i32) -> &'static str {
+    match v1::Scope::try_from(scope).unwrap_or_default() {
+        v1::Scope::Unspecified => "OWN",
+        scope => scope.as_str_name().trim_start_matches("SCOPE_"),
+    }
+}
+
 /// The name of a reason to be pending, such as `QUEUED`.
 pub(super) fn pending_reason_name(reason: i32) -> &'static str {
     let reason = v1::PendingReason::try_from(reason).unwrap_or_default();
@@ -134,15 +148,6 @@ pub(super) fn reason_name(invocation: &v1::Invocation) -> String {
         return "CANCEL_REQUESTED".to_owned();
     }
     failure(invocation).map_or_else(String::new, |failure| failure.reason.clone())
-}
-
-/// The reason for which invocations that are counted together are held or have failed; empty where there is none.
-pub(super) fn summary_reason(summary: &v1::InvocationSummary) -> String {
-    match (summary.pending_reason(), summary.failure_reason.as_str()) {
-        (v1::PendingReason::Held, "") => "HELD".to_owned(),
-        (v1::PendingReason::Held, failure) => format!("HELD {failure}"),
-        (_, failure) => failure.to_owned(),
-    }
 }
 
 /// The failure with which an invocation has ended.

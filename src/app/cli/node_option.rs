@@ -1,21 +1,28 @@
-//! `--node`, also before the command: for those that connect to a node. The others refuse it.
+//! `--node`, its TLS and its credential, also before the command: for those that connect to a node. The others refuse
+//! them.
 
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Args, Command};
 
 use super::args::usage_error;
+use super::credential_args::CredentialArgs;
 use super::printer::Printer;
 use super::retry_note::note_retries;
+use super::tls_args::ClientTlsArgs;
 use crate::model::error::{Kind, Result, reason};
 use crate::remote::client::ContractClient;
 
 /// The name of the option.
 const NODE: &str = "node";
+/// How an address with TLS begins.
+const HTTPS: &str = "https://";
 
 /// The node to connect to. The option may stand before the command, too.
 #[derive(Args, Clone, Debug)]
 pub(super) struct NodeArgs {
-    /// Address of the node.
+    /// Address of the node. With TLS: `https://HOST:PORT`; `--ca FILE` is the CA certificate of the node, `--cert FILE`
+    /// and `--key FILE` are a client certificate. Where it asks who calls: `--api-key-file FILE`, or the environment
+    /// variable `CIDERY_API_KEY`.
     #[arg(
         short,
         long,
@@ -25,43 +32,60 @@ pub(super) struct NodeArgs {
         value_name = "HOST:PORT"
     )]
     node: String,
+    #[command(flatten)]
+    tls: ClientTlsArgs,
+    #[command(flatten)]
+    credential: CredentialArgs,
 }
 
 impl NodeArgs {
     /// Connects to the node. While a later call is retried, the user is told.
     pub(super) async fn connect(&self, printer: &Printer) -> Result<ContractClient> {
-        let client = ContractClient::connect(&self.node).await;
+        // The environment may have certificates for other nodes: `check` refuses options that have no effect.
+        let tls = self.tls.tls().filter(|_| self.node.starts_with(HTTPS));
+        let client = match tls {
+            Some(tls) => ContractClient::connect_with_tls(&self.node, tls).await,
+            None => ContractClient::connect(&self.node).await,
+        };
         // The address is an argument, or in the environment.
         let client = client.map_err(|error| match error.kind() {
-            Kind::InvalidArgument => error.with_reason(reason::USAGE_INVALID),
+            Kind::InvalidArgument if error.reason() == reason::REQUEST_INVALID => {
+                error.with_reason(reason::USAGE_INVALID)
+            }
             _ => error,
         })?;
+        let client = match self.credential.credential()? {
+            Some(credential) => client.credential(credential),
+            None => client,
+        };
         Ok(note_retries(client, printer))
     }
 }
 
-/// Hides the option from the help of commands that connect to no node.
-pub(super) fn hide_elsewhere(command: Command) -> Command {
-    match option(&command).cloned() {
-        Some(node) => hide_in(command, &node),
-        None => command,
+/// Hides the options from the help of commands that connect to no node, and shows those of TLS and of credentials in
+/// that of all.
+pub(super) fn hide_elsewhere(mut command: Command) -> Command {
+    for name in ClientTlsArgs::NAMES.iter().chain(&CredentialArgs::NAMES) {
+        command = command.mut_arg(name, |option| option.hide(false));
     }
+    let options = options(&command).cloned().collect::<Vec<_>>();
+    hide_in(command, &options)
 }
 
-fn hide_in(mut command: Command, node: &Arg) -> Command {
+fn hide_in(mut command: Command, options: &[Arg]) -> Command {
     let nested = command.get_subcommands();
     let nested: Vec<String> = nested.map(|one| one.get_name().to_owned()).collect();
     for name in nested {
         command = command.mut_subcommand(name, |one| match connects(&one) {
-            true if one.has_subcommands() => hide_in(one, node),
+            true if one.has_subcommands() => hide_in(one, options),
             true => one,
-            false => one.arg(node.clone().hide(true)),
+            false => one.args(options.iter().map(|option| option.clone().hide(true))),
         });
     }
     command
 }
 
-/// Refuses the option where the command connects to no node.
+/// Refuses the options where the command connects to no node, and those of TLS where the address has none.
 ///
 /// # Errors
 ///
@@ -74,22 +98,38 @@ pub(super) fn check(command: &Command, matches: &ArgMatches) -> Result<()> {
         (called, matches) = (subcommand, nested);
         names = format!("{names} {name}");
     }
-    let is_given = matches.value_source(NODE) == Some(ValueSource::CommandLine);
-    match option(called) {
-        Some(option) if option.is_hide_set() && is_given => Err(usage_error(format!(
-            "`{names}` connects to no node: it has no `--node`"
+    let connects = options(called).any(|option| option.get_id() == NODE && !option.is_hide_set());
+    let is_given = |option: &&Arg| {
+        matches.value_source(option.get_id().as_str()) == Some(ValueSource::CommandLine)
+    };
+    let given: Vec<&Arg> = options(called).filter(is_given).collect();
+    if let (Some(option), false) = (given.first(), connects) {
+        let option = option.get_long().unwrap_or_default();
+        let message = format!("`{names}` connects to no node: it has no `--{option}`");
+        return Err(usage_error(message));
+    }
+    let node = matches.get_one::<String>(NODE);
+    let mut names = given.iter().map(|option| option.get_id().as_str());
+    let tls = names.find(|name| ClientTlsArgs::NAMES.contains(name));
+    match (tls, node) {
+        (Some(option), Some(node)) if !node.starts_with(HTTPS) => Err(usage_error(format!(
+            "`--{option}` is for a node with TLS: use `--node https://{}`",
+            node.strip_prefix("http://").unwrap_or(node)
         ))),
         _ => Ok(()),
     }
 }
 
-fn option(command: &Command) -> Option<&Arg> {
-    command
-        .get_arguments()
-        .find(|option| option.get_id() == NODE)
+/// Those that a command has.
+fn options(command: &Command) -> impl Iterator<Item = &Arg> {
+    command.get_arguments().filter(|option| {
+        let name = option.get_id().as_str();
+        let own = ClientTlsArgs::NAMES.iter().chain(&CredentialArgs::NAMES);
+        own.chain(&[NODE]).any(|own| *own == name)
+    })
 }
 
 /// Whether a command, or one of its own commands, connects to a node.
 fn connects(command: &Command) -> bool {
-    option(command).is_some() || command.get_subcommands().any(connects)
+    options(command).next().is_some() || command.get_subcommands().any(connects)
 }

@@ -23,8 +23,9 @@ const DRAW_INTERVAL: Duration = Duration::from_millis(100);
 ///
 /// # Errors
 ///
-/// The failure of the operation; `CANCELLED` where it is cancelled; `UNAVAILABLE` / `CONNECT_FAILED` where the node
-/// cannot be reached for about a minute: the operation goes on then, once the node is back.
+/// The failure of the operation; `CANCELLED` where it is cancelled; `FAILED_PRECONDITION` where invocations were
+/// refused; `UNAVAILABLE` / `CONNECT_FAILED` where the node cannot be reached for about a minute: the operation goes on
+/// then, once the node is back.
 pub(super) async fn follow(
     client: &ContractClient,
     id: OperationId,
@@ -121,8 +122,26 @@ fn print_ended(operation: &v1::Operation, printer: &Printer) -> Result<()> {
             let message = format!("operation {id} was cancelled");
             Err(Error::cancelled(reason::CANCELLED, message))
         }
-        _ => Ok(()),
+        _ => none_refused(operation),
     }
+}
+
+/// `FAILED_PRECONDITION` with the most frequent reason, where invocations were refused.
+fn none_refused(operation: &v1::Operation) -> Result<()> {
+    let Some(first) = operation.refusals.first() else {
+        return Ok(());
+    };
+    let refused: u64 = operation.refusals.iter().map(|refusal| refusal.count).sum();
+    let of = match refused {
+        1 => "1 invocation".to_owned(),
+        refused => format!("{refused} invocations"),
+    };
+    let done = action_done(operation);
+    let message = format!(
+        "{of} not {done}, such as {}: {}",
+        first.example_cid, first.message
+    );
+    Err(Error::failed_precondition(first.reason.clone(), message))
 }
 
 /// Prints why invocations were not changed, as a table.

@@ -119,7 +119,7 @@ impl SelectionArgs {
             Held::LeftOut if self.filter.has_no_states() => Some(self.filter.clone().held()?),
             _ => None,
         };
-        self.filter.restrict(action.otherwise, action.states)?;
+        self.filter.restrict(action)?;
         let filter = match action.held {
             Held::Only => self.filter.held()?,
             Held::LeftOut | Held::AsOthers => self.filter.filter()?,

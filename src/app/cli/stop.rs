@@ -1,4 +1,4 @@
-//! Stops the node of `cidery serve` and `cidery demo` after a signal.
+//! Stops the node of `cidery serve` and `cidery demo` after a signal; the exit code of a command that a signal ended.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -33,11 +33,16 @@ pub(super) async fn stop(
     }
     match signals.stop(node.stop()).await {
         None => ExitCode::SUCCESS,
-        Some(forced) => ExitCode::from(128 + number(forced)),
+        Some(forced) => ended_by(forced),
     }
 }
 
-/// The number of a signal that stops a node.
+/// The exit code with which a shell reports that a signal ended a process.
+pub(super) fn ended_by(signal: &str) -> ExitCode {
+    ExitCode::from(128 + number(signal))
+}
+
+/// The number of a signal that ends a process in order.
 fn number(signal: &str) -> u8 {
     match signal {
         "SIGHUP" => 1,

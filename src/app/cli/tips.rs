@@ -5,7 +5,7 @@ use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue, Error, ErrorKind};
 
 /// Names of commands elsewhere, and the command here.
-const COMMANDS: [(&str, &str); 20] = [
+const COMMANDS: [(&str, &str); 19] = [
     ("call", "invoke"),
     ("run", "invoke"),
     ("exec", "invoke"),
@@ -16,7 +16,6 @@ const COMMANDS: [(&str, &str); 20] = [
     ("ls", "services"),
     ("ps", "invocations"),
     ("jobs", "invocations"),
-    ("health", "status"),
     ("info", "status"),
     ("watch", "events"),
     ("get", "result"),
@@ -86,6 +85,14 @@ fn improve_argument(error: &mut Error, called: &Command, arguments: &[String]) {
         return;
     };
     let given = given.clone();
+    if given == "--api-key" {
+        let tip = "a key is not given as an argument, which other users can see: set CIDERY_API_KEY, or use \
+                   '--api-key-file FILE'";
+        let tips = ContextValue::StyledStrs(vec![StyledStr::from(tip)]);
+        error.insert(ContextKind::Suggested, tips);
+        error.remove(ContextKind::SuggestedArg);
+        return;
+    }
     // "to pass `--x` as a value, use `-- --x`": hardly ever what is meant.
     error.remove(ContextKind::Suggested);
     if let Some(option) = meant_option(&given, called) {

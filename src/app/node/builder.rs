@@ -11,11 +11,14 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::app::node::handle::NodeHandle;
+use crate::app::node::security::{Security, ServerTls};
+use crate::app::reload::Reloads;
 use crate::app::shutdown::{DRAIN_TIMEOUT, catch_signals};
+use crate::edge::auth::{AccessOptions, Authenticator};
 use crate::edge::connection::NodeMemory;
 use crate::edge::grpc::Serving;
-use crate::edge::listener::{self, ConnectionLimits, Shutdown, Timeouts};
-use crate::edge::{AllowedHosts, PortService, WrapRouter};
+use crate::edge::listener::{self, ConnectionAge, ConnectionLimits, Shutdown, Timeouts};
+use crate::edge::{AllowedHosts, HostRoutes, NodeAddress, PortService, Transport, WrapRouter};
 use crate::engine::clock::Clock;
 use crate::engine::store::Store;
 use crate::engine::{Invoker, Limits, Parts};
@@ -54,9 +57,10 @@ pub struct NodeBuilder {
     demo: bool,
     drain_timeout: Duration,
     hold: bool,
-    requires_authentication: bool,
     routes: Router,
     wrap: Option<WrapRouter>,
+    tls: Option<ServerTls>,
+    access: AccessOptions,
 }
 
 impl fmt::Debug for NodeBuilder {
@@ -86,9 +90,10 @@ impl Default for NodeBuilder {
             demo: false,
             drain_timeout: DRAIN_TIMEOUT,
             hold: false,
-            requires_authentication: false,
             routes: Router::new(),
             wrap: None,
+            tls: None,
+            access: AccessOptions::default(),
         }
     }
 }
@@ -184,9 +189,35 @@ impl NodeBuilder {
         self
     }
 
-    /// Allows addresses that other machines can reach. There is no authentication yet. Default: loopback only.
+    /// Serves TLS alone: clients connect to `https://`. One that connects without TLS is told so.
+    ///
+    /// Certificates that are replaced are read within a few seconds, and at once by [`NodeHandle::reload`] or SIGHUP
+    /// (see [`run`](Self::run)). New connections use them, and open ones stay. Files that cannot be used are logged as
+    /// an error, and the node goes on with what it has.
+    ///
+    /// Where each client needs a [certificate](ServerTls::client_ca_file), the node may listen on addresses that other
+    /// machines can reach: unless [`access`](Self::access) says who may do what, everyone with a certificate of these
+    /// CAs may do everything. HTTP [routes](Self::routes) find the names of a client in the extensions of a request, as
+    /// an `Arc<PeerCertificate>`.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: ServerTls) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
+    /// Allows addresses that other machines can reach where authentication is off. Default: loopback only.
     pub fn insecure(mut self) -> Self {
         self.insecure = true;
+        self
+    }
+
+    /// Sets who may call the node, besides those with an API key. Default: nobody else.
+    ///
+    /// Authentication is on if the store has an API key, or ever had one, or if the options name any other credential.
+    /// It stays on, or off, until the node stops. While it is on, each gRPC call needs a credential; the program itself
+    /// calls through its [`NodeHandle`] as before.
+    pub fn access(mut self, options: AccessOptions) -> Self {
+        self.access = options;
         self
     }
 
@@ -217,14 +248,6 @@ impl NodeBuilder {
     /// restored: what must not run twice can be cancelled before.
     pub fn hold(mut self) -> Self {
         self.hold = true;
-        self
-    }
-
-    /// Asks callers who they are, without a way for them to prove it: a layer of the host does that
-    /// ([`wrap`](Self::wrap)). For tests.
-    #[doc(hidden)]
-    pub fn require_authentication(mut self) -> Self {
-        self.requires_authentication = true;
         self
     }
 
@@ -263,24 +286,25 @@ impl NodeBuilder {
     /// # Errors
     ///
     /// `ALREADY_EXISTS` / `SERVICE_EXISTS`, or `INVALID_ARGUMENT`, for a service or host that cannot be added;
-    /// `UNAVAILABLE` / `BIND_FAILED`; `FAILED_PRECONDITION` / `INSECURE_ADDRESS`, `STATE_MISSING` or `CLOCK_INVALID`;
-    /// the errors of the store.
+    /// `ACCESS_INVALID` for what [`access`](Self::access) set; `INVALID_ARGUMENT` / `TLS_INVALID`, with a violation for
+    /// each file that cannot be used; `UNAVAILABLE` / `BIND_FAILED`; `FAILED_PRECONDITION` / `INSECURE_ADDRESS`,
+    /// `STATE_MISSING` or `CLOCK_INVALID`; the errors of the store.
     pub async fn start(mut self) -> Result<NodeHandle> {
         if let Some(error) = self.error {
             return Err(error);
         }
         self.registry = self.layers.apply(self.registry);
-        builtin::add_platform(&mut self.registry)?;
-        if self.demo {
-            builtin::add_demo(&mut self.registry)?;
-        }
-        let listener = match self.address {
-            None => None,
-            Some(address) => {
-                check_address(address, self.insecure)?;
-                Some(listener::bind(address).await?)
-            }
-        };
+        let store = self
+            .store
+            .take()
+            .unwrap_or_else(|| Arc::new(MemoryStore::new()));
+        let authenticator =
+            Authenticator::start(Arc::clone(&store), self.clock.clone(), self.access).await?;
+        let requires_authentication = authenticator.is_on();
+        add_builtins(&mut self.registry, &authenticator, self.demo)?;
+        let security = Security::new(self.tls, &self.limits, &self.clock)?;
+        let is_guarded = requires_authentication || security.authenticates_clients();
+        let listener = bind(self.address, self.insecure || is_guarded).await?;
         let handler_names = Arc::new(self.registry.handler_names());
         self.states.set_handler_names(Arc::clone(&handler_names));
         let tasks = Tasks::new();
@@ -288,13 +312,14 @@ impl NodeBuilder {
             registry: self.registry,
             states: self.states,
             hooks: self.hooks,
-            store: self.store.unwrap_or_else(|| Arc::new(MemoryStore::new())),
+            store,
             limits: self.limits,
             clock: self.clock,
             hold: self.hold,
-            requires_authentication: self.requires_authentication,
+            requires_authentication,
         };
         let invoker = Invoker::start(parts, tasks.clone()).await?;
+        authenticator.keep_keys(&tasks, invoker.closing());
         let workers = WorkerRegistry::start(&invoker).await?;
         if !self.hold {
             invoker.resume_operations();
@@ -302,26 +327,29 @@ impl NodeBuilder {
         let serving = Serving::new();
         let shutdown = Shutdown::default();
         let mut address = None;
+        let mut reloads = Reloads::default();
         if let Some(listener) = listener {
             let bound = local_address(&listener)?;
-            if self.insecure {
-                warn_insecure(bound);
-            }
+            log_who_may_call(
+                security.address(bound),
+                self.insecure,
+                requires_authentication,
+            );
             address = Some(bound);
             let service = PortService::new(
                 &invoker,
                 &workers,
                 &serving,
-                address,
-                self.routes,
-                self.wrap,
+                address.map(|address| security.address(address)),
+                HostRoutes {
+                    routes: self.routes,
+                    wrap: self.wrap,
+                },
                 self.allowed_hosts,
+                &authenticator,
             )?;
-            let limits = connection_limits(invoker.limits());
-            let service = move |connection| service.on(connection);
-            let served =
-                listener::serve(listener, service, tasks.clone(), limits, shutdown.clone());
-            tasks.spawn("listener", served);
+            let transport = security.start(&invoker, &shutdown, &mut reloads);
+            spawn_listener(listener, service, transport, &invoker, &shutdown);
         }
         serving.set(true);
         Ok(NodeHandle {
@@ -333,13 +361,15 @@ impl NodeBuilder {
             tasks,
             address,
             drain_timeout: self.drain_timeout,
+            reloads,
         })
     }
 
     /// Starts the node and serves until a signal, then stops it gracefully: a rolling restart fails no call.
     ///
     /// The signals are SIGTERM, SIGINT (Ctrl-C), and SIGHUP unless the process was started with SIGHUP ignored
-    /// (`nohup`). Running handlers then have the [drain timeout](Self::drain) to finish; see [`NodeHandle::stop`].
+    /// (`nohup`) or the node has [TLS](crate::NodeBuilder): then SIGHUP reads the files of its certificates again.
+    /// Running handlers then have the [drain timeout](Self::drain) to finish; see [`NodeHandle::stop`].
     /// After a second signal this returns at once, and the caller should end the process. Signals stay caught until
     /// then. Use [`run_until`](Self::run_until) to decide when the node stops, without signals, and
     /// [`NodeHandle::run_until_signal`] where the program needs the handle, such as for the address of port 0. The
@@ -377,6 +407,16 @@ impl NodeBuilder {
     }
 }
 
+/// Adds the services that every node has, and the demo services.
+fn add_builtins(registry: &mut Registry, authenticator: &Authenticator, demo: bool) -> Result<()> {
+    let authenticator = authenticator.clone();
+    builtin::add_platform(registry, Arc::new(move || authenticator.principals()))?;
+    match demo {
+        true => builtin::add_demo(registry),
+        false => Ok(()),
+    }
+}
+
 fn first_address(address: impl ToSocketAddrs) -> Result<SocketAddr> {
     let addresses = address.to_socket_addrs();
     let first = addresses.and_then(|mut addresses| {
@@ -397,26 +437,73 @@ fn connection_limits(limits: &Limits) -> ConnectionLimits {
             ping: limits.ping_interval,
             request: limits.request_timeout,
             unread: limits.unread_timeout,
+            age: ConnectionAge {
+                limit: limits.connection_age,
+                grace: limits.connection_age_grace,
+            },
         },
         memory: NodeMemory::new(limits),
     }
 }
 
-fn warn_insecure(address: SocketAddr) {
-    tracing::warn!(
-        %address,
-        "insecure: there is no authentication; every client that can reach the address can invoke and serve all \
-         services, and read, cancel and remove all invocations"
-    );
+/// Logs that the node asks who calls, and what is dangerous about it.
+fn log_who_may_call(address: NodeAddress, insecure: bool, requires_authentication: bool) {
+    let is_plain = !address.is_tls && !address.address.ip().is_loopback();
+    match requires_authentication {
+        true if is_plain => tracing::warn!(
+            %address,
+            "authentication is on, without TLS: whoever sees the network reads the credentials of callers, and \
+             everything else"
+        ),
+        true => tracing::info!("authentication is on: each call needs a credential"),
+        false if insecure => tracing::warn!(
+            %address,
+            "insecure: there is no authentication; every client that can reach the address can invoke and serve all \
+             services, and read, cancel and remove all invocations"
+        ),
+        false => {}
+    }
 }
 
-fn check_address(address: SocketAddr, insecure: bool) -> Result<()> {
-    if address.ip().is_loopback() || insecure {
+/// Binds the address of a node, if it has one. `is_guarded`: other machines may reach it.
+async fn bind(address: Option<SocketAddr>, is_guarded: bool) -> Result<Option<TcpListener>> {
+    let Some(address) = address else {
+        return Ok(None);
+    };
+    check_address(address, is_guarded)?;
+    listener::bind(address).await.map(Some)
+}
+
+fn spawn_listener(
+    listener: TcpListener,
+    service: PortService,
+    transport: Transport,
+    invoker: &Invoker,
+    shutdown: &Shutdown,
+) {
+    let (tasks, limits) = (invoker.tasks(), connection_limits(invoker.limits()));
+    let service = move |connection| service.on(connection);
+    let shutdown = shutdown.clone();
+    let served = listener::serve(
+        listener,
+        service,
+        transport,
+        tasks.clone(),
+        limits,
+        shutdown,
+    );
+    tasks.spawn("listener", served);
+}
+
+/// Refuses an address of a network, unless the node asks who calls, or need not.
+fn check_address(address: SocketAddr, is_guarded: bool) -> Result<()> {
+    if address.ip().is_loopback() || is_guarded {
         return Ok(());
     }
     let message = format!(
-        "{address} is not a loopback address, and there is no authentication yet: listen on 127.0.0.1, or allow it \
-         with `NodeBuilder::insecure`"
+        "{address} is not a loopback address, and authentication is off: make an API key first (`cidery key new \
+         NAME --admin --data-dir FOLDER`), require client certificates (`NodeBuilder::tls`), listen on 127.0.0.1, or \
+         allow it with `NodeBuilder::insecure`"
     );
     Err(Error::failed_precondition(
         reason::INSECURE_ADDRESS,

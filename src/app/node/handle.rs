@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::app::reload::{Reloads, until_stop};
 use crate::app::shutdown;
 use crate::edge::grpc::Serving;
 use crate::edge::listener::Shutdown;
@@ -29,6 +30,7 @@ pub struct NodeHandle {
     pub(in crate::app) tasks: Tasks,
     pub(in crate::app) address: Option<SocketAddr>,
     pub(in crate::app) drain_timeout: Duration,
+    pub(in crate::app) reloads: Reloads,
 }
 
 impl NodeHandle {
@@ -48,7 +50,19 @@ impl NodeHandle {
     /// Lets a node that was started [on hold](crate::NodeBuilder::hold) start what it has accepted; returns whether it
     /// was held.
     pub fn resume(&self) -> bool {
-        self.invoker.resume_node()
+        self.invoker.resume_node("")
+    }
+
+    /// Reads again what may change while the node runs: the files of [TLS](crate::NodeBuilder). New connections use
+    /// them, and open ones stay. SIGHUP does the same in [`NodeBuilder::run`](crate::NodeBuilder::run) and
+    /// [`run_until_signal`](Self::run_until_signal).
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_ARGUMENT` / `TLS_INVALID`, with a violation for each file that cannot be used: the node goes on with
+    /// the certificate that it has.
+    pub async fn reload(&self) -> Result<()> {
+        self.reloads.run().await
     }
 
     /// Logs that a signal stops the node, and what it waits for.
@@ -89,7 +103,7 @@ impl NodeHandle {
         if let Some(address) = self.address() {
             tracing::info!(%address, "serving");
         }
-        let signal = signals.next().await;
+        let signal = until_stop(&self.reloads, &mut signals).await;
         self.log_stop(signal);
         let _ = signals.stop(self.stop()).await;
     }

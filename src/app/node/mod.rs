@@ -2,6 +2,7 @@
 
 mod builder;
 mod handle;
+mod security;
 
 pub use self::builder::NodeBuilder;
 pub use self::handle::NodeHandle;

@@ -1,5 +1,6 @@
 //! Conversions between the model and the messages of the contract. Stored, transmitted and domain types stay separate.
 
+mod access;
 mod declaration;
 mod failure;
 mod field;
@@ -10,6 +11,9 @@ mod results;
 mod sio;
 mod time;
 
+pub use self::access::{
+    api_key_to_proto, rights_from_proto, rights_to_proto, scope_from_proto, scope_to_proto,
+};
 pub use self::declaration::{declaration_from_proto, declaration_hash, declaration_to_proto};
 pub use self::failure::{failure_from_proto, failure_to_proto};
 pub use self::field::{

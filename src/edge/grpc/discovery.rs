@@ -1,7 +1,5 @@
 //! `cidery.v1.DiscoveryService`: lists and describes services.
 
-use std::net::SocketAddr;
-
 use tonic::{Request, Response, Status};
 
 use super::catalog::{Catalog, Snapshot};
@@ -14,6 +12,7 @@ use crate::codec::convert::{
 use crate::codec::json;
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::discovery_service_server::DiscoveryService;
+use crate::edge::address::NodeAddress;
 use crate::edge::caller::on_behalf_of_caller;
 use crate::engine::{Invoker, Location, ServiceInfo};
 use crate::model::error::Result;
@@ -29,11 +28,11 @@ pub(super) struct DiscoveryApi {
     invoker: Invoker,
     catalog: Catalog,
     /// The address that examples show.
-    address: SocketAddr,
+    address: NodeAddress,
 }
 
 impl DiscoveryApi {
-    pub(super) fn new(invoker: Invoker, catalog: Catalog, bound: Option<SocketAddr>) -> Self {
+    pub(super) fn new(invoker: Invoker, catalog: Catalog, bound: Option<NodeAddress>) -> Self {
         Self {
             invoker,
             catalog,
@@ -108,7 +107,7 @@ fn workers(locations: &[Location]) -> Vec<String> {
 fn description(
     service: &ServiceInfo,
     catalog: &Snapshot,
-    address: SocketAddr,
+    address: NodeAddress,
 ) -> v1::ServiceDescription {
     let name = service.definition.name().to_string();
     let sio = service.definition.declaration();
@@ -139,7 +138,7 @@ fn description(
 
 fn health(service: &ServiceInfo) -> v1::ServiceHealth {
     match &service.control {
-        Some(control) if control.disabled => v1::ServiceHealth::Disabled,
+        Some(control) if control.disabled.is_some() => v1::ServiceHealth::Disabled,
         Some(_) => v1::ServiceHealth::Paused,
         None if service.is_served => v1::ServiceHealth::Serving,
         None => v1::ServiceHealth::NoWorker,

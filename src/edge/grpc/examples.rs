@@ -7,16 +7,20 @@ use std::sync::Arc;
 use crate::codec::json;
 use crate::codec::proto::v1;
 use crate::codec::typed::Method;
+use crate::edge::address::NodeAddress;
 use crate::model::value::{Dict, Value};
 
 /// The address to dial on this machine for a node that is bound to `bound`.
-pub(super) fn dialable(bound: Option<SocketAddr>) -> SocketAddr {
-    const DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 24337);
-    let address = bound.unwrap_or(DEFAULT);
-    if address.ip().is_unspecified() {
-        return SocketAddr::new(Ipv4Addr::LOCALHOST.into(), address.port());
+pub(super) fn dialable(bound: Option<NodeAddress>) -> NodeAddress {
+    const DEFAULT: NodeAddress = NodeAddress {
+        address: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 24337),
+        is_tls: false,
+    };
+    let mut bound = bound.unwrap_or(DEFAULT);
+    if bound.address.ip().is_unspecified() {
+        bound.address.set_ip(Ipv4Addr::LOCALHOST.into());
     }
-    address
+    bound
 }
 
 /// One example for each tool.
@@ -24,7 +28,7 @@ pub(super) fn call_examples(
     service: &str,
     sample: &Value,
     typed: Option<&Arc<Method>>,
-    address: SocketAddr,
+    address: NodeAddress,
 ) -> Vec<v1::CallExample> {
     let text = json::write(sample).unwrap_or_else(|_| "{}".to_owned());
     let (path, body) = match typed {
@@ -41,6 +45,10 @@ pub(super) fn call_examples(
     let body = json::write(&body).unwrap_or_else(|_| "{}".to_owned());
     let input = shell_quote(&text);
     let body = shell_quote(&body);
+    let options = match address.is_tls {
+        true => "",
+        false => "-plaintext ",
+    };
     let mut examples = vec![
         (
             "cidery",
@@ -56,7 +64,7 @@ pub(super) fn call_examples(
         ("python", python(address, service, sample)),
         (
             "grpcurl",
-            format!("grpcurl -plaintext -d {body} {address} {path}"),
+            format!("grpcurl {options}-d {body} {} {path}", address.address),
         ),
     ];
     if typed.is_some() {
@@ -85,7 +93,7 @@ fn shell_quote(text: &str) -> String {
 }
 
 /// A call by the client of the SDK.
-fn python(address: SocketAddr, service: &str, sample: &Value) -> String {
+fn python(address: NodeAddress, service: &str, sample: &Value) -> String {
     let input = python_literal(sample);
     format!(
         "from cidery import Client

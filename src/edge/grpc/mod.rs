@@ -13,14 +13,13 @@ mod operation;
 mod oversize;
 mod reflection;
 mod request;
+mod security;
 mod typed;
 mod typed_response;
 mod unary;
 mod unknown_method;
 mod visible;
 mod worker;
-
-use std::net::SocketAddr;
 
 use tonic::service::Routes;
 use tonic_reflection::pb::{v1 as reflection_v1, v1alpha as reflection_v1alpha};
@@ -35,14 +34,18 @@ use self::operation::OperationApi;
 use self::oversize::{WithoutOversizeResults, max_message_bytes};
 use self::reflection::ReflectionApi;
 pub(super) use self::request::{NotGrpc, not_grpc};
+use self::security::SecurityApi;
 use self::typed::TypedApi;
 use self::worker::WorkerApi;
 use crate::codec::proto::health::health_server::HealthServer;
 use crate::codec::proto::v1::admin_service_server::AdminServiceServer;
 use crate::codec::proto::v1::discovery_service_server::DiscoveryServiceServer;
 use crate::codec::proto::v1::operation_service_server::OperationServiceServer;
+use crate::codec::proto::v1::security_service_server::SecurityServiceServer;
 use crate::codec::proto::v1::worker_service_server::WorkerServiceServer;
+use crate::edge::address::NodeAddress;
 use crate::engine::Invoker;
+use crate::engine::access::KeyRing;
 use crate::remote::worker_registry::WorkerRegistry;
 
 /// The path of worker streams.
@@ -70,7 +73,7 @@ pub(super) fn other_services(
     workers: &WorkerRegistry,
     serving: &Serving,
     catalog: &Catalog,
-    address: Option<SocketAddr>,
+    address: Option<NodeAddress>,
 ) -> Routes {
     let limit = invoker.limits().message_bytes;
     let v1 = ReflectionApi::new(catalog.clone(), invoker.clone());
@@ -95,6 +98,15 @@ pub(super) fn other_services(
         .add_service(
             reflection_v1alpha::server_reflection_server::ServerReflectionServer::new(v1alpha),
         )
+}
+
+/// `SecurityService`.
+pub(super) fn security_service(
+    invoker: &Invoker,
+    keys: &KeyRing,
+) -> SecurityServiceServer<SecurityApi> {
+    SecurityServiceServer::new(SecurityApi::new(invoker.clone(), keys.clone()))
+        .max_decoding_message_size(invoker.limits().message_bytes)
 }
 
 /// The fallback for all other paths: typed methods.

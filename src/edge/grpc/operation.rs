@@ -57,13 +57,14 @@ impl OperationApi {
         let request = OperationRequest::parse(v1::Operation {
             id: message.id,
             action: message.action,
-            filter: filter.clone(),
+            filter,
+            filter_expression: message.filter_expression,
             all: message.all,
             max_per_second: message.max_per_second,
             principal,
             ..v1::Operation::default()
         })?;
-        let filter = RequestFilter::new(filter)?;
+        let filter = RequestFilter::from(request.selection().clone());
         let count = filter.summarize(&self.invoker, MAX_SUMMARIES);
         let (operation, counted) = match message.dry_run {
             true => {
@@ -135,10 +136,11 @@ impl OperationApi {
         &self,
         message: &v1::CancelOperationRequest,
         transport: &MetadataMap,
+        principal: &str,
     ) -> Result<v1::CancelOperationResponse> {
         let (id, wait) = (OperationId::parse(&message.id)?, wait_within(transport)?);
         let operation = self.invoker.cancel_operation(id, wait).await?;
-        tracing::info!(operation = %id, "cancellation of an operation requested");
+        tracing::info!(operation = %id, principal, "cancellation of an operation requested");
         Ok(v1::CancelOperationResponse {
             operation: Some(operation),
         })
@@ -201,7 +203,9 @@ impl OperationService for OperationApi {
         request: Request<v1::CancelOperationRequest>,
     ) -> Result<Response<v1::CancelOperationResponse>, Status> {
         self.check(request.extensions())?;
-        let cancelled = self.cancel(request.get_ref(), request.metadata()).await;
+        let principal = principal(&self.invoker, request.extensions());
+        let cancelled = self.cancel(request.get_ref(), request.metadata(), &principal);
+        let cancelled = cancelled.await;
         into_status(cancelled).map(Response::new)
     }
 }

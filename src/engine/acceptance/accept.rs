@@ -9,7 +9,7 @@ use crate::engine::acceptance::cost::{Cost, too_many_pending};
 use crate::engine::acceptance::origin::Origin;
 use crate::engine::admission::cid_reservations::{CidReservation, CidReservations, cid_in_use};
 use crate::engine::clock::{Clock, saturating_add};
-use crate::engine::control::gate::Gate;
+use crate::engine::control::gate::{Accepting, Gate};
 use crate::engine::lifecycle::Lifecycle;
 use crate::engine::limits::Limits;
 use crate::engine::results::hub::Hub;
@@ -117,17 +117,20 @@ impl Acceptor {
         let request = Arc::clone(&invocation.request);
         let cost = Cost::of(&invocation);
         cost.check(&self.limits)?;
+        // Before the gate is asked: a service that is disabled meanwhile waits until this one is stored.
+        let accepting = route.gate.begin_acceptance();
         let admitted = check_gate(&route.gate, route.name())
             .and_then(|()| self.check_callbacks(&request.terms))
             .and_then(|()| self.check_pending_limits(&route, 1, cost));
         if let Err(refused) = admitted {
+            drop(accepting);
             // A repeated request needs no room, and is nothing new.
             let Some(first) = self.find_first(&request).await? else {
                 return Err(refused);
             };
             return repeated(&first, &request, ignored);
         }
-        let stored = self.store(cid, invocation, route, reservation);
+        let stored = self.store(cid, invocation, route, accepting, reservation);
         // The caller may disconnect during the commit: the scheduler has to be woken all the same.
         let tasks = self.lifecycle.tasks();
         match tasks.run_to_completion("accept", stored).await? {
@@ -148,6 +151,7 @@ impl Acceptor {
         cid: Cid,
         invocation: Invocation,
         route: Arc<Route>,
+        accepting: Accepting,
         reservation: Option<CidReservation>,
     ) -> impl Future<Output = Result<Acceptance>> + Send + 'static {
         let (store, hub) = (Arc::clone(&self.store), Arc::clone(&self.hub));
@@ -158,7 +162,7 @@ impl Acceptor {
                 hub.notify(cid);
                 route.scheduler.wake_by(wakeup);
             }
-            drop(reservation);
+            drop((accepting, reservation));
             Ok(acceptance)
         }
     }

@@ -13,6 +13,7 @@ use crate::engine::acceptance::cost::Cost;
 use crate::engine::acceptance::origin::Origin;
 use crate::engine::admission::cid_reservations::{CidReservation, CidReservations};
 use crate::engine::clock::Clock;
+use crate::engine::control::gate::Accepting;
 use crate::engine::lifecycle::Lifecycle;
 use crate::engine::limits::Limits;
 use crate::engine::results::hub::Hub;
@@ -35,12 +36,21 @@ struct CheckedBatch {
     members: Members,
 }
 
+/// A service of members.
+struct MemberRoute {
+    route: Arc<Route>,
+    /// How many members it has.
+    members: usize,
+    /// Dropped once the batch is stored, or refused.
+    _accepting: Accepting,
+}
+
 /// The members of a checked batch.
 #[derive(Default)]
 struct Members {
     invocations: Vec<Invocation>,
-    /// Their services, each once, with the number of members.
-    routes: HashMap<ServiceName, (Arc<Route>, usize), RandomState>,
+    /// Their services.
+    routes: HashMap<ServiceName, MemberRoute, RandomState>,
     /// Input keys that are not declared and are ignored.
     ignored: Ignored,
     /// The fingerprints of the requests, where the batch can be repeated.
@@ -133,6 +143,7 @@ impl BatchAcceptor {
             .and_then(|()| self.check_callbacks(&request))
             .and_then(|()| self.check_pending_limits(&members, cost));
         if let Err(refused) = admitted {
+            drop(members);
             // A repeated batch needs no room, and is nothing new.
             return match self.acceptor.find_first(&request).await? {
                 Some(first) => repeated(&first, &request, &caller_cids, ignored),
@@ -176,14 +187,14 @@ impl BatchAcceptor {
                 for cid in std::iter::once(cid).chain(cids.iter().copied()) {
                     hub.notify(cid);
                 }
-                for (route, _) in routes.values() {
-                    route.scheduler.wake();
+                for of_members in routes.values() {
+                    of_members.route.scheduler.wake();
                 }
                 if cids.is_empty() {
                     group_wakeup.notify_one();
                 }
             }
-            drop(reservations);
+            drop((routes, reservations));
             Ok(acceptance)
         }
     }
@@ -262,6 +273,14 @@ impl BatchAcceptor {
         ignored
             .names()
             .for_each(|name| members.ignored.add(name.to_owned()));
+        let name = route.name().clone();
+        // Before the gate is asked.
+        let of_members = members.routes.entry(name).or_insert_with(|| MemberRoute {
+            _accepting: route.gate.begin_acceptance(),
+            route: Arc::clone(&route),
+            members: 0,
+        });
+        of_members.members += 1;
         if let Err(error) = self.acceptor.check_open(&route, &invocation.request) {
             members.disabled.add(member.position, &error);
         }
@@ -273,9 +292,6 @@ impl BatchAcceptor {
         if is_named {
             members.fingerprints.push(fingerprint_of(request)?);
         }
-        let name = route.name().clone();
-        let (_, count) = members.routes.entry(name).or_insert((route, 0));
-        *count += 1;
         members.invocations.push(invocation);
         Ok(())
     }
@@ -311,8 +327,9 @@ impl BatchAcceptor {
     }
 
     fn check_pending_limits(&self, members: &Members, cost: Cost) -> Result<()> {
-        for (route, count) in members.routes.values() {
-            self.acceptor.check_pending_limits(route, *count, cost)?;
+        for of_members in members.routes.values() {
+            let (route, count) = (&of_members.route, of_members.members);
+            self.acceptor.check_pending_limits(route, count, cost)?;
         }
         cost.check_room(&*self.store, &self.limits)
     }

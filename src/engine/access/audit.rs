@@ -1,15 +1,187 @@
-//! The audit log of refusals.
+//! The audit log: who did what as an operator, who was refused, and which credentials are used.
+//!
+//! Its events have the target [`TARGET`], unless the process has a file for them (`cidery serve --audit-log`), which
+//! gets them whatever the filter of the log says.
 
-use crate::model::access::Caller;
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{LazyLock, OnceLock};
+
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use serde::Serialize;
+
+use crate::engine::clock::Clock;
+use crate::model::access::{Caller, Credential};
 use crate::model::id::truncated;
 
-/// Logs that a caller was refused. `right` is what it lacks, `what` what it asked for.
-pub(super) fn refused(caller: &Caller, right: &str, what: &str) {
-    tracing::warn!(
-        target: "cidery::audit",
-        principal = caller.principal().map(tracing::field::display),
-        right,
-        what = %truncated(&what.escape_debug().to_string()),
-        "refused"
-    );
+/// The target of its events.
+pub const TARGET: &str = "cidery::audit";
+/// How many refusals are written each second, at most: whoever is refused decides how often. The others are counted.
+const REFUSALS_PER_SECOND: u32 = 50;
+
+/// How fast refusals may be written. One for the process, as its log is.
+static REFUSALS: LazyLock<DefaultDirectRateLimiter> = LazyLock::new(|| {
+    let rate = NonZeroU32::new(REFUSALS_PER_SECOND).unwrap_or(NonZeroU32::MIN);
+    RateLimiter::direct(Quota::per_second(rate))
+});
+/// How many refusals were not written since the last one that was.
+static OMITTED: AtomicU64 = AtomicU64::new(0);
+/// What takes the lines, in place of `tracing`.
+static SINK: OnceLock<Sink> = OnceLock::new();
+
+/// Takes a line of JSON, with its line feed. It must not block.
+pub(crate) type Sink = Box<dyn Fn(&[u8]) + Send + Sync>;
+
+/// Writes the audit log of this process as lines of JSON from now on. Returns whether it was not written so before.
+pub(crate) fn install(sink: Sink) -> bool {
+    SINK.set(sink).is_ok()
+}
+
+/// An entry. It has names and ids, never a secret.
+#[derive(Debug, Default, Serialize)]
+struct Entry<'a> {
+    event: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    peer: Option<SocketAddr>,
+    principal: &'a str,
+    credential: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    what: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outcome: Option<&'a str>,
+    /// How many refusals were left out before this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    omitted: Option<u64>,
+}
+
+impl<'a> Entry<'a> {
+    fn of(caller: &'a Caller, event: &'static str) -> Self {
+        let Some(identity) = caller.identity() else {
+            return Self {
+                event,
+                credential: "none",
+                ..Self::default()
+            };
+        };
+        let (credential, key_id) = match &identity.credential {
+            Credential::ApiKey(id) => ("api_key", Some(&**id)),
+            Credential::Token => ("token", None),
+            Credential::Certificate => ("certificate", None),
+        };
+        Self {
+            event,
+            principal: identity.principal.as_str(),
+            credential,
+            key_id,
+            ..Self::default()
+        }
+    }
+
+    fn write(&self) {
+        let Some(sink) = SINK.get() else {
+            return self.log();
+        };
+        #[derive(Serialize)]
+        struct Line<'a> {
+            time: String,
+            #[serde(flatten)]
+            entry: &'a Entry<'a>,
+        }
+        let line = Line {
+            time: format!("{:.6}", Clock::System.now()),
+            entry: self,
+        };
+        if let Ok(mut line) = serde_json::to_vec(&line) {
+            line.push(b'\n');
+            sink(&line);
+        }
+    }
+
+    fn log(&self) {
+        tracing::info!(
+            target: TARGET,
+            event = self.event,
+            peer = self.peer.map(tracing::field::display),
+            principal = self.principal,
+            credential = self.credential,
+            key_id = self.key_id,
+            what = self.what,
+            reason = self.reason,
+            outcome = self.outcome,
+            omitted = self.omitted,
+            "audit"
+        );
+    }
+}
+
+/// Writes that a caller was refused something: `what` it asked for, and the reason of the error that it got.
+///
+/// At most 50 a second are written; the next one says how many were left out.
+pub fn refused(caller: &Caller, what: &str, reason: &str) {
+    write_refused(&Entry::of(caller, "refused"), what, reason);
+}
+
+/// Writes that a credential was refused: of which peer, and of which key if it is one of this node's.
+pub(crate) fn credential_refused(peer: SocketAddr, key_id: Option<&str>, what: &str, reason: &str) {
+    let entry = Entry {
+        peer: Some(peer),
+        key_id,
+        ..Entry::of(&Caller::Unauthenticated, "refused")
+    };
+    write_refused(&entry, what, reason);
+}
+
+fn write_refused(entry: &Entry<'_>, what: &str, reason: &str) {
+    if REFUSALS.check().is_err() {
+        OMITTED.fetch_add(1, Ordering::Relaxed);
+        return;
+    }
+    let omitted = OMITTED.swap(0, Ordering::Relaxed);
+    let entry = Entry {
+        what: Some(&truncated(what)),
+        reason: Some(reason),
+        omitted: Some(omitted).filter(|omitted| *omitted > 0),
+        ..*entry
+    };
+    entry.write();
+}
+
+/// Writes what an operator asked for, and how it ended: `Ok`, or the name of a gRPC status.
+pub(crate) fn act(peer: SocketAddr, caller: &Caller, what: &str, outcome: &str) {
+    let entry = Entry {
+        peer: Some(peer),
+        what: Some(what),
+        outcome: Some(outcome),
+        ..Entry::of(caller, "act")
+    };
+    entry.write();
+}
+
+/// Writes that a key was made or revoked: `what` is its id and its principal.
+pub(crate) fn key_changed(caller: &Caller, event: &'static str, id: &str, principal: &str) {
+    let what = format!("{id} {principal}");
+    let entry = Entry {
+        what: Some(&what),
+        ..Entry::of(caller, event)
+    };
+    entry.write();
+}
+
+/// Writes that a credential is used for the first time since the node started.
+pub(super) fn first_use(caller: &Caller) {
+    Entry::of(caller, "first_use").write();
+}
+
+/// Writes that a connection has a credential, or another one than before.
+pub(crate) fn connected(peer: SocketAddr, caller: &Caller) {
+    let entry = Entry {
+        peer: Some(peer),
+        ..Entry::of(caller, "connected")
+    };
+    entry.write();
 }

@@ -1,14 +1,20 @@
-//! What a caller may do: the checks of the engine, in one place. With authentication on, what no right allows is
-//! refused.
+//! The API keys of a node, what a caller may do, and what is written to the audit log.
 //!
-//! A refusal is made before anything is looked up, so that it tells nothing: not whether a service exists, nor an
-//! invocation. `docs/rights.md` lists which method needs which right.
+//! The checks of the engine are in one place. With authentication on, what no right allows is refused. A refusal is made
+//! before anything is looked up, so that it tells nothing: not whether a service exists, nor an invocation.
+//! `docs/rights.md` lists which method needs which right.
 
-mod audit;
+pub mod audit;
 mod calls;
+mod key_ring;
+mod key_text;
 mod reach;
 mod refusal;
+mod validity;
 
 pub(in crate::engine) use self::calls::{check_batch, check_call, check_serve, check_service};
+pub use self::key_ring::{KeyRing, ListedKey, NewApiKey, Presented};
+pub use self::key_text::ApiKeySecret;
 pub(in crate::engine) use self::reach::Reach;
 pub(in crate::engine) use self::refusal::{Right, identity, not_permitted};
+pub(crate) use self::validity::Validity;

@@ -52,10 +52,15 @@ pub(in crate::engine) fn identity<'a>(
         Caller::Trusted => Ok(None),
         Caller::Authenticated(identity) => Ok(Some(identity)),
         Caller::Unauthenticated => {
-            audit::refused(caller, right.name(), what);
+            audit::refused(caller, &audited(right, what), reason::CREDENTIAL_REQUIRED);
             Err(credential_required())
         }
     }
+}
+
+/// What the audit log says of a refusal: the right that is missing, and what for.
+fn audited(right: Right, what: &str) -> String {
+    format!("{} {}", right.name(), truncated(what).escape_debug())
 }
 
 /// `UNAUTHENTICATED` / `CREDENTIAL_REQUIRED`.
@@ -73,7 +78,7 @@ pub(in crate::engine) fn not_permitted(
     service: Option<&str>,
 ) -> Error {
     let what = service.unwrap_or(may_not);
-    audit::refused(caller, right.name(), what);
+    audit::refused(caller, &audited(right, what), reason::NOT_PERMITTED);
     let principal = caller
         .principal()
         .map_or("", |principal| principal.as_str());

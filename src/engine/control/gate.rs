@@ -20,17 +20,20 @@ const ACCEPTANCE_CLOSED: u64 = 1 << 2;
 /// The node is held.
 const NODE_HELD: u64 = 1 << 3;
 const FLAGS: u64 = CALLS_CLOSED | BACKGROUND_CLOSED | ACCEPTANCE_CLOSED | NODE_HELD;
-/// The number of attempts that are about to start is kept above the flags.
+/// The number of attempts that are about to start is kept above the flags,
 const STARTING: u64 = 1 << 4;
+/// and above it that of invocations which are being accepted.
+const ACCEPTING: u64 = 1 << 34;
+const ALL_STARTING: u64 = (ACCEPTING - 1) & !FLAGS;
 
 /// What of one service may start.
 #[derive(Debug)]
 pub(in crate::engine) struct Gate {
-    /// Flags, and the number of attempts that are about to start: both in one word, so that an attempt either sees a
-    /// pause, or is seen by it.
+    /// Flags, and the numbers of attempts that are about to start and of invocations that are being accepted: all in
+    /// one word, so that each of them either sees a pause, or is seen by it.
     state: AtomicU64,
     control: ArcSwapOption<ServiceControl>,
-    /// Notified when the flags have changed, and when the last attempt that was about to start has.
+    /// Notified when the flags have changed, and when something that a closed gate waits for has gone through.
     changed: Notify,
 }
 
@@ -42,6 +45,19 @@ impl Drop for Starting<'_> {
     fn drop(&mut self) {
         let before = self.0.state.fetch_sub(STARTING, Ordering::AcqRel);
         if before & BACKGROUND_CLOSED != 0 {
+            self.0.changed.notify_waiters();
+        }
+    }
+}
+
+/// An invocation that is being accepted, until it is dropped.
+#[derive(Debug)]
+pub(in crate::engine) struct Accepting(Arc<Gate>);
+
+impl Drop for Accepting {
+    fn drop(&mut self) {
+        let before = self.0.state.fetch_sub(ACCEPTING, Ordering::AcqRel);
+        if before & ACCEPTANCE_CLOSED != 0 {
             self.0.changed.notify_waiters();
         }
     }
@@ -135,9 +151,15 @@ impl Gate {
     fn refusal(&self, service: &ServiceName) -> Option<Error> {
         let control = self.control.load();
         match control.as_deref() {
-            Some(control) if control.disabled => Some(service_inactive(service, control)),
+            Some(ServiceControl {
+                disabled: Some(disabled),
+                ..
+            }) => Some(service_inactive(service, disabled)),
             _ if self.is_closed(NODE_HELD) => Some(node_held(service)),
-            Some(control) => Some(service_paused(service, control)),
+            Some(control) => {
+                let paused = control.paused.as_ref();
+                paused.map(|paused| service_paused(service, paused))
+            }
             None => None,
         }
     }
@@ -165,13 +187,21 @@ impl Gate {
         (before & BACKGROUND_CLOSED == 0).then_some(starting)
     }
 
-    /// Waits until all attempts that were about to start as the service was closed have started, or the service is open
-    /// again. From then on none starts.
+    /// Announces that an invocation is about to be accepted, and asks afterwards whether it may be: whoever closes the
+    /// gate meanwhile waits until the guard is dropped, which is once the invocation is stored, or refused.
+    #[inline]
+    pub(in crate::engine) fn begin_acceptance(self: &Arc<Self>) -> Accepting {
+        self.state.fetch_add(ACCEPTING, Ordering::AcqRel);
+        Accepting(Arc::clone(self))
+    }
+
+    /// Waits until all attempts that were about to start as the service was closed have started, and all invocations
+    /// that were being accepted as it was disabled are stored; or until the service is open again. From then on none
+    /// starts, or is accepted.
     pub(in crate::engine) async fn settled(&self) {
         loop {
             let changed = self.changed.notified();
-            let state = self.state.load(Ordering::Acquire);
-            if state < STARTING || state & BACKGROUND_CLOSED == 0 {
+            if is_settled(self.state.load(Ordering::Acquire)) {
                 return;
             }
             changed.await;
@@ -179,12 +209,20 @@ impl Gate {
     }
 }
 
+fn is_settled(state: u64) -> bool {
+    let starts = state & BACKGROUND_CLOSED != 0 && state & ALL_STARTING != 0;
+    let accepts = state & ACCEPTANCE_CLOSED != 0 && state >= ACCEPTING;
+    !starts && !accepts
+}
+
 /// What is closed.
 fn flags(control: Option<&ServiceControl>, node_held: bool) -> u64 {
     let of_control = match control {
-        Some(control) if control.disabled => CALLS_CLOSED | BACKGROUND_CLOSED | ACCEPTANCE_CLOSED,
-        Some(control) if control.paused && control.background_only => BACKGROUND_CLOSED,
-        Some(control) if control.paused => CALLS_CLOSED | BACKGROUND_CLOSED,
+        Some(control) if control.disabled.is_some() => {
+            CALLS_CLOSED | BACKGROUND_CLOSED | ACCEPTANCE_CLOSED
+        }
+        Some(control) if control.is_background_only() => BACKGROUND_CLOSED,
+        Some(control) if control.paused.is_some() => CALLS_CLOSED | BACKGROUND_CLOSED,
         _ => 0,
     };
     match node_held {
@@ -200,15 +238,31 @@ mod tests {
 
     use super::*;
     use crate::model::error::reason;
+    use crate::model::service_control::{ControlCause, Disabled, Paused};
 
     fn service() -> ServiceName {
         ServiceName::parse("a").unwrap()
     }
 
-    fn control(change: fn(&mut ServiceControl)) -> Option<ServiceControl> {
-        let mut control = ServiceControl::none(service(), Timestamp::UNIX_EPOCH);
-        change(&mut control);
-        Some(control)
+    fn paused(background_only: bool) -> Option<ServiceControl> {
+        Some(ServiceControl {
+            paused: Some(Paused {
+                background_only,
+                cause: ControlCause::default(),
+                time: Timestamp::UNIX_EPOCH,
+            }),
+            ..ServiceControl::none(service())
+        })
+    }
+
+    fn disabled() -> Option<ServiceControl> {
+        Some(ServiceControl {
+            disabled: Some(Disabled {
+                cause: ControlCause::default(),
+                time: Timestamp::UNIX_EPOCH,
+            }),
+            ..ServiceControl::none(service())
+        })
     }
 
     /// The reason for which a call, a stored call and an asynchronous invocation are refused.
@@ -226,15 +280,13 @@ mod tests {
 
     #[test]
     fn what_is_closed_depends_on_the_control_and_on_the_hold() {
-        let (paused, held) = (reason::SERVICE_PAUSED, reason::NODE_HELD);
+        let (is_paused, held) = (reason::SERVICE_PAUSED, reason::NODE_HELD);
         let inactive = reason::SERVICE_INACTIVE;
-        let pause = control(|it| it.paused = true);
-        let in_background = control(|it| (it.paused, it.background_only) = (true, true));
-        let disable = control(|it| it.disabled = true);
+        let (pause, in_background, disable) = (paused(false), paused(true), disabled());
         for (control, node_held, expected) in [
             (None, false, ["", "", ""]),
-            (pause.clone(), false, [paused, paused, ""]),
-            (in_background.clone(), false, ["", paused, ""]),
+            (pause.clone(), false, [is_paused, is_paused, ""]),
+            (in_background.clone(), false, ["", is_paused, ""]),
             (disable.clone(), false, [inactive, inactive, inactive]),
             (None, true, [held, held, ""]),
             (pause, true, [held, held, ""]),
@@ -253,7 +305,7 @@ mod tests {
     fn a_pause_settles_once_the_attempts_that_were_about_to_start_have_started() {
         let gate = Gate::new(None, false);
         let (one, two) = (gate.begin_attempt(), gate.begin_attempt());
-        gate.set(control(|it| it.paused = true), false);
+        gate.set(paused(false), false);
         assert!(gate.begin_attempt().is_none());
         let mut settled = Box::pin(gate.settled());
         assert!((&mut settled).now_or_never().is_none());
@@ -264,10 +316,28 @@ mod tests {
     }
 
     #[test]
+    fn a_disabled_service_settles_once_what_was_being_accepted_is_stored() {
+        let gate = Gate::new(None, false);
+        let (accepting, starting) = (gate.begin_acceptance(), gate.begin_attempt());
+        // A pause accepts, and does not wait for it.
+        gate.set(paused(false), false);
+        let mut settled = Box::pin(gate.settled());
+        assert!((&mut settled).now_or_never().is_none());
+        drop(starting);
+        assert!(settled.now_or_never().is_some());
+        gate.set(disabled(), false);
+        assert!(gate.check_acceptance(&service()).is_err());
+        let mut settled = Box::pin(gate.settled());
+        assert!((&mut settled).now_or_never().is_none());
+        drop(accepting);
+        assert!(settled.now_or_never().is_some());
+    }
+
+    #[test]
     fn a_pause_that_is_undone_settles() {
         let gate = Gate::new(None, false);
         let _starting = gate.begin_attempt();
-        gate.set(control(|it| it.paused = true), false);
+        gate.set(paused(false), false);
         let mut settled = Box::pin(gate.settled());
         assert!((&mut settled).now_or_never().is_none());
         gate.set(None, false);
@@ -280,12 +350,9 @@ mod tests {
         let service = service();
         let mut refused = Box::pin(gate.calls_refused(&service));
         assert!((&mut refused).now_or_never().is_none());
-        gate.set(
-            control(|it| (it.paused, it.background_only) = (true, true)),
-            false,
-        );
+        gate.set(paused(true), false);
         assert!((&mut refused).now_or_never().is_none());
-        gate.set(control(|it| it.paused = true), false);
+        gate.set(paused(false), false);
         let error = refused.now_or_never().unwrap();
         assert_eq!(error.reason(), reason::SERVICE_PAUSED);
     }

@@ -1,33 +1,38 @@
 //! The errors of calls that an operator has closed.
 
+use jiff::Timestamp;
+
 use crate::model::error::{Error, reason};
 use crate::model::id::ServiceName;
-use crate::model::service_control::ServiceControl;
+use crate::model::service_control::{ControlCause, Disabled, Paused};
 
 /// `UNAVAILABLE` / `SERVICE_PAUSED`.
-pub(super) fn service_paused(service: &ServiceName, control: &ServiceControl) -> Error {
-    let message = match control.background_only {
+pub(super) fn service_paused(service: &ServiceName, paused: &Paused) -> Error {
+    let cause = &paused.cause;
+    let message = match paused.background_only {
         false => format!(
             "`{service}` is paused{}: call it once it is resumed, or invoke it asynchronously",
-            why(control)
+            why(cause)
         ),
         true => format!(
             "the background work of `{service}` is paused{}, and a call with an idempotency key, or that continues \
              after its deadline, is part of it: call it without, or once it is resumed",
-            why(control)
+            why(cause)
         ),
     };
-    with_cause(Error::unavailable(reason::SERVICE_PAUSED, message), control)
+    let error = Error::unavailable(reason::SERVICE_PAUSED, message);
+    with_cause(error, service, cause, paused.time)
 }
 
 /// `FAILED_PRECONDITION` / `SERVICE_INACTIVE`.
-pub(super) fn service_inactive(service: &ServiceName, control: &ServiceControl) -> Error {
+pub(super) fn service_inactive(service: &ServiceName, disabled: &Disabled) -> Error {
+    let cause = &disabled.cause;
     let message = format!(
         "`{service}` is disabled{}: it takes no calls until an operator enables it",
-        why(control)
+        why(cause)
     );
     let error = Error::failed_precondition(reason::SERVICE_INACTIVE, message);
-    with_cause(error, control)
+    with_cause(error, service, cause, disabled.time)
 }
 
 /// `UNAVAILABLE` / `NODE_HELD`.
@@ -38,18 +43,23 @@ pub(super) fn node_held(service: &ServiceName) -> Error {
 }
 
 /// The reason that the operator gave, in brackets.
-fn why(control: &ServiceControl) -> String {
-    match control.cause.reason.as_str() {
+fn why(cause: &ControlCause) -> String {
+    match cause.reason.as_str() {
         "" => String::new(),
         reason => format!(" ({reason})"),
     }
 }
 
-fn with_cause(error: Error, control: &ServiceControl) -> Error {
+fn with_cause(
+    error: Error,
+    service: &ServiceName,
+    cause: &ControlCause,
+    since: Timestamp,
+) -> Error {
     let error = error
-        .with_info("service", &control.service)
-        .with_info("since", control.time);
-    match control.cause.reason.as_str() {
+        .with_info("service", service)
+        .with_info("since", since);
+    match cause.reason.as_str() {
         "" => error,
         reason => error.with_info("operator_reason", reason),
     }

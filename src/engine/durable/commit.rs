@@ -128,12 +128,30 @@ impl Committer {
         }
     }
 
+    /// As [`apply`](Self::apply), for a change that someone waits for and can repeat: it is [`Source::Unclaimed`], and
+    /// is not retried where the store refuses it.
+    ///
+    /// # Errors
+    ///
+    /// The error of the store; `INTERNAL` / `TRANSITION_IMPOSSIBLE`.
+    pub(in crate::engine) async fn try_apply(
+        &self,
+        route: &Route,
+        invocation: &Invocation,
+        state: State,
+        trigger: Trigger,
+    ) -> Result<bool> {
+        let rules = self.rules(route, invocation);
+        let change = transition(invocation, state, trigger, &rules)?;
+        self.try_commit(route, invocation, change, Vec::new()).await
+    }
+
     /// Ends an invocation that does not run as cancelled, and accepts the one that takes its place in the same record;
     /// returns whether the store took it.
     ///
     /// # Errors
     ///
-    /// `INTERNAL` / `TRANSITION_IMPOSSIBLE` where the invocation runs or has ended.
+    /// `INTERNAL` / `TRANSITION_IMPOSSIBLE` where the invocation runs or has ended; the error of the store.
     pub(in crate::engine) async fn replace(
         &self,
         route: &Route,
@@ -143,12 +161,28 @@ impl Committer {
         let trigger = Trigger::Replaced(successor.request.cid);
         let rules = self.rules(route, invocation);
         let change = transition(invocation, invocation.state, trigger, &rules)?;
+        self.try_commit(route, invocation, change, vec![successor])
+            .await
+    }
+
+    /// Commits a change of an invocation that is not claimed, with what follows from it and its callbacks, once.
+    async fn try_commit(
+        &self,
+        route: &Route,
+        invocation: &Invocation,
+        change: StateChange,
+        mut followed_by: Vec<Invocation>,
+    ) -> Result<bool> {
         let retention = route.retention(change.state);
-        let mut followed_by = vec![successor];
         followed_by.extend(self.callbacks(invocation, &change));
-        let source = Source::Unclaimed;
-        let taken = self.commit(invocation, change, source, retention, followed_by);
-        Ok(taken.await)
+        let mut record = self.record(invocation, change, Source::Unclaimed, retention);
+        record.followed_by = followed_by;
+        let taken = self.store.record(record.clone()).await?;
+        if taken {
+            self.hub.notify(record.cid);
+            self.announce(invocation, &record);
+        }
+        Ok(taken)
     }
 
     /// Commits a decided state change of a service's invocation, with its callbacks; returns whether the store took it.
@@ -206,13 +240,18 @@ impl Committer {
             Source::Claimed | Source::Unclaimed => {}
         }
         if taken {
-            self.notify_accepted(&record.followed_by);
-            if record.state.is_terminal() && invocation.request.member().is_some() {
-                self.group_wakeup.notify_one();
-            }
-            self.events.recorded(invocation, &record);
+            self.announce(invocation, &record);
         }
         taken
+    }
+
+    /// Tells of a record that the store has taken.
+    fn announce(&self, invocation: &Invocation, record: &Record) {
+        self.notify_accepted(&record.followed_by);
+        if record.state.is_terminal() && invocation.request.member().is_some() {
+            self.group_wakeup.notify_one();
+        }
+        self.events.recorded(invocation, record);
     }
 
     /// Wakes schedulers and followers of invocations that were accepted together with an outcome.

@@ -8,7 +8,7 @@ use crate::engine::durable::transition::Trigger;
 use crate::engine::lifecycle::Lifecycle;
 use crate::engine::results::lookup::Results;
 use crate::engine::routing::{Route, Routes};
-use crate::model::error::Error;
+use crate::model::error::{Error, Result};
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::Invocation;
 
@@ -72,23 +72,30 @@ impl Deferrals {
         });
     }
 
-    /// Releases an invocation if it is still deferred.
+    /// Releases an invocation if it is still deferred. Where the store fails, it is polled again all the same.
     async fn retry_one(&self, route: &Route, cid: Cid) {
         if let Ok(view) = self.results.get(cid).await
             && view.invocation.deferred
+            && let Err(error) = self.try_release(route, &view.invocation).await
         {
-            self.release(route, &view.invocation).await;
+            tracing::warn!(%cid, %error, "cannot release a deferred invocation");
         }
     }
 
     /// Makes a held or deferred invocation due now; returns whether it still waited.
-    pub(in crate::engine) async fn release(&self, route: &Route, invocation: &Invocation) -> bool {
+    ///
+    /// # Errors
+    ///
+    /// The error of the store.
+    pub(in crate::engine) async fn try_release(
+        &self,
+        route: &Route,
+        invocation: &Invocation,
+    ) -> Result<bool> {
         let (state, trigger) = (invocation.state, Trigger::Released);
-        let released = self
-            .committer
-            .apply(route, invocation, state, trigger, Source::Unclaimed)
-            .await;
+        let released = self.committer.try_apply(route, invocation, state, trigger);
+        let released = released.await?;
         route.scheduler.wake();
-        released
+        Ok(released)
     }
 }

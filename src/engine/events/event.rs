@@ -2,9 +2,12 @@
 
 use jiff::Timestamp;
 
+use crate::codec::proto::v1;
+use crate::engine::backup::BackupName;
 use crate::engine::results::lookup::InvocationView;
 use crate::engine::status::WorkerStatus;
 use crate::model::id::ServiceName;
+use crate::model::service_control::ServiceControl;
 
 /// Something that happened on a node.
 #[derive(Clone, Debug)]
@@ -17,6 +20,8 @@ pub struct NodeEvent {
     pub subject: Subject,
     /// Why, for people; empty where the kind says it all.
     pub message: String,
+    /// The operator who did it, as far as the node knows; empty for what no operator did.
+    pub principal: String,
 }
 
 /// The kind of an event.
@@ -38,9 +43,9 @@ pub enum NodeEventKind {
     ServiceEnabled,
     /// A service was forgotten.
     ServiceForgotten,
-    /// Nobody serves a service any more.
+    /// No worker serves a service any more, nor does the node.
     ServiceUnserved,
-    /// A service is served that nobody served before.
+    /// A service is served that was not served before.
     ServiceServed,
     /// A worker connected.
     WorkerConnected,
@@ -56,6 +61,10 @@ pub enum NodeEventKind {
     NodeResumed,
     /// The node drains: it takes no more work, and stops.
     NodeDraining,
+    /// A copy of the store was written.
+    BackupWritten,
+    /// A copy of the store was deleted.
+    BackupDeleted,
 }
 
 /// What an event is about.
@@ -66,10 +75,14 @@ pub enum Subject {
     Invocation(Box<InvocationView>),
     /// A service.
     Service(ServiceName),
+    /// A service that an operator has paused or disabled, or no longer, as it is after that.
+    Control(Box<ServiceControl>),
     /// A worker.
     Worker(Box<WorkerStatus>),
-    /// An operation, by its id.
-    Operation(String),
+    /// An operation as it was then.
+    Operation(Box<v1::Operation>),
+    /// A copy of the store, with its size in bytes unless it was deleted.
+    Backup(BackupName, Option<u64>),
     /// The node itself.
     Node,
 }

@@ -5,6 +5,7 @@
 //! are none, an event costs one load of a counter. An event is sent after what it tells is committed, never before.
 
 mod event;
+mod operation;
 mod record;
 mod watcher;
 
@@ -17,6 +18,8 @@ use tokio_util::sync::CancellationToken;
 pub use self::event::{NodeEvent, NodeEventKind, Subject};
 use self::watcher::Seat;
 pub use self::watcher::{Watched, Watcher};
+use crate::codec::proto::v1;
+use crate::engine::backup::BackupName;
 use crate::engine::clock::Clock;
 use crate::engine::results::lookup::InvocationView;
 use crate::engine::status::WorkerStatus;
@@ -24,6 +27,7 @@ use crate::engine::store::Record;
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::ServiceName;
 use crate::model::invocation::Invocation;
+use crate::model::service_control::{ControlCause, ServiceControl};
 
 /// How many events the ring has.
 pub const RING: usize = 4_096;
@@ -73,6 +77,17 @@ impl EventBus {
     }
 
     fn send(&self, kind: NodeEventKind, subject: Subject, message: impl Into<String>) {
+        self.send_by(kind, subject, message, "");
+    }
+
+    /// As [`send`](Self::send), of what an operator did.
+    fn send_by(
+        &self,
+        kind: NodeEventKind,
+        subject: Subject,
+        message: impl Into<String>,
+        principal: &str,
+    ) {
         if let Some(ring) = self.ring.get().filter(|_| self.is_watched()) {
             // Refused only where the last watcher has just left.
             let _ = ring.send(Arc::new(NodeEvent {
@@ -80,6 +95,7 @@ impl EventBus {
                 kind,
                 subject,
                 message: message.into(),
+                principal: principal.to_owned(),
             }));
         }
     }
@@ -110,44 +126,38 @@ impl EventBus {
         self.send(kind, Subject::Invocation(Box::new(view)), message);
     }
 
-    /// A service was paused, for a reason that the operator gave or none.
-    pub fn service_paused(&self, service: &ServiceName, why: &str) {
-        self.send_service(NodeEventKind::ServicePaused, service, why);
-    }
-
-    /// A paused service was resumed.
-    pub fn service_resumed(&self, service: &ServiceName) {
-        self.send_service(NodeEventKind::ServiceResumed, service, "");
-    }
-
-    /// A service was disabled, for a reason that the operator gave or none.
-    pub fn service_disabled(&self, service: &ServiceName, why: &str) {
-        self.send_service(NodeEventKind::ServiceDisabled, service, why);
-    }
-
-    /// A disabled service was enabled.
-    pub fn service_enabled(&self, service: &ServiceName) {
-        self.send_service(NodeEventKind::ServiceEnabled, service, "");
-    }
-
-    /// A service was forgotten.
-    pub fn service_forgotten(&self, service: &ServiceName) {
-        self.send_service(NodeEventKind::ServiceForgotten, service, "");
-    }
-
-    /// A service is served that nobody served before.
-    pub fn service_served(&self, service: &ServiceName) {
-        self.send_service(NodeEventKind::ServiceServed, service, "");
-    }
-
-    /// Nobody serves a service any more.
-    pub fn service_unserved(&self, service: &ServiceName) {
-        self.send_service(NodeEventKind::ServiceUnserved, service, "");
-    }
-
-    fn send_service(&self, kind: NodeEventKind, service: &ServiceName, why: &str) {
+    /// An operator paused, resumed, disabled or enabled a service, which is now as `control` says.
+    pub fn service_controlled(
+        &self,
+        kind: NodeEventKind,
+        control: &ServiceControl,
+        cause: &ControlCause,
+    ) {
         if self.is_watched() {
-            self.send(kind, Subject::Service(service.clone()), why);
+            let subject = Subject::Control(Box::new(control.clone()));
+            self.send_by(kind, subject, cause.reason.as_str(), &cause.principal);
+        }
+    }
+
+    /// An operator forgot a service.
+    pub fn service_forgotten(&self, service: &ServiceName, principal: &str) {
+        let subject = Subject::Service(service.clone());
+        self.send_by(NodeEventKind::ServiceForgotten, subject, "", principal);
+    }
+
+    /// A service is served that was not served before.
+    pub fn service_served(&self, service: &ServiceName) {
+        self.send_service(NodeEventKind::ServiceServed, service);
+    }
+
+    /// No worker serves a service any more, nor does the node.
+    pub fn service_unserved(&self, service: &ServiceName) {
+        self.send_service(NodeEventKind::ServiceUnserved, service);
+    }
+
+    fn send_service(&self, kind: NodeEventKind, service: &ServiceName) {
+        if self.is_watched() {
+            self.send(kind, Subject::Service(service.clone()), "");
         }
     }
 
@@ -181,27 +191,59 @@ impl EventBus {
         }
     }
 
-    /// An operation with this id started; `what` says what it does.
-    pub fn operation_started(&self, id: &str, what: &str) {
-        self.send(
+    /// An operation started.
+    pub fn operation_started(&self, operation: impl FnOnce() -> v1::Operation) {
+        self.send_operation(
             NodeEventKind::OperationStarted,
-            Subject::Operation(id.to_owned()),
-            what,
+            operation,
+            operation::started,
         );
     }
 
-    /// An operation with this id ended; `what` says how.
-    pub fn operation_ended(&self, id: &str, what: &str) {
-        self.send(
-            NodeEventKind::OperationEnded,
-            Subject::Operation(id.to_owned()),
-            what,
-        );
+    /// An operation ended.
+    pub fn operation_ended(&self, operation: impl FnOnce() -> v1::Operation) {
+        self.send_operation(NodeEventKind::OperationEnded, operation, operation::ended);
     }
 
-    /// The node starts its invocations, after it had been started on hold.
-    pub fn node_resumed(&self) {
-        self.send(NodeEventKind::NodeResumed, Subject::Node, "");
+    fn send_operation(
+        &self,
+        kind: NodeEventKind,
+        operation: impl FnOnce() -> v1::Operation,
+        message: fn(&v1::Operation) -> String,
+    ) {
+        if self.is_watched() {
+            let operation = operation();
+            let (message, principal) = (message(&operation), operation.principal.clone());
+            self.send_by(
+                kind,
+                Subject::Operation(Box::new(operation)),
+                message,
+                &principal,
+            );
+        }
+    }
+
+    /// An operator wrote a copy of the store, which has so many bytes.
+    pub fn backup_written(&self, name: &BackupName, bytes: u64, principal: &str) {
+        let subject = Subject::Backup(name.clone(), Some(bytes));
+        self.send_by(NodeEventKind::BackupWritten, subject, "", principal);
+    }
+
+    /// An operator deleted a copy of the store.
+    pub fn backup_deleted(&self, name: &BackupName, principal: &str) {
+        let subject = Subject::Backup(name.clone(), None);
+        self.send_by(NodeEventKind::BackupDeleted, subject, "", principal);
+    }
+
+    /// An operator lets the node start its invocations, after it had been started on hold.
+    pub fn node_resumed(&self, principal: &str) {
+        let message = "it starts what it has accepted";
+        self.send_by(
+            NodeEventKind::NodeResumed,
+            Subject::Node,
+            message,
+            principal,
+        );
     }
 
     /// The node drains.

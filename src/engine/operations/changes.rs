@@ -1,21 +1,19 @@
 //! Makes the change of one invocation that an operation has decided on.
 
-use std::collections::HashSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
-use super::decision::{Decision, already_retried};
+use super::decision::Decision;
 use crate::engine::durable::operations::cancel::Canceller;
 use crate::engine::durable::operations::maintenance::Maintenance;
 use crate::model::access::{Principal, Principals};
 use crate::model::error::{Error, Kind, Result, reason};
 use crate::model::id::Cid;
-use crate::model::payload::Payload;
 
 /// What has become of an invocation.
 #[derive(Debug)]
 pub(super) enum Fate {
     Changed,
-    /// It has been removed meanwhile.
+    /// It has ended or been removed meanwhile.
     Gone,
     Refused(Error),
 }
@@ -25,19 +23,8 @@ pub(super) enum Fate {
 pub(super) struct Changes {
     pub(super) maintenance: Arc<Maintenance>,
     pub(super) canceller: Arc<Canceller>,
-    /// The invocations that operations retry just now: two operations do not retry the same one.
-    pub(super) retrying: Mutex<HashSet<Cid>>,
     /// Whether who started an operation is a principal: otherwise it is an address.
     pub(super) requires_authentication: bool,
-}
-
-/// An invocation that is being retried, until this is dropped.
-struct Retrying<'a>(&'a Changes, Cid);
-
-impl Drop for Retrying<'_> {
-    fn drop(&mut self) {
-        self.0.retrying().remove(&self.1);
-    }
 }
 
 impl Changes {
@@ -56,12 +43,24 @@ impl Changes {
             Decision::Done => Ok(()),
             Decision::Refuse(error) => Err(error.clone()),
             Decision::Cancel(cancel_reason) => {
-                let cancelled = self.canceller.cancel(cid, cancel_reason.clone());
-                cancelled.await.map(drop)
+                let cancelled = self.canceller.cancel(cid, cancel_reason.clone()).await;
+                match cancelled {
+                    Err(error) if error.reason() == reason::ENDED => return Ok(Fate::Gone),
+                    cancelled => cancelled.map(drop),
+                }
+            }
+            Decision::CancelGroup(cancel_reason) => {
+                let cancelled = self.canceller.cancel(cid, cancel_reason.clone()).await;
+                match cancelled {
+                    // With its members, which were cancelled before it.
+                    Err(error) if error.reason() == reason::ENDED => Ok(()),
+                    cancelled => cancelled.map(drop),
+                }
             }
             Decision::Retry(retry, input) => {
-                let retried = self.retry(cid, input.clone(), *retry, started_by);
-                retried.await
+                let (input, by) = (input.clone(), self.acting(started_by));
+                let retried = self.maintenance.retry_once(cid, input, Some(*retry), by);
+                retried.await.map(drop)
             }
             Decision::Release => self.maintenance.release(cid).await.map(drop),
             Decision::Purge => self.maintenance.purge(cid).await.map(drop),
@@ -70,30 +69,6 @@ impl Changes {
             Ok(()) => Ok(Fate::Changed),
             Err(error) if passes(&error) => Err(error),
             Err(error) => Ok(fate_of(error)),
-        }
-    }
-
-    async fn retry(
-        &self,
-        cid: Cid,
-        input: Option<Payload>,
-        retry: Cid,
-        started_by: &str,
-    ) -> Result<()> {
-        if !self.retrying().insert(cid) {
-            let message = format!("another operation retries {cid} just now");
-            return Err(Error::failed_precondition(reason::ALREADY_RETRIED, message));
-        }
-        let _retrying = Retrying(self, cid);
-        // Read again: another operation may have retried it since the page was read.
-        match self.maintenance.retried_as(cid).await? {
-            Some(known) if known == retry => Ok(()),
-            Some(known) => Err(already_retried(cid, known)),
-            None => {
-                let by = self.acting(started_by);
-                let retried = self.maintenance.retry_as(cid, input, retry, by);
-                retried.await.map(drop)
-            }
         }
     }
 
@@ -108,10 +83,6 @@ impl Changes {
             acting_principal: principal,
             acting_group: None,
         }))
-    }
-
-    fn retrying(&self) -> MutexGuard<'_, HashSet<Cid>> {
-        self.retrying.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

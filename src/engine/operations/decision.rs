@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::request::Change;
+use super::change::Change;
 use crate::codec::payload;
 use crate::engine::results::lookup::InvocationView;
 use crate::model::error::{Error, Result, reason};
@@ -16,6 +16,8 @@ use crate::model::value::{Dict, Value};
 #[derive(Debug)]
 pub(super) enum Decision {
     Cancel(Option<String>),
+    /// Of a group, which ends with its last member.
+    CancelGroup(Option<String>),
     /// As a new invocation with this CID, and with this input instead of its own.
     Retry(Cid, Option<Payload>),
     Release,
@@ -35,18 +37,27 @@ pub(super) struct Decider<'a> {
 }
 
 impl Decider<'_> {
-    /// What is done with an invocation, as it stands. The change itself checks it again: it may be another one by then.
+    /// Whether the operation is about an invocation that matches. What ended since the start was not seen by whoever
+    /// started it, and what was retried is not retried again.
+    pub(super) fn concerns(&self, invocation: &Invocation) -> bool {
+        let ended_before = invocation.end_time.is_none_or(|end| end <= self.start);
+        let is_own_retry = |retry| retry == self.retry_cid(invocation.request.cid);
+        ended_before
+            && match self.change {
+                // By this operation, before a crash: it counts.
+                Change::Retry(_) => invocation.retried_as.is_none_or(is_own_retry),
+                Change::Cancel(_) | Change::Release | Change::Purge => true,
+            }
+    }
+
+    /// What is done with an invocation that [concerns](Self::concerns) the operation, as it stands. The change itself
+    /// checks it again: it may be another one by then.
     pub(super) fn decide(&self, found: &InvocationView) -> Decision {
         let invocation = &found.invocation;
-        if invocation.end_time.is_some_and(|end| end > self.start) {
-            // As it was when the operation started, nobody has seen this end.
-            let message = format!(
-                "{} ended after the operation had started",
-                invocation.request.cid
-            );
-            return Decision::Refuse(Error::failed_precondition(reason::ENDED, message));
-        }
         match self.change {
+            Change::Cancel(cancel_reason) if invocation.request.group().is_some() => {
+                Decision::CancelGroup(cancel_reason.clone())
+            }
             Change::Cancel(cancel_reason) => Decision::Cancel(cancel_reason.clone()),
             Change::Purge => Decision::Purge,
             Change::Release | Change::Retry(None) if self.was_held_since(found) => Decision::Done,
@@ -72,10 +83,8 @@ impl Decider<'_> {
     fn retry(&self, invocation: &Invocation, patch: Option<&Dict>) -> Decision {
         let cid = invocation.request.cid;
         let retry_cid = self.retry_cid(cid);
-        match invocation.retried_as {
-            Some(retry) if retry == retry_cid => return Decision::Done,
-            Some(retry) => return Decision::Refuse(already_retried(cid, retry)),
-            None => {}
+        if invocation.retried_as == Some(retry_cid) {
+            return Decision::Done;
         }
         let Some(patch) = patch else {
             return Decision::Retry(retry_cid, None);
@@ -100,13 +109,8 @@ impl Decider<'_> {
     }
 }
 
-/// `FAILED_PRECONDITION` / `ALREADY_RETRIED`.
-pub(super) fn already_retried(cid: Cid, retry: Cid) -> Error {
-    let message = format!("{cid} has been retried already, as {retry}");
-    Error::failed_precondition(reason::ALREADY_RETRIED, message)
-}
-
-/// The input of an invocation with a merge patch applied, in the same form.
+/// The input of an invocation with a merge patch applied, in the same form; as JSON where that form does not carry its
+/// numbers.
 ///
 /// # Errors
 ///
@@ -116,12 +120,13 @@ fn patched(invocation: &Invocation, patch: &Dict) -> Result<Payload> {
     match payload::decode(input.clone())? {
         Value::Dict(mut dict) => {
             dict.merge_patch(patch);
-            let patched = Payload::Value(Value::Dict(dict));
-            match input {
-                // The format of the response follows that of the input.
-                Payload::Document(..) => payload::encode(patched, Format::Json),
-                Payload::Value(_) | Payload::Struct(_) | Payload::Any(_) => Ok(patched),
+            let patched = Value::Dict(dict);
+            // The format of the response follows that of the input.
+            let is_document = matches!(input, Payload::Document(..));
+            if !is_document && payload::is_exact_in_dict(&patched) {
+                return Ok(Payload::Value(patched));
             }
+            payload::encode(Payload::Value(patched), Format::Json)
         }
         other => {
             let (cid, kind) = (invocation.request.cid, other.kind_name());
@@ -155,13 +160,16 @@ mod tests {
         }
     }
 
-    fn decide(change: &Change, found: &InvocationView) -> Decision {
-        let decider = Decider {
+    fn decider(change: &Change) -> Decider<'_> {
+        Decider {
             id: OperationId::from_bytes([7; 16]),
             change,
             start: START,
-        };
-        decider.decide(found)
+        }
+    }
+
+    fn decide(change: &Change, found: &InvocationView) -> Decision {
+        decider(change).decide(found)
     }
 
     fn refused(change: &Change, found: &InvocationView) -> String {
@@ -187,17 +195,32 @@ mod tests {
     }
 
     #[test]
-    fn what_ended_after_the_start_is_left_as_it_is() {
-        let mut failed = invocation(dict! {}, State::Failed);
-        failed.invocation.end_time = Some(Timestamp::constant(61, 0));
+    fn what_ended_or_was_retried_since_is_left_as_it_is() {
+        let concerns =
+            |change: &Change, invocation: &Invocation| decider(change).concerns(invocation);
+        let failed = invocation(dict! {}, State::Failed).invocation;
+        let late = Invocation {
+            end_time: Some(Timestamp::constant(61, 0)),
+            ..failed.clone()
+        };
+        let retried_as = |retry| Invocation {
+            retried_as: Some(retry),
+            ..failed.clone()
+        };
+        let retry = Change::Retry(None);
+        let own = decider(&retry).retry_cid(failed.request.cid);
         for change in [
-            Change::Retry(None),
-            Change::Purge,
-            Change::Release,
-            Change::Cancel(None),
+            &retry,
+            &Change::Purge,
+            &Change::Release,
+            &Change::Cancel(None),
         ] {
-            assert_eq!(refused(&change, &failed), reason::ENDED, "{change:?}");
+            assert!(concerns(change, &failed), "{change:?}");
+            assert!(!concerns(change, &late), "{change:?}");
         }
+        assert!(concerns(&retry, &retried_as(own)));
+        assert!(!concerns(&retry, &retried_as(Cid::new())));
+        assert!(concerns(&Change::Purge, &retried_as(Cid::new())));
     }
 
     #[test]
@@ -228,6 +251,16 @@ mod tests {
         assert_eq!(text, "{\"c\":3,\"a\":2}");
         let value = payload::decode(patched(Payload::from(dict! { "b": 1 }))).unwrap();
         assert_eq!(value, Value::from(dict! { "a": 2 }));
+        // A dict of the contract has numbers of 53 bits.
+        let large = Change::Retry(Some(dict! { "n": 9_007_199_254_740_993_i64 }));
+        let Decision::Retry(_, Some(input)) = decide(&large, &invocation(dict! {}, State::Failed))
+        else {
+            panic!("not retried");
+        };
+        assert!(
+            matches!(input, Payload::Document(_, Format::Json)),
+            "{input:?}"
+        );
         let list = invocation(Value::List(Vec::new()), State::Failed);
         assert_eq!(refused(&patch(), &list), reason::INPUT_INVALID);
     }

@@ -1,5 +1,6 @@
 //! Operations: changes of any number of invocations, which run on the node and survive its restart.
 
+mod change;
 mod changes;
 mod decision;
 mod entry;
@@ -13,6 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use prost::Message as _;
 
 use self::changes::Changes;
 use self::entry::Entry;
@@ -25,7 +27,7 @@ use crate::engine::durable::operations::maintenance::Maintenance;
 use crate::engine::durable::operations::summarize::InvocationSummaries;
 use crate::engine::events::EventBus;
 use crate::engine::lifecycle::Lifecycle;
-use crate::engine::store::Store;
+use crate::engine::store::{LIST_PAGE_BYTES, Store};
 use crate::model::error::{Error, Result, reason};
 use crate::model::operation::{OperationId, OperationProgress, OperationState};
 
@@ -69,7 +71,6 @@ impl Operations {
                 changes: Changes {
                     maintenance,
                     canceller,
-                    retrying: Mutex::default(),
                     requires_authentication,
                 },
             },
@@ -164,11 +165,10 @@ impl Operations {
             operation = %entry.request.id,
             action = entry.request.change.name(),
             matched = entry.progress().matched,
+            principal = entry.request.asked.principal,
             "operation started"
         );
-        let id = entry.request.id.to_string();
-        self.events
-            .operation_started(&id, entry.request.change.name());
+        self.events.operation_started(|| entry.to_proto());
         let entry = Arc::new(entry);
         self.add(Arc::clone(&entry));
         self.spawn(Arc::clone(&entry));
@@ -195,12 +195,7 @@ impl Operations {
         let Some(known) = self.find(request.id) else {
             return Ok(None);
         };
-        // Whoever repeats it.
-        let asked = v1::Operation {
-            principal: known.request.asked.principal.clone(),
-            ..request.asked.clone()
-        };
-        if known.request.asked == asked {
+        if known.request.is_same(request) {
             return Ok(Some(known));
         }
         let message = format!("operation {} was started with another request", request.id);
@@ -229,13 +224,14 @@ impl Operations {
     }
 
     /// Up to `max` operations in these states, the newest first, and where the next page begins. Without a state: all.
+    /// A page has [`LIST_PAGE_BYTES`] at most.
     pub(in crate::engine) fn list(
         &self,
         states: &[OperationState],
         after: Option<OperationPlace>,
         max: usize,
     ) -> (Vec<v1::Operation>, Option<OperationPlace>) {
-        let (mut page, mut last) = (Vec::new(), None);
+        let (mut page, mut bytes, mut last) = (Vec::new(), 0_usize, None);
         let now = self.clock.now();
         let entries = self.entries();
         let rest = entries.iter().rev().filter(|(place, entry)| {
@@ -244,10 +240,12 @@ impl Operations {
                 && !is_over(entry, now)
         });
         for (place, entry) in rest {
-            if page.len() >= max {
+            let operation = entry.to_proto();
+            bytes = bytes.saturating_add(operation.encoded_len());
+            if page.len() >= max || bytes > LIST_PAGE_BYTES {
                 return (page, last);
             }
-            page.push(entry.to_proto());
+            page.push(operation);
             last = Some(*place);
         }
         (page, None)
@@ -279,8 +277,7 @@ impl Operations {
         let operations = Arc::clone(self);
         self.lifecycle.spawn_until_drain("operation", async move {
             operations.runner.run(&entry).await;
-            let (id, state) = (entry.request.id.to_string(), entry.state().name());
-            operations.events.operation_ended(&id, state);
+            operations.events.operation_ended(|| entry.to_proto());
             operations.forget_old().await;
         });
     }

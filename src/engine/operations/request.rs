@@ -4,48 +4,19 @@ use std::num::NonZero;
 
 use prost::Message as _;
 
+use super::change::Change;
 use super::selection::Selection;
 use crate::codec::convert::FieldErrors;
 use crate::codec::proto::v1;
-use crate::codec::proto::v1::operation_action::Action;
-use crate::codec::struct_pb;
 use crate::model::error::{Error, Kind, Result, Violation, reason};
 use crate::model::operation::OperationId;
-use crate::model::value::{Dict, Value};
 
 /// How many invocations an operation changes in a second at most, by default.
 const DEFAULT_RATE: u32 = 2_000;
 /// The most that one may ask for.
 const MAX_RATE: u32 = 100_000;
-/// The longest reason of a cancellation, in bytes.
-const MAX_REASON_BYTES: usize = 1_024;
 /// The largest request, in bytes. About a thousand operations are kept in memory.
 const MAX_BYTES: usize = 64 << 10;
-
-/// What an operation does to each invocation.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Change {
-    /// Cancels it, for this reason.
-    Cancel(Option<String>),
-    /// Retries it, or releases it if it is held; the merge patch is applied to its input.
-    Retry(Option<Dict>),
-    /// Releases it if it is held.
-    Release,
-    /// Removes it if it has ended.
-    Purge,
-}
-
-impl Change {
-    /// What it does, for the log.
-    pub(super) fn name(&self) -> &'static str {
-        match self {
-            Self::Cancel(_) => "cancel",
-            Self::Retry(_) => "retry",
-            Self::Release => "release",
-            Self::Purge => "purge",
-        }
-    }
-}
 
 /// A request of an operation.
 #[derive(Clone, Debug)]
@@ -61,7 +32,8 @@ pub struct OperationRequest {
 }
 
 impl OperationRequest {
-    /// Reads what is asked of an operation: its action, filter, rate and principal. All else of the message is ignored.
+    /// Reads what is asked of an operation: its action, filter, rate and principal, and the text that the filter was
+    /// given as. All else of the message is ignored.
     ///
     /// # Errors
     ///
@@ -76,11 +48,15 @@ impl OperationRequest {
             "" => None,
             id => errors.take(OperationId::parse(id).map(Some)),
         };
-        let change = errors.take(parse_action(operation.action.clone()).map(Some));
+        let change = errors.take(Change::parse(operation.action.clone()).map(Some));
         if let Some(violation) = selection_violation(operation.filter.as_ref(), operation.all) {
             errors.refuse(violation);
         }
-        let selection = errors.take(Selection::parse(operation.filter.clone()));
+        let selection = match &change {
+            Some(change) => change.selection(operation.filter.clone()),
+            None => Selection::parse(operation.filter.clone()),
+        };
+        let selection = errors.take(selection);
         if operation.max_per_second > MAX_RATE {
             let message = format!("is at most {MAX_RATE}");
             errors.refuse(Violation::new("/max_per_second", "OUT_OF_RANGE", message));
@@ -102,6 +78,7 @@ impl OperationRequest {
             all: operation.all,
             max_per_second: rate,
             principal: operation.principal,
+            filter_expression: operation.filter_expression,
             ..v1::Operation::default()
         };
         Ok(Self {
@@ -129,6 +106,27 @@ impl OperationRequest {
         Self::read(operation, usize::MAX)
     }
 
+    /// The invocations that it changes.
+    #[must_use]
+    pub fn selection(&self) -> &Selection {
+        &self.selection
+    }
+
+    /// Whether another request asks for the same, whoever it is from.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        let by_text = !self.asked.filter_expression.is_empty();
+        let asked = v1::Operation {
+            principal: self.asked.principal.clone(),
+            // An age in a text is another time whenever it is read.
+            filter: match by_text && self.asked.filter_expression == other.asked.filter_expression {
+                true => self.asked.filter.clone(),
+                false => other.asked.filter.clone(),
+            },
+            ..other.asked.clone()
+        };
+        self.asked == asked
+    }
+
     /// What was asked, with its defaults.
     #[must_use]
     pub fn into_proto(self) -> v1::Operation {
@@ -138,40 +136,6 @@ impl OperationRequest {
     /// The request as it is stored.
     pub(super) fn encode(&self) -> Vec<u8> {
         self.asked.encode_to_vec()
-    }
-}
-
-fn parse_action(action: Option<v1::OperationAction>) -> Result<Change> {
-    let refused = |path, code, message: String| {
-        let violation = Violation::new(path, code, message);
-        Error::violations(reason::REQUEST_INVALID, vec![violation])
-    };
-    match action.and_then(|action| action.action) {
-        None => {
-            let message = "is required: one of `cancel`, `retry`, `release`, `purge`";
-            Err(refused("/action", "MISSING", message.to_owned()))
-        }
-        Some(Action::Cancel(cancel)) if cancel.reason.len() > MAX_REASON_BYTES => {
-            let message = format!("is longer than {MAX_REASON_BYTES} bytes");
-            Err(refused("/action/cancel/reason", "TOO_LARGE", message))
-        }
-        Some(Action::Cancel(cancel)) => {
-            let given = Some(cancel.reason).filter(|text| !text.is_empty());
-            Ok(Change::Cancel(given))
-        }
-        Some(Action::Retry(retry)) => match retry.input_patch {
-            None => Ok(Change::Retry(None)),
-            Some(patch) => match struct_pb::decode_value(&patch)? {
-                Value::Dict(patch) => Ok(Change::Retry(Some(patch))),
-                other => {
-                    let message = format!("is {}, and must be a dict", other.kind_name());
-                    let path = "/action/retry/input_patch";
-                    Err(refused(path, "WRONG_TYPE", message))
-                }
-            },
-        },
-        Some(Action::Release(_)) => Ok(Change::Release),
-        Some(Action::Purge(_)) => Ok(Change::Purge),
     }
 }
 
@@ -197,7 +161,10 @@ fn selection_violation(filter: Option<&v1::InvocationFilter>, all: bool) -> Opti
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec::proto::v1::operation_action::Action;
+    use crate::codec::struct_pb;
     use crate::dict;
+    use crate::model::value::Value;
 
     fn operation(action: Action) -> v1::Operation {
         v1::Operation {
@@ -230,7 +197,10 @@ mod tests {
     fn a_request_is_read_back_as_it_was_stored() {
         let patch = Value::from(dict! { "a": 1 });
         let patch = Some(struct_pb::encode_value(&patch).unwrap());
-        let retry = Action::Retry(v1::RetryAction { input_patch: patch });
+        let retry = Action::Retry(v1::RetryAction {
+            input_patch: patch,
+            ..v1::RetryAction::default()
+        });
         let request = OperationRequest::parse(operation(retry)).unwrap();
         let again = OperationRequest::decode(&request.encode()).unwrap();
         assert_eq!((again.id, &again.asked), (request.id, &request.asked));
@@ -242,7 +212,10 @@ mod tests {
     #[test]
     fn a_patch_must_be_a_dict() {
         let patch = Some(struct_pb::encode_value(&Value::from("x")).unwrap());
-        let retry = Action::Retry(v1::RetryAction { input_patch: patch });
+        let retry = Action::Retry(v1::RetryAction {
+            input_patch: patch,
+            ..v1::RetryAction::default()
+        });
         let error = OperationRequest::parse(operation(retry)).unwrap_err();
         assert_eq!(
             error.field_violations()[0].path,

@@ -7,17 +7,18 @@ use std::sync::Arc;
 
 use futures_util::StreamExt as _;
 
+use super::change::Change;
 use super::changes::{Changes, Fate, passes};
 use super::decision::Decider;
 use super::entry::Entry;
 use super::pace::Pace;
-use jiff::Timestamp;
-
 use crate::engine::clock::Clock;
 use crate::engine::durable::operations::maintenance::{InvocationPage, Maintenance};
 use crate::engine::results::lookup::InvocationView;
-use crate::engine::store::{STORE_RETRY_DELAY, Store};
+use crate::engine::store::{Filter, STORE_RETRY_DELAY, Store};
 use crate::model::error::{Error, Result};
+use crate::model::id::Cid;
+use crate::model::invocation::State;
 use crate::model::operation::{OperationProgress, OperationState};
 
 /// How many invocations an operation changes at once: they share the commits of the store.
@@ -91,11 +92,10 @@ impl Runner {
                 if next.is_empty() {
                     break;
                 }
-                tokio::select! {
-                    biased;
-                    () = entry.cancelled.cancelled() => return Err(Stop::Cancelled),
-                    () = pace.admit(next.len()) => {}
+                if matches!(entry.request.change, Change::Cancel(_)) {
+                    self.cancel_members(entry, &next, &mut pace).await?;
                 }
+                admit(entry, &mut pace, next.len()).await?;
                 self.change_all(entry, next).await?;
             }
             let Some(next) = page.next else {
@@ -115,19 +115,55 @@ impl Runner {
     /// The next invocations that match.
     async fn page(&self, entry: &Entry) -> Result<InvocationPage> {
         let selection = &entry.request.selection;
-        // About half a second of work: what a crash repeats.
-        let max = (entry.request.rate.get() / 2).clamp(1, MAX_PAGE);
-        let max = usize::try_from(max).unwrap_or(1);
-        let before = Some(entry.position());
-        let mut page = self
-            .maintenance
-            .list(selection.filter.clone(), before, max)
-            .await?;
-        // What ended since the start was not seen by whoever started it.
-        let is_older = |end: Option<Timestamp>| end.is_none_or(|end| end <= entry.create_time);
+        let (before, decider) = (Some(entry.position()), decider(entry));
+        // What the operation itself retried before a crash counts.
+        let filter = Filter {
+            not_retried: false,
+            ..selection.filter.clone()
+        };
+        let page = self.maintenance.list(filter, before, page_size(entry));
+        let mut page = page.await?;
         page.found
-            .retain(|found| selection.matches(found) && is_older(found.invocation.end_time));
+            .retain(|found| selection.matches(found) && decider.concerns(&found.invocation));
         Ok(page)
+    }
+
+    /// Cancels the open members of the groups among some invocations at the pace of the operation, so that few are left
+    /// when the groups themselves are cancelled.
+    async fn cancel_members(
+        &self,
+        entry: &Entry,
+        found: &[InvocationView],
+        pace: &mut Pace,
+    ) -> std::result::Result<(), Stop> {
+        let max = page_size(entry).min(CONCURRENT_CHANGES);
+        let groups = found.iter().map(|found| &found.invocation.request);
+        for group in groups.filter(|request| request.group().is_some()) {
+            let open = Filter {
+                group: Some(group.cid),
+                states: [false, true]
+                    .map(|started| State::Pending { started })
+                    .to_vec(),
+                ..Filter::default()
+            };
+            let mut before = None;
+            loop {
+                let list = || self.maintenance.list(open.clone(), before, max);
+                let members = self.patiently(entry, list).await?;
+                admit(entry, pace, members.found.len()).await?;
+                let cancelled = members.found.into_iter();
+                let cancelled = cancelled.map(|member| self.change(entry, member));
+                for (_, fate) in futures_util::future::join_all(cancelled).await {
+                    // The group counts as one.
+                    fate?;
+                }
+                before = members.next;
+                if before.is_none() {
+                    break;
+                }
+            }
+        }
+        Ok(())
     }
 
     async fn change_all(
@@ -135,12 +171,7 @@ impl Runner {
         entry: &Entry,
         found: Vec<InvocationView>,
     ) -> std::result::Result<(), Stop> {
-        let changes = futures_util::stream::iter(found).map(async |found| {
-            (
-                found.invocation.request.cid,
-                self.change(entry, &found).await,
-            )
-        });
+        let changes = futures_util::stream::iter(found).map(|found| self.change(entry, found));
         let mut changes = changes.buffer_unordered(CONCURRENT_CHANGES);
         let mut stopped = Ok(());
         while let Some((cid, changed)) = changes.next().await {
@@ -155,17 +186,12 @@ impl Runner {
     async fn change(
         &self,
         entry: &Entry,
-        found: &InvocationView,
-    ) -> std::result::Result<Fate, Stop> {
-        let decider = Decider {
-            id: entry.request.id,
-            change: &entry.request.change,
-            start: entry.create_time,
-        };
-        let (cid, decision) = (found.invocation.request.cid, decider.decide(found));
+        found: InvocationView,
+    ) -> (Cid, std::result::Result<Fate, Stop>) {
+        let (cid, decision) = (found.invocation.request.cid, decider(entry).decide(&found));
         let started_by = &entry.request.asked.principal;
-        self.patiently(entry, || self.changes.make(cid, &decision, started_by))
-            .await
+        let changed = self.patiently(entry, || self.changes.make(cid, &decision, started_by));
+        (cid, changed.await)
     }
 
     /// Repeats what fails for a reason that passes, until the operation is cancelled.
@@ -189,5 +215,28 @@ impl Runner {
                 () = self.clock.pause(STORE_RETRY_DELAY) => {}
             }
         }
+    }
+}
+
+fn decider(entry: &Entry) -> Decider<'_> {
+    Decider {
+        id: entry.request.id,
+        change: &entry.request.change,
+        start: entry.create_time,
+    }
+}
+
+/// How many invocations a page has: about half a second of work, which a crash repeats.
+fn page_size(entry: &Entry) -> usize {
+    let size = (entry.request.rate.get() / 2).clamp(1, MAX_PAGE);
+    usize::try_from(size).unwrap_or(1)
+}
+
+/// Waits until so many invocations may be changed.
+async fn admit(entry: &Entry, pace: &mut Pace, count: usize) -> std::result::Result<(), Stop> {
+    tokio::select! {
+        biased;
+        () = entry.cancelled.cancelled() => Err(Stop::Cancelled),
+        () = pace.admit(count) => Ok(()),
     }
 }

@@ -34,6 +34,16 @@ impl Selection {
         })
     }
 
+    /// Those of ended invocations that were not retried, and with `or_held` what is held besides.
+    pub(super) fn not_retried(mut self, or_held: bool) -> Self {
+        self.filter.not_retried = true;
+        if or_held {
+            self.filter.include_held = true;
+            self.states.push(v1::State::Pending.into());
+        }
+        self
+    }
+
     /// Whether the store alone can count what matches: it knows no pending reasons but that of held invocations.
     #[must_use]
     pub fn is_known_to_the_store(&self) -> bool {

@@ -101,8 +101,7 @@ pub(super) fn of_node(
 
 /// The limits that are nearest to being hit: first those beyond which work is refused, then those beyond which it
 /// waits.
-pub(super) fn nearest(limits: impl Iterator<Item = LimitUse>) -> Vec<LimitUse> {
-    let mut limits: Vec<_> = limits.filter(|limit| limit.used > 0).collect();
+pub(super) fn nearest(mut limits: Vec<LimitUse>) -> Vec<LimitUse> {
     let name = |limit: &LimitUse| (limit.service.clone(), limit.name);
     limits.sort_by(|one, other| {
         let refusing_first = other.refuses.cmp(&one.refuses);
@@ -122,19 +121,18 @@ mod tests {
     fn the_limits_that_are_used_most_come_first() {
         let service = ServiceName::parse("a").unwrap();
         let limits = [
-            LimitUse::new("workers", 0, 10),
             LimitUse::new("pending", 5, 10),
             LimitUse::new("queue_length", 19, 20).of(&service),
             LimitUse::new("services", 1, 0),
         ];
-        let shown = nearest(limits.into_iter());
+        let shown = nearest(limits.into());
         let names: Vec<_> = shown.iter().map(|limit| limit.name).collect();
         assert_eq!(names, ["services", "queue_length", "pending"]);
         let reached: Vec<_> = shown.iter().map(|limit| limit.has_reached(90)).collect();
         assert_eq!(reached, [true, true, false]);
         // However many services run as much as they may, a limit that refuses is shown.
         let busy = std::iter::repeat_n(LimitUse::new("concurrency", 9, 9).waiting(), 2 * MAX_SHOWN);
-        let shown = nearest(busy.chain([LimitUse::new("pending", 5, 10)]));
+        let shown = nearest(busy.chain([LimitUse::new("pending", 5, 10)]).collect());
         assert_eq!(shown[0].name, "pending");
     }
 }

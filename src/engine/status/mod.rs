@@ -3,6 +3,8 @@
 //!
 //! [`NodeStatus`] is the one source of all who show it: the RPC, and later metrics and the console.
 
+mod certificate;
+mod failures;
 mod health;
 mod limits;
 mod node_status;
@@ -11,16 +13,21 @@ mod worker;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 use jiff::Timestamp;
 
+pub use self::certificate::NodeCertificate;
+pub use self::failures::RecentFailureCounts;
 pub use self::health::HEALTH_REASONS;
 pub use self::limits::LimitUse;
 pub use self::node_status::{
-    DueLongest, Health, HealthReason, NodeStatus, StoreStatus, UnservedService, WaitsFor,
+    DueLongest, Health, HealthReason, ListTotals, NodeStatus, StoreStatus, UnservedService,
+    WaitsFor,
 };
 pub use self::worker::{WorkerBuild, WorkerCounts, WorkerStatus};
 use crate::engine::clock::Clock;
 use crate::engine::control::gates::Gates;
+use crate::engine::durable::operations::maintenance::Maintenance;
 use crate::engine::lifecycle::Lifecycle;
 use crate::engine::limits::Limits;
 use crate::engine::routing::{Route, Routes};
@@ -28,13 +35,12 @@ use crate::engine::store::{OldestDue, Store};
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::ServiceName;
 use crate::model::service_control::ServiceControl;
-use crate::service::BoxFuture;
 
 /// How long the status waits for an answer of the store. What it does not get by then is left out, and said.
 const STORE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How many services the list of the longest due invocations has.
 const MAX_OLDEST_DUE: usize = 20;
-/// How many services the list of those that nobody serves has.
+/// How many services the list of those that are not served has.
 const MAX_UNSERVED: usize = 100;
 
 /// Reads the status of the node.
@@ -47,6 +53,9 @@ pub(in crate::engine) struct StatusReader {
     pub(in crate::engine) clock: Clock,
     pub(in crate::engine) lifecycle: Arc<Lifecycle>,
     pub(in crate::engine) gates: Arc<Gates>,
+    pub(in crate::engine) maintenance: Arc<Maintenance>,
+    /// Set by the listener with TLS.
+    pub(in crate::engine) certificate: ArcSwapOption<NodeCertificate>,
 }
 
 /// What the routing table tells of all services.
@@ -54,7 +63,9 @@ pub(in crate::engine) struct StatusReader {
 struct ServiceCounts {
     services: usize,
     pending: usize,
+    /// Those that are not served, the first of `all_unserved`.
     unserved: Vec<UnservedService>,
+    all_unserved: usize,
     limits: Vec<LimitUse>,
 }
 
@@ -63,23 +74,32 @@ impl StatusReader {
     pub(in crate::engine) async fn read(&self, workers: WorkerCounts) -> NodeStatus {
         let now = self.clock.now();
         let counts = self.service_counts();
-        let (usage, oldest_due, held) = tokio::join!(
+        let (usage, oldest_due, held, failures) = tokio::join!(
             within(self.store.usage()),
             within(self.store.oldest_due(now)),
             within(self.store.held_count()),
+            within(RecentFailureCounts::read(&self.maintenance, now)),
         );
         let unread = [
             usage.as_ref().err(),
             oldest_due.as_ref().err(),
             held.as_ref().err(),
+            failures.as_ref().err(),
         ];
         let unreadable = unread.into_iter().flatten().next().cloned();
         let (usage, oldest_due) = (usage.ok(), oldest_due.unwrap_or_default());
+        let failures = failures.unwrap_or_else(|error| RecentFailureCounts {
+            unreadable: Some(error),
+            ..RecentFailureCounts::default()
+        });
         let controls = self.gates.controls();
         let due = self.due_longest(oldest_due, &controls);
         // What is due later, held or paused does not wait for a worker.
         let waits = |due: &&DueLongest| due.waits_for == WaitsFor::NoWorker;
         let unserved_with_pending = due.iter().filter(waits).count();
+        let of_node = limits::of_node(&self.limits, &*self.store, &self.routes, &workers, usage);
+        let limits = counts.limits.into_iter().chain(of_node);
+        let limits: Vec<_> = limits.filter(|limit| limit.used > 0).collect();
         let mut status = NodeStatus {
             time: now,
             start_time: self.start_time,
@@ -98,18 +118,21 @@ impl StatusReader {
             },
             is_held: self.gates.is_held(),
             is_draining: self.lifecycle.check_accepting().is_err(),
+            totals: ListTotals {
+                oldest_due: due.len(),
+                unserved: counts.all_unserved,
+                builds: workers.all_builds,
+                limits: limits.len(),
+            },
             oldest_due: shown(due),
             unserved_with_pending,
             unserved: counts.unserved,
-            limits: limits::nearest(counts.limits.into_iter().chain(limits::of_node(
-                &self.limits,
-                &*self.store,
-                &self.routes,
-                &workers,
-                usage,
-            ))),
+            limits: limits::nearest(limits),
             controls,
+            failures,
+            certificate: self.certificate.load_full(),
             workers: workers.workers,
+            workers_away: workers.away,
             builds: workers.builds,
         };
         status.reasons = health::reasons(&status);
@@ -138,6 +161,7 @@ impl StatusReader {
             by_pending.then_with(|| one.service.cmp(&other.service))
         };
         counts.unserved.sort_by(order);
+        counts.all_unserved = counts.unserved.len();
         counts.unserved.truncate(MAX_UNSERVED);
         counts
     }
@@ -196,7 +220,7 @@ fn unserved(route: &Route, pending: usize) -> UnservedService {
 }
 
 /// Waits for an answer of the store, but not for long: its disk may hang.
-async fn within<T>(answer: BoxFuture<'_, Result<T>>) -> Result<T> {
+async fn within<T>(answer: impl Future<Output = Result<T>>) -> Result<T> {
     let answered = tokio::time::timeout(STORE_TIMEOUT, answer).await;
     answered.unwrap_or_else(|_| {
         let seconds = STORE_TIMEOUT.as_secs();

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use crate::engine::status::certificate::NodeCertificate;
+use crate::engine::status::failures::RecentFailureCounts;
 use crate::engine::status::limits::LimitUse;
 use crate::engine::status::worker::WorkerBuild;
 use crate::engine::store::StoreUsage;
@@ -26,7 +28,9 @@ pub struct NodeStatus {
     pub services: usize,
     /// How many workers are connected.
     pub workers: usize,
-    /// Their builds, by name.
+    /// How many of them are disconnected, and may resume within their lease.
+    pub workers_away: usize,
+    /// Their builds, by name, at most 100.
     pub builds: Vec<WorkerBuild>,
     /// How many handlers run.
     pub running: usize,
@@ -42,14 +46,33 @@ pub struct NodeStatus {
     pub is_draining: bool,
     /// The services whose pending invocations have been due longest, at most 20, those first.
     pub oldest_due: Vec<DueLongest>,
-    /// How many services have invocations that are due and nobody who serves them.
+    /// How many services have invocations that are due, and are not served.
     pub unserved_with_pending: usize,
-    /// The services that nobody serves, at most 100, those with most pending invocations first.
+    /// The services that neither a worker nor the node serves, at most 100, those with most pending invocations first.
     pub unserved: Vec<UnservedService>,
     /// The services that an operator has paused or disabled, by name.
     pub controls: Vec<Arc<ServiceControl>>,
+    /// The failures of the last hour.
+    pub failures: RecentFailureCounts,
     /// The limits that are nearest to being hit, at most 10, those first.
     pub limits: Vec<LimitUse>,
+    /// How many entries the lists would have without their limits.
+    pub totals: ListTotals,
+    /// The certificate of the listener; `None` without TLS.
+    pub certificate: Option<Arc<NodeCertificate>>,
+}
+
+/// How many entries the lists of a status would have without their limits.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ListTotals {
+    /// Of [`NodeStatus::oldest_due`].
+    pub oldest_due: usize,
+    /// Of [`NodeStatus::unserved`].
+    pub unserved: usize,
+    /// Of [`NodeStatus::builds`].
+    pub builds: usize,
+    /// Of [`NodeStatus::limits`].
+    pub limits: usize,
 }
 
 /// The store of a node.
@@ -85,7 +108,7 @@ pub struct DueLongest {
 /// Why an invocation that is due has not started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WaitsFor {
-    /// Nobody serves its service.
+    /// No worker serves its service.
     NoWorker,
     /// Its service is paused or disabled.
     Paused,

@@ -45,8 +45,12 @@ pub struct WorkerBuild {
 /// The workers of a node, as the status shows them.
 #[derive(Clone, Debug, Default)]
 pub struct WorkerCounts {
-    /// How many are connected.
+    /// How many are connected, or may resume.
     pub workers: usize,
-    /// Their builds, by name.
+    /// How many of them may resume.
+    pub away: usize,
+    /// Their builds, by name, the first of `all_builds`.
     pub builds: Vec<WorkerBuild>,
+    /// How many builds there are.
+    pub all_builds: usize,
 }

@@ -9,10 +9,18 @@ macro_rules! reasons {
 }
 
 reasons! {
-    /// An invocation has been retried already, so an operation does not retry it again.
+    /// The options of authentication are invalid: a file cannot be read, or a role is not there.
+    ACCESS_INVALID
+    /// An invocation has been retried already, so it is not retried again by filter.
     ALREADY_RETRIED
+    /// A node has as many API keys as it may have.
+    API_KEY_LIMIT
     /// No API key has this id.
     API_KEY_UNKNOWN
+    /// Too many authentications failed from one address.
+    ATTEMPTS_LIMIT
+    /// Authentication is off, so that no API key can be made on a running node.
+    AUTHENTICATION_OFF
     /// A copy of the store with this name exists.
     BACKUP_EXISTS
     /// A copy of the store is being written, and there is one at a time.
@@ -39,7 +47,9 @@ reasons! {
     CID_UNKNOWN
     /// The clock of the machine shows a time before 1970.
     CLOCK_INVALID
-    /// A request asks for more than one request may cause.
+    /// The configuration is wrong; the violations say where (`cidery`).
+    CONFIG_INVALID
+    /// A request asks for more than one request may cause, or read.
     COST_LIMIT
     /// A node cannot be reached.
     CONNECT_FAILED
@@ -47,6 +57,8 @@ reasons! {
     CREDENTIAL_INVALID
     /// The node asks who calls, and the call has no credential.
     CREDENTIAL_REQUIRED
+    /// A client would send its credential in plain text over a network.
+    CREDENTIAL_UNPROTECTED
     /// The deadline passed before the service responded.
     DEADLINE_EXCEEDED
     /// A service's declaration is invalid; the violations say where.
@@ -143,6 +155,8 @@ reasons! {
     PROTOCOL_ERRORS
     /// Too many calls wait for a service.
     QUEUE_FULL
+    /// The system gives no random bytes.
+    RANDOM_FAILED
     /// A request field is invalid; the violations name it.
     REQUEST_INVALID
     /// A request began and was not complete in time.
@@ -181,8 +195,20 @@ reasons! {
     STORE_FAILED
     /// The store is full.
     STORE_FULL
+    /// The file of store keys cannot be used, or an id has another key than before.
+    STORE_KEY_INVALID
+    /// What is asked for is encrypted with a store key that the node does not have.
+    STORE_KEY_MISSING
+    /// A store was never written with a key of this id (`cidery`).
+    STORE_KEY_UNKNOWN
     /// A limit on streams, or on what one stream follows, was reached.
     STREAM_LIMIT
+    /// A TLS handshake failed: one side does not accept the certificate of the other, or has no TLS.
+    TLS_FAILED
+    /// The files of certificates and keys cannot be used; the violations say why.
+    TLS_INVALID
+    /// A call came without TLS to a port that has it.
+    TLS_REQUIRED
     /// The transport rejected the request.
     TRANSPORT
     /// The worker was lost while it handled the call.

@@ -18,6 +18,8 @@ pub struct Filter {
     pub cids: Vec<Cid>,
     /// Also matches invocations that await an asynchronous completion, and groups that await their members.
     pub include_waiting: bool,
+    /// Also matches held invocations ([`Invocation::is_held`]).
+    pub include_held: bool,
     /// Accepted at or after this instant.
     pub accepted_after: Option<Timestamp>,
     /// Accepted before this instant.
@@ -36,6 +38,8 @@ pub struct Filter {
     pub held: bool,
     /// Of the dead-letter queue ([`Invocation::is_dead_letter`]).
     pub dead_letter: bool,
+    /// Not retried ([`Invocation::retried_as`]).
+    pub not_retried: bool,
     /// Invoked by this invocation.
     pub parent: Option<Cid>,
     /// Invoked by this invocation, directly or through others.
@@ -68,13 +72,16 @@ impl Filter {
     }
 
     fn matches_state(&self, invocation: &Invocation) -> bool {
-        let any = self.states.is_empty() && self.cids.is_empty() && !self.include_waiting;
+        let any = self.states.is_empty() && self.cids.is_empty();
+        let any = any && !self.include_waiting && !self.include_held;
         let waits = || invocation.waits_for_completion() || invocation.waits_for_members();
         (any || self.states.contains(&invocation.state)
             || self.cids.contains(&invocation.request.cid)
-            || (self.include_waiting && waits()))
+            || (self.include_waiting && waits())
+            || (self.include_held && invocation.is_held()))
             && (!self.held || invocation.is_held())
             && (!self.dead_letter || invocation.is_dead_letter())
+            && (!self.not_retried || invocation.retried_as.is_none())
     }
 
     fn matches_origin(&self, invocation: &Invocation) -> bool {

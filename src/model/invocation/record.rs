@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::event::failure_of;
 use super::{AsyncCompletion, Event, HELD, Outcome, ProgressRecord, Request, State};
-use crate::model::error::Error;
+use crate::model::error::{Error, Violation};
 use crate::model::id::Cid;
 
 /// One stored invocation.
@@ -54,6 +54,18 @@ pub struct Invocation {
 }
 
 impl Invocation {
+    /// The longest reason of a cancellation, in bytes.
+    pub const MAX_CANCEL_REASON_BYTES: usize = 1_024;
+
+    /// The violation of a reason of a cancellation that is too long.
+    #[must_use]
+    pub fn check_cancel_reason(path: &'static str, cancel_reason: &str) -> Option<Violation> {
+        (cancel_reason.len() > Self::MAX_CANCEL_REASON_BYTES).then(|| {
+            let message = format!("is longer than {} bytes", Self::MAX_CANCEL_REASON_BYTES);
+            Violation::new(path, "TOO_LARGE", message)
+        })
+    }
+
     /// How many bytes its input, its items and its outcome have.
     pub(crate) fn payload_bytes(&self) -> usize {
         let events = self.events.iter();

@@ -22,6 +22,7 @@ use crate::model::error::Result;
 use crate::model::id::Cid;
 use crate::model::invocation::{InvocationState, Outcome};
 use crate::model::payload::Payload;
+use crate::remote::protocol::credential::ClientCredential;
 use crate::service::{
     BoxFuture, Caller, Dispatch, InvokeAsyncCall, InvokeCall, KnownService, OutsideCaller,
     Response, ServiceHandle, caller,
@@ -73,13 +74,58 @@ impl Client {
     /// Connects to the node at an address: `HOST:PORT`, such as `127.0.0.1:24337` or `[::1]:24337`. Default port:
     /// 24337. A connection that is lost later is re-established by the next call.
     ///
+    /// With the feature `tls` an address may begin with `https://`. The certificate of the node must then come from a
+    /// CA that the system trusts; `connect_with_tls` takes another CA, and a client certificate.
+    ///
     /// # Errors
     ///
     /// `INVALID_ARGUMENT` / `REQUEST_INVALID` for a malformed address; `UNAVAILABLE` / `CONNECT_FAILED` where no node
-    /// can be reached there.
+    /// can be reached there; `FAILED_PRECONDITION` / `TLS_FAILED` where one side does not accept the certificate of
+    /// the other, `TLS_REQUIRED` (of the first call) where the node is reached by `https://` only.
     pub async fn connect(node: &str) -> Result<Self> {
         let contract = ContractClient::connect(node).await?;
         Ok(Self { contract })
+    }
+
+    /// Connects to the node at an `https://` address: see [`connect`](Self::connect).
+    ///
+    /// # Errors
+    ///
+    /// As for [`connect`](Self::connect); `INVALID_ARGUMENT` / `TLS_INVALID` for files that cannot be used.
+    #[cfg(feature = "tls")]
+    pub async fn connect_with_tls(node: &str, tls: crate::remote::ClientTls) -> Result<Self> {
+        let contract = ContractClient::connect_with_tls(node, tls).await?;
+        Ok(Self { contract })
+    }
+
+    /// Sends an API key with each call: `authorization: Bearer …`.
+    ///
+    /// ```no_run
+    /// # async fn example() -> cidery::Result<()> {
+    /// let key = std::env::var("CIDERY_API_KEY")?;
+    /// let client = cidery::Client::connect("127.0.0.1:24337").await?.api_key(&key)?;
+    /// # let _ = client;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// In plain text it is sent to this machine only: elsewhere, a call fails with `FAILED_PRECONDITION` /
+    /// `CREDENTIAL_UNPROTECTED`, unless [`ClientCredential::insecure`] allows it.
+    ///
+    /// # Errors
+    ///
+    /// `UNAUTHENTICATED` / `CREDENTIAL_INVALID` for a text that is no key. Whether the node accepts it, the first call
+    /// says.
+    pub fn api_key(self, key: &str) -> Result<Self> {
+        Ok(self.credential(ClientCredential::api_key(key)?))
+    }
+
+    /// Sends a credential with each call, such as a token of an issuer that a function returns.
+    #[must_use]
+    pub fn credential(self, credential: ClientCredential) -> Self {
+        Self {
+            contract: self.contract.credential(credential),
+        }
     }
 
     /// Sets the number of attempts of a call that is safe to retry: it failed before it was dispatched, or it is

@@ -1,4 +1,4 @@
-//! The endpoint of a node: its address, the connect timeout, and keep-alive (HTTP/2 PING heartbeat).
+//! The endpoint of a node: its address, TLS, the connect timeout, and keep-alive (HTTP/2 PING heartbeat).
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -9,6 +9,9 @@ use tonic::transport::{Channel, Endpoint};
 
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::truncated;
+use crate::remote::protocol::credential::{NodeChannel, is_protected};
+#[cfg(feature = "tls")]
+use crate::remote::protocol::tls::{ClientTls, TlsConnector};
 
 /// The port of a node by default. It spells C-I-D-E-R on a phone keypad.
 pub(crate) const DEFAULT_PORT: u16 = 24337;
@@ -20,31 +23,115 @@ const PING_INTERVAL: Duration = Duration::from_secs(10);
 /// How long the acknowledgement of a PING takes at most.
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
+const HTTP: &str = "http";
+const HTTPS: &str = "https";
+
 /// The longest timeout of a call: gRPC has eight digits for it, and none of our calls takes as long.
 pub(in crate::remote) const MAX_TIMEOUT: Duration = Duration::from_hours(876_000);
 
-/// Creates the endpoint of a node: `127.0.0.1:24337`, `node.example`, `[::1]:24337`, `http://node.example:24337`.
-/// Without a port: [`DEFAULT_PORT`]. PINGs are sent while a call or a stream is open.
-///
-/// # Errors
-///
-/// `INVALID_ARGUMENT` / `REQUEST_INVALID` for a malformed address, and for TLS, which is not supported yet.
-pub(in crate::remote) fn endpoint(node: &str) -> Result<Endpoint> {
-    let endpoint = uri(node)
-        .map_err(|why| format!("`{}` is not an address of a node: {why}", truncated(node)))
-        .map_err(|message| Error::invalid_argument(reason::REQUEST_INVALID, message))?;
-    Ok(Endpoint::from(endpoint)
-        .connect_timeout(CONNECT_TIMEOUT)
-        .http2_keep_alive_interval(PING_INTERVAL)
-        .keep_alive_timeout(PING_TIMEOUT))
+/// The TLS of a build without it: nothing can be set.
+#[cfg(not(feature = "tls"))]
+pub(in crate::remote) type ClientTls = ();
+
+/// Where a node is, and how to connect to it.
+#[derive(Clone, Debug)]
+pub(in crate::remote) struct NodeEndpoint {
+    endpoint: Endpoint,
+    /// For `https://`.
+    #[cfg(feature = "tls")]
+    tls: Option<TlsConnector>,
+}
+
+impl NodeEndpoint {
+    /// Creates the endpoint of a node: `127.0.0.1:24337`, `node.example`, `[::1]:24337`, `http://node.example:24337`,
+    /// `https://node.example`. Without a port: [`DEFAULT_PORT`]. PINGs are sent while a call or a stream is open.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_ARGUMENT` / `REQUEST_INVALID` for a malformed address, for TLS settings of an address without TLS, and
+    /// for TLS in a build without it; `INVALID_ARGUMENT` / `TLS_INVALID` for files that cannot be used.
+    pub(in crate::remote) fn new(node: &str, tls: Option<ClientTls>) -> Result<Self> {
+        let invalid = |why: &str| {
+            let message = format!("`{}` is not an address of a node: {why}", truncated(node));
+            Error::invalid_argument(reason::REQUEST_INVALID, message)
+        };
+        let uri = uri(node).map_err(invalid)?;
+        let is_https = uri.scheme_str() == Some(HTTPS);
+        if !is_https && tls.is_some() {
+            let address = uri.authority().map_or("", |authority| authority.as_str());
+            return Err(invalid(&format!(
+                "certificates are only for `https://`: use `https://{address}`"
+            )));
+        }
+        let endpoint = Endpoint::from(uri)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .http2_keep_alive_interval(PING_INTERVAL)
+            .keep_alive_timeout(PING_TIMEOUT);
+        #[cfg(feature = "tls")]
+        {
+            let tls = is_https.then(|| TlsConnector::new(tls.unwrap_or_default()));
+            if let Some(tls) = &tls {
+                tls.check()?;
+            }
+            Ok(Self { endpoint, tls })
+        }
+        #[cfg(not(feature = "tls"))]
+        match is_https {
+            true => Err(invalid(
+                "this program is built without the feature `tls` of `cidery`",
+            )),
+            false => Ok(Self { endpoint }),
+        }
+    }
+
+    /// Sends PINGs without an open call or stream, too.
+    pub(in crate::remote) fn keep_alive_while_idle(mut self) -> Self {
+        self.endpoint = self.endpoint.keep_alive_while_idle(true);
+        self
+    }
+
+    /// Connects to the node. A connection that is lost later is made again by the next call on the channel.
+    ///
+    /// # Errors
+    ///
+    /// `UNAVAILABLE` / `CONNECT_FAILED`; those of TLS: `FAILED_PRECONDITION` / `TLS_FAILED` or `NOT_A_NODE`,
+    /// `INVALID_ARGUMENT` / `TLS_INVALID`.
+    pub(in crate::remote) async fn connect(&self) -> Result<NodeChannel> {
+        let channel = self.open().await.map_err(|error| {
+            connect_error(&error).unwrap_or_else(|| {
+                let cause = cause_of(&error);
+                let message = format!("cannot connect to {}: {cause}", self.authority());
+                Error::unavailable(reason::CONNECT_FAILED, message)
+            })
+        })?;
+        Ok(NodeChannel::new(channel, is_protected(self.endpoint.uri())))
+    }
+
+    #[cfg(feature = "tls")]
+    async fn open(&self) -> std::result::Result<Channel, tonic::transport::Error> {
+        match &self.tls {
+            Some(tls) => self.endpoint.connect_with_connector(tls.clone()).await,
+            None => self.endpoint.connect().await,
+        }
+    }
+
+    #[cfg(not(feature = "tls"))]
+    async fn open(&self) -> std::result::Result<Channel, tonic::transport::Error> {
+        self.endpoint.connect().await
+    }
+
+    /// The host and the port of the node.
+    pub(in crate::remote) fn authority(&self) -> &str {
+        let authority = self.endpoint.uri().authority();
+        authority.map_or("", |node| node.as_str())
+    }
 }
 
 fn uri(node: &str) -> std::result::Result<Uri, &'static str> {
     const SYNTAX: &str = "use `HOST:PORT`";
-    let authority = match node.split_once("://") {
-        None => node,
-        Some(("http", rest)) => rest.strip_suffix('/').unwrap_or(rest),
-        Some(("https", _)) => return Err("TLS is not supported yet; use `http://`"),
+    let (scheme, authority) = match node.split_once("://") {
+        None => (HTTP, node),
+        Some((scheme @ (HTTP | HTTPS), rest)) => (scheme, rest.strip_suffix('/').unwrap_or(rest)),
         Some(_) => return Err(SYNTAX),
     };
     let authority = match authority.parse() {
@@ -61,27 +148,20 @@ fn uri(node: &str) -> std::result::Result<Uri, &'static str> {
         None if authority.as_str() == authority.host() => format!("{authority}:{DEFAULT_PORT}"),
         None => return Err(SYNTAX),
     };
-    let uri = Uri::builder().scheme("http").authority(authority);
+    let uri = Uri::builder().scheme(scheme).authority(authority);
     uri.path_and_query("/").build().map_err(|_| SYNTAX)
 }
 
-/// Connects to a node.
-///
-/// # Errors
-///
-/// `UNAVAILABLE` / `CONNECT_FAILED`.
-pub(in crate::remote) async fn connect(endpoint: &Endpoint) -> Result<Channel> {
-    endpoint.connect().await.map_err(|error| {
-        let node = authority(endpoint);
-        let message = format!("cannot connect to {node}: {}", cause_of(&error));
-        Error::unavailable(reason::CONNECT_FAILED, message)
-    })
-}
-
-/// The host and the port of the node.
-pub(in crate::remote) fn authority(endpoint: &Endpoint) -> &str {
-    let authority = endpoint.uri().authority();
-    authority.map_or("", |node| node.as_str())
+/// The error of our own connector, which says more than the transport around it.
+pub(in crate::remote) fn connect_error(error: &(dyn std::error::Error + 'static)) -> Option<Error> {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<Error>() {
+            return Some(error.clone());
+        }
+        cause = error.source();
+    }
+    None
 }
 
 /// The error of the system, without the errors of the transport around it.
@@ -114,22 +194,24 @@ mod tests {
             ("[::1]", "http://[::1]:24337/"),
             ("http://[::1]:7", "http://[::1]:7/"),
             (":9000", "http://localhost:9000/"),
+            ("https://node.example", "https://node.example:24337/"),
+            ("https://[::1]:7/", "https://[::1]:7/"),
         ] {
-            let endpoint = endpoint(node).unwrap();
-            assert_eq!(endpoint.uri(), expected, "{node}");
+            assert_eq!(uri(node).unwrap(), expected, "{node}");
         }
-        for (node, expected) in [
-            ("", "use `HOST:PORT`"),
-            ("a b", "use `HOST:PORT`"),
-            ("node:port", "use `HOST:PORT`"),
-            ("node:70000", "use `HOST:PORT`"),
-            ("me@node:1", "use `HOST:PORT`"),
-            ("node:1/path", "use `HOST:PORT`"),
-            ("unix:///run/x", "use `HOST:PORT`"),
-            ("https://node:1", "TLS is not supported yet; use `http://`"),
+        const SYNTAX: &str = "use `HOST:PORT`";
+        for node in [
+            "",
+            "a b",
+            "node:port",
+            "node:70000",
+            "me@node:1",
+            "node:1/path",
+            "unix:///run/x",
+            "https://",
         ] {
-            let error = endpoint(node).expect_err(node);
-            let message = format!("`{node}` is not an address of a node: {expected}");
+            let error = NodeEndpoint::new(node, None).expect_err(node);
+            let message = format!("`{node}` is not an address of a node: {SYNTAX}");
             assert_eq!(error.message(), message, "{node}");
         }
     }

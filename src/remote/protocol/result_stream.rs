@@ -1,7 +1,7 @@
 //! A client's end of a result stream. A broken stream is reopened after the last event that was received.
 
+use crate::remote::protocol::credential::NodeChannel;
 use tonic::Streaming;
-use tonic::transport::Channel;
 
 use super::retry::{Retries, is_safe_to_retry, retry};
 use super::transport::{error_from_status, is_transport_error};
@@ -13,7 +13,7 @@ use crate::model::id::Cid;
 /// The events of invocations. Ends after the last event.
 #[derive(Debug)]
 pub struct ResultStream {
-    stub: InvocationServiceClient<Channel>,
+    stub: InvocationServiceClient<NodeChannel>,
     /// With the last sequence received, by CID: of each invocation, and of its members if it is a group.
     request: v1::StreamResultsRequest,
     retries: Retries,
@@ -22,7 +22,7 @@ pub struct ResultStream {
 
 impl ResultStream {
     pub(in crate::remote) async fn open(
-        stub: InvocationServiceClient<Channel>,
+        stub: InvocationServiceClient<NodeChannel>,
         cid: Cid,
         retries: Retries,
     ) -> Result<Self> {
@@ -34,7 +34,7 @@ impl ResultStream {
     }
 
     pub(in crate::remote) async fn follow(
-        stub: InvocationServiceClient<Channel>,
+        stub: InvocationServiceClient<NodeChannel>,
         request: v1::StreamResultsRequest,
         retries: Retries,
     ) -> Result<Self> {
@@ -97,7 +97,7 @@ impl ResultStream {
 }
 
 async fn open(
-    mut stub: InvocationServiceClient<Channel>,
+    mut stub: InvocationServiceClient<NodeChannel>,
     request: v1::StreamResultsRequest,
 ) -> Result<Streaming<v1::StreamResultsResponse>> {
     let stream = stub.stream_results(request).await;

@@ -4,7 +4,7 @@ use std::error::Error as _;
 
 use tonic::{ConnectError, Response, Status};
 
-use super::endpoint::cause_of;
+use super::endpoint::{cause_of, connect_error};
 use crate::codec::status::from_status;
 use crate::model::error::{Error, Kind, reason};
 use crate::model::sio::{IGNORED_KEY, Ignored};
@@ -14,6 +14,9 @@ use crate::model::sio::{IGNORED_KEY, Ignored};
 /// `UNAVAILABLE` / `TRANSPORT` only where the node did not process the call; otherwise it is `UNKNOWN`, because a proxy
 /// or a node that froze may have received the call.
 pub(in crate::remote) fn error_from_status(status: &Status) -> Error {
+    if let Some(error) = status.source().and_then(connect_error) {
+        return error;
+    }
     match connection_failure(status) {
         Some(ConnectionFailure::Refused(cause)) => {
             let message = format!("cannot connect to the node: {cause}");

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
-use tonic::transport::Endpoint;
 
 use super::outage::Outage;
 use super::session::NodeSession;
@@ -21,7 +20,8 @@ use crate::codec::status::from_status;
 use crate::model::error::{Error, Kind, Result, reason};
 use crate::remote::protocol::backoff::Backoff;
 use crate::remote::protocol::batching::Batcher;
-use crate::remote::protocol::endpoint::{authority, connect, endpoint};
+use crate::remote::protocol::credential::ClientCredential;
+use crate::remote::protocol::endpoint::NodeEndpoint;
 use crate::remote::protocol::messages::to_node;
 
 const WELCOME_TIMEOUT: Duration = Duration::from_secs(10);
@@ -34,20 +34,26 @@ pub(super) type FirstAnswerSender = watch::Sender<Option<Result<()>>>;
 /// The connection to a node, re-established whenever it breaks.
 #[derive(Debug)]
 pub(super) struct Connection {
-    endpoint: Endpoint,
+    endpoint: NodeEndpoint,
     hello: v1::Hello,
     sessions: Arc<Sessions>,
+    credential: Option<ClientCredential>,
 }
 
 impl Connection {
-    pub(super) fn new(node: &str, hello: v1::Hello, sessions: Arc<Sessions>) -> Result<Self> {
-        // PINGs are sent without an open stream too.
-        let endpoint = endpoint(node)?.keep_alive_while_idle(true);
-        Ok(Self {
-            endpoint,
+    pub(super) fn new(
+        endpoint: NodeEndpoint,
+        hello: v1::Hello,
+        sessions: Arc<Sessions>,
+        credential: Option<ClientCredential>,
+    ) -> Self {
+        Self {
+            // PINGs are sent without an open stream too.
+            endpoint: endpoint.keep_alive_while_idle(),
             hello,
             sessions,
-        })
+            credential,
+        }
     }
 
     pub(super) fn sessions(&self) -> &Arc<Sessions> {
@@ -60,7 +66,7 @@ impl Connection {
         let shared = self.sessions.shared();
         let closed = shared.closed();
         let mut backoff = Backoff::new(MAX_RECONNECT_BACKOFF);
-        let mut outage = Outage::new(authority(&self.endpoint).to_owned());
+        let mut outage = Outage::new(self.endpoint.authority().to_owned());
         while !closed.is_cancelled() {
             let session = self.sessions.current();
             if shared.is_draining() && session.is_empty() {
@@ -87,7 +93,10 @@ impl Connection {
                 }
                 Some(Err(error)) => {
                     outage.failed(&error);
-                    if error.kind() == Kind::InvalidArgument {
+                    // The node refuses to resume it. Files of the worker that cannot be read say nothing about that.
+                    if error.kind() == Kind::InvalidArgument
+                        && error.reason() != reason::TLS_INVALID
+                    {
                         session.abandon();
                     }
                 }
@@ -141,7 +150,8 @@ impl Connection {
     }
 
     async fn send_hello(&self, session: &NodeSession) -> Result<NodeStream> {
-        let channel = connect(&self.endpoint).await?;
+        let channel = self.endpoint.connect().await?;
+        let channel = channel.with_credential(self.credential.clone());
         let _guard = session.await_welcome();
         let (outbox, receiver) = mpsc::unbounded_channel();
         // Enabled once the node has announced `CAPABILITY_BATCHING`.

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::remote::protocol::credential::NodeChannel;
 use futures_util::TryFutureExt as _;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tonic::transport::Channel;
 use tracing::Span;
 
 use super::platform::WorkerPlatform;
@@ -30,7 +30,7 @@ use crate::service::{
 /// Runs a dispatch in a task, unless it was received before on an earlier stream.
 pub(super) fn spawn(
     session: &Arc<NodeSession>,
-    channel: &Arc<Channel>,
+    channel: &Arc<NodeChannel>,
     dispatch: Box<v1::Dispatch>,
 ) {
     let Some(cancel) = session.start(&dispatch.token) else {
@@ -61,7 +61,7 @@ impl Running {
     /// Starts the handler of a dispatch. A function of its own: a future would keep all that is made here.
     fn start(
         session: &Arc<NodeSession>,
-        channel: Arc<Channel>,
+        channel: Arc<NodeChannel>,
         dispatch: Box<v1::Dispatch>,
         cancel: CancellationToken,
     ) -> Result<Self> {

@@ -25,7 +25,13 @@ use self::shared::WorkerShared;
 use crate::codec::proto::v1;
 use crate::model::error::{BoxError, Error, Result};
 use crate::model::payload::Reply;
+use crate::remote::protocol::credential::ClientCredential;
 use crate::remote::protocol::declaration::definition_to_proto;
+#[cfg(not(feature = "tls"))]
+use crate::remote::protocol::endpoint::ClientTls;
+use crate::remote::protocol::endpoint::NodeEndpoint;
+#[cfg(feature = "tls")]
+use crate::remote::protocol::tls::ClientTls;
 use crate::service::runtime::{Signals, Tasks, warn_without_subscriber};
 use crate::service::{
     Definition, ErasedHooks, Handler, HandlerRequest, HandlerService, Hooks, Layers, Registry,
@@ -80,6 +86,8 @@ pub struct WorkerBuilder {
     max_message_bytes: u32,
     drain: Duration,
     connect_timeout: Option<Duration>,
+    tls: Option<ClientTls>,
+    credential: Option<ClientCredential>,
 }
 
 impl Default for WorkerBuilder {
@@ -96,6 +104,8 @@ impl Default for WorkerBuilder {
             max_message_bytes: DEFAULT_MAX_MESSAGE_BYTES,
             drain: DEFAULT_DRAIN_TIMEOUT,
             connect_timeout: None,
+            tls: None,
+            credential: None,
         }
     }
 }
@@ -191,16 +201,43 @@ impl WorkerBuilder {
         self
     }
 
-    /// Connects to the node at an address, `HOST:PORT`, and serves. Returns once the node has accepted the worker. A
-    /// connection that is lost later is re-established, and running handlers continue meanwhile. Catches no signals:
-    /// [`WorkerHandle::stop`] stops the worker.
+    /// Sets what the worker trusts at an `https://` address, and the certificate by which the node knows it. Default:
+    /// the CAs of the system, and no certificate.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: ClientTls) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
+    /// Sends an API key with the stream and with nested calls. One that is invalid is an error of
+    /// [`connect`](Self::connect). See [`Client::api_key`](crate::Client::api_key).
+    pub fn api_key(self, key: &str) -> Self {
+        match ClientCredential::api_key(key) {
+            Ok(credential) => self.credential(credential),
+            Err(error) => Self {
+                fault: Some(self.fault.unwrap_or(error)),
+                ..self
+            },
+        }
+    }
+
+    /// Sends a credential with the stream and with nested calls, such as a token of an issuer that a function returns:
+    /// it is asked for each connection and each call.
+    pub fn credential(mut self, credential: ClientCredential) -> Self {
+        self.credential = Some(credential);
+        self
+    }
+
+    /// Connects to the node at an address, `HOST:PORT` or, with the feature `tls`, `https://HOST:PORT`, and serves.
+    /// Returns once the node has accepted the worker. A connection that is lost later is re-established, and running
+    /// handlers continue meanwhile. Catches no signals: [`WorkerHandle::stop`] stops the worker.
     ///
     /// # Errors
     ///
     /// `INVALID_ARGUMENT` / `REQUEST_INVALID` for a malformed address; `UNAVAILABLE` / `CONNECT_FAILED` where no node
     /// can be reached there; `ALREADY_EXISTS` / `SERVICE_EXISTS` or `INVALID_ARGUMENT` for a service that cannot be
-    /// added; `FAILED_PRECONDITION` / `STATE_MISSING`; the error with which the node refuses the worker, such as
-    /// `WORKER_REFUSED`.
+    /// added; `FAILED_PRECONDITION` / `STATE_MISSING`, or `TLS_FAILED` or `TLS_REQUIRED`; `INVALID_ARGUMENT` /
+    /// `TLS_INVALID`; the error with which the node refuses the worker, such as `WORKER_REFUSED`.
     pub async fn connect(self, node: &str) -> Result<WorkerHandle> {
         let timeout = self.connect_timeout.unwrap_or_default();
         let mut worker = self.start(node, Some(timeout))?;
@@ -219,6 +256,7 @@ impl WorkerBuilder {
         for definition in &definitions {
             definition.check_states(&self.states, "worker")?;
         }
+        let endpoint = NodeEndpoint::new(node, self.tls)?;
         let hello = v1::Hello {
             name: self.name,
             services: definitions.iter().map(definition_to_proto).collect(),
@@ -235,7 +273,8 @@ impl WorkerBuilder {
         });
         let handlers = handlers.collect();
         let shared = WorkerShared::new(handlers, self.states, self.hooks, Tasks::new());
-        let connection = Connection::new(node, hello, Sessions::new(shared))?;
+        let sessions = Sessions::new(shared);
+        let connection = Connection::new(endpoint, hello, sessions, self.credential);
         Ok(StartingWorker::start(connection, self.drain, timeout))
     }
 

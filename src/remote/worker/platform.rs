@@ -4,9 +4,9 @@
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use crate::remote::protocol::credential::NodeChannel;
 use tokio::time::Instant;
 use tonic::metadata::{AsciiMetadataValue, MetadataValue};
-use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
 
 use super::session::NodeSession;
@@ -41,7 +41,7 @@ const NESTED_CALL_MAX_ATTEMPTS: u32 = 15;
 #[derive(Debug)]
 pub(super) struct WorkerPlatform {
     session: Arc<NodeSession>,
-    channel: Arc<Channel>,
+    channel: Arc<NodeChannel>,
     token: String,
     /// The path of a nested call.
     path: Option<String>,
@@ -54,7 +54,7 @@ pub(super) struct WorkerPlatform {
 impl WorkerPlatform {
     pub(super) fn new(
         session: Arc<NodeSession>,
-        channel: Arc<Channel>,
+        channel: Arc<NodeChannel>,
         token: String,
         path: Option<String>,
         scope: HandlerScope,
@@ -92,8 +92,8 @@ impl WorkerPlatform {
         request
     }
 
-    fn invocation(&self) -> InvocationServiceClient<Channel> {
-        InvocationServiceClient::new(Channel::clone(&self.channel))
+    fn invocation(&self) -> InvocationServiceClient<NodeChannel> {
+        InvocationServiceClient::new(NodeChannel::clone(&self.channel))
             .max_decoding_message_size(usize::MAX)
     }
 
@@ -243,7 +243,7 @@ impl WorkerPlatform {
                 ..v1::ListServicesRequest::default()
             };
             let list = async || {
-                let mut discovery = DiscoveryServiceClient::new(Channel::clone(&self.channel));
+                let mut discovery = DiscoveryServiceClient::new(NodeChannel::clone(&self.channel));
                 discovery.list_services(request.clone()).await
             };
             let page = self.call(is_transport_error, list).await?.into_inner();

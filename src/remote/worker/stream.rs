@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::remote::protocol::credential::NodeChannel;
 use tonic::Streaming;
-use tonic::transport::Channel;
 
 use super::dispatch;
 use super::session::NodeSession;
@@ -33,12 +33,12 @@ pub(super) enum NodeStreamEnd {
 #[derive(Debug)]
 pub(super) struct NodeStream {
     /// Shared by all dispatches: a clone of a channel allocates.
-    channel: Arc<Channel>,
+    channel: Arc<NodeChannel>,
     inbound: Streaming<v1::ServeResponse>,
 }
 
 impl NodeStream {
-    pub(super) fn new(channel: Channel, inbound: Streaming<v1::ServeResponse>) -> Self {
+    pub(super) fn new(channel: NodeChannel, inbound: Streaming<v1::ServeResponse>) -> Self {
         Self {
             channel: Arc::new(channel),
             inbound,

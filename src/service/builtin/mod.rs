@@ -6,6 +6,7 @@ mod demo;
 mod invoking;
 mod platform;
 
+pub use self::platform::PrincipalList;
 use crate::model::error::Result;
 use crate::service::registry::Registry;
 
@@ -14,8 +15,8 @@ use crate::service::registry::Registry;
 /// # Errors
 ///
 /// `ALREADY_EXISTS` / `SERVICE_EXISTS` where one of the names is taken.
-pub fn add_platform(registry: &mut Registry) -> Result<()> {
-    platform::add(registry)
+pub fn add_platform(registry: &mut Registry, principals: PrincipalList) -> Result<()> {
+    platform::add(registry, principals)
 }
 
 /// Adds demo services.

@@ -1,5 +1,7 @@
 //! The platform services `cidery.*`, and the same services as `zato.*` in the form of Zato.
 
+use std::sync::Arc;
+
 use crate::dict;
 use crate::model::error::Result;
 use crate::model::payload::Payload;
@@ -8,7 +10,10 @@ use crate::service::context::Context;
 use crate::service::definition::Definition;
 use crate::service::registry::Registry;
 
-pub(super) fn add(registry: &mut Registry) -> Result<()> {
+/// Lists the principals that a node accepts.
+pub type PrincipalList = Arc<dyn Fn() -> Vec<Dict> + Send + Sync>;
+
+pub(super) fn add(registry: &mut Registry, principals: PrincipalList) -> Result<()> {
     let ping = Definition::new("cidery.ping", async || dict! { "pong": "cidery" })?
         .description("Checks that the node responds.")
         .idempotent();
@@ -26,9 +31,12 @@ pub(super) fn add(registry: &mut Registry) -> Result<()> {
         .description("Lists the services of the node.")
         .idempotent()
         .response_elem("zato_service_get_list_response");
-    let security = Definition::new("cidery.security.get-list", async || security_list())?
-        .description("Lists the callers that the node accepts.")
-        .idempotent();
+    let security = Definition::new("cidery.security.get-list", move || {
+        let listed = principals();
+        async move { Value::from(listed) }
+    })?
+    .description("Lists the callers that the node accepts.")
+    .idempotent();
     let zato_security = security
         .named("zato.security.get-list")?
         .response_elem("zato_security_get_list_response");
@@ -70,10 +78,4 @@ async fn zato_service_list(ctx: Context) -> Result<Value> {
         }
     });
     Ok(items.collect::<Vec<Dict>>().into())
-}
-
-/// Without authentication there is one anonymous caller.
-fn security_list() -> Value {
-    let anonymous = dict! { "id": 1, "name": "anonymous", "is_active": true, "sec_type": "none" };
-    vec![anonymous].into()
 }

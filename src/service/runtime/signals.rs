@@ -70,6 +70,18 @@ impl Signals {
         }
     }
 
+    /// Ignores SIGHUP from now on.
+    #[cfg(all(unix, feature = "cli"))]
+    pub(crate) fn ignore_hang_up(&mut self) {
+        // The process still catches it, and nothing waits for it.
+        self.hang_up = None;
+    }
+
+    /// There is no SIGHUP.
+    #[cfg(all(not(unix), feature = "cli"))]
+    #[expect(clippy::unused_self, reason = "there is no such signal here")]
+    pub(crate) fn ignore_hang_up(&self) {}
+
     /// Stops gracefully after the first signal. The next one drops `stop`, and its name is returned.
     pub(crate) async fn stop(&mut self, stop: impl Future<Output = ()>) -> Option<&'static str> {
         tokio::select! {

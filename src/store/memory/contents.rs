@@ -11,7 +11,8 @@ use super::keys::IdempotencyKeys;
 use super::weight::weight;
 use crate::engine::store::{
     Acceptance, Child, Claim, ClaimLimit, Filter, LIST_PAGE_BYTES, OLDEST_DUE_SERVICES, OldestDue,
-    Page, QueuePlace, Record, Stored, StoredDeclaration, StoredOperation, SummaryPart, Tombstone,
+    Page, QueuePlace, RecentFailures, Record, Stored, StoredApiKey, StoredDeclaration,
+    StoredOperation, SummaryPart, Tombstone,
 };
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::{HELD, Invocation, State, Summaries, SummaryCount, SummaryKey};
@@ -49,7 +50,10 @@ pub(super) struct Contents {
     pub(super) controls: HashMap<ServiceName, ServiceControl, RandomState>,
     /// How many invocations are held.
     pub(super) dead_letters: usize,
+    /// Failed invocations by the time at which they did.
+    pub(super) failed: BTreeSet<(Timestamp, Cid)>,
     pub(super) operations: HashMap<OperationId, StoredOperation, RandomState>,
+    pub(super) api_keys: HashMap<Arc<str>, StoredApiKey, RandomState>,
     /// How many bytes all of it takes, roughly.
     pub(super) bytes: usize,
 }
@@ -58,6 +62,12 @@ pub(super) struct Contents {
 fn expiry(invocation: &Invocation) -> Option<(Timestamp, Cid)> {
     let expires_at = invocation.expires_at()?;
     (!invocation.state.is_terminal()).then_some((expires_at, invocation.request.cid))
+}
+
+/// The entry of a failed invocation in [`Contents::failed`].
+pub(super) fn failure(invocation: &Invocation) -> Option<(Timestamp, Cid)> {
+    let end_time = invocation.end_time?;
+    (invocation.state == State::Failed).then_some((end_time, invocation.request.cid))
 }
 
 fn is_held(invocation: &Invocation) -> bool {
@@ -179,6 +189,7 @@ impl Contents {
         let (next_wakeup, tombstone_until) = (record.next_wakeup, record.tombstone_until);
         let followed_by = apply(invocation, record);
         self.dead_letters += usize::from(is_held(invocation));
+        self.failed.extend(failure(invocation));
         let after = DueEntry {
             wakeup: (next_wakeup, request.cid),
             ..DueEntry::of(invocation)
@@ -315,6 +326,30 @@ impl Contents {
         SummaryPart {
             summaries: summaries.into_each().collect(),
             next,
+        }
+    }
+
+    /// Counts the invocations that failed since then, those that failed last first.
+    pub(super) fn recent_failures(&self, since: Timestamp, max: usize) -> RecentFailures {
+        let mut failed = self.failed.iter().rev();
+        let (mut summaries, mut has_more) = (Summaries::default(), false);
+        for (read, (_, cid)) in failed
+            .by_ref()
+            .take_while(|(at, _)| *at >= since)
+            .enumerate()
+        {
+            has_more = read == max;
+            if has_more {
+                break;
+            }
+            if let Some(invocation) = self.invocations.get(cid) {
+                let count = SummaryCount::of(invocation);
+                summaries.add(SummaryKey::of(invocation), &count);
+            }
+        }
+        RecentFailures {
+            summaries: summaries.into_each().collect(),
+            has_more,
         }
     }
 

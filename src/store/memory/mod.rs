@@ -16,8 +16,9 @@ use jiff::Timestamp;
 use self::contents::Contents;
 use self::weight::weight;
 use crate::engine::store::{
-    Acceptance, BoundedRead, Child, Claim, ClaimLimit, Filter, OldestDue, Page, QueuePlace, Record,
-    Store, StoreUsage, Stored, StoredDeclaration, StoredOperation, SummaryPart,
+    Acceptance, BoundedRead, Child, Claim, ClaimLimit, Filter, OldestDue, Page, QueuePlace,
+    RecentFailures, Record, Store, StoreUsage, Stored, StoredApiKey, StoredDeclaration,
+    StoredOperation, SummaryPart,
 };
 use crate::model::access::Principal;
 use crate::model::error::{Error, Result, reason};
@@ -256,6 +257,14 @@ impl Store for MemoryStore {
         ready(Ok(self.contents().oldest_due(now)))
     }
 
+    fn recent_failures(
+        &self,
+        since: Timestamp,
+        max: usize,
+    ) -> BoxFuture<'_, Result<RecentFailures>> {
+        ready(Ok(self.contents().recent_failures(since, max)))
+    }
+
     fn held_count(&self) -> BoxFuture<'_, Result<usize>> {
         ready(Ok(self.contents().dead_letters))
     }
@@ -266,6 +275,7 @@ impl Store for MemoryStore {
             bytes: long(self.contents().bytes),
             bytes_limit: long(self.bytes_limit),
             accept_limit: long(self.accept_limit()),
+            empty: 0,
             disk: None,
         }))
     }
@@ -332,6 +342,16 @@ impl Store for MemoryStore {
         let mut contents = self.contents();
         contents.operations.retain(|id, _| !ids.contains(id));
         ready(Ok(()))
+    }
+
+    fn save_api_key(&self, key: StoredApiKey) -> BoxFuture<'_, Result<()>> {
+        let id = Arc::clone(&key.key.id);
+        self.contents().api_keys.insert(id, key);
+        ready(Ok(()))
+    }
+
+    fn api_keys(&self) -> BoxFuture<'_, Result<Vec<StoredApiKey>>> {
+        ready(Ok(self.contents().api_keys.values().cloned().collect()))
     }
 
     fn health(&self) -> Result<()> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::contents::Contents;
+use super::contents::{Contents, failure};
 use super::weight::weight;
 use crate::engine::store::Tombstone;
 use crate::model::access::Principals;
@@ -69,6 +69,9 @@ impl Contents {
             return;
         };
         self.bytes -= weight(&invocation);
+        if let Some(entry) = failure(&invocation) {
+            self.failed.remove(&entry);
+        }
         self.members.remove(&cid);
         if let Some(key) = &invocation.request.terms.idempotency_key {
             self.keys.remove(invocation.request.owner(), key);

@@ -55,7 +55,7 @@ mod tests {
     #[test]
     fn commits_notify_once_until_the_checkpoint_begins() {
         let (notify, notifications) = sync_channel(8);
-        let shared = StoreShared::new(notify);
+        let shared = StoreShared::new(notify, Default::default());
         shared.notify_checkpointer();
         shared.notify_checkpointer();
         assert_eq!(notifications.try_iter().count(), 1);

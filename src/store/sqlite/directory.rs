@@ -202,10 +202,14 @@ fn make_private(path: &Path, directory: &File) -> Result<()> {
     Ok(())
 }
 
+/// The `ErrorInfo` entry of a directory that another process uses.
+pub(crate) const IN_USE: &str = "in_use";
+
 /// `FAILED_PRECONDITION` / `STORE_UNUSABLE`: a second process.
 fn in_use(path: &Path) -> Error {
     unusable(format!(
         "another process uses `{}`: stop it, or choose another directory",
         path.display()
     ))
+    .with_info(IN_USE, true)
 }

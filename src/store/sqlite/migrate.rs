@@ -50,7 +50,7 @@ const STEPS: [&str; 4] = [
 
 /// Tables that files of this format may lack: the first ones were written without them. Made where a file is opened, as
 /// they are in `schema.sql`.
-pub(super) const ADDED_TABLES: [(&str, &str); 4] = [
+pub(super) const ADDED_TABLES: [(&str, &str); 6] = [
     ("principal", "id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE"),
     (
         "operation",
@@ -59,12 +59,23 @@ pub(super) const ADDED_TABLES: [(&str, &str); 4] = [
     ),
     (
         "service_control",
-        "service TEXT PRIMARY KEY, paused INTEGER NOT NULL, background_only INTEGER NOT NULL,
-         disabled INTEGER NOT NULL, reason TEXT NOT NULL, principal TEXT NOT NULL, time INTEGER NOT NULL",
+        "service TEXT PRIMARY KEY, pause_time INTEGER, pause_reason TEXT NOT NULL, pause_principal TEXT NOT NULL,
+         background_only INTEGER NOT NULL, disable_time INTEGER, disable_reason TEXT NOT NULL,
+         disable_principal TEXT NOT NULL",
     ),
     (
         "retry",
         "id INTEGER PRIMARY KEY, retried_as BLOB NOT NULL",
+    ),
+    (
+        "store_key",
+        "id TEXT PRIMARY KEY, first_time INTEGER NOT NULL, last_id INTEGER, sample BLOB NOT NULL",
+    ),
+    (
+        "api_key",
+        "id TEXT PRIMARY KEY, secret_hash BLOB NOT NULL, principal TEXT NOT NULL, principal_group TEXT,
+         rights BLOB NOT NULL, create_time INTEGER NOT NULL, created_by TEXT, expire_time INTEGER,
+         revoke_time INTEGER",
     ),
 ];
 /// Columns that they may lack, each with its table.
@@ -78,6 +89,7 @@ const ADDED_COLUMNS: [(&str, &str); 5] = [
 /// Indexes that they may lack.
 const ADDED_INDEXES: &str = "CREATE INDEX IF NOT EXISTS dead_letters ON pending (id, due)
          WHERE due >= 9223372036854775807 AND awaited = 0;
+     CREATE INDEX IF NOT EXISTS failed_at ON outcome (end_time, failure_reason) WHERE state = 3;
      CREATE INDEX IF NOT EXISTS asked ON invocation (principal) WHERE principal IS NOT NULL;
      CREATE INDEX IF NOT EXISTS owned ON invocation (owner) WHERE owner IS NOT NULL;
      CREATE INDEX IF NOT EXISTS owned_by_group ON invocation (owner_group) WHERE owner_group IS NOT NULL;";

@@ -18,11 +18,15 @@ mod bookkeeping;
 mod check;
 mod checkpointer;
 mod commands;
+mod copy_file;
 mod directory;
 mod error;
 mod failure_log;
 mod hand_over;
 mod index_tail;
+#[cfg(feature = "cli")]
+mod key_commands;
+mod keys;
 mod migrate;
 mod network;
 mod newest;
@@ -31,6 +35,7 @@ mod queries;
 mod queue;
 mod read_only;
 mod reader;
+mod rename;
 #[cfg(feature = "cli")]
 mod restore;
 mod shared;
@@ -44,7 +49,17 @@ mod writer;
 #[cfg(feature = "cli")]
 pub(crate) use self::check::{CheckReport, Fault, check};
 #[cfg(feature = "cli")]
+pub(crate) use self::directory::IN_USE;
+#[cfg(feature = "cli")]
+pub(crate) use self::key_commands::{forget_key, key_usage};
+#[cfg(feature = "cli")]
+pub(crate) use self::keys::KeyUsage;
+#[cfg(feature = "cli")]
+pub(crate) use self::rename::rename_new;
+#[cfg(feature = "cli")]
 pub(crate) use self::restore::{check_empty, restore};
 #[cfg(feature = "cli")]
 pub(crate) use self::stats::{StoreStats, stats};
 pub use self::store::{SqliteOptions, SqliteStore};
+#[cfg(feature = "cli")]
+pub(crate) use self::writer::space::BytesLimit;

@@ -9,8 +9,10 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 
 use super::directory::{StoreDirectory, unusable};
 use super::error::failed;
+use super::keys::open_keys;
 use super::migrate::{FORMAT, is_known, migrate};
 use crate::model::error::{Error, Result};
+use crate::store::cipher::BlobCipher;
 
 /// `CIDR`: the `application_id` of our files.
 const APPLICATION_ID: i32 = 0x4349_4452;
@@ -37,8 +39,9 @@ pub(super) struct Opened {
 }
 
 impl StoreDirectory {
-    /// Opens the connection of the writer: creates, checks or migrates the file, and increments the generation.
-    pub(super) fn writer(&self) -> Result<(Connection, Opened)> {
+    /// Opens the connection of the writer: creates, checks or migrates the file, looks whether its keys are there, and
+    /// increments the generation.
+    pub(super) fn writer(&self, cipher: &BlobCipher) -> Result<(Connection, Opened)> {
         warn_of_slow_syncs(cfg!(sqlite_without_fdatasync));
         // A file of another program must not be changed, not even its journal mode.
         if std::fs::metadata(&self.file).is_ok_and(|file| file.len() > 0) {
@@ -56,6 +59,8 @@ impl StoreDirectory {
         }
         .map_err(|error| self.cannot_open(error))?;
         self.check_columns(&connection)?;
+        // Before the generation is incremented: a start without the keys is no crash.
+        open_keys(&connection, cipher)?;
         let opened = increment_generation(&connection);
         let opened = opened.map_err(|error| self.cannot_open(error))?;
         sync_directory(&self.file).map_err(|error| {

@@ -5,47 +5,47 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use rusqlite::backup::{Backup as PageCopy, StepResult};
 use rusqlite::{Connection, OpenFlags};
 
+use super::copy_file::{connect_to_copy, finish_copy, remove_copy};
 use super::directory::unusable;
 use super::error::{corrupt, failed};
-use super::open::mark_as_copy;
 use super::read_only::ReadOnlyStore;
+use super::rename::rename_new;
 use crate::model::error::{Error, Result, reason};
 
+/// How many pages are copied at once: 16 MiB.
+const STEP_PAGES: i32 = 4_096;
 /// The database until it is whole.
 const PARTIAL: &str = "cidery.db.partial";
 
-/// Copies a database into a directory that is missing or empty, and marks it as a copy.
+/// Copies a database into a directory that is missing or empty, and marks it as a copy. What is committed in its log is
+/// in the copy, also where a node uses it.
 ///
 /// # Errors
 ///
-/// `FAILED_PRECONDITION` / `FILE_EXISTS`: the directory is not empty; / `STORE_UNUSABLE`: the database has a log, so
-/// that the file alone is not all of it, or cannot be copied.
+/// `FAILED_PRECONDITION` / `FILE_EXISTS`: the directory is not empty; / `STORE_UNUSABLE`: the database is none, or
+/// cannot be copied. `DATA_LOSS` / `STORE_DAMAGED`.
 pub(crate) fn restore(backup: &Path, directory: &Path) -> Result<PathBuf> {
     let source = ReadOnlyStore::open(backup)?;
-    if source.wal_bytes.is_some_and(|bytes| bytes > 0) {
-        let message = format!(
-            "`{}` has a log: a node uses it, or has not closed it, and the file alone is not all of it; copy the \
-             store with `cidery store backup`",
-            source.file.display()
-        );
-        return Err(unusable(message));
-    }
     check_empty(directory)?;
     let file = directory.join("cidery.db");
     let partial = directory.join(PARTIAL);
-    let copied = copy(&source.file, directory, &partial).and_then(|()| {
-        mark(&partial).map_err(failed)?;
-        let sync = || -> io::Result<()> {
-            File::open(&partial)?.sync_all()?;
-            std::fs::rename(&partial, &file)?;
-            File::open(directory)?.sync_all()
-        };
-        sync().map_err(|error| cannot("write", &file, error))
-    });
+    let create = || create(directory, &partial);
+    let copied = create()
+        .map_err(|error| cannot("write", &partial, error))
+        .and_then(|()| {
+            copy(&source.connection, &partial).map_err(failed)?;
+            let keep = || -> io::Result<()> {
+                File::open(&partial)?.sync_all()?;
+                rename_new(&partial, &file)?;
+                File::open(directory)?.sync_all()
+            };
+            keep().map_err(|error| cannot("write", &file, error))
+        });
     if copied.is_err() {
-        let _ = std::fs::remove_file(&partial);
+        remove_copy(&partial);
     }
     copied.map(|()| file)
 }
@@ -58,7 +58,7 @@ pub(crate) fn check_empty(directory: &Path) -> Result<()> {
     };
     // What is left of a restore that was interrupted is replaced.
     let is_other = |entry: &io::Result<std::fs::DirEntry>| match entry {
-        Ok(entry) => entry.file_name() != PARTIAL,
+        Ok(entry) => !entry.file_name().to_string_lossy().starts_with(PARTIAL),
         Err(_) => true,
     };
     match entries.any(|entry| is_other(&entry)) {
@@ -73,34 +73,41 @@ pub(crate) fn check_empty(directory: &Path) -> Result<()> {
     }
 }
 
-fn copy(from: &Path, directory: &Path, to: &Path) -> Result<()> {
-    let copy = || -> io::Result<()> {
-        let mut made = DirBuilder::new();
-        made.recursive(true).mode(0o700).create(directory)?;
-        match std::fs::remove_file(to) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let mut options = OpenOptions::new();
-        let mut target = options.create_new(true).write(true).mode(0o600).open(to)?;
-        io::copy(&mut File::open(from)?, &mut target)?;
-        target.sync_all()
-    };
-    copy().map_err(|error| cannot("write", to, error))
+/// Creates the directory, and the file of the copy: empty, and readable by its owner alone.
+fn create(directory: &Path, partial: &Path) -> io::Result<()> {
+    let mut made = DirBuilder::new();
+    made.recursive(true).mode(0o700).create(directory)?;
+    remove_copy(partial);
+    let mut options = OpenOptions::new();
+    options.create_new(true).write(true).mode(0o600);
+    options.open(partial).map(drop)
 }
 
-/// Marks a database as a copy, and reads it. A file that was copied by other means has no mark yet.
-fn mark(file: &Path) -> rusqlite::Result<()> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let copy = Connection::open_with_flags(file, flags)?;
-    copy.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
-    copy.pragma_update(None, "journal_mode", "DELETE")?;
-    mark_as_copy(&copy)?;
-    let verdict: String = copy.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-    if verdict != "ok" {
-        return Err(corrupt(&verdict));
+/// Copies all pages of what `source` reads, with those of its log, and reads the copy.
+fn copy(source: &Connection, partial: &Path) -> rusqlite::Result<()> {
+    let mut target = connect_to_copy(partial)?;
+    // In the transaction of `source`: one commit, which no other one makes it begin again.
+    let pages = PageCopy::new(source, &mut target)?;
+    loop {
+        match pages.step(STEP_PAGES)? {
+            StepResult::Done => break,
+            StepResult::More => {}
+            // Nothing else uses the file, and the transaction has its lock.
+            _ => {
+                let busy = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY);
+                return Err(rusqlite::Error::SqliteFailure(busy, None));
+            }
+        }
     }
-    copy.close().map_err(|(_, error)| error)
+    drop(pages);
+    target.close().map_err(|(_, error)| error)?;
+    finish_copy(partial)?;
+    let copy = Connection::open_with_flags(partial, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    let verdict: String = copy.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    match verdict.as_str() {
+        "ok" => Ok(()),
+        fault => Err(corrupt(fault)),
+    }
 }
 
 fn cannot(verb: &str, path: &Path, error: io::Error) -> Error {

@@ -7,7 +7,8 @@
 --
 -- Times are nanoseconds since 1970 (UTC). Blobs are the messages in src/store/sqlite/blob/. Any process may read this
 -- file; only the node that holds the lock file beside it writes. Some columns have another name in the code, which is
--- given in brackets.
+-- given in brackets. With a key, the blobs of requests, events, progress, failures and operations are sealed
+-- (src/store/cipher/sealed.rs).
 
 -- Values of the whole store: `generation` (how often it was opened), `clean` (1 if it was closed cleanly),
 -- `recovering` (the generation that was opened after the last crash), `indexed` (the invocations up to this id are in
@@ -160,6 +161,9 @@ CREATE TABLE outcome (
 -- Invocations that ended without a response: few, and most often asked for in lists.
 CREATE INDEX failures ON outcome (id, state) WHERE state > 2;
 
+-- Failed invocations by the time at which they did, with the reason.
+CREATE INDEX failed_at ON outcome (end_time, failure_reason) WHERE state = 3;
+
 -- Ended invocations that were retried, until they are purged. Written when the retry is accepted.
 CREATE TABLE retry (
     id         INTEGER PRIMARY KEY,
@@ -201,15 +205,49 @@ CREATE TABLE announced (
 
 -- The services that an operator has paused or disabled, until they are resumed and enabled, or forgotten.
 CREATE TABLE service_control (
-    service         TEXT PRIMARY KEY,
-    paused          INTEGER NOT NULL,
-    -- Whether the pause leaves synchronous calls alone.
-    background_only INTEGER NOT NULL,
-    disabled        INTEGER NOT NULL,
+    service           TEXT PRIMARY KEY,
+    -- When it was paused; NULL if it is not.
+    pause_time        INTEGER,
     -- The reason that the operator gave, and who that was; empty if it is not known.
-    reason          TEXT NOT NULL,
+    pause_reason      TEXT NOT NULL,
+    pause_principal   TEXT NOT NULL,
+    -- Whether the pause leaves synchronous calls alone.
+    background_only   INTEGER NOT NULL,
+    -- The same of a service that is disabled.
+    disable_time      INTEGER,
+    disable_reason    TEXT NOT NULL,
+    disable_principal TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- The keys that blobs are encrypted with (docs/encryption.md); none where nothing ever was. Written when the store is
+-- opened, or reads its keys again, before the first blob of a key.
+CREATE TABLE store_key (
+    id         TEXT PRIMARY KEY,
+    -- When it was the first one for the first time.
+    first_time INTEGER NOT NULL,
+    -- Invocations above this id have no blobs of it; NULL: it encrypts, or has until the store was closed.
+    last_id    INTEGER,
+    -- No bytes, encrypted with it: shows whether a key with this id is the one.
+    sample     BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- The API keys that were ever made: the node asks who calls as long as there is one, so none is removed. Written by
+-- operators.
+CREATE TABLE api_key (
+    id              TEXT PRIMARY KEY,
+    -- SHA-256 of the secret, which is stored nowhere.
+    secret_hash     BLOB NOT NULL,
     principal       TEXT NOT NULL,
-    time            INTEGER NOT NULL
+    principal_group TEXT,
+    -- An encoded cidery.v1.Rights.
+    rights          BLOB NOT NULL,
+    create_time     INTEGER NOT NULL,
+    -- Null where it was made on the data directory.
+    created_by      TEXT,
+    -- Null: never.
+    expire_time     INTEGER,
+    -- Null: not revoked.
+    revoke_time     INTEGER
 ) STRICT, WITHOUT ROWID;
 
 -- Tombstones of removed invocations, until they expire as well. Written by each purge.

@@ -12,11 +12,14 @@ use super::bookkeeping::Bookkeeping;
 use super::error::{is_damage, writes_stopped, writes_stopped_by_damage};
 use super::failure_log::FailureLog;
 use crate::model::error::Error;
+use crate::store::cipher::BlobCipher;
 
 /// State behind the handle of the store, its writer and its checkpointer.
 #[derive(Debug)]
 pub(super) struct StoreShared {
     pub(super) bookkeeping: Bookkeeping,
+    /// Seals and opens the blobs.
+    pub(super) cipher: BlobCipher,
     /// How many bytes of commands are queued for the writer.
     pub(super) queued_bytes: AtomicU64,
     /// The causes of what callers are told.
@@ -30,9 +33,10 @@ pub(super) struct StoreShared {
 }
 
 impl StoreShared {
-    pub(super) fn new(checkpointer: SyncSender<()>) -> Self {
+    pub(super) fn new(checkpointer: SyncSender<()>, cipher: BlobCipher) -> Self {
         Self {
             bookkeeping: Bookkeeping::default(),
+            cipher,
             queued_bytes: AtomicU64::default(),
             failures: FailureLog::default(),
             write_failure: Mutex::default(),

@@ -1,182 +1,114 @@
-//! What callers may do: a node that asks who calls, and callers with rights.
-//!
-//! A layer of the test takes the place of authentication: the header `test-caller` names the caller.
+//! Who calls: API keys, tokens, what they open, and what callers may do.
 
-mod methods;
-mod nested;
-mod own;
-mod services;
-mod workers;
+mod api_keys;
+mod attempts;
+mod command_line;
+mod document;
+mod rights;
+mod secrets;
+mod streams;
+mod token_url;
+mod tokens;
 
-use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use axum::extract::Request;
-use axum::middleware::map_request;
-use cidery::axum;
-use cidery::codec::proto::v1;
-use cidery::codec::proto::v1::invocation_service_client::InvocationServiceClient;
-use cidery::model::access::{Caller, Credential, Identity, NamePattern, Rights, Scope};
-use cidery::{Error, Node, NodeBuilder, Principal};
-use prost::Message;
-use tonic::metadata::MetadataValue;
-use tonic::service::Interceptor;
-use tonic::service::interceptor::InterceptedService;
-use tonic::transport::Channel;
+use cidery::engine::access::{ApiKeySecret, KeyRing, NewApiKey};
+use cidery::engine::clock::Clock;
+use cidery::engine::store::Store as _;
+use cidery::model::access::{Principal, Rights};
+use cidery::remote::client::ContractClient;
+use cidery::store::MemoryStore;
+use cidery::{ClientCredential, Error, Node, NodeBuilder, NodeHandle};
 
-use crate::support::raw::{Answer, Raw, framed};
-use crate::support::{TestNode, error_of};
+use crate::support::any_port;
 
-/// The rights to invoke some services, and to read and change the own invocations.
-fn invoking(patterns: &[&str]) -> Rights {
-    Rights {
-        invoke: patterns.iter().map(|text| pattern(text)).collect(),
-        ..Rights::default()
-    }
-}
-
-fn pattern(text: &str) -> NamePattern {
-    NamePattern::parse("/invoke", text).unwrap()
-}
-
-/// No right, not even over the own invocations.
-fn none() -> Rights {
-    Rights {
-        read: Scope::None,
-        control: Scope::None,
-        ..Rights::default()
-    }
-}
-
-/// Who calls, by the names of the test: `NAME` or `NAME@GROUP`, and after a colon another key of the same principal.
-type People = Vec<(&'static str, Rights)>;
-
-fn identity(name: &str, rights: Rights) -> Caller {
-    let name = name.split(':').next().unwrap();
-    let (name, group) = match name.split_once('@') {
-        Some((name, group)) => (name, Some(Principal::known(group))),
-        None => (name, None),
-    };
-    Caller::Authenticated(Arc::new(Identity {
+/// A new key of an administrator.
+pub(crate) fn admin(name: &str) -> NewApiKey {
+    NewApiKey {
         principal: Principal::known(name),
-        group,
-        rights,
-        credential: Credential::ApiKey(name.into()),
-    }))
-}
-
-/// Starts a node that asks who calls.
-async fn node_with(builder: NodeBuilder, people: People) -> TestNode {
-    let people: HashMap<_, _> = people
-        .into_iter()
-        .map(|(name, rights)| (name, identity(name, rights)))
-        .collect();
-    let people = Arc::new(people);
-    let authenticate = map_request(move |mut request: Request| {
-        let people = Arc::clone(&people);
-        async move {
-            let name = request.headers().get("test-caller");
-            let name = name.and_then(|name| name.to_str().ok());
-            if let Some(caller) = name.and_then(|name| people.get(name)) {
-                let caller = caller.clone();
-                request.extensions_mut().insert(caller);
-            }
-            request
-        }
-    });
-    let builder = builder.require_authentication();
-    TestNode::start(builder.wrap(move |router| router.layer(authenticate))).await
-}
-
-async fn node(people: People) -> TestNode {
-    node_with(Node::builder().demo(), people).await
-}
-
-type As = InterceptedService<Channel, Named>;
-
-/// Names the caller in each request.
-#[derive(Clone)]
-struct Named(&'static str);
-
-impl Interceptor for Named {
-    fn call(
-        &mut self,
-        mut request: tonic::Request<()>,
-    ) -> Result<tonic::Request<()>, tonic::Status> {
-        let caller = MetadataValue::from_static(self.0);
-        request.metadata_mut().insert("test-caller", caller);
-        Ok(request)
+        group: None,
+        rights: Rights::all(),
+        ttl: None,
+        created_by: None,
     }
 }
 
-/// A client of one caller.
-async fn client(node: &TestNode, caller: &'static str) -> InvocationServiceClient<As> {
-    let channel = Channel::from_shared(format!("http://{}", node.address())).unwrap();
-    let channel = channel.connect().await.unwrap();
-    InvocationServiceClient::with_interceptor(channel, Named(caller))
-}
-
-/// Makes a call by its path.
-async fn call(node: &TestNode, caller: Option<&str>, path: &str, message: &impl Message) -> Answer {
-    call_with(node, caller, path, &message.encode_to_vec(), &[]).await
-}
-
-async fn call_with(
-    node: &TestNode,
-    caller: Option<&str>,
-    path: &str,
-    message: &[u8],
-    more: &[(&str, &str)],
-) -> Answer {
-    let mut raw = Raw::connect(node.address()).await;
-    let mut headers = more.to_vec();
-    headers.extend(caller.map(|caller| ("test-caller", caller)));
-    raw.call(path, &headers, framed(message)).await
-}
-
-/// The failure of an answer; `None` if it is a response.
-fn failure(answer: &Answer) -> Option<Error> {
-    let is_failure = answer.get("grpc-status").is_some_and(|code| code != "0");
-    is_failure.then(|| answer.error())
-}
-
-fn invoke_async(service: &str) -> v1::InvokeAsyncRequest {
-    v1::InvokeAsyncRequest {
-        service: service.to_owned(),
-        ..v1::InvokeAsyncRequest::default()
+/// A new key that may do all but administer.
+fn user(name: &str) -> NewApiKey {
+    NewApiKey {
+        rights: Rights {
+            administer: false,
+            ..Rights::all()
+        },
+        ..admin(name)
     }
 }
 
-/// The reason of a refused call.
-fn refused<T: std::fmt::Debug>(called: Result<tonic::Response<T>, tonic::Status>) -> String {
-    error_of(&called.unwrap_err()).reason().to_owned()
-}
-
-/// The CID of an accepted invocation.
-async fn accept(client: &mut InvocationServiceClient<As>, service: &str) -> String {
-    let accepted = client.invoke_async(invoke_async(service)).await.unwrap();
-    accepted.into_inner().cid
-}
-
-fn get(cid: &str) -> v1::GetInvocationRequest {
-    v1::GetInvocationRequest {
-        cid: cid.to_owned(),
-        view: v1::InvocationView::Full.into(),
-        ..v1::GetInvocationRequest::default()
+fn user_for(name: &str, ttl: Duration) -> NewApiKey {
+    NewApiKey {
+        ttl: Some(ttl),
+        ..user(name)
     }
 }
 
-/// An invocation once it has ended, as a caller reads it.
-async fn ended(client: &mut InvocationServiceClient<As>, cid: &str) -> v1::Invocation {
-    let request = v1::GetInvocationRequest {
-        wait: Some(prost_types::Duration {
-            seconds: 30,
-            nanos: 0,
-        }),
-        ..get(cid)
-    };
-    let found = client.get_invocation(request).await.unwrap().into_inner();
-    let found = found.invocation.unwrap();
-    assert!(found.end_time.is_some(), "{found:?}");
-    found
+/// A store with keys, as `cidery key new --data-dir` leaves it.
+pub(crate) async fn store_with<const N: usize>(
+    keys: [NewApiKey; N],
+    clock: &Clock,
+) -> (MemoryStore, [ApiKeySecret; N]) {
+    let made = Arc::new(MemoryStore::new());
+    let ring = KeyRing::load(made.clone(), clock.clone()).await.unwrap();
+    let mut secrets = Vec::new();
+    for key in keys {
+        secrets.push(ring.create(key).await.unwrap().1);
+    }
+    let store = MemoryStore::new();
+    for key in made.api_keys().await.unwrap() {
+        store.save_api_key(key).await.unwrap();
+    }
+    (store, secrets.try_into().unwrap())
+}
+
+/// A node that asks who calls.
+struct Guarded {
+    node: NodeHandle,
+}
+
+impl Guarded {
+    async fn start<const N: usize>(keys: [NewApiKey; N]) -> (Self, [ApiKeySecret; N]) {
+        Self::start_with(Node::builder(), keys, Clock::System).await
+    }
+
+    async fn start_with<const N: usize>(
+        builder: NodeBuilder,
+        keys: [NewApiKey; N],
+        clock: Clock,
+    ) -> (Self, [ApiKeySecret; N]) {
+        let (store, secrets) = store_with(keys, &clock).await;
+        let builder = builder.store(store).clock(clock).demo();
+        let node = builder.listen(any_port()).start().await.unwrap();
+        (Self { node }, secrets)
+    }
+
+    fn address(&self) -> String {
+        self.node.address().unwrap().to_string()
+    }
+
+    /// A client on a connection of its own.
+    async fn client(&self, key: &str) -> ContractClient {
+        let client = ContractClient::connect(&self.address()).await.unwrap();
+        client.credential(ClientCredential::api_key(key).unwrap())
+    }
+}
+
+/// Makes a call.
+async fn ping(client: &ContractClient) -> Result<(), Error> {
+    let call = cidery::model::call::Call::new("cidery.ping", ());
+    client.invoke(call).await.map(drop)
+}
+
+/// The reason why a call is refused.
+async fn refusal(client: &ContractClient) -> String {
+    ping(client).await.unwrap_err().reason().to_owned()
 }

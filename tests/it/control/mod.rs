@@ -2,6 +2,7 @@
 
 mod commands;
 mod disabling;
+mod forgetting;
 mod holding;
 mod pausing;
 mod races;

@@ -82,7 +82,12 @@ async fn nothing_starts_between_a_pause_and_the_resume() {
             called,
             "a handler was called after the pause"
         );
-        assert!(node.invoker().resume_service("counted").await.unwrap());
+        assert!(
+            node.invoker()
+                .resume_service("counted", String::new())
+                .await
+                .unwrap()
+        );
     }
     for client in join_all(clients).await {
         cids.extend(client.unwrap());
@@ -125,7 +130,10 @@ async fn what_was_claimed_before_the_pause_is_put_back_and_waits_as_before() {
     );
     assert!(found.paused);
     assert_eq!(total(&calls), 0);
-    node.invoker().resume_service("counted").await.unwrap();
+    node.invoker()
+        .resume_service("counted", String::new())
+        .await
+        .unwrap();
     let found = node.invoker().find(cid, PATIENCE).await.unwrap();
     assert_eq!(found.invocation.state, State::Succeeded);
     assert_eq!((found.invocation.attempts, total(&calls)), (1, 1));
@@ -143,8 +151,31 @@ async fn a_change_whose_caller_leaves_is_made_all_the_same() {
     assert!(futures_util::poll!(&mut pause).is_pending());
     drop(pause);
     until("it is paused", || !invoker.service_controls().is_empty()).await;
-    let mut resume = Box::pin(invoker.resume_service("counted"));
+    let mut resume = Box::pin(invoker.resume_service("counted", String::new()));
     assert!(futures_util::poll!(&mut resume).is_pending());
     drop(resume);
     until("it is resumed", || invoker.service_controls().is_empty()).await;
+}
+
+/// What was let in before the service was disabled is stored before that is answered.
+#[tokio::test]
+async fn nothing_is_accepted_once_a_disable_is_answered() {
+    let (node, _, gates) = gated().await;
+    let accepting = gates.close(Point::BeforeAccept);
+    let in_flight = Arc::clone(&node);
+    let in_flight = spawn(async move { accept(&in_flight).await });
+    accepting.arrived().await;
+    let invoker = node.invoker();
+    let mut disable = Box::pin(invoker.disable_service("counted", ControlCause::default()));
+    let call = || invoker.invoke_async(Call::new("counted", ()));
+    // It is in force, and waits for the one that is in flight.
+    assert!(futures_util::poll!(&mut disable).is_pending());
+    until("it is disabled", || !invoker.service_controls().is_empty()).await;
+    assert_eq!(call().await.unwrap_err().reason(), "SERVICE_INACTIVE");
+    assert!(futures_util::poll!(&mut disable).is_pending());
+    accepting.open();
+    disable.await.unwrap();
+    let cid = in_flight.await.unwrap();
+    let found = invoker.find(cid, Duration::ZERO).await.unwrap();
+    assert!(found.paused);
 }

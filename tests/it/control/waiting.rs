@@ -56,7 +56,10 @@ async fn an_attempt_that_waits_for_its_retry_waits_for_the_resume() {
     assert_eq!((state, attempts), (State::Pending { started: true }, 1));
     let found = node.invoker().find(cid, Duration::ZERO).await.unwrap();
     assert!(found.due && found.paused);
-    node.invoker().resume_service("flaky").await.unwrap();
+    node.invoker()
+        .resume_service("flaky", String::new())
+        .await
+        .unwrap();
     assert_eq!(after(&node, cid, 1).await, (State::Succeeded, 2, false));
     node.stop().await;
 }

@@ -75,7 +75,7 @@ fn the_status_is_a_page_and_an_exit_code() {
         (&found["health"], &found["reasons"]),
         (&"SERVING".into(), &Value::Array(vec![]))
     );
-    // A service that nobody serves any more, with work.
+    // A service that no worker serves any more, with work.
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let worker = cidery::Worker::builder().service("a.b", async || {});
     let worker = runtime.block_on(worker.connect(&server.address)).unwrap();
@@ -89,7 +89,7 @@ fn the_status_is_a_page_and_an_exit_code() {
         "SERVICE_UNSERVED",
         "Due longest",
         "NO_WORKER",
-        "Served by nobody",
+        "Served by no worker",
     ] {
         assert!(page.contains(text), "{text}: {page}");
     }
@@ -113,6 +113,175 @@ fn the_status_is_a_page_and_an_exit_code() {
         .output()
         .unwrap();
     assert_eq!(gone.status.code(), Some(6), "{}", stderr(&gone));
+}
+
+#[test]
+fn a_list_that_is_cut_says_how_many_more_there_are() {
+    let server = Server::start(&[]);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let services = (0..112).map(|n| format!("a.s{n:03}"));
+    let worker = services.fold(cidery::Worker::builder(), |worker, name| {
+        worker.service(&name, async || {})
+    });
+    let worker = runtime.block_on(worker.connect(&server.address)).unwrap();
+    runtime.block_on(worker.stop());
+    let page = stdout(&server.run(&["status"]));
+    assert!(page.contains("a.s009"), "{page}");
+    assert!(!page.contains("a.s010"), "{page}");
+    assert!(
+        page.contains("\nand 102 more: `cidery status --all`\n"),
+        "{page}"
+    );
+    // The response has a limit as well.
+    let page = stdout(&server.run(&["status", "--all"]));
+    assert!(
+        page.contains("a.s099") && !page.contains("a.s100"),
+        "{page}"
+    );
+    assert!(
+        page.contains("\nand 12 more: `cidery services`\n"),
+        "{page}"
+    );
+    let found = object("status", &stdout(&server.run(&["status", "-o", "json"])));
+    assert_eq!(found["totals"]["unserved_services"], 112);
+}
+
+#[test]
+fn who_paused_and_who_disabled_a_service_are_shown_apart() {
+    let server = Server::start(&[]);
+    for (verb, reason) in [("pause", "wrong prices"), ("disable", "replaced")] {
+        let change = ["service", verb, "customer.get", "--reason", reason];
+        assert!(server.run(&change).status.success());
+    }
+    let page = stdout(&server.run(&["status"]));
+    for (state, reason) in [("DISABLED", "replaced"), ("PAUSED", "wrong prices")] {
+        let row = page
+            .lines()
+            .find(|line| line.contains(state) && line.contains(reason));
+        let row = row.unwrap_or_else(|| panic!("{state}: {page}"));
+        assert!(row.contains("127.0.0.1"), "{row}");
+    }
+    for undo in [
+        "cidery service resume customer.get",
+        "cidery service enable customer.get",
+    ] {
+        assert!(page.contains(undo), "{page}");
+    }
+    let found = object("status", &stdout(&server.run(&["status", "-o", "json"])));
+    let control = &found["controls"][0];
+    assert_eq!(control["pause"]["reason"], "wrong prices");
+    assert_eq!(control["disable"]["reason"], "replaced");
+    // That of the last change.
+    assert_eq!(control["reason"], "replaced");
+    let described = stdout(&server.run(&["describe", "customer.get"]));
+    for text in [
+        "disabled since",
+        ": replaced; and paused since",
+        ": wrong prices",
+    ] {
+        assert!(described.contains(text), "{text}: {described}");
+    }
+}
+
+#[test]
+fn events_say_which_operator_did_it() {
+    let folder = Folder::new("events-operators");
+    let data = folder.path().to_str().unwrap();
+    let server = Server::start(&["--data-dir", data, "--hold"]);
+    let kinds = "service-paused,service-resumed,service-disabled,service-enabled,node-resumed,operation-started,\
+                 operation-ended,backup-written,backup-deleted";
+    let mut watching = Watching::start(&server.address, &["--kind", kinds]);
+    assert_eq!(watching.note(), format!("watching {}", server.address));
+    let mut line_after = |command: &[&str], expected: &str| {
+        let output = server.run(command);
+        assert!(output.status.success(), "{command:?}: {}", stderr(&output));
+        let line = watching.line();
+        let (_, what) = line.split_once("  ").unwrap();
+        let what = what.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(what.starts_with(expected), "{what}");
+        line
+    };
+    let by = "service customer.get by 127.0.0.1";
+    for verb in ["pause", "resume", "disable", "enable"] {
+        let change = ["service", verb, "customer.get"];
+        line_after(&change, &format!("{verb}d {by}"));
+    }
+    line_after(&["resume"], "resumed the node by 127.0.0.1: ");
+    let later = ["invoke", "demo.count", "to=1", "--async", "--delay", "1h"];
+    assert!(server.run(&later).status.success());
+    let cancel = [
+        "cancel",
+        "--service",
+        "demo.count",
+        "--pending",
+        "due-later",
+        "--yes",
+    ];
+    let started = line_after(&cancel, "started operation ");
+    let text = " by 127.0.0.1: cancel of 1 invocation: service = demo.count AND ";
+    assert!(started.contains(text), "{started}");
+    let ended = watching.line();
+    let text = " by 127.0.0.1: cancel succeeded: 1 of 1 changed; service = demo.count AND ";
+    assert!(ended.contains(text), "{ended}");
+    // The command fetches the copy, and deletes it on the node.
+    let copy = folder.path().join("copy.db");
+    let backup = ["store", "backup", copy.to_str().unwrap()];
+    assert!(server.run(&backup).status.success());
+    for what in ["written", "deleted"] {
+        let line = watching.line();
+        assert!(
+            line.contains(what) && line.ends_with(" by 127.0.0.1"),
+            "{line}"
+        );
+    }
+}
+
+#[test]
+fn events_of_operators_are_objects() {
+    let folder = Folder::new("operator-objects");
+    let server = Server::start(&["--data-dir", folder.path().to_str().unwrap()]);
+    let kinds = "service-resumed,operation-ended,backup-deleted";
+    let mut watching = Watching::start(&server.address, &["--kind", kinds, "-o", "json"]);
+    // It does not say when it watches.
+    let first = std::thread::scope(|scope| {
+        let first = scope.spawn(|| watching.line());
+        while !first.is_finished() {
+            for verb in ["pause", "resume"] {
+                assert!(
+                    server
+                        .run(&["service", verb, "demo.count"])
+                        .status
+                        .success()
+                );
+            }
+        }
+        first.join().unwrap()
+    });
+    let resumed = object("node_event", &first);
+    assert_eq!(resumed["event"], "service_resumed");
+    assert_eq!(resumed["principal"], "127.0.0.1");
+    assert_eq!(resumed["service"]["paused"], false);
+    let cancel = [
+        "cancel",
+        "--service",
+        "demo.count",
+        "--pending",
+        "held",
+        "--yes",
+    ];
+    assert!(server.run(&cancel).status.success());
+    let copy = folder.path().join("copy.db");
+    let backup = ["store", "backup", copy.to_str().unwrap()];
+    assert!(server.run(&backup).status.success());
+    let mut after = |name: &str| loop {
+        let event = object("node_event", &watching.line());
+        if event["event"] == name {
+            assert_eq!(event["principal"], "127.0.0.1");
+            return event;
+        }
+    };
+    let deleted = after("backup_deleted");
+    assert!(deleted["backup"].is_string() && deleted["operation"].is_null());
 }
 
 #[test]

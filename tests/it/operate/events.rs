@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use cidery::codec::proto::v1;
 use cidery::codec::proto::v1::watch_events_response::Subject;
-use cidery::engine::{NodeEventKind, RING};
+use cidery::engine::{EventBus, NodeEventKind, RING};
 use cidery::model::call::{Call, Start};
 use cidery::model::id::ServiceName;
+use cidery::model::service_control::{ControlCause, Paused, ServiceControl};
 use cidery::remote::client::NodeEvents;
 use cidery::store::SqliteStore;
 use cidery::{Context, Error, Kind, Node, RetryPolicy, Worker, dict};
@@ -191,6 +192,30 @@ async fn a_demo_service_is_served_again_after_its_worker() {
     assert_eq!(kinds, expected);
 }
 
+/// What operators did, in this order.
+fn tell(bus: &EventBus) {
+    let name = |name: &str| ServiceName::parse(name).unwrap();
+    let by = |reason: &str| ControlCause {
+        reason: reason.to_owned(),
+        principal: "192.0.2.1".to_owned(),
+    };
+    bus.node_resumed("192.0.2.1");
+    let cause = by("the CRM is down");
+    let paused = Paused {
+        background_only: false,
+        cause: cause.clone(),
+        time: jiff::Timestamp::UNIX_EPOCH,
+    };
+    let paused = ServiceControl {
+        paused: Some(paused),
+        ..ServiceControl::none(name("a.paused"))
+    };
+    bus.service_controlled(NodeEventKind::ServicePaused, &paused, &cause);
+    let other = ServiceControl::none(name("a.other"));
+    bus.service_controlled(NodeEventKind::ServiceResumed, &other, &by(""));
+    bus.operation_ended(v1::Operation::default);
+}
+
 #[tokio::test]
 async fn events_are_filtered_by_kind_service_and_state() {
     let node = TestNode::demo().await;
@@ -215,7 +240,6 @@ async fn events_are_filtered_by_kind_service_and_state() {
     ];
     let mut of_kind = watch(&node, of(&kinds, v1::InvocationFilter::default())).await;
     let bus = node.handle.invoker().event_bus();
-    let name = |name: &str| ServiceName::parse(name).unwrap();
     // In this order. Workers and the node have neither a state nor a service.
     let count = Call::new("demo.count", dict! { "to": 1 });
     node.client.invoke_async(count).await.unwrap();
@@ -231,10 +255,7 @@ async fn events_are_filtered_by_kind_service_and_state() {
         v1::EventKind::InvocationEnded,
         "demo.fail",
     );
-    bus.node_resumed();
-    bus.service_paused(&name("a.paused"), "the CRM is down");
-    bus.service_resumed(&name("a.other"));
-    bus.operation_ended("0190f5a2-7b3c-7def-8123-000000000001", "retried 3");
+    tell(bus);
     check(
         &next(&mut of_kind).await,
         v1::EventKind::ServiceResumed,
@@ -247,6 +268,7 @@ async fn events_are_filtered_by_kind_service_and_state() {
     );
     let paused = next(&mut of_service).await;
     check(&paused, v1::EventKind::ServicePaused, "a.paused");
+    assert_eq!(paused.principal, "192.0.2.1");
     let Some(Subject::Service(control)) = paused.subject else {
         panic!("{paused:?}");
     };
@@ -359,7 +381,13 @@ async fn a_watcher_whose_events_do_not_match_learns_what_it_missed() {
         |event: &cidery::engine::NodeEvent| event.kind == NodeEventKind::ServiceResumed;
     let only = watcher.next(is_resumed).await.unwrap();
     assert_eq!((only.missed, only.event.is_none()), (1, true));
-    invoker.event_bus().service_resumed(&name);
+    let cause = ControlCause::default();
+    let bus = invoker.event_bus();
+    bus.service_controlled(
+        NodeEventKind::ServiceResumed,
+        &ServiceControl::none(name),
+        &cause,
+    );
     let resumed = watcher.next(is_resumed).await.unwrap();
     assert_eq!((resumed.missed, resumed.event.is_some()), (0, true));
 }

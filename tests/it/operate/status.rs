@@ -11,7 +11,8 @@ use cidery::store::{MemoryStore, SqliteOptions, SqliteStore};
 use cidery::{Definition, Error, Node, NodeBuilder, RetryPolicy, Worker, dict};
 use tokio::sync::Semaphore;
 
-use crate::support::{Folder, PATIENCE, TestNode, until};
+use crate::support::gated::{Fault, GatedStore};
+use crate::support::{Folder, PATIENCE, TestNode, ended, until};
 
 async fn status(node: &TestNode) -> v1::GetStatusResponse {
     node.client.status().await.unwrap()
@@ -266,6 +267,50 @@ async fn held_invocations_are_counted() {
         assert_eq!(status(&node).await.held_invocations, 0);
     })
     .await;
+}
+
+#[tokio::test]
+async fn the_failures_of_the_last_hour_are_counted_by_service_and_reason() {
+    on_each_store(async |builder, _| {
+        let clock = ManualClock::new();
+        let builder = builder.demo().clock(Clock::Manual(clock.clone()));
+        let node = TestNode::start(builder).await;
+        let fail = async |message: &str| {
+            let input = dict! { "code": "NOT_FOUND", "message": message };
+            let call = node.client.invoke_async(Call::new("demo.fail", input));
+            let cid = call.await.unwrap().cid;
+            assert_eq!(ended(&node.client, cid).await.state(), v1::State::Failed);
+            cid.to_string()
+        };
+        fail("long ago").await;
+        clock.advance(Duration::from_mins(61));
+        fail("first").await;
+        clock.advance(Duration::from_mins(1));
+        let last = fail("last").await;
+        let found = status(&node).await;
+        assert_eq!((found.failed_invocations, found.failures.len()), (2, 1));
+        assert!(!found.failures_incomplete && found.failures_error.is_empty());
+        let failed = &found.failures[0];
+        assert_eq!((&*failed.service, failed.count), ("demo.fail", 2));
+        assert_eq!(
+            (&failed.example_cid, &*failed.example_message),
+            (&last, "last")
+        );
+        assert_eq!(found.totals.unwrap().failures, 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn failures_that_cannot_be_counted_are_said_to_be_unknown() {
+    let (store, gates) = GatedStore::new();
+    let node = TestNode::start(Node::builder().store(store)).await;
+    assert_eq!(status(&node).await.failures_error, "");
+    gates.set_fault(Fault::CountFailures, true);
+    let found = status(&node).await;
+    assert_eq!(found.failures_error, "the disk failed");
+    let expected = (v1::NodeHealth::Degraded, vec!["STORE_FAILED"]);
+    assert_eq!(health(&found), expected);
 }
 
 /// A handler that runs is shown as such, and is no work that is due.

@@ -95,12 +95,20 @@ fn what_cannot_be_changed_is_counted_with_its_reasons() {
         "{\"code\": {\"no\": \"text\"}}",
         "--yes",
     ];
-    let (shown, note) = run(&server, &fix);
+    let refused = server.run(&fix);
+    let shown = stdout(&refused);
     assert!(
         shown.contains("REASON") && shown.contains("INPUT_INVALID"),
         "{shown}"
     );
-    assert_eq!(note, "0 retried, 2 not\n");
+    let said = stderr(&refused);
+    assert!(said.starts_with("0 retried, 2 not\n"), "{said}");
+    assert!(
+        said.contains("2 invocations not retried, such as"),
+        "{said}"
+    );
+    // What was refused fails the command, as it does by CID.
+    assert_eq!(refused.status.code(), Some(3), "{said}");
     for (arguments, text) in [
         (
             &["retry", "--patch", "[1]", "--state", "failed", "--yes"][..],
@@ -116,11 +124,42 @@ fn what_cannot_be_changed_is_counted_with_its_reasons() {
         ),
         (&["cancel", "last", "--rate", "1"], "require filter options"),
         (&["release", "--state", "failed", "--yes"], "only held"),
+        (&["purge", "--pending", "held", "--yes"], "only ended"),
+        (&["retry", "--pending", "queued", "--yes"], "only failed"),
+        (
+            &["purge", "--filter", "pending_reason = HELD", "--yes"],
+            "only ended",
+        ),
     ] {
         let refused = server.run(arguments);
         assert_eq!(refused.status.code(), Some(2), "{arguments:?}");
         assert!(stderr(&refused).contains(text), "{}", stderr(&refused));
     }
+}
+
+/// The number that is asked about is the number that is changed.
+#[test]
+fn what_was_retried_is_neither_counted_nor_retried() {
+    let server = Server::start(&[]);
+    let fail = ["invoke", "demo.fail", "code=NOT_FOUND", "--follow", "-q"];
+    for _ in 0..3 {
+        server.run(&fail);
+    }
+    let first = run(&server, &["invocations", "--limit", "1", "-o", "name"]).0;
+    let retried = run(&server, &["retry", first.trim(), "-o", "name"]).0;
+    server.run(&["result", retried.trim(), "--wait", "10s"]);
+    let retry = ["retry", "--service", "demo.fail"];
+    let (counted, note) = run(
+        &server,
+        &[&retry[..], &["--dry-run", "-o", "jsonl"]].concat(),
+    );
+    assert_eq!(json(&counted)["count"], 3, "{counted}");
+    assert!(
+        note.contains("1 already retried, and not included"),
+        "{note}"
+    );
+    let (_, note) = run(&server, &[&retry[..], &["--yes"]].concat());
+    assert!(note.ends_with("3 retried\n"), "{note}");
 }
 
 #[tokio::test]
@@ -167,7 +206,8 @@ async fn held_invocations_are_released() {
 #[test]
 fn an_operation_goes_on_when_its_command_ends() {
     let server = Server::start(&[]);
-    due_later(&server, 4);
+    // More than it changes, at one a second, before the command is there.
+    due_later(&server, 30);
     let slow = ["cancel", "--service", "cidery.echo", "--yes", "--rate", "1"];
     let (detached, note) = run(&server, &[&slow[..], &["--detach"]].concat());
     let id = detached.trim();
@@ -180,7 +220,7 @@ fn an_operation_goes_on_when_its_command_ends() {
         .args(["operations", "follow", id])
         .env("CIDERY_NODE", &server.address);
     let mut following = Terminal::run(&command, 100);
-    following.read_until(" of 4");
+    following.read_until(" of 30");
     following.type_keys("\u{3}");
     let shown = following.read_to_end().to_owned();
     assert_eq!(following.child.wait().unwrap().code(), Some(130), "{shown}");

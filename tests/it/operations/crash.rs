@@ -83,7 +83,9 @@ async fn a_killed_node_retries_each_invocation_exactly_once() {
     let (mut once, count) = (sorted(&retries), retries.len());
     once.dedup();
     assert_eq!(once.len(), count, "each is retried once");
-    assert_eq!(u64::try_from(count).unwrap(), ended.matched);
+    // One that ended as the operation started may be retried and not be counted.
+    assert!(u64::try_from(count).unwrap() >= ended.matched);
+    assert_eq!(u64::try_from(count).unwrap(), ended.changed);
     for cid in &originals {
         assert!(once.binary_search(&cid.to_string()).is_ok(), "{cid}");
     }

@@ -230,6 +230,7 @@ async fn an_operation_waits_for_room() {
         input_patch: Some(
             cidery::codec::struct_pb::encode_value(&dict! { "fails": Value::Null }.into()).unwrap(),
         ),
+        ..v1::RetryAction::default()
     };
     let action = v1::operation_action::Action::Retry(succeed);
     let operation = started(client, request(action, of("a.gated", &[v1::State::Failed]))).await;

@@ -3,7 +3,11 @@
 mod actions;
 mod command_line;
 mod crash;
+mod failing;
+mod groups;
 mod lifecycle;
+mod requests;
+mod synchronous;
 
 use std::time::Duration;
 

@@ -1,23 +1,20 @@
 //! Copies of the store of a running node, by RPC.
 
 use std::os::unix::fs::{FileExt as _, PermissionsExt as _, symlink};
-use std::pin::pin;
 use std::time::Duration;
 
 use cidery::codec::proto::v1;
 use cidery::codec::proto::v1::stream_results_response::Event;
-use cidery::engine::backup::BackupName;
-use cidery::engine::store::{Store, Stored};
+use cidery::engine::store::{Store as _, Stored};
 use cidery::model::call::{Call, Start};
 use cidery::store::{MemoryStore, SqliteOptions, SqliteStore};
 use cidery::{Cid, Kind, dict};
-use futures_util::poll;
 use sha2::{Digest as _, Sha256};
 use tokio::task::JoinSet;
 use tonic::Code;
 
-use super::{admin, back_up, files, listed, node};
-use crate::support::stored::{NOW, accepted, invocation};
+use super::{admin, back_up, files, filled, listed, new, node};
+use crate::support::stored::{NOW, accepted};
 use crate::support::{Folder, PATIENCE, TestNode, ended, error_of, paths};
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -27,16 +24,6 @@ async fn accept_later(node: &TestNode) -> Cid {
     let mut call = Call::new("customer.get", dict! { "cust_id": 1 });
     call.durable().start = Some(Start::After(HOUR));
     node.client.invoke_async(call).await.unwrap().cid
-}
-
-/// Fills a store until a copy of it takes 200 ms of pauses alone.
-async fn filled(folder: &Folder) -> SqliteStore {
-    let store = SqliteStore::open(folder.path()).unwrap();
-    for _ in 0..12 {
-        let large = invocation("a", NOW, dict! { "text": "x".repeat(4 << 20) });
-        store.accept(large).await.unwrap();
-    }
-    store
 }
 
 #[tokio::test]
@@ -127,7 +114,7 @@ async fn a_name_is_used_once_until_its_copy_is_deleted() {
         (Code::AlreadyExists, "BACKUP_EXISTS")
     );
     let unnamed = back_up(&mut admin, "").await.unwrap().backup.unwrap();
-    assert_eq!(unnamed.name.len(), "20260131T083000Z".len());
+    assert_eq!(unnamed.name.len(), "20260131T083000.123456Z".len());
     let names = listed(&mut admin).await.into_iter().map(|one| one.name);
     assert_eq!(names.collect::<Vec<_>>(), [unnamed.name.as_str(), "a"]);
     let delete = |name: &str| v1::DeleteBackupRequest {
@@ -210,39 +197,6 @@ async fn a_store_in_memory_has_no_copies() {
     assert!(status.message().contains("--data-dir"));
 }
 
-#[tokio::test]
-async fn one_copy_is_written_at_a_time_and_it_ends_with_its_caller() {
-    let folder = Folder::new("backup");
-    let store = filled(&folder).await;
-    let backups = store.backups().unwrap();
-    let name = |name: &str| BackupName::parse(name).unwrap();
-    {
-        let mut first = pin!(backups.write(name("first"), NOW));
-        assert!(poll!(&mut first).is_pending());
-        let second = backups.write(name("second"), NOW).await.unwrap_err();
-        assert_eq!(
-            (second.kind(), second.reason()),
-            (Kind::FailedPrecondition, "BACKUP_RUNNING")
-        );
-        let running = backups.list(9).await.unwrap();
-        assert_eq!(running.len(), 1);
-        assert_eq!(running[0].name, name("first"));
-        assert!(running[0].fraction.is_some());
-    }
-    // Its caller is gone: it ends, and nothing of it is left.
-    let wait = async { while !backups.list(9).await.unwrap().is_empty() {} };
-    tokio::time::timeout(PATIENCE, wait).await.unwrap();
-    assert_eq!(files(&folder), [] as [&str; 0]);
-    // A removal ends one, too.
-    let mut third = pin!(backups.write(name("third"), NOW));
-    assert!(poll!(&mut third).is_pending());
-    backups.delete(name("third")).await.unwrap();
-    assert_eq!(third.await.unwrap_err().kind(), Kind::Cancelled);
-    assert_eq!(files(&folder), [] as [&str; 0]);
-    let written = backups.write(name("first"), NOW).await.unwrap();
-    assert_eq!((written.invocations, written.create_time), (12, NOW));
-}
-
 /// Also where that is a client whose connection ends.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_caller_that_disconnects_ends_its_copy() {
@@ -300,31 +254,6 @@ async fn a_node_that_stops_ends_its_copy() {
 }
 
 #[tokio::test]
-async fn what_a_crash_left_of_a_copy_is_removed_when_the_store_is_opened() {
-    let folder = Folder::new("backup");
-    let store = SqliteStore::open(folder.path()).unwrap();
-    let backups = store.backups().unwrap();
-    backups
-        .write(BackupName::parse("kept").unwrap(), NOW)
-        .await
-        .unwrap();
-    drop(store);
-    let path = folder.path().join("backups");
-    for left in [
-        ".a.partial",
-        ".a.partial-wal",
-        ".a.partial-journal",
-        ".gone.info",
-    ] {
-        std::fs::write(path.join(left), "x").unwrap();
-    }
-    let store = SqliteStore::open(folder.path()).unwrap();
-    assert_eq!(files(&folder), [".kept.info", "kept"]);
-    let kept = store.backups().unwrap().list(9).await.unwrap();
-    assert_eq!((kept.len(), kept[0].create_time), (1, NOW));
-}
-
-#[tokio::test]
 async fn a_copy_is_refused_where_the_disk_has_no_room_for_it() {
     let folder = Folder::new("backup");
     let options = SqliteOptions {
@@ -333,8 +262,7 @@ async fn a_copy_is_refused_where_the_disk_has_no_room_for_it() {
     };
     let store = SqliteStore::open_with(folder.path(), options).unwrap();
     let backups = store.backups().unwrap();
-    let name = BackupName::parse("a").unwrap();
-    let error = backups.write(name, NOW).await.unwrap_err();
+    let error = backups.write(new("a")).await.unwrap_err();
     assert_eq!(error.reason(), "STORE_FULL");
     for fact in ["needed_bytes", "free_bytes", "keep_free_bytes"] {
         assert!(error.fact(fact).is_some(), "{error:?}");
@@ -363,8 +291,7 @@ async fn a_damaged_store_is_not_copied() {
     file.write_all_at(&[0xa5; 4_096], (page - 1) * 4_096)
         .unwrap();
     let store = SqliteStore::open(folder.path()).unwrap();
-    let name = BackupName::parse("a").unwrap();
-    let error = store.backups().unwrap().write(name, NOW).await.unwrap_err();
+    let error = store.backups().unwrap().write(new("a")).await.unwrap_err();
     assert_eq!(
         (error.kind(), error.reason()),
         (Kind::DataLoss, "STORE_DAMAGED")
@@ -386,8 +313,7 @@ async fn a_copy_begins_in_a_generation_that_its_store_does_not_reach() {
         [Folder::new("backup"), Folder::new("backup")],
     );
     let store = SqliteStore::open(folder.path()).unwrap();
-    let name = BackupName::parse("a").unwrap();
-    let backup = store.backups().unwrap().write(name, NOW).await.unwrap();
+    let backup = store.backups().unwrap().write(new("a")).await.unwrap();
     let first = opened(&backup.path, &copies[0]);
     let second = opened(&backup.path, &copies[1]);
     assert!(first.generation() > store.generation() + 60_000);

@@ -1,6 +1,8 @@
 //! `cidery store check` and `stats`: each planted fault is found, and stores without faults have none.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use cidery::model::batch::Batch;
@@ -13,7 +15,7 @@ use tokio::task::JoinSet;
 
 use super::{assert_valid, node};
 use crate::support::binary::{Server, cidery, stderr, stdout};
-use crate::support::{Folder, PATIENCE, ended};
+use crate::support::{Folder, ended, until};
 
 /// A store, and its invocations by what they are.
 struct Filled {
@@ -68,8 +70,13 @@ async fn filled() -> Filled {
     }
     let succeeded = accept(Call::new("customer.get", dict! { "cust_id": 1 })).await;
     let failed = accept(Call::new("demo.fail", dict! { "code": "NOT_FOUND" })).await;
+    for cid in [succeeded, failed] {
+        ended(client, cid).await;
+    }
+    let retried = client.retry(failed, false).await.unwrap();
+    let retry = Cid::parse(&retried[0].new_cid).unwrap();
     let removed = accept(Call::new("customer.get", dict! { "cust_id": 1 })).await;
-    for cid in [succeeded, failed, removed] {
+    for cid in [retry, removed] {
         ended(client, cid).await;
     }
     client.purge(removed, false).await.unwrap();
@@ -82,6 +89,7 @@ async fn filled() -> Filled {
     let cids = vec![
         ("succeeded", succeeded),
         ("failed", failed),
+        ("retry", retry),
         ("later", later),
         ("first", keyed[0]),
         ("last", keyed[2]),
@@ -123,7 +131,7 @@ fn faults(path: &Path, options: &[&str]) -> Vec<(String, Option<String>)> {
 }
 
 /// Faults: the name, how it is planted, and the invocation that it is found at.
-const PLANTS: [(&str, &str, Option<&str>); 25] = [
+const PLANTS: [(&str, &str, Option<&str>); 30] = [
     (
         "STATE_WITHOUT_INVOCATION",
         "DELETE FROM invocation WHERE id = {later}",
@@ -222,13 +230,38 @@ const PLANTS: [(&str, &str, Option<&str>); 25] = [
     ),
     (
         "UNREADABLE",
-        "INSERT INTO service_control VALUES ('no name!', 1, 0, 0, '', '', 0)",
+        "INSERT INTO service_control VALUES ('no name!', 0, '', '', 0, NULL, '', '')",
         None,
     ),
     (
         "UNREADABLE",
         "INSERT INTO operation VALUES (zeroblob(16), 99, 0, NULL, x'ff', 0, x'ff')",
         None,
+    ),
+    (
+        "RETRY_WRONG",
+        "INSERT INTO retry VALUES (99999, {hex retry})",
+        None,
+    ),
+    (
+        "RETRY_WRONG",
+        "INSERT INTO retry VALUES ({later}, zeroblob(16))",
+        Some("later"),
+    ),
+    (
+        "RETRY_WRONG",
+        "UPDATE retry SET retried_as = x'00' WHERE id = {failed}",
+        Some("failed"),
+    ),
+    (
+        "RETRY_WRONG",
+        "UPDATE retry SET retried_as = {hex failed} WHERE id = {failed}",
+        Some("failed"),
+    ),
+    (
+        "RETRY_WRONG",
+        "UPDATE retry SET retried_as = {hex later} WHERE id = {failed}",
+        Some("failed"),
     ),
     (
         "TIME_IMPLAUSIBLE",
@@ -363,8 +396,8 @@ fn what_is_no_store_is_refused() {
     }
 }
 
-/// Submits invocations of several kinds until the node is gone.
-async fn submit(address: String) {
+/// Submits invocations of several kinds until the node is gone; counts those that are accepted.
+async fn submit(address: String, accepted: Arc<AtomicUsize>) {
     let Ok(client) = ContractClient::connect(&address).await else {
         return;
     };
@@ -384,6 +417,7 @@ async fn submit(address: String) {
         if sent.is_err() {
             return;
         }
+        accepted.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -392,24 +426,12 @@ async fn a_store_in_use_and_one_after_a_crash_have_no_faults() {
     let folder = Folder::new("check");
     let data = folder.path().join("data");
     let server = Server::start(&["--data-dir", data.to_str().unwrap()]);
-    let mut clients = JoinSet::new();
+    let (mut clients, accepted) = (JoinSet::new(), Arc::<AtomicUsize>::default());
     for _ in 0..4 {
-        clients.spawn(submit(server.address.clone()));
+        clients.spawn(submit(server.address.clone(), Arc::clone(&accepted)));
     }
-    let client = ContractClient::connect(&server.address).await.unwrap();
-    let accepted = async |more_than: u64| {
-        let counted = async {
-            loop {
-                let filter = Default::default();
-                let found = client.invocations(filter, 5_000).await.unwrap().len();
-                if found as u64 > more_than {
-                    return;
-                }
-            }
-        };
-        tokio::time::timeout(PATIENCE, counted).await.unwrap();
-    };
-    accepted(300).await;
+    let count = || accepted.load(Ordering::Relaxed);
+    until("invocations are accepted", || count() > 300).await;
     // While it is written.
     assert_eq!(faults(&data, &[]), []);
     let stats = cidery()
@@ -420,7 +442,7 @@ async fn a_store_in_use_and_one_after_a_crash_have_no_faults() {
     let stats: Value = serde_json::from_str(&stdout(&stats)).unwrap();
     assert!(stats["wal_bytes"].as_u64().unwrap() > 0, "{stats}");
     // Beyond what the indexes may lack.
-    accepted(2_500).await;
+    until("more are accepted", || count() > 2_500).await;
     server.signal("KILL");
     clients.join_all().await;
     assert_eq!(faults(&data, &[]), []);
@@ -448,7 +470,7 @@ async fn stats_show_what_takes_the_room_of_a_store() {
         let tables = stats["tables"].as_array().unwrap();
         tables.iter().find(|table| table["name"] == name).unwrap()
     };
-    assert_eq!(table("invocation")["rows"], 12);
+    assert_eq!(table("invocation")["rows"], 13);
     assert_eq!(table("tombstone")["rows"], 1);
     assert!(table("invocation")["bytes"].as_u64().unwrap() >= 4_096);
     assert!(table("invocation")["index_bytes"].as_u64().unwrap() >= 4_096);

@@ -3,14 +3,18 @@
 mod backups;
 mod check;
 mod commands;
+mod copies;
 mod under_load;
 
-use cidery::Node;
 use cidery::codec::proto::v1;
 use cidery::codec::proto::v1::admin_service_client::AdminServiceClient;
+use cidery::engine::backup::{BackupName, NewBackup};
+use cidery::engine::store::Store as _;
 use cidery::store::SqliteStore;
+use cidery::{Node, dict};
 use tonic::transport::Channel;
 
+use crate::support::stored::{NOW, invocation};
 use crate::support::{Folder, TestNode};
 
 /// A node with the demo services on a store in a folder.
@@ -24,6 +28,30 @@ async fn admin(node: &TestNode) -> AdminServiceClient<Channel> {
     AdminServiceClient::connect(address).await.unwrap()
 }
 
+/// A copy with a name, which is kept.
+fn new(name: &str) -> NewBackup {
+    NewBackup {
+        name: BackupName::parse(name).unwrap(),
+        create_time: NOW,
+        is_temporary: false,
+    }
+}
+
+/// Fills a store until a copy of it takes 200 ms of pauses alone.
+async fn filled(folder: &Folder) -> SqliteStore {
+    filled_with(folder, 12).await
+}
+
+/// Fills a store with 4 MiB so many times.
+async fn filled_with(folder: &Folder, times: usize) -> SqliteStore {
+    let store = SqliteStore::open(folder.path()).unwrap();
+    for _ in 0..times {
+        let large = invocation("a", NOW, dict! { "text": "x".repeat(4 << 20) });
+        store.accept(large).await.unwrap();
+    }
+    store
+}
+
 /// Writes a copy with a name.
 async fn back_up(
     admin: &mut AdminServiceClient<Channel>,
@@ -31,6 +59,7 @@ async fn back_up(
 ) -> Result<v1::BackupStoreResponse, tonic::Status> {
     let request = v1::BackupStoreRequest {
         name: name.to_owned(),
+        temporary: false,
     };
     let response = admin.backup_store(request).await?;
     Ok(response.into_inner())

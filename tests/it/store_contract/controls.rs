@@ -1,19 +1,25 @@
 //! Paused and disabled services.
 
 use cidery::engine::store::Store;
-use cidery::model::service_control::{ControlCause, ServiceControl};
+use cidery::model::service_control::{ControlCause, Disabled, Paused, ServiceControl};
 
 use crate::support::stored::{at, service};
 
+fn cause(reason: &str) -> ControlCause {
+    ControlCause {
+        reason: reason.to_owned(),
+        principal: "192.0.2.1".to_owned(),
+    }
+}
+
 fn control(name: &str, seconds: i64) -> ServiceControl {
     ServiceControl {
-        paused: true,
-        background_only: true,
-        cause: ControlCause {
-            reason: "migration, 50 %".to_owned(),
-            principal: "192.0.2.1".to_owned(),
-        },
-        ..ServiceControl::none(service(name), at(seconds))
+        paused: Some(Paused {
+            background_only: true,
+            cause: cause("migration, 50 %"),
+            time: at(seconds),
+        }),
+        ..ServiceControl::none(service(name))
     }
 }
 
@@ -30,14 +36,23 @@ pub(super) async fn a_control_is_remembered_until_it_is_removed_or_its_service_f
         store.set_control(control(name, 1)).await.unwrap();
     }
     // In place of what was remembered.
+    let disabled = Some(Disabled {
+        cause: cause("replaced"),
+        time: at(2),
+    });
+    let both = ServiceControl {
+        disabled: disabled.clone(),
+        ..control("a", 1)
+    };
+    store.set_control(both.clone()).await.unwrap();
     let disabled = ServiceControl {
-        disabled: true,
-        ..ServiceControl::none(service("b"), at(2))
+        disabled,
+        ..ServiceControl::none(service("b"))
     };
     store.set_control(disabled.clone()).await.unwrap();
-    assert_eq!(all().await, [control("a", 1), disabled, control("c", 1)]);
+    assert_eq!(all().await, [both.clone(), disabled, control("c", 1)]);
     store.remove_control(service("b")).await.unwrap();
     store.remove_control(service("unknown")).await.unwrap();
     store.forget_declarations(service("c")).await.unwrap();
-    assert_eq!(all().await, [control("a", 1)]);
+    assert_eq!(all().await, [both]);
 }

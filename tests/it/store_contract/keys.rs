@@ -210,3 +210,12 @@ pub(super) async fn a_concurrency_key_is_busy_while_an_invocation_awaits_complet
     assert_eq!(counts(), (1, 0));
     assert_eq!(claimed(store, "a", at(100), 9).await, [next]);
 }
+
+pub(super) async fn keys_are_read_again_while_the_store_is_used(store: &dyn Store) {
+    let before = accepted(store, "a", NOW).await;
+    store.reload_keys().await.unwrap();
+    let after = accepted(store, "a", NOW).await;
+    for cid in [before, after] {
+        assert_eq!(found(store, cid).await.state, State::ACCEPTED);
+    }
+}

@@ -1,11 +1,13 @@
 //! The contract of lists: filters, pages, and the children of an invocation.
 
-use cidery::engine::store::{Child, Filter, Store};
-use cidery::model::invocation::{InReplyTo, State};
+use cidery::engine::store::{Child, Filter, Record, Store, Stored};
+use cidery::model::invocation::{EventKind, InReplyTo, State};
 use cidery::{Cid, dict};
 
 use super::with_request;
-use crate::support::stored::{NOW, accepted, at, claimed, invocation, service, succeeded};
+use crate::support::stored::{
+    NOW, accepted, at, claimed, invocation, record, service, started, succeeded,
+};
 
 /// The CIDs that match a filter, read in pages of `max`.
 pub(super) async fn listed(store: &dyn Store, filter: &Filter, max: usize) -> Vec<Cid> {
@@ -141,4 +143,37 @@ pub(super) async fn children_are_listed_in_the_order_of_acceptance(store: &dyn S
     assert_eq!(store.children(parent, 9).await.unwrap(), children);
     assert!(store.remove(children[0].cid).await.unwrap());
     assert_eq!(store.children(parent, 9).await.unwrap(), children[1..]);
+}
+
+pub(super) async fn failures_are_listed_by_reason(store: &dyn Store) {
+    let failed = EventKind::Failed(cidery::Error::internal("BROKEN", "broken"));
+    let mut cids = Vec::new();
+    for _ in 0..3 {
+        cids.push(accepted(store, "a", NOW).await);
+    }
+    let ended = record(cids[0], State::Failed, failed);
+    assert!(store.record(ended).await.unwrap());
+    let backoff = Record {
+        last_failure: Some(cidery::Error::unavailable("DOWN", "down")),
+        deferred: true,
+        ..record(cids[1], State::Pending { started: true }, started())
+    };
+    assert!(store.record(backoff).await.unwrap());
+    let listed = async |reasons: &[&str]| {
+        let filter = Filter {
+            failure_reasons: reasons.iter().map(ToString::to_string).collect(),
+            ..Filter::default()
+        };
+        let page = store.list(filter, None, 9).await.unwrap();
+        let cids = page.invocations.iter().map(|found| found.request.cid);
+        cids.collect::<Vec<_>>()
+    };
+    assert_eq!(listed(&["BROKEN"]).await, [cids[0]]);
+    assert_eq!(listed(&["DOWN", "BROKEN"]).await, [cids[1], cids[0]]);
+    assert_eq!(listed(&["OTHER"]).await, []);
+    let deferred = async |cid| match store.get(cid).await.unwrap() {
+        Stored::Found(found) => found.deferred,
+        other => panic!("not found: {other:?}"),
+    };
+    assert!(!deferred(cids[0]).await && deferred(cids[1]).await);
 }

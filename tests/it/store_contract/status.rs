@@ -1,8 +1,8 @@
 //! What the status of a node is read from: what has been due longest, what is held, the room that is left.
 
 use cidery::engine::store::Store;
-use cidery::model::invocation::{HELD, State};
-use cidery::{Cid, dict};
+use cidery::model::invocation::{EventKind, HELD, State, Summary};
+use cidery::{Cid, Error, dict};
 use jiff::Timestamp;
 
 use crate::support::stored::{
@@ -98,4 +98,66 @@ pub(super) async fn the_room_of_a_store_is_told(store: &dyn Store) {
         assert!(disk.free > 0 && disk.free <= disk.total, "{disk:?}");
     }
     assert_eq!(after.disk.is_some(), store.name() == "sqlite");
+}
+
+/// Ends an invocation as failed for a reason at a time.
+async fn fail(store: &dyn Store, name: &str, reason: &'static str, seconds: i64) -> Cid {
+    let cid = accepted(store, name, NOW).await;
+    let error = EventKind::Failed(Error::not_found(reason, "gone"));
+    let mut failed = record(cid, State::Failed, error);
+    failed.end_time = Some(at(seconds));
+    failed.purge_time = Some(at(seconds + 100));
+    failed.expected_attempts = Some(0);
+    assert!(store.record(failed).await.unwrap());
+    cid
+}
+
+pub(super) async fn failures_are_counted_since_a_time_up_to_a_limit(store: &dyn Store) {
+    // By service and reason: how many, and the example.
+    let counted = async |since, max| {
+        let found = store.recent_failures(at(since), max).await.unwrap();
+        let summaries = found.summaries.into_iter().map(|Summary { key, count }| {
+            assert_eq!((key.state, key.held), (State::Failed, false));
+            let reason = key.failure_reason.unwrap_or_default();
+            (key.service.to_string(), reason, count.count, count.example)
+        });
+        let mut summaries: Vec<_> = summaries.collect();
+        summaries.sort();
+        (summaries, found.has_more)
+    };
+    let of = |service: &str, reason: &str, count: u64, example: Cid| {
+        (service.to_owned(), reason.to_owned(), count, example)
+    };
+    assert_eq!(counted(0, 9).await, (vec![], false));
+    let old = fail(store, "a", "GONE", 10).await;
+    let last = fail(store, "a", "GONE", 30).await;
+    let middle = fail(store, "a", "GONE", 20).await;
+    let other = fail(store, "a", "OTHER", 20).await;
+    let of_b = fail(store, "b", "GONE", 40).await;
+    let succeeds = accepted(store, "a", NOW).await;
+    store.record(succeeded(succeeds)).await.unwrap();
+    let rest = [of("a", "OTHER", 1, other), of("b", "GONE", 1, of_b)];
+    let expected = [&[of("a", "GONE", 2, last)], &rest[..]].concat();
+    assert_eq!(counted(11, 9).await, (expected.clone(), false));
+    assert_eq!(counted(11, 4).await, (expected, false));
+    // Of more than the limit, those that failed last.
+    let expected = vec![of("a", "GONE", 1, last), of("b", "GONE", 1, of_b)];
+    assert_eq!(counted(0, 2).await, (expected, true));
+    // Without those that were removed.
+    for cid in [old, middle] {
+        assert!(store.remove(cid).await.unwrap());
+    }
+    let expected = [&[of("a", "GONE", 1, last)], &rest[..]].concat();
+    assert_eq!(counted(0, 9).await, (expected, false));
+    assert_eq!(counted(40, 9).await.0, [of("b", "GONE", 1, of_b)]);
+}
+
+pub(super) async fn an_open_store_is_healthy_and_keeps_its_generation(store: &dyn Store) {
+    let generation = store.generation();
+    assert!(generation > 0);
+    // It began as no copy.
+    assert_eq!(store.undone_generations(), 0..0);
+    accepted(store, "a", NOW).await;
+    assert!(store.health().is_ok());
+    assert_eq!(store.generation(), generation);
 }

@@ -151,8 +151,16 @@ pub(super) async fn a_retried_invocation_shows_its_last_retry(store: &dyn Store)
         dead_letter: true,
         ..Filter::default()
     };
+    let to_retry = Filter {
+        states: vec![State::Failed],
+        include_held: true,
+        not_retried: true,
+        ..Filter::default()
+    };
     assert_eq!(found(store, first).await.retried_as, None);
-    assert_eq!(listed(store, &dead, 9).await, [first]);
+    for filter in [&dead, &to_retry] {
+        assert_eq!(listed(store, filter, 9).await, [first]);
+    }
     let mut last = None;
     for is_indexed in [false, true] {
         if is_indexed {
@@ -170,7 +178,9 @@ pub(super) async fn a_retried_invocation_shows_its_last_retry(store: &dyn Store)
         let page = store.list(Filter::default(), None, 9).await.unwrap();
         let in_list = page.invocations.last().unwrap();
         assert_eq!((in_list.request.cid, in_list.retried_as), (first, last));
-        assert_eq!(listed(store, &dead, 9).await, []);
+        for filter in [&dead, &to_retry] {
+            assert_eq!(listed(store, filter, 9).await, []);
+        }
     }
     // The retry of an invocation that is gone.
     assert!(store.remove(first).await.unwrap());
@@ -195,6 +205,11 @@ fn cases(cids: &[Cid]) -> Vec<(Filter, Vec<Cid>)> {
     let dead = |filter: &Filter| Filter {
         dead_letter: true,
         ..filter.clone()
+    };
+    let or_held = |states: &[State]| Filter {
+        states: states.to_vec(),
+        include_held: true,
+        ..Filter::default()
     };
     vec![
         (acme.clone(), vec![cids[3], cids[2], cids[0]]),
@@ -221,6 +236,9 @@ fn cases(cids: &[Cid]) -> Vec<(Filter, Vec<Cid>)> {
             },
             vec![cids[2]],
         ),
+        (or_held(&[]), vec![cids[2]]),
+        (or_held(&[State::Failed]), vec![cids[2], cids[1], cids[0]]),
+        (or_held(&[State::Succeeded]), vec![cids[3], cids[2]]),
     ]
 }
 

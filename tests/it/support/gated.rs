@@ -4,15 +4,16 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
 use cidery::engine::store::{
-    Acceptance, BoundedRead, Child, Claim, ClaimLimit, Filter, OldestDue, Page, QueuePlace, Record,
-    Store, StoreUsage, Stored, StoredDeclaration, StoredOperation, SummaryPart,
+    Acceptance, BoundedRead, Child, Claim, ClaimLimit, Filter, OldestDue, Page, QueuePlace,
+    RecentFailures, Record, Store, StoreUsage, Stored, StoredApiKey, StoredDeclaration,
+    StoredOperation, SummaryPart,
 };
 use cidery::model::invocation::Invocation;
 use cidery::model::operation::OperationId;
 use cidery::model::service_control::ServiceControl;
 use cidery::service::BoxFuture;
 use cidery::store::MemoryStore;
-use cidery::{Cid, Principal, Result, ServiceName};
+use cidery::{Cid, Error, Principal, Result, ServiceName};
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
 
@@ -34,12 +35,22 @@ struct Gate {
     released: Option<Arc<Semaphore>>,
 }
 
+/// A call of the store that can be made to fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Fault {
+    CountFailures,
+    Forget,
+}
+
 /// The gates by point. All of them are open at first.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Gates {
+    faults: Arc<Mutex<HashSet<Fault>>>,
     gates: Arc<Mutex<HashMap<Point, Gate>>>,
     /// How many invocations each list asked for at most.
     lists: Arc<Mutex<Vec<usize>>>,
+    /// Why records fail, if they do.
+    failing: Arc<Mutex<Option<Error>>>,
 }
 
 /// A closed gate: calls are paused there until it is opened.
@@ -66,9 +77,30 @@ impl Gates {
         }
     }
 
+    /// From now on, such calls fail, or no longer.
+    pub(crate) fn set_fault(&self, fault: Fault, fails: bool) {
+        let mut faults = self.faults.lock().unwrap();
+        match fails {
+            true => faults.insert(fault),
+            false => faults.remove(&fault),
+        };
+    }
+
+    fn check(&self, fault: Fault) -> Result<()> {
+        match self.faults.lock().unwrap().contains(&fault) {
+            true => Err(Error::unavailable("STORE_FAILED", "the disk failed")),
+            false => Ok(()),
+        }
+    }
+
     /// How many invocations each list asked for at most, since they were forgotten.
     pub(crate) fn lists(&self) -> Vec<usize> {
         self.lists.lock().unwrap().clone()
+    }
+
+    /// From now on records fail, or no longer.
+    pub(crate) fn fail_records(&self, error: Option<Error>) {
+        *self.failing.lock().unwrap() = error;
     }
 
     pub(crate) fn forget_lists(&self) {
@@ -169,6 +201,10 @@ impl Store for GatedStore {
     fn record(&self, record: Record) -> BoxFuture<'_, Result<bool>> {
         Box::pin(async move {
             self.gates.pass(Point::BeforeRecord).await;
+            let failing = self.gates.failing.lock().unwrap().clone();
+            if let Some(error) = failing {
+                return Err(error);
+            }
             let recorded = self.inner.record(record).await;
             self.gates.pass(Point::AfterRecord).await;
             recorded
@@ -230,7 +266,10 @@ impl Store for GatedStore {
     }
 
     fn forget_declarations(&self, service: ServiceName) -> BoxFuture<'_, Result<()>> {
-        self.inner.forget_declarations(service)
+        Box::pin(async move {
+            self.gates.check(Fault::Forget)?;
+            self.inner.forget_declarations(service).await
+        })
     }
 
     fn set_control(&self, control: ServiceControl) -> BoxFuture<'_, Result<()>> {
@@ -259,6 +298,14 @@ impl Store for GatedStore {
 
     fn remove_operations(&self, ids: Vec<OperationId>) -> BoxFuture<'_, Result<()>> {
         self.inner.remove_operations(ids)
+    }
+
+    fn save_api_key(&self, key: StoredApiKey) -> BoxFuture<'_, Result<()>> {
+        self.inner.save_api_key(key)
+    }
+
+    fn api_keys(&self) -> BoxFuture<'_, Result<Vec<StoredApiKey>>> {
+        self.inner.api_keys()
     }
 
     fn health(&self) -> Result<()> {
@@ -309,6 +356,17 @@ impl Store for GatedStore {
 
     fn oldest_due(&self, now: Timestamp) -> BoxFuture<'_, Result<Vec<OldestDue>>> {
         self.inner.oldest_due(now)
+    }
+
+    fn recent_failures(
+        &self,
+        since: Timestamp,
+        max: usize,
+    ) -> BoxFuture<'_, Result<RecentFailures>> {
+        Box::pin(async move {
+            self.gates.check(Fault::CountFailures)?;
+            self.inner.recent_failures(since, max).await
+        })
     }
 
     fn held_count(&self) -> BoxFuture<'_, Result<usize>> {

@@ -1,6 +1,7 @@
 //! Shared test support: nodes on port 0, raw clients and workers, the real binary, a store that can be paused.
 
 pub(crate) mod binary;
+pub(crate) mod certificates;
 pub(crate) mod console;
 pub(crate) mod dynamic;
 pub(crate) mod faulty_worker;

@@ -19,6 +19,8 @@ pub(crate) struct Proxy {
     node: Arc<Mutex<SocketAddr>>,
     /// The number of connections that were refused while it was cut.
     refused: Arc<AtomicUsize>,
+    /// The number of connections that were forwarded.
+    forwarded: Arc<AtomicUsize>,
 }
 
 impl Proxy {
@@ -31,11 +33,14 @@ impl Proxy {
         let target = Arc::clone(&node);
         let refused = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&refused);
+        let forwarded = Arc::new(AtomicUsize::new(0));
+        let counted_forwarded = Arc::clone(&forwarded);
         drop(spawn(async move {
             while let Ok((near, _)) = listener.accept().await {
                 let cut = current.lock().unwrap().clone();
                 match cut {
                     Some(cut) => {
+                        counted_forwarded.fetch_add(1, Ordering::SeqCst);
                         let node = *target.lock().unwrap();
                         drop(spawn(forward(near, node, cut)));
                     }
@@ -48,7 +53,13 @@ impl Proxy {
             cut,
             node,
             refused,
+            forwarded,
         }
+    }
+
+    /// How many connections it has forwarded.
+    pub(crate) fn forwarded(&self) -> usize {
+        self.forwarded.load(Ordering::SeqCst)
     }
 
     /// Resets all connections, and refuses new ones.

@@ -19,7 +19,8 @@ pub(crate) struct Terminal {
 impl Terminal {
     /// Runs a command in a terminal of this width.
     pub(crate) fn run(command: &Command, columns: u16) -> Self {
-        let screen = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        let screen =
+            openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
         grantpt(&screen).unwrap();
         unlockpt(&screen).unwrap();
         let size = Winsize {
@@ -62,6 +63,11 @@ impl Terminal {
     pub(crate) fn read_to_end(&mut self) -> &str {
         while self.read() {}
         &self.shown
+    }
+
+    /// Closes the terminal: the command gets SIGHUP.
+    pub(crate) fn close(&mut self) {
+        self.screen = File::open("/dev/null").unwrap();
     }
 
     pub(crate) fn type_keys(&mut self, keys: &str) {

@@ -82,12 +82,12 @@ impl RawWorker {
         mpsc::UnboundedSender<v1::ServeRequest>,
         impl Future<Output = Result<Streaming<v1::ServeResponse>, Error>>,
     ) {
-        Self::dial_as(channel, None)
+        Self::dial_with(channel, None)
     }
 
-    fn dial_as(
+    fn dial_with(
         channel: Channel,
-        caller: Option<&'static str>,
+        credential: Option<String>,
     ) -> (
         mpsc::UnboundedSender<v1::ServeRequest>,
         impl Future<Output = Result<Streaming<v1::ServeResponse>, Error>>,
@@ -96,9 +96,9 @@ impl RawWorker {
         let (outbox, outgoing) = mpsc::unbounded_channel();
         let stream = async move {
             let mut request = tonic::Request::new(UnboundedReceiverStream::new(outgoing));
-            if let Some(caller) = caller {
-                let caller = tonic::metadata::MetadataValue::from_static(caller);
-                request.metadata_mut().insert("test-caller", caller);
+            if let Some(credential) = credential {
+                let credential = credential.parse().unwrap();
+                request.metadata_mut().insert("authorization", credential);
             }
             let stream = stub.serve(request).await;
             stream
@@ -109,17 +109,17 @@ impl RawWorker {
     }
 
     pub(crate) async fn connect(address: SocketAddr, hello: v1::Hello) -> Self {
-        Self::connect_as(address, hello, None).await.unwrap()
+        Self::connect_with(address, hello, None).await.unwrap()
     }
 
-    /// Connects with the credential of a test, if it has one.
-    pub(crate) async fn connect_as(
+    /// Connects with a credential, if there is one.
+    pub(crate) async fn connect_with(
         address: SocketAddr,
         hello: v1::Hello,
-        caller: Option<&'static str>,
+        credential: Option<String>,
     ) -> Result<Self, Error> {
         let channel = Self::channel(address).await;
-        let (outbox, stream) = Self::dial_as(channel.clone(), caller);
+        let (outbox, stream) = Self::dial_with(channel.clone(), credential);
         let message = Some(Message::Hello(hello));
         outbox
             .send(v1::ServeRequest {

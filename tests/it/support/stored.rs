@@ -1,6 +1,7 @@
 //! Invocations, claims and records for the tests of stores.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use cidery::engine::store::{Acceptance, ClaimLimit, Record, Store, Stored};
 use cidery::model::invocation::{
@@ -10,6 +11,12 @@ use cidery::{Cid, Dict, Payload, ServiceName, dict};
 use jiff::Timestamp;
 
 pub(crate) const NOW: Timestamp = Timestamp::constant(1_800_000_000, 0);
+
+/// A key of a store.
+pub(crate) const KEY: &str = "k1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+
+/// The sequences of an invocation rise from record to record.
+static NEXT_SEQUENCE: AtomicU64 = AtomicU64::new(2);
 
 pub(crate) fn at(seconds: i64) -> Timestamp {
     NOW.checked_add(jiff::SignedDuration::from_secs(seconds))
@@ -65,7 +72,10 @@ pub(crate) fn record(cid: Cid, state: State, kind: EventKind) -> Record {
         next_wakeup: NOW,
         expires_at: None,
         first_attempt_time: Some(NOW),
-        events: vec![event(2, started()), event(3, kind)],
+        events: {
+            let next = NEXT_SEQUENCE.fetch_add(2, Ordering::Relaxed);
+            vec![event(next, started()), event(next + 1, kind)]
+        },
         progress: None,
         last_failure: None,
         deferred: false,

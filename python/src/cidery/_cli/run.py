@@ -38,6 +38,10 @@ class RunOptions:
 
     paths: list[str]
     node: str | None = None
+    ca: str | None = None
+    cert: str | None = None
+    key: str | None = None
+    insecure: bool = False
     name: str = ""
     max_in_flight: int = 100
     drain: float = 30.0
@@ -173,6 +177,10 @@ class Runner:
         worker = Worker(
             *services,
             node=options.node,
+            ca=options.ca,
+            cert=options.cert,
+            key=options.key,
+            insecure=options.insecure,
             name=options.name,
             max_in_flight=options.max_in_flight,
             drain=options.drain,
@@ -270,7 +278,10 @@ def _command(options: RunOptions) -> list[str]:
     command = [sys.executable, "-m", "cidery", "run", *options.paths]
     command += ["--max-in-flight", str(options.max_in_flight), "--drain", str(options.drain)]
     command += ["--log-level", options.log_level]
-    command += ["--node", options.node] if options.node else []
+    for name in ("node", "ca", "cert", "key"):
+        value = getattr(options, name)
+        command += [f"--{name}", value] if value else []
+    command += ["--insecure"] if options.insecure else []
     command += [f"--exclude={pattern}" for pattern in options.exclude]
     command += ["--reload"] if options.reload else []
     command += ["--zato"] if options.zato else []

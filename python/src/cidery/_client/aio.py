@@ -10,6 +10,7 @@ import grpc
 import grpc.aio
 
 from cidery._client import transport as transport
+from cidery._client.bulk import AsyncOperations
 from cidery._client.connection import AsyncConnection
 from cidery._errors.exceptions import CideryError
 from cidery._protocol import channel, operations
@@ -21,6 +22,7 @@ from cidery._protocol.call_types import (
     Out,
     P,
 )
+from cidery._protocol.credential import ApiKey, Credential
 from cidery._protocol.options import (
     OPTION_NAMES,
     DataFormat,
@@ -34,6 +36,7 @@ from cidery._protocol.result_cursor import ResultCursor
 from cidery._protocol.results import Change, Event, Invocation, State, Summary
 from cidery._protocol.retry import MAX_ATTEMPTS, QUIET_SECONDS, connect_failed, log_waiting
 from cidery._protocol.steps import Operation
+from cidery._protocol.tls import FilePath, Tls, target
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -58,13 +61,21 @@ class AsyncClient:
         self,
         node: str | None = None,
         *,
-        api_key: str | None = None,
+        api_key: ApiKey | None = None,
         credentials: grpc.ChannelCredentials | None = None,
+        ca: FilePath | None = None,
+        cert: FilePath | None = None,
+        key: FilePath | None = None,
+        insecure: bool = False,
         tries: int = MAX_ATTEMPTS,
     ) -> None:
         self.node = channel.address(node)
-        self._stubs = AsyncConnection(self.node, lambda: _open_channel(self.node, credentials))
-        self._metadata = channel.credentials(api_key)
+        tls = Tls.of(self.node, ca, cert, key) if credentials is None else None
+        self._stubs = AsyncConnection(self.node, lambda: _open_channel(self.node, credentials, tls))
+        has_tls = credentials is not None or tls is not None
+        self._credential = Credential.of(
+            self.node, api_key, has_tls=has_tls, insecure=insecure
+        )
         self._max_attempts = max(tries, 1)
         self._options = Options()
         self._reserved_names = OPTION_NAMES
@@ -164,7 +175,7 @@ class AsyncClient:
         """Streams the events of invocations, past ones first, until all have ended."""
         cids = [cids] if isinstance(cids, str) else list(cids)
         cursor = ResultCursor(cids, wait_for_accept=wait_for_accept)
-        return transport.follow_async(self._stubs, cursor, self._metadata, self._max_attempts)
+        return transport.follow_async(self._stubs, cursor, self._credential, self._max_attempts)
 
     async def invocations(
         self, *, limit: int = 100, **filters: Unpack[FilterOptions]
@@ -198,6 +209,11 @@ class AsyncClient:
     ) -> list[Change]:
         """Removes ended invocations permanently; returns the change of each."""
         return await self._drive(operations.purge(cids, filters, dry_run))
+
+    @property
+    def operations(self) -> AsyncOperations:
+        """Changes of all invocations that match a filter, which the node makes."""
+        return AsyncOperations(self._drive)
 
     async def services(self, prefix: str = "") -> list[discovery_pb2.ServiceSummary]:
         """Lists the services whose names start with `prefix`."""
@@ -240,7 +256,7 @@ class AsyncClient:
             call = next(operation)
             while True:
                 reply = await transport.call_with_retry_async(
-                    self._stubs, call, self._metadata, self._max_attempts
+                    self._stubs, call, self._credential, self._max_attempts
                 )
                 call = operation.send(reply)
         except StopIteration as done:
@@ -248,7 +264,11 @@ class AsyncClient:
             return result
 
 
-def _open_channel(node: str, credentials: grpc.ChannelCredentials | None) -> grpc.aio.Channel:
+def _open_channel(
+    node: str, credentials: grpc.ChannelCredentials | None, tls: Tls | None
+) -> grpc.aio.Channel:
+    if credentials is None and tls is not None:
+        credentials = tls.credentials()
     if credentials is None:
         return grpc.aio.insecure_channel(node, channel.CHANNEL_OPTIONS)
-    return grpc.aio.secure_channel(node, credentials, channel.CHANNEL_OPTIONS)
+    return grpc.aio.secure_channel(target(node), credentials, channel.CHANNEL_OPTIONS)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 import grpc
 
 from cidery._client import transport as transport
+from cidery._client.bulk import Operations
 from cidery._client.connection import Connection
 from cidery._errors.exceptions import CideryError
 from cidery._protocol import channel, operations
@@ -19,6 +20,7 @@ from cidery._protocol.call_types import (
     Out,
     P,
 )
+from cidery._protocol.credential import ApiKey, Credential
 from cidery._protocol.options import (
     OPTION_NAMES,
     DataFormat,
@@ -32,6 +34,7 @@ from cidery._protocol.result_cursor import ResultCursor
 from cidery._protocol.results import Change, Event, Invocation, State, Summary
 from cidery._protocol.retry import MAX_ATTEMPTS, QUIET_SECONDS, connect_failed, log_waiting
 from cidery._protocol.steps import Operation
+from cidery._protocol.tls import FilePath, Tls, target
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -49,24 +52,37 @@ class Client:
     """A client of a node. Thread-safe; it connects at the first call, and is not usable across a
     fork after that.
 
-    `node` is `host`, `host:port` or `http://host:port`, by default `CIDERY_NODE`, else
-    `127.0.0.1:24337`. `api_key` is `CIDERY_API_KEY` by default. `tries` is the maximum number of
-    attempts of a call that is safe to retry: one that failed before it was dispatched, or that is
-    accepted once by its CID or key. The default, 8, takes some five seconds, but a call with a
-    `timeout` is not retried after it; `tries=1` turns retries off.
+    `node` is `host`, `host:port`, `http://host:port` or `https://host:port`, by default
+    `CIDERY_NODE`, else `127.0.0.1:24337`. With `https://`, `ca` is the file with the CA certificate
+    of the node (`CIDERY_CA`; by default the CAs of the system are trusted), `cert` and `key` are
+    those with a client certificate (`CIDERY_CERT`, `CIDERY_KEY`). `api_key` is an API key or a
+    token, or a function that returns one for each call; by default `CIDERY_API_KEY`, else the
+    content of the file that `CIDERY_API_KEY_FILE` names. In plain text it is sent to this machine
+    only, unless `insecure` is set. `tries` is the maximum number of attempts of a call that is safe
+    to retry: one that failed before it was dispatched, or that is accepted once by its CID or key.
+    The default, 8, takes some five seconds, but a call with a `timeout` is not retried after it;
+    `tries=1` turns retries off.
     """
 
     def __init__(
         self,
         node: str | None = None,
         *,
-        api_key: str | None = None,
+        api_key: ApiKey | None = None,
         credentials: grpc.ChannelCredentials | None = None,
+        ca: FilePath | None = None,
+        cert: FilePath | None = None,
+        key: FilePath | None = None,
+        insecure: bool = False,
         tries: int = MAX_ATTEMPTS,
     ) -> None:
         self.node = channel.address(node)
-        self._stubs = Connection(self.node, lambda: _open_channel(self.node, credentials))
-        self._metadata = channel.credentials(api_key)
+        tls = Tls.of(self.node, ca, cert, key) if credentials is None else None
+        self._stubs = Connection(self.node, lambda: _open_channel(self.node, credentials, tls))
+        has_tls = credentials is not None or tls is not None
+        self._credential = Credential.of(
+            self.node, api_key, has_tls=has_tls, insecure=insecure
+        )
         self._max_attempts = max(tries, 1)
         self._options = Options()
         self._reserved_names = OPTION_NAMES
@@ -199,7 +215,7 @@ class Client:
         """
         cids = [cids] if isinstance(cids, str) else list(cids)
         cursor = ResultCursor(cids, wait_for_accept=wait_for_accept)
-        return transport.follow(self._stubs, cursor, self._metadata, self._max_attempts)
+        return transport.follow(self._stubs, cursor, self._credential, self._max_attempts)
 
     def invocations(
         self, *, limit: int = 100, **filters: Unpack[FilterOptions]
@@ -252,6 +268,11 @@ class Client:
         """
         return self._drive(operations.purge(cids, filters, dry_run))
 
+    @property
+    def operations(self) -> Operations:
+        """Changes of all invocations that match a filter, which the node makes."""
+        return Operations(self._drive)
+
     def services(self, prefix: str = "") -> list[discovery_pb2.ServiceSummary]:
         """Lists the services whose names start with `prefix`."""
         return self._drive(operations.list_services(prefix))
@@ -294,7 +315,7 @@ class Client:
             call = next(operation)
             while True:
                 reply = transport.call_with_retry(
-                    self._stubs, call, self._metadata, self._max_attempts
+                    self._stubs, call, self._credential, self._max_attempts
                 )
                 call = operation.send(reply)
         except StopIteration as done:
@@ -302,7 +323,11 @@ class Client:
             return result
 
 
-def _open_channel(node: str, credentials: grpc.ChannelCredentials | None) -> grpc.Channel:
+def _open_channel(
+    node: str, credentials: grpc.ChannelCredentials | None, tls: Tls | None
+) -> grpc.Channel:
+    if credentials is None and tls is not None:
+        credentials = tls.credentials()
     if credentials is None:
         return grpc.insecure_channel(node, channel.CHANNEL_OPTIONS)
-    return grpc.secure_channel(node, credentials, channel.CHANNEL_OPTIONS)
+    return grpc.secure_channel(target(node), credentials, channel.CHANNEL_OPTIONS)

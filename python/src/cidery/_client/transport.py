@@ -20,25 +20,24 @@ from cidery._protocol.steps import STREAM_RESULTS, Reply
 if TYPE_CHECKING:
     from cidery._client.connection import Connection
     from cidery._protocol.channel import Stubs
+    from cidery._protocol.credential import Credential
     from cidery._protocol.result_cursor import ResultCursor
     from cidery._protocol.results import Event
     from cidery._protocol.steps import UnaryCall
 
-Metadata = tuple[tuple[str, str], ...]
-
 
 def call_with_retry(
-    stubs: Connection, call: UnaryCall, metadata: Metadata, max_attempts: int
+    stubs: Connection, call: UnaryCall, credential: Credential, max_attempts: int
 ) -> Reply:
     """Makes a call, at most `max_attempts` times and within its timeout."""
-    metadata = (*metadata, *call.metadata)
     if call.method == STREAM_RESULTS:
-        for event in follow(stubs, call.request.cursor, metadata, max_attempts):
+        for event in follow(stubs, call.request.cursor, credential, max_attempts):
             call.request.on_event(event)
         return Reply(None)
     state = RetryState(max_attempts, call.is_retryable, call.timeout)
     while True:
         method = getattr(stubs, call.method)
+        metadata = (*credential.metadata(), *call.metadata)
         try:
             message = method(call.request, timeout=state.transport_timeout, metadata=metadata)
             return Reply(message, state.attempts)
@@ -48,17 +47,17 @@ def call_with_retry(
 
 
 async def call_with_retry_async(
-    stubs: Stubs | Connection, call: UnaryCall, metadata: Metadata, max_attempts: int
+    stubs: Stubs | Connection, call: UnaryCall, credential: Credential, max_attempts: int
 ) -> Reply:
     """Makes a call like `call_with_retry`, for asyncio."""
-    metadata = (*metadata, *call.metadata)
     if call.method == STREAM_RESULTS:
-        async for event in follow_async(stubs, call.request.cursor, metadata, max_attempts):
+        async for event in follow_async(stubs, call.request.cursor, credential, max_attempts):
             call.request.on_event(event)
         return Reply(None)
     state = RetryState(max_attempts, call.is_retryable, call.timeout)
     while True:
         method = getattr(stubs, call.method)
+        metadata = (*credential.metadata(), *call.metadata)
         try:
             message = await method(call.request, timeout=state.transport_timeout, metadata=metadata)
             return Reply(message, state.attempts)
@@ -68,7 +67,7 @@ async def call_with_retry_async(
 
 
 def follow(
-    stubs: Connection, cursor: ResultCursor, metadata: Metadata, max_attempts: int
+    stubs: Connection, cursor: ResultCursor, credential: Credential, max_attempts: int
 ) -> Iterator[Event]:
     """Streams events up to the last one; reopens the stream when it breaks.
 
@@ -76,6 +75,7 @@ def follow(
     """
     state = RetryState(max_attempts, is_safe_to_retry)
     while not cursor.is_finished:
+        metadata = credential.metadata()
         try:
             for message in stubs.StreamResults(cursor.request(), metadata=metadata):
                 state = RetryState(max_attempts, is_safe_to_retry)
@@ -87,11 +87,12 @@ def follow(
 
 
 async def follow_async(
-    stubs: Stubs | Connection, cursor: ResultCursor, metadata: Metadata, max_attempts: int
+    stubs: Stubs | Connection, cursor: ResultCursor, credential: Credential, max_attempts: int
 ) -> AsyncIterator[Event]:
     """Streams events up to the last one, for asyncio."""
     state = RetryState(max_attempts, is_safe_to_retry)
     while not cursor.is_finished:
+        metadata = credential.metadata()
         try:
             async for message in stubs.StreamResults(cursor.request(), metadata=metadata):
                 state = RetryState(max_attempts, is_safe_to_retry)

@@ -1,4 +1,4 @@
-"""The gRPC channel to a node: its address, credentials, options and stubs."""
+"""The gRPC channel to a node: its address, options and stubs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,12 @@ import re
 from typing import Any
 
 from cidery._errors.exceptions import InvalidArgument
-from cidery.v1 import admin_pb2_grpc, discovery_pb2_grpc, invocation_pb2_grpc
+from cidery.v1 import (
+    admin_pb2_grpc,
+    discovery_pb2_grpc,
+    invocation_pb2_grpc,
+    operation_pb2_grpc,
+)
 
 _DEFAULT_PORT = 24337
 _DEFAULT_NODE = f"127.0.0.1:{_DEFAULT_PORT}"
@@ -25,6 +30,7 @@ class Stubs:
             invocation_pb2_grpc.InvocationServiceStub(channel),
             discovery_pb2_grpc.DiscoveryServiceStub(channel),
             admin_pb2_grpc.AdminServiceStub(channel),
+            operation_pb2_grpc.OperationServiceStub(channel),
         )
 
     def __getattr__(self, method: str) -> Any:
@@ -37,7 +43,8 @@ class Stubs:
 
 
 def address(node: str | None) -> str:
-    """The address of the node as `host:port`: of the argument, `CIDERY_NODE`, or the default.
+    """The address of the node as `host:port`, or `https://host:port` with TLS: of the argument,
+    `CIDERY_NODE`, or the default.
 
     The rules are equal to those of the program `cidery`.
 
@@ -54,10 +61,9 @@ def address(node: str | None) -> str:
 
 def _host_and_port(node: str) -> str:
     scheme, has_scheme, rest = node.partition("://")
-    if has_scheme and scheme == "https":
-        raise ValueError("TLS is not supported yet; use `http://`")
-    if has_scheme and scheme != "http":
+    if has_scheme and scheme not in ("http", "https"):
         raise ValueError(_SYNTAX)
+    prefix = "https://" if has_scheme and scheme == "https" else ""
     authority = rest.removesuffix("/") if has_scheme else node
     if _is_ipv6(authority):
         authority = f"[{authority}]"
@@ -67,7 +73,7 @@ def _host_and_port(node: str) -> str:
     host, port = match[1] or "localhost", int(match[2] or _DEFAULT_PORT)
     if port > 0xFFFF or (host[0] == "[" and not _is_ipv6(host[1:-1])):
         raise ValueError(_SYNTAX)
-    return f"{host}:{port}"
+    return f"{prefix}{host}:{port}"
 
 
 def _is_ipv6(text: str) -> bool:
@@ -76,12 +82,6 @@ def _is_ipv6(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def credentials(api_key: str | None) -> tuple[tuple[str, str], ...]:
-    """The metadata that authenticates the caller."""
-    key = api_key or os.environ.get("CIDERY_API_KEY")
-    return (("authorization", f"Bearer {key}"),) if key else ()
 
 
 # The node limits the size of messages, not gRPC's defaults. A decoded message may be four times as

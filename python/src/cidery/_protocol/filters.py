@@ -94,6 +94,12 @@ def refuse_no_selection(cids: Sequence[str], filters: Mapping[str, Any]) -> None
         raise TypeError("give CIDs or filters, not both")
 
 
+def refuse_no_filter(filters: Mapping[str, Any]) -> None:
+    """Raises a `TypeError` unless there is a filter."""
+    if not filters:
+        raise TypeError(f"give filters such as `services=`; the filters are {_FILTER_NAMES}")
+
+
 def _texts(given: Any, name: str) -> list[str]:
     return [given] if isinstance(given, str) else list(given)
 

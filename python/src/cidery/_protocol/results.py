@@ -130,7 +130,7 @@ class Event:
             kind=EventKind(name),
             sequence=message.sequence,
             attempt=message.attempt,
-            time=_timestamp(message, "event_time"),
+            time=timestamp_of(message, "event_time"),
             payload=payload,
             error=error,
             progress=progress,
@@ -213,8 +213,8 @@ class Invocation:
             retried_as=message.retried_as,
             in_reply_to=message.in_reply_to,
             metadata=dict(message.metadata),
-            accept_time=_timestamp(message, "accept_time"),
-            end_time=_timestamp(message, "end_time"),
+            accept_time=timestamp_of(message, "accept_time"),
+            end_time=timestamp_of(message, "end_time"),
             message=message,
         )
 
@@ -277,15 +277,16 @@ class Summary:
             held=message.pending_reason == outcome_pb2.PENDING_REASON_HELD,
             failure_reason=message.failure_reason,
             count=message.count,
-            first_accept_time=_timestamp(message, "first_accept_time"),
-            last_accept_time=_timestamp(message, "last_accept_time"),
-            last_end_time=_timestamp(message, "last_end_time"),
+            first_accept_time=timestamp_of(message, "first_accept_time"),
+            last_accept_time=timestamp_of(message, "last_accept_time"),
+            last_end_time=timestamp_of(message, "last_end_time"),
             example_cid=message.example_cid,
             example_message=message.example_message,
         )
 
 
-def _timestamp(message: Any, name: str) -> datetime.datetime | None:
+def timestamp_of(message: Any, name: str) -> datetime.datetime | None:
+    """The instant in a field of a message; `None` where it is not set."""
     if not message.HasField(name):
         return None
     time: Timestamp = getattr(message, name)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from cidery._errors.exceptions import CLASS_BY_KIND, CideryError, ConnectFailed
 from cidery._errors.kind import Kind
+from cidery._protocol.tls import handshake_failed, is_tls
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,6 +56,9 @@ def classify(error: CideryError, node: str) -> CideryError:
     if error.reason != "TRANSPORT" or error.kind is not Kind.UNAVAILABLE:
         return error
     message = error.message.lower()
+    failed = handshake_failed(node, error.message) if is_tls(node) else None
+    if failed is not None:
+        return failed
     if any(text in message for text in _CONNECT_FAILURE_TEXTS):
         return connect_failed(node, error.cid, error.message)
     return CLASS_BY_KIND[Kind.UNKNOWN]("TRANSPORT", error.message, cid=error.cid)

@@ -14,7 +14,7 @@ import contextlib
 import logging
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,8 +25,10 @@ from cidery._client.transport import call_with_retry_async
 from cidery._errors.exceptions import CideryError, InvalidArgument, Unavailable
 from cidery._errors.status_details import from_failure, from_rpc_error
 from cidery._protocol.channel import CHANNEL_OPTIONS, Stubs
+from cidery._protocol.credential import NO_CREDENTIAL, Credential
 from cidery._protocol.retry import MAX_ATTEMPTS, classify
 from cidery._protocol.steps import SLEEP, Reply, UnaryCall
+from cidery._protocol.tls import Tls, target
 from cidery._service.failures import log_own_failure
 from cidery._worker.outage import Outage
 from cidery._worker.outbox import Outbound, Outbox, Request
@@ -66,15 +68,17 @@ class Connection:
         node: str,
         hello: worker_pb2.Hello,
         handle: Callable[[worker_pb2.Dispatch, Connection], Callable[[], None]],
-        metadata: tuple[tuple[str, str], ...] = (),
+        credential: Credential = NO_CREDENTIAL,
         *,
+        tls: Tls | None = None,
         waits_for_node: bool = False,
     ) -> None:
         self._node = node
+        self._tls = tls
         self._outage = Outage(node)
         self._hello = hello
         self._handle = handle
-        self._metadata = metadata
+        self._credential = credential
         # Whether a node that cannot be reached at first is waited for, as one that is lost later.
         self._waits_for_node = waits_for_node
         self._loop = asyncio.new_event_loop()
@@ -233,7 +237,7 @@ class Connection:
             ("grpc.max_receive_message_length", self._hello.max_message_bytes),
             *_KEEPALIVE,
         )
-        async with grpc.aio.insecure_channel(self._node, options) as channel:
+        async with self._open_channel(options) as channel:
             self._stubs = Stubs(channel, self._node)
             stub = worker_pb2_grpc.WorkerServiceStub(channel)
             backoff = _INITIAL_BACKOFF
@@ -258,6 +262,11 @@ class Connection:
                         )
                 backoff = min(backoff * 2, _MAX_BACKOFF)
 
+    def _open_channel(self, options: Sequence[tuple[str, Any]]) -> grpc.aio.Channel:
+        if self._tls is None:
+            return grpc.aio.insecure_channel(self._node, options)
+        return grpc.aio.secure_channel(target(self._node), self._tls.credentials(), options)
+
     def _abandon_session(self) -> None:
         """Drops all dispatches, since the node does not resume the session: the next is new."""
         self._session = ""
@@ -270,7 +279,7 @@ class Connection:
         """Opens a stream, sends the hello, and handles messages until the stream ends."""
         outbox = Outbox()
         outbox.put(Request(hello=self._build_hello()))
-        stream = stub.Serve(outbox.messages(), metadata=self._metadata)
+        stream = stub.Serve(outbox.messages(), metadata=self._credential.metadata())
         try:
             await self._serve_stream(stream, outbox)
         finally:
@@ -401,4 +410,4 @@ class Connection:
         if call.method == SLEEP:
             await asyncio.sleep(call.request)
             return Reply(None)
-        return await call_with_retry_async(self._stubs, call, self._metadata, MAX_ATTEMPTS)
+        return await call_with_retry_async(self._stubs, call, self._credential, MAX_ATTEMPTS)

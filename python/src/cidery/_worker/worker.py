@@ -12,6 +12,8 @@ from typing import Any
 from cidery._errors.exceptions import CideryError, NotFound
 from cidery._errors.status_details import to_failure
 from cidery._protocol import channel
+from cidery._protocol.credential import ApiKey, Credential
+from cidery._protocol.tls import FilePath, Tls
 from cidery._service.decorator import ServiceDecorator
 from cidery._service.definition import Definition, describe_class
 from cidery._worker.connection import Connection
@@ -39,7 +41,8 @@ _CAPABILITIES = (
 class Worker:
     """Serves services to a node.
 
-    `node` is an address as of `Client`, by default `CIDERY_NODE`. `max_in_flight` limits concurrent
+    `node` is an address as of `Client`, by default `CIDERY_NODE`; `api_key` is that of `Client`, and
+    `ca`, `cert` and `key` are files as of `Client`. `max_in_flight` limits concurrent
     dispatches; one that waits for a nested call does not count. `drain` is the time that running
     handlers have when the worker stops; dispatches that are unfinished by then are handed back to
     the node.
@@ -49,14 +52,21 @@ class Worker:
         self,
         *services: Any,
         node: str | None = None,
-        api_key: str | None = None,
+        api_key: ApiKey | None = None,
+        ca: FilePath | None = None,
+        cert: FilePath | None = None,
+        key: FilePath | None = None,
+        insecure: bool = False,
         name: str = "",
         build_id: str = "",
         max_in_flight: int = 100,
         drain: float = 30.0,
     ) -> None:
         self.node = channel.address(node)
-        self._api_key = api_key
+        self._tls = Tls.of(self.node, ca, cert, key)
+        self._credential = Credential.of(
+            self.node, api_key, has_tls=self._tls is not None, insecure=insecure
+        )
         self._name = name or f"worker-{os.getpid()}"
         self._build_id = build_id
         self._max_in_flight = max(max_in_flight, 1)
@@ -130,9 +140,13 @@ class Worker:
             build_id=self._build_id,
             max_message_bytes=_MAX_MESSAGE_BYTES,
         )
-        credentials = channel.credentials(self._api_key)
         connection = Connection(
-            self.node, hello, self._handle, credentials, waits_for_node=waits_for_node
+            self.node,
+            hello,
+            self._handle,
+            self._credential,
+            tls=self._tls,
+            waits_for_node=waits_for_node,
         )
         self._connection = connection
         connection.start()

@@ -20,6 +20,13 @@ class NodeHealth(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     NODE_HEALTH_DEGRADED: _ClassVar[NodeHealth]
     NODE_HEALTH_NOT_SERVING: _ClassVar[NodeHealth]
 
+class BackupPhase(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    BACKUP_PHASE_UNSPECIFIED: _ClassVar[BackupPhase]
+    BACKUP_PHASE_COPYING: _ClassVar[BackupPhase]
+    BACKUP_PHASE_VERIFYING: _ClassVar[BackupPhase]
+    BACKUP_PHASE_HASHING: _ClassVar[BackupPhase]
+
 class EventKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     EVENT_KIND_UNSPECIFIED: _ClassVar[EventKind]
@@ -40,10 +47,16 @@ class EventKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     EVENT_KIND_OPERATION_ENDED: _ClassVar[EventKind]
     EVENT_KIND_NODE_RESUMED: _ClassVar[EventKind]
     EVENT_KIND_NODE_DRAINING: _ClassVar[EventKind]
+    EVENT_KIND_BACKUP_WRITTEN: _ClassVar[EventKind]
+    EVENT_KIND_BACKUP_DELETED: _ClassVar[EventKind]
 NODE_HEALTH_UNSPECIFIED: NodeHealth
 NODE_HEALTH_SERVING: NodeHealth
 NODE_HEALTH_DEGRADED: NodeHealth
 NODE_HEALTH_NOT_SERVING: NodeHealth
+BACKUP_PHASE_UNSPECIFIED: BackupPhase
+BACKUP_PHASE_COPYING: BackupPhase
+BACKUP_PHASE_VERIFYING: BackupPhase
+BACKUP_PHASE_HASHING: BackupPhase
 EVENT_KIND_UNSPECIFIED: EventKind
 EVENT_KIND_INVOCATION_ENDED: EventKind
 EVENT_KIND_ATTEMPT_FAILED: EventKind
@@ -62,13 +75,15 @@ EVENT_KIND_OPERATION_STARTED: EventKind
 EVENT_KIND_OPERATION_ENDED: EventKind
 EVENT_KIND_NODE_RESUMED: EventKind
 EVENT_KIND_NODE_DRAINING: EventKind
+EVENT_KIND_BACKUP_WRITTEN: EventKind
+EVENT_KIND_BACKUP_DELETED: EventKind
 
 class GetStatusRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
 class GetStatusResponse(_message.Message):
-    __slots__ = ("version", "start_time", "services", "workers", "running", "pending", "store", "store_size_bytes", "store_bytes_limit", "generation", "held", "health", "health_reasons", "disk_free_bytes", "oldest_due", "unserved_services", "controls", "builds", "failures", "limits", "operations", "held_invocations")
+    __slots__ = ("version", "start_time", "services", "workers", "running", "pending", "store", "store_size_bytes", "store_bytes_limit", "generation", "held", "health", "health_reasons", "disk_free_bytes", "oldest_due", "unserved_services", "controls", "builds", "failures", "limits", "operations", "held_invocations", "failed_invocations", "failures_incomplete", "failures_error", "totals", "workers_away", "certificate")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     START_TIME_FIELD_NUMBER: _ClassVar[int]
     SERVICES_FIELD_NUMBER: _ClassVar[int]
@@ -91,6 +106,12 @@ class GetStatusResponse(_message.Message):
     LIMITS_FIELD_NUMBER: _ClassVar[int]
     OPERATIONS_FIELD_NUMBER: _ClassVar[int]
     HELD_INVOCATIONS_FIELD_NUMBER: _ClassVar[int]
+    FAILED_INVOCATIONS_FIELD_NUMBER: _ClassVar[int]
+    FAILURES_INCOMPLETE_FIELD_NUMBER: _ClassVar[int]
+    FAILURES_ERROR_FIELD_NUMBER: _ClassVar[int]
+    TOTALS_FIELD_NUMBER: _ClassVar[int]
+    WORKERS_AWAY_FIELD_NUMBER: _ClassVar[int]
+    CERTIFICATE_FIELD_NUMBER: _ClassVar[int]
     version: str
     start_time: _timestamp_pb2.Timestamp
     services: int
@@ -113,7 +134,37 @@ class GetStatusResponse(_message.Message):
     limits: _containers.RepeatedCompositeFieldContainer[LimitUse]
     operations: int
     held_invocations: int
-    def __init__(self, version: _Optional[str] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., services: _Optional[int] = ..., workers: _Optional[int] = ..., running: _Optional[int] = ..., pending: _Optional[int] = ..., store: _Optional[str] = ..., store_size_bytes: _Optional[int] = ..., store_bytes_limit: _Optional[int] = ..., generation: _Optional[int] = ..., held: bool = ..., health: _Optional[_Union[NodeHealth, str]] = ..., health_reasons: _Optional[_Iterable[_Union[HealthReason, _Mapping]]] = ..., disk_free_bytes: _Optional[int] = ..., oldest_due: _Optional[_Iterable[_Union[OldestDue, _Mapping]]] = ..., unserved_services: _Optional[_Iterable[_Union[UnservedService, _Mapping]]] = ..., controls: _Optional[_Iterable[_Union[_service_pb2.ServiceControl, _Mapping]]] = ..., builds: _Optional[_Iterable[_Union[WorkerBuild, _Mapping]]] = ..., failures: _Optional[_Iterable[_Union[_invocation_pb2.InvocationSummary, _Mapping]]] = ..., limits: _Optional[_Iterable[_Union[LimitUse, _Mapping]]] = ..., operations: _Optional[int] = ..., held_invocations: _Optional[int] = ...) -> None: ...
+    failed_invocations: int
+    failures_incomplete: bool
+    failures_error: str
+    totals: StatusTotals
+    workers_away: int
+    certificate: NodeCertificate
+    def __init__(self, version: _Optional[str] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., services: _Optional[int] = ..., workers: _Optional[int] = ..., running: _Optional[int] = ..., pending: _Optional[int] = ..., store: _Optional[str] = ..., store_size_bytes: _Optional[int] = ..., store_bytes_limit: _Optional[int] = ..., generation: _Optional[int] = ..., held: bool = ..., health: _Optional[_Union[NodeHealth, str]] = ..., health_reasons: _Optional[_Iterable[_Union[HealthReason, _Mapping]]] = ..., disk_free_bytes: _Optional[int] = ..., oldest_due: _Optional[_Iterable[_Union[OldestDue, _Mapping]]] = ..., unserved_services: _Optional[_Iterable[_Union[UnservedService, _Mapping]]] = ..., controls: _Optional[_Iterable[_Union[_service_pb2.ServiceControl, _Mapping]]] = ..., builds: _Optional[_Iterable[_Union[WorkerBuild, _Mapping]]] = ..., failures: _Optional[_Iterable[_Union[_invocation_pb2.InvocationSummary, _Mapping]]] = ..., limits: _Optional[_Iterable[_Union[LimitUse, _Mapping]]] = ..., operations: _Optional[int] = ..., held_invocations: _Optional[int] = ..., failed_invocations: _Optional[int] = ..., failures_incomplete: bool = ..., failures_error: _Optional[str] = ..., totals: _Optional[_Union[StatusTotals, _Mapping]] = ..., workers_away: _Optional[int] = ..., certificate: _Optional[_Union[NodeCertificate, _Mapping]] = ...) -> None: ...
+
+class StatusTotals(_message.Message):
+    __slots__ = ("oldest_due", "unserved_services", "controls", "builds", "failures", "limits")
+    OLDEST_DUE_FIELD_NUMBER: _ClassVar[int]
+    UNSERVED_SERVICES_FIELD_NUMBER: _ClassVar[int]
+    CONTROLS_FIELD_NUMBER: _ClassVar[int]
+    BUILDS_FIELD_NUMBER: _ClassVar[int]
+    FAILURES_FIELD_NUMBER: _ClassVar[int]
+    LIMITS_FIELD_NUMBER: _ClassVar[int]
+    oldest_due: int
+    unserved_services: int
+    controls: int
+    builds: int
+    failures: int
+    limits: int
+    def __init__(self, oldest_due: _Optional[int] = ..., unserved_services: _Optional[int] = ..., controls: _Optional[int] = ..., builds: _Optional[int] = ..., failures: _Optional[int] = ..., limits: _Optional[int] = ...) -> None: ...
+
+class NodeCertificate(_message.Message):
+    __slots__ = ("names", "expire_time")
+    NAMES_FIELD_NUMBER: _ClassVar[int]
+    EXPIRE_TIME_FIELD_NUMBER: _ClassVar[int]
+    names: _containers.RepeatedScalarFieldContainer[str]
+    expire_time: _timestamp_pb2.Timestamp
+    def __init__(self, names: _Optional[_Iterable[str]] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class HealthReason(_message.Message):
     __slots__ = ("reason", "message")
@@ -288,10 +339,12 @@ class ResumeNodeResponse(_message.Message):
     def __init__(self, was_held: bool = ...) -> None: ...
 
 class BackupStoreRequest(_message.Message):
-    __slots__ = ("name",)
+    __slots__ = ("name", "temporary")
     NAME_FIELD_NUMBER: _ClassVar[int]
+    TEMPORARY_FIELD_NUMBER: _ClassVar[int]
     name: str
-    def __init__(self, name: _Optional[str] = ...) -> None: ...
+    temporary: bool
+    def __init__(self, name: _Optional[str] = ..., temporary: bool = ...) -> None: ...
 
 class BackupStoreResponse(_message.Message):
     __slots__ = ("path", "bytes", "backup")
@@ -304,20 +357,24 @@ class BackupStoreResponse(_message.Message):
     def __init__(self, path: _Optional[str] = ..., bytes: _Optional[int] = ..., backup: _Optional[_Union[Backup, _Mapping]] = ...) -> None: ...
 
 class Backup(_message.Message):
-    __slots__ = ("name", "bytes", "create_time", "sha256", "invocations", "fraction")
+    __slots__ = ("name", "bytes", "create_time", "sha256", "invocations", "fraction", "phase", "temporary")
     NAME_FIELD_NUMBER: _ClassVar[int]
     BYTES_FIELD_NUMBER: _ClassVar[int]
     CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
     SHA256_FIELD_NUMBER: _ClassVar[int]
     INVOCATIONS_FIELD_NUMBER: _ClassVar[int]
     FRACTION_FIELD_NUMBER: _ClassVar[int]
+    PHASE_FIELD_NUMBER: _ClassVar[int]
+    TEMPORARY_FIELD_NUMBER: _ClassVar[int]
     name: str
     bytes: int
     create_time: _timestamp_pb2.Timestamp
     sha256: str
     invocations: int
     fraction: float
-    def __init__(self, name: _Optional[str] = ..., bytes: _Optional[int] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., sha256: _Optional[str] = ..., invocations: _Optional[int] = ..., fraction: _Optional[float] = ...) -> None: ...
+    phase: BackupPhase
+    temporary: bool
+    def __init__(self, name: _Optional[str] = ..., bytes: _Optional[int] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., sha256: _Optional[str] = ..., invocations: _Optional[int] = ..., fraction: _Optional[float] = ..., phase: _Optional[_Union[BackupPhase, str]] = ..., temporary: bool = ...) -> None: ...
 
 class ListBackupsRequest(_message.Message):
     __slots__ = ()
@@ -366,7 +423,7 @@ class WatchEventsRequest(_message.Message):
     def __init__(self, kinds: _Optional[_Iterable[_Union[EventKind, str]]] = ..., filter: _Optional[_Union[_invocation_pb2.InvocationFilter, _Mapping]] = ..., filter_expression: _Optional[str] = ...) -> None: ...
 
 class WatchEventsResponse(_message.Message):
-    __slots__ = ("event_time", "kind", "missed", "invocation", "service", "worker", "operation", "message")
+    __slots__ = ("event_time", "kind", "missed", "invocation", "service", "worker", "operation", "backup", "message", "principal")
     EVENT_TIME_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     MISSED_FIELD_NUMBER: _ClassVar[int]
@@ -374,7 +431,9 @@ class WatchEventsResponse(_message.Message):
     SERVICE_FIELD_NUMBER: _ClassVar[int]
     WORKER_FIELD_NUMBER: _ClassVar[int]
     OPERATION_FIELD_NUMBER: _ClassVar[int]
+    BACKUP_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    PRINCIPAL_FIELD_NUMBER: _ClassVar[int]
     event_time: _timestamp_pb2.Timestamp
     kind: EventKind
     missed: int
@@ -382,5 +441,7 @@ class WatchEventsResponse(_message.Message):
     service: _service_pb2.ServiceControl
     worker: Worker
     operation: _operation_pb2.Operation
+    backup: Backup
     message: str
-    def __init__(self, event_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., kind: _Optional[_Union[EventKind, str]] = ..., missed: _Optional[int] = ..., invocation: _Optional[_Union[_outcome_pb2.Invocation, _Mapping]] = ..., service: _Optional[_Union[_service_pb2.ServiceControl, _Mapping]] = ..., worker: _Optional[_Union[Worker, _Mapping]] = ..., operation: _Optional[_Union[_operation_pb2.Operation, _Mapping]] = ..., message: _Optional[str] = ...) -> None: ...
+    principal: str
+    def __init__(self, event_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., kind: _Optional[_Union[EventKind, str]] = ..., missed: _Optional[int] = ..., invocation: _Optional[_Union[_outcome_pb2.Invocation, _Mapping]] = ..., service: _Optional[_Union[_service_pb2.ServiceControl, _Mapping]] = ..., worker: _Optional[_Union[Worker, _Mapping]] = ..., operation: _Optional[_Union[_operation_pb2.Operation, _Mapping]] = ..., backup: _Optional[_Union[Backup, _Mapping]] = ..., message: _Optional[str] = ..., principal: _Optional[str] = ...) -> None: ...

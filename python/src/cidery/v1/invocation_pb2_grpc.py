@@ -176,7 +176,8 @@ class InvocationServiceServicer(object):
     def RetryInvocations(self, request, context):
         """Retries ended invocations that did not succeed, with the same or a new input. Each retry has a new CID, and
         `retry_of` is the CID of the retried invocation. A held invocation is released and keeps its CID; with a new input
-        it ends as CANCELLED, and a new one takes its place.
+        it ends as CANCELLED, and a new one takes its place. By CID, an invocation is retried again; by filter, one that has
+        been retried already is refused with `ALREADY_RETRIED`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

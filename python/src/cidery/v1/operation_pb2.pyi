@@ -25,7 +25,7 @@ OPERATION_STATE_CANCELLED: OperationState
 OPERATION_STATE_FAILED: OperationState
 
 class Operation(_message.Message):
-    __slots__ = ("id", "action", "filter", "all", "state", "create_time", "end_time", "matched", "processed", "changed", "refusals", "max_per_second", "failure", "principal")
+    __slots__ = ("id", "action", "filter", "all", "state", "create_time", "end_time", "matched", "processed", "changed", "refusals", "max_per_second", "failure", "principal", "filter_expression")
     ID_FIELD_NUMBER: _ClassVar[int]
     ACTION_FIELD_NUMBER: _ClassVar[int]
     FILTER_FIELD_NUMBER: _ClassVar[int]
@@ -40,6 +40,7 @@ class Operation(_message.Message):
     MAX_PER_SECOND_FIELD_NUMBER: _ClassVar[int]
     FAILURE_FIELD_NUMBER: _ClassVar[int]
     PRINCIPAL_FIELD_NUMBER: _ClassVar[int]
+    FILTER_EXPRESSION_FIELD_NUMBER: _ClassVar[int]
     id: str
     action: OperationAction
     filter: _invocation_pb2.InvocationFilter
@@ -54,7 +55,8 @@ class Operation(_message.Message):
     max_per_second: int
     failure: _outcome_pb2.Failure
     principal: str
-    def __init__(self, id: _Optional[str] = ..., action: _Optional[_Union[OperationAction, _Mapping]] = ..., filter: _Optional[_Union[_invocation_pb2.InvocationFilter, _Mapping]] = ..., all: bool = ..., state: _Optional[_Union[OperationState, str]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., matched: _Optional[int] = ..., processed: _Optional[int] = ..., changed: _Optional[int] = ..., refusals: _Optional[_Iterable[_Union[OperationRefusal, _Mapping]]] = ..., max_per_second: _Optional[int] = ..., failure: _Optional[_Union[_outcome_pb2.Failure, _Mapping]] = ..., principal: _Optional[str] = ...) -> None: ...
+    filter_expression: str
+    def __init__(self, id: _Optional[str] = ..., action: _Optional[_Union[OperationAction, _Mapping]] = ..., filter: _Optional[_Union[_invocation_pb2.InvocationFilter, _Mapping]] = ..., all: bool = ..., state: _Optional[_Union[OperationState, str]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., matched: _Optional[int] = ..., processed: _Optional[int] = ..., changed: _Optional[int] = ..., refusals: _Optional[_Iterable[_Union[OperationRefusal, _Mapping]]] = ..., max_per_second: _Optional[int] = ..., failure: _Optional[_Union[_outcome_pb2.Failure, _Mapping]] = ..., principal: _Optional[str] = ..., filter_expression: _Optional[str] = ...) -> None: ...
 
 class OperationAction(_message.Message):
     __slots__ = ("cancel", "retry", "release", "purge")
@@ -75,10 +77,12 @@ class CancelAction(_message.Message):
     def __init__(self, reason: _Optional[str] = ...) -> None: ...
 
 class RetryAction(_message.Message):
-    __slots__ = ("input_patch",)
+    __slots__ = ("input_patch", "input_patch_json")
     INPUT_PATCH_FIELD_NUMBER: _ClassVar[int]
+    INPUT_PATCH_JSON_FIELD_NUMBER: _ClassVar[int]
     input_patch: _struct_pb2.Value
-    def __init__(self, input_patch: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ...) -> None: ...
+    input_patch_json: str
+    def __init__(self, input_patch: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., input_patch_json: _Optional[str] = ...) -> None: ...
 
 class ReleaseAction(_message.Message):
     __slots__ = ()

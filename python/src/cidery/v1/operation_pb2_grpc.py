@@ -62,7 +62,7 @@ class OperationServiceServicer(object):
     """
 
     def StartOperation(self, request, context):
-        """Starts an operation over all invocations that match a filter now and were accepted before now.
+        """Starts an operation over all invocations that match a filter now, can be changed, and were accepted before now.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

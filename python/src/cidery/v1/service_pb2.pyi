@@ -168,7 +168,7 @@ class ServiceDeclaration(_message.Message):
     def __init__(self, name: _Optional[str] = ..., description: _Optional[str] = ..., sio: _Optional[_Union[SimpleIo, _Mapping]] = ..., options: _Optional[_Union[ServiceOptions, _Mapping]] = ...) -> None: ...
 
 class ServiceControl(_message.Message):
-    __slots__ = ("service", "paused", "background_only", "disabled", "reason", "principal", "time")
+    __slots__ = ("service", "paused", "background_only", "disabled", "reason", "principal", "time", "pause", "disable")
     SERVICE_FIELD_NUMBER: _ClassVar[int]
     PAUSED_FIELD_NUMBER: _ClassVar[int]
     BACKGROUND_ONLY_FIELD_NUMBER: _ClassVar[int]
@@ -176,6 +176,8 @@ class ServiceControl(_message.Message):
     REASON_FIELD_NUMBER: _ClassVar[int]
     PRINCIPAL_FIELD_NUMBER: _ClassVar[int]
     TIME_FIELD_NUMBER: _ClassVar[int]
+    PAUSE_FIELD_NUMBER: _ClassVar[int]
+    DISABLE_FIELD_NUMBER: _ClassVar[int]
     service: str
     paused: bool
     background_only: bool
@@ -183,4 +185,16 @@ class ServiceControl(_message.Message):
     reason: str
     principal: str
     time: _timestamp_pb2.Timestamp
-    def __init__(self, service: _Optional[str] = ..., paused: bool = ..., background_only: bool = ..., disabled: bool = ..., reason: _Optional[str] = ..., principal: _Optional[str] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    pause: ControlCause
+    disable: ControlCause
+    def __init__(self, service: _Optional[str] = ..., paused: bool = ..., background_only: bool = ..., disabled: bool = ..., reason: _Optional[str] = ..., principal: _Optional[str] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., pause: _Optional[_Union[ControlCause, _Mapping]] = ..., disable: _Optional[_Union[ControlCause, _Mapping]] = ...) -> None: ...
+
+class ControlCause(_message.Message):
+    __slots__ = ("reason", "principal", "time")
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    PRINCIPAL_FIELD_NUMBER: _ClassVar[int]
+    TIME_FIELD_NUMBER: _ClassVar[int]
+    reason: str
+    principal: str
+    time: _timestamp_pb2.Timestamp
+    def __init__(self, reason: _Optional[str] = ..., principal: _Optional[str] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...

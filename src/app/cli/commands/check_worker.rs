@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::app::cli::address::listen_address;
 use crate::app::cli::args::duration;
 use crate::app::cli::printer::{Printer, Tone};
+use crate::app::config::listen_address;
 use crate::dict;
 use crate::edge::{self, listener};
 use crate::model::error::{Error, Result, reason};

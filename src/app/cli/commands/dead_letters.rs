@@ -8,10 +8,9 @@ use super::release::Release;
 use super::retry::Retry;
 use crate::app::cli::args::usage_error;
 use crate::app::cli::filter::note_unknown_services;
-use crate::app::cli::names::{age_of, service_name_or_group, shown_cids, state_name};
 use crate::app::cli::node_option::NodeArgs;
-use crate::app::cli::objects;
-use crate::app::cli::printer::{Column, List, Printer, Row, Tone};
+use crate::app::cli::printer::{Printer, Tone};
+use crate::app::cli::summary_table::{is_held, print_summaries};
 use crate::codec::proto::v1;
 use crate::model::error::Result;
 
@@ -58,40 +57,10 @@ impl DeadLetters {
     }
 }
 
-/// The width of a table with whole CIDs, and with what is beside them.
-const WIDE: u16 = 120;
-
 async fn show(node: &NodeArgs, services: Vec<String>, printer: &Printer) -> Result<()> {
     let client = node.connect(printer).await?;
     let found = client.dead_letters(services.clone()).await?.summaries;
-    let is_narrow = printer.width().is_some_and(|width| width < WIDE);
-    let cids = shown_cids(found.iter().map(|one| one.example_cid.as_str()), is_narrow);
-    let rows = found.iter().zip(cids).map(|(letters, cid)| Row {
-        name: letters.example_cid.clone(),
-        object: objects::summary(letters),
-        cells: [
-            service_name_or_group(&letters.service).to_owned(),
-            state(letters),
-            letters.failure_reason.clone(),
-            letters.count.to_string(),
-            ages(letters),
-            cid,
-            letters.example_message.clone(),
-        ],
-    });
-    printer.list(List {
-        columns: [
-            Column::text("SERVICE"),
-            Column::fixed("STATE"),
-            Column::text("REASON"),
-            Column::fixed("COUNT"),
-            Column::fixed("AGE"),
-            Column::fixed("EXAMPLE"),
-            Column::text("MESSAGE"),
-        ],
-        rows: rows.collect(),
-        if_empty: "the dead-letter queue is empty",
-    });
+    print_summaries(printer, &found, "the dead-letter queue is empty");
     if found.is_empty() {
         return note_unknown_services(&client, &services, printer).await;
     }
@@ -122,26 +91,4 @@ fn advise(printer: &Printer, found: &[v1::InvocationSummary]) {
          input"
             .to_owned(),
     );
-}
-
-fn is_held(letters: &v1::InvocationSummary) -> bool {
-    letters.pending_reason() == v1::PendingReason::Held
-}
-
-/// `HELD` or `FAILED`
-fn state(letters: &v1::InvocationSummary) -> String {
-    match is_held(letters) {
-        true => "HELD".to_owned(),
-        false => state_name(letters.state),
-    }
-}
-
-/// `2d` for one; `2d..5m` for the oldest and the newest.
-fn ages(letters: &v1::InvocationSummary) -> String {
-    let oldest = age_of(letters.first_accept_time.as_ref());
-    let newest = age_of(letters.last_accept_time.as_ref());
-    match oldest == newest {
-        true => oldest,
-        false => format!("{oldest}..{newest}"),
-    }
 }

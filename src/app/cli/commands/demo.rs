@@ -6,10 +6,11 @@ use std::process::ExitCode;
 use clap::Args;
 
 use crate::app::Node;
-use crate::app::cli::address::{dial_address, listen_address, node_option};
+use crate::app::cli::address::{dial_address, node_option};
 use crate::app::cli::args::LogArgs;
 use crate::app::cli::printer::{Printer, Tone, log_failure};
 use crate::app::cli::stop::stop;
+use crate::app::config::listen_address;
 use crate::app::shutdown::{DRAIN_TIMEOUT, catch_signals};
 use crate::codec::convert::{failure_from_proto, outcome_from_proto};
 use crate::codec::proto::v1::item_event::Item;
@@ -47,7 +48,7 @@ impl Demo {
     pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<ExitCode> {
         // By default the log has errors only, so that no lines appear within the demonstration.
         let _log = self.log.init(printer.log_filter().or(Some("error")))?;
-        log_failure(&self.log, self.serve(printer).await)
+        log_failure(self.log.log_format, self.serve(printer).await)
     }
 
     async fn serve(&self, printer: &Printer) -> Result<ExitCode> {

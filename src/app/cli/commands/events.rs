@@ -59,6 +59,8 @@ enum KindArg {
     OperationEnded,
     NodeResumed,
     NodeDraining,
+    BackupWritten,
+    BackupDeleted,
 }
 
 impl KindArg {
@@ -81,6 +83,8 @@ impl KindArg {
             Self::OperationEnded => v1::EventKind::OperationEnded,
             Self::NodeResumed => v1::EventKind::NodeResumed,
             Self::NodeDraining => v1::EventKind::NodeDraining,
+            Self::BackupWritten => v1::EventKind::BackupWritten,
+            Self::BackupDeleted => v1::EventKind::BackupDeleted,
         }
     }
 }
@@ -166,6 +170,7 @@ fn identifier(event: &v1::WatchEventsResponse) -> String {
         Some(Subject::Service(service)) => service.service.clone(),
         Some(Subject::Worker(worker)) => worker.id.clone(),
         Some(Subject::Operation(operation)) => operation.id.clone(),
+        Some(Subject::Backup(backup)) => backup.name.clone(),
         None => event_kind_name(event.kind).to_owned(),
     }
 }
@@ -188,7 +193,12 @@ fn line(event: &v1::WatchEventsResponse) -> String {
         Some(Subject::Operation(operation)) => {
             (last_word(kind), format!("operation {}", operation.id))
         }
+        Some(Subject::Backup(backup)) => (last_word(kind), format!("backup {}", backup.name)),
         None => (last_word(kind), "the node".to_owned()),
+    };
+    let by = match event.principal.as_str() {
+        "" => String::new(),
+        principal => format!(" by {principal}"),
     };
     let why = match event.message.as_str() {
         "" => String::new(),
@@ -201,7 +211,10 @@ fn line(event: &v1::WatchEventsResponse) -> String {
         _ => None,
     };
     let next = next.map(|next| format!("; next attempt at {}", local_time(next)));
-    format!("{time}  {what:12}  {of}{why}{}", next.unwrap_or_default())
+    format!(
+        "{time}  {what:12}  {of}{by}{why}{}",
+        next.unwrap_or_default()
+    )
 }
 
 fn of_invocation(kind: v1::EventKind, invocation: &v1::Invocation) -> (String, String) {
@@ -212,13 +225,13 @@ fn of_invocation(kind: v1::EventKind, invocation: &v1::Invocation) -> (String, S
     };
     let failure = names::failure(invocation).or(invocation.last_failure.as_ref());
     let reason = failure.map_or_else(String::new, |failure| format!("  {}", failure.reason));
-    let of = format!(
-        "{}  {}  attempt {}{reason}",
-        service_name(invocation),
-        invocation.cid,
-        invocation.attempt
-    );
-    (what, of)
+    // A group has none, nor has one that ended before it started.
+    let attempt = match invocation.attempt {
+        0 => String::new(),
+        attempt => format!("  attempt {attempt}"),
+    };
+    let (service, cid) = (service_name(invocation), &invocation.cid);
+    (what, format!("{service}  {cid}{attempt}{reason}"))
 }
 
 /// What happened: the last word of the kind, `draining` of `WORKER_DRAINING`.

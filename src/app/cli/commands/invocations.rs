@@ -3,16 +3,16 @@
 use clap::Args;
 
 use crate::app::cli::filter::{FilterArgs, note_unknown_services};
-use crate::app::cli::names::{
-    age_of, reason_name, service_name, shown_cids, state_name, summary_reason,
-};
+use crate::app::cli::names::{age_of, reason_name, service_name, shown_cids, state_name};
 use crate::app::cli::node_option::NodeArgs;
 use crate::app::cli::objects;
 use crate::app::cli::printer::{Column, List, Printer, Row, Tone};
+use crate::app::cli::summary_table::print_summaries;
 use crate::codec::proto::v1;
 use crate::dict;
 use crate::model::error::Result;
 
+const NO_MATCH: &str = "no invocations match";
 /// The width of a table with whole CIDs, and with what is beside them.
 const WIDE: u16 = 100;
 
@@ -60,7 +60,8 @@ impl Invocations {
         }
         if self.summary {
             let found = client.summarize(filter).await?;
-            print_summaries(printer, &found);
+            print_summaries(printer, &found.summaries, NO_MATCH);
+            note_uncounted(printer, &found);
             if found.total == 0 {
                 note_unknown_services(&client, &services, printer).await?;
             }
@@ -114,42 +115,12 @@ fn print(printer: &Printer, found: &[v1::Invocation]) {
             Column::text("REASON"),
         ],
         rows: rows.collect(),
-        if_empty: "no invocations match",
+        if_empty: NO_MATCH,
     });
 }
 
-fn print_summaries(printer: &Printer, found: &v1::SummarizeInvocationsResponse) {
-    let rows = found.summaries.iter().map(|summary| Row {
-        name: summary.example_cid.clone(),
-        object: objects::summary(summary),
-        cells: [
-            summary.count.to_string(),
-            match summary.service.as_str() {
-                "" => "(group)".to_owned(),
-                name => name.to_owned(),
-            },
-            state_name(summary.state),
-            summary_reason(summary),
-            age_of(summary.first_accept_time.as_ref()),
-            age_of(summary.last_accept_time.as_ref()),
-            summary.example_cid.clone(),
-            summary.example_message.clone(),
-        ],
-    });
-    printer.list(List {
-        columns: [
-            Column::fixed("COUNT"),
-            Column::text("SERVICE"),
-            Column::fixed("STATE"),
-            Column::text("REASON"),
-            Column::fixed("FIRST"),
-            Column::fixed("LAST"),
-            Column::fixed("EXAMPLE"),
-            Column::text("MESSAGE"),
-        ],
-        rows: rows.collect(),
-        if_empty: "no invocations match",
-    });
+/// Says how many are not in the table of counts.
+fn note_uncounted(printer: &Printer, found: &v1::SummarizeInvocationsResponse) {
     let counted: u64 = found.summaries.iter().map(|one| one.count).sum();
     if counted < found.total {
         let more = found.total - counted;

@@ -1,16 +1,20 @@
 //! The commands, one module for each verb.
 
 pub(super) mod cancel;
+pub(super) mod cert;
 pub(super) mod check_worker;
 pub(super) mod completions;
+pub(super) mod config;
 pub(super) mod dead_letters;
 pub(super) mod demo;
 pub(super) mod describe;
 pub(super) mod events;
 pub(super) mod explain;
 pub(super) mod export;
+pub(super) mod health;
 pub(super) mod invocations;
 pub(super) mod invoke;
+pub(super) mod key;
 pub(super) mod operations;
 pub(super) mod purge;
 pub(super) mod release;
@@ -22,4 +26,5 @@ pub(super) mod service;
 pub(super) mod services;
 pub(super) mod status;
 pub(super) mod store;
+pub(super) mod whoami;
 pub(super) mod workers;

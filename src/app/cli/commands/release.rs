@@ -6,10 +6,10 @@ use clap::Args;
 
 use crate::app::cli::action::{Action, Held};
 use crate::app::cli::changes::print_changes;
-use crate::app::cli::filter::StateArg;
 use crate::app::cli::names::reason_name;
 use crate::app::cli::printer::Printer;
 use crate::app::cli::selection::SelectionArgs;
+use crate::app::cli::states::StateArg;
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::operation_action::Action as Change;
 use crate::model::error::{Error, Result, reason};

@@ -1,19 +1,18 @@
 //! `cidery retry`.
 
-use bytes::Bytes;
 use clap::Args;
 
 use crate::app::cli::action::{Action, Held};
 use crate::app::cli::args::usage_error;
 use crate::app::cli::changes::print_changes;
-use crate::app::cli::filter::StateArg;
 use crate::app::cli::input::DocumentArgs;
 use crate::app::cli::last;
 use crate::app::cli::printer::Printer;
 use crate::app::cli::selection::SelectionArgs;
+use crate::app::cli::states::StateArg;
+use crate::codec::json;
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::operation_action::Action as Change;
-use crate::codec::{json, struct_pb};
 use crate::model::error::Result;
 use crate::model::id::Cid;
 use crate::model::value::Value;
@@ -60,7 +59,8 @@ impl Retry {
             return Err(usage_error(message));
         }
         let change = Change::Retry(v1::RetryAction {
-            input_patch: self.patch.as_deref().map(patch).transpose()?,
+            input_patch_json: self.patch.map(check_patch).transpose()?.unwrap_or_default(),
+            ..v1::RetryAction::default()
         });
         let Some(selected) = self.selection.select(&RETRY, change, printer).await? else {
             return Ok(());
@@ -88,14 +88,14 @@ impl Retry {
     }
 }
 
-/// Encodes a merge patch.
+/// Checks a merge patch. It is sent as it is, with every digit.
 ///
 /// # Errors
 ///
 /// `INVALID_ARGUMENT` / `DOCUMENT_MALFORMED`; `USAGE_INVALID` for JSON that is no dict.
-fn patch(text: &str) -> Result<Bytes> {
+fn check_patch(text: String) -> Result<String> {
     match json::read(text.as_bytes())? {
-        patch @ Value::Dict(_) => struct_pb::encode_value(&patch),
+        Value::Dict(_) => Ok(text),
         other => {
             let kind = other.kind_name();
             Err(usage_error(format!(

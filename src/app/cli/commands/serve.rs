@@ -1,170 +1,253 @@
 //! `cidery serve`: runs a node.
 
-use std::net::SocketAddr;
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 
-use crate::app::cli::address::{dial_address, listen_address, node_option};
-use crate::app::cli::args::{LogArgs, bytes, duration, store_limit};
-use crate::app::cli::printer::{Printer, Tone, log_failure};
+use crate::app::cli::address::{dial_address, node_option};
+use crate::app::cli::printer::{Printer, Tone, fail_as_json, log_failure};
 use crate::app::cli::stop::stop;
+use crate::app::config::{Config, ConfigArgs, Loaded, LogConfig, Reload, Sources, StoreConfig};
 use crate::app::shutdown::catch_signals;
-use crate::app::{Node, NodeBuilder};
-use crate::engine::store::Store as _;
+use crate::app::supervisor::Supervisor;
+use crate::app::telemetry::{self, Log};
+use crate::app::{Node, NodeBuilder, NodeHandle};
+use crate::edge::NodeAddress;
+use crate::engine::store::Store;
 use crate::model::error::{Error, Result};
-use crate::store::{SqliteOptions, SqliteStore};
+use crate::service::runtime::Signals;
+use crate::store::{BytesLimit, SqliteOptions, SqliteStore};
 
 /// How long the first log line waits until the address is printed.
 const ANNOUNCE_TIMEOUT: Duration = Duration::from_millis(250);
 
 /// Run a node.
 ///
-/// SIGINT (Ctrl-C), SIGTERM or SIGHUP stops the node: it accepts no more calls and waits for running handlers. A second
-/// signal stops it at once; the exit code is then 128 and the number of the signal.
+/// Options are also read from a file and from environment variables, which these options override:
+/// `docs/configuration.md`.
+///
+/// SIGINT (Ctrl-C) or SIGTERM stops the node: it accepts no more calls and waits for running handlers. A second signal
+/// stops it at once; the exit code is then 128 and the number of the signal. SIGHUP reads the configuration, certificates and keys of
+/// the store again.
 #[derive(Args, Debug)]
 pub(in crate::app::cli) struct Serve {
-    /// Address to listen on. Default host: 127.0.0.1; default port: 24337. Port 0 selects a free port.
-    #[arg(
-        long,
-        env = "CIDERY_LISTEN",
-        value_parser = listen_address,
-        default_value = "127.0.0.1:24337",
-        value_name = "HOST:PORT"
-    )]
-    listen: SocketAddr,
-    /// Data directory (created if missing).
-    #[arg(
-        long,
-        env = "CIDERY_DATA_DIR",
-        default_value = "./cidery-data",
-        value_name = "FOLDER"
-    )]
-    data_dir: std::path::PathBuf,
-    /// Maximum size of the store, at least 16MiB. New invocations are refused when 7/8 of it is used. Default: 64GiB.
-    #[arg(long, value_parser = store_limit, value_name = "SIZE")]
-    store_limit: Option<u64>,
-    /// Minimum free disk space. New invocations are refused below it. Default: 64MiB.
-    #[arg(long, value_parser = bytes, value_name = "SIZE")]
-    keep_free: Option<u64>,
-    /// Keep invocations in memory only. They are lost when the node stops.
-    #[arg(long, conflicts_with = "data_dir")]
-    in_memory: bool,
-    /// Start nothing until `cidery resume`.
-    ///
-    /// For a store that was restored from a backup. Invocations are accepted and listed, and can be cancelled; none of
-    /// them runs, expires or is removed, and synchronous calls are refused.
-    #[arg(long)]
-    hold: bool,
-    /// Add the demo services.
-    #[arg(long)]
-    demo: bool,
-    /// Allow addresses other than loopback. There is no authentication yet: every client that can reach the address
-    /// can call, replace and remove all services and invocations.
-    #[arg(long)]
-    insecure: bool,
-    /// Host name, without a port, that web browsers may use for the node (repeatable). Loopback and the address of the
-    /// node are always allowed; gRPC clients may use any name.
-    #[arg(
-        long,
-        env = "CIDERY_ALLOW_HOST",
-        value_name = "NAME",
-        value_delimiter = ','
-    )]
-    allow_host: Vec<String>,
-    /// Keep-alive interval and timeout of connections. Default: 10s.
-    #[arg(long, value_parser = duration, value_name = "DURATION")]
-    ping_interval: Option<Duration>,
-    /// Grace period of a disconnected worker before its work is reassigned. Default: 20s.
-    #[arg(long, value_parser = duration, value_name = "DURATION")]
-    worker_lease: Option<Duration>,
-    /// Time that new calls wait for a disconnected worker if no other worker serves them. Default: 1s.
-    #[arg(long, value_parser = duration, value_name = "DURATION")]
-    away_wait: Option<Duration>,
-    /// Grace period of running handlers when the node stops.
-    #[arg(long, value_parser = duration, default_value = "30s", value_name = "DURATION")]
-    drain: Duration,
     #[command(flatten)]
-    log: LogArgs,
+    config: ConfigArgs,
 }
 
 impl Serve {
     pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<ExitCode> {
-        let _log = self.log.init(printer.log_filter())?;
-        log_failure(&self.log, self.serve(printer).await)
+        let sources = Sources::of_process(self.config);
+        let loaded = match sources.load() {
+            Ok(loaded) => loaded,
+            Err(error) if sources.has_json_log() => return Ok(fail_as_json(&error)),
+            Err(error) => return Err(error),
+        };
+        let log = &loaded.config.log;
+        let format = log.log_format;
+        let log = telemetry::init(format, log_filter(log, printer))?;
+        let unknown = sources.unknown_variables();
+        if !unknown.is_empty() {
+            let variables = unknown.join(", ");
+            tracing::debug!(variables, "environment variables of no known meaning");
+        }
+        let _audit_log = loaded.config.access.start_audit_log()?;
+        let reload = Reload::new(sources, &loaded);
+        let serving = Serving {
+            had_terminal: has_terminal(),
+            supervisor: Arc::new(Supervisor::of_process()),
+            drain: loaded.config.run.drain,
+            reload,
+            log: &log,
+            printer,
+        };
+        log_failure(format, serving.run(&loaded).await)
     }
+}
 
-    async fn serve(&self, printer: &Printer) -> Result<ExitCode> {
-        let builder = Node::builder().listen(self.listen).drain(self.drain);
-        let (mut builder, stored) = self.add_store(builder)?;
-        builder = builder.limits(|limits| {
-            limits.ping_interval = self.ping_interval.unwrap_or(limits.ping_interval);
-            limits.worker_lease = self.worker_lease.unwrap_or(limits.worker_lease);
-            limits.away_wait = self.away_wait.unwrap_or(limits.away_wait);
-        });
-        for name in &self.allow_host {
-            builder = builder.allow_host(name);
-        }
-        if self.demo {
-            builder = builder.demo();
-        }
-        if self.insecure {
-            builder = builder.insecure();
-        }
-        if self.hold {
-            builder = builder.hold();
-        }
+/// The filter of the log: the configured one, that of `--quiet` and `--verbose`, or the default.
+fn log_filter<'a>(log: &'a LogConfig, printer: &Printer) -> &'a str {
+    let configured = log.log.as_ref().map(AsRef::as_ref);
+    configured
+        .or_else(|| printer.log_filter())
+        .unwrap_or("info")
+}
+
+/// What `cidery serve` needs besides its node.
+struct Serving<'a> {
+    supervisor: Arc<Supervisor>,
+    reload: Reload,
+    log: &'a Log,
+    printer: &'a Printer,
+    /// As configured now.
+    drain: Duration,
+    /// Whether it was started in a terminal.
+    had_terminal: bool,
+}
+
+impl Serving<'_> {
+    async fn run(mut self, loaded: &Loaded) -> Result<ExitCode> {
+        let config = &loaded.config;
         let mut signals = catch_signals()?;
+        let builder = config.tls.add_to(builder(config))?;
+        let builder = builder.access(config.access.options()?);
+        let (builder, stored) = add_store(builder, &config.store)?;
         // A large store takes a while to open: a signal ends that too.
-        let node = tokio::select! {
+        let mut node = tokio::select! {
             node = builder.start() => node.map_err(with_options)?,
             _ = signals.next() => return Ok(ExitCode::SUCCESS),
         };
-        announce(node.address(), printer).await;
+        let address = node.address().map(|address| NodeAddress {
+            address,
+            is_tls: config.tls.is_on(),
+        });
+        announce(address, self.printer).await;
         tracing::info!(
             version = env!("CARGO_PKG_VERSION"),
-            address = node.address().map(tracing::field::display),
+            address = address.map(tracing::field::display),
             store = node.invoker().store().name(),
             data_dir = stored.data_dir,
             pending = stored.pending,
+            config = loaded.file_text(),
             "serving"
         );
-        if self.hold {
+        if config.run.hold {
             let pending = stored.pending;
             tracing::warn!(pending, "held: nothing starts until `cidery resume`");
         }
-        let signal = signals.next().await;
-        let invoker = node.invoker().clone();
-        let code = stop(node, self.drain, signal, &mut signals, printer).await;
-        let store = invoker.store();
+        let status = serving_status(&node);
+        self.supervisor.ready(&status);
+        let store = node.invoker().clone();
+        let store = store.store();
+        let signal = {
+            let supervisor = Arc::clone(&self.supervisor);
+            tokio::select! {
+                signal = self.until_stopped(&node, &mut signals, &stored, &status) => signal,
+                never = supervisor.feed_watchdog(store) => match never {},
+            }
+        };
+        node.drain_timeout = self.drain;
+        self.stop(node, signal, signals, store, config.store.in_memory)
+            .await
+    }
+
+    /// Waits for a signal that stops the node. SIGHUP reloads the configuration and certificates, unless it means that
+    /// the terminal has gone in which the node was started.
+    async fn until_stopped(
+        &mut self,
+        node: &NodeHandle,
+        signals: &mut Signals,
+        stored: &Stored,
+        status: &str,
+    ) -> &'static str {
+        loop {
+            let signal = signals.next().await;
+            let terminal_has_gone = self.had_terminal && !has_terminal();
+            if signal != "SIGHUP" || terminal_has_gone {
+                return signal;
+            }
+            self.supervisor.reloading();
+            let reloaded = self.reload.read();
+            if let Some(config) = &reloaded {
+                self.drain = config.run.drain;
+                if let Some(limit) = &stored.limit {
+                    limit.set(config.store.store_limit);
+                }
+                self.log.set_filter(log_filter(&config.log, self.printer));
+            }
+            // What cannot be read again is in the log.
+            let files = node.reload().await;
+            let keys = node.invoker().store().reload_keys().await;
+            if let Err(error) = &keys {
+                tracing::error!(%error, "the keys of the store were not reloaded");
+            }
+            match reloaded.filter(|_| files.is_ok() && keys.is_ok()) {
+                Some(_) => self.supervisor.ready(status),
+                None => {
+                    let status = format!("{status}; the reload failed: see the log");
+                    self.supervisor.ready(&status);
+                }
+            }
+        }
+    }
+
+    async fn stop(
+        &self,
+        node: NodeHandle,
+        signal: &str,
+        mut signals: Signals,
+        store: &dyn Store,
+        in_memory: bool,
+    ) -> Result<ExitCode> {
+        self.supervisor.stopping("waiting for running handlers");
+        // A reload that comes too late is no second signal to stop.
+        signals.ignore_hang_up();
+        let code = tokio::select! {
+            code = stop(node, self.drain, signal, &mut signals, self.printer) => code,
+            never = self.supervisor.feed_watchdog(store) => match never {},
+        };
         match store.total_pending_count() {
             0 => {}
-            pending if self.in_memory => tracing::warn!(pending, "pending invocations are lost"),
+            pending if in_memory => tracing::warn!(pending, "pending invocations are lost"),
             pending => tracing::info!(pending, "pending invocations continue at the next start"),
         }
         // What could not be written runs again: a supervisor must not take that for a clean end.
         store.health().map(|()| code)
     }
+}
 
-    /// Opens the data directory, unless the node stores nothing.
-    fn add_store(&self, builder: NodeBuilder) -> Result<(NodeBuilder, Stored)> {
-        if self.in_memory {
-            return Ok((builder, Stored::default()));
-        }
-        let mut options = SqliteOptions::default();
-        options.bytes_limit = self.store_limit.unwrap_or(options.bytes_limit);
-        options.min_free_bytes = self.keep_free.unwrap_or(options.min_free_bytes);
-        let store = SqliteStore::open_with(&self.data_dir, options)?;
-        // An absolute path: it does not depend on where the node was started.
-        let data_dir = self.data_dir.canonicalize();
-        let data_dir = data_dir.unwrap_or_else(|_| self.data_dir.clone());
-        let stored = Stored {
-            data_dir: Some(data_dir.display().to_string()),
-            pending: store.total_pending_count(),
-        };
-        Ok((builder.store(store), stored))
+/// A node as it is configured, without its store.
+fn builder(config: &Config) -> NodeBuilder {
+    let Config {
+        listener,
+        run,
+        limits,
+        ..
+    } = config;
+    let mut builder = Node::builder()
+        .listen(listener.listen)
+        .drain(run.drain)
+        .limits(|all| *all = limits.clone());
+    for name in &listener.allow_host {
+        builder = builder.allow_host(name.as_ref());
     }
+    if run.demo {
+        builder = builder.demo();
+    }
+    if listener.insecure {
+        builder = builder.insecure();
+    }
+    if run.hold {
+        builder = builder.hold();
+    }
+    builder
+}
+
+/// Opens the data directory, unless the node stores nothing.
+fn add_store(builder: NodeBuilder, config: &StoreConfig) -> Result<(NodeBuilder, Stored)> {
+    let keys = config.keys()?;
+    if config.in_memory {
+        return Ok((builder, Stored::default()));
+    }
+    let options = SqliteOptions {
+        bytes_limit: config.store_limit,
+        min_free_bytes: config.keep_free,
+        keys,
+        encrypted_only: config.store_encrypted_only,
+    };
+    let store = SqliteStore::open_with(&config.data_dir, options)?;
+    // An absolute path: it does not depend on where the node was started.
+    let data_dir = config.data_dir.canonicalize();
+    let data_dir = data_dir.unwrap_or_else(|_| config.data_dir.clone());
+    let stored = Stored {
+        data_dir: Some(data_dir.display().to_string()),
+        pending: store.total_pending_count(),
+        limit: Some(store.bytes_limit()),
+    };
+    Ok((builder.store(store), stored))
 }
 
 /// What the store holds before the node starts.
@@ -173,19 +256,35 @@ struct Stored {
     data_dir: Option<String>,
     /// The number of pending invocations.
     pending: usize,
+    /// The limit of its size.
+    limit: Option<BytesLimit>,
+}
+
+/// Whether the process has a terminal: not any more where it has hung up.
+fn has_terminal() -> bool {
+    std::io::stdin().is_terminal() || std::io::stderr().is_terminal()
+}
+
+/// What a supervisor shows of a node that serves.
+fn serving_status(node: &NodeHandle) -> String {
+    match node.address() {
+        Some(address) => format!("serving on {address}"),
+        None => "serving".to_owned(),
+    }
 }
 
 /// Names the options of the command in place of what the library calls them.
 fn with_options(error: Error) -> Error {
-    let message = error
-        .message()
-        .replace("`NodeBuilder::insecure`", "`--insecure`");
+    let message = error.message();
+    let message = message
+        .replace("`NodeBuilder::insecure`", "`--insecure`")
+        .replace("`NodeBuilder::tls`", "`--tls-client-ca`");
     error.with_message(message)
 }
 
 /// Prints the bound address as the first line of standard output, and examples to a terminal on standard error. Where
 /// both are pipes without a reader, the node serves all the same: a blocking thread prints.
-async fn announce(address: Option<SocketAddr>, printer: &Printer) {
+async fn announce(address: Option<NodeAddress>, printer: &Printer) {
     let Some(address) = address else {
         return;
     };
@@ -198,13 +297,19 @@ async fn announce(address: Option<SocketAddr>, printer: &Printer) {
         if !printer.has_reader() {
             return;
         }
-        let address = dial_address(address);
-        let options = node_option(address);
+        let dialed = dial_address(address.address);
+        let (options, plain) = match address.is_tls {
+            true => (
+                format!(" --node https://{dialed} --ca FILE"),
+                "-cacert FILE",
+            ),
+            false => (node_option(dialed), "-plaintext"),
+        };
         for line in [
             "try:".to_owned(),
             format!("  cidery services{options}"),
             format!("  cidery invoke cidery.ping{options}"),
-            format!("  grpcurl -plaintext {address} list"),
+            format!("  grpcurl {plain} {dialed} list"),
         ] {
             printer.note(Tone::Quiet, &line);
         }

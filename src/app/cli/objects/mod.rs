@@ -2,6 +2,8 @@
 //!
 //! Keys are `snake_case`, times RFC 3339, durations seconds; what is absent is null.
 
+mod access;
+mod backup;
 mod event;
 mod explanation;
 mod invocation;
@@ -11,6 +13,8 @@ mod service;
 mod status;
 mod worker;
 
+pub(super) use self::access::{api_key, caller, new_api_key, rights_text};
+pub(super) use self::backup::stored_backup;
 pub(super) use self::event::{event, item, outcome_event};
 pub(super) use self::explanation::{Explanation, explanation};
 pub(super) use self::invocation::{change, input, invocation, summary};

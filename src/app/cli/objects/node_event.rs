@@ -1,6 +1,7 @@
 //! The object of an event of a node.
 
 use super::invocation::{failure, invocation};
+use super::operation;
 use super::status::control;
 use super::worker;
 use crate::app::cli::names::{self, event_kind_name, text_value, time_value};
@@ -15,8 +16,8 @@ pub(in crate::app::cli) fn node_event(event: &v1::WatchEventsResponse) -> Value 
         Some(_) => event_kind_name(event.kind).to_ascii_lowercase(),
         None => "missed".to_owned(),
     };
-    let (mut of_invocation, mut service, mut of_worker, mut operation) = (None, None, None, None);
-    let mut failed = None;
+    let (mut of_invocation, mut service, mut of_worker) = (None, None, None);
+    let (mut of_operation, mut backup, mut failed) = (None, None, None);
     match &event.subject {
         Some(Subject::Invocation(found)) => {
             let last = names::failure(found).or(found.last_failure.as_ref());
@@ -25,7 +26,8 @@ pub(in crate::app::cli) fn node_event(event: &v1::WatchEventsResponse) -> Value 
         }
         Some(Subject::Service(found)) => service = Some(control(found)),
         Some(Subject::Worker(found)) => of_worker = Some(worker(found)),
-        Some(Subject::Operation(found)) => operation = Some(found.id.clone()),
+        Some(Subject::Operation(found)) => of_operation = Some(operation(found)),
+        Some(Subject::Backup(found)) => backup = Some(found.name.clone()),
         None => {}
     }
     dict! {
@@ -33,11 +35,13 @@ pub(in crate::app::cli) fn node_event(event: &v1::WatchEventsResponse) -> Value 
         "time": time_value(event.event_time.as_ref()),
         "missed": event.missed,
         "message": text_value(&event.message),
+        "principal": text_value(&event.principal),
         "invocation": of_invocation,
         "failure": failed,
         "service": service,
         "worker": of_worker,
-        "operation": operation,
+        "operation": of_operation,
+        "backup": backup,
     }
     .into()
 }

@@ -82,7 +82,8 @@ pub(in crate::app::cli) fn controlled_service(
     object.into()
 }
 
-fn control(control: &v1::ServiceControl) -> Dict {
+/// What `service_control` in the schema has beside the name of the service.
+pub(super) fn control(control: &v1::ServiceControl) -> Dict {
     dict! {
         "paused": control.paused,
         "background_only": control.background_only,
@@ -90,7 +91,19 @@ fn control(control: &v1::ServiceControl) -> Dict {
         "reason": text_value(&control.reason),
         "principal": text_value(&control.principal),
         "time": time_value(control.time.as_ref()),
+        "pause": control.pause.as_ref().map(cause),
+        "disable": control.disable.as_ref().map(cause),
     }
+}
+
+/// `control_cause` in the schema.
+fn cause(cause: &v1::ControlCause) -> Value {
+    dict! {
+        "reason": text_value(&cause.reason),
+        "principal": text_value(&cause.principal),
+        "time": time_value(cause.time.as_ref()),
+    }
+    .into()
 }
 
 fn options(options: v1::ServiceOptions) -> Value {

@@ -17,6 +17,7 @@ pub(in crate::app::cli) fn status(status: &v1::GetStatusResponse) -> Value {
         "held": status.held,
         "services": status.services,
         "workers": status.workers,
+        "workers_away": status.workers_away,
         "running": status.running,
         "pending": status.pending,
         "held_invocations": status.held_invocations,
@@ -31,13 +32,31 @@ pub(in crate::app::cli) fn status(status: &v1::GetStatusResponse) -> Value {
         "controls": each(&status.controls, control),
         "builds": each(&status.builds, build),
         "failures": each(&status.failures, failures),
+        "failed_invocations": status.failed_invocations,
+        "failures_incomplete": status.failures_incomplete,
+        "failures_error": text_value(&status.failures_error),
         "limits": each(&status.limits, limit),
+        "totals": totals(&status.totals.unwrap_or_default()),
+        "certificate": status.certificate.as_ref().map(certificate),
     }
     .into()
 }
 
 fn each<T>(all: &[T], object: impl Fn(&T) -> Value) -> Vec<Value> {
     all.iter().map(object).collect()
+}
+
+/// How many entries each list would have without its limit.
+fn totals(totals: &v1::StatusTotals) -> Value {
+    dict! {
+        "oldest_due": totals.oldest_due,
+        "unserved_services": totals.unserved_services,
+        "controls": totals.controls,
+        "builds": totals.builds,
+        "failures": totals.failures,
+        "limits": totals.limits,
+    }
+    .into()
 }
 
 fn reason(reason: &v1::HealthReason) -> Value {
@@ -66,16 +85,11 @@ fn unserved(unserved: &v1::UnservedService) -> Value {
 
 /// `service_control` in the schema.
 pub(super) fn control(control: &v1::ServiceControl) -> Value {
-    dict! {
-        "service": control.service.as_str(),
-        "paused": control.paused,
-        "background_only": control.background_only,
-        "disabled": control.disabled,
-        "reason": text_value(&control.reason),
-        "principal": text_value(&control.principal),
-        "time": time_value(control.time.as_ref()),
+    let mut object = dict! { "service": control.service.as_str() };
+    for (key, value) in super::service::control(control) {
+        object.insert(key, value);
     }
-    .into()
+    object.into()
 }
 
 fn build(build: &v1::WorkerBuild) -> Value {
@@ -96,6 +110,14 @@ fn failures(failures: &v1::InvocationSummary) -> Value {
         "last_end_time": time_value(failures.last_end_time.as_ref()),
         "example_cid": text_value(&failures.example_cid),
         "example_message": text_value(&failures.example_message),
+    }
+    .into()
+}
+
+fn certificate(certificate: &v1::NodeCertificate) -> Value {
+    dict! {
+        "names": certificate.names.clone(),
+        "expire_time": time_value(certificate.expire_time.as_ref()),
     }
     .into()
 }

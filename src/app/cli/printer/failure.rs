@@ -5,6 +5,7 @@ use std::io;
 use std::process::ExitCode;
 
 use super::style::{DIM, RED};
+use crate::app::config::IN_CONFIG;
 use crate::app::escape;
 use crate::codec::failure::failure_dict;
 use crate::codec::json;
@@ -21,10 +22,14 @@ const FAILED: u8 = 1;
 /// The exit code where a command stopped waiting for an invocation, which continues.
 const STILL_RUNNING: u8 = 8;
 
+/// The exit code of a configuration that is wrong: `EX_CONFIG` of sysexits.h, which systemd shows by its name.
+const CONFIG: u8 = 78;
+
 /// The exit code of a command that failed, see docs/cli.md.
 pub(super) fn exit_code(error: &Error) -> ExitCode {
     ExitCode::from(match error.reason() {
         reason::USAGE_INVALID => USAGE,
+        reason::CONFIG_INVALID => CONFIG,
         reason::CHECKS_FAILED => FAILED,
         reason::STILL_RUNNING if error.fact(STORED).is_none() => STILL_RUNNING,
         // It never fits, unlike what a node has no room for now.
@@ -58,7 +63,10 @@ pub(super) fn write_text(error: &Error, err: &mut impl io::Write) -> io::Result<
     let violations = error.field_violations();
     if violations.len() > 1 {
         for violation in violations {
-            let text = violation.to_string();
+            let text = match error.fact(IN_CONFIG) {
+                Some(_) => violation.message.clone(),
+                None => violation.to_string(),
+            };
             writeln!(err, "  - {}", escape::indented(&text, 4))?;
         }
     }
@@ -131,9 +139,15 @@ fn hint(error: &Error) -> Option<Cow<'static, str>> {
         return Some(hint.into());
     }
     let hint = match (error.reason(), error.kind()) {
+        (reason::CONFIG_INVALID, _) => {
+            "`cidery config show` shows what is in force once it is mended; `docs/configuration.md` has all options"
+        }
         (reason::NOT_A_NODE, _) => "check `--node`, or the environment variable `CIDERY_NODE`",
         (reason::CONNECT_FAILED, _) => {
             "start a node with `cidery serve`, or give the address of another one with `--node HOST:PORT`"
+        }
+        (reason::TLS_REQUIRED, _) => {
+            "use `--node https://HOST:PORT`, and `--ca FILE` for a CA that the system does not trust"
         }
         (reason::BIND_FAILED, _) => {
             "another process may use the address; choose another one with `--listen`"

@@ -8,15 +8,18 @@ mod style;
 mod table;
 mod yaml;
 
+use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write as _};
-use std::net::SocketAddr;
 use std::process::ExitCode;
+
+use tracing::{Level, enabled};
 
 pub(super) use self::failure::{of_stored, to_object as error_object};
 use self::style::{BOLD, DIM, GREEN, YELLOW};
 pub(super) use self::table::Column;
-use super::args::{GlobalArgs, LogArgs, Output};
+use super::args::{GlobalArgs, Output};
 use crate::app::escape;
+use crate::app::telemetry::LogFormat;
 use crate::codec::{json, payload};
 use crate::dict;
 use crate::model::error::{Error, Result};
@@ -107,7 +110,7 @@ impl Printer {
     }
 
     /// Prints the address at which this process listens, as its first line. Standard output may be closed.
-    pub(super) fn listening(&self, address: SocketAddr) -> io::Result<()> {
+    pub(super) fn listening(&self, address: impl Display) -> io::Result<()> {
         let event = Value::from(dict! { "event": "listening", "address": address.to_string() });
         let line = match self.global.output {
             Output::Table | Output::Name => format!("listening on {address}"),
@@ -277,9 +280,9 @@ impl Printer {
 /// # Errors
 ///
 /// The failure, where the log does not have it.
-pub(super) fn log_failure(log: &LogArgs, outcome: Result<ExitCode>) -> Result<ExitCode> {
+pub(super) fn log_failure(log: LogFormat, outcome: Result<ExitCode>) -> Result<ExitCode> {
     match outcome {
-        Err(error) if log.has_json_errors() => {
+        Err(error) if log == LogFormat::Json && enabled!(Level::ERROR) => {
             failure::write_log(&error);
             Ok(failure::exit_code(&error))
         }

@@ -8,7 +8,7 @@ use crate::codec::convert::timestamp_to_proto;
 use crate::codec::proto::v1;
 use crate::codec::status::to_status;
 use crate::engine::Invoker;
-use crate::engine::backup::{Backup, BackupName, Backups};
+use crate::engine::backup::{Backup, BackupName, BackupPhase, Backups, NewBackup};
 use crate::model::error::{Error, Result, reason};
 
 /// How many copies a response lists at most.
@@ -20,6 +20,7 @@ const PART_BYTES: usize = 256 << 10;
 pub(super) async fn write(
     invoker: &Invoker,
     request: v1::BackupStoreRequest,
+    principal: &str,
 ) -> Result<v1::BackupStoreResponse> {
     invoker.check_accepting()?;
     let now = invoker.now();
@@ -28,13 +29,20 @@ pub(super) async fn write(
         name => BackupName::parse(name)?,
     };
     let backups = backups(invoker)?;
+    let backup = NewBackup {
+        name,
+        create_time: now,
+        is_temporary: request.temporary,
+    };
     let backup = tokio::select! {
-        written = backups.write(name, now) => written?,
+        written = backups.write(backup) => written?,
         () = invoker.closing().cancelled() => {
             let message = "the node is stopping: the copy was ended, and is removed";
             return Err(Error::unavailable(reason::NODE_STOPPING, message));
         }
     };
+    let events = invoker.event_bus();
+    events.backup_written(&backup.name, backup.bytes, principal);
     Ok(v1::BackupStoreResponse {
         path: backup.path.display().to_string(),
         bytes: backup.bytes,
@@ -54,10 +62,12 @@ pub(super) async fn list(invoker: &Invoker) -> Result<v1::ListBackupsResponse> {
 pub(super) async fn delete(
     invoker: &Invoker,
     request: v1::DeleteBackupRequest,
+    principal: &str,
 ) -> Result<v1::DeleteBackupResponse> {
     let name = BackupName::parse(&request.name)?;
     backups(invoker)?.delete(name.clone()).await?;
-    tracing::info!(backup = %name, "copy of the store deleted");
+    tracing::info!(backup = %name, principal, "copy of the store deleted");
+    invoker.event_bus().backup_deleted(&name, principal);
     Ok(v1::DeleteBackupResponse {})
 }
 
@@ -121,12 +131,19 @@ fn backups(invoker: &Invoker) -> Result<&dyn Backups> {
 }
 
 fn to_proto(backup: Backup) -> v1::Backup {
+    let phase = backup.progress.map(|progress| match progress.phase {
+        BackupPhase::Copying => v1::BackupPhase::Copying,
+        BackupPhase::Verifying => v1::BackupPhase::Verifying,
+        BackupPhase::Hashing => v1::BackupPhase::Hashing,
+    });
     v1::Backup {
         name: backup.name.as_str().to_owned(),
         bytes: backup.bytes,
         create_time: Some(timestamp_to_proto(backup.create_time)),
         sha256: backup.sha256,
         invocations: backup.invocations,
-        fraction: backup.fraction,
+        fraction: backup.progress.map(|progress| progress.fraction),
+        phase: phase.unwrap_or_default().into(),
+        temporary: backup.is_temporary,
     }
 }

@@ -49,10 +49,12 @@ pub(super) async fn pause(
 pub(super) async fn resume(
     invoker: &Invoker,
     request: &v1::ResumeServiceRequest,
+    principal: String,
 ) -> Result<v1::ResumeServiceResponse> {
-    let was_paused = invoker.resume_service(&request.service).await?;
+    let by = principal.clone();
+    let was_paused = invoker.resume_service(&request.service, by).await?;
     if was_paused {
-        tracing::info!(service.name = %request.service, "service resumed");
+        tracing::info!(service.name = %request.service, principal, "service resumed");
     }
     Ok(v1::ResumeServiceResponse { was_paused })
 }
@@ -83,20 +85,22 @@ pub(super) async fn disable(
 pub(super) async fn enable(
     invoker: &Invoker,
     request: &v1::EnableServiceRequest,
+    principal: String,
 ) -> Result<v1::EnableServiceResponse> {
-    let was_disabled = invoker.enable_service(&request.service).await?;
+    let by = principal.clone();
+    let was_disabled = invoker.enable_service(&request.service, by).await?;
     if was_disabled {
-        tracing::info!(service.name = %request.service, "service enabled");
+        tracing::info!(service.name = %request.service, principal, "service enabled");
     }
     Ok(v1::EnableServiceResponse { was_disabled })
 }
 
 /// Lets a held node start what it has accepted.
-pub(super) fn resume_node(invoker: &Invoker) -> v1::ResumeNodeResponse {
-    let was_held = invoker.resume_node();
+pub(super) fn resume_node(invoker: &Invoker, principal: &str) -> v1::ResumeNodeResponse {
+    let was_held = invoker.resume_node(principal);
     if was_held {
         let pending = invoker.store().total_pending_count();
-        tracing::info!(pending, "node resumed: it was held");
+        tracing::info!(pending, principal, "node resumed: it was held");
     }
     v1::ResumeNodeResponse { was_held }
 }
@@ -115,10 +119,11 @@ fn cause(text: String, principal: String) -> Result<ControlCause> {
 }
 
 fn log(what: &str, control: &ServiceControl) {
-    let ControlCause { reason, principal } = &control.cause;
+    let cause = control.last_change().map(|(cause, _)| cause);
+    let ControlCause { reason, principal } = cause.cloned().unwrap_or_default();
     tracing::info!(
         service.name = %control.service,
-        background_only = control.background_only,
+        background_only = control.is_background_only(),
         reason,
         principal,
         "{what}"

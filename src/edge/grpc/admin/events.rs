@@ -131,9 +131,11 @@ impl Criteria {
             && match &event.subject {
                 Subject::Invocation(view) => self.filter.matches(view),
                 Subject::Service(service) => self.filter.names(service),
-                Subject::Worker(_) | Subject::Operation(_) | Subject::Node => {
-                    self.filter.is_empty()
-                }
+                Subject::Control(control) => self.filter.names(&control.service),
+                Subject::Worker(_)
+                | Subject::Operation(_)
+                | Subject::Backup(..)
+                | Subject::Node => self.filter.is_empty(),
             }
     }
 }
@@ -145,6 +147,7 @@ fn to_proto(invoker: &Invoker, event: &Arc<NodeEvent>) -> Result<v1::WatchEvents
         kind: what,
         subject,
         message,
+        principal,
     } = &**event;
     let event_time = Some(timestamp_to_proto(*time));
     let subject = match subject {
@@ -155,26 +158,27 @@ fn to_proto(invoker: &Invoker, event: &Arc<NodeEvent>) -> Result<v1::WatchEvents
         Subject::Service(service) => {
             let controls = invoker.service_controls();
             let control = controls.iter().find(|control| control.service == *service);
-            // As it is now: it may have been changed again.
             let control = control.map(|control| service_control_to_proto(control));
-            let control = control.unwrap_or_else(|| v1::ServiceControl {
-                paused: *what == NodeEventKind::ServicePaused,
-                disabled: *what == NodeEventKind::ServiceDisabled,
-                ..v1::ServiceControl::default()
-            });
-            Some(SubjectMessage::Service(v1::ServiceControl {
-                service: service.to_string(),
-                reason: message.clone(),
-                time: event_time,
-                ..control
-            }))
+            Some(SubjectMessage::Service(control.unwrap_or_else(|| {
+                v1::ServiceControl {
+                    service: service.to_string(),
+                    ..v1::ServiceControl::default()
+                }
+            })))
+        }
+        Subject::Control(control) => {
+            Some(SubjectMessage::Service(service_control_to_proto(control)))
         }
         Subject::Worker(worker) => Some(SubjectMessage::Worker(workers::to_proto(
             WorkerStatus::clone(worker),
         ))),
-        Subject::Operation(id) => Some(SubjectMessage::Operation(v1::Operation {
-            id: id.clone(),
-            ..v1::Operation::default()
+        Subject::Operation(operation) => {
+            Some(SubjectMessage::Operation(v1::Operation::clone(operation)))
+        }
+        Subject::Backup(name, bytes) => Some(SubjectMessage::Backup(v1::Backup {
+            name: name.to_string(),
+            bytes: bytes.unwrap_or_default(),
+            ..v1::Backup::default()
         })),
         Subject::Node => None,
     };
@@ -184,6 +188,7 @@ fn to_proto(invoker: &Invoker, event: &Arc<NodeEvent>) -> Result<v1::WatchEvents
         missed: 0,
         subject,
         message: message.clone(),
+        principal: principal.clone(),
     })
 }
 
@@ -206,5 +211,7 @@ fn kind(kind: NodeEventKind) -> v1::EventKind {
         NodeEventKind::OperationEnded => v1::EventKind::OperationEnded,
         NodeEventKind::NodeResumed => v1::EventKind::NodeResumed,
         NodeEventKind::NodeDraining => v1::EventKind::NodeDraining,
+        NodeEventKind::BackupWritten => v1::EventKind::BackupWritten,
+        NodeEventKind::BackupDeleted => v1::EventKind::BackupDeleted,
     }
 }

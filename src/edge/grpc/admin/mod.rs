@@ -34,6 +34,12 @@ impl AdminApi {
     fn check(&self, extensions: &Extensions) -> Result<(), Status> {
         into_status(check_administrator(&self.invoker, extensions))
     }
+
+    /// Who administers the node.
+    fn principal(&self, extensions: &Extensions) -> Result<String, Status> {
+        self.check(extensions)?;
+        Ok(principal(&self.invoker, extensions))
+    }
 }
 
 #[tonic::async_trait]
@@ -59,8 +65,7 @@ impl AdminService for AdminApi {
         &self,
         request: Request<v1::PauseServiceRequest>,
     ) -> Result<Response<v1::PauseServiceResponse>, Status> {
-        self.check(request.extensions())?;
-        let principal = principal(&self.invoker, request.extensions());
+        let principal = self.principal(request.extensions())?;
         let done = control::pause(&self.invoker, request.into_inner(), principal);
         into_status(done.await).map(Response::new)
     }
@@ -69,8 +74,8 @@ impl AdminService for AdminApi {
         &self,
         request: Request<v1::ResumeServiceRequest>,
     ) -> Result<Response<v1::ResumeServiceResponse>, Status> {
-        self.check(request.extensions())?;
-        let done = control::resume(&self.invoker, request.get_ref());
+        let principal = self.principal(request.extensions())?;
+        let done = control::resume(&self.invoker, request.get_ref(), principal);
         into_status(done.await).map(Response::new)
     }
 
@@ -78,8 +83,7 @@ impl AdminService for AdminApi {
         &self,
         request: Request<v1::DisableServiceRequest>,
     ) -> Result<Response<v1::DisableServiceResponse>, Status> {
-        self.check(request.extensions())?;
-        let principal = principal(&self.invoker, request.extensions());
+        let principal = self.principal(request.extensions())?;
         let done = control::disable(&self.invoker, request.into_inner(), principal);
         into_status(done.await).map(Response::new)
     }
@@ -88,8 +92,8 @@ impl AdminService for AdminApi {
         &self,
         request: Request<v1::EnableServiceRequest>,
     ) -> Result<Response<v1::EnableServiceResponse>, Status> {
-        self.check(request.extensions())?;
-        let done = control::enable(&self.invoker, request.get_ref());
+        let principal = self.principal(request.extensions())?;
+        let done = control::enable(&self.invoker, request.get_ref(), principal);
         into_status(done.await).map(Response::new)
     }
 
@@ -97,10 +101,11 @@ impl AdminService for AdminApi {
         &self,
         request: Request<v1::ForgetServiceRequest>,
     ) -> Result<Response<v1::ForgetServiceResponse>, Status> {
-        self.check(request.extensions())?;
+        let principal = self.principal(request.extensions())?;
         let service = &request.get_ref().service;
-        into_status(self.workers.forget_service(service).await)?;
-        tracing::info!(service.name = %service, "service forgotten");
+        let forgotten = self.workers.forget_service(service, principal.clone());
+        into_status(forgotten.await)?;
+        tracing::info!(service.name = %service, principal, "service forgotten");
         Ok(Response::new(v1::ForgetServiceResponse {}))
     }
 
@@ -108,16 +113,18 @@ impl AdminService for AdminApi {
         &self,
         request: Request<v1::ResumeNodeRequest>,
     ) -> Result<Response<v1::ResumeNodeResponse>, Status> {
-        self.check(request.extensions())?;
-        Ok(Response::new(control::resume_node(&self.invoker)))
+        let principal = self.principal(request.extensions())?;
+        let resumed = control::resume_node(&self.invoker, &principal);
+        Ok(Response::new(resumed))
     }
 
     async fn backup_store(
         &self,
         request: Request<v1::BackupStoreRequest>,
     ) -> Result<Response<v1::BackupStoreResponse>, Status> {
-        self.check(request.extensions())?;
-        into_status(backups::write(&self.invoker, request.into_inner()).await).map(Response::new)
+        let principal = self.principal(request.extensions())?;
+        let done = backups::write(&self.invoker, request.into_inner(), &principal);
+        into_status(done.await).map(Response::new)
     }
 
     async fn list_backups(
@@ -132,8 +139,9 @@ impl AdminService for AdminApi {
         &self,
         request: Request<v1::DeleteBackupRequest>,
     ) -> Result<Response<v1::DeleteBackupResponse>, Status> {
-        self.check(request.extensions())?;
-        into_status(backups::delete(&self.invoker, request.into_inner()).await).map(Response::new)
+        let principal = self.principal(request.extensions())?;
+        let done = backups::delete(&self.invoker, request.into_inner(), &principal);
+        into_status(done.await).map(Response::new)
     }
 
     type ReadBackupStream = BoxStream<'static, Result<v1::ReadBackupResponse, Status>>;

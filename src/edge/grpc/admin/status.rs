@@ -1,51 +1,24 @@
 //! `GetStatus`: the status of the node as its message.
 
-use std::time::Duration;
-
 use crate::codec::convert::{service_control_to_proto, timestamp_to_proto};
 use crate::codec::proto::v1;
 use crate::edge::grpc::invocation::summary_to_proto;
-use crate::engine::store::Filter;
 use crate::engine::{
-    DueLongest, Health, HealthReason, Invoker, LimitUse, NodeStatus, UnservedService, WaitsFor,
-    WorkerBuild,
+    DueLongest, Health, HealthReason, Invoker, LimitUse, NodeCertificate, NodeStatus,
+    UnservedService, WaitsFor, WorkerBuild,
 };
-use crate::model::invocation::State;
 use crate::remote::worker_registry::WorkerRegistry;
 
-/// How far back failures are counted.
-const RECENT: Duration = Duration::from_secs(3_600);
-/// How long the count of failures may take.
-const TIMEOUT: Duration = Duration::from_secs(5);
-/// How many counts of failures a response has at most.
-const MAX_FAILURES: usize = 20;
 /// How many paused and disabled services a response has at most.
 const MAX_CONTROLS: usize = 100;
 
 /// Reads the status.
 pub(super) async fn read(invoker: &Invoker, workers: &WorkerRegistry) -> v1::GetStatusResponse {
-    let (status, failures) =
-        tokio::join!(invoker.status(workers.counts()), recent_failures(invoker));
+    let status = invoker.status(workers.counts()).await;
     v1::GetStatusResponse {
-        failures,
-        operations: u32::try_from(invoker.running_operations()).unwrap_or(u32::MAX),
+        operations: small(invoker.running_operations()),
         ..to_proto(status)
     }
-}
-
-/// The failures of the last hour by service and reason, the most frequent first. None where the store does not answer
-/// in time.
-async fn recent_failures(invoker: &Invoker) -> Vec<v1::InvocationSummary> {
-    let filter = Filter {
-        states: vec![State::Failed],
-        ended_after: invoker.now().checked_sub(RECENT).ok(),
-        ..Filter::default()
-    };
-    let found = tokio::time::timeout(TIMEOUT, invoker.summarize(filter, MAX_FAILURES)).await;
-    let found = found.ok().and_then(Result::ok).unwrap_or_default();
-    let summaries = found.summaries.into_iter();
-    let summaries = summaries.map(|(summary, message)| summary_to_proto(summary, message));
-    summaries.collect()
 }
 
 fn to_proto(status: NodeStatus) -> v1::GetStatusResponse {
@@ -53,11 +26,23 @@ fn to_proto(status: NodeStatus) -> v1::GetStatusResponse {
     let controls = controls.map(|control| service_control_to_proto(control));
     let usage = status.store.usage;
     let disk = usage.and_then(|usage| usage.disk);
+    let failures = status.failures.counts.into_iter();
+    let failures = failures.map(|(summary, message)| summary_to_proto(summary, message));
+    let unreadable = status.failures.unreadable.as_ref();
+    let totals = v1::StatusTotals {
+        oldest_due: small(status.totals.oldest_due),
+        unserved_services: small(status.totals.unserved),
+        controls: small(status.controls.len()),
+        builds: small(status.totals.builds),
+        failures: small(status.failures.all_counts),
+        limits: small(status.totals.limits),
+    };
     v1::GetStatusResponse {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         start_time: Some(timestamp_to_proto(status.start_time)),
         services: long(status.services),
         workers: long(status.workers),
+        workers_away: long(status.workers_away),
         running: long(status.running),
         pending: long(status.pending),
         store: status.store.name.to_owned(),
@@ -74,6 +59,12 @@ fn to_proto(status: NodeStatus) -> v1::GetStatusResponse {
         limits: status.limits.into_iter().map(limit).collect(),
         controls: controls.collect(),
         held_invocations: long(status.held_invocations),
+        failures: failures.collect(),
+        failed_invocations: status.failures.total,
+        failures_incomplete: status.failures.is_incomplete,
+        failures_error: unreadable.map_or_else(String::new, |error| error.message().to_owned()),
+        totals: Some(totals),
+        certificate: status.certificate.as_deref().map(certificate),
         ..v1::GetStatusResponse::default()
     }
 }
@@ -120,7 +111,14 @@ fn build(build: WorkerBuild) -> v1::WorkerBuild {
     v1::WorkerBuild {
         worker_name: build.worker_name,
         build_id: build.build_id,
-        workers: u32::try_from(build.workers).unwrap_or(u32::MAX),
+        workers: small(build.workers),
+    }
+}
+
+fn certificate(certificate: &NodeCertificate) -> v1::NodeCertificate {
+    v1::NodeCertificate {
+        names: certificate.names.clone(),
+        expire_time: Some(timestamp_to_proto(certificate.expire_time)),
     }
 }
 
@@ -138,4 +136,8 @@ fn limit(limit: LimitUse) -> v1::LimitUse {
 
 fn long(n: usize) -> u64 {
     u64::try_from(n).unwrap_or(u64::MAX)
+}
+
+fn small(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
 }

@@ -4,7 +4,7 @@ use crate::codec::filter::resolve;
 use crate::codec::proto::v1;
 use crate::edge::grpc::request::malformed_page_token;
 use crate::engine::{InvocationPage, InvocationSummaries, InvocationView, Invoker, Selection};
-use crate::model::error::Result;
+use crate::model::error::{Error, Result, reason};
 use crate::model::id::ServiceName;
 use crate::model::invocation::{Summaries, SummaryCount, SummaryKey};
 
@@ -33,6 +33,16 @@ pub(super) fn page_token(next: Option<u64>) -> String {
 pub(in crate::edge::grpc) struct RequestFilter {
     selection: Selection,
     is_empty: bool,
+}
+
+impl From<Selection> for RequestFilter {
+    /// That of an operation, which has a criterion.
+    fn from(selection: Selection) -> Self {
+        Self {
+            selection,
+            is_empty: false,
+        }
+    }
 }
 
 impl RequestFilter {
@@ -101,7 +111,7 @@ impl RequestFilter {
     ///
     /// # Errors
     ///
-    /// The errors of the store.
+    /// `INVALID_ARGUMENT` / `COST_LIMIT` where too many would have to be read; the errors of the store.
     pub(in crate::edge::grpc) async fn summarize(
         &self,
         invoker: &Invoker,
@@ -111,10 +121,17 @@ impl RequestFilter {
             return invoker.summarize(self.selection.filter.clone(), max).await;
         }
         // Why the others wait is known once they are read.
-        let (mut all, mut before) = (Summaries::default(), None);
+        let (mut all, mut before, mut read) = (Summaries::default(), None, 0_usize);
+        let limit = invoker.limits().counted_invocations;
         loop {
-            let page = self.page(invoker, before, SUMMARIZED_PAGE).await?;
-            for InvocationView { invocation, .. } in &page.found {
+            let filter = self.selection.filter.clone();
+            let page = invoker.list(filter, before, SUMMARIZED_PAGE).await?;
+            read = read.saturating_add(page.found.len());
+            if read > limit {
+                return Err(too_many_to_read(limit));
+            }
+            let matching = page.found.iter().filter(|it| self.selection.matches(it));
+            for InvocationView { invocation, .. } in matching {
                 all.add(SummaryKey::of(invocation), &SummaryCount::of(invocation));
             }
             before = page.next;
@@ -139,4 +156,13 @@ impl RequestFilter {
     pub(in crate::edge::grpc) fn matches(&self, found: &InvocationView) -> bool {
         self.selection.filter.matches(&found.invocation) && self.selection.matches(found)
     }
+}
+
+/// `INVALID_ARGUMENT` / `COST_LIMIT`.
+fn too_many_to_read(limit: usize) -> Error {
+    let message = format!(
+        "more than {limit} pending invocations would be read to count them by this reason: add a service or a time to \
+         the filter"
+    );
+    Error::invalid_argument(reason::COST_LIMIT, message).with_info("counted_invocations", limit)
 }

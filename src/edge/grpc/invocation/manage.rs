@@ -12,14 +12,15 @@ use crate::codec::proto::v1;
 use crate::engine::{InvocationView, Invoker};
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::id::Cid;
+use crate::model::invocation::Invocation;
 use crate::model::payload::Payload;
 
 /// How many invocations one request selects at most.
 const MAX_SELECTED: usize = 10_000;
 /// How many of them are changed concurrently.
 const CONCURRENCY: usize = 64;
-/// The longest reason that an operator gives, in bytes.
-const MAX_REASON_BYTES: usize = 1024;
+/// How many pages one request reads: a filter may read much and find little.
+const MAX_PAGES: usize = 8;
 
 /// What a request selects.
 struct Selector {
@@ -95,8 +96,9 @@ async fn select(invoker: &Invoker, selector: Selector) -> Result<Selection> {
     let by_filter = RequestFilter::new(by_filter)?;
     let mut before = filter::parse_page_token(&page_token)?;
     let mut cids = Vec::new();
-    // Pages are limited by bytes, the selection by the number of invocations.
-    loop {
+    // Pages are limited by bytes, and by what is read for them; the selection by the number of invocations. What is
+    // left is for the next request.
+    for _ in 0..MAX_PAGES {
         let max = MAX_SELECTED - cids.len();
         let page = by_filter.page_to_change(invoker, before, max).await?;
         let found = page.found.iter();
@@ -169,11 +171,8 @@ pub(super) async fn cancel(
     invoker: &Invoker,
     message: v1::CancelInvocationsRequest,
 ) -> Result<v1::CancelInvocationsResponse> {
-    if message.reason.len() > MAX_REASON_BYTES {
-        let text = format!("is longer than {MAX_REASON_BYTES} bytes");
-        let violation = Violation::new("/reason", "TOO_LARGE", text);
-        return Err(Error::violations(reason::REQUEST_INVALID, vec![violation]));
-    }
+    let too_large = Invocation::check_cancel_reason("/reason", &message.reason);
+    Error::reject(reason::REQUEST_INVALID, too_large.into_iter().collect())?;
     let selector = Selector {
         cids: message.cids,
         filter: message.filter,
@@ -236,7 +235,8 @@ pub(super) async fn purge(
     })
 }
 
-/// Retries the selected invocations, each independently.
+/// Retries the selected invocations, each independently. Of those that a filter selects, what has been retried already
+/// is refused.
 ///
 /// # Errors
 ///
@@ -265,9 +265,13 @@ pub(super) async fn retry(
         all: message.all,
         page_token: message.page_token,
     };
+    let retries = match selector.cids.is_empty() {
+        true => Retries::Once,
+        false => Retries::Again(input),
+    };
     let selection = select(invoker, selector).await?;
     let dry_run = message.dry_run;
-    let change = async |cid| retry_one(invoker, cid, input.clone(), dry_run).await;
+    let change = async |cid| retry_one(invoker, cid, &retries, dry_run).await;
     let changes = apply_to_each(selection.cids, change).await;
     if !dry_run {
         log("retried", &changes, None);
@@ -278,13 +282,25 @@ pub(super) async fn retry(
     })
 }
 
+/// How often an invocation is retried.
+enum Retries {
+    /// Only where it has not been retried: whoever selects by filter does not see which ones have.
+    Once,
+    /// Whether or not it has been, with another input if one is given.
+    Again(Option<Payload>),
+}
+
 async fn retry_one(
     invoker: &Invoker,
     cid: Cid,
-    input: Option<Payload>,
+    retries: &Retries,
     dry_run: bool,
 ) -> v1::InvocationChange {
-    let found = match invoker.check_retry(cid, input.as_ref()).await {
+    let found = match retries {
+        Retries::Once => invoker.check_retry_once(cid).await,
+        Retries::Again(input) => invoker.check_retry(cid, input.as_ref()).await,
+    };
+    let found = match found {
         Ok(found) => found,
         Err(error) => return refused(invoker, cid, &error).await,
     };
@@ -292,7 +308,11 @@ async fn retry_one(
         return change_to_proto(&found.invocation);
     }
     let was_held = !found.invocation.state.is_terminal();
-    match invoker.retry(cid, input).await {
+    let retried = match retries {
+        Retries::Once => invoker.retry_once(cid).await,
+        Retries::Again(input) => invoker.retry(cid, input.clone()).await,
+    };
+    match retried {
         Ok(accepted) => {
             // Of one that was held, another one may have taken the place.
             let found = match was_held && accepted.cid != cid {

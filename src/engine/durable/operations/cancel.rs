@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use tokio::time::{Instant, timeout_at};
 
-use crate::engine::durable::commit::{Committer, Source};
+use crate::engine::durable::commit::Committer;
 use crate::engine::durable::transition::Trigger;
 use crate::engine::lifecycle::Lifecycle;
 use crate::engine::results::hub::{Hub, Subscription};
@@ -48,7 +48,7 @@ impl Canceller {
     ///
     /// # Errors
     ///
-    /// `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`; `FAILED_PRECONDITION` / `ENDED`.
+    /// `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`; `FAILED_PRECONDITION` / `ENDED`; the errors of the store.
     pub(in crate::engine) async fn cancel(
         self: &Arc<Self>,
         cid: Cid,
@@ -116,10 +116,8 @@ impl Canceller {
     ) -> Result<bool> {
         let route = self.routes.find(invocation.request.service.as_str())?;
         let (state, trigger) = (invocation.state, Trigger::Cancelled(cancel_reason));
-        let cancelled = self
-            .committer
-            .apply(&route, invocation, state, trigger, Source::Unclaimed);
-        Ok(cancelled.await)
+        let cancelled = self.committer.try_apply(&route, invocation, state, trigger);
+        cancelled.await
     }
 
     /// Cancels the members of a group that have not ended; the group ends with the last of them.

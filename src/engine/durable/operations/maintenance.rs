@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
 
+use super::retrying::Retrying;
 use crate::engine::acceptance::accept::Acceptor;
 use crate::engine::acceptance::origin::Origin;
 use crate::engine::durable::commit::Committer;
@@ -51,6 +52,7 @@ pub(in crate::engine) struct Maintenance {
     pub(in crate::engine) committer: Arc<Committer>,
     pub(in crate::engine) deferrals: Arc<Deferrals>,
     pub(in crate::engine) lifecycle: Arc<Lifecycle>,
+    pub(in crate::engine) retrying: Retrying,
 }
 
 impl Maintenance {
@@ -80,7 +82,11 @@ impl Maintenance {
         let states = filter.states.len();
         let is_running = |state: &State| matches!(state, State::Running { .. });
         filter.states.retain(|state| !is_running(state));
-        if filter.states.len() < states {
+        let has = |state| filter.states.contains(&state);
+        // All of them are stored as pending.
+        let has_all_open =
+            [false, true].map(|started| has(State::Pending { started })) == [true; 2];
+        if filter.states.len() < states && !has_all_open {
             filter.cids.extend(self.hub.live_cids());
             filter.include_waiting = true;
         }
@@ -106,24 +112,6 @@ impl Maintenance {
         tasks.run_to_completion("retry", retry).await
     }
 
-    /// As [`retry`](Self::retry), of an invocation that has ended: the new one has the given CID, so that it is
-    /// accepted once, however often this is repeated.
-    ///
-    /// # Errors
-    ///
-    /// As for [`retry`](Self::retry); `ALREADY_EXISTS` / `RESULT_EXPIRED` where the new one has been removed.
-    pub(in crate::engine) async fn retry_as(
-        self: &Arc<Self>,
-        cid: Cid,
-        input: Option<Payload>,
-        new_cid: Cid,
-        by: Option<Arc<Principals>>,
-    ) -> Result<Accepted> {
-        let retry = Arc::clone(self).retry_now(cid, input, Some(new_cid), by);
-        let tasks = self.lifecycle.tasks();
-        tasks.run_to_completion("retry", retry).await
-    }
-
     /// Makes a held invocation due now.
     ///
     /// # Errors
@@ -135,15 +123,6 @@ impl Maintenance {
         tasks.run_to_completion("release", release).await
     }
 
-    /// The newest retry of an invocation.
-    ///
-    /// # Errors
-    ///
-    /// `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`; the errors of the store.
-    pub(in crate::engine) async fn retried_as(&self, cid: Cid) -> Result<Option<Cid>> {
-        Ok(self.results.get(cid).await?.invocation.retried_as)
-    }
-
     async fn release_now(self: Arc<Self>, cid: Cid) -> Result<()> {
         let view = self.results.get(cid).await?;
         if !view.is_held() {
@@ -152,7 +131,7 @@ impl Maintenance {
             return Err(Error::failed_precondition(reason::NOT_HELD, message));
         }
         let route = self.routes.find(view.invocation.request.service.as_str())?;
-        match self.deferrals.release(&route, &view.invocation).await {
+        match self.deferrals.try_release(&route, &view.invocation).await? {
             true => Ok(()),
             false => {
                 let message = format!("{cid} was changed just now, and is not held any more");
@@ -193,7 +172,7 @@ impl Maintenance {
         Ok(view)
     }
 
-    async fn retry_now(
+    pub(super) async fn retry_now(
         self: Arc<Self>,
         cid: Cid,
         input: Option<Payload>,
@@ -214,7 +193,7 @@ impl Maintenance {
         if input.is_some() {
             return self.replace(&route, &invocation, input, new_cid, by).await;
         }
-        self.deferrals.release(&route, &invocation).await;
+        self.deferrals.try_release(&route, &invocation).await?;
         Ok(Accepted {
             cid,
             already_accepted: true,
@@ -366,6 +345,7 @@ fn retry_of(request: &Request, input: Option<Payload>) -> Call {
         failure_callbacks: texts(&request.terms.failure_callbacks),
         retention: request.terms.retention,
         concurrency_key: request.terms.concurrency_key.clone(),
+        at_most_once: request.terms.at_most_once,
         retry_of: Some(request.cid),
         ..DurableOptions::default()
     }));

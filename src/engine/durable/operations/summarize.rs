@@ -34,7 +34,7 @@ impl Maintenance {
     /// The errors of the store.
     pub(in crate::engine) async fn summarize(&self, filter: Filter) -> Result<Summaries> {
         let running: Arc<HashSet<Cid>> = Arc::new(self.hub.live_cids().into_iter().collect());
-        let states = filter.states.clone();
+        let (states, include_held) = (filter.states.clone(), filter.include_held);
         // Of the invocations that are stored as pending, some run.
         let is_wanted = |state: State| {
             let mut wanted = states.iter();
@@ -49,7 +49,7 @@ impl Maintenance {
                 .summarize(filter.clone(), Arc::clone(&running), before);
             let part = part.await?;
             for Summary { key, count } in part.summaries {
-                if is_wanted(key.state) {
+                if is_wanted(key.state) || (include_held && key.held) {
                     all.add(key, &count);
                 }
             }

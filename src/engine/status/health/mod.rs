@@ -8,6 +8,7 @@ use crate::engine::status::node_status::{
 };
 use crate::engine::store::{DiskUsage, StoreUsage};
 use crate::model::error::reason;
+use crate::model::service_control::ServiceControl;
 use crate::model::size::size_text;
 
 /// From which part of a limit on it is nearly hit, in hundredths.
@@ -19,8 +20,18 @@ const LOW_DISK: u64 = 1 << 30;
 /// The same, as a part of a small disk.
 const LOW_DISK_FRACTION: u64 = 20;
 
+/// Above this part of its file, what is empty in the store is returned to the disk.
+const RETURNED_FRACTION: u64 = 4;
+const PURGE: &str = "cidery purge --state succeeded --ended-before 1h";
+/// What helps where the store is full.
+const MAKE_ROOM: &str = "`cidery purge --state succeeded --ended-before 1h` makes room, `cidery serve --store-limit` \
+     sets another limit";
+/// How long before its end a certificate is a reason.
+const SOON: SignedDuration = SignedDuration::from_hours(14 * 24);
+const SEE_TLS: &str = "`docs/tls.md` says how";
+
 /// All reasons. `docs/operate.md` says what to do for each.
-pub const HEALTH_REASONS: [&str; 12] = [
+pub const HEALTH_REASONS: [&str; 14] = [
     "STORE_FAILED",
     "STORE_DAMAGED",
     "NODE_DRAINING",
@@ -29,9 +40,11 @@ pub const HEALTH_REASONS: [&str; 12] = [
     "DISK_NEARLY_FULL",
     "STORE_NEARLY_FULL",
     "NODE_HELD",
+    "CERTIFICATE_EXPIRED",
     "SERVICE_UNSERVED",
     "OLDEST_DUE_LATE",
     "LIMIT_NEARLY_HIT",
+    "CERTIFICATE_EXPIRES_SOON",
     "SERVICES_PAUSED",
 ];
 
@@ -42,9 +55,11 @@ pub(super) fn reasons(status: &NodeStatus) -> Vec<HealthReason> {
         draining,
         store_room,
         held,
+        expired,
         unserved,
         late,
         near_limit,
+        expires_soon,
         paused,
     ];
     let found = checks.iter().filter_map(|check| check(status));
@@ -104,25 +119,28 @@ fn draining(status: &NodeStatus) -> Option<HealthReason> {
 }
 
 fn store_room(status: &NodeStatus) -> Option<HealthReason> {
+    let usage = status.store.usage?;
     let StoreUsage {
         bytes,
         accept_limit,
         disk,
         ..
-    } = status.store.usage?;
+    } = usage;
     let is_near = u128::from(bytes) * 100 >= u128::from(accept_limit) * u128::from(NEAR_PERCENT);
-    let (reason, what) = match disk {
+    let (reason, message) = match disk {
         Some(disk) if disk.free <= disk.min_free => (
             "DISK_FULL",
             format!(
-                "{} of the disk are free, and background work is refused",
-                size_text(disk.free)
+                "{} of the disk are free, {} must stay free, and background work is refused: {}",
+                size_text(disk.free),
+                size_text(disk.min_free),
+                free_the_disk(usage)
             ),
         ),
         _ if bytes > accept_limit => (
             "STORE_FULL",
             format!(
-                "the store has {}, more than the {} up to which it takes background work",
+                "the store has {}, more than the {} up to which it takes background work: {MAKE_ROOM}",
                 size_text(bytes),
                 size_text(accept_limit)
             ),
@@ -130,26 +148,42 @@ fn store_room(status: &NodeStatus) -> Option<HealthReason> {
         Some(disk) if disk.free <= low(disk) => (
             "DISK_NEARLY_FULL",
             format!(
-                "{} of the disk are free; at {} background work is refused",
+                "{} of the disk are free; at {} background work is refused: {}",
                 size_text(disk.free),
-                size_text(disk.min_free)
+                size_text(disk.min_free),
+                free_the_disk(usage)
             ),
         ),
         _ if is_near => (
             "STORE_NEARLY_FULL",
             format!(
-                "the store has {}; beyond {} background work is refused",
+                "the store has {}; beyond {} background work is refused: {MAKE_ROOM}",
                 size_text(bytes),
                 size_text(accept_limit)
             ),
         ),
         _ => return None,
     };
-    let message = format!(
-        "{what}: `cidery purge --state succeeded --ended-before 1h` makes room, `cidery serve --store-limit` sets \
-         another limit"
-    );
     found(Health::Degraded, reason, message)
+}
+
+/// What helps where the disk is full, now and later: what is purged is not free on the disk at once.
+fn free_the_disk(usage: StoreUsage) -> String {
+    let file = usage.bytes.saturating_add(usage.empty);
+    let quarter = file / RETURNED_FRACTION;
+    let returned = match usage.empty > quarter {
+        true => "which is being returned to the disk".to_owned(),
+        false => format!(
+            "which is returned to the disk once it is more than {}",
+            size_text(quarter)
+        ),
+    };
+    format!(
+        "remove other files from it, or old copies from `backups` in the data directory, which helps at once. The \
+         file of the store has {}: `{PURGE}` empties a part of it ({} are empty now), {returned}, 16 MiB every 10 s",
+        size_text(file),
+        size_text(usage.empty)
+    )
 }
 
 /// From how many free bytes on a disk is nearly full: 1 GiB, or a twentieth of a small disk, above what must stay free.
@@ -166,6 +200,37 @@ fn held(status: &NodeStatus) -> Option<HealthReason> {
     found(Health::Degraded, "NODE_HELD", message.to_owned())
 }
 
+fn expired(status: &NodeStatus) -> Option<HealthReason> {
+    let end = status.certificate.as_ref()?.expire_time;
+    if end > status.time {
+        return None;
+    }
+    let message = format!(
+        "the certificate of the node has expired ({end}), and clients refuse it: replace its files, which the node \
+         then reads; {SEE_TLS}"
+    );
+    found(Health::Degraded, "CERTIFICATE_EXPIRED", message)
+}
+
+fn expires_soon(status: &NodeStatus) -> Option<HealthReason> {
+    let end = status.certificate.as_ref()?.expire_time;
+    let left = end.duration_since(status.time);
+    if left <= SignedDuration::ZERO || left > SOON {
+        return None;
+    }
+    let left = match left.as_hours() {
+        hours @ 48.. => format!("{} days", hours / 24),
+        1 => "1 hour".to_owned(),
+        0 => "less than an hour".to_owned(),
+        hours => format!("{hours} hours"),
+    };
+    let message = format!(
+        "the certificate of the node expires in {left} ({end}): replace its files, which the node then reads; \
+         {SEE_TLS}"
+    );
+    found(Health::Degraded, "CERTIFICATE_EXPIRES_SOON", message)
+}
+
 fn unserved(status: &NodeStatus) -> Option<HealthReason> {
     if status.unserved_with_pending == 0 {
         return None;
@@ -178,9 +243,10 @@ fn unserved(status: &NodeStatus) -> Option<HealthReason> {
         others => format!(", and those of {others} other services"),
     };
     let message = format!(
-        "{pending} of `{name}` wait{others}, because nobody serves it: start its workers; `cidery describe {name}` \
-         shows what they declare, `cidery workers` who is connected",
+        "{pending} of `{name}` {wait}{others}, because no worker serves it: start one; `cidery describe {name}` shows \
+         when it was last served, `cidery workers` who is connected",
         pending = invocations(first.pending),
+        wait = if first.pending == 1 { "waits" } else { "wait" },
         name = first.service,
     );
     found(Health::Degraded, "SERVICE_UNSERVED", message)
@@ -222,16 +288,35 @@ fn near_limit(status: &NodeStatus) -> Option<HealthReason> {
 }
 
 fn paused(status: &NodeStatus) -> Option<HealthReason> {
-    let first = &status.controls.first()?.service;
-    let others = match status.controls.len() {
-        1 => " is".to_owned(),
-        more => format!(" and {} more are", more - 1),
-    };
-    let message = format!(
-        "`{first}`{others} paused or disabled: `cidery service resume {first}` or `cidery service enable {first}` ends \
-         that"
-    );
-    found(Health::Serving, "SERVICES_PAUSED", message)
+    type IsSo = fn(&ServiceControl) -> bool;
+    let kinds: [(IsSo, &str, &str); 3] = [
+        (
+            |it| it.paused.is_some() && !it.is_background_only(),
+            "paused",
+            "resume",
+        ),
+        (
+            ServiceControl::is_background_only,
+            "paused in the background",
+            "resume",
+        ),
+        (|it| it.disabled.is_some(), "disabled", "enable"),
+    ];
+    let each = kinds.into_iter().filter_map(|(is_so, what, verb)| {
+        let mut services = status.controls.iter().filter(|control| is_so(control));
+        let name = &services.next()?.service;
+        let are = match services.count() {
+            0 => format!("`{name}` is {what}"),
+            1 => format!("`{name}` and another service are {what}"),
+            more => format!("`{name}` and {more} other services are {what}"),
+        };
+        Some(format!("{are}: `cidery service {verb} {name}` ends that"))
+    });
+    let each: Vec<_> = each.collect();
+    match each.is_empty() {
+        true => None,
+        false => found(Health::Serving, "SERVICES_PAUSED", each.join("; ")),
+    }
 }
 
 fn invocations(count: usize) -> String {

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::*;
-use crate::engine::status::node_status::UnservedService;
+use crate::engine::status::certificate::NodeCertificate;
+use crate::engine::status::failures::RecentFailureCounts;
+use crate::engine::status::node_status::{ListTotals, UnservedService};
 use crate::model::error::Error;
 use crate::model::id::{Cid, ServiceName};
-use crate::model::service_control::ServiceControl;
+use crate::model::service_control::{ControlCause, Disabled, Paused, ServiceControl};
 
 const MIB: u64 = 1 << 20;
 
@@ -21,6 +23,7 @@ fn usage() -> StoreUsage {
         bytes: 10 * MIB,
         bytes_limit: 114 * MIB,
         accept_limit: 100 * MIB,
+        empty: 0,
         disk: Some(DiskUsage {
             free: 5_000 * MIB,
             total: 10_000 * MIB,
@@ -37,6 +40,7 @@ fn healthy() -> NodeStatus {
         reasons: Vec::new(),
         services: 1,
         workers: 0,
+        workers_away: 0,
         builds: Vec::new(),
         running: 0,
         pending: 0,
@@ -55,13 +59,20 @@ fn healthy() -> NodeStatus {
         unserved: Vec::new(),
         controls: Vec::new(),
         limits: Vec::new(),
+        failures: RecentFailureCounts::default(),
+        totals: ListTotals::default(),
+        certificate: None,
     }
 }
 
 fn paused(service: &str) -> Arc<ServiceControl> {
     Arc::new(ServiceControl {
-        paused: true,
-        ..ServiceControl::none(name(service), Timestamp::UNIX_EPOCH)
+        paused: Some(Paused {
+            background_only: false,
+            cause: ControlCause::default(),
+            time: Timestamp::UNIX_EPOCH,
+        }),
+        ..ServiceControl::none(name(service))
     })
 }
 
@@ -211,6 +222,103 @@ fn a_limit_is_a_reason_where_work_is_refused_beyond_it() {
     check(&limits(&[limit("bytes", 95, true)]), Serving, "");
     let both = [limit("concurrency", 100, false), limit("pending", 90, true)];
     check(&limits(&both), Degraded, "LIMIT_NEARLY_HIT");
+}
+
+#[track_caller]
+fn message(status: &NodeStatus) -> String {
+    reasons(status).remove(0).message
+}
+
+#[test]
+fn a_full_disk_says_what_frees_it_now_and_what_later() {
+    let with_empty = |empty: u64| {
+        let mut status = with_free(64 * MIB);
+        if let Some(usage) = &mut status.store.usage {
+            usage.empty = empty;
+        }
+        message(&status)
+    };
+    let text = with_empty(2 * MIB);
+    for part in [
+        "64 MiB of the disk are free, 64 MiB must stay free",
+        "remove other files from it",
+        "The file of the store has 12 MiB: `cidery purge ",
+        "(2.0 MiB are empty now), which is returned to the disk once it is more than 3.0 MiB",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let text = with_empty(30 * MIB);
+    let part = "(30 MiB are empty now), which is being returned to the disk";
+    assert!(text.contains(part), "{text}");
+}
+
+#[test]
+fn paused_services_are_told_with_the_command_of_each() {
+    let disabled = |service: &str| {
+        Arc::new(ServiceControl {
+            disabled: Some(Disabled {
+                cause: ControlCause::default(),
+                time: Timestamp::UNIX_EPOCH,
+            }),
+            ..ServiceControl::none(name(service))
+        })
+    };
+    let both = Arc::new(ServiceControl {
+        paused: paused("a").paused.clone(),
+        ..ServiceControl::clone(&disabled("a"))
+    });
+    let mut in_background = ServiceControl::clone(&paused("a"));
+    if let Some(paused) = &mut in_background.paused {
+        paused.background_only = true;
+    }
+    let in_background = Arc::new(in_background);
+    let (resume, enable) = (
+        "`cidery service resume a` ends that",
+        "`cidery service enable a` ends that",
+    );
+    for (controls, expected) in [
+        (vec![paused("a")], format!("`a` is paused: {resume}")),
+        (vec![disabled("a")], format!("`a` is disabled: {enable}")),
+        (
+            vec![both],
+            format!("`a` is paused: {resume}; `a` is disabled: {enable}"),
+        ),
+        (
+            vec![paused("a"), paused("b"), paused("c")],
+            format!("`a` and 2 other services are paused: {resume}"),
+        ),
+        (
+            vec![in_background],
+            format!("`a` is paused in the background: {resume}"),
+        ),
+    ] {
+        let status = with(|it| it.controls.clone_from(&controls));
+        assert_eq!(message(&status), expected);
+    }
+}
+
+#[test]
+fn a_certificate_is_a_reason_for_fourteen_days_before_its_end_and_after_it() {
+    use Health::{Degraded, Serving};
+    let ends_in = |left: SignedDuration| {
+        with(|it| {
+            it.certificate = Some(Arc::new(NodeCertificate {
+                names: vec!["localhost".to_owned()],
+                expire_time: it.time + left,
+            }));
+        })
+    };
+    let fortnight = SignedDuration::from_hours(14 * 24);
+    let second = SignedDuration::from_secs(1);
+    check(&ends_in(fortnight + second), Serving, "");
+    check(&ends_in(fortnight), Degraded, "CERTIFICATE_EXPIRES_SOON");
+    check(&ends_in(second), Degraded, "CERTIFICATE_EXPIRES_SOON");
+    check(
+        &ends_in(SignedDuration::ZERO),
+        Degraded,
+        "CERTIFICATE_EXPIRED",
+    );
+    check(&ends_in(-fortnight), Degraded, "CERTIFICATE_EXPIRED");
 }
 
 #[test]

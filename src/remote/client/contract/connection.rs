@@ -3,20 +3,24 @@
 use std::sync::Arc;
 
 use tokio::time::Instant;
-use tonic::transport::Channel;
 use tonic::{Response, Status};
 
+use crate::codec::proto::health::health_client::HealthClient;
 use crate::codec::proto::v1::admin_service_client::AdminServiceClient;
 use crate::codec::proto::v1::discovery_service_client::DiscoveryServiceClient;
 use crate::codec::proto::v1::invocation_service_client::InvocationServiceClient;
 use crate::codec::proto::v1::operation_service_client::OperationServiceClient;
+use crate::codec::proto::v1::security_service_client::SecurityServiceClient;
 use crate::model::error::{Error, Result, reason};
-use crate::remote::protocol::endpoint::{authority, connect, endpoint};
+use crate::remote::protocol::credential::{ClientCredential, NodeChannel};
+use crate::remote::protocol::endpoint::NodeEndpoint;
 #[cfg(feature = "cli")]
 use crate::remote::protocol::retry::OnRetry;
 use crate::remote::protocol::retry::{
     Retries, call_with_retry, is_safe_to_retry, was_not_processed,
 };
+#[cfg(feature = "tls")]
+use crate::remote::protocol::tls::ClientTls;
 
 /// The largest message that a client decodes: four times the default limit of a node.
 const MAX_RESPONSE_BYTES: usize = 4 * crate::codec::limits::MAX_MESSAGE_BYTES;
@@ -24,34 +28,68 @@ const MAX_RESPONSE_BYTES: usize = 4 * crate::codec::limits::MAX_MESSAGE_BYTES;
 /// A client of a node on the messages of the contract. Cheap to clone; all clones share one connection.
 #[derive(Clone, Debug)]
 pub struct ContractClient {
-    pub(super) invocation: InvocationServiceClient<Channel>,
-    pub(super) discovery: DiscoveryServiceClient<Channel>,
-    pub(super) admin: AdminServiceClient<Channel>,
-    pub(super) operation: OperationServiceClient<Channel>,
+    pub(super) invocation: InvocationServiceClient<NodeChannel>,
+    pub(super) discovery: DiscoveryServiceClient<NodeChannel>,
+    pub(super) admin: AdminServiceClient<NodeChannel>,
+    pub(super) operation: OperationServiceClient<NodeChannel>,
+    pub(super) health: HealthClient<NodeChannel>,
+    channel: NodeChannel,
     pub(super) retries: Retries,
     node: Arc<str>,
 }
 
 impl ContractClient {
-    /// Connects to a node: `HOST:PORT` or `http://HOST:PORT`. Without a port: 24337.
+    /// Connects to a node: `HOST:PORT`, `http://HOST:PORT` or `https://HOST:PORT`. Without a port: 24337.
     ///
     /// # Errors
     ///
-    /// `INVALID_ARGUMENT` for a malformed address; `UNAVAILABLE` / `CONNECT_FAILED`.
+    /// `INVALID_ARGUMENT` for a malformed address; `UNAVAILABLE` / `CONNECT_FAILED`; those of TLS.
     pub async fn connect(node: &str) -> Result<Self> {
-        let endpoint = endpoint(node)?;
-        let channel = connect(&endpoint).await?;
-        Ok(Self {
+        Self::connect_to(NodeEndpoint::new(node, None)?).await
+    }
+
+    /// As [`connect`](Self::connect), to an `https://` address with what `tls` says.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect); `INVALID_ARGUMENT` / `TLS_INVALID`.
+    #[cfg(feature = "tls")]
+    pub async fn connect_with_tls(node: &str, tls: ClientTls) -> Result<Self> {
+        Self::connect_to(NodeEndpoint::new(node, Some(tls))?).await
+    }
+
+    async fn connect_to(endpoint: NodeEndpoint) -> Result<Self> {
+        let channel = endpoint.connect().await?;
+        let node = endpoint.authority().into();
+        Ok(Self::on(channel, Retries::default(), node))
+    }
+
+    fn on(channel: NodeChannel, retries: Retries, node: Arc<str>) -> Self {
+        Self {
             invocation: InvocationServiceClient::new(channel.clone())
                 .max_decoding_message_size(MAX_RESPONSE_BYTES),
             discovery: DiscoveryServiceClient::new(channel.clone())
                 .max_decoding_message_size(MAX_RESPONSE_BYTES),
             admin: AdminServiceClient::new(channel.clone()),
-            operation: OperationServiceClient::new(channel)
+            operation: OperationServiceClient::new(channel.clone())
                 .max_decoding_message_size(MAX_RESPONSE_BYTES),
-            retries: Retries::default(),
-            node: authority(&endpoint).into(),
-        })
+            health: HealthClient::new(channel.clone()),
+            channel,
+            retries,
+            node,
+        }
+    }
+
+    /// The stub of `SecurityService`, which few clients use.
+    pub(super) fn security(&self) -> SecurityServiceClient<NodeChannel> {
+        SecurityServiceClient::new(self.channel.clone())
+    }
+
+    /// Sends a credential with each call from now on.
+    #[must_use]
+    pub fn credential(self, credential: ClientCredential) -> Self {
+        let channel = self.channel.with_credential(Some(credential));
+        Self::on(channel, self.retries, self.node)
     }
 
     /// The host and the port of the node.

@@ -5,10 +5,12 @@ mod batch;
 mod connection;
 mod control;
 mod discover;
+mod health;
 mod invoke;
 mod manage;
 mod operate;
 mod operations;
+mod security;
 mod summarize;
 
 pub use self::backups::BackupParts;

@@ -302,29 +302,22 @@ impl WorkerRegistry {
         }
     }
 
-    /// Removes a service that no worker serves any more, and whether it was paused or disabled.
+    /// Removes a service that no worker serves any more, and whether it was paused or disabled: also one that was
+    /// announced before the last start alone, and is still paused or disabled. `principal`: who does it, as far as the
+    /// node knows.
     ///
     /// # Errors
     ///
-    /// As for [`Invoker::forget_service`].
-    pub(crate) async fn forget_service(&self, service: &str) -> Result<()> {
-        let inner = &self.0;
-        // A service that is paused just now is either known to the pause, or no longer.
-        let _controls = inner.invoker.lock_service_controls().await;
-        let name = {
-            // No worker is admitted meanwhile.
-            let _update = inner.update();
-            let name = inner.invoker.forget_service(service)?;
-            inner.table().services.remove(&name);
-            name
-        };
-        let store = inner.invoker.store();
-        store.forget_declarations(name.clone()).await?;
-        // A worker that was admitted since then stored its declaration before it was removed.
-        let declarations = inner.table().services.declarations(&name);
-        inner.store_declarations(&declarations).await?;
-        inner.invoker.event_bus().service_forgotten(&name);
-        Ok(())
+    /// As for [`Invoker::check_forgettable`]; the errors of the store.
+    ///
+    /// # Cancel safety
+    ///
+    /// What has begun is finished all the same.
+    pub(crate) async fn forget_service(&self, service: &str, principal: String) -> Result<()> {
+        let (inner, service) = (Arc::clone(&self.0), service.to_owned());
+        let forget = async move { inner.forget_service(&service, &principal).await };
+        let tasks = self.0.invoker.tasks();
+        tasks.run_to_completion("forget service", forget).await
     }
 
     /// Wakes the tasks that wait for workers of the session's services.
@@ -379,6 +372,36 @@ impl RegistryInner {
         let stored = declarations.iter().map(|it| it.to_stored(now));
         let store = self.invoker.store();
         store.remember_declarations(stored.collect()).await
+    }
+
+    /// Forgets a service in the store, then here: a store that fails leaves it as it was.
+    async fn forget_service(&self, service: &str, principal: &str) -> Result<()> {
+        // A service that is paused just now is either known to the pause, or no longer.
+        let _controls = self.invoker.lock_service_controls().await;
+        let name = self.invoker.check_forgettable(service)?;
+        let store = self.invoker.store();
+        store.forget_declarations(name.clone()).await?;
+        let forgotten = {
+            // No worker is admitted meanwhile.
+            let _update = self.update();
+            let forgotten = self.invoker.forget_service(name.as_str());
+            if forgotten.is_ok() {
+                self.table().services.remove(&name);
+            }
+            forgotten
+        };
+        if let Err(used) = forgotten {
+            // A worker was admitted, or an invocation accepted, after the check: all of it is remembered again.
+            let declarations = self.table().services.declarations(&name);
+            self.store_declarations(&declarations).await?;
+            let mut controls = self.invoker.service_controls().into_iter();
+            if let Some(control) = controls.find(|control| control.service == name) {
+                store.set_control(Arc::unwrap_or_clone(control)).await?;
+            }
+            return Err(used);
+        }
+        self.invoker.event_bus().service_forgotten(&name, principal);
+        Ok(())
     }
 
     fn table(&self) -> MutexGuard<'_, RegistryTable> {

@@ -39,6 +39,7 @@ impl WorkerRegistry {
             let build = (session.name(), &*session.info().build_id);
             *builds.entry(build).or_default() += 1;
         }
+        let all_builds = builds.len();
         let builds = builds.into_iter().take(MAX_BUILDS);
         let builds = builds.map(|((worker_name, build_id), workers)| WorkerBuild {
             worker_name: worker_name.to_owned(),
@@ -47,7 +48,9 @@ impl WorkerRegistry {
         });
         WorkerCounts {
             builds: builds.collect(),
+            all_builds,
             workers: sessions.len(),
+            away: sessions.iter().filter(|session| session.is_away()).count(),
         }
     }
 }

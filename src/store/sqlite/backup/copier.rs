@@ -1,22 +1,22 @@
 //! Writes one copy: page by page from one snapshot, at a pace that leaves the disk to the commits.
 
 use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use rusqlite::Connection;
 use rusqlite::backup::{Backup as PageCopy, StepResult};
-use rusqlite::{Connection, OpenFlags};
 use sha2::{Digest as _, Sha256};
 
 use super::folder::{BackupFolder, Partial, disk_failed};
 use super::progress::{Progress, Stop, ended};
+use super::room::check_room;
 use super::verify::verify;
-use crate::engine::backup::{Backup, BackupName};
-use crate::model::error::{Error, Result, reason};
+use crate::engine::backup::{Backup, BackupPhase, NewBackup};
+use crate::model::error::Result;
+use crate::store::sqlite::copy_file::{connect_to_copy, finish_copy};
 use crate::store::sqlite::error::{failed, writes_stopped};
-use crate::store::sqlite::open::mark_as_copy;
 use crate::store::sqlite::read_only::wal_bytes;
 use crate::store::sqlite::shared::StoreShared;
 
@@ -29,16 +29,10 @@ const SYNCED_STEPS: u32 = 8;
 /// How much longer the log may become meanwhile before the copy makes no pauses any more: 256 MiB. The log cannot be
 /// restarted while a snapshot is read.
 const PACED_WAL_BYTES: u64 = 256 << 20;
-/// How much room the log gets beside the copy: 64 MiB.
-const WAL_ROOM: u64 = 64 << 20;
 /// How many steps in a row may find the copy locked. Nothing else uses its file.
 const MAX_LOCKED_STEPS: u32 = 1_000;
 /// How much is hashed between two looks whether the copy is to be ended: 1 MiB.
 const HASHED_BYTES: usize = 1 << 20;
-
-/// How much of the work is done after the pages are copied, and after they are verified.
-const COPIED: f64 = 0.6;
-const VERIFIED: f64 = 0.9;
 
 /// What the thread that writes copies has.
 pub(super) struct Copier {
@@ -88,13 +82,13 @@ impl Copier {
     pub(super) fn write(
         &self,
         source: &Connection,
-        name: &BackupName,
-        create_time: Timestamp,
+        new: &NewBackup,
         stop: &Arc<Stop>,
     ) -> Result<Backup> {
         if let Some(error) = self.shared.write_failure() {
             return Err(error);
         }
+        let name = &new.name;
         let partial = self.folder.create(name)?;
         let snapshot = Snapshot::begin(source).map_err(failed)?;
         self.check_room(snapshot.bytes)?;
@@ -102,13 +96,11 @@ impl Copier {
         let (generation, bytes) = (snapshot.generation, snapshot.bytes);
         // From here on the log can be restarted.
         drop(snapshot);
-        finish(&partial.path).map_err(failed)?;
+        finish_copy(&partial.path).map_err(failed)?;
         let sync = |error| disk_failed("cannot sync the copy", error);
         partial.file.sync_all().map_err(sync)?;
-        let shown = |done: f64| {
-            let fraction = COPIED + (VERIFIED - COPIED) * done;
-            self.progress.set(bytes, fraction);
-        };
+        let progress = Arc::clone(&self.progress);
+        let shown = move |done| progress.set(bytes, BackupPhase::Verifying, done);
         let invocations = verify(&partial.path, generation, bytes, stop, shown)?;
         let (bytes, sha256) = self.hash(&partial, stop)?;
         if stop.is_stopped() {
@@ -118,10 +110,11 @@ impl Copier {
             name: name.clone(),
             path: self.folder.path_of(name),
             bytes,
-            create_time,
+            create_time: new.create_time,
             sha256,
             invocations,
-            fraction: None,
+            is_temporary: new.is_temporary,
+            progress: None,
         };
         self.folder.keep(partial, &backup)?;
         tracing::info!(backup = %name, bytes, invocations, "the store is copied");
@@ -133,7 +126,7 @@ impl Copier {
     /// SQLite begins again when another connection writes between two steps, unless the steps are in one transaction:
     /// they are, and so the copy ends however much is written.
     fn copy(&self, snapshot: &Snapshot<'_>, partial: &Partial, stop: &Stop) -> Result<()> {
-        let mut target = connect(&partial.path).map_err(failed)?;
+        let mut target = connect_to_copy(&partial.path).map_err(failed)?;
         let copy = PageCopy::new(snapshot.connection, &mut target).map_err(failed)?;
         let wal_limit = self.wal_bytes().saturating_add(PACED_WAL_BYTES);
         let (mut steps, mut locked) = (0_u32, 0_u32);
@@ -147,7 +140,8 @@ impl Copier {
             steps += 1;
             let (all, left) = (copy.progress().pagecount, copy.progress().remaining);
             let done = 1.0 - f64::from(left) / f64::from(all.max(1));
-            self.progress.set(snapshot.bytes, COPIED * done);
+            self.progress
+                .set(snapshot.bytes, BackupPhase::Copying, done);
             if steps.is_multiple_of(SYNCED_STEPS) {
                 let sync = |error| disk_failed("cannot sync the copy", error);
                 partial.file.sync_data().map_err(sync)?;
@@ -164,22 +158,10 @@ impl Copier {
         }
     }
 
-    /// Checks that the disk has room for so many bytes of the copy, and for the log.
+    /// Checks that there is room for so many bytes of the copy more.
     fn check_room(&self, bytes: u64) -> Result<()> {
-        let (free, min_free) = (self.folder.free_bytes(), self.min_free_bytes);
-        if free >= bytes.saturating_add(min_free).saturating_add(WAL_ROOM) {
-            return Ok(());
-        }
-        let message = format!(
-            "the copy needs {bytes} bytes more, and {} bytes of the disk must stay free: {free} are free; remove \
-             files, or make `backups` in the data directory a link to a folder on a larger disk",
-            min_free.saturating_add(WAL_ROOM)
-        );
-        Err(Error::resource_exhausted(reason::STORE_FULL, message)
-            .with_retryable(false)
-            .with_info("needed_bytes", bytes)
-            .with_info("free_bytes", free)
-            .with_info("keep_free_bytes", min_free))
+        let (copies, store) = self.folder.disks();
+        check_room(bytes, copies, store, self.min_free_bytes)
     }
 
     fn wal_bytes(&self) -> u64 {
@@ -201,32 +183,12 @@ impl Copier {
             hash.update(read);
             bytes += read.len() as u64;
             let done = bytes as f64 / all.max(1) as f64;
-            self.progress.set(all, VERIFIED + (1.0 - VERIFIED) * done);
+            self.progress.set(all, BackupPhase::Hashing, done);
             if stop.is_stopped() {
                 return Err(ended());
             }
         }
     }
-}
-
-/// Connects to the file of a copy, which is empty. It is synced as a whole, and worth nothing before that.
-fn connect(path: &Path) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let target = Connection::open_with_flags(path, flags)?;
-    target.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
-    target.pragma_update(None, "journal_mode", "OFF")?;
-    target.pragma_update(None, "synchronous", "OFF")?;
-    Ok(target)
-}
-
-/// Makes a file of its own of the pages: it has no log, and says that it is a copy.
-fn finish(path: &Path) -> rusqlite::Result<()> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let copy = Connection::open_with_flags(path, flags)?;
-    copy.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
-    copy.pragma_update(None, "journal_mode", "DELETE")?;
-    mark_as_copy(&copy)?;
-    copy.close().map_err(|(_, error)| error)
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -13,8 +13,11 @@ use jiff::Timestamp;
 use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 
+use super::room::Disk;
 use crate::engine::backup::{Backup, BackupName};
 use crate::model::error::{Error, Result, Violation, reason};
+use crate::store::sqlite::copy_file::remove_copy;
+use crate::store::sqlite::rename::rename_new;
 
 /// How many entries of the folder are read at most.
 const MAX_ENTRIES: usize = 10_000;
@@ -28,6 +31,8 @@ struct Info {
     bytes: u64,
     sha256: String,
     invocations: u64,
+    #[serde(default)]
+    temporary: bool,
 }
 
 /// The folder of the copies of a store.
@@ -62,10 +67,9 @@ impl BackupFolder {
         self.path.join(format!(".{name}.info"))
     }
 
-    /// How many bytes are free on its disk.
-    pub(super) fn free_bytes(&self) -> u64 {
-        rustix::fs::statvfs(&self.path)
-            .map_or(u64::MAX, |disk| disk.f_bavail.saturating_mul(disk.f_frsize))
+    /// Its disk, and that of the store.
+    pub(super) fn disks(&self) -> (Disk, Disk) {
+        (Disk::of(&self.path), Disk::of(&self.directory))
     }
 
     /// Creates the file of a new copy, and the folder if there is none.
@@ -75,13 +79,9 @@ impl BackupFolder {
             .mode(0o700)
             .create(&self.path);
         folder.map_err(|error| disk_failed("cannot create the folder of the copies", error))?;
-        if std::fs::symlink_metadata(self.path_of(name)).is_ok() {
-            let message =
-                format!("a copy `{name}` exists: choose another name, or delete that one");
-            return Err(Error::already_exists(reason::BACKUP_EXISTS, message));
-        }
+        self.check_free(name)?;
         let path = self.path.join(format!(".{name}.partial"));
-        remove_all_of(&path);
+        remove_copy(&path);
         let mut options = OpenOptions::new();
         options.create_new(true).read(true).write(true).mode(0o600);
         let file = options.open(&path);
@@ -94,35 +94,36 @@ impl BackupFolder {
         })
     }
 
-    /// Gives a copy that is complete its name. It is durable then.
+    /// Checks that nothing has a name.
+    fn check_free(&self, name: &BackupName) -> Result<()> {
+        match std::fs::symlink_metadata(self.path_of(name)) {
+            Ok(_) => Err(exists(name)),
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// Gives a copy that is complete its name. It is durable then. What another program gave that name meanwhile stays.
     pub(super) fn keep(&self, mut partial: Partial, backup: &Backup) -> Result<()> {
-        let info = Info {
-            create_time: backup.create_time.to_string(),
-            bytes: backup.bytes,
-            sha256: backup.sha256.clone(),
-            invocations: backup.invocations,
-        };
-        let keep = || -> io::Result<()> {
-            partial.file.sync_all()?;
-            let info_path = self.info_of(&backup.name);
-            let mut options = OpenOptions::new();
-            options.create(true).truncate(true).write(true).mode(0o600);
-            options.custom_flags(no_follow());
-            let mut file = options.open(&info_path)?;
-            file.write_all(&serde_json::to_vec(&info)?)?;
-            file.sync_all()?;
-            std::fs::rename(&partial.path, self.path_of(&backup.name))?;
-            for folder in [&self.path, &self.directory] {
-                File::open(folder)?.sync_all()?;
-            }
-            Ok(())
-        };
-        let kept = keep();
-        partial.is_kept = kept.is_ok();
-        kept.map_err(|error| {
-            let _ = std::fs::remove_file(self.path_of(&backup.name));
-            let _ = std::fs::remove_file(self.info_of(&backup.name));
-            disk_failed("cannot keep the copy", error)
+        let failed = |error| disk_failed("cannot keep the copy", error);
+        self.check_free(&backup.name)?;
+        partial.file.sync_all().map_err(failed)?;
+        // First: a copy that has its name is known.
+        let info_path = self.info_of(&backup.name);
+        let renamed = write_info(&info_path, backup)
+            .and_then(|()| rename_new(&partial.path, &self.path_of(&backup.name)));
+        if let Err(error) = renamed {
+            let _ = std::fs::remove_file(info_path);
+            return Err(match error.kind() {
+                io::ErrorKind::AlreadyExists => exists(&backup.name),
+                _ => failed(error),
+            });
+        }
+        partial.is_kept = true;
+        let sync = |folder: &PathBuf| File::open(folder)?.sync_all();
+        let synced = [&self.path, &self.directory].into_iter().try_for_each(sync);
+        synced.map_err(|error| {
+            let _ = self.remove(&backup.name);
+            failed(error)
         })
     }
 
@@ -153,13 +154,14 @@ impl BackupFolder {
         let info = self
             .info(&name)
             .filter(|(_, info)| info.bytes == file.len());
-        let (create_time, sha256, invocations) = match info {
-            Some((time, info)) => (time, info.sha256, info.invocations),
-            None => {
-                let time = Timestamp::try_from(file.modified().ok()?).ok()?;
-                (time, String::new(), 0)
-            }
+        let (create_time, info) = info.unzip();
+        let create_time = match create_time {
+            Some(time) => time,
+            None => Timestamp::try_from(file.modified().ok()?).ok()?,
         };
+        let is_temporary = info.as_ref().is_some_and(|info| info.temporary);
+        let (sha256, invocations) =
+            info.map_or((String::new(), 0), |info| (info.sha256, info.invocations));
         Some(Backup {
             path: self.path_of(&name),
             name,
@@ -167,7 +169,8 @@ impl BackupFolder {
             create_time,
             sha256,
             invocations,
-            fraction: None,
+            is_temporary,
+            progress: None,
         })
     }
 
@@ -207,8 +210,15 @@ impl BackupFolder {
         Ok(())
     }
 
-    /// Removes what a crash left: files of copies that were being written, and what is known of copies that are gone.
+    /// Removes what an earlier process left: temporary copies, files of copies that were being written, and what is
+    /// known of copies that are gone.
     pub(super) fn remove_leftovers(&self) {
+        for backup in self.list(MAX_ENTRIES).unwrap_or_default() {
+            if backup.is_temporary {
+                tracing::info!(backup = %backup.name, "removing a temporary copy of the store");
+                let _ = self.remove(&backup.name);
+            }
+        }
         let entries = std::fs::read_dir(&self.path).into_iter().flatten();
         for entry in entries.flatten().take(MAX_ENTRIES) {
             let name = entry.file_name();
@@ -246,18 +256,25 @@ impl BackupFolder {
 impl Drop for Partial {
     fn drop(&mut self) {
         if !self.is_kept {
-            remove_all_of(&self.path);
+            remove_copy(&self.path);
         }
     }
 }
 
-/// Removes a database with the files that SQLite may have created beside it.
-fn remove_all_of(path: &Path) {
-    for end in ["", "-wal", "-shm", "-journal"] {
-        let mut path = path.as_os_str().to_owned();
-        path.push(end);
-        let _ = std::fs::remove_file(path);
-    }
+/// Writes what is known of a copy into the file beside it.
+fn write_info(path: &Path, backup: &Backup) -> io::Result<()> {
+    let info = Info {
+        create_time: backup.create_time.to_string(),
+        bytes: backup.bytes,
+        sha256: backup.sha256.clone(),
+        invocations: backup.invocations,
+        temporary: backup.is_temporary,
+    };
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(true).write(true).mode(0o600);
+    let mut file = options.custom_flags(no_follow()).open(path)?;
+    file.write_all(&serde_json::to_vec(&info)?)?;
+    file.sync_all()
 }
 
 /// Opens a file to read it. A link is not followed, and a named pipe not waited for.
@@ -269,6 +286,12 @@ fn open(path: &Path) -> io::Result<File> {
 
 fn no_follow() -> i32 {
     (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed()
+}
+
+/// `ALREADY_EXISTS` / `BACKUP_EXISTS`.
+fn exists(name: &BackupName) -> Error {
+    let message = format!("a copy `{name}` exists: choose another name, or delete that one");
+    Error::already_exists(reason::BACKUP_EXISTS, message)
 }
 
 /// `NOT_FOUND` / `BACKUP_UNKNOWN`.

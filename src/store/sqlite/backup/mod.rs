@@ -8,8 +8,11 @@
 mod copier;
 mod folder;
 mod progress;
+mod room;
+mod temporary;
 mod verify;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
@@ -20,14 +23,15 @@ use tokio::sync::oneshot;
 
 use self::copier::Copier;
 use self::folder::BackupFolder;
-use self::progress::{Progress, Stop};
+use self::progress::{Progress, Stop, Writing};
+use self::temporary::Temporary;
 use super::directory::StoreDirectory;
 use super::error::{closed, failed};
 use super::reader::Readers;
 use super::shared::StoreShared;
 use super::threads::Threads;
-use crate::engine::backup::{Backup, BackupName, Backups};
-use crate::model::error::{Result, reason};
+use crate::engine::backup::{Backup, BackupName, Backups, NewBackup};
+use crate::model::error::{Error, Result, reason};
 use crate::service::BoxFuture;
 
 /// The page cache of the connection that is copied from: 256 KiB, in KiB. Each page is read once.
@@ -35,9 +39,8 @@ const CACHE_SIZE: i32 = -256;
 
 /// A copy to be written.
 struct Job {
-    name: BackupName,
-    create_time: Timestamp,
-    stop: Arc<Stop>,
+    backup: NewBackup,
+    writing: Writing,
     caller: oneshot::Sender<Result<Backup>>,
 }
 
@@ -47,6 +50,7 @@ pub(super) struct SqliteBackups {
     folder: BackupFolder,
     readers: Readers,
     progress: Arc<Progress>,
+    temporary: Arc<Temporary>,
     /// Once it is dropped, the thread ends.
     jobs: SyncSender<Job>,
 }
@@ -65,7 +69,7 @@ impl SqliteBackups {
         let connection = directory.reader()?;
         let cached = connection.pragma_update(None, "cache_size", CACHE_SIZE);
         cached.map_err(failed)?;
-        let progress = Arc::<Progress>::default();
+        let (progress, temporary) = (Arc::<Progress>::default(), Arc::<Temporary>::default());
         // One copy at a time.
         let (jobs, queue) = sync_channel(1);
         let copier = Copier {
@@ -75,15 +79,16 @@ impl SqliteBackups {
             shared: Arc::clone(shared),
             progress: Arc::clone(&progress),
         };
-        let of_thread = Arc::clone(shared);
+        let (of_thread, written) = (Arc::clone(shared), Arc::clone(&temporary));
         threads.spawn("store-backup", move || {
-            run(&connection, &queue, &copier);
+            run(&connection, &queue, &copier, &written);
             of_thread.before_close(&connection);
         })?;
         Ok(Self {
             folder,
             readers,
             progress,
+            temporary,
             jobs,
         })
     }
@@ -97,37 +102,49 @@ impl SqliteBackups {
         self.readers.query(move |_| work(&folder)).await
     }
 
-    async fn write(&self, name: BackupName, create_time: Timestamp) -> Result<Backup> {
-        let stop = self.progress.begin(&name, create_time)?;
-        let _stop_on_drop = StopOnDrop(Arc::clone(&stop));
+    async fn write(&self, backup: NewBackup) -> Result<Backup> {
+        let writing = self.progress.begin(&backup)?;
+        let _stop_on_drop = StopOnDrop(Arc::clone(&writing.stop));
         let (caller, reply) = oneshot::channel();
         let job = Job {
-            name,
-            create_time,
-            stop,
+            backup,
+            writing,
             caller,
         };
-        if self.jobs.try_send(job).is_err() {
-            self.progress.end();
-            return Err(closed());
-        }
+        self.jobs.try_send(job).map_err(|_| closed())?;
         reply.await.unwrap_or_else(|_| Err(closed()))
     }
 
     async fn delete(&self, name: BackupName) -> Result<()> {
-        let was_running = self.progress.stop(&name);
+        let ended = self.progress.stop(&name);
+        let was_running = ended.is_some();
+        if let Some(ended) = ended {
+            // It may have been too late to end it: then it has its name now.
+            ended.cancelled().await;
+        }
+        self.temporary.forget(&name);
         let removed = self.on_disk(move |folder| folder.remove(&name)).await;
         match removed {
-            // The thread removes what there is of it.
             Err(error) if was_running && error.reason() == reason::BACKUP_UNKNOWN => Ok(()),
             removed => removed,
         }
     }
+
+    async fn remove_unread(&self, now: Timestamp) -> Result<()> {
+        for name in self.temporary.unread(now) {
+            tracing::info!(backup = %name, "removing a copy of the store that was made for a caller who is gone");
+            match self.delete(name).await {
+                Err(error) if error.reason() != reason::BACKUP_UNKNOWN => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Backups for SqliteBackups {
-    fn write(&self, name: BackupName, now: Timestamp) -> BoxFuture<'_, Result<Backup>> {
-        Box::pin(self.write(name, now))
+    fn write(&self, backup: NewBackup) -> BoxFuture<'_, Result<Backup>> {
+        Box::pin(self.write(backup))
     }
 
     fn list(&self, max: usize) -> BoxFuture<'_, Result<Vec<Backup>>> {
@@ -145,11 +162,16 @@ impl Backups for SqliteBackups {
     }
 
     fn read(&self, name: BackupName, offset: u64, max: usize) -> BoxFuture<'_, Result<Bytes>> {
+        self.temporary.touch(&name);
         Box::pin(self.on_disk(move |folder| folder.read(&name, offset, max)))
     }
 
     fn delete(&self, name: BackupName) -> BoxFuture<'_, Result<()>> {
         Box::pin(self.delete(name))
+    }
+
+    fn remove_unread(&self, now: Timestamp) -> BoxFuture<'_, Result<()>> {
+        Box::pin(self.remove_unread(now))
     }
 }
 
@@ -162,24 +184,32 @@ impl Drop for StopOnDrop {
     }
 }
 
-/// Writes copies until the store closes.
-fn run(source: &Connection, jobs: &Receiver<Job>, copier: &Copier) {
+/// Writes copies until the store closes. A panic fails one copy, and not the next one.
+fn run(source: &Connection, jobs: &Receiver<Job>, copier: &Copier, temporary: &Temporary) {
     while let Ok(job) = jobs.recv() {
         let Job {
-            name,
-            create_time,
-            stop,
+            backup,
+            writing,
             caller,
         } = job;
-        let written = copier.write(source, &name, create_time, &stop);
+        let write = AssertUnwindSafe(|| copier.write(source, &backup, &writing.stop));
+        let written = catch_unwind(write).unwrap_or_else(|_| {
+            let message = "the thread that writes copies panicked: see the log of the node";
+            Err(Error::internal(reason::STORE_FAILED, message))
+        });
+        let name = &backup.name;
         if let Err(error) = &written {
             let cause = std::error::Error::source(error).map(tracing::field::display);
             tracing::warn!(backup = %name, reason = error.reason(), cause, "the store is not copied: {error}");
         }
-        copier.progress.end();
-        if let Err(Ok(unwanted)) = caller.send(written) {
+        if written.is_ok() && backup.is_temporary {
+            temporary.add(name.clone());
+        }
+        drop(writing);
+        if let Err(Ok(_)) = caller.send(written) {
             // Its caller left as it was completed.
-            let _ = copier.folder.remove(&unwanted.name);
+            temporary.forget(name);
+            let _ = copier.folder.remove(name);
         }
     }
 }

@@ -4,10 +4,14 @@ use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
 
-use crate::engine::backup::{Backup, BackupName};
+use crate::engine::backup::{Backup, BackupName, BackupPhase, BackupProgress, NewBackup};
 use crate::model::error::{Error, Result, reason};
+
+/// How much of the work is done after the pages are copied, and after they are verified.
+const COPIED: f64 = 0.6;
+const VERIFIED: f64 = 0.9;
 
 /// Ends a copy before it is complete.
 #[derive(Debug, Default)]
@@ -45,11 +49,26 @@ impl Stop {
 /// The copy that is being written.
 #[derive(Debug)]
 struct Running {
-    name: BackupName,
-    create_time: Timestamp,
+    backup: NewBackup,
     stop: Arc<Stop>,
+    ended: CancellationToken,
     bytes: u64,
-    fraction: f64,
+    progress: BackupProgress,
+}
+
+/// Whoever has this writes the copy. It has ended once this is dropped, however that comes about.
+#[derive(Debug)]
+pub(super) struct Writing {
+    pub(super) stop: Arc<Stop>,
+    progress: Arc<Progress>,
+}
+
+impl Drop for Writing {
+    fn drop(&mut self) {
+        if let Some(running) = self.progress.lock().take() {
+            running.ended.cancel();
+        }
+    }
 }
 
 /// At most one copy, and how far it is.
@@ -62,60 +81,71 @@ impl Progress {
     /// # Errors
     ///
     /// `FAILED_PRECONDITION` / `BACKUP_RUNNING`.
-    pub(super) fn begin(&self, name: &BackupName, create_time: Timestamp) -> Result<Arc<Stop>> {
+    pub(super) fn begin(self: &Arc<Self>, backup: &NewBackup) -> Result<Writing> {
         let mut current = self.lock();
         if let Some(running) = &*current {
             let message = format!(
                 "the copy `{}` is being written, and there is one at a time: repeat the request once it has ended",
-                running.name
+                running.backup.name
             );
             return Err(Error::failed_precondition(reason::BACKUP_RUNNING, message));
         }
         let stop = Arc::<Stop>::default();
         *current = Some(Running {
-            name: name.clone(),
-            create_time,
+            backup: backup.clone(),
             stop: Arc::clone(&stop),
+            ended: CancellationToken::new(),
             bytes: 0,
-            fraction: 0.0,
+            progress: BackupProgress {
+                phase: BackupPhase::Copying,
+                fraction: 0.0,
+            },
         });
-        Ok(stop)
+        Ok(Writing {
+            stop,
+            progress: Arc::clone(self),
+        })
     }
 
-    /// Sets how many bytes the copy will have, and how much of it is done.
-    pub(super) fn set(&self, bytes: u64, fraction: f64) {
+    /// Sets how many bytes the copy will have, and how much of a phase is done.
+    pub(super) fn set(&self, bytes: u64, phase: BackupPhase, done: f64) {
         if let Some(running) = &mut *self.lock() {
-            (running.bytes, running.fraction) = (bytes, fraction.clamp(0.0, 1.0));
+            let (from, to) = match phase {
+                BackupPhase::Copying => (0.0, COPIED),
+                BackupPhase::Verifying => (COPIED, VERIFIED),
+                BackupPhase::Hashing => (VERIFIED, 1.0),
+            };
+            let fraction = from + (to - from) * done.clamp(0.0, 1.0);
+            running.bytes = bytes;
+            running.progress = BackupProgress { phase, fraction };
         }
     }
 
-    /// No copy is being written any more.
-    pub(super) fn end(&self) {
-        *self.lock() = None;
-    }
-
-    /// Ends the copy if it has this name. Returns whether it has.
-    pub(super) fn stop(&self, name: &BackupName) -> bool {
+    /// Ends the copy if it has this name. Returns what fires once it has ended: a moment later.
+    pub(super) fn stop(&self, name: &BackupName) -> Option<CancellationToken> {
         let current = self.lock();
-        let running = current.as_ref().filter(|running| running.name == *name);
-        if let Some(running) = running {
-            running.stop.stop();
+        let running = current.as_ref()?;
+        if running.backup.name != *name {
+            return None;
         }
-        running.is_some()
+        running.stop.stop();
+        Some(running.ended.clone())
     }
 
     /// The copy that is being written. `path`: where it will be.
     pub(super) fn running(&self, path: impl FnOnce(&BackupName) -> PathBuf) -> Option<Backup> {
         let current = self.lock();
         let running = current.as_ref()?;
+        let backup = &running.backup;
         Some(Backup {
-            path: path(&running.name),
-            name: running.name.clone(),
+            path: path(&backup.name),
+            name: backup.name.clone(),
             bytes: running.bytes,
-            create_time: running.create_time,
+            create_time: backup.create_time,
             sha256: String::new(),
             invocations: 0,
-            fraction: Some(running.fraction),
+            is_temporary: backup.is_temporary,
+            progress: Some(running.progress),
         })
     }
 
@@ -127,4 +157,34 @@ impl Progress {
 /// The error of a copy that was ended before it was complete.
 pub(super) fn ended() -> Error {
     Error::cancelled(reason::CANCELLED, "the copy was ended, and is removed")
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn a_copy_has_ended_also_where_its_thread_panics() {
+        let progress = Arc::<Progress>::default();
+        let backup = NewBackup {
+            name: BackupName::parse("a").unwrap(),
+            create_time: Timestamp::UNIX_EPOCH,
+            is_temporary: false,
+        };
+        let writing = progress.begin(&backup).unwrap();
+        let refused = progress.begin(&backup).unwrap_err();
+        assert_eq!(refused.reason(), reason::BACKUP_RUNNING);
+        let ended = progress.stop(&backup.name).unwrap();
+        assert!(writing.stop.is_stopped() && !ended.is_cancelled());
+        let thread = std::thread::spawn(move || {
+            let _writing = writing;
+            panic!("as a thread that writes a copy never should");
+        });
+        assert!(thread.join().is_err());
+        assert!(ended.is_cancelled());
+        assert!(progress.stop(&backup.name).is_none());
+        let _next = progress.begin(&backup).unwrap();
+    }
 }

@@ -1,4 +1,7 @@
 //! Events: starts, items, retries and the outcome, one after another in a single blob.
+//!
+//! The events of one record are sealed together, and appended to those before: a column has plain events, sealed parts,
+//! or first the ones and then the others, where encryption was turned on in between.
 
 use std::sync::Arc;
 
@@ -10,8 +13,10 @@ use super::failure::{
 use super::payload::{PayloadBlob, from_payload, to_payload};
 use super::scalars::{PairBlob, damaged, metadata, nanos, pairs, timestamp};
 use crate::model::error::Result;
+use crate::model::id::Cid;
 use crate::model::invocation::{Event, EventKind};
 use crate::model::payload::Reply;
+use crate::store::cipher::{BlobCipher, Column, Place, Sealed, is_sealed};
 
 #[derive(Clone, PartialEq, Message)]
 struct EventBlob {
@@ -42,11 +47,27 @@ struct EventBlob {
     worker: String,
 }
 
-/// Appends length-delimited events to a blob. `Accepted` is left out: the columns of the row contain all of it.
-pub(in crate::store::sqlite) fn append_events(
-    blob: &mut Vec<u8>,
+/// Where a part of the events of an invocation is sealed for. Their sequences, in it, rise from part to part.
+fn place(cid: Cid) -> Place {
+    Place::of(cid, Column::Events)
+}
+
+/// Encodes the events of a record, length-delimited, and seals them together. `Accepted` is left out: the columns of
+/// the row contain all of it.
+pub(in crate::store::sqlite) fn encode_events(
+    cid: Cid,
     events: &[Arc<Event>],
-) -> Result<()> {
+    cipher: &BlobCipher,
+) -> Result<Vec<u8>> {
+    let mut blob = Vec::new();
+    append_events(&mut blob, events)?;
+    match blob.is_empty() {
+        true => Ok(blob),
+        false => cipher.seal(place(cid), blob),
+    }
+}
+
+fn append_events(blob: &mut Vec<u8>, events: &[Arc<Event>]) -> Result<()> {
     let mut last: Option<&Event> = None;
     for event in events {
         let follows = last.is_some_and(|last| last.sequence.checked_add(1) == Some(event.sequence));
@@ -100,39 +121,130 @@ struct FailedEventBlob {
     failure: Option<FailureMessageBlob>,
 }
 
+/// Splits the first event, or the first sealed part, from what follows it.
+fn split_first(blob: &[u8]) -> Result<(Part<'_>, &[u8])> {
+    if is_sealed(blob) {
+        let (sealed, behind) = Sealed::split(blob)?;
+        return Ok((Part::Sealed(sealed), behind));
+    }
+    let mut rest = blob;
+    let length = prost::decode_length_delimiter(&mut rest).map_err(damaged)?;
+    let split = rest.split_at_checked(length);
+    let (event, behind) = split.ok_or_else(|| damaged("an event that is cut off"))?;
+    Ok((Part::Event(event), behind))
+}
+
+/// A part of the events.
+enum Part<'b> {
+    Event(&'b [u8]),
+    Sealed(Sealed<'b>),
+}
+
+/// The last part of a blob of events; `None` if that is empty.
+fn last_part(mut blob: &[u8]) -> Result<Option<Part<'_>>> {
+    let mut last = None;
+    while !blob.is_empty() {
+        let (part, behind) = split_first(blob)?;
+        (last, blob) = (Some(part), behind);
+    }
+    Ok(last)
+}
+
+/// The sealed parts of a blob of events, and whether it has plain ones.
+pub(in crate::store::sqlite) fn sealed_events(mut blob: &[u8]) -> Result<(Vec<Sealed<'_>>, bool)> {
+    let (mut sealed, mut has_plain) = (Vec::new(), false);
+    while !blob.is_empty() {
+        let (part, behind) = split_first(blob)?;
+        match part {
+            Part::Event(_) => has_plain = true,
+            Part::Sealed(part) => sealed.push(part),
+        }
+        blob = behind;
+    }
+    Ok((sealed, has_plain))
+}
+
 /// Decodes the message of the last failure: that of the last event or, if that has none, that of the column
-/// `last_failure`. `None` if nothing has failed.
+/// `last_failure`. `None` if nothing has failed. Only what it is in is opened.
 pub(in crate::store::sqlite) fn decode_failure_message(
+    cid: Cid,
     events: Option<&[u8]>,
     last_failure: Option<&[u8]>,
+    cipher: &BlobCipher,
 ) -> Result<Option<String>> {
-    let (mut rest, mut last) = (events.unwrap_or_default(), None);
-    while !rest.is_empty() {
-        let length = prost::decode_length_delimiter(&mut rest).map_err(damaged)?;
-        let (event, behind) = rest
-            .split_at_checked(length)
-            .ok_or_else(|| damaged("an event that is cut off"))?;
-        (last, rest) = (Some(event), behind);
-    }
-    let event = last.map(FailedEventBlob::decode).transpose();
-    match event.map_err(damaged)?.and_then(|event| event.failure) {
-        Some(failure) => Ok(Some(failure.message)),
-        None => last_failure.map_or(Ok(None), decode_last_failure_message),
+    let message = match last_part(events.unwrap_or_default())? {
+        None => None,
+        Some(Part::Event(event)) => {
+            cipher.check_plain(event)?;
+            event_message(event)?
+        }
+        Some(Part::Sealed(sealed)) => match last_part(&cipher.open_sealed(place(cid), &sealed)?)? {
+            Some(Part::Event(event)) => event_message(event)?,
+            Some(Part::Sealed(_)) | None => return Err(damaged("a sealed part without events")),
+        },
+    };
+    match (message, last_failure) {
+        (Some(message), _) => Ok(Some(message)),
+        (None, Some(blob)) => decode_last_failure_message(cid, blob, cipher),
+        (None, None) => Ok(None),
     }
 }
 
+fn event_message(event: &[u8]) -> Result<Option<String>> {
+    let event = FailedEventBlob::decode(event).map_err(damaged)?;
+    Ok(event.failure.map(|failure| failure.message))
+}
+
 /// Decodes the events of a blob, in order.
-pub(in crate::store::sqlite) fn decode_events(mut blob: &[u8]) -> Result<Vec<Arc<Event>>> {
-    let mut events = Vec::new();
-    let (mut sequence, mut attempt) = (0_u64, 0);
+pub(in crate::store::sqlite) fn decode_events(
+    cid: Cid,
+    mut blob: &[u8],
+    cipher: &BlobCipher,
+) -> Result<Vec<Arc<Event>>> {
+    let mut decoder = Decoder::default();
     while !blob.is_empty() {
-        let message = EventBlob::decode_length_delimited(&mut blob).map_err(damaged)?;
-        sequence = match message.sequence {
-            0 => sequence.saturating_add(1),
+        if is_sealed(blob) {
+            let (sealed, behind) = Sealed::split(blob)?;
+            decoder.decode_part(&cipher.open_sealed(place(cid), &sealed)?)?;
+            blob = behind;
+        } else {
+            cipher.check_plain(blob)?;
+            decoder.decode(&mut blob)?;
+        }
+    }
+    Ok(decoder.events)
+}
+
+/// Decodes events one after another.
+#[derive(Default)]
+struct Decoder {
+    events: Vec<Arc<Event>>,
+    sequence: u64,
+    attempt: u32,
+}
+
+impl Decoder {
+    /// Decodes a part that was sealed. It follows what was before: parts cannot be repeated or change places.
+    fn decode_part(&mut self, mut part: &[u8]) -> Result<()> {
+        let (before, first) = (self.sequence, self.events.len());
+        while !part.is_empty() {
+            self.decode(&mut part)?;
+        }
+        match self.events.get(first) {
+            Some(event) if event.sequence > before => Ok(()),
+            _ => Err(damaged("encrypted events that are not in their order")),
+        }
+    }
+
+    /// Decodes the first event of a blob, and takes it from there.
+    fn decode(&mut self, blob: &mut &[u8]) -> Result<()> {
+        let message = EventBlob::decode_length_delimited(blob).map_err(damaged)?;
+        self.sequence = match message.sequence {
+            0 => self.sequence.saturating_add(1),
             given => given,
         };
-        attempt = match message.attempt {
-            0 => attempt,
+        self.attempt = match message.attempt {
+            0 => self.attempt,
             given => given,
         };
         let kind = match message.kind {
@@ -153,12 +265,12 @@ pub(in crate::store::sqlite) fn decode_events(mut blob: &[u8]) -> Result<Vec<Arc
             7 => EventKind::Expired(from_failure(message.failure)?),
             other => return Err(damaged(format_args!("an event of kind {other}"))),
         };
-        events.push(Arc::new(Event {
-            sequence,
-            attempt,
+        self.events.push(Arc::new(Event {
+            sequence: self.sequence,
+            attempt: self.attempt,
             time: timestamp(message.time),
             kind,
         }));
+        Ok(())
     }
-    Ok(events)
 }

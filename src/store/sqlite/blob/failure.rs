@@ -8,6 +8,8 @@ use prost::Message;
 
 use super::scalars::{PairBlob, cid, damaged, duration_nanos};
 use crate::model::error::{Detail, Error, Kind, Result, Violation};
+use crate::model::id::Cid;
+use crate::store::cipher::{BlobCipher, Column, Place};
 
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct FailureBlob {
@@ -69,34 +71,59 @@ struct DetailBlob {
     value: Bytes,
 }
 
-/// Encodes the last failure of a pending invocation, and whether the invocation is deferred.
-pub(in crate::store::sqlite) fn encode_last_failure(error: &Error, deferred: bool) -> Vec<u8> {
+/// Where the column `last_failure` of an invocation is sealed for.
+fn place(cid: Cid) -> Place {
+    Place::of(cid, Column::LastFailure)
+}
+
+/// Encodes and seals the last failure of a pending invocation, and whether the invocation is deferred.
+pub(in crate::store::sqlite) fn encode_last_failure(
+    cid: Cid,
+    error: &Error,
+    deferred: bool,
+    cipher: &BlobCipher,
+) -> Result<Vec<u8>> {
     let failure = FailureBlob {
         deferred,
         ..to_failure(error)
     };
-    failure.encode_to_vec()
+    cipher.seal(place(cid), failure.encode_to_vec())
 }
 
-/// Adds the reason of a cancellation to a last failure, unless it has one. A blob that is damaged stays as it is.
-pub(in crate::store::sqlite) fn with_cancel_reason(blob: Option<Vec<u8>>, text: &str) -> Vec<u8> {
+/// Adds the reason of a cancellation to a last failure, unless it has one. A blob that cannot be read stays as it is.
+pub(in crate::store::sqlite) fn with_cancel_reason(
+    cid: Cid,
+    blob: Option<Vec<u8>>,
+    text: &str,
+    cipher: &BlobCipher,
+) -> Result<Vec<u8>> {
     let blob = blob.unwrap_or_default();
-    match FailureBlob::decode(blob.as_slice()) {
-        Ok(failure) if failure.cancel_reason.is_none() => FailureBlob {
-            cancel_reason: Some(text.to_owned()),
-            ..failure
+    let decoded = cipher
+        .open(place(cid), &blob)
+        .and_then(|plain| FailureBlob::decode(&*plain).map_err(damaged));
+    match decoded {
+        Ok(failure) if failure.cancel_reason.is_none() => {
+            let failure = FailureBlob {
+                cancel_reason: Some(text.to_owned()),
+                ..failure
+            };
+            cipher.seal(place(cid), failure.encode_to_vec())
         }
-        .encode_to_vec(),
-        Ok(_) | Err(_) => blob,
+        Ok(_) | Err(_) => Ok(blob),
     }
 }
 
 /// Decodes the column `last_failure`.
-pub(in crate::store::sqlite) fn decode_last_failure(blob: Option<&[u8]>) -> Result<LastFailure> {
+pub(in crate::store::sqlite) fn decode_last_failure(
+    cid: Cid,
+    blob: Option<&[u8]>,
+    cipher: &BlobCipher,
+) -> Result<LastFailure> {
     let Some(blob) = blob else {
         return Ok(LastFailure::default());
     };
-    let mut failure = FailureBlob::decode(blob).map_err(damaged)?;
+    let blob = cipher.open(place(cid), blob)?;
+    let mut failure = FailureBlob::decode(&*blob).map_err(damaged)?;
     Ok(LastFailure {
         deferred: failure.deferred,
         cancel_reason: failure.cancel_reason.take(),
@@ -118,8 +145,13 @@ pub(super) struct FailureMessageBlob {
 }
 
 /// Decodes the message of the column `last_failure`; `None` if it has no failure.
-pub(super) fn decode_last_failure_message(blob: &[u8]) -> Result<Option<String>> {
-    let failure = FailureMessageBlob::decode(blob).map_err(damaged)?;
+pub(super) fn decode_last_failure_message(
+    cid: Cid,
+    blob: &[u8],
+    cipher: &BlobCipher,
+) -> Result<Option<String>> {
+    let blob = cipher.open(place(cid), blob)?;
+    let failure = FailureMessageBlob::decode(&*blob).map_err(damaged)?;
     Ok((failure.code != 0).then_some(failure.message))
 }
 

@@ -1,11 +1,14 @@
 //! How far an operation is: what it has done, and why it could not do the rest.
 
+use std::borrow::Cow;
+
 use prost::Message;
 
 use super::failure::{FailureBlob, from_failure, to_failure};
 use super::scalars::{cid, damaged};
 use crate::model::error::Result;
-use crate::model::operation::{OperationProgress, Refusal, Refusals};
+use crate::model::operation::{OperationId, OperationProgress, Refusal, Refusals};
+use crate::store::cipher::{BlobCipher, Column, Place};
 
 #[derive(Clone, PartialEq, Message)]
 struct ProgressBlob {
@@ -33,8 +36,34 @@ struct RefusalBlob {
     message: String,
 }
 
-/// Encodes how far an operation is. Its state and its end have columns of their own.
-pub(in crate::store::sqlite) fn encode_operation_progress(progress: &OperationProgress) -> Vec<u8> {
+/// Seals what was asked of an operation.
+pub(in crate::store::sqlite) fn seal_operation_request(
+    id: OperationId,
+    request: Vec<u8>,
+    cipher: &BlobCipher,
+) -> Result<Vec<u8>> {
+    cipher.seal(Place::of_operation(id, Column::OperationRequest), request)
+}
+
+/// Opens what was asked of an operation.
+pub(in crate::store::sqlite) fn open_operation_request(
+    id: OperationId,
+    blob: Vec<u8>,
+    cipher: &BlobCipher,
+) -> Result<Vec<u8>> {
+    let place = Place::of_operation(id, Column::OperationRequest);
+    Ok(match cipher.open(place, &blob)? {
+        Cow::Borrowed(_) => blob,
+        Cow::Owned(opened) => opened,
+    })
+}
+
+/// Encodes and seals how far an operation is. Its state and its end have columns of their own.
+pub(in crate::store::sqlite) fn encode_operation_progress(
+    id: OperationId,
+    progress: &OperationProgress,
+    cipher: &BlobCipher,
+) -> Result<Vec<u8>> {
     let refusal = |refusal: &Refusal| RefusalBlob {
         reason: refusal.reason.clone(),
         count: refusal.count,
@@ -53,14 +82,19 @@ pub(in crate::store::sqlite) fn encode_operation_progress(progress: &OperationPr
             .collect(),
         failure: progress.failure.as_ref().map(to_failure),
     };
-    blob.encode_to_vec()
+    let place = Place::of_operation(id, Column::OperationProgress);
+    cipher.seal(place, blob.encode_to_vec())
 }
 
 /// Decodes how far an operation is, without its state and its end.
 pub(in crate::store::sqlite) fn decode_operation_progress(
+    id: OperationId,
     blob: &[u8],
+    cipher: &BlobCipher,
 ) -> Result<OperationProgress> {
-    let blob = ProgressBlob::decode(blob).map_err(damaged)?;
+    let place = Place::of_operation(id, Column::OperationProgress);
+    let blob = cipher.open(place, blob)?;
+    let blob = ProgressBlob::decode(&*blob).map_err(damaged)?;
     let refusals = blob.refusals.into_iter().map(|refusal| {
         Ok(Refusal {
             reason: refusal.reason,

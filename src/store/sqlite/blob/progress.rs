@@ -6,7 +6,9 @@ use prost::Message;
 use super::scalars::{damaged, nanos, timestamp};
 use crate::codec::struct_pb;
 use crate::model::error::Result;
+use crate::model::id::Cid;
 use crate::model::invocation::{Progress, ProgressRecord};
+use crate::store::cipher::{BlobCipher, Column, Place};
 
 #[derive(Clone, PartialEq, Message)]
 struct ProgressBlob {
@@ -25,8 +27,12 @@ struct ProgressBlob {
     time: i64,
 }
 
-/// Encodes progress.
-pub(in crate::store::sqlite) fn encode_progress(record: &ProgressRecord) -> Result<Vec<u8>> {
+/// Encodes and seals the progress of an invocation.
+pub(in crate::store::sqlite) fn encode_progress(
+    cid: Cid,
+    record: &ProgressRecord,
+    cipher: &BlobCipher,
+) -> Result<Vec<u8>> {
     let message = ProgressBlob {
         fraction: record.progress.fraction,
         message: record.progress.message.clone(),
@@ -40,12 +46,17 @@ pub(in crate::store::sqlite) fn encode_progress(record: &ProgressRecord) -> Resu
         number: record.number,
         time: nanos(record.time),
     };
-    Ok(message.encode_to_vec())
+    cipher.seal(Place::of(cid, Column::Progress), message.encode_to_vec())
 }
 
-/// Decodes progress.
-pub(in crate::store::sqlite) fn decode_progress(blob: &[u8]) -> Result<ProgressRecord> {
-    let message = ProgressBlob::decode(blob).map_err(damaged)?;
+/// Decodes the progress of an invocation.
+pub(in crate::store::sqlite) fn decode_progress(
+    cid: Cid,
+    blob: &[u8],
+    cipher: &BlobCipher,
+) -> Result<ProgressRecord> {
+    let blob = cipher.open(Place::of(cid, Column::Progress), blob)?;
+    let message = ProgressBlob::decode(&*blob).map_err(damaged)?;
     let value = message
         .value
         .map(|bytes| struct_pb::decode_value(&bytes))

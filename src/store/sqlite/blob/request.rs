@@ -17,6 +17,7 @@ use crate::model::invocation::{
 };
 use crate::model::metadata::Metadata;
 use crate::model::payload::Format;
+use crate::store::cipher::{BlobCipher, Column, Place};
 
 #[derive(Clone, PartialEq, Message)]
 struct RequestBlob {
@@ -66,7 +67,10 @@ struct RequestBlob {
     at_most_once: bool,
     #[prost(message, optional, tag = "21")]
     grouping: Option<GroupingBlob>,
-    #[prost(message, optional, tag = "22")]
+    /// Of a sealed request: its service, so that the row cannot be given to another one.
+    #[prost(string, optional, tag = "22")]
+    sealed_for: Option<String>,
+    #[prost(message, optional, tag = "23")]
     principals: Option<PrincipalsBlob>,
 }
 
@@ -118,8 +122,11 @@ struct InReplyToBlob {
     attempt: u32,
 }
 
-/// Encodes a request.
-pub(in crate::store::sqlite) fn encode_request(request: &Request) -> Result<Vec<u8>> {
+/// Encodes and seals a request.
+pub(in crate::store::sqlite) fn encode_request(
+    request: &Request,
+    cipher: &BlobCipher,
+) -> Result<Vec<u8>> {
     let message = RequestBlob {
         input: Some(to_payload(&request.input)?),
         response_format: match request.response_format {
@@ -163,8 +170,13 @@ pub(in crate::store::sqlite) fn encode_request(request: &Request) -> Result<Vec<
         at_most_once: request.terms.at_most_once,
         grouping: request.grouping.as_ref().map(to_grouping),
         principals: request.principals.as_deref().map(to_principals),
+        sealed_for: cipher.is_on().then(|| request.service.to_string()),
     };
-    Ok(message.encode_to_vec())
+    cipher.seal(place(request.cid), message.encode_to_vec())
+}
+
+fn place(cid: Cid) -> Place {
+    Place::of(cid, Column::Request)
 }
 
 /// Decodes a request. `accept_time`: the column of its row.
@@ -173,8 +185,16 @@ pub(in crate::store::sqlite) fn decode_request(
     service: ServiceName,
     accept_time: i64,
     blob: &[u8],
+    cipher: &BlobCipher,
 ) -> Result<Request> {
-    let message = RequestBlob::decode(blob).map_err(damaged)?;
+    let blob = cipher.open(place(named), blob)?;
+    let message = RequestBlob::decode(&*blob).map_err(damaged)?;
+    if message
+        .sealed_for
+        .is_some_and(|name| name != service.as_str())
+    {
+        return Err(damaged("a request that was sealed for another service"));
+    }
     Ok(Request {
         cid: named,
         service,
@@ -226,8 +246,13 @@ struct CallbackBlob {
 }
 
 /// Whether a request is a callback.
-pub(in crate::store::sqlite) fn decode_is_callback(blob: &[u8]) -> Result<bool> {
-    let message = CallbackBlob::decode(blob).map_err(damaged)?;
+pub(in crate::store::sqlite) fn decode_is_callback(
+    cid: Cid,
+    blob: &[u8],
+    cipher: &BlobCipher,
+) -> Result<bool> {
+    let blob = cipher.open(place(cid), blob)?;
+    let message = CallbackBlob::decode(&*blob).map_err(damaged)?;
     Ok(message.in_reply_to.is_some())
 }
 
@@ -239,8 +264,13 @@ struct MetadataBlob {
 }
 
 /// Decodes the metadata of a request.
-pub(in crate::store::sqlite) fn decode_metadata(blob: &[u8]) -> Result<Metadata> {
-    let message = MetadataBlob::decode(blob).map_err(damaged)?;
+pub(in crate::store::sqlite) fn decode_metadata(
+    cid: Cid,
+    blob: &[u8],
+    cipher: &BlobCipher,
+) -> Result<Metadata> {
+    let blob = cipher.open(place(cid), blob)?;
+    let message = MetadataBlob::decode(&*blob).map_err(damaged)?;
     Ok(metadata(message.metadata))
 }
 

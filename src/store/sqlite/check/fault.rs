@@ -92,6 +92,10 @@ kinds! {
     WakeLate "WAKE_LATE":
         "it is due before it is looked at: it starts too late, or never",
         "`cidery cancel CID`, then `cidery retry CID`";
+    /// An invocation that is noted as retried, and was not, or not as that one.
+    RetryWrong "RETRY_WRONG":
+        "it is noted as retried by an invocation that does not retry it: the dead-letter queue leaves it out",
+        "`cidery retry CID`, if what it was asked for is still to be done";
     /// Two invocations with one idempotency key.
     KeyTwice "KEY_TWICE":
         "two invocations of the service have the same idempotency key: a request was accepted twice", RESTORE;

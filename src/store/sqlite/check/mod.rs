@@ -9,15 +9,17 @@ use std::path::{Path, PathBuf};
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, Rows};
 
-use self::contents::{check_declarations, check_invocations, check_operators};
+use self::contents::{check_declarations, check_invocations, check_operators, check_retries};
 pub(crate) use self::fault::Fault;
 use self::fault::{FaultKind, Faults};
 use self::rules::RULES;
 use super::blob;
 use super::error::{failed, is_damage};
+use super::keys::{KeyUsage, read_usage};
 use super::migrate::FORMAT;
 use super::read_only::ReadOnlyStore;
 use crate::model::error::Result;
+use crate::store::cipher::{BlobCipher, StoreKeys};
 
 /// How far a time may be ahead of the clock of this machine, which may be wrong as well: a year. Damage is most often
 /// centuries off.
@@ -38,18 +40,28 @@ pub(crate) struct CheckReport {
     pub(crate) invocations: u64,
     /// How many of them have not ended.
     pub(crate) pending: u64,
+    /// The keys that it needs, and what is not encrypted.
+    pub(crate) keys: Vec<KeyUsage>,
+    /// How many invocations were not read, since their keys were not given.
+    pub(crate) unread: u64,
     pub(crate) faults: Vec<Fault>,
     /// Whether the limit has left out faults.
     pub(crate) is_cut: bool,
 }
 
-/// Checks a database, or the one in a directory, and names up to `limit` faults. A node may use it meanwhile.
+/// Checks a database, or the one in a directory, and names up to `limit` faults. A node may use it meanwhile. What is
+/// encrypted is read with the keys that are `given`; the rest is checked without.
 ///
 /// # Errors
 ///
 /// `FAILED_PRECONDITION` / `STORE_UNUSABLE`: there is no store, or one of a newer version. `UNAVAILABLE` /
 /// `STORE_FAILED` where the disk fails.
-pub(crate) fn check(path: &Path, limit: usize, now: Timestamp) -> Result<CheckReport> {
+pub(crate) fn check(
+    path: &Path,
+    given: Option<StoreKeys>,
+    limit: usize,
+    now: Timestamp,
+) -> Result<CheckReport> {
     let store = ReadOnlyStore::open(path)?;
     let mut checker = Checker {
         connection: &store.connection,
@@ -64,11 +76,21 @@ pub(crate) fn check(path: &Path, limit: usize, now: Timestamp) -> Result<CheckRe
         false => "SELECT (SELECT count(*) FROM invocation) - (SELECT count(*) FROM outcome)",
     };
     let pending = checker.number(open)?;
+    let (mut keys, mut unread) = (Vec::new(), 0);
     if !is_earlier_format {
         checker.check_tables(now)?;
-        checker.contents(|connection, faults| check_invocations(connection, generation, faults))?;
+        let cipher = BlobCipher::new(given, false);
+        checker.contents(|connection, faults| {
+            unread = check_invocations(connection, &cipher, generation, faults)?;
+            Ok(())
+        })?;
+        checker.contents(|connection, faults| check_retries(connection, &cipher, faults))?;
         checker.contents(check_declarations)?;
-        checker.contents(check_operators)?;
+        checker.contents(|connection, faults| check_operators(connection, &cipher, faults))?;
+        checker.contents(|connection, _| {
+            keys = read_usage(connection)?;
+            Ok(())
+        })?;
     }
     let Faults { found, is_cut, .. } = checker.faults;
     Ok(CheckReport {
@@ -79,6 +101,8 @@ pub(crate) fn check(path: &Path, limit: usize, now: Timestamp) -> Result<CheckRe
         generation,
         invocations,
         pending,
+        keys,
+        unread,
         faults: found,
         is_cut,
     })

@@ -131,6 +131,19 @@ pub(super) const RULES: &[Rule] = &[
              LEFT JOIN invocation ON invocation.id = pending.id
              WHERE coalesce(open_members, 0) = 0 AND wake > due",
     },
+    // The retry itself may be gone: it was purged. Whether it is one is in its request, which is decoded.
+    Rule {
+        kind: FaultKind::RetryWrong,
+        select: "SELECT cid, 'retried, row ' || retry.id || ', and ' ||
+                 CASE WHEN cid IS NULL THEN 'not stored' ELSE 'not ended' END
+             FROM retry LEFT JOIN invocation ON invocation.id = retry.id
+             WHERE NOT EXISTS (SELECT 1 FROM outcome WHERE outcome.id = retry.id)
+             UNION ALL SELECT cid, 'retried as ' || quote(retried_as) || ', which is no CID' FROM retry
+             LEFT JOIN invocation ON invocation.id = retry.id WHERE length(retried_as) != 16
+             UNION ALL SELECT invocation.cid, 'retried as row ' || cid_index.id || ', which was accepted before it'
+             FROM retry JOIN cid_index ON cid_index.cid = retried_as AND cid_index.id <= retry.id
+             LEFT JOIN invocation ON invocation.id = retry.id",
+    },
     // A file that had format 1 may have the same key for two services.
     Rule {
         kind: FaultKind::KeyTwice,

@@ -7,6 +7,7 @@ use crate::engine::store::Acceptance;
 use crate::model::error::Result;
 use crate::model::id::ServiceName;
 use crate::model::invocation::Invocation;
+use crate::store::cipher::BlobCipher;
 use crate::store::sqlite::bookkeeping::Entries;
 use crate::store::sqlite::error::store_full;
 
@@ -18,8 +19,11 @@ pub(in crate::store::sqlite) struct Accept {
 }
 
 impl Accept {
-    pub(in crate::store::sqlite) fn new(invocation: Invocation) -> Result<Self> {
-        let new = NewInvocation::encode(&invocation)?;
+    pub(in crate::store::sqlite) fn new(
+        invocation: Invocation,
+        cipher: &BlobCipher,
+    ) -> Result<Self> {
+        let new = NewInvocation::encode(&invocation, cipher)?;
         Ok(Self { invocation, new })
     }
 }

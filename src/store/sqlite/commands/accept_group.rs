@@ -6,6 +6,7 @@ use super::transaction::Tx;
 use crate::engine::store::Acceptance;
 use crate::model::error::Result;
 use crate::model::invocation::Invocation;
+use crate::store::cipher::BlobCipher;
 use crate::store::sqlite::bookkeeping::Entries;
 use crate::store::sqlite::error::store_full;
 
@@ -20,10 +21,12 @@ impl AcceptGroup {
     pub(in crate::store::sqlite) fn new(
         group: &Invocation,
         members: &[Invocation],
+        cipher: &BlobCipher,
     ) -> Result<Self> {
-        let members = members.iter().map(NewInvocation::encode);
+        let encode = |invocation| NewInvocation::encode(invocation, cipher);
+        let members = members.iter().map(encode);
         Ok(Self {
-            group: NewInvocation::encode(group)?,
+            group: encode(group)?,
             members: members.collect::<Result<_>>()?,
         })
     }

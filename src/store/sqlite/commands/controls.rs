@@ -6,11 +6,13 @@ use super::command::Command;
 use super::transaction::Tx;
 use crate::model::error::Result;
 use crate::model::id::ServiceName;
-use crate::model::service_control::ServiceControl;
+use crate::model::service_control::{ControlCause, ServiceControl};
 use crate::store::sqlite::blob;
 
 const SET: &str = "INSERT OR REPLACE INTO service_control
-     (service, paused, background_only, disabled, reason, principal, time) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+     (service, pause_time, pause_reason, pause_principal, background_only, disable_time, disable_reason,
+      disable_principal)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
 
 /// Remembers that a service is paused or disabled.
 #[derive(Debug)]
@@ -21,14 +23,19 @@ impl Command for SetControl {
 
     fn apply(&self, tx: &mut Tx<'_>) -> rusqlite::Result<Result<()>> {
         let control = &self.0;
+        let (paused, disabled) = (control.paused.as_ref(), control.disabled.as_ref());
+        let none = ControlCause::default();
+        let pause = paused.map_or(&none, |paused| &paused.cause);
+        let disable = disabled.map_or(&none, |disabled| &disabled.cause);
         tx.prepare(SET)?.execute(params![
             control.service.as_str(),
-            control.paused,
-            control.background_only,
-            control.disabled,
-            control.cause.reason,
-            control.cause.principal,
-            blob::nanos(control.time),
+            paused.map(|paused| blob::nanos(paused.time)),
+            pause.reason,
+            pause.principal,
+            control.is_background_only(),
+            disabled.map(|disabled| blob::nanos(disabled.time)),
+            disable.reason,
+            disable.principal,
         ])?;
         Ok(Ok(()))
     }

@@ -3,12 +3,14 @@
 
 mod accept;
 mod accept_group;
+mod api_keys;
 mod command;
 mod controls;
 mod declarations;
 mod index_newest;
 mod key_queue;
 mod new_invocation;
+mod note_key;
 mod operations;
 mod pending_row;
 mod record;
@@ -19,10 +21,12 @@ mod transaction;
 
 pub(super) use self::accept::Accept;
 pub(super) use self::accept_group::AcceptGroup;
+pub(super) use self::api_keys::SaveApiKey;
 pub(super) use self::command::{Command, QueuedCommand, queue};
 pub(super) use self::controls::{RemoveControl, SetControl};
 pub(super) use self::declarations::{ForgetDeclarations, RememberDeclarations};
 pub(super) use self::index_newest::{IndexedRow, index_all, index_if_many};
+pub(super) use self::note_key::NoteKey;
 pub(super) use self::operations::{RemoveOperations, SaveOperation};
 pub(super) use self::record::RecordResult;
 pub(super) use self::record_attempts::RecordAttempts;

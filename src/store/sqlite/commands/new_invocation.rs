@@ -11,6 +11,7 @@ use crate::model::access::Principals;
 use crate::model::error::Result;
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::Invocation;
+use crate::store::cipher::BlobCipher;
 use crate::store::sqlite::blob;
 use crate::store::sqlite::newest::{Newest, Place};
 use crate::store::sqlite::queries;
@@ -23,12 +24,12 @@ const INSERT_PENDING: &str = "INSERT INTO pending
      (id, service, due, wake, over, concurrency_key, leads, generation, awaited, held, open_members)
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6 IS NULL, ?7, ?9 IS NOT NULL, ?8, ?9)";
 
-/// A new invocation, encoded.
+/// A new invocation, encoded by the caller.
 #[derive(Debug)]
 pub(super) struct NewInvocation {
     pub(super) cid: Cid,
     pub(super) service: ServiceName,
-    /// The encoded request.
+    /// The encoded request, sealed.
     pub(super) request: Vec<u8>,
     due: i64,
     next_wakeup: i64,
@@ -51,13 +52,13 @@ pub(super) struct NewInvocation {
 }
 
 impl NewInvocation {
-    pub(super) fn encode(invocation: &Invocation) -> Result<Self> {
+    pub(super) fn encode(invocation: &Invocation, cipher: &BlobCipher) -> Result<Self> {
         let request = &invocation.request;
         let member = request.member();
         Ok(Self {
             cid: request.cid,
             service: request.service.clone(),
-            request: blob::encode_request(request)?,
+            request: blob::encode_request(request, cipher)?,
             due: blob::nanos(invocation.due),
             next_wakeup: blob::nanos(invocation.next_wakeup()),
             expires_at: request.terms.expires_at(invocation.state).map(blob::nanos),
@@ -225,7 +226,7 @@ fn first_request(tx: &Tx<'_>, id: i64) -> rusqlite::Result<Option<Result<Accepta
     });
     Ok(first.optional()?.map(|(cid, name, request, accept_time)| {
         let first = ServiceName::from_record(&name).and_then(|service| {
-            blob::decode_request(blob::cid(&cid)?, service, accept_time, &request)
+            blob::decode_request(blob::cid(&cid)?, service, accept_time, &request, tx.cipher)
         });
         first.map(|first| Acceptance::Known(Arc::new(first)))
     }))

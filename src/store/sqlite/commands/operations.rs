@@ -7,6 +7,7 @@ use super::transaction::Tx;
 use crate::engine::store::StoredOperation;
 use crate::model::error::Result;
 use crate::model::operation::OperationId;
+use crate::store::cipher::BlobCipher;
 use crate::store::sqlite::blob;
 use crate::store::sqlite::state_column::encode_operation_state;
 
@@ -17,13 +18,32 @@ const INSERT: &str =
 
 /// Stores an operation, or how far it is now. Not refused as new work: a purge makes room.
 #[derive(Debug)]
-pub(in crate::store::sqlite) struct SaveOperation(pub(in crate::store::sqlite) StoredOperation);
+pub(in crate::store::sqlite) struct SaveOperation {
+    operation: StoredOperation,
+    /// How far it is, encoded.
+    progress: Vec<u8>,
+}
+
+impl SaveOperation {
+    pub(in crate::store::sqlite) fn new(
+        mut operation: StoredOperation,
+        cipher: &BlobCipher,
+    ) -> Result<Self> {
+        let id = operation.id;
+        operation.request = blob::seal_operation_request(id, operation.request, cipher)?;
+        let progress = blob::encode_operation_progress(id, &operation.progress, cipher)?;
+        Ok(Self {
+            operation,
+            progress,
+        })
+    }
+}
 
 impl Command for SaveOperation {
     type Reply = ();
 
     fn apply(&self, tx: &mut Tx<'_>) -> rusqlite::Result<Result<()>> {
-        let Self(operation) = self;
+        let operation = &self.operation;
         let progress = &operation.progress;
         let values = params![
             operation.id.as_bytes(),
@@ -32,14 +52,14 @@ impl Command for SaveOperation {
             progress.end_time.map(blob::nanos),
             operation.request,
             i64::try_from(operation.position).unwrap_or(i64::MAX),
-            blob::encode_operation_progress(progress),
+            self.progress,
         ];
         tx.execute(INSERT, values)?;
         Ok(Ok(()))
     }
 
     fn bytes(&self) -> usize {
-        self.0.request.len()
+        self.operation.request.len()
     }
 }
 

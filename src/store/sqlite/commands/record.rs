@@ -12,6 +12,7 @@ use super::transaction::{Found, Tx};
 use crate::engine::store::{Acceptance, Record};
 use crate::model::error::{Error, Result};
 use crate::model::id::{Cid, ServiceName};
+use crate::store::cipher::BlobCipher;
 use crate::store::sqlite::blob;
 use crate::store::sqlite::bookkeeping::Entries;
 use crate::store::sqlite::hand_over::HandOver;
@@ -37,6 +38,7 @@ pub(in crate::store::sqlite) struct RecordResult {
     /// The encoded events of the record.
     events: Vec<u8>,
     progress: Option<Vec<u8>>,
+    last_failure: Option<Vec<u8>>,
     followed_by: Vec<NewInvocation>,
 }
 
@@ -52,16 +54,21 @@ pub(in crate::store::sqlite) struct Recorded {
 }
 
 impl RecordResult {
-    pub(in crate::store::sqlite) fn new(record: Record) -> Result<Self> {
-        let mut events = Vec::new();
-        blob::append_events(&mut events, &record.events)?;
-        let progress = record.progress.as_deref().map(blob::encode_progress);
-        let followed_by = record.followed_by.iter().map(NewInvocation::encode);
+    pub(in crate::store::sqlite) fn new(record: Record, cipher: &BlobCipher) -> Result<Self> {
+        let cid = record.cid;
+        let progress = record.progress.as_deref();
+        let progress = progress.map(|progress| blob::encode_progress(cid, progress, cipher));
+        let last_failure = record.last_failure.as_ref();
+        let last_failure = last_failure
+            .map(|error| blob::encode_last_failure(cid, error, record.deferred, cipher));
+        let followed_by = record.followed_by.iter();
+        let followed_by = followed_by.map(|next| NewInvocation::encode(next, cipher));
         Ok(Self {
+            events: blob::encode_events(cid, &record.events, cipher)?,
             progress: progress.transpose()?,
+            last_failure: last_failure.transpose()?,
             followed_by: followed_by.collect::<Result<_>>()?,
             record,
-            events,
         })
     }
 
@@ -77,9 +84,6 @@ impl RecordResult {
         open.insert_row(tx)?;
         let record = &self.record;
         let all_events = self.all_events(open);
-        let last_failure = record.last_failure.as_ref();
-        let last_failure =
-            last_failure.map(|error| blob::encode_last_failure(error, record.deferred));
         tx.execute(
             UPDATE,
             params![
@@ -91,7 +95,7 @@ impl RecordResult {
                 record.attempts,
                 all_events.as_ref().unwrap_or(&self.events),
                 self.progress,
-                last_failure,
+                self.last_failure,
                 record.first_attempt_time.map(blob::nanos),
                 record.failure().map(Error::reason),
                 record.completion.map(|completion| completion.token.0),

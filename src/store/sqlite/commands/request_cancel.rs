@@ -38,7 +38,10 @@ impl Command for RequestCancel {
         let queue = KeyQueueHead::read(tx, open.concurrency_key())?;
         let last_failure = open.row.as_ref().and_then(|row| row.last_failure.clone());
         let last_failure = match &self.cancel_reason {
-            Some(text) => Some(blob::with_cancel_reason(last_failure, text)),
+            Some(text) => match blob::with_cancel_reason(self.cid, last_failure, text, tx.cipher) {
+                Ok(last_failure) => Some(last_failure),
+                Err(error) => return Ok(Err(error)),
+            },
             None => last_failure,
         };
         tx.execute(UPDATE, params![open.id, last_failure])?;

@@ -7,6 +7,7 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Params};
 
 use crate::model::access::Principal;
 use crate::model::id::{Cid, ServiceName};
+use crate::store::cipher::BlobCipher;
 use crate::store::sqlite::bookkeeping::Bookkeeping;
 use crate::store::sqlite::newest::{Limits, Newest, NewestChanges, Place};
 use crate::store::sqlite::queries;
@@ -19,6 +20,8 @@ pub(in crate::store::sqlite) struct Tx<'a> {
     connection: &'a Connection,
     services: &'a ServiceIds,
     bookkeeping: &'a Bookkeeping,
+    /// For what a command has to read, and to write again.
+    pub(super) cipher: &'a BlobCipher,
     changes: TxChanges,
     /// The generation of the store.
     pub(super) generation: u32,
@@ -49,6 +52,7 @@ impl<'a> Tx<'a> {
         connection: &'a Connection,
         services: &'a ServiceIds,
         bookkeeping: &'a Bookkeeping,
+        cipher: &'a BlobCipher,
         generation: u32,
         has_room: bool,
     ) -> Self {
@@ -60,6 +64,7 @@ impl<'a> Tx<'a> {
             connection,
             services,
             bookkeeping,
+            cipher,
             changes,
             generation,
             has_room,

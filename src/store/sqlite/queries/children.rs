@@ -5,6 +5,7 @@ use rusqlite::{Connection, params};
 use crate::engine::store::Child;
 use crate::model::error::Result;
 use crate::model::id::Cid;
+use crate::store::cipher::BlobCipher;
 use crate::store::sqlite::blob;
 use crate::store::sqlite::error::failed;
 
@@ -16,6 +17,7 @@ pub(in crate::store::sqlite) fn children(
     connection: &Connection,
     parent: Cid,
     max: usize,
+    cipher: &BlobCipher,
 ) -> Result<Vec<Child>> {
     let read = || {
         let limit = i64::try_from(max).unwrap_or(i64::MAX);
@@ -24,7 +26,7 @@ pub(in crate::store::sqlite) fn children(
         let mut children = Vec::new();
         while let Some(row) = rows.next()? {
             let cid = row.get_ref(0)?.as_blob()?;
-            match decode(cid, row.get_ref(1)?.as_blob()?) {
+            match decode(cid, row.get_ref(1)?.as_blob()?, cipher) {
                 Ok(child) => children.push(child),
                 Err(error) => {
                     tracing::error!(cid = %parent, %error, "cannot decode a child of an invocation; skipping it");
@@ -36,10 +38,11 @@ pub(in crate::store::sqlite) fn children(
     read().map_err(failed)
 }
 
-fn decode(cid: &[u8], request: &[u8]) -> Result<Child> {
+fn decode(cid: &[u8], request: &[u8], cipher: &BlobCipher) -> Result<Child> {
+    let cid = blob::cid(cid)?;
     Ok(Child {
-        cid: blob::cid(cid)?,
-        is_callback: blob::decode_is_callback(request)?,
+        cid,
+        is_callback: blob::decode_is_callback(cid, request, cipher)?,
     })
 }
 

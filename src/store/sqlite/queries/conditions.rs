@@ -15,6 +15,8 @@ pub(super) const STATE: &str = "coalesce(outcome.state, pending.started, 0)";
 pub(super) const FAILURE_REASON: &str = "coalesce(outcome.failure_reason, pending.failure_reason)";
 /// Whether it is held: the number is `HELD`, as the index `dead_letters` has it.
 pub(super) const IS_HELD: &str = "pending.due >= 9223372036854775807 AND pending.awaited = 0";
+/// Whether it was not retried.
+const NOT_RETRIED: &str = "NOT EXISTS (SELECT 1 FROM retry WHERE retry.id = invocation.id)";
 
 /// The conditions of a filter with their values. `by_scan`: those that name invocations compare columns of the row, and
 /// use no index.
@@ -47,7 +49,9 @@ pub(super) fn conditions(filter: &Filter, by_scan: bool) -> (Vec<String>, Vec<Sq
             by_id.into_iter().collect()
         }
     };
-    let alternatives: Vec<_> = in_states.into_iter().chain(by_id).collect();
+    let held = filter.include_held.then(|| format!("({IS_HELD})"));
+    let alternatives = in_states.into_iter().chain(by_id).chain(held);
+    let alternatives: Vec<_> = alternatives.collect();
     if !alternatives.is_empty() {
         conditions.push(format!("({})", alternatives.join(" OR ")));
     }
@@ -75,11 +79,9 @@ pub(super) fn conditions(filter: &Filter, by_scan: bool) -> (Vec<String>, Vec<Sq
     let fails = filter.failure_text.is_some();
     conditions.extend(fails.then(|| format!("{FAILURE_REASON} IS NOT NULL")));
     conditions.extend(filter.held.then(|| IS_HELD.to_owned()));
-    conditions.extend(filter.dead_letter.then(|| {
-        format!(
-            "({IS_HELD} OR outcome.state = 3 AND NOT EXISTS (SELECT 1 FROM retry WHERE retry.id = invocation.id))"
-        )
-    }));
+    let dead = || format!("({IS_HELD} OR outcome.state = 3 AND {NOT_RETRIED})");
+    conditions.extend(filter.dead_letter.then(dead));
+    conditions.extend(filter.not_retried.then(|| NOT_RETRIED.to_owned()));
     for (condition, time) in time_conditions(filter) {
         conditions.push(condition.to_owned());
         values.push(SqlValue::Integer(blob::nanos(time)));

@@ -4,7 +4,7 @@ use rusqlite::Connection;
 
 use crate::model::error::{Error, Result};
 use crate::model::id::ServiceName;
-use crate::model::service_control::{ControlCause, ServiceControl};
+use crate::model::service_control::{ControlCause, Disabled, Paused, ServiceControl};
 use crate::store::sqlite::blob;
 use crate::store::sqlite::error::failed;
 
@@ -13,31 +13,38 @@ pub(in crate::store::sqlite) fn controls(
     connection: &Connection,
 ) -> Result<(Vec<ServiceControl>, Vec<Error>)> {
     let read = || {
-        let select = "SELECT service, paused, background_only, disabled, reason, principal, time
-             FROM service_control";
+        let select = "SELECT service, pause_time, pause_reason, pause_principal, background_only, disable_time,
+             disable_reason, disable_principal FROM service_control";
         let mut select = connection.prepare_cached(select)?;
         let rows = select.query_map([], |row| {
-            Ok((
-                row.get::<_, String>(0)?,
-                [row.get::<_, bool>(1)?, row.get(2)?, row.get(3)?],
-                row.get::<_, String>(4)?,
-                row.get::<_, String>(5)?,
-                row.get::<_, i64>(6)?,
-            ))
+            let cause = |at: usize| -> rusqlite::Result<ControlCause> {
+                Ok(ControlCause {
+                    reason: row.get(at)?,
+                    principal: row.get(at + 1)?,
+                })
+            };
+            let (pause, disable) = (cause(2)?, cause(6)?);
+            let background_only = row.get(4)?;
+            let paused = row.get::<_, Option<i64>>(1)?.map(|time| Paused {
+                background_only,
+                cause: pause,
+                time: blob::timestamp(time),
+            });
+            let disabled = row.get::<_, Option<i64>>(5)?.map(|time| Disabled {
+                cause: disable,
+                time: blob::timestamp(time),
+            });
+            Ok((row.get::<_, String>(0)?, paused, disabled))
         })?;
         rows.collect::<rusqlite::Result<Vec<_>>>()
     };
     let (mut controls, mut damaged) = (Vec::new(), Vec::new());
-    for (name, flags, reason, principal, time) in read().map_err(failed)? {
-        let [paused, background_only, disabled] = flags;
+    for (name, paused, disabled) in read().map_err(failed)? {
         match ServiceName::parse(&name) {
             Ok(service) => controls.push(ServiceControl {
                 service,
                 paused,
-                background_only,
                 disabled,
-                cause: ControlCause { reason, principal },
-                time: blob::timestamp(time),
             }),
             Err(error) => damaged.push(blob::damaged(format_args!(
                 "the control of `{name}`: {}",

@@ -2,15 +2,17 @@
 
 use rusqlite::Connection;
 
-use super::row::{COLUMNS, InvocationRow, NEXT_COLUMN, STATE_TABLES};
+use super::row::{COLUMNS, Decoder, InvocationRow, NEXT_COLUMN, STATE_TABLES};
 use crate::model::error::Result;
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::Invocation;
+use crate::store::cipher::BlobCipher;
 
 /// Decodes all invocations in the order of acceptance, and passes each with its id to a function, until that returns
 /// `false`. Those without a service are left out.
 pub(in crate::store::sqlite) fn decode_all(
     connection: &Connection,
+    cipher: &BlobCipher,
     mut each: impl FnMut(i64, Option<Cid>, Result<Invocation>) -> bool,
 ) -> rusqlite::Result<()> {
     let select = format!(
@@ -26,7 +28,8 @@ pub(in crate::store::sqlite) fn decode_all(
         );
         let row = InvocationRow::of(row)?;
         let cid = row.cid();
-        let decoded = ServiceName::from_record(&name).and_then(|name| row.decode(&name, None));
+        let decoder = Decoder::of(cipher);
+        let decoded = ServiceName::from_record(&name).and_then(|name| row.decode(&name, decoder));
         if !each(id, cid, decoded) {
             break;
         }

@@ -4,10 +4,11 @@ use std::collections::HashSet;
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::row::{BYTES, COLUMNS, InvocationRow, Readable, STATE_TABLES};
+use super::row::{BYTES, COLUMNS, Decoder, InvocationRow, Readable, STATE_TABLES};
 use crate::engine::store::ClaimLimit;
 use crate::model::error::Result;
 use crate::model::id::ServiceName;
+use crate::store::cipher::BlobCipher;
 use crate::store::ledger::Claims;
 use crate::store::sqlite::blob;
 use crate::store::sqlite::error::{failed, is_damage};
@@ -35,6 +36,16 @@ pub(in crate::store::sqlite) struct Claimable<'a> {
     pub(in crate::store::sqlite) accepted: &'a [AcceptedId],
     /// The generation that was opened after the last crash.
     pub(in crate::store::sqlite) recovering: Option<u32>,
+    pub(in crate::store::sqlite) cipher: &'a BlobCipher,
+}
+
+impl Claimable<'_> {
+    fn decoder(&self) -> Decoder<'_> {
+        Decoder {
+            cipher: self.cipher,
+            recovering: self.recovering,
+        }
+    }
 }
 
 /// Finds due invocations of a service that are not claimed, those that have been due longest first.
@@ -135,7 +146,7 @@ impl DueQuery<'_> {
         let mut found = Readable::default();
         for id in ids {
             if let Some(row) = select.query_row([id], InvocationRow::of).optional()? {
-                found.decode(row, self.known.service.as_str(), self.known.recovering);
+                found.decode(row, self.known.service.as_str(), self.known.decoder());
             }
         }
         Ok(found)
@@ -223,7 +234,7 @@ impl DueQuery<'_> {
             let is_claimed = row.cid().is_some_and(|cid| self.known.claims.contains(cid));
             let is_free = !is_claimed && key.is_none_or(|key| !self.known.claims.is_busy(&key));
             if is_free && row.is_open() && room.take(row.bytes()) {
-                found.decode(row, &name, self.known.recovering);
+                found.decode(row, &name, self.known.decoder());
             }
             if room.is_full() {
                 break;

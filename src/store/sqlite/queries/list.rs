@@ -3,10 +3,11 @@
 use rusqlite::{Connection, Row};
 
 use super::part::{Part, Rows};
-use super::row::{COLUMNS, InvocationRow, NEXT_COLUMN, Readable};
+use super::row::{COLUMNS, Decoder, InvocationRow, NEXT_COLUMN, Readable};
 use super::scan::scan;
 use crate::engine::store::{Filter, LIST_PAGE_BYTES};
 use crate::model::error::Result;
+use crate::store::cipher::BlobCipher;
 
 /// Reads a page of invocations that match a filter, newest first, and where the next one begins. `last_id`: the highest
 /// id that was given out.
@@ -16,17 +17,18 @@ pub(in crate::store::sqlite) fn list(
     before: Option<u64>,
     max: usize,
     last_id: i64,
+    cipher: &BlobCipher,
 ) -> Result<(Readable, Option<u64>)> {
     let page = PageRows {
         max,
         ..PageRows::default()
     };
-    let mut part = Part::new(filter, page, max);
+    let mut part = Part::new(filter, page, max, cipher);
     let (next, damage) = scan(connection, filter, before, last_id, &mut part)?;
     let mut found = Readable::default();
     found.damaged.extend(damage);
     for (row, name) in part.rows.rows {
-        found.decode(row, &name, None);
+        found.decode(row, &name, Decoder::of(cipher));
     }
     Ok((found, next))
 }

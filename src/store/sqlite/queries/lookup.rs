@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-use super::row::{BYTES, COLUMNS, InvocationRow, NEXT_COLUMN, STATE_TABLES};
+use super::row::{BYTES, COLUMNS, Decoder, InvocationRow, NEXT_COLUMN, STATE_TABLES};
 use crate::engine::store::{BoundedRead, Stored, Tombstone};
 use crate::model::access::{Principal, Principals};
 use crate::model::error::Result;
 use crate::model::id::{Cid, ServiceName};
+use crate::store::cipher::BlobCipher;
 use crate::store::sqlite::blob;
 use crate::store::sqlite::error::failed;
 use crate::store::sqlite::state_column::decode_state;
@@ -39,7 +40,11 @@ pub(in crate::store::sqlite) fn indexed_id(
 }
 
 /// Reads an invocation, or its tombstone.
-pub(in crate::store::sqlite) fn get(connection: &Connection, lookup: Lookup) -> Result<Stored> {
+pub(in crate::store::sqlite) fn get(
+    connection: &Connection,
+    lookup: Lookup,
+    cipher: &BlobCipher,
+) -> Result<Stored> {
     let cid = lookup.cid;
     let read = || {
         let found = match lookup.id(connection)? {
@@ -53,7 +58,8 @@ pub(in crate::store::sqlite) fn get(connection: &Connection, lookup: Lookup) -> 
     };
     match read().map_err(failed)? {
         Ok((found, name)) => {
-            let invocation = found.decode(&ServiceName::from_record(&name)?, None)?;
+            let invocation =
+                found.decode(&ServiceName::from_record(&name)?, Decoder::of(cipher))?;
             Ok(Stored::Found(Box::new(invocation)))
         }
         Err(Some(tombstone)) => Ok(Stored::Removed(tombstone?)),
@@ -78,6 +84,7 @@ pub(in crate::store::sqlite) fn get_up_to(
     connection: &Connection,
     lookup: Lookup,
     max_bytes: usize,
+    cipher: &BlobCipher,
 ) -> Result<BoundedRead> {
     let read = || {
         let Some(id) = lookup.id(connection)? else {
@@ -92,7 +99,7 @@ pub(in crate::store::sqlite) fn get_up_to(
     let bytes = read().map_err(failed)?;
     match usize::try_from(bytes.unwrap_or_default()).unwrap_or_default() {
         bytes if bytes > max_bytes => Ok(BoundedRead::Larger(bytes)),
-        _ => get(connection, lookup).map(BoundedRead::Read),
+        _ => get(connection, lookup, cipher).map(BoundedRead::Read),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The reads of the store: one file per query, each of which uses an index.
 
+mod api_keys;
 mod children;
 mod conditions;
 mod controls;
@@ -18,12 +19,15 @@ mod part;
 mod plan;
 mod principals;
 mod queue_place;
+mod recent_failures;
 mod row;
 mod salvage;
 mod scan;
+mod service_names;
 mod source;
 mod summary;
 
+pub(super) use self::api_keys::api_keys;
 pub(super) use self::children::children;
 pub(super) use self::controls::controls;
 pub(super) use self::counts::{awaiting_completion_counts, open_counts, services};
@@ -40,5 +44,6 @@ pub(super) use self::members::members;
 pub(super) use self::oldest_due::{DueService, held_count, oldest_due};
 pub(super) use self::operations::operations;
 pub(super) use self::queue_place::{Waiting, queue_place};
+pub(super) use self::recent_failures::recent_failures;
 pub(super) use self::row::Readable;
 pub(super) use self::summary::summarize;

@@ -5,6 +5,7 @@ use rusqlite::Connection;
 use crate::engine::store::StoredOperation;
 use crate::model::error::{Error, Result};
 use crate::model::operation::{OperationId, OperationProgress};
+use crate::store::cipher::BlobCipher;
 use crate::store::sqlite::blob;
 use crate::store::sqlite::error::failed;
 use crate::store::sqlite::state_column::decode_operation_state;
@@ -12,6 +13,7 @@ use crate::store::sqlite::state_column::decode_operation_state;
 /// Reads all operations, and why others cannot be read.
 pub(in crate::store::sqlite) fn operations(
     connection: &Connection,
+    cipher: &BlobCipher,
 ) -> Result<(Vec<StoredOperation>, Vec<Error>)> {
     let read = || {
         let select =
@@ -32,7 +34,7 @@ pub(in crate::store::sqlite) fn operations(
     };
     let (mut operations, mut damaged) = (Vec::new(), Vec::new());
     for row in read().map_err(failed)? {
-        match row.decode() {
+        match row.decode(cipher) {
             Ok(operation) => operations.push(operation),
             Err(error) => damaged.push(error),
         }
@@ -52,16 +54,17 @@ struct OperationRow {
 }
 
 impl OperationRow {
-    fn decode(self) -> Result<StoredOperation> {
+    fn decode(self, cipher: &BlobCipher) -> Result<StoredOperation> {
+        let id = OperationId::from_bytes(self.id);
         let progress = OperationProgress {
             state: decode_operation_state(self.state)?,
             end_time: self.end_time.map(blob::timestamp),
-            ..blob::decode_operation_progress(&self.progress)?
+            ..blob::decode_operation_progress(id, &self.progress, cipher)?
         };
         Ok(StoredOperation {
-            id: OperationId::from_bytes(self.id),
+            id,
             create_time: blob::timestamp(self.create_time),
-            request: self.request,
+            request: blob::open_operation_request(id, self.request, cipher)?,
             position: u64::try_from(self.position).unwrap_or_default(),
             progress,
         })

@@ -5,6 +5,8 @@ use rusqlite::{Row, Statement};
 
 use super::source::Source;
 use crate::engine::store::Filter;
+use crate::model::error::{Error, Result, reason};
+use crate::store::cipher::BlobCipher;
 use crate::store::sqlite::blob;
 
 /// How many rows one query reads whose blobs decide whether they match.
@@ -28,6 +30,9 @@ pub(super) trait Rows {
 pub(super) struct Part<'f, R> {
     pub(super) rows: R,
     filter: &'f Filter,
+    cipher: &'f BlobCipher,
+    /// Why it is unknown whether a row matches: its key is missing.
+    failure: Option<Error>,
     /// How many rows it still reads, and how many bytes of their blobs.
     left: usize,
     bytes_left: usize,
@@ -39,7 +44,7 @@ pub(super) struct Part<'f, R> {
 
 impl<'f, R: Rows> Part<'f, R> {
     /// An empty part of at most `max` rows.
-    pub(super) fn new(filter: &'f Filter, rows: R, max: usize) -> Self {
+    pub(super) fn new(filter: &'f Filter, rows: R, max: usize, cipher: &'f BlobCipher) -> Self {
         let left = match decides_by_blobs(filter) {
             true => MAX_DECODED,
             false => max,
@@ -47,6 +52,8 @@ impl<'f, R: Rows> Part<'f, R> {
         Self {
             rows,
             filter,
+            cipher,
+            failure: None,
             left: left.max(1),
             bytes_left: MAX_DECODED_BYTES,
             last_id: None,
@@ -91,22 +98,30 @@ impl<'f, R: Rows> Part<'f, R> {
         if !decides_by_blobs(self.filter) {
             return Ok(true);
         }
-        let request = row.get_ref(R::WIDTH + 1)?.as_blob()?;
-        let events = row.get_ref(R::WIDTH + 2)?.as_blob_or_null()?;
-        let last_failure = row.get_ref(R::WIDTH + 3)?.as_blob_or_null()?;
-        let bytes = request.len() + events.map_or(0, <[u8]>::len);
-        self.bytes_left = self.bytes_left.saturating_sub(bytes);
-        let text = self.filter.failure_text.as_ref();
-        let has_text = text.is_none_or(|text| {
-            let message = blob::decode_failure_message(events, last_failure);
-            message.is_ok_and(|message| message.is_some_and(|message| text.is_in(&message)))
-        });
-        let has_metadata = || {
-            self.filter.metadata.is_empty()
-                || blob::decode_metadata(request)
-                    .is_ok_and(|metadata| self.filter.matches_metadata(&metadata))
+        let blobs = Blobs {
+            cid: row.get_ref(R::WIDTH + 1)?.as_blob()?,
+            request: row.get_ref(R::WIDTH + 2)?.as_blob()?,
+            events: row.get_ref(R::WIDTH + 3)?.as_blob_or_null()?,
+            last_failure: row.get_ref(R::WIDTH + 4)?.as_blob_or_null()?,
         };
-        Ok(has_text && has_metadata())
+        let bytes = blobs.request.len() + blobs.events.map_or(0, <[u8]>::len);
+        self.bytes_left = self.bytes_left.saturating_sub(bytes);
+        let matches = blobs.match_filter(self.filter, self.cipher);
+        if let Err(error) = &matches
+            && error.reason() == reason::STORE_KEY_MISSING
+        {
+            self.failure.get_or_insert_with(|| unmatched(error));
+        }
+        Ok(matches.unwrap_or_default())
+    }
+
+    /// Ends it.
+    ///
+    /// # Errors
+    ///
+    /// `FAILED_PRECONDITION` / `STORE_KEY_MISSING`: whether one of its rows matches is unknown.
+    pub(super) fn finish(&mut self) -> Result<()> {
+        self.failure.take().map_or(Ok(()), Err)
     }
 
     /// The id of the last row that was read.
@@ -125,9 +140,43 @@ impl<'f, R: Rows> Part<'f, R> {
     }
 }
 
+/// The blobs of a row that decide.
+struct Blobs<'r> {
+    cid: &'r [u8],
+    request: &'r [u8],
+    events: Option<&'r [u8]>,
+    last_failure: Option<&'r [u8]>,
+}
+
+impl Blobs<'_> {
+    fn match_filter(&self, filter: &Filter, cipher: &BlobCipher) -> Result<bool> {
+        let cid = blob::cid(self.cid)?;
+        if let Some(text) = &filter.failure_text {
+            let (events, last_failure) = (self.events, self.last_failure);
+            let message = blob::decode_failure_message(cid, events, last_failure, cipher)?;
+            if !message.is_some_and(|message| text.is_in(&message)) {
+                return Ok(false);
+            }
+        }
+        Ok(filter.metadata.is_empty()
+            || filter.matches_metadata(&blob::decode_metadata(cid, self.request, cipher)?))
+    }
+}
+
+/// What is answered in place of a list that would silently lack some.
+fn unmatched(error: &Error) -> Error {
+    let message = format!(
+        "{}; the filter reads the metadata or the failure of each invocation that its other terms leave: narrow these \
+         to leave out those that cannot be read",
+        error.message()
+    );
+    error.clone().with_message(message)
+}
+
 /// The columns with the blobs that decide.
 const BLOBS: &str =
-    ", invocation.request, coalesce(outcome.events, pending.events), pending.last_failure";
+    ", invocation.cid, invocation.request, coalesce(outcome.events, pending.events),
+     pending.last_failure";
 
 /// Whether a filter has criteria that no column has.
 fn decides_by_blobs(filter: &Filter) -> bool {

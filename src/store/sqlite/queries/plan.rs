@@ -23,6 +23,8 @@ const IDS_OF_SERVICES: &str = "SELECT service_index.id FROM service_index JOIN s
 const HELD_IDS: &str = "SELECT id FROM pending INDEXED BY dead_letters
      WHERE due >= 9223372036854775807 AND awaited = 0";
 const FAILED_IDS: &str = "SELECT id FROM outcome INDEXED BY failures WHERE state > 2 AND state = 3";
+/// Those that ended without a response.
+const UNANSWERED_IDS: &str = "SELECT id FROM outcome INDEXED BY failures WHERE state > 2";
 
 /// How rows are read.
 pub(super) struct Plan {
@@ -68,7 +70,8 @@ pub(super) fn plan(
         return Ok(of_principals);
     }
     let all = |is: fn(&State) -> bool| !filter.states.is_empty() && filter.states.iter().all(is);
-    let names_others = !filter.cids.is_empty() || filter.include_waiting;
+    let names_running = !filter.cids.is_empty() || filter.include_waiting;
+    let names_others = names_running || filter.include_held;
     let is_open = all(|state| !state.is_terminal());
     if filter.held || (filter.dead_letter && is_open && !names_others) {
         return of(Source::Held);
@@ -79,11 +82,15 @@ pub(super) fn plan(
     {
         return of(Source::Pending);
     }
-    if !names_others && all(|state| state.is_terminal() && *state != State::Succeeded) {
+    let is_unanswered = all(|state| state.is_terminal() && *state != State::Succeeded);
+    if !names_others && is_unanswered {
         return of(Source::Failures);
     }
     if filter.dead_letter {
-        return dead_letters(connection, before);
+        return held_or(connection, FAILED_IDS, before);
+    }
+    if !names_running && is_unanswered {
+        return held_or(connection, UNANSWERED_IDS, before);
     }
     if is_open && names_others && are_few(connection, OPEN_IDS, &[])? {
         return Ok(Plan::hinted(open_or_named(filter)));
@@ -132,9 +139,9 @@ fn open_or_named(filter: &Filter) -> Hint {
 }
 
 /// The last [`FEW`] held and failed ones: neither table has all of them, and both have their ids in an index.
-fn dead_letters(connection: &Connection, before: i64) -> rusqlite::Result<Plan> {
+fn held_or(connection: &Connection, failed: &str, before: i64) -> rusqlite::Result<Plan> {
     let count = format!(
-        "SELECT count(*), min(id) FROM ({HELD_IDS} AND id < ?1 UNION ALL {FAILED_IDS} AND id < ?1
+        "SELECT count(*), min(id) FROM ({HELD_IDS} AND id < ?1 UNION ALL {failed} AND id < ?1
          ORDER BY id DESC LIMIT {FEW})"
     );
     let mut count = connection.prepare_cached(&count)?;
@@ -145,7 +152,7 @@ fn dead_letters(connection: &Connection, before: i64) -> rusqlite::Result<Plan> 
     let range = [from.unwrap_or_default(), before].map(SqlValue::Integer);
     let values = [range.clone(), range].concat();
     let condition = format!(
-        "invocation.id IN ({HELD_IDS} AND id >= ? AND id < ? UNION ALL {FAILED_IDS} AND id >= ? AND id < ?)"
+        "invocation.id IN ({HELD_IDS} AND id >= ? AND id < ? UNION ALL {failed} AND id >= ? AND id < ?)"
     );
     Ok(Plan {
         from,
@@ -302,13 +309,20 @@ mod tests {
             dead_letter: true,
             ..Filter::default()
         };
-        let (_, plan) = planned(&dead, FEW + 1);
-        for index in [
-            "COVERING INDEX dead_letters (id>? AND id<?)",
-            "COVERING INDEX failures (id>? AND id<?)",
-            "SEARCH invocation USING INTEGER PRIMARY KEY (rowid=?)",
-        ] {
-            assert!(plan.contains(index), "{plan}");
+        let to_retry = Filter {
+            include_held: true,
+            not_retried: true,
+            ..of_states(&[State::Failed, State::Cancelled, State::Expired])
+        };
+        for filter in [&dead, &to_retry] {
+            let (_, plan) = planned(filter, FEW + 1);
+            for index in [
+                "COVERING INDEX dead_letters (id>? AND id<?)",
+                "COVERING INDEX failures (id>? AND id<?)",
+                "SEARCH invocation USING INTEGER PRIMARY KEY (rowid=?)",
+            ] {
+                assert!(plan.contains(index), "{plan}");
+            }
         }
         let open = Filter {
             states: vec![State::ACCEPTED],
@@ -337,7 +351,7 @@ mod tests {
         let insert =
             "INSERT INTO pending (id, service, due, wake, generation) VALUES (?1, 1, ?2, 0, 1)";
         connection.execute(insert, [FEW + 2, i64::MAX]).unwrap();
-        let from = |before| dead_letters(&connection, before).unwrap().from;
+        let from = |before| held_or(&connection, FAILED_IDS, before).unwrap().from;
         assert_eq!(from(i64::MAX), Some(3));
         assert_eq!(from(FEW + 2), Some(2));
         assert_eq!(from(FEW), None);

@@ -8,6 +8,7 @@ use crate::model::error::{Error, Result};
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::{AsyncCompletion, Event, Invocation};
 use crate::model::token::TokenHash;
+use crate::store::cipher::BlobCipher;
 use crate::store::sqlite::blob;
 use crate::store::sqlite::error::{failed, is_damage};
 use crate::store::sqlite::state_column::decode_state;
@@ -39,6 +40,24 @@ pub(super) const BYTES: &str =
 
 /// Roughly how many bytes a row takes on a page of a list without its blobs: CIDs, times and names.
 const ENVELOPE_BYTES: usize = 512;
+
+/// What rows are decoded with.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Decoder<'c> {
+    pub(super) cipher: &'c BlobCipher,
+    /// For claims: the generation that was opened after the last unclean end.
+    pub(super) recovering: Option<u32>,
+}
+
+impl<'c> Decoder<'c> {
+    /// For others than claims.
+    pub(super) fn of(cipher: &'c BlobCipher) -> Self {
+        Self {
+            cipher,
+            recovering: None,
+        }
+    }
+}
 
 /// The row of an invocation, not decoded yet.
 pub(super) struct InvocationRow {
@@ -110,27 +129,22 @@ impl InvocationRow {
         ENVELOPE_BYTES + self.request.len() + blobs.sum::<usize>()
     }
 
-    /// Decodes the row. `recovering`: the generation that was opened after the last unclean end.
-    pub(super) fn decode(
-        self,
-        service: &ServiceName,
-        recovering: Option<u32>,
-    ) -> Result<Invocation> {
-        let cid = blob::cid(&self.cid)?;
-        let request = blob::decode_request(cid, service.clone(), self.accept_time, &self.request)?;
+    /// Decodes the row.
+    pub(super) fn decode(self, service: &ServiceName, decoder: Decoder<'_>) -> Result<Invocation> {
+        let Decoder { cipher, recovering } = decoder;
+        let (cid, service) = (blob::cid(&self.cid)?, service.clone());
+        let request = blob::decode_request(cid, service, self.accept_time, &self.request, cipher)?;
         let sequence = u64::try_from(self.sequence).unwrap_or_default();
         let accepted = Event::accepted(&request, sequence);
         let mut events = vec![Arc::new(accepted)];
-        events.extend(blob::decode_events(
-            self.events.as_deref().unwrap_or_default(),
-        )?);
-        let progress = self
-            .progress
-            .as_deref()
-            .map(blob::decode_progress)
-            .transpose()?;
+        let stored = self.events.as_deref().unwrap_or_default();
+        events.extend(blob::decode_events(cid, stored, cipher)?);
+        let progress = self.progress.as_deref();
+        let progress = progress.map(|progress| blob::decode_progress(cid, progress, cipher));
+        let progress = progress.transpose()?;
         let state = decode_state(self.state)?;
-        let last_failure = blob::decode_last_failure(self.last_failure.as_deref())?;
+        let last_failure = self.last_failure.as_deref();
+        let last_failure = blob::decode_last_failure(cid, last_failure, cipher)?;
         Ok(Invocation {
             request: Arc::new(request),
             state,
@@ -170,10 +184,10 @@ pub(in crate::store::sqlite) struct Readable {
 
 impl Readable {
     /// Decodes a row.
-    pub(super) fn decode(&mut self, row: InvocationRow, service: &str, recovering: Option<u32>) {
+    pub(super) fn decode(&mut self, row: InvocationRow, service: &str, decoder: Decoder<'_>) {
         let cid = blob::cid(&row.cid);
         let decoded =
-            ServiceName::from_record(service).and_then(|service| row.decode(&service, recovering));
+            ServiceName::from_record(service).and_then(|service| row.decode(&service, decoder));
         match decoded {
             Ok(invocation) => self.invocations.push(invocation),
             Err(error) => self.damaged.push(match cid {

@@ -35,6 +35,7 @@ pub(super) fn scan<R: Rows>(
         }
         read => read.map_err(failed)?,
     }
+    part.finish()?;
     let next = part.next().and_then(|id| u64::try_from(id).ok());
     Ok((next, damage))
 }

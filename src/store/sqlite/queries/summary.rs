@@ -1,17 +1,19 @@
 //! Summaries: counts of the invocations that match a filter. They are added up here: SQLite would sort all rows to
 //! group them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use rusqlite::{Connection, Row};
 
 use super::conditions::{FAILURE_REASON, IS_HELD, STATE};
 use super::part::{Part, Rows};
 use super::scan::scan;
+use super::service_names::ServiceNames;
 use crate::engine::store::{Filter, SummaryPart};
 use crate::model::error::{Error, Result};
-use crate::model::id::{Cid, ServiceName};
+use crate::model::id::Cid;
 use crate::model::invocation::{State, Summaries, SummaryCount, SummaryKey};
+use crate::store::cipher::BlobCipher;
 use crate::store::sqlite::blob;
 use crate::store::sqlite::state_column::decode_state;
 
@@ -26,13 +28,14 @@ pub(in crate::store::sqlite) fn summarize(
     running: &HashSet<Cid>,
     before: Option<u64>,
     last_id: i64,
+    cipher: &BlobCipher,
 ) -> Result<(SummaryPart, Option<Error>)> {
     let counts = CountedRows {
         running,
-        services: HashMap::new(),
+        services: ServiceNames::default(),
         summaries: Summaries::default(),
     };
-    let mut part = Part::new(filter, counts, MAX_COUNTED);
+    let mut part = Part::new(filter, counts, MAX_COUNTED, cipher);
     let (next, damage) = scan(connection, filter, before, last_id, &mut part)?;
     let summaries = part.rows.summaries.into_each().collect();
     Ok((SummaryPart { summaries, next }, damage))
@@ -41,14 +44,14 @@ pub(in crate::store::sqlite) fn summarize(
 /// Rows that are being counted.
 struct CountedRows<'r> {
     running: &'r HashSet<Cid>,
-    /// The names of services by the ids of their rows.
-    services: HashMap<i64, ServiceName>,
+    services: ServiceNames,
     summaries: Summaries,
 }
 
 impl CountedRows<'_> {
     fn key(&mut self, cid: Cid, row: &Row<'_>) -> rusqlite::Result<Result<SummaryKey>> {
-        let service = match self.service(row)? {
+        let service = self.services.name(row.get(1)?, row.get_ref(2)?.as_str()?);
+        let service = match service {
             Ok(service) => service,
             Err(error) => return Ok(Err(error)),
         };
@@ -65,18 +68,6 @@ impl CountedRows<'_> {
             held: !is_running && row.get(5)?,
             failure_reason: row.get(6)?,
         }))
-    }
-
-    fn service(&mut self, row: &Row<'_>) -> rusqlite::Result<Result<ServiceName>> {
-        let id = row.get(1)?;
-        if let Some(known) = self.services.get(&id) {
-            return Ok(Ok(known.clone()));
-        }
-        let name = ServiceName::from_record(row.get_ref(2)?.as_str()?);
-        if let Ok(name) = &name {
-            self.services.insert(id, name.clone());
-        }
-        Ok(name)
     }
 }
 

@@ -29,12 +29,14 @@ impl SqliteStore {
                 entries.accepted(service),
             )
         };
+        let cipher = self.shared.cipher.clone();
         let query = move |connection: &Connection| {
             let known = Claimable {
                 service: &service_name,
                 claims: &claims.unwrap_or_default(),
                 accepted: &accepted,
                 recovering,
+                cipher: &cipher,
             };
             queries::due(connection, &known, now, limit)
         };

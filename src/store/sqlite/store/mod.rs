@@ -1,6 +1,8 @@
 //! The handle of the embedded store: each method of the trait is a command to the writer or a query to the readers.
 
 mod claims;
+mod keys;
+mod options;
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
@@ -14,10 +16,12 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 use tokio::time::Instant;
 
+pub use self::options::SqliteOptions;
 use crate::engine::backup::Backups;
 use crate::engine::store::{
-    Acceptance, BoundedRead, Child, Claim, ClaimLimit, Filter, OldestDue, Page, QueuePlace, Record,
-    Store, StoreUsage, Stored, StoredDeclaration, StoredOperation, SummaryPart,
+    Acceptance, BoundedRead, Child, Claim, ClaimLimit, Filter, OldestDue, Page, QueuePlace,
+    RecentFailures, Record, Store, StoreUsage, Stored, StoredApiKey, StoredDeclaration,
+    StoredOperation, SummaryPart,
 };
 use crate::model::access::Principal;
 use crate::model::error::Result;
@@ -26,13 +30,14 @@ use crate::model::invocation::Invocation;
 use crate::model::operation::OperationId;
 use crate::model::service_control::ServiceControl;
 use crate::service::BoxFuture;
+use crate::store::cipher::BlobCipher;
 use crate::store::sqlite::backup::SqliteBackups;
 use crate::store::sqlite::blob;
 use crate::store::sqlite::checkpointer;
 use crate::store::sqlite::commands::{
     Accept, AcceptGroup, Command, ForgetDeclarations, Purge, RecordAttempts, RecordResult,
-    RememberDeclarations, Remove, RemoveControl, RemoveOperations, RequestCancel, SaveOperation,
-    ServiceIds, SetControl, queue,
+    RememberDeclarations, Remove, RemoveControl, RemoveOperations, RequestCancel, SaveApiKey,
+    SaveOperation, ServiceIds, SetControl, queue,
 };
 use crate::store::sqlite::directory::StoreDirectory;
 use crate::store::sqlite::error::{closed, queue_full};
@@ -42,36 +47,14 @@ use crate::store::sqlite::queue::{Sender, bounded};
 use crate::store::sqlite::reader::Readers;
 use crate::store::sqlite::shared::StoreShared;
 use crate::store::sqlite::threads::Threads;
-use crate::store::sqlite::writer::space::{Space, SpaceLimits};
+use crate::store::sqlite::writer::space::{BytesLimit, Space, SpaceLimits};
 use crate::store::sqlite::writer::wal::Wal;
 use crate::store::sqlite::writer::{MAX_QUEUED_COMMANDS, Writer, WriterMessage};
 
-/// How many bytes the store holds by default: 64 GiB.
-const DEFAULT_BYTES_LIMIT: u64 = 64 << 30;
-/// How many bytes of the disk stay free by default: 64 MiB.
-const DEFAULT_MIN_FREE_BYTES: u64 = 64 << 20;
 /// How many bytes of new invocations are queued for the writer at most: 256 MiB.
 const MAX_QUEUED_BYTES: u64 = 256 << 20;
 /// How many threads read for callers. One more reads for claims, which must not wait behind a long list.
 const READERS: usize = 2;
-
-/// The options of a [`SqliteStore`].
-#[derive(Clone, Copy, Debug)]
-pub struct SqliteOptions {
-    /// How many bytes the store holds at most. New work is refused once seven eighths are full. Default: 64 GiB.
-    pub bytes_limit: u64,
-    /// How many bytes of the disk stay free. Default: 64 MiB.
-    pub min_free_bytes: u64,
-}
-
-impl Default for SqliteOptions {
-    fn default() -> Self {
-        Self {
-            bytes_limit: DEFAULT_BYTES_LIMIT,
-            min_free_bytes: DEFAULT_MIN_FREE_BYTES,
-        }
-    }
-}
 
 /// Stores invocations in a directory. An invocation is on disk before its CID is returned.
 ///
@@ -108,6 +91,8 @@ pub struct SqliteStore {
     claim_reader: Readers,
     /// One claim at a time: the next one must see what this one takes.
     claim_lock: tokio::sync::Mutex<()>,
+    /// The keys are read again by one at a time.
+    keys_lock: tokio::sync::Mutex<()>,
     /// After all senders, so that the threads end before they are joined.
     _threads: Threads,
     /// Last, so that the directory is locked until the threads have ended.
@@ -122,12 +107,15 @@ impl SqliteStore {
     /// `FAILED_PRECONDITION` / `STORE_UNUSABLE`: another process uses the directory, it belongs to another user, the
     /// file belongs to another program, or a newer version wrote it.
     ///
+    /// `FAILED_PRECONDITION` / `STORE_KEY_MISSING`, `STORE_KEY_INVALID`: the store is encrypted with a key that is not
+    /// there, or that is another one with the same id.
+    ///
     /// `DATA_LOSS` / `STORE_DAMAGED`: the file is damaged.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         Self::open_with(path, SqliteOptions::default())
     }
 
-    /// Opens the store in a directory with limits of its own.
+    /// Opens the store in a directory with limits and keys of its own.
     ///
     /// # Errors
     ///
@@ -136,17 +124,18 @@ impl SqliteStore {
         let path = path.as_ref();
         let directory = StoreDirectory::lock(path)?;
         let mut threads = Threads::default();
-        let (mut connection, opened) = directory.writer()?;
+        let cipher = BlobCipher::new(options.keys, options.encrypted_only);
+        let (mut connection, opened) = directory.writer(&cipher)?;
         let wal = Wal::watch(&mut connection)?;
         // One notification in the queue is enough.
         let (checkpointer, notifications) = sync_channel(1);
-        let shared = Arc::new(StoreShared::new(checkpointer));
+        let shared = Arc::new(StoreShared::new(checkpointer, cipher));
         shared.bookkeeping.lock().newest.limits = index_tail(&mut connection, opened.generation)?;
         let services = load_counts(&connection, &shared)?;
         let (writer, messages) = bounded(MAX_QUEUED_COMMANDS);
         let limits = SpaceLimits {
             directory: PathBuf::from(path),
-            bytes_limit: options.bytes_limit,
+            bytes_limit: BytesLimit::new(options.bytes_limit),
             min_free_bytes: options.min_free_bytes,
         };
         let thread = Writer {
@@ -190,9 +179,16 @@ impl SqliteStore {
             backups,
             claim_reader,
             claim_lock: tokio::sync::Mutex::new(()),
+            keys_lock: tokio::sync::Mutex::new(()),
             _threads: threads,
             _directory: directory,
         })
+    }
+
+    /// The limit of its size, which can be changed while it is open.
+    #[cfg(feature = "cli")]
+    pub(crate) fn bytes_limit(&self) -> BytesLimit {
+        self.limits.bytes_limit.clone()
     }
 
     /// Queues a command, and waits until it is on disk.
@@ -215,6 +211,11 @@ impl SqliteStore {
             Err(TrySendError::Full(_)) => Err(queue_full("writes")),
             Err(TrySendError::Disconnected(_)) => Err(closed()),
         }
+    }
+
+    /// What a query opens blobs with.
+    fn cipher(&self) -> BlobCipher {
+        self.shared.cipher.clone()
     }
 
     /// Where to look for an invocation.
@@ -289,7 +290,10 @@ impl Store for SqliteStore {
     }
 
     fn accept(&self, invocation: Invocation) -> BoxFuture<'_, Result<Acceptance>> {
-        Box::pin(async move { self.write(Accept::new(invocation)?).await })
+        Box::pin(async move {
+            self.write(Accept::new(invocation, &self.shared.cipher)?)
+                .await
+        })
     }
 
     fn accept_group(
@@ -297,7 +301,12 @@ impl Store for SqliteStore {
         group: Invocation,
         members: Vec<Invocation>,
     ) -> BoxFuture<'_, Result<Acceptance>> {
-        Box::pin(async move { self.write(AcceptGroup::new(&group, &members)?).await })
+        Box::pin(async move {
+            {
+                let command = AcceptGroup::new(&group, &members, &self.shared.cipher)?;
+                self.write(command).await
+            }
+        })
     }
 
     fn members(&self, group: Cid) -> BoxFuture<'_, Result<Vec<(u32, Cid)>>> {
@@ -306,7 +315,9 @@ impl Store for SqliteStore {
     }
 
     fn children(&self, parent: Cid, max: usize) -> BoxFuture<'_, Result<Vec<Child>>> {
-        let query = move |connection: &Connection| queries::children(connection, parent, max);
+        let cipher = self.cipher();
+        let query =
+            move |connection: &Connection| queries::children(connection, parent, max, &cipher);
         Box::pin(self.readers.query(query))
     }
 
@@ -326,7 +337,7 @@ impl Store for SqliteStore {
     fn record(&self, record: Record) -> BoxFuture<'_, Result<bool>> {
         Box::pin(async move {
             let (cid, has_claim) = (record.cid, record.expected_attempts.is_none());
-            let command = RecordResult::new(record)?;
+            let command = RecordResult::new(record, &self.shared.cipher)?;
             let _in_flight = match has_claim {
                 true => None,
                 false => match self.shared.bookkeeping.begin_unclaimed_record(cid) {
@@ -364,7 +375,9 @@ impl Store for SqliteStore {
         Box::pin(async move {
             let claims = self.shared.bookkeeping.lock().ledger.claim_count();
             let limit = max.saturating_add(claims);
-            let query = move |connection: &Connection| queries::expired(connection, now, limit);
+            let cipher = self.cipher();
+            let query =
+                move |connection: &Connection| queries::expired(connection, now, limit, &cipher);
             let mut expired = self.readable(self.readers.query(query).await?);
             let entries = self.shared.bookkeeping.lock();
             expired.retain(|found| !entries.ledger.is_claimed(found.request.cid));
@@ -376,8 +389,9 @@ impl Store for SqliteStore {
     fn list(&self, filter: Filter, before: Option<u64>, max: usize) -> BoxFuture<'_, Result<Page>> {
         Box::pin(async move {
             let last_id = self.shared.bookkeeping.lock().newest.limits.id;
+            let cipher = self.cipher();
             let query = move |connection: &Connection| {
-                queries::list(connection, &filter, before, max, last_id)
+                queries::list(connection, &filter, before, max, last_id, &cipher)
             };
             let (found, next) = self.readers.query(query).await?;
             let mut invocations = self.readable(found);
@@ -394,8 +408,9 @@ impl Store for SqliteStore {
     ) -> BoxFuture<'_, Result<SummaryPart>> {
         Box::pin(async move {
             let last_id = self.shared.bookkeeping.lock().newest.limits.id;
+            let cipher = self.cipher();
             let query = move |connection: &Connection| {
-                queries::summarize(connection, &filter, &running, before, last_id)
+                queries::summarize(connection, &filter, &running, before, last_id, &cipher)
             };
             let (part, damage) = self.readers.query(query).await?;
             if let Some(error) = damage {
@@ -408,7 +423,8 @@ impl Store for SqliteStore {
     fn get(&self, cid: Cid) -> BoxFuture<'_, Result<Stored>> {
         Box::pin(async move {
             let lookup = self.lookup(cid);
-            let query = move |connection: &Connection| queries::get(connection, lookup);
+            let cipher = self.cipher();
+            let query = move |connection: &Connection| queries::get(connection, lookup, &cipher);
             let mut stored = self.readers.query(query).await?;
             if let Stored::Found(invocation) = &mut stored {
                 self.set_key_busy([&mut **invocation]);
@@ -420,8 +436,10 @@ impl Store for SqliteStore {
     fn get_up_to(&self, cid: Cid, max_bytes: usize) -> BoxFuture<'_, Result<BoundedRead>> {
         Box::pin(async move {
             let lookup = self.lookup(cid);
-            let query =
-                move |connection: &Connection| queries::get_up_to(connection, lookup, max_bytes);
+            let cipher = self.cipher();
+            let query = move |connection: &Connection| {
+                queries::get_up_to(connection, lookup, max_bytes, &cipher)
+            };
             let mut read = self.readers.query(query).await?;
             if let BoundedRead::Read(Stored::Found(invocation)) = &mut read {
                 self.set_key_busy([&mut **invocation]);
@@ -470,6 +488,16 @@ impl Store for SqliteStore {
                 move |connection: &Connection| queries::oldest_due(connection, services, now);
             self.readers.query(query).await
         })
+    }
+
+    fn recent_failures(
+        &self,
+        since: Timestamp,
+        max: usize,
+    ) -> BoxFuture<'_, Result<RecentFailures>> {
+        let since = blob::nanos(since);
+        let query = move |connection: &Connection| queries::recent_failures(connection, since, max);
+        Box::pin(self.readers.query(query))
     }
 
     fn held_count(&self) -> BoxFuture<'_, Result<usize>> {
@@ -530,12 +558,19 @@ impl Store for SqliteStore {
     }
 
     fn save_operation(&self, operation: StoredOperation) -> BoxFuture<'_, Result<()>> {
-        Box::pin(self.write(SaveOperation(operation)))
+        Box::pin(async move {
+            let command = SaveOperation::new(operation, &self.shared.cipher)?;
+            self.write(command).await
+        })
     }
 
     fn operations(&self) -> BoxFuture<'_, Result<Vec<StoredOperation>>> {
         Box::pin(async move {
-            let (operations, damaged) = self.readers.query(queries::operations).await?;
+            let (operations, damaged) = {
+                let cipher = self.cipher();
+                let query = move |connection: &Connection| queries::operations(connection, &cipher);
+                self.readers.query(query).await?
+            };
             for error in &damaged {
                 self.shared.failures.log(error);
             }
@@ -545,6 +580,18 @@ impl Store for SqliteStore {
 
     fn remove_operations(&self, ids: Vec<OperationId>) -> BoxFuture<'_, Result<()>> {
         Box::pin(self.write(RemoveOperations(ids)))
+    }
+
+    fn reload_keys(&self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(self.read_keys_again())
+    }
+
+    fn save_api_key(&self, key: StoredApiKey) -> BoxFuture<'_, Result<()>> {
+        Box::pin(self.write(SaveApiKey(key)))
+    }
+
+    fn api_keys(&self) -> BoxFuture<'_, Result<Vec<StoredApiKey>>> {
+        Box::pin(self.readers.query(queries::api_keys))
     }
 
     fn health(&self) -> Result<()> {

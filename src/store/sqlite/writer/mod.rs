@@ -187,6 +187,7 @@ impl Writer {
             &self.connection,
             &self.services,
             bookkeeping,
+            &self.shared.cipher,
             self.generation,
             has_room,
         );
@@ -268,6 +269,7 @@ impl Writer {
             &self.connection,
             &self.services,
             bookkeeping,
+            &self.shared.cipher,
             self.generation,
             false,
         );

@@ -1,6 +1,8 @@
 //! The room in the file and on the disk: when new work is refused, and how free pages are returned.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use rusqlite::Connection;
@@ -19,12 +21,32 @@ const RESERVED_FRACTION: u64 = 8;
 const MEASURED_FOR: Duration = Duration::from_millis(100);
 const MEASURED_FOR_BYTES: u64 = 512 << 10;
 
+/// How many bytes the file of a store may have: it can change while the store is open.
+#[derive(Clone, Debug)]
+pub(crate) struct BytesLimit(Arc<AtomicU64>);
+
+impl BytesLimit {
+    pub(in crate::store::sqlite) fn new(bytes: u64) -> Self {
+        Self(Arc::new(AtomicU64::new(bytes)))
+    }
+
+    /// Changes it. New work is refused by it within [`MEASURED_FOR`].
+    #[cfg(feature = "cli")]
+    pub(crate) fn set(&self, bytes: u64) {
+        self.0.store(bytes, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 /// The limits of the store.
 #[derive(Clone, Debug)]
 pub(in crate::store::sqlite) struct SpaceLimits {
     pub(in crate::store::sqlite) directory: PathBuf,
     /// How many bytes the file may have.
-    pub(in crate::store::sqlite) bytes_limit: u64,
+    pub(in crate::store::sqlite) bytes_limit: BytesLimit,
     /// How many bytes of the disk must stay free.
     pub(in crate::store::sqlite) min_free_bytes: u64,
 }
@@ -57,14 +79,19 @@ impl Space {
 impl SpaceLimits {
     /// How much of the limits is used now.
     pub(in crate::store::sqlite) fn usage(&self, connection: &Connection) -> Usage {
-        let pages = pragma(connection, "page_count");
-        let used = pages.saturating_sub(pragma(connection, "freelist_count"));
-        let used = used.saturating_mul(pragma(connection, "page_size"));
+        let (pages, empty) = (
+            pragma(connection, "page_count"),
+            pragma(connection, "freelist_count"),
+        );
+        let page_size = pragma(connection, "page_size");
+        let used = pages.saturating_sub(empty).saturating_mul(page_size);
         let disk = rustix::fs::statvfs(&self.directory).ok();
         let bytes = |blocks: u64, size: u64| blocks.saturating_mul(size);
+        let limit = self.bytes_limit.get();
         Usage {
             used,
-            limit: self.bytes_limit - self.bytes_limit / RESERVED_FRACTION,
+            empty: empty.saturating_mul(page_size),
+            limit: limit - limit / RESERVED_FRACTION,
             free: disk
                 .as_ref()
                 .map_or(u64::MAX, |disk| bytes(disk.f_bavail, disk.f_frsize)),
@@ -85,8 +112,9 @@ impl SpaceLimits {
         };
         StoreUsage {
             bytes: usage.used,
-            bytes_limit: self.bytes_limit,
+            bytes_limit: self.bytes_limit.get(),
             accept_limit: usage.limit,
+            empty: usage.empty,
             disk: (usage.free < u64::MAX).then_some(disk),
         }
     }
@@ -97,6 +125,8 @@ impl SpaceLimits {
 pub(in crate::store::sqlite) struct Usage {
     /// What the pages in use take.
     pub(in crate::store::sqlite) used: u64,
+    /// What the others take.
+    pub(in crate::store::sqlite) empty: u64,
     /// What they may take before new work is refused.
     pub(in crate::store::sqlite) limit: u64,
     /// What is free on the disk.

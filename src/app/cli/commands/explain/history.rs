@@ -33,7 +33,8 @@ impl History {
             None => Members::default(),
         };
         Ok(Self {
-            waits: waiting::what_for(&invocation, service.as_ref()),
+            waits: waiting::what_for(&invocation, service.as_ref())
+                .or_else(|| members.waits(&invocation)),
             tree: Tree::read(client, cid, depth).await?,
             invocation,
             service,

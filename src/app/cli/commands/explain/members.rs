@@ -38,6 +38,29 @@ impl Members {
         Ok(Self { counts, shown })
     }
 
+    /// What a group waits for; `None` once it has ended, and of an invocation that is no group.
+    pub(super) fn waits(&self, invocation: &v1::Invocation) -> Option<String> {
+        let group = invocation.group.as_ref()?;
+        let open = group.members.saturating_sub(group.ended);
+        if invocation.end_time.is_some() || open == 0 {
+            return None;
+        }
+        let (cid, all) = (&invocation.cid, group.members);
+        let held = self
+            .counts
+            .iter()
+            .filter(|counted| counted.pending_reason == i32::from(v1::PendingReason::Held));
+        let held: u64 = held.map(|counted| counted.count).sum();
+        let waits = format!("{open} of its {all} members have not ended");
+        Some(match held {
+            0 => waits,
+            held => format!(
+                "{waits}. {held} of them are held, for an operator. Release them: `cidery release --group {cid}`, or \
+                 end them: `cidery cancel --group {cid} --pending held`"
+            ),
+        })
+    }
+
     /// Prints them, if the invocation is a group.
     pub(super) fn print(&self, printer: &Printer, invocation: &v1::Invocation) {
         let Some(group) = &invocation.group else {

@@ -18,6 +18,23 @@ pub(super) fn what_for(
     invocation: &v1::Invocation,
     service: Option<&v1::ServiceDescription>,
 ) -> Option<String> {
+    let first = first_reason(invocation, service)?;
+    let control = service.and_then(|service| service.control.as_ref());
+    // What is paused as well would wait on.
+    let then = control.filter(|_| invocation.pending_reason() != v1::PendingReason::Paused);
+    Some(match then {
+        Some(control) => {
+            let (name, what, undo) = (&invocation.service, control_text(control), undo(control));
+            format!("{first}. Besides, `{name}` is {what} ({undo})")
+        }
+        None => first,
+    })
+}
+
+fn first_reason(
+    invocation: &v1::Invocation,
+    service: Option<&v1::ServiceDescription>,
+) -> Option<String> {
     let name = &invocation.service;
     Some(match invocation.pending_reason() {
         v1::PendingReason::Unspecified => return None,
@@ -39,7 +56,9 @@ pub(super) fn what_for(
             let key = &invocation.concurrency_key;
             match invocation.key_holder_cid.as_str() {
                 "" => format!("an earlier invocation with the key `{key}` has not ended"),
-                holder => format!("key `{key}` is held by {holder}"),
+                holder => format!(
+                    "its key `{key}` is busy with {holder}: `cidery explain {holder}` shows why"
+                ),
             }
         }
         v1::PendingReason::Paused => paused(name, service),
@@ -82,8 +101,12 @@ fn queued(invocation: &v1::Invocation, service: Option<&v1::ServiceDescription>)
         Some(service) => {
             let limit = service.effective_options.as_ref();
             let limit = limit.map_or(0, |options| options.concurrency);
-            let running = service.running;
-            format!("{ahead}; {running} handlers of `{name}` run, its limit is {limit}")
+            let running = match service.running {
+                1 => "1 handler".to_owned(),
+                running => format!("{running} handlers"),
+            };
+            let run = if service.running == 1 { "runs" } else { "run" };
+            format!("{ahead}; {running} of `{name}` {run}, its limit is {limit}")
         }
         None => ahead,
     }
@@ -108,12 +131,12 @@ fn no_worker(name: &str, service: Option<&v1::ServiceDescription>) -> String {
     format!("no worker serves `{name}`{since}: start one{away}")
 }
 
-/// Who paused a service and why; if nobody did, the node is held.
+/// Who paused a service and why; if no operator did, the node is held.
 fn paused(name: &str, service: Option<&v1::ServiceDescription>) -> String {
     match service.and_then(|service| service.control.as_ref()) {
         Some(control) => {
             let (what, undo) = (control_text(control), undo(control));
-            format!("`{name}` is {what} (`{undo}` lets it go on)")
+            format!("`{name}` is {what} ({undo})")
         }
         None => "the node is held (`cidery resume` lets it go on)".to_owned(),
     }

@@ -6,6 +6,7 @@ mod package_names;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 
@@ -277,7 +278,7 @@ fn notes(printer: &Printer, what: &str, notes: impl IntoIterator<Item = String>)
 /// The declarations of the services that this binary brings, by name: those that a node has by default, and the demo.
 fn builtin_declarations() -> Result<HashMap<String, v1::SimpleIo>> {
     let mut registry = Registry::new();
-    builtin::add_platform(&mut registry)?;
+    builtin::add_platform(&mut registry, Arc::new(Vec::new))?;
     builtin::add_demo(&mut registry)?;
     let declarations = registry.iter().map(|definition| {
         let name = definition.name().to_string();

@@ -5,28 +5,28 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::time::MissedTickBehavior;
 
+use super::bar::Bar;
 use super::fetch::Target;
 use super::quantities::{invocations, size};
-use crate::app::cli::detach::INTERRUPTED;
 use crate::app::cli::names::time_value;
 use crate::app::cli::node_option::NodeArgs;
 use crate::app::cli::printer::{Printer, Tone};
+use crate::app::cli::retry_note::across_restarts;
+use crate::app::cli::stop::ended_by;
 use crate::codec::proto::v1;
 use crate::dict;
 use crate::engine::backup::BackupName;
 use crate::engine::clock::Clock;
 use crate::model::error::{Error, Result, reason};
 use crate::remote::client::ContractClient;
+use crate::service::runtime::Signals;
 
 /// How often the node is asked how far it is.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(250);
 /// How long an interrupted command waits until the node has removed its copy.
 const CLEANUP_TIMEOUT: Duration = Duration::from_secs(5);
-/// How often a broken connection is replaced before the command gives up.
-const MAX_RESUMES: u32 = 5;
 
 /// Copy the store of a running node into a file.
 ///
@@ -49,27 +49,41 @@ pub(in crate::app::cli) struct Backup {
 
 impl Backup {
     pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<ExitCode> {
+        // From here on a signal ends nothing by itself: what the command has begun is removed first.
+        let mut signals = Signals::new()?;
         let target = Target::new(&self.path, self.force)?;
-        let client = self.node.connect(printer).await?;
-        // Of this command alone: what it removes is its own.
-        let name = format!(
-            "{}-{:08x}",
-            BackupName::of(Clock::System.now()),
-            fastrand::u32(..)
-        );
+        let client = tokio::select! {
+            client = self.node.connect(printer) => client?,
+            signal = signals.next() => return Ok(interrupted(signal, printer)),
+        };
+        let copy = Copy {
+            client,
+            // Of this command alone: what it removes is its own.
+            name: format!(
+                "{}-{:08x}",
+                BackupName::of(Clock::System.now()),
+                fastrand::u32(..)
+            ),
+            is_kept: self.keep,
+        };
         let copied = tokio::select! {
-            copied = copy(&client, &name, target, printer) => Some(copied),
-            Ok(()) = tokio::signal::ctrl_c() => None,
+            copied = copy.fetch(target, printer) => Ok(copied),
+            signal = signals.next() => Err(signal),
         };
-        if !(self.keep && matches!(copied, Some(Ok(_)))) {
-            remove(&client, &name, printer).await;
+        if !(self.keep && matches!(copied, Ok(Ok(_)))) {
+            tokio::select! {
+                () = copy.remove(printer) => {}
+                // Whoever is in a hurry does not wait for that: the node removes it later.
+                _ = signals.next() => {}
+            }
         }
-        let Some(copied) = copied else {
-            printer.note(Tone::Heading, "interrupted: there is no backup");
-            return Ok(ExitCode::from(INTERRUPTED));
-        };
-        self.show(&copied?, printer);
-        Ok(ExitCode::SUCCESS)
+        match copied {
+            Ok(copied) => {
+                self.show(&copied?, printer);
+                Ok(ExitCode::SUCCESS)
+            }
+            Err(signal) => Ok(interrupted(signal, printer)),
+        }
     }
 
     fn show(&self, backup: &v1::Backup, printer: &Printer) {
@@ -99,146 +113,104 @@ impl Backup {
     }
 }
 
-/// Has the node write a copy, and fetches it.
-async fn copy(
-    client: &ContractClient,
-    name: &str,
-    mut target: Target,
-    printer: &Printer,
-) -> Result<v1::Backup> {
-    let bar = Bar::new(printer);
-    let backup = written(client, name, &bar).await?;
-    bar.fetching(backup.bytes);
-    let mut resumes = 0;
-    let mut parts = client.read_backup(name, 0).await?;
-    loop {
-        match parts.next().await {
-            Ok(Some((offset, part))) => {
-                target.write(offset, &part)?;
-                bar.fetched(target.bytes());
-            }
-            Ok(None) => break,
-            Err(error) if resumes < MAX_RESUMES && is_lost(&error) => {
-                resumes += 1;
-                parts = client.read_backup(name, target.bytes()).await?;
-            }
-            Err(error) => return Err(error),
+/// Says that a signal has ended the command. Returns its exit code.
+fn interrupted(signal: &str, printer: &Printer) -> ExitCode {
+    printer.note(Tone::Heading, "interrupted: there is no backup");
+    ended_by(signal)
+}
+
+/// Says where the connection was lost: the node ends a copy whose caller is gone.
+fn lost(error: Error) -> Error {
+    match error.reason() {
+        reason::CONNECT_FAILED | reason::TRANSPORT => {
+            let message = format!("lost the node while it copied its store: {error}");
+            Error::unavailable(reason::CONNECT_FAILED, message)
         }
+        _ => error,
     }
-    target.finish(backup.bytes, &backup.sha256)?;
-    Ok(backup)
 }
 
-fn is_lost(error: &Error) -> bool {
-    [reason::CONNECT_FAILED, reason::TRANSPORT].contains(&error.reason())
+/// The copy at the node.
+struct Copy {
+    client: ContractClient,
+    name: String,
+    /// Whether the node keeps it afterwards.
+    is_kept: bool,
 }
 
-/// Waits until the node has written its copy, and shows how far it is.
-async fn written(client: &ContractClient, name: &str, bar: &Bar) -> Result<v1::Backup> {
-    let mut write = Box::pin(client.backup_store(name));
-    let mut ticks = tokio::time::interval(PROGRESS_INTERVAL);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let response = loop {
-        tokio::select! {
-            response = &mut write => break response?,
-            _ = ticks.tick(), if bar.is_shown() => {}
+impl Copy {
+    /// Has the node write it, and fetches it.
+    async fn fetch(&self, mut target: Target, printer: &Printer) -> Result<v1::Backup> {
+        let bar = Bar::new(printer);
+        let backup = self.written(&bar).await.map_err(lost)?;
+        bar.fetching(backup.bytes);
+        let gone = |error: Error| {
+            match error.reason() {
+            reason::BACKUP_UNKNOWN => error.with_message(
+                "the node has removed its copy meanwhile: it was restarted, or the copy was deleted; repeat the \
+                 command",
+            ),
+            _ => error,
         }
-        let progress = async {
-            let backups = client.backups().await.unwrap_or_default();
-            let own = backups.into_iter().find(|backup| backup.name == name);
-            bar.copied(own.and_then(|backup| backup.fraction));
         };
-        tokio::select! {
-            response = &mut write => break response?,
-            () = progress => {}
+        let client = across_restarts(&self.client, printer);
+        let mut parts = client.read_backup(&self.name, 0).await.map_err(gone)?;
+        while let Some((offset, part)) = parts.next().await.map_err(gone)? {
+            target.write(offset, &part)?;
+            bar.fetched(target.bytes());
         }
-    };
-    response.backup.ok_or_else(|| {
-        let message = "the node answered without its copy";
-        Error::internal(reason::TRANSPORT, message)
-    })
-}
+        target.finish(backup.bytes, &backup.sha256)?;
+        Ok(backup)
+    }
 
-/// Removes the copy from the node, and ends it if it is being written.
-async fn remove(client: &ContractClient, name: &str, printer: &Printer) {
-    let removed = tokio::time::timeout(CLEANUP_TIMEOUT, client.delete_backup(name)).await;
-    let is_gone = match &removed {
-        Ok(Ok(())) => true,
-        Ok(Err(error)) => {
-            [reason::BACKUP_UNKNOWN, reason::BACKUP_UNSUPPORTED].contains(&error.reason())
+    /// Waits until the node has written it, and shows how far it is.
+    async fn written(&self, bar: &Bar) -> Result<v1::Backup> {
+        let mut write = Box::pin(self.client.backup_store(&self.name, !self.is_kept));
+        let mut ticks = tokio::time::interval(PROGRESS_INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let response = loop {
+            tokio::select! {
+                response = &mut write => break response?,
+                _ = ticks.tick(), if bar.is_shown() => {}
+            }
+            let progress = async {
+                let backups = self.client.backups().await.unwrap_or_default();
+                let own = backups.iter().find(|backup| backup.name == self.name);
+                own.into_iter().for_each(|backup| bar.written(backup));
+            };
+            tokio::select! {
+                response = &mut write => break response?,
+                () = progress => {}
+            }
+        };
+        response.backup.ok_or_else(|| {
+            let message = "the node answered without its copy";
+            Error::internal(reason::TRANSPORT, message)
+        })
+    }
+
+    /// Removes it from the node, and ends it if it is being written.
+    async fn remove(&self, printer: &Printer) {
+        let delete = self.client.delete_backup(&self.name);
+        let is_gone = match tokio::time::timeout(CLEANUP_TIMEOUT, delete).await {
+            Ok(Ok(())) => true,
+            Ok(Err(error)) => {
+                [reason::BACKUP_UNKNOWN, reason::BACKUP_UNSUPPORTED].contains(&error.reason())
+            }
+            Err(_) => false,
+        };
+        if is_gone {
+            return;
         }
-        Err(_) => false,
-    };
-    if !is_gone {
-        let text = format!(
-            "the node may still have its copy: delete `{name}` in the folder `backups` of its data directory"
-        );
+        let name = &self.name;
+        let text = match self.is_kept {
+            true => format!(
+                "the node may still have its copy: delete it with `cidery store backups delete {name}`"
+            ),
+            false => format!(
+                "the node may still have its copy `{name}`: it removes it in about ten minutes, or when it starts"
+            ),
+        };
         printer.note(Tone::Warning, &text);
-    }
-}
-
-/// Progress, where a person reads it.
-struct Bar(Option<ProgressBar>);
-
-impl Bar {
-    /// How many steps the copy at the node has.
-    const STEPS: u64 = 1_000;
-
-    fn new(printer: &Printer) -> Self {
-        let bar = printer.has_reader().then(|| {
-            let bar =
-                ProgressBar::with_draw_target(Some(Self::STEPS), ProgressDrawTarget::stderr());
-            Self::set_style(&bar, "[{bar:24}] {percent:>3} %  the node copies its store");
-            bar
-        });
-        Self(bar)
-    }
-
-    fn set_style(bar: &ProgressBar, template: &str) {
-        if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style.progress_chars("##-"));
-        }
-    }
-
-    fn is_shown(&self) -> bool {
-        self.0.is_some()
-    }
-
-    /// How much the node has copied.
-    fn copied(&self, fraction: Option<f64>) {
-        if let (Some(bar), Some(fraction)) = (&self.0, fraction) {
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                clippy::cast_precision_loss,
-                reason = "a fraction of a small number"
-            )]
-            bar.set_position((fraction.clamp(0.0, 1.0) * Self::STEPS as f64) as u64);
-        }
-    }
-
-    fn fetching(&self, bytes: u64) {
-        if let Some(bar) = &self.0 {
-            bar.reset();
-            bar.set_length(bytes);
-            Self::set_style(
-                bar,
-                "[{bar:24}] {percent:>3} %  {binary_bytes} of {binary_total_bytes} fetched",
-            );
-        }
-    }
-
-    fn fetched(&self, bytes: u64) {
-        if let Some(bar) = &self.0 {
-            bar.set_position(bytes);
-        }
-    }
-}
-
-impl Drop for Bar {
-    fn drop(&mut self) {
-        if let Some(bar) = &self.0 {
-            bar.finish_and_clear();
-        }
     }
 }

@@ -5,6 +5,7 @@ use clap::Args;
 use super::quantities::invocations;
 use super::store_args::StoreArgs;
 use crate::app::cli::printer::{Column, List, Printer, Row, Tone};
+use crate::app::cli::store_keys::KeyArgs;
 use crate::dict;
 use crate::engine::clock::Clock;
 use crate::model::error::{Error, Kind, Result, reason};
@@ -16,11 +17,14 @@ const MAX_LIMIT: u64 = 100_000;
 /// Check a store, or a backup of one, for faults.
 ///
 /// The command reads all of it and changes nothing; a node may use the store meanwhile. Each fault is named with its
-/// invocation, what it means, and what to do. The exit code is 1 if there are faults.
+/// invocation, what it means, and what to do. The exit code is 1 if there are faults. Of what is encrypted it reads the
+/// contents with --store-key-file, and otherwise says which keys it needs.
 #[derive(Args, Debug)]
 pub(in crate::app::cli) struct Check {
     #[command(flatten)]
     store: StoreArgs,
+    #[command(flatten)]
+    keys: KeyArgs,
     /// Maximum number of faults that are named.
     #[arg(
         long,
@@ -34,7 +38,8 @@ pub(in crate::app::cli) struct Check {
 impl Check {
     pub(in crate::app::cli) fn run(self, printer: &Printer) -> Result<()> {
         let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
-        let report = check(&self.store.path(), limit, Clock::System.now())?;
+        let keys = self.keys.read()?;
+        let report = check(&self.store.path(), keys, limit, Clock::System.now())?;
         show(&report, printer);
         match report.faults.len() {
             0 => Ok(()),
@@ -79,6 +84,19 @@ fn show(report: &CheckReport, printer: &Printer) {
         let text = format!(
             "`{file}` has format {format}: its pages are checked; a node upgrades it when it opens it, and its tables \
              can be checked then"
+        );
+        printer.note(Tone::Quiet, &text);
+    }
+    for key in &report.keys {
+        if let Some(id) = &key.id {
+            let text = format!("key `{id}`: {}", invocations(key.invocations));
+            printer.note(Tone::Quiet, &text);
+        }
+    }
+    if report.unread > 0 {
+        let text = format!(
+            "not read: the contents of {}; `--store-key-file` gives the keys",
+            invocations(report.unread)
         );
         printer.note(Tone::Quiet, &text);
     }

@@ -9,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 use crate::app::cli::args::usage_error;
 use crate::model::error::{Error, Kind, Result, reason};
 use crate::model::id::Cid;
+use crate::store::rename_new;
 
 /// A backup that is being fetched. Its file is removed unless it is finished.
 pub(super) struct Target {
@@ -92,20 +93,23 @@ impl Target {
             return Err(Error::new(Kind::DataLoss, reason::STORE_DAMAGED, message));
         }
         self.file.sync_all().map_err(|error| self.failed(error))?;
-        if !self.replaces {
-            check_free(&self.path)?;
-        }
-        let keep = || {
-            std::fs::rename(&self.partial, &self.path)?;
+        let renamed = match self.replaces {
+            true => std::fs::rename(&self.partial, &self.path),
+            false => rename_new(&self.partial, &self.path),
+        };
+        renamed.map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => exists(&self.path),
+            _ => self.failed(error),
+        })?;
+        self.is_finished = true;
+        let sync = || {
             let folder = self
                 .path
                 .parent()
                 .filter(|folder| !folder.as_os_str().is_empty());
             File::open(folder.unwrap_or_else(|| Path::new(".")))?.sync_all()
         };
-        keep().map_err(|error| self.failed(error))?;
-        self.is_finished = true;
-        Ok(())
+        sync().map_err(|error| self.failed(error))
     }
 
     fn failed(&self, error: io::Error) -> Error {
@@ -124,13 +128,16 @@ impl Drop for Target {
 
 fn check_free(path: &Path) -> Result<()> {
     match std::fs::symlink_metadata(path) {
-        Ok(_) => {
-            let message = format!(
-                "`{}` exists: choose another path, or replace it with `--force`",
-                path.display()
-            );
-            Err(Error::failed_precondition(reason::FILE_EXISTS, message))
-        }
+        Ok(_) => Err(exists(path)),
         Err(_) => Ok(()),
     }
+}
+
+/// `FAILED_PRECONDITION` / `FILE_EXISTS`.
+fn exists(path: &Path) -> Error {
+    let message = format!(
+        "`{}` exists: choose another path, or replace it with `--force`",
+        path.display()
+    );
+    Error::failed_precondition(reason::FILE_EXISTS, message)
 }

@@ -38,7 +38,7 @@ impl Restore {
     pub(in crate::app::cli) fn run(self, printer: &Printer) -> Result<()> {
         let Self { backup, data_dir } = self;
         check_empty(&data_dir)?;
-        let report = check(&backup, FAULTS, Clock::System.now())?;
+        let report = check(&backup, None, FAULTS, Clock::System.now())?;
         if !report.faults.is_empty() {
             let error = faulty(&report);
             let message = format!(

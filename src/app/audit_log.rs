@@ -1,0 +1,103 @@
+//! The file of the audit log.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use super::log_queue::{LogGuard, LogQueue};
+use crate::engine::access::audit;
+use crate::model::error::{Error, Result, reason};
+
+/// Writes the audit log of this process to a file, or to standard output for `-`. The last lines are written when the
+/// guard is dropped.
+///
+/// # Errors
+///
+/// `INVALID_ARGUMENT` / `USAGE_INVALID` for a file that cannot be opened; `INTERNAL` where the thread that writes
+/// cannot be started.
+pub(super) fn start(file: &Path) -> Result<LogGuard> {
+    let (queue, guard) = match file.to_str() {
+        Some("-") => LogQueue::start(io::stdout())?,
+        _ => {
+            let opened = AuditFile::open(file).map_err(|error| {
+                let message = format!(
+                    "cannot write the audit log to `{}`: {error}",
+                    file.display()
+                );
+                Error::invalid_argument(reason::USAGE_INVALID, message)
+            })?;
+            LogQueue::start(opened)?
+        }
+    };
+    audit::install(Box::new(move |line| {
+        // A queue takes each line.
+        let _ = (&queue).write(line);
+    }));
+    Ok(guard)
+}
+
+/// A file that is opened again once it was moved or removed, as programs that rotate logs do.
+#[derive(Debug)]
+struct AuditFile {
+    path: PathBuf,
+    file: File,
+}
+
+impl AuditFile {
+    fn open(path: &Path) -> io::Result<Self> {
+        Ok(Self {
+            file: append(path)?,
+            path: path.to_owned(),
+        })
+    }
+
+    fn is_moved(&self) -> io::Result<bool> {
+        let ours = self.file.metadata()?;
+        Ok(match std::fs::metadata(&self.path) {
+            Ok(there) => (there.dev(), there.ino()) != (ours.dev(), ours.ino()),
+            Err(_) => true,
+        })
+    }
+}
+
+/// Only the user of the node reads it: it has the names of callers.
+fn append(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.create(true).append(true).mode(0o600).open(path)
+}
+
+impl Write for AuditFile {
+    fn write(&mut self, lines: &[u8]) -> io::Result<usize> {
+        if self.is_moved()? {
+            self.file = append(&self.path)?;
+        }
+        self.file.write(lines)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_was_moved_is_opened_again() {
+        let folder = std::env::temp_dir().join(format!("cidery-audit-{}", crate::Cid::new()));
+        std::fs::create_dir(&folder).unwrap();
+        let (path, moved) = (folder.join("audit"), folder.join("audit.1"));
+        let mut file = AuditFile::open(&path).unwrap();
+        file.write_all(b"1\n").unwrap();
+        std::fs::rename(&path, &moved).unwrap();
+        file.write_all(b"2\n").unwrap();
+        file.write_all(b"3\n").unwrap();
+        assert_eq!(std::fs::read(&moved).unwrap(), b"1\n");
+        assert_eq!(std::fs::read(&path).unwrap(), b"2\n3\n");
+        let mode = std::fs::metadata(&path).unwrap().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+}

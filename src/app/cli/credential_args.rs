@@ -1,0 +1,71 @@
+//! The credential of a command that connects to a node.
+//!
+//! There is no option with the key itself: the list of processes (`ps`) and the history of shells show arguments.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::args::usage_error;
+use crate::model::error::Result;
+use crate::remote::ClientCredential;
+
+/// The environment variable with a key. It is not an option of clap, whose help would show its value.
+const VARIABLE: &str = "CIDERY_API_KEY";
+/// How long a file with a key is, at most: 16 KiB.
+const MAX_FILE_BYTES: u64 = 16 << 10;
+
+/// The credential of a command that connects to a node. `cidery --help` shows these options.
+#[derive(Args, Clone, Debug)]
+pub(super) struct CredentialArgs {
+    /// File with the API key, or the token of an issuer, for a node that asks who calls. Default: the environment
+    /// variable `CIDERY_API_KEY`. There is no option with the key itself, since other users can see arguments.
+    #[arg(
+        long,
+        global = true,
+        hide = true,
+        env = "CIDERY_API_KEY_FILE",
+        value_name = "FILE"
+    )]
+    api_key_file: Option<PathBuf>,
+    /// Send the API key in plain text to another machine. By default it is sent with TLS, or to this machine.
+    #[arg(long, global = true, hide = true)]
+    insecure_key: bool,
+}
+
+impl CredentialArgs {
+    /// The identifiers of the options.
+    pub(super) const NAMES: [&str; 2] = ["api_key_file", "insecure_key"];
+
+    /// The credential; `None` where none is given.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_ARGUMENT` / `USAGE_INVALID` for a file that cannot be read; `UNAUTHENTICATED` / `CREDENTIAL_INVALID`
+    /// for what is no key.
+    pub(super) fn credential(&self) -> Result<Option<ClientCredential>> {
+        let key = match &self.api_key_file {
+            Some(file) => Some(read(file)?),
+            None => std::env::var(VARIABLE).ok().filter(|key| !key.is_empty()),
+        };
+        let credential = key.map(|key| ClientCredential::api_key(&key)).transpose()?;
+        Ok(credential.map(|credential| match self.insecure_key {
+            true => credential.insecure(),
+            false => credential,
+        }))
+    }
+}
+
+fn read(file: &Path) -> Result<String> {
+    let read = || {
+        let mut text = String::new();
+        let opened = std::fs::File::open(file)?;
+        opened.take(MAX_FILE_BYTES).read_to_string(&mut text)?;
+        Ok::<_, std::io::Error>(text)
+    };
+    read().map_err(|error| {
+        let message = format!("cannot read the API key from `{}`: {error}", file.display());
+        usage_error(message)
+    })
+}

@@ -1,0 +1,85 @@
+//! The objects of API keys and of callers.
+
+use crate::app::cli::names::{scope_name, text_value, time_value};
+use crate::codec::proto::v1;
+use crate::dict;
+use crate::model::value::{Dict, Value};
+
+/// `api_key` in the schema.
+pub(in crate::app::cli) fn api_key(key: &v1::ApiKey) -> Value {
+    key_dict(key).into()
+}
+
+/// `new_api_key` in the schema: the only place that shows a secret.
+pub(in crate::app::cli) fn new_api_key(key: &v1::ApiKey, secret: &str) -> Value {
+    let mut object = key_dict(key);
+    object.insert("secret", secret);
+    object.into()
+}
+
+fn key_dict(key: &v1::ApiKey) -> Dict {
+    dict! {
+        "id": key.id.as_str(),
+        "principal": key.principal.as_str(),
+        "group": text_value(&key.group),
+        "rights": rights(key.rights.as_ref()),
+        "create_time": time_value(key.create_time.as_ref()),
+        "created_by": text_value(&key.created_by),
+        "expire_time": time_value(key.expire_time.as_ref()),
+        "revoke_time": time_value(key.revoke_time.as_ref()),
+        "last_use_time": time_value(key.last_use_time.as_ref()),
+    }
+}
+
+/// `caller` in the schema.
+pub(in crate::app::cli) fn caller(caller: &v1::GetCallerResponse) -> Value {
+    let credential = match caller.credential() {
+        v1::CredentialKind::None | v1::CredentialKind::Unspecified => "NONE",
+        v1::CredentialKind::ApiKey => "API_KEY",
+        v1::CredentialKind::Token => "TOKEN",
+        v1::CredentialKind::Certificate => "CERTIFICATE",
+    };
+    dict! {
+        "principal": text_value(&caller.principal),
+        "group": text_value(&caller.group),
+        "rights": rights(caller.rights.as_ref()),
+        "credential": credential,
+        "api_key_id": text_value(&caller.api_key_id),
+        "expire_time": time_value(caller.expire_time.as_ref()),
+    }
+    .into()
+}
+
+/// `rights` in the schema.
+fn rights(rights: Option<&v1::Rights>) -> Value {
+    let rights = rights.cloned().unwrap_or_default();
+    dict! {
+        "invoke": rights.invoke,
+        "serve": rights.serve,
+        "read": scope_name(rights.read),
+        "control": scope_name(rights.control),
+        "administer": rights.administer,
+    }
+    .into()
+}
+
+/// Rights on one line, for people: as the options of `cidery key new`.
+pub(in crate::app::cli) fn rights_text(rights: Option<&v1::Rights>) -> String {
+    let rights = rights.cloned().unwrap_or_default();
+    let mut parts = Vec::new();
+    for (name, patterns) in [("invoke", &rights.invoke), ("serve", &rights.serve)] {
+        if !patterns.is_empty() {
+            parts.push(format!("{name} {}", patterns.join(",")));
+        }
+    }
+    for (name, scope) in [("read", rights.read), ("control", rights.control)] {
+        match scope_name(scope) {
+            "OWN" => {}
+            scope => parts.push(format!("{name} {}", scope.to_ascii_lowercase())),
+        }
+    }
+    if rights.administer {
+        parts.push("admin".to_owned());
+    }
+    parts.join("; ")
+}

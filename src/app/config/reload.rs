@@ -1,0 +1,81 @@
+//! Reads the configuration again while the node runs, on SIGHUP.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::problem::Problem;
+use super::settings::Config;
+use super::sources::{Loaded, Sources};
+
+/// The configuration of a running node.
+#[derive(Debug)]
+pub(in crate::app) struct Reload {
+    sources: Sources,
+    /// The values with which the node runs.
+    running: BTreeMap<&'static str, Value>,
+}
+
+impl Reload {
+    pub(in crate::app) fn new(sources: Sources, loaded: &Loaded) -> Self {
+        let running = loaded
+            .effective()
+            .map(|it| (it.declared.key.as_str(), it.value));
+        Self {
+            running: running.collect(),
+            sources,
+        }
+    }
+
+    /// Reads the configuration again, and logs what has changed. Of what is returned, the options that a reload changes
+    /// are to be applied; the others need a restart, and the log says so each time. `None` where the configuration has
+    /// problems: the node runs on with the one that it has.
+    pub(in crate::app) fn read(&mut self) -> Option<Config> {
+        match self.sources.read() {
+            Ok(loaded) => {
+                self.compare(&loaded);
+                Some(loaded.config)
+            }
+            Err(problems) => {
+                problems.iter().for_each(log);
+                tracing::error!(
+                    problems = problems.len(),
+                    "the configuration is wrong, and was not reloaded"
+                );
+                None
+            }
+        }
+    }
+
+    fn compare(&mut self, loaded: &Loaded) {
+        let (mut changed, mut waiting) = (Vec::new(), Vec::new());
+        for option in loaded.effective() {
+            let key = option.declared.key.as_str();
+            if self.running.get(key) == Some(&option.value) {
+                continue;
+            }
+            match option.declared.reloads {
+                true => {
+                    changed.push(key);
+                    self.running.insert(key, option.value);
+                }
+                false => waiting.push(key),
+            }
+        }
+        let changed = changed.join(", ");
+        tracing::info!(file = loaded.file_text(), changed, "configuration reloaded");
+        for key in waiting {
+            tracing::warn!(key, "needs a restart");
+        }
+    }
+}
+
+fn log(problem: &Problem) {
+    let Problem {
+        origin,
+        key,
+        message,
+        ..
+    } = problem;
+    tracing::error!(%origin, key, "{message}");
+}

@@ -1,0 +1,217 @@
+//! The options of a node, one field each. Each part of the node has its own struct; [`Config`] is their sum.
+//!
+//! To add an option, add a field with a doc comment to one of them, and its default. Attributes of the field:
+//!
+//! * `#[serde(with = "DurationText")]` or `"SizeText"`: a duration or a size with a unit;
+//! * `#[schemars(range(min = 1))]`, `#[schemars(extend("x-minimum" = "1s"))]`: the smallest and largest value;
+//! * `#[schemars(extend("x-placeholder" = "FOLDER"))]`: what the help shows in place of the value;
+//! * `#[schemars(extend("x-whole" = true))]`: texts that contain commas: one flag, or the variable, has one;
+//! * `#[schemars(extend("x-reload" = true))]`: SIGHUP changes it, which `reload.rs` does;
+//! * the type [`Option<Secret>`](super::secret::Secret): its value is read from a file that is named by `KEY_file`, or
+//!   from the environment, and is never shown.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::texts::{AddressText, FilterText, HostName, RoleText};
+use crate::app::shutdown::DRAIN_TIMEOUT;
+use crate::app::telemetry::LogFormat;
+use crate::codec::units::{DurationText, SizeText};
+use crate::engine::Limits;
+use crate::remote::protocol::endpoint::DEFAULT_PORT;
+use crate::store::SqliteOptions;
+
+/// The configuration of a node: the sum of the settings of its parts.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default)]
+pub(in crate::app) struct Config {
+    /// Who reaches the node.
+    #[serde(flatten)]
+    pub(in crate::app) listener: ListenerConfig,
+    /// How connections are encrypted.
+    #[serde(flatten)]
+    pub(in crate::app) tls: TlsConfig,
+    /// Who may call.
+    #[serde(flatten)]
+    pub(in crate::app) access: AccessConfig,
+    /// Where invocations are kept.
+    #[serde(flatten)]
+    pub(in crate::app) store: StoreConfig,
+    /// What the node does when it starts and stops.
+    #[serde(flatten)]
+    pub(in crate::app) run: RunConfig,
+    /// What is logged.
+    #[serde(flatten)]
+    pub(in crate::app) log: LogConfig,
+    /// Defaults and limits.
+    pub(in crate::app) limits: Limits,
+}
+
+/// Who reaches the node.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default)]
+pub(in crate::app) struct ListenerConfig {
+    /// Address to listen on. Default host: 127.0.0.1; default port: 24337. Port 0 selects a free port.
+    #[serde(with = "AddressText")]
+    #[schemars(extend("x-placeholder" = "HOST:PORT"))]
+    pub(in crate::app) listen: SocketAddr,
+    /// Allow addresses other than loopback without authentication: every client that can reach the address can call,
+    /// replace and remove all services and invocations. With an API key (`cidery key new`), it is not needed.
+    pub(in crate::app) insecure: bool,
+    /// Host name, without a port, that web browsers may use for the node (repeatable). Loopback and the address of the
+    /// node are always allowed; gRPC clients may use any name.
+    #[schemars(extend("x-placeholder" = "NAME"))]
+    pub(in crate::app) allow_host: Vec<HostName>,
+}
+
+impl Default for ListenerConfig {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::new(Ipv4Addr::LOCALHOST.into(), DEFAULT_PORT),
+            insecure: false,
+            allow_host: Vec::new(),
+        }
+    }
+}
+
+/// How connections are encrypted.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default)]
+pub(in crate::app) struct TlsConfig {
+    /// Certificate of the node in PEM, followed by the intermediate ones: serve TLS only. Files that are replaced are
+    /// read within seconds, or at once on SIGHUP. `cidery cert dev` makes some to try it out.
+    #[schemars(extend("x-placeholder" = "FILE"))]
+    pub(in crate::app) tls_cert: Option<PathBuf>,
+    /// Private key of the certificate in PEM.
+    #[schemars(extend("x-placeholder" = "FILE"))]
+    pub(in crate::app) tls_key: Option<PathBuf>,
+    /// CA certificates in PEM: each client needs a certificate from one of them.
+    #[schemars(extend("x-placeholder" = "FILE"))]
+    pub(in crate::app) tls_client_ca: Option<PathBuf>,
+    /// Whether clients need a certificate: `required`, or `optional`, where clients without one are accepted, too.
+    #[schemars(extend("x-placeholder" = "WHEN"))]
+    pub(in crate::app) tls_client_auth: ClientAuth,
+}
+
+/// Who may call, besides those with an API key (`cidery key new`).
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default)]
+pub(in crate::app) struct AccessConfig {
+    /// Accept tokens (JSON Web Tokens) that are signed with one of these public keys: a JSON Web Key Set in a file, or
+    /// at an `https://` URL.
+    #[schemars(extend("x-placeholder" = "FILE|URL"))]
+    pub(in crate::app) jwt_jwks: Option<String>,
+    /// Issuer of the tokens: their claim `iss`.
+    #[schemars(extend("x-placeholder" = "TEXT"))]
+    pub(in crate::app) jwt_issuer: Option<String>,
+    /// Audience of the tokens: one value of their claim `aud`.
+    #[schemars(extend("x-placeholder" = "TEXT"))]
+    pub(in crate::app) jwt_audience: Option<String>,
+    /// Claim with the name of the principal. Default: `sub`.
+    #[schemars(extend("x-placeholder" = "CLAIM"))]
+    pub(in crate::app) jwt_principal_claim: Option<String>,
+    /// Claim with the roles, or the path to it, such as `realm_access.roles`. Default: `cidery_roles`.
+    #[schemars(extend("x-placeholder" = "CLAIM"))]
+    pub(in crate::app) jwt_roles_claim: Option<String>,
+    /// What a role allows (repeatable): `clerk invoke=customer.*,order.* serve=crm.* read=all control=none admin`.
+    #[schemars(extend("x-placeholder" = "TEXT", "x-whole" = true))]
+    pub(in crate::app) role: Vec<RoleText>,
+    /// Write the audit log to this file, or to standard output (`-`), as lines of JSON: what operators do, who is
+    /// refused, and which credentials are used. Default: the log of the node, target `cidery::audit`.
+    #[schemars(extend("x-placeholder" = "FILE"))]
+    pub(in crate::app) audit_log: Option<PathBuf>,
+}
+
+/// Whether clients need a certificate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::app) enum ClientAuth {
+    #[default]
+    Required,
+    Optional,
+}
+
+/// Where invocations are kept.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default)]
+pub(in crate::app) struct StoreConfig {
+    /// Data directory (created if missing).
+    #[schemars(extend("x-placeholder" = "FOLDER"))]
+    pub(in crate::app) data_dir: PathBuf,
+    /// Maximum size of the store. New invocations are refused when 7/8 of it is used.
+    #[serde(with = "SizeText")]
+    #[schemars(range(min = MIN_STORE_LIMIT), extend("x-reload" = true))]
+    pub(in crate::app) store_limit: u64,
+    /// Minimum free disk space. New invocations are refused below it.
+    #[serde(with = "SizeText")]
+    pub(in crate::app) keep_free: u64,
+    /// File with the keys of the store, `ID:KEY` a line: the first one encrypts, all of them decrypt. It is read again
+    /// on SIGHUP. `cidery store key new` makes one.
+    #[schemars(extend("x-placeholder" = "FILE"))]
+    pub(in crate::app) store_key_file: Option<PathBuf>,
+    /// Refuse to read what is not encrypted, with `store_key_file`. Without it, encryption can be turned on for a store
+    /// that has invocations.
+    pub(in crate::app) store_encrypted_only: bool,
+    /// Keep invocations in memory only. They are lost when the node stops.
+    pub(in crate::app) in_memory: bool,
+}
+
+/// The smallest limit of a store: 16 MiB. A smaller one is most likely a number without its unit.
+const MIN_STORE_LIMIT: u64 = 16 << 20;
+
+impl Default for StoreConfig {
+    fn default() -> Self {
+        let options = SqliteOptions::default();
+        Self {
+            data_dir: PathBuf::from("./cidery-data"),
+            store_limit: options.bytes_limit,
+            keep_free: options.min_free_bytes,
+            store_key_file: None,
+            store_encrypted_only: false,
+            in_memory: false,
+        }
+    }
+}
+
+/// What the node does when it starts and stops.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default)]
+pub(in crate::app) struct RunConfig {
+    /// Start nothing until `cidery resume`.
+    ///
+    /// For a store that was restored from a backup. Invocations are accepted and listed, and can be cancelled; none of
+    /// them runs, expires or is removed, and synchronous calls are refused.
+    pub(in crate::app) hold: bool,
+    /// Add the demo services.
+    pub(in crate::app) demo: bool,
+    /// Grace period of running handlers when the node stops.
+    #[serde(with = "DurationText")]
+    #[schemars(extend("x-reload" = true))]
+    pub(in crate::app) drain: Duration,
+}
+
+impl Default for RunConfig {
+    fn default() -> Self {
+        Self {
+            hold: false,
+            demo: false,
+            drain: DRAIN_TIMEOUT,
+        }
+    }
+}
+
+/// What is logged.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default)]
+pub(in crate::app) struct LogConfig {
+    /// Format of log lines on standard error: `human`, or `json` with one object per line.
+    pub(in crate::app) log_format: LogFormat,
+    /// Log filter: a level, or per-target levels such as `info,cidery=debug`. Default: `info`; `warn` with --quiet,
+    /// `debug` with --verbose.
+    #[schemars(extend("x-placeholder" = "FILTER", "x-reload" = true))]
+    pub(in crate::app) log: Option<FilterText>,
+}

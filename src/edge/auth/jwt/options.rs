@@ -1,0 +1,42 @@
+//! The options of tokens.
+
+/// Tokens of an issuer (JSON Web Tokens, RFC 7519) as credentials.
+///
+/// A token is accepted if a key of the issuer signed it (`RS256`, `PS256`, `ES256`, `ES384` or `EdDSA`), if its issuer
+/// and its audience are those of the options, and if it has not expired; a clock may differ by a minute. Its principal
+/// is `token:` and its subject.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct JwtOptions {
+    /// The public keys of the issuer, a JSON Web Key Set (RFC 7517) of at most 1 MiB: a file, or with the feature `tls`
+    /// an `https://` URL. It is read again every ten minutes, and where a token names a key that it did not have, at
+    /// most once a minute. A node starts without the keys of a server that does not answer, and refuses tokens until it
+    /// does.
+    pub jwks: String,
+    /// The issuer: the claim `iss`.
+    pub issuer: String,
+    /// The node: one of the values of the claim `aud`.
+    pub audience: String,
+    /// The claim with the name of the principal. Default: `sub`.
+    pub principal_claim: String,
+    /// The claim with the names of the roles, a list or a text with spaces: the name of a claim, or a path with dots,
+    /// such as `realm_access.roles`. Default: `cidery_roles`.
+    pub roles_claim: String,
+}
+
+impl JwtOptions {
+    /// Tokens of an issuer for this node, which are checked by the keys in a file, or at a URL.
+    pub fn new(
+        jwks: impl Into<String>,
+        issuer: impl Into<String>,
+        audience: impl Into<String>,
+    ) -> Self {
+        Self {
+            jwks: jwks.into(),
+            issuer: issuer.into(),
+            audience: audience.into(),
+            principal_claim: "sub".to_owned(),
+            roles_claim: "cidery_roles".to_owned(),
+        }
+    }
+}

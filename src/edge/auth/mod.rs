@@ -1,0 +1,20 @@
+//! Authentication: who calls. Each gRPC request gets its [`Caller`](crate::model::access::Caller) here, or is refused.
+
+mod attempts;
+mod authenticated;
+mod authenticator;
+mod bearer;
+mod certificates;
+mod connection_credentials;
+#[cfg(feature = "jwt")]
+mod jwt;
+mod options;
+mod principal_list;
+
+pub(super) use self::authenticated::{Authenticated, ExpireTime};
+pub(crate) use self::authenticator::Authenticator;
+pub(super) use self::certificates::PeerNames;
+pub(super) use self::connection_credentials::ConnectionCredentials;
+#[cfg(feature = "jwt")]
+pub use self::jwt::JwtOptions;
+pub use self::options::{AccessOptions, CertificateRule};

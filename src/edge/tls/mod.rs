@@ -1,0 +1,12 @@
+//! TLS of the listener: certificates, handshakes, and certificates that are replaced while the node runs.
+
+mod acceptor;
+mod certificate;
+mod reload;
+mod server_tls;
+mod socket;
+
+pub use self::acceptor::TlsAcceptor;
+pub use self::reload::TlsReload;
+pub use self::server_tls::ServerTls;
+pub(super) use self::socket::TlsSocket;
