@@ -97,7 +97,11 @@ impl Catalog {
         }
         let make = {
             let (inner, invoker) = (Arc::clone(&self.0), invoker.clone());
-            move || Arc::new(visible_pool(&current, &inner.built_in, &invoker))
+            move || {
+                let file = |package: &str| current.file(package);
+                let pool = visible_pool(&current.directory, file, &inner.built_in, &invoker);
+                Arc::new(pool)
+            }
         };
         let Some(pool) = self.0.invoker.tasks().compute(make).await else {
             return Arc::new(self.0.built_in.clone());
@@ -221,7 +225,7 @@ impl Snapshot {
     }
 
     /// The file of a package.
-    pub(super) fn file(&self, package: &str) -> Option<Arc<PoolFile>> {
+    fn file(&self, package: &str) -> Option<Arc<PoolFile>> {
         self.files.get(package).map(|known| Arc::clone(&known.file))
     }
 

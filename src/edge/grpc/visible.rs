@@ -3,9 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::catalog::Snapshot;
 use super::descriptor_pool::{DescriptorPool, PoolFile};
-use crate::codec::typed::{Method, descriptor};
+use crate::codec::typed::{Method, MethodDirectory, descriptor};
 use crate::engine::Invoker;
 use crate::model::access::Rights;
 
@@ -45,24 +44,25 @@ impl VisiblePools {
     }
 }
 
-/// The built-in files, and the typed methods of services that a caller sees.
+/// The built-in files, and the typed methods of services that a caller sees. `file` has the file of a whole package.
 pub(super) fn visible_pool(
-    snapshot: &Snapshot,
+    directory: &MethodDirectory,
+    file: impl Fn(&str) -> Option<Arc<PoolFile>>,
     built_in: &DescriptorPool,
     invoker: &Invoker,
 ) -> DescriptorPool {
     let mut pool = built_in.clone();
-    for (package, methods) in snapshot.directory.packages() {
+    for (package, methods) in directory.packages() {
         let seen = methods.iter();
         let seen = seen.filter(|method| invoker.sees_service(method.service.as_str()));
         let seen: Vec<Arc<Method>> = seen.cloned().collect();
-        let file = match seen.len() {
+        let shown = match seen.len() {
             0 => None,
-            all if all == methods.len() => snapshot.file(package),
+            all if all == methods.len() => file(package),
             _ => PoolFile::decode(&descriptor(package, &seen)).map(Arc::new),
         };
-        if let Some(file) = file {
-            pool.add(&file);
+        if let Some(shown) = shown {
+            pool.add(&shown);
         }
     }
     pool

@@ -3,14 +3,14 @@
 use rusqlite::Connection;
 use rusqlite::types::Value as SqlValue;
 
-use super::principals;
+use super::principals::last_of_principals;
 use super::source::Source;
 use crate::engine::store::Filter;
 use crate::model::invocation::State;
 
 /// Up to so many invocations, their ids are collected and each is looked up. Above: they are read from the newest,
 /// as some of them are close to it.
-pub(super) const FEW: i64 = 10_000;
+const FEW: i64 = 10_000;
 const OPEN_IDS: &str = "SELECT id FROM pending";
 const OPEN_IDS_OF_SERVICES: &str =
     "SELECT id FROM pending WHERE leads = 1 AND service IN (SELECT id FROM service WHERE name IN";
@@ -66,8 +66,12 @@ pub(super) fn plan(
     if filter.parent.is_some() || filter.root.is_some() || filter.group.is_some() {
         return of(Source::Invocations);
     }
-    if let Some(of_principals) = principals::plan(connection, filter, before)? {
-        return Ok(of_principals);
+    if let Some(last) = last_of_principals(connection, filter, before, FEW)? {
+        let (condition, values) = (last.condition, last.values);
+        return Ok(Plan {
+            from: last.from,
+            ..Plan::hinted(Hint { condition, values })
+        });
     }
     let all = |is: fn(&State) -> bool| !filter.states.is_empty() && filter.states.iter().all(is);
     let names_running = !filter.cids.is_empty() || filter.include_waiting;

@@ -1,21 +1,30 @@
-//! Plans for lists by principals: they begin with the invocations of these.
+//! The last invocations of principals: lists by principals begin with them.
 
 use rusqlite::Connection;
 use rusqlite::types::Value as SqlValue;
 
 use super::conditions::owned_by;
-use super::plan::{FEW, Hint, Plan};
 use crate::engine::store::Filter;
 
 /// Of more principals, all invocations are read.
 const MAX_NAMES: usize = 16;
 
-/// A plan for a filter that names few principals: the last [`FEW`] invocations of each. `None` for another filter.
-pub(super) fn plan(
+/// The last invocations of principals, as a condition on rows.
+pub(super) struct LastOfPrincipals {
+    pub(super) condition: String,
+    pub(super) values: Vec<SqlValue>,
+    /// They have the ids from here on; `None` if these are all.
+    pub(super) from: Option<i64>,
+}
+
+/// The last `max` invocations of each of the principals that a filter names, with ids below `before`. `None` for a
+/// filter that names none, or many.
+pub(super) fn last_of_principals(
     connection: &Connection,
     filter: &Filter,
     before: i64,
-) -> rusqlite::Result<Option<Plan>> {
+    max: i64,
+) -> rusqlite::Result<Option<LastOfPrincipals>> {
     let named: Vec<_> = match &filter.owners {
         Some(owners) => owned_by(owners).collect(),
         None if filter.principals.len() > MAX_NAMES => return Ok(None),
@@ -30,7 +39,13 @@ pub(super) fn plan(
     }
     let (mut from, mut parts, mut values) = (0, Vec::new(), Vec::new());
     for (column, name) in &named {
-        from = from.max(first_of_last(connection, column, name.as_str(), before)?);
+        from = from.max(first_of_last(
+            connection,
+            column,
+            name.as_str(),
+            before,
+            max,
+        )?);
     }
     for (column, name) in named {
         let ids = ids_of(column);
@@ -39,9 +54,10 @@ pub(super) fn plan(
         values.extend([from, before].map(SqlValue::Integer));
     }
     let condition = format!("invocation.id IN ({})", parts.join(" UNION ALL "));
-    Ok(Some(Plan {
+    Ok(Some(LastOfPrincipals {
+        condition,
+        values,
         from: (from > 0).then_some(from),
-        ..Plan::hinted(Hint { condition, values })
     }))
 }
 
@@ -49,20 +65,21 @@ fn ids_of(column: &str) -> String {
     format!("SELECT id FROM invocation WHERE {column} = (SELECT id FROM principal WHERE name = ?)")
 }
 
-/// The id of the first of the last [`FEW`] invocations of a principal; 0 if it has fewer.
+/// The id of the first of the last `max` invocations of a principal; 0 if it has fewer.
 fn first_of_last(
     connection: &Connection,
     column: &str,
     name: &str,
     before: i64,
+    max: i64,
 ) -> rusqlite::Result<i64> {
     let select = format!(
-        "SELECT CASE count(*) WHEN {FEW} THEN min(id) ELSE 0 END FROM
-         ({} AND id < ? ORDER BY id DESC LIMIT {FEW})",
+        "SELECT CASE count(*) WHEN ?3 THEN min(id) ELSE 0 END FROM
+         ({} AND id < ?2 ORDER BY id DESC LIMIT ?3)",
         ids_of(column)
     );
     let mut select = connection.prepare_cached(&select)?;
-    select.query_row(rusqlite::params![name, before], |row| row.get(0))
+    select.query_row(rusqlite::params![name, before, max], |row| row.get(0))
 }
 
 #[cfg(test)]
@@ -80,7 +97,7 @@ mod tests {
             ("owner_group", "owned_by_group"),
         ] {
             let explain = format!(
-                "EXPLAIN QUERY PLAN {} AND id < ? ORDER BY id DESC LIMIT {FEW}",
+                "EXPLAIN QUERY PLAN {} AND id < ? ORDER BY id DESC LIMIT 10",
                 ids_of(column)
             );
             let mut explain = connection.prepare(&explain).unwrap();
