@@ -53,7 +53,7 @@ impl InvocationServer {
         B: Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<StdError> + Send + 'static,
     {
-        let method = match request.uri().path() {
+        let method: fn(Arc<InvocationApi>, Caller) -> Method = match request.uri().path() {
             INVOKE_PATH => Method::Invoke,
             INVOKE_ASYNC_PATH => Method::InvokeAsync,
             _ => {
@@ -61,11 +61,8 @@ impl InvocationServer {
                 return InvocationFuture(Call::Generated(response));
             }
         };
-        let method = ApiMethod {
-            caller: self.api.caller(request.extensions()),
-            api: Arc::clone(&self.api),
-            method,
-        };
+        let caller = self.api.caller(request.extensions());
+        let method = method(Arc::clone(&self.api), caller);
         let call = UnaryCall::new(method, request, self.message_bytes);
         InvocationFuture(Call::Unary(call))
     }
@@ -93,28 +90,17 @@ where
     }
 }
 
-enum Method {
-    Invoke,
-    InvokeAsync,
-}
-
 /// A method of an implementation, for one caller.
-struct ApiMethod {
-    api: Arc<InvocationApi>,
-    caller: Caller,
-    method: Method,
+enum Method {
+    Invoke(Arc<InvocationApi>, Caller),
+    InvokeAsync(Arc<InvocationApi>, Caller),
 }
 
-impl UnaryMethod for ApiMethod {
+impl UnaryMethod for Method {
     fn call(self, transport: MetadataMap, message: Bytes) -> Answer {
-        let Self {
-            api,
-            caller,
-            method,
-        } = self;
-        match method {
-            Method::Invoke => api.respond(caller, &transport, message),
-            Method::InvokeAsync => Box::pin(api.accept(caller, transport, message)),
+        match self {
+            Self::Invoke(api, caller) => api.respond(caller, &transport, message),
+            Self::InvokeAsync(api, caller) => Box::pin(api.accept(caller, transport, message)),
         }
     }
 }
@@ -124,7 +110,7 @@ pub struct InvocationFuture<B>(Call<B>);
 
 enum Call<B> {
     /// Of a method with a path of its own.
-    Unary(UnaryCall<B, ApiMethod>),
+    Unary(UnaryCall<B, Method>),
     /// Of another method.
     Generated(HttpFuture<Response<ResponseBody>, Infallible>),
 }
