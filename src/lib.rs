@@ -152,8 +152,8 @@
 //!   [`Results`], which are [`Event`]s of an [`EventKind`]; [`Outcome`] and [`InvocationState`].
 //! * **Values and Simple IO**: [`Value`], [`Dict`], [`dict!`], [`Digits`], [`Key`], [`IntoValue`], [`from_value`],
 //!   [`to_value`]; [`Payload`], [`Format`] and [`Reply`]; [`Sio`] and the elements in [`sio`].
-//! * **Identifiers and errors**: [`Cid`], [`ServiceName`], [`Result`], [`Error`], [`BoxError`], [`Kind`], [`Retry`],
-//!   [`Violation`], [`Detail`].
+//! * **Identifiers and errors**: [`Cid`], [`ServiceName`], [`Principal`], [`Principals`], [`Result`], [`Error`],
+//!   [`BoxError`], [`Kind`], [`Retry`], [`Violation`], [`Detail`].
 //! * **Test services**: [`testing`].
 
 #![cfg_attr(
@@ -274,9 +274,6 @@ pub use crate::store::MemoryStore;
 #[doc(inline)]
 pub use crate::store::{SqliteOptions, SqliteStore, StoreKeys};
 
-#[doc(inline)]
-pub use crate::model::access::{NamePattern, Principal, Rights, Scope};
-
 // Run a worker.
 #[doc(inline)]
 pub use crate::remote::{Worker, WorkerBuilder, WorkerHandle};
@@ -305,6 +302,8 @@ pub use crate::model::sio::{self, Sio};
 pub use crate::model::value::{Dict, Digits, IntoValue, Key, Value, from_value, to_value};
 
 // Identifiers and errors.
+#[doc(inline)]
+pub use crate::model::access::{NamePattern, Principal, Principals, Rights, Scope};
 #[doc(inline)]
 pub use crate::model::error::{BoxError, Detail, Error, Kind, Result, Retry, Violation};
 #[doc(inline)]

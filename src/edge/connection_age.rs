@@ -27,8 +27,12 @@ impl ConnectionAge {
         }
     }
 
-    /// Resolves once the grace has passed.
-    pub(super) async fn grace_passed(self) {
-        tokio::time::sleep(self.grace).await;
+    /// Lets the calls of an old connection end, until the grace has passed.
+    pub(super) async fn last_calls<E>(
+        self,
+        served: impl Future<Output = Result<(), E>>,
+    ) -> Result<(), E> {
+        let ended = tokio::time::timeout(self.grace, served).await;
+        ended.unwrap_or(Ok(()))
     }
 }

@@ -243,10 +243,7 @@ async fn serve_connection<S, B>(
             () = shutdown.drain_callers.cancelled() => {}
             () = timeouts.age.reached(&connection) => {
                 served.as_mut().transport().graceful_shutdown();
-                tokio::select! {
-                    ended = served.as_mut() => return ended,
-                    () = timeouts.age.grace_passed() => return Ok(()),
-                }
+                return timeouts.age.last_calls(served.as_mut()).await;
             }
         }
         // A worker's nested calls use the connection of its stream: a new connection may reach another node, which does

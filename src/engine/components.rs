@@ -98,6 +98,7 @@ pub(super) struct Engine {
 
 /// The components that most others use.
 struct SharedComponents {
+    requires_authentication: bool,
     store: Arc<dyn Store>,
     limits: Arc<Limits>,
     clock: Clock,
@@ -144,15 +145,19 @@ impl Engine {
             tasks,
             scheduler_starts,
             gates,
+            requires_authentication,
         );
-        let mut engine = shared.engine(states, hooks);
-        engine.requires_authentication = requires_authentication;
+        let engine = shared.engine(states, hooks);
         shared.start_tasks(&engine, starts).await?;
         Ok(engine)
     }
 }
 
 impl SharedComponents {
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is made before the components are"
+    )]
     fn new(
         registry: Registry,
         store: Arc<dyn Store>,
@@ -161,6 +166,7 @@ impl SharedComponents {
         tasks: Tasks,
         scheduler_starts: SchedulerStarts,
         gates: Arc<Gates>,
+        requires_authentication: bool,
     ) -> Self {
         let limits = Arc::new(limits);
         let lifecycle = Arc::new(Lifecycle::new(tasks));
@@ -173,6 +179,7 @@ impl SharedComponents {
             clock.clone(),
             scheduler_starts,
             Arc::clone(&gates),
+            !requires_authentication,
         );
         let routes = Arc::new(routes);
         let results = Results::new(
@@ -196,6 +203,7 @@ impl SharedComponents {
             Arc::clone(&events),
         );
         Self {
+            requires_authentication,
             store,
             limits,
             timer: Timer::start(clock.clone(), &lifecycle),
@@ -223,6 +231,7 @@ impl SharedComponents {
             Arc::clone(&self.lifecycle),
         ));
         let runtime = HandlerRuntime {
+            requires_authentication: self.requires_authentication,
             states: Arc::new(states),
             hooks,
             limits: Arc::clone(&self.limits),
@@ -240,7 +249,7 @@ impl SharedComponents {
         let canceller = Arc::new(self.canceller());
         let maintenance = Arc::new(self.maintenance(&acceptor, &deferrals));
         Engine {
-            requires_authentication: false,
+            requires_authentication: self.requires_authentication,
             store: Arc::clone(&self.store),
             limits: Arc::clone(&self.limits),
             clock: self.clock.clone(),
@@ -261,6 +270,7 @@ impl SharedComponents {
                 Arc::clone(&maintenance),
                 Arc::clone(&canceller),
                 Arc::clone(&self.events),
+                self.requires_authentication,
             )),
             canceller,
             status: self.status(&maintenance),

@@ -24,6 +24,7 @@ pub(crate) mod log_limit;
 mod operations;
 mod operators;
 mod results;
+mod rights;
 mod routing;
 mod running_budget;
 mod service_controls;
@@ -42,6 +43,8 @@ use futures_util::future::Either;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use self::acceptance::origin::Origin;
+use self::access::Reach;
 pub use self::admission::worker_pool::{Accepts, Location, WorkerPool, WorkerService};
 use self::byte_budget::{ByteBudget, Reservation};
 use self::components::Engine;
@@ -129,11 +132,13 @@ impl Invoker {
         cid: Cid,
         call: Call,
     ) -> impl Future<Output = Result<(Cid, Reply)>> + Send + '_ {
+        let checked = access::check_call(&self.1, &call);
+        let principals = checked.map(|()| self.principals());
         match self.0.quotas.begin(&self.1) {
-            Ok(None) => Either::Left(self.0.executor.invoke(cid, call)),
+            Ok(None) => Either::Left(self.0.executor.invoke(cid, call, principals)),
             begun => Either::Right(Box::pin(async move {
                 let _in_flight = begun.map_err(|error| error.with_cid(cid))?;
-                self.0.executor.invoke(cid, call).await
+                self.0.executor.invoke(cid, call, principals).await
             })),
         }
     }
@@ -152,9 +157,12 @@ impl Invoker {
         Accepted,
         impl Future<Output = Result<(Cid, Reply)>> + Send + use<>,
     )> {
+        access::check_call(&self.1, &call).map_err(|error| error.with_cid(cid))?;
+        let principals = self.principals();
         let begun = self.0.quotas.begin(&self.1);
         let in_flight = begun.map_err(|error| error.with_cid(cid))?;
-        let (accepted, outcome) = self.0.executor.begin_durable(cid, call).await?;
+        let begun = self.0.executor.begin_durable(cid, call, principals).await;
+        let (accepted, outcome) = begun?;
         Ok((accepted, async move {
             let _in_flight = in_flight;
             outcome.await
@@ -168,10 +176,12 @@ impl Invoker {
     /// `NOT_FOUND` / `SERVICE_UNKNOWN`; `ALREADY_EXISTS` / `CID_IN_USE` or `IDEMPOTENCY_MISMATCH`; `INVALID_ARGUMENT`
     /// with all violations; `RESOURCE_EXHAUSTED` where a limit is reached.
     pub async fn invoke_async(&self, call: Call) -> Result<Accepted> {
+        access::check_call(&self.1, &call)?;
         self.check_accepting()?;
         self.0.quotas.check(&self.1, 1)?;
         self.0.routes.check_rate(&call.service)?;
-        self.0.acceptor.accept(call, None).await
+        let origin = Origin::outside(self.principals());
+        self.0.acceptor.accept(call, origin).await
     }
 
     /// Whether a batch may have so many requests: checked before they are decoded.
@@ -191,10 +201,12 @@ impl Invoker {
     /// `ALREADY_EXISTS` / `CID_IN_USE` where a member was accepted before, or `IDEMPOTENCY_MISMATCH`;
     /// `RESOURCE_EXHAUSTED` where a limit is reached.
     pub async fn invoke_batch(&self, batch: Batch) -> Result<AcceptedGroup> {
+        access::check_batch(&self.1, &batch)?;
         self.check_accepting()?;
         self.0.quotas.check(&self.1, batch.calls.len())?;
         self.0.routes.check_rates(&batch.calls)?;
-        self.0.batches.accept(batch, None).await
+        let origin = Origin::outside(self.principals());
+        self.0.batches.accept(batch, origin).await
     }
 
     /// Follows invocations.
@@ -203,7 +215,11 @@ impl Invoker {
     ///
     /// `INVALID_ARGUMENT` / `STREAM_LIMIT` for more CIDs than one stream may follow.
     pub fn follow(&self, request: FollowRequest) -> Result<Follower> {
-        self.0.results.follow(request)
+        let reach = Reach::to_read(&self.1)?;
+        self.0.results.follow(FollowRequest {
+            owners: reach.owners().cloned(),
+            ..request
+        })
     }
 
     /// As [`find`](Self::find), within the budget of a connection. The reservation counts a large invocation, and is
@@ -218,7 +234,12 @@ impl Invoker {
         wait: Duration,
         budget: &Arc<ByteBudget>,
     ) -> Result<(InvocationView, Option<Reservation>)> {
-        self.0.results.find_within(cid, wait, Some(budget)).await
+        let reach = Reach::to_read(&self.1)?;
+        let found = self
+            .0
+            .results
+            .find_within(cid, wait, Some(budget), reach.owners());
+        found.await
     }
 
     /// An invocation once it has ended, or its state after `wait`.
@@ -227,12 +248,19 @@ impl Invoker {
     ///
     /// `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`; the errors of the store.
     pub async fn find(&self, cid: Cid, wait: Duration) -> Result<InvocationView> {
-        self.0.results.find(cid, wait).await
+        let reach = Reach::to_read(&self.1)?;
+        self.0.results.find(cid, wait, reach.owners()).await
     }
 
     /// What lies before an invocation: its attempts, its place in the queue, and who holds its concurrency key.
     pub async fn outlook(&self, found: &InvocationView) -> Outlook {
-        self.0.results.outlook(found).await
+        let mut outlook = self.0.results.outlook(found).await;
+        if let Some(holder) = outlook.key_holder {
+            // Another principal's holder is as good as unknown.
+            let held = self.find(holder, Duration::ZERO).await;
+            outlook.key_holder = held.is_ok().then_some(holder);
+        }
+        outlook
     }
 
     /// Gives the outcome of an invocation whose handler answered "later", and returns its state then. The same outcome
@@ -245,6 +273,7 @@ impl Invoker {
     /// declaration: the invocation still waits; `UNAVAILABLE` / `STILL_RUNNING` where the handler does not answer
     /// "later" within 5 s; `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`.
     pub async fn complete(&self, cid: Cid, token: &str, outcome: Outcome) -> Result<State> {
+        self.check_complete(cid, token).await?;
         self.0.completer.complete(cid, token, outcome).await
     }
 
@@ -256,6 +285,7 @@ impl Invoker {
     ///
     /// `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`; `FAILED_PRECONDITION` / `ENDED`.
     pub async fn cancel(&self, cid: Cid, cancel_reason: Option<String>) -> Result<InvocationView> {
+        self.check_change(cid).await?;
         self.0.canceller.cancel(cid, cancel_reason).await
     }
 
@@ -265,6 +295,7 @@ impl Invoker {
     ///
     /// As for [`cancel`](Self::cancel).
     pub async fn check_cancel(&self, cid: Cid) -> Result<InvocationView> {
+        self.check_change(cid).await?;
         self.0.canceller.check(cid).await
     }
 
@@ -276,7 +307,12 @@ impl Invoker {
     /// `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`; `FAILED_PRECONDITION` / `NOT_RETRYABLE` where it runs, waits or
     /// succeeded; as for [`invoke_async`](Self::invoke_async).
     pub async fn retry(&self, cid: Cid, input: Option<Payload>) -> Result<Accepted> {
-        self.0.maintenance.retry(cid, input).await
+        self.check_change(cid).await?;
+        if input.is_some() {
+            self.check_retry_input(cid).await?;
+        }
+        let by = self.principals();
+        self.0.maintenance.retry(cid, input, by).await
     }
 
     /// The invocation that [`retry`](Self::retry) would retry, with the same input or another.
@@ -286,6 +322,10 @@ impl Invoker {
     /// `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`; `FAILED_PRECONDITION` / `NOT_RETRYABLE`; `INVALID_ARGUMENT`
     /// with all violations of the input.
     pub async fn check_retry(&self, cid: Cid, input: Option<&Payload>) -> Result<InvocationView> {
+        self.check_change(cid).await?;
+        if input.is_some() {
+            self.check_retry_input(cid).await?;
+        }
         self.0.maintenance.check_retry(cid, input).await
     }
 
@@ -295,6 +335,7 @@ impl Invoker {
     ///
     /// `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`; `FAILED_PRECONDITION` / `NOT_ENDED`.
     pub async fn purge(&self, cid: Cid) -> Result<InvocationView> {
+        self.check_change(cid).await?;
         self.0.maintenance.purge(cid).await
     }
 
@@ -304,6 +345,7 @@ impl Invoker {
     ///
     /// As for [`purge`](Self::purge).
     pub async fn check_purge(&self, cid: Cid) -> Result<InvocationView> {
+        self.check_change(cid).await?;
         self.0.maintenance.check_purge(cid).await
     }
 
@@ -318,7 +360,8 @@ impl Invoker {
         before: Option<u64>,
         max: usize,
     ) -> Result<InvocationPage> {
-        self.0.maintenance.list(filter, before, max).await
+        self.list_within(Reach::to_read(&self.1)?, filter, before, max)
+            .await
     }
 
     /// The children of an invocation, and its callbacks: the first `max` of each.
@@ -327,7 +370,9 @@ impl Invoker {
     ///
     /// The errors of the store.
     pub async fn children(&self, cid: Cid, max: usize) -> Result<Children> {
-        self.0.maintenance.children(cid, max).await
+        let reach = Reach::to_read(&self.1)?;
+        let owners = reach.owners().cloned();
+        self.0.maintenance.children(cid, max, owners).await
     }
 
     /// Adds a service of this process to a running engine.
@@ -375,18 +420,24 @@ impl Invoker {
         self.0.deferrals.retry_all(service);
     }
 
-    /// All services, by name.
+    /// All services that the caller may invoke, or serve, by name.
     #[must_use]
     pub fn services(&self) -> Vec<ServiceInfo> {
-        self.0.discovery.services()
+        let mut services = self.0.discovery.services();
+        services.retain(|service| self.sees_service(service.definition.name().as_str()));
+        services
     }
 
     /// One service.
     ///
     /// # Errors
     ///
-    /// `NOT_FOUND` / `SERVICE_UNKNOWN` with the most similar names.
+    /// `NOT_FOUND` / `SERVICE_UNKNOWN` with the most similar names; `PERMISSION_DENIED` / `NOT_PERMITTED` where the
+    /// caller may neither invoke nor serve it, whether or not it exists.
     pub fn service(&self, name: &str) -> Result<ServiceInfo> {
+        if !self.sees_service(name) {
+            self.check_invoke(name)?;
+        }
         self.0.discovery.service(name)
     }
 

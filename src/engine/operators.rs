@@ -7,6 +7,7 @@ use tokio::sync::MutexGuard;
 
 use super::Invoker;
 use crate::codec::proto::v1;
+use crate::engine::access::Reach;
 use crate::engine::durable::operations::summarize::InvocationSummaries;
 use crate::engine::events::{EventBus, Watcher};
 use crate::engine::operations::OperationPlace;
@@ -29,6 +30,9 @@ impl Invoker {
     ///
     /// The errors of the store.
     pub async fn summarize(&self, filter: Filter, max: usize) -> Result<InvocationSummaries> {
+        let reach = Reach::to_read(self.caller())?;
+        let owners = reach.owners().cloned();
+        let filter = Filter { owners, ..filter };
         let all = self.0.maintenance.summarize(filter).await?;
         self.with_examples(all, max).await
     }
@@ -48,7 +52,9 @@ impl Invoker {
     ///
     /// As for [`retry`](Self::retry); `FAILED_PRECONDITION` / `ALREADY_RETRIED`.
     pub async fn retry_once(&self, cid: Cid) -> Result<Accepted> {
-        self.0.maintenance.retry_once(cid, None, None).await
+        self.check_change(cid).await?;
+        let by = self.principals();
+        self.0.maintenance.retry_once(cid, None, None, by).await
     }
 
     /// The invocation that [`retry_once`](Self::retry_once) would retry.
@@ -57,6 +63,7 @@ impl Invoker {
     ///
     /// As for [`check_retry`](Self::check_retry); `FAILED_PRECONDITION` / `ALREADY_RETRIED`.
     pub async fn check_retry_once(&self, cid: Cid) -> Result<InvocationView> {
+        self.check_change(cid).await?;
         self.0.maintenance.check_retry_once(cid).await
     }
 
@@ -72,6 +79,7 @@ impl Invoker {
         request: OperationRequest,
         count: impl Future<Output = Result<InvocationSummaries>>,
     ) -> Result<(v1::Operation, InvocationSummaries)> {
+        self.check_administer()?;
         self.0.operations.start(request, count).await
     }
 
@@ -87,6 +95,7 @@ impl Invoker {
     ///
     /// `NOT_FOUND` / `OPERATION_UNKNOWN`.
     pub async fn operation(&self, id: OperationId, wait: Duration) -> Result<v1::Operation> {
+        self.check_administer()?;
         self.0.operations.get(id, wait).await
     }
 
@@ -109,6 +118,7 @@ impl Invoker {
     ///
     /// `NOT_FOUND` / `OPERATION_UNKNOWN`.
     pub async fn cancel_operation(&self, id: OperationId, wait: Duration) -> Result<v1::Operation> {
+        self.check_administer()?;
         self.0.operations.cancel(id, wait).await
     }
 
@@ -135,6 +145,7 @@ impl Invoker {
         background_only: bool,
         cause: ControlCause,
     ) -> Result<ServiceControl> {
+        self.check_administer()?;
         self.0.controls.pause(name, background_only, cause).await
     }
 
@@ -144,6 +155,7 @@ impl Invoker {
     ///
     /// As for [`pause_service`](Self::pause_service).
     pub async fn resume_service(&self, name: &str, principal: String) -> Result<bool> {
+        self.check_administer()?;
         self.0.controls.resume(name, principal).await
     }
 
@@ -158,6 +170,7 @@ impl Invoker {
     ///
     /// As for [`pause_service`](Self::pause_service).
     pub async fn disable_service(&self, name: &str, cause: ControlCause) -> Result<ServiceControl> {
+        self.check_administer()?;
         self.0.controls.disable(name, cause).await
     }
 
@@ -167,6 +180,7 @@ impl Invoker {
     ///
     /// As for [`pause_service`](Self::pause_service).
     pub async fn enable_service(&self, name: &str, principal: String) -> Result<bool> {
+        self.check_administer()?;
         self.0.controls.enable(name, principal).await
     }
 
@@ -177,6 +191,7 @@ impl Invoker {
     /// `NOT_FOUND` / `SERVICE_UNKNOWN`; `FAILED_PRECONDITION` / `SERVICE_IN_USE` where it is served, or has pending
     /// invocations.
     pub fn check_forgettable(&self, name: &str) -> Result<ServiceName> {
+        self.check_administer()?;
         self.0.controls.check_forgettable(name)
     }
 
@@ -186,6 +201,7 @@ impl Invoker {
     ///
     /// As for [`check_forgettable`](Self::check_forgettable).
     pub fn forget_service(&self, name: &str) -> Result<()> {
+        self.check_administer()?;
         self.0.controls.forget(name)
     }
 
@@ -239,6 +255,7 @@ impl Invoker {
     ///
     /// `RESOURCE_EXHAUSTED` / `STREAM_LIMIT` where there are too many watchers.
     pub fn watch_events(&self) -> Result<Watcher> {
+        self.check_administer()?;
         self.0.events.watch(self.closing().clone())
     }
 }

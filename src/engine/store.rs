@@ -12,7 +12,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::engine::backup::Backups;
-use crate::model::access::ApiKey;
+use crate::model::access::{ApiKey, Principal, Principals};
 use crate::model::error::{Error, Result};
 use crate::model::id::{Cid, ServiceName};
 pub use crate::model::invocation::Filter;
@@ -129,12 +129,14 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         cancel_reason: Option<String>,
     ) -> BoxFuture<'_, Result<bool>>;
 
-    /// The invocation that was accepted with an idempotency key, until it is removed. A key identifies one invocation,
-    /// whatever its service; `service` decides between several in a store of an earlier format.
+    /// The invocation that was accepted with an idempotency key, until it is removed. A key identifies one invocation
+    /// of its owner ([`Request::owner`]), whatever its service: two owners, or one and nobody, have their keys apart.
+    /// `service` decides between several in a store of an earlier format.
     fn find_by_idempotency_key(
         &self,
         service: ServiceName,
         key: String,
+        owner: Option<Principal>,
     ) -> BoxFuture<'_, Result<Option<Cid>>>;
 
     /// A page of up to `max` invocations that match a filter, those that were accepted last first. `before` is the
@@ -539,10 +541,12 @@ impl fmt::Debug for SecretHash {
 }
 
 /// What a store keeps of an invocation that was removed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tombstone {
     /// Its terminal state.
     pub state: State,
     /// When it ended.
     pub end_time: Timestamp,
+    /// To whom it belonged: who acted, and its group.
+    pub owner: Option<Arc<Principals>>,
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::model::access::Principals;
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::{InReplyTo, Progress};
 use crate::model::metadata::Metadata;
@@ -45,4 +46,6 @@ pub struct InvocationInfo {
     pub last_progress: Option<Progress>,
     /// The invocation whose outcome this one was invoked with.
     pub in_reply_to: Option<InReplyTo>,
+    /// Who asked, and who acts. `None` where authentication is off.
+    pub principals: Option<Arc<Principals>>,
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::time::Duration;
 
+use crate::model::access::Principal;
 use crate::model::batch::{AcceptedGroup, Batch};
 use crate::model::call::{Accepted, Call};
 use crate::model::error::{Error, Result, reason};
@@ -36,6 +37,12 @@ pub trait Platform: fmt::Debug + Send + Sync {
 
     /// Accepts many invocations atomically, all of them or none. They are durable once this resolves.
     fn invoke_batch(&self, batch: Batch) -> BoxFuture<'_, Result<AcceptedGroup>>;
+
+    /// The principal for which the handler makes its calls: that of its worker. `None` for a handler in the node, and
+    /// where authentication is off.
+    fn acting_principal(&self) -> Option<Principal> {
+        None
+    }
 
     /// The path of nested services from that of the invocation to this one, separated by `/`; `None` where this is the
     /// service of the invocation.

@@ -60,10 +60,10 @@ pub(crate) fn of_handler(error: Error, handler: &str) -> Error {
     }
 }
 
-/// Whether the platform refused a call because of its service or its input. A service's own `INVALID_ARGUMENT` has a
-/// reason of its own, and is passed on unchanged.
+/// Whether the platform refused a call because of its service or its input, or as the worker may not make it.
+/// A service's own `INVALID_ARGUMENT` has a reason of its own, and is passed on unchanged.
 fn is_refusal(error: &Error) -> bool {
-    error.reason() == reason::SERVICE_UNKNOWN
+    [reason::SERVICE_UNKNOWN, reason::NOT_PERMITTED].contains(&error.reason())
         || (error.kind() == Kind::InvalidArgument && reason::ALL.contains(&error.reason()))
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::model::access::Caller;
 use crate::model::error::Error;
 use crate::model::id::Cid;
 use crate::model::payload::Payload;
@@ -37,6 +38,9 @@ pub trait WorkerPermit: fmt::Debug + Send + Sync {
 
     /// The token of the dispatch, once it is sent.
     fn token(&self) -> Option<Token>;
+
+    /// The caller that opened the stream of the worker.
+    fn caller(&self) -> Caller;
 
     /// The name and the id of the worker, for people.
     fn worker(&self) -> &str;

@@ -262,7 +262,7 @@ async fn assert_whole(store: &SqliteStore) {
         assert_eq!(lines(&found), lines(&all));
     }
     assert_eq!(store.pending_count(&service("customer.get")), 1);
-    let key = store.find_by_idempotency_key(service("customer.get"), "order-1".to_owned());
+    let key = store.find_by_idempotency_key(service("customer.get"), "order-1".to_owned(), None);
     let first = &one_of_each_kind()[0];
     assert_eq!(key.await.unwrap(), Some(first.request.cid));
     assert_eq!(

@@ -66,6 +66,9 @@ pub(super) struct FilterArgs {
     /// Only invocations that ended before this time.
     #[arg(long, value_parser = past_time, value_name = "TIME")]
     ended_before: Option<Timestamp>,
+    /// Only invocations that this principal asked for.
+    #[arg(long = "principal", value_name = "NAME")]
+    principals: Vec<String>,
     /// Only direct children of this invocation.
     #[arg(long, value_name = "CID")]
     parent: Option<Cid>,
@@ -216,7 +219,7 @@ impl FilterArgs {
             root_cid: cid(self.root),
             group_cid: cid(self.group),
             dead_letter: self.dead_letter,
-            principals: Vec::new(),
+            principals: self.principals,
         };
         combine(by_options, self.text.unwrap_or_default())
     }

@@ -183,6 +183,7 @@ impl Run {
             asynchronous: self.asynchronous,
             last_progress: self.last_progress,
             in_reply_to: self.in_reply_to,
+            principals: None,
         };
         let scope = HandlerScope {
             info,

@@ -10,7 +10,7 @@ use crate::codec::proto::v1;
 use crate::model::id::{Cid, ServiceName};
 
 /// The fields, in the order of the documentation.
-const FIELDS: [&str; 12] = [
+const FIELDS: [&str; 13] = [
     "service",
     "state",
     "pending_reason",
@@ -19,6 +19,7 @@ const FIELDS: [&str; 12] = [
     "accept_time",
     "end_time",
     "metadata",
+    "principal",
     "parent",
     "root",
     "group",
@@ -82,6 +83,7 @@ fn add(filter: &mut v1::InvocationFilter, term: &Term, now: Timestamp) -> Result
             })?;
             filter.metadata.insert(key, one(term, any)?);
         }
+        "principal" => filter.principals = each(term, non_empty)?,
         "parent" => filter.parent_cid = one_equal(term, cid)?,
         "root" => filter.root_cid = one_equal(term, cid)?,
         "group" => filter.group_cid = one_equal(term, cid)?,

@@ -41,6 +41,8 @@ pub fn write(filter: &v1::InvocationFilter) -> String {
         let (key, value) = (quoted(key), quoted(value));
         add(Some(format!("metadata.{key} = {value}")));
     }
+    let principals = filter.principals.iter().map(|it| quoted(it));
+    add(any_of("principal", principals));
     for (field, cid) in [
         ("parent", &filter.parent_cid),
         ("root", &filter.root_cid),

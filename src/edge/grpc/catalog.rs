@@ -12,8 +12,10 @@ use foldhash::fast::RandomState;
 use tokio::sync::Mutex;
 
 use super::descriptor_pool::{DescriptorPool, PoolFile};
+use super::visible::{VisiblePools, visible_pool};
 use crate::codec::typed::{Method, MethodDirectory, MethodMatch, descriptor};
 use crate::engine::Invoker;
+use crate::model::access::Caller;
 use crate::model::error::Result;
 use crate::model::id::ServiceName;
 use crate::service::Definition;
@@ -30,6 +32,7 @@ struct Inner {
     current: ArcSwap<Snapshot>,
     /// One caller updates, the others wait.
     update: Mutex<()>,
+    visible: VisiblePools,
 }
 
 /// The catalog at one version of the services.
@@ -37,7 +40,7 @@ struct Inner {
 pub(super) struct Snapshot {
     version: u64,
     pub(super) directory: MethodDirectory,
-    pub(super) pool: DescriptorPool,
+    pub(super) pool: Arc<DescriptorPool>,
     definitions: HashMap<ServiceName, Arc<Definition>, RandomState>,
     files: HashMap<String, PackageFile, RandomState>,
 }
@@ -64,12 +67,47 @@ impl Catalog {
             built_in,
             current: ArcSwap::from_pointee(first),
             update: Mutex::new(()),
+            visible: VisiblePools::default(),
         })))
     }
 
-    /// Whether a path is that of a method: of a gRPC service of the node, or a typed one, as of the last update.
+    /// Whether a path is that of a method: of a gRPC service of the node, or a typed one, as of the last update. Where
+    /// callers must prove who they are, whoever asks this has not: typed methods are not told.
     pub(in crate::edge) fn has_method(&self, path: &str) -> bool {
-        self.0.current.load().pool.has_method(path)
+        match self.0.invoker.requires_authentication() {
+            true => self.0.built_in.has_method(path),
+            false => self.0.current.load().pool.has_method(path),
+        }
+    }
+
+    /// The descriptors of what a caller may invoke, or serve.
+    pub(super) async fn visible_to(&self, invoker: &Invoker) -> Arc<DescriptorPool> {
+        let current = self.current().await;
+        let rights = match invoker.caller() {
+            Caller::Trusted => return Arc::clone(&current.pool),
+            Caller::Unauthenticated => return Arc::new(self.0.built_in.clone()),
+            Caller::Authenticated(identity) => &identity.rights,
+        };
+        if rights.administer {
+            return Arc::clone(&current.pool);
+        }
+        let version = current.version;
+        if let Some(known) = self.0.visible.get(version, rights) {
+            return known;
+        }
+        let make = {
+            let (inner, invoker) = (Arc::clone(&self.0), invoker.clone());
+            move || {
+                let file = |package: &str| current.file(package);
+                let pool = visible_pool(&current.directory, file, &inner.built_in, &invoker);
+                Arc::new(pool)
+            }
+        };
+        let Some(pool) = self.0.invoker.tasks().compute(make).await else {
+            return Arc::new(self.0.built_in.clone());
+        };
+        self.0.visible.keep(version, rights.clone(), &pool);
+        pool
     }
 
     /// The current snapshot, updated if services have changed.
@@ -180,10 +218,15 @@ impl Snapshot {
         Self {
             version,
             directory,
-            pool,
+            pool: Arc::new(pool),
             definitions,
             files,
         }
+    }
+
+    /// The file of a package.
+    fn file(&self, package: &str) -> Option<Arc<PoolFile>> {
+        self.files.get(package).map(|known| Arc::clone(&known.file))
     }
 
     /// Logs which services have a declaration but no typed method, unless the previous snapshot has logged it.

@@ -13,6 +13,7 @@ use crate::codec::json;
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::discovery_service_server::DiscoveryService;
 use crate::edge::address::NodeAddress;
+use crate::edge::caller::on_behalf_of_caller;
 use crate::engine::{Invoker, Location, ServiceInfo};
 use crate::model::error::Result;
 use crate::model::value::Value;
@@ -39,11 +40,16 @@ impl DiscoveryApi {
         }
     }
 
-    async fn list(&self, request: &v1::ListServicesRequest) -> Result<v1::ListServicesResponse> {
+    async fn list(
+        &self,
+        invoker: &Invoker,
+        request: &v1::ListServicesRequest,
+    ) -> Result<v1::ListServicesResponse> {
+        invoker.check_authenticated()?;
         let page = page_size_from_proto(request.page_size, DEFAULT_PAGE, MAX_PAGE)?;
         let catalog = self.catalog.current().await;
         // The token is the last name of the previous page: it stays valid while services are added and removed.
-        let mut rest = self.invoker.services().into_iter().filter(|service| {
+        let mut rest = invoker.services().into_iter().filter(|service| {
             let name = service.definition.name().as_str();
             name.starts_with(&request.name_prefix) && name > request.page_token.as_str()
         });
@@ -62,9 +68,9 @@ impl DiscoveryApi {
         })
     }
 
-    async fn get(&self, name: &str) -> Result<v1::GetServiceResponse> {
+    async fn get(&self, invoker: &Invoker, name: &str) -> Result<v1::GetServiceResponse> {
         let catalog = self.catalog.current().await;
-        let service = self.invoker.service(name)?;
+        let service = invoker.service(name)?;
         Ok(v1::GetServiceResponse {
             service: Some(description(&service, &catalog, self.address)),
         })
@@ -162,13 +168,15 @@ impl DiscoveryService for DiscoveryApi {
         &self,
         request: Request<v1::ListServicesRequest>,
     ) -> Result<Response<v1::ListServicesResponse>, Status> {
-        into_status(self.list(request.get_ref()).await).map(Response::new)
+        let invoker = on_behalf_of_caller(&self.invoker, request.extensions());
+        into_status(self.list(&invoker, request.get_ref()).await).map(Response::new)
     }
 
     async fn get_service(
         &self,
         request: Request<v1::GetServiceRequest>,
     ) -> Result<Response<v1::GetServiceResponse>, Status> {
-        into_status(self.get(&request.into_inner().service).await).map(Response::new)
+        let invoker = on_behalf_of_caller(&self.invoker, request.extensions());
+        into_status(self.get(&invoker, &request.get_ref().service).await).map(Response::new)
     }
 }

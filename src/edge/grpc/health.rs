@@ -15,6 +15,7 @@ use super::request::into_status;
 use crate::codec::proto::health;
 use crate::codec::proto::health::health_check_response::ServingStatus;
 use crate::codec::proto::health::health_server::Health;
+use crate::edge::caller::on_behalf_of_caller;
 use crate::engine::Invoker;
 use crate::model::error::Result;
 
@@ -160,17 +161,20 @@ impl Health for HealthApi {
 
     async fn list(
         &self,
-        _: Request<health::HealthListRequest>,
+        request: Request<health::HealthListRequest>,
     ) -> Result<Response<health::HealthListResponse>, Status> {
+        // Names are told to those that may invoke the services; whoever knows one may ask for its health.
+        let invoker = on_behalf_of_caller(&self.invoker, request.extensions());
         let mut statuses = HashMap::from([(String::new(), response(self.combine(true)))]);
         let catalog = self.catalog.current().await;
-        let grpc = catalog.pool.services.iter().filter_map(|name| {
+        let visible = self.catalog.visible_to(&invoker).await;
+        let grpc = visible.services.iter().filter_map(|name| {
             let is_served = self.is_grpc_served(&catalog, name)?;
             Some((name.to_string(), response(self.combine(is_served))))
         });
         statuses.extend(grpc);
         // A service may have the name of a gRPC service: then it is meant.
-        statuses.extend(self.invoker.services().into_iter().map(|service| {
+        statuses.extend(invoker.services().into_iter().map(|service| {
             let name = service.definition.name().to_string();
             (name, response(self.combine(service.takes_calls)))
         }));

@@ -148,7 +148,9 @@ fn input_hint<O: PayloadOneof + Clone>(
         Payload::Any(bytes) => empty_in_value(&bytes),
         Payload::Value(_) | Payload::Document(..) => None,
     }?;
-    let definition = invoker.definition(service).ok();
+    // Whoever may not invoke it learns nothing of its declaration.
+    let shown = invoker.sees_service(service);
+    let definition = invoker.definition(service).ok().filter(|_| shown);
     let declared = definition.as_ref();
     let declared = declared.and_then(|definition| definition.declaration().input.as_ref());
     let is_whole = found.path.is_empty();

@@ -18,6 +18,7 @@ mod typed;
 mod typed_response;
 mod unary;
 mod unknown_method;
+mod visible;
 mod worker;
 
 use tonic::service::Routes;
@@ -75,8 +76,8 @@ pub(super) fn other_services(
     address: Option<NodeAddress>,
 ) -> Routes {
     let limit = invoker.limits().message_bytes;
-    let v1 = ReflectionApi::new(catalog.clone());
-    let v1alpha = ReflectionApi::new(catalog.clone());
+    let v1 = ReflectionApi::new(catalog.clone(), invoker.clone());
+    let v1alpha = ReflectionApi::new(catalog.clone(), invoker.clone());
     let health = HealthApi::new(invoker.clone(), catalog.clone(), serving.clone());
     let worker = WorkerServiceServer::new(WorkerApi::new(invoker.clone(), workers.clone()));
     let worker_limit = max_message_bytes(invoker.limits());

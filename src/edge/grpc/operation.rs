@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tonic::metadata::MetadataMap;
-use tonic::{Request, Response, Status};
+use tonic::{Extensions, Request, Response, Status};
 
 use super::admin::principal;
 use super::invocation::{RequestFilter, summary_to_proto};
@@ -14,6 +14,7 @@ use crate::codec::convert::{FieldErrors, enum_from_proto, page_size_from_proto};
 use crate::codec::filter::resolve;
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::operation_service_server::OperationService;
+use crate::edge::caller::check_administrator;
 use crate::engine::{Invoker, OperationPlace, OperationRequest};
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::operation::{OperationId, OperationState};
@@ -36,6 +37,11 @@ pub(super) struct OperationApi {
 impl OperationApi {
     pub(super) fn new(invoker: Invoker) -> Self {
         Self { invoker }
+    }
+
+    /// Whether the caller administers the node: all methods ask for that.
+    fn check(&self, extensions: &Extensions) -> Result<(), Status> {
+        into_status(check_administrator(&self.invoker, extensions))
     }
 
     async fn start(
@@ -170,7 +176,8 @@ impl OperationService for OperationApi {
         &self,
         request: Request<v1::StartOperationRequest>,
     ) -> Result<Response<v1::StartOperationResponse>, Status> {
-        let principal = principal(request.extensions());
+        self.check(request.extensions())?;
+        let principal = principal(&self.invoker, request.extensions());
         into_status(self.start(request.into_inner(), principal).await).map(Response::new)
     }
 
@@ -178,6 +185,7 @@ impl OperationService for OperationApi {
         &self,
         request: Request<v1::GetOperationRequest>,
     ) -> Result<Response<v1::GetOperationResponse>, Status> {
+        self.check(request.extensions())?;
         let got = self.get(request.get_ref(), request.metadata()).await;
         into_status(got).map(Response::new)
     }
@@ -186,6 +194,7 @@ impl OperationService for OperationApi {
         &self,
         request: Request<v1::ListOperationsRequest>,
     ) -> Result<Response<v1::ListOperationsResponse>, Status> {
+        self.check(request.extensions())?;
         into_status(self.list(request.get_ref())).map(Response::new)
     }
 
@@ -193,7 +202,8 @@ impl OperationService for OperationApi {
         &self,
         request: Request<v1::CancelOperationRequest>,
     ) -> Result<Response<v1::CancelOperationResponse>, Status> {
-        let principal = principal(request.extensions());
+        self.check(request.extensions())?;
+        let principal = principal(&self.invoker, request.extensions());
         let cancelled = self.cancel(request.get_ref(), request.metadata(), &principal);
         let cancelled = cancelled.await;
         into_status(cancelled).map(Response::new)

@@ -1,4 +1,4 @@
-//! gRPC server reflection, v1 and v1alpha, over the current catalog.
+//! gRPC server reflection, v1 and v1alpha, over the part of the current catalog that the caller may invoke.
 //!
 //! The server of `tonic-reflection` is built once from fixed descriptors, but a node's services change at run time. So
 //! only its messages and traits are used.
@@ -10,14 +10,20 @@ use tonic::{Request, Response, Status, Streaming};
 use tonic_reflection::pb::{v1, v1alpha};
 
 use super::catalog::Catalog;
+use super::request::into_status;
+use crate::edge::caller::on_behalf_of_caller;
+use crate::engine::Invoker;
 
 /// The implementation of both versions of `ServerReflection`.
 #[derive(Clone, Debug)]
-pub(super) struct ReflectionApi(Catalog);
+pub(super) struct ReflectionApi {
+    catalog: Catalog,
+    invoker: Invoker,
+}
 
 impl ReflectionApi {
-    pub(super) fn new(catalog: Catalog) -> Self {
-        Self(catalog)
+    pub(super) fn new(catalog: Catalog, invoker: Invoker) -> Self {
+        Self { catalog, invoker }
     }
 }
 
@@ -37,12 +43,14 @@ macro_rules! reflection {
                 use $version::server_reflection_request::MessageRequest as RequestKind;
                 use $version::server_reflection_response::MessageResponse as ResponseKind;
 
-                let catalog = self.0.clone();
+                let invoker = on_behalf_of_caller(&self.invoker, requests.extensions());
+                into_status(invoker.check_authenticated())?;
+                let catalog = self.catalog.clone();
                 let responses = requests.into_inner().then(move |request| {
-                    let catalog = catalog.clone();
+                    let (catalog, invoker) = (catalog.clone(), invoker.clone());
                     async move {
                         let request = request?;
-                        let pool = &catalog.current().await.pool;
+                        let pool = catalog.visible_to(&invoker).await;
                         let file_response =
                             |encoded: Option<Vec<Vec<u8>>>, name: &str| match encoded {
                                 Some(file_descriptor_proto) => {

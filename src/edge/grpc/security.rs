@@ -41,19 +41,10 @@ impl SecurityApi {
     }
 
     /// The caller of a request, if it may administer the node.
-    fn administrator(&self, extensions: &Extensions, what: &str) -> Result<Caller> {
-        let caller = self.caller(extensions);
-        let may = match &caller {
-            Caller::Trusted => true,
-            Caller::Unauthenticated => false,
-            Caller::Authenticated(identity) => identity.rights.administer,
-        };
-        if may {
-            return Ok(caller);
-        }
-        audit::refused(&caller, what, reason::NOT_PERMITTED);
-        let message = format!("`{what}` needs the right to administer the node");
-        Err(Error::permission_denied(reason::NOT_PERMITTED, message))
+    fn administrator(&self, extensions: &Extensions) -> Result<Caller> {
+        let invoker = on_behalf_of_caller(&self.invoker, extensions);
+        invoker.check_administer()?;
+        Ok(invoker.caller().clone())
     }
 
     async fn create(
@@ -61,7 +52,7 @@ impl SecurityApi {
         message: v1::CreateApiKeyRequest,
         extensions: &Extensions,
     ) -> Result<v1::CreateApiKeyResponse> {
-        let caller = self.administrator(extensions, "CreateApiKey")?;
+        let caller = self.administrator(extensions)?;
         if !self.invoker.requires_authentication() {
             let message = "authentication is off, and the first API key would lock out every other caller: stop the \
                            node, make it with `cidery key new NAME --admin --data-dir FOLDER`, then start the node";
@@ -84,7 +75,7 @@ impl SecurityApi {
         message: &v1::ListApiKeysRequest,
         extensions: &Extensions,
     ) -> Result<v1::ListApiKeysResponse> {
-        self.administrator(extensions, "ListApiKeys")?;
+        self.administrator(extensions)?;
         let size = page_size_from_proto(message.page_size, MAX_PAGE, MAX_PAGE)?;
         let keys = self.keys.list();
         let begin = match message.page_token.as_str() {
@@ -109,7 +100,7 @@ impl SecurityApi {
         message: &v1::RevokeApiKeyRequest,
         extensions: &Extensions,
     ) -> Result<v1::RevokeApiKeyResponse> {
-        let caller = self.administrator(extensions, "RevokeApiKey")?;
+        let caller = self.administrator(extensions)?;
         let revoked = self.keys.revoke(&message.id).await?;
         let (id, principal) = (&revoked.key.id, &revoked.key.principal);
         audit::key_changed(&caller, "key_revoked", id, principal.as_str());

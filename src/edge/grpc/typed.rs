@@ -23,10 +23,11 @@ use super::typed_response::encode_response;
 use super::unary::{
     Answer, LateMessage, UnaryCall, UnaryMethod, UnaryResponse, framed, framed_bytes,
 };
-use super::unknown_method::unknown_method;
-use crate::codec::convert::accepted_to_proto;
+use super::unknown_method::refused_method;
+use crate::codec::convert::{DISPATCH_KEY, accepted_to_proto};
 use crate::codec::status::{CID_HEADER, cid_value, to_status};
 use crate::codec::typed::{Body as MessageBody, CallMode, Method, MethodMatch, decode};
+use crate::edge::caller::on_behalf_of_caller;
 use crate::engine::Invoker;
 use crate::model::call::{ALREADY_ACCEPTED_KEY, Call};
 use crate::model::error::{Error, IGNORED, Result, reason};
@@ -68,13 +69,29 @@ impl Service<Request<Body>> for TypedApi {
         let this = self.clone();
         Box::pin(async move {
             let path = request.uri().path();
-            let Some(found) = this.catalog.method(path).await else {
-                let error = unknown_method(&*this.catalog.current().await, path);
+            let invoker = on_behalf_of_caller(&this.invoker, request.extensions());
+            // What a worker's handler may invoke is known by its dispatch.
+            let dispatch = request.headers().get(DISPATCH_KEY);
+            let dispatch = dispatch.map(|token| token.to_str().unwrap_or_default());
+            let is_nested = dispatch.is_some();
+            if let Some(token) = dispatch
+                && let Err(error) = this.workers.context(token, invoker.caller())
+            {
+                return Ok(to_status(&error).into_http());
+            }
+            let may_invoke = |found: &MethodMatch| {
+                is_nested || invoker.sees_service(found.method.service.as_str())
+            };
+            let found = this.catalog.method(path).await;
+            let Some(found) = found.filter(may_invoke) else {
+                let visible = this.catalog.visible_to(&invoker).await;
+                let current = this.catalog.current().await;
+                let error = refused_method(&current, &visible, &invoker, path);
                 return Ok(to_status(&error).into_http());
             };
-            let limit = this.invoker.limits().message_bytes;
+            let limit = invoker.limits().message_bytes;
             let method = TypedMethod {
-                invoker: this.invoker,
+                invoker,
                 workers: this.workers,
                 found,
             };
@@ -110,14 +127,16 @@ impl TypedMethod {
         let mode = self.found.mode;
         let mut hint = Hint::of_message(&transport, &self.found.method.request, &message);
         let method = Arc::clone(&self.found.method);
-        let response = match self.read(&transport, &message) {
+        let caller = self.caller(&transport);
+        let read = caller.and_then(|caller| Ok((caller, self.read(&transport, &message)?)));
+        let response = match read {
             Err(error) => Err(error),
-            Ok((call, ignored)) => {
+            Ok((caller, (call, ignored))) => {
                 hint.or(|| call_options::misnamed(call.metadata.as_deref()?));
                 let names = ignored.clone();
                 let response = match mode {
-                    CallMode::Sync => self.invoke(cid, &transport, call, ignored).await,
-                    CallMode::Async => self.invoke_async(&transport, call, ignored).await,
+                    CallMode::Sync => self.invoke(cid, caller, call, ignored).await,
+                    CallMode::Async => self.invoke_async(caller, call, ignored).await,
                 };
                 response.map_err(|error| call_failed(&method.request, names, error))
             }
@@ -141,7 +160,7 @@ impl TypedMethod {
     async fn invoke(
         self,
         cid: Cid,
-        transport: &MetadataMap,
+        caller: Option<service::Context>,
         call: Call,
         ignored: Option<String>,
     ) -> Result<TypedResponse> {
@@ -150,7 +169,7 @@ impl TypedMethod {
             limit: self.invoker.limits().message_bytes,
             ignored,
         };
-        let (cid, reply) = match self.caller(transport)? {
+        let (cid, reply) = match caller {
             None if call.continues() => {
                 let (accepted, outcome) = self.invoker.begin_durable(cid, call).await?;
                 let message = async move {
@@ -179,11 +198,11 @@ impl TypedMethod {
 
     async fn invoke_async(
         self,
-        transport: &MetadataMap,
+        caller: Option<service::Context>,
         call: Call,
         ignored: Option<String>,
     ) -> Result<TypedResponse> {
-        let accepted = match self.caller(transport)? {
+        let accepted = match caller {
             None => self.invoker.invoke_async(call).await?,
             Some(caller) => caller.platform().invoke_async(call).await?,
         };
@@ -207,7 +226,9 @@ impl TypedMethod {
     /// The context of the worker's handler that makes this call, if one does.
     fn caller(&self, transport: &MetadataMap) -> Result<Option<service::Context>> {
         let token = request::dispatch_token(transport);
-        token.map(|token| self.workers.context(token)).transpose()
+        token
+            .map(|token| self.workers.context(token, self.invoker.caller()))
+            .transpose()
     }
 }
 

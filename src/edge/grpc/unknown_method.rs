@@ -1,7 +1,9 @@
 //! The failure of a call to a path that is no method: it says what there is.
 
 use super::catalog::Snapshot;
+use super::descriptor_pool::DescriptorPool;
 use crate::codec::typed::names::{SERVICE, to_snake_case};
+use crate::engine::Invoker;
 use crate::model::error::{Error, reason};
 use crate::model::id::truncated;
 
@@ -12,8 +14,37 @@ const MIN_SIMILARITY: f64 = 0.8;
 /// Longer names are not compared.
 const MAX_COMPARED_BYTES: usize = 255;
 
+/// The failure of a call to a path that is no method, or none of those that the caller may invoke: the same for both.
+///
+/// It is `PERMISSION_DENIED` / `NOT_PERMITTED` where the caller may invoke no service that could be meant, otherwise
 /// `UNIMPLEMENTED` / `METHOD_UNKNOWN`, or `NO_TYPED_METHOD` for a service that has none.
-pub(super) fn unknown_method(catalog: &Snapshot, path: &str) -> Error {
+pub(super) fn refused_method(
+    catalog: &Snapshot,
+    visible: &DescriptorPool,
+    invoker: &Invoker,
+    path: &str,
+) -> Error {
+    let names = path.strip_prefix('/').and_then(|path| path.split_once('/'));
+    let meant = names.and_then(|(service, method)| meant_services(service, method));
+    if let Some([first, other]) = &meant
+        && !invoker.sees_service(first)
+        && !invoker.sees_service(other)
+        && let Err(refused) = invoker.check_invoke(first)
+    {
+        return refused;
+    }
+    if let Err(refused) = invoker.check_authenticated() {
+        return refused;
+    }
+    unknown_method(catalog, visible, invoker, path)
+}
+
+fn unknown_method(
+    catalog: &Snapshot,
+    visible: &DescriptorPool,
+    invoker: &Invoker,
+    path: &str,
+) -> Error {
     let names = path.strip_prefix('/').and_then(|path| path.split_once('/'));
     let Some((service, method)) = names else {
         let path = truncated(path);
@@ -22,12 +53,21 @@ pub(super) fn unknown_method(catalog: &Snapshot, path: &str) -> Error {
         ));
     };
     let shown = truncated(service);
-    if let Some((name, note)) = untyped(catalog, service, method) {
+    let untyped = untyped(catalog, service, method);
+    if let Some((name, note)) = untyped.filter(|(name, _)| invoker.sees_service(name)) {
         let message =
             format!("service `{name}` has no typed method: {note}; call it with `Invoke`");
         return Error::unimplemented(reason::NO_TYPED_METHOD, message);
     }
-    if let Some(methods) = catalog.directory.of_grpc_service(service) {
+    let methods = catalog
+        .directory
+        .of_grpc_service(service)
+        .unwrap_or_default();
+    let methods = methods.iter();
+    let methods: Vec<_> = methods
+        .filter(|method| invoker.sees_service(method.service.as_str()))
+        .collect();
+    if !methods.is_empty() {
         let names = methods.iter().map(|method| method.name.as_str());
         let others = match methods.len().saturating_sub(MAX_METHODS) {
             0 => String::new(),
@@ -43,13 +83,13 @@ pub(super) fn unknown_method(catalog: &Snapshot, path: &str) -> Error {
             listed.join(", "),
         ));
     }
-    if catalog.pool.services.contains(service) {
+    if visible.services.contains(service) {
         let method = truncated(method);
         return unknown(format!(
             "`{shown}` has no method `{method}`; `grpcurl -plaintext HOST:PORT list {shown}` lists them"
         ));
     }
-    let services = catalog.pool.services.iter().map(|name| &**name);
+    let services = visible.services.iter().map(|name| &**name);
     let nearest = most_similar(service, services).next();
     let advice = match nearest.filter(|(similarity, _)| *similarity >= MIN_SIMILARITY) {
         Some((_, name)) => format!("did you mean `{name}`?"),
@@ -64,16 +104,20 @@ fn unknown(message: String) -> Error {
 
 /// The service that would have a typed method at this path, and why it has none.
 fn untyped<'a>(catalog: &'a Snapshot, service: &str, method: &str) -> Option<(String, &'a str)> {
+    meant_services(service, method)?
+        .into_iter()
+        .find_map(|name| Some((name.clone(), catalog.directory.note(&name)?)))
+}
+
+/// The services that a path may mean.
+fn meant_services(service: &str, method: &str) -> Option<[String; 2]> {
     let package = service.strip_suffix(SERVICE)?.strip_suffix('.')?;
     let method = method.strip_suffix("Async").unwrap_or(method);
     let snake = to_snake_case(method);
-    let names = [
+    Some([
         format!("{package}.{snake}"),
         format!("{package}.{}", snake.replace('_', "-")),
-    ];
-    names
-        .into_iter()
-        .find_map(|name| Some((name.clone(), catalog.directory.note(&name)?)))
+    ])
 }
 
 /// Names with their similarity to one, the most similar first.

@@ -15,8 +15,10 @@ use crate::codec::proto::v1;
 use crate::codec::proto::v1::serve_request::Message;
 use crate::codec::proto::v1::worker_service_server::WorkerService;
 use crate::codec::status::from_status;
+use crate::edge::caller::caller;
 use crate::edge::connection::Connection;
 use crate::engine::{Invoker, Limits};
+use crate::model::access::Caller;
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::payload::{Format, Payload};
 use crate::remote::protocol::batching::{Batcher, FlowControl};
@@ -269,13 +271,22 @@ impl WorkerService for WorkerApi {
         request: Request<Streaming<v1::ServeRequest>>,
     ) -> Result<Response<Batcher<Outbound>>, Status> {
         let connection = request.extensions().get::<Arc<Connection>>().cloned();
+        let caller = caller(&self.invoker, request.extensions());
+        if caller == Caller::Unauthenticated {
+            // Before anything is read.
+            into_status(
+                self.invoker
+                    .on_behalf_of(caller.clone())
+                    .check_authenticated(),
+            )?;
+        }
         let peer = connection.as_ref().map(|it| it.peer.to_string());
         let mut inbound = request.into_inner();
         let limit = max_message_bytes(self.invoker.limits());
         let hello = into_status(Self::receive_hello(&mut inbound, limit).await)?;
         let stream = self
             .registry
-            .register(hello, peer.unwrap_or_default())
+            .register(hello, peer.unwrap_or_default(), &caller)
             .await;
         let RegisteredStream {
             session,

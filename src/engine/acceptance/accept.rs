@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use crate::codec::{payload, sio};
 use crate::engine::acceptance::cost::{Cost, too_many_pending};
+use crate::engine::acceptance::origin::Origin;
 use crate::engine::admission::cid_reservations::{CidReservation, CidReservations, cid_in_use};
 use crate::engine::clock::{Clock, saturating_add};
 use crate::engine::control::gate::{Accepting, Gate};
@@ -15,21 +16,13 @@ use crate::engine::results::hub::Hub;
 use crate::engine::results::live::{Live, next_sequence};
 use crate::engine::routing::{Route, Routes};
 use crate::engine::store::{Acceptance, Store, Stored, Tombstone};
+use crate::model::access::{Principal, Principals};
 use crate::model::call::{Accepted, Call, DurableOptions, Start};
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::id::{Cid, ServiceName, truncated};
 use crate::model::invocation::{HELD, Invocation, Request, Terms, fingerprint};
-use crate::model::metadata::Metadata;
 use crate::model::payload::{Format, Payload};
 use crate::model::sio::Ignored;
-
-/// The invocation whose handler asks for another one.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::engine) struct Parent<'a> {
-    pub(in crate::engine) cid: Cid,
-    pub(in crate::engine) root: Cid,
-    pub(in crate::engine) metadata: &'a Metadata,
-}
 
 /// Whether the gate of a service lets a call pass.
 type CheckGate = fn(&Gate, &ServiceName) -> Result<()>;
@@ -77,9 +70,9 @@ impl Acceptor {
     pub(in crate::engine) fn accept<'a>(
         &'a self,
         call: Call,
-        parent: Option<Parent<'a>>,
+        origin: Origin<'a>,
     ) -> impl Future<Output = Result<Accepted>> + Send + 'a {
-        self.accept_for(call, parent, Gate::check_acceptance)
+        self.accept_for(call, origin, Gate::check_acceptance)
     }
 
     /// As [`accept`](Self::accept), for a caller that waits for the outcome.
@@ -90,19 +83,21 @@ impl Acceptor {
     pub(in crate::engine) fn accept_awaited(
         &self,
         call: Call,
+        principals: Option<Arc<Principals>>,
     ) -> impl Future<Output = Result<Accepted>> + Send + '_ {
-        self.accept_for(call, None, Gate::check_stored_call)
+        let origin = Origin::outside(principals);
+        self.accept_for(call, origin, Gate::check_stored_call)
     }
 
     async fn accept_for(
         &self,
         call: Call,
-        parent: Option<Parent<'_>>,
+        origin: Origin<'_>,
         check_gate: CheckGate,
     ) -> Result<Accepted> {
         let route = self.routes.find(&call.service)?;
         let cid = call.cid.unwrap_or_else(Cid::new);
-        let accepted = self.accept_as(cid, call, parent, route, check_gate).await;
+        let accepted = self.accept_as(cid, call, origin, route, check_gate).await;
         accepted.map_err(|error| error.with_cid(cid))
     }
 
@@ -110,7 +105,7 @@ impl Acceptor {
         &self,
         cid: Cid,
         call: Call,
-        parent: Option<Parent<'_>>,
+        origin: Origin<'_>,
         route: Arc<Route>,
         check_gate: CheckGate,
     ) -> Result<Accepted> {
@@ -118,7 +113,7 @@ impl Acceptor {
             Some(cid) => Some(self.reservations.reserve_for_accept(cid)?),
             None => None,
         };
-        let (invocation, ignored) = self.prepare(cid, call, parent, &route)?;
+        let (invocation, ignored) = self.prepare(cid, call, origin, &route)?;
         let request = Arc::clone(&invocation.request);
         let cost = Cost::of(&invocation);
         cost.check(&self.limits)?;
@@ -145,7 +140,7 @@ impl Acceptor {
                 ignored,
             }),
             Acceptance::Known(first) => repeated(&first, &request, ignored),
-            Acceptance::Removed(tombstone) => Err(removed(cid, &tombstone)),
+            Acceptance::Removed(tombstone) => Err(removed(&request, &tombstone)),
             Acceptance::MemberKnown(cid) => Err(cid_in_use(cid)),
         }
     }
@@ -180,13 +175,13 @@ impl Acceptor {
     pub(in crate::engine) async fn accept_with_outcome(
         &self,
         call: Call,
-        parent: Parent<'_>,
+        origin: Origin<'_>,
         live: &Live,
     ) -> Result<Accepted> {
         let route = self.routes.find(&call.service)?;
         let has_own_cid = call.cid.is_some();
         let cid = call.cid.unwrap_or_else(Cid::new);
-        let (invocation, ignored) = self.prepare(cid, call, Some(parent), &route)?;
+        let (invocation, ignored) = self.prepare(cid, call, origin, &route)?;
         let request = Arc::clone(&invocation.request);
         // With a CID made here and without a key, the invocation is new: the store need not be queried.
         let known = match has_own_cid || request.terms.idempotency_key.is_some() {
@@ -222,12 +217,12 @@ impl Acceptor {
         &self,
         cid: Cid,
         call: Call,
-        parent: Option<Parent<'_>>,
+        origin: Origin<'_>,
         route: &Route,
     ) -> Result<(Invocation, Ignored)> {
         sio::check_format(route.definition.declaration(), call.response_format)?;
         let ignored = check_input(route, &call.input)?;
-        Ok((self.new_invocation(cid, call, parent, route)?, ignored))
+        Ok((self.new_invocation(cid, call, origin, route)?, ignored))
     }
 
     /// Checks a call whose invocation takes the place of a pending one, and makes that invocation.
@@ -239,9 +234,11 @@ impl Acceptor {
         &self,
         cid: Cid,
         call: Call,
+        principals: Option<Arc<Principals>>,
         route: &Route,
     ) -> Result<(Invocation, Ignored)> {
-        let (invocation, ignored) = self.prepare(cid, call, None, route)?;
+        let origin = Origin::outside(principals);
+        let (invocation, ignored) = self.prepare(cid, call, origin, route)?;
         let cost = Cost::of(&invocation);
         cost.check(&self.limits)?;
         self.check_pending_limits(route, 0, cost)?;
@@ -304,7 +301,10 @@ impl Acceptor {
         let by_key = match &request.terms.idempotency_key {
             Some(key) => {
                 let (service, key) = (request.service.clone(), key.clone());
-                self.store.find_by_idempotency_key(service, key).await?
+                let owner = request.owner().cloned();
+                self.store
+                    .find_by_idempotency_key(service, key, owner)
+                    .await?
             }
             None => None,
         };
@@ -384,7 +384,7 @@ impl Acceptor {
         &self,
         cid: Cid,
         call: Call,
-        parent: Option<Parent<'_>>,
+        Origin { parent, principals }: Origin<'_>,
         route: &Route,
     ) -> Result<Invocation> {
         // The metadata of a call from outside has its trace context already.
@@ -409,6 +409,7 @@ impl Acceptor {
             accept_time: now,
             terms,
             grouping: None,
+            principals,
         };
         Ok(self.pending(request))
     }
@@ -492,8 +493,9 @@ fn repeated(first: &Request, repeat: &Request, ignored: Ignored) -> Result<Accep
 ///
 /// # Errors
 ///
-/// `ALREADY_EXISTS` / `IDEMPOTENCY_MISMATCH`.
+/// `ALREADY_EXISTS` / `IDEMPOTENCY_MISMATCH`, or `CID_IN_USE` where the first one belongs to another principal.
 pub(in crate::engine) fn check_same(first: &Request, repeat: &Request) -> Result<()> {
+    check_owner(first.owner(), repeat)?;
     let same = first.service == repeat.service && {
         let decoded = |request: &Request| payload::decode(request.input.clone());
         match (decoded(first), decoded(repeat)) {
@@ -526,8 +528,23 @@ pub(in crate::engine) fn check_same(first: &Request, repeat: &Request) -> Result
     Err(Error::already_exists(reason::IDEMPOTENCY_MISMATCH, message))
 }
 
-/// `ALREADY_EXISTS` / `RESULT_EXPIRED`.
-pub(in crate::engine) fn removed(cid: Cid, tombstone: &Tombstone) -> Error {
+/// Whether a CID that was accepted before belongs to the one who repeats it. Another one learns nothing of it. Where
+/// authentication is off, or the program itself asks, nobody is told apart.
+fn check_owner(first: Option<&Principal>, repeat: &Request) -> Result<()> {
+    match repeat.owner() {
+        Some(owner) if first != Some(owner) => Err(cid_in_use(repeat.cid)),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// `ALREADY_EXISTS` / `RESULT_EXPIRED`, or `CID_IN_USE` where the removed one belonged to another principal.
+pub(in crate::engine) fn removed(repeat: &Request, tombstone: &Tombstone) -> Error {
+    let owner = tombstone.owner.as_ref();
+    let owner = owner.and_then(|it| it.acting_principal.as_ref());
+    if let Err(error) = check_owner(owner, repeat) {
+        return error;
+    }
+    let cid = repeat.cid;
     let message = format!(
         "CID {cid} was accepted before; its outcome ({}) is no longer kept",
         tombstone.end_time

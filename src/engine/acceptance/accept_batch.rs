@@ -8,10 +8,9 @@ use tokio::sync::Notify;
 
 use crate::codec::payload;
 use crate::dict;
-use crate::engine::acceptance::accept::{
-    Acceptor, Parent, check_same, removed, too_many_callbacks,
-};
+use crate::engine::acceptance::accept::{Acceptor, check_same, removed, too_many_callbacks};
 use crate::engine::acceptance::cost::Cost;
+use crate::engine::acceptance::origin::Origin;
 use crate::engine::admission::cid_reservations::{CidReservation, CidReservations};
 use crate::engine::clock::Clock;
 use crate::engine::control::gate::Accepting;
@@ -118,23 +117,18 @@ impl BatchAcceptor {
     pub(in crate::engine) async fn accept(
         &self,
         batch: Batch,
-        parent: Option<Parent<'_>>,
+        origin: Origin<'_>,
     ) -> Result<AcceptedGroup> {
         let cid = batch.cid.unwrap_or_else(Cid::new);
-        let accepted = self.accept_as(cid, batch, parent).await;
+        let accepted = self.accept_as(cid, batch, origin).await;
         accepted.map_err(|error| match error.cid() {
             Some(_) => error,
             None => error.with_cid(cid),
         })
     }
 
-    async fn accept_as(
-        &self,
-        cid: Cid,
-        batch: Batch,
-        parent: Option<Parent<'_>>,
-    ) -> Result<AcceptedGroup> {
-        let CheckedBatch { group, mut members } = self.prepare(cid, batch, parent)?;
+    async fn accept_as(&self, cid: Cid, batch: Batch, origin: Origin<'_>) -> Result<AcceptedGroup> {
+        let CheckedBatch { group, mut members } = self.prepare(cid, batch, &origin)?;
         let request = Arc::clone(&group.request);
         let ignored = members.ignored.clone();
         let caller_cids = members.caller_cids.clone();
@@ -167,7 +161,7 @@ impl BatchAcceptor {
                 ignored,
             }),
             Acceptance::Known(first) => repeated(&first, &request, &caller_cids, ignored),
-            Acceptance::Removed(tombstone) => Err(removed(cid, &tombstone)),
+            Acceptance::Removed(tombstone) => Err(removed(&request, &tombstone)),
             Acceptance::MemberKnown(member) => Err(member_known(&cids, member)),
         }
     }
@@ -205,7 +199,7 @@ impl BatchAcceptor {
         }
     }
 
-    fn prepare(&self, cid: Cid, batch: Batch, parent: Option<Parent<'_>>) -> Result<CheckedBatch> {
+    fn prepare(&self, cid: Cid, batch: Batch, origin: &Origin<'_>) -> Result<CheckedBatch> {
         self.check_size(batch.calls.len())?;
         let lists = [("/on_each", &batch.on_each), ("/on_final", &batch.on_final)];
         Error::reject(reason::REQUEST_INVALID, too_many_callbacks(lists).collect())?;
@@ -225,7 +219,7 @@ impl BatchAcceptor {
                 position,
                 on_each: on_each.clone(),
             };
-            if let Err(error) = self.prepare_member(&mut members, call, parent, member, is_named) {
+            if let Err(error) = self.prepare_member(&mut members, call, origin, member, is_named) {
                 failures.add(position, &error);
             }
         }
@@ -248,7 +242,7 @@ impl BatchAcceptor {
             idempotency_key: batch.idempotency_key,
             ..DurableOptions::default()
         };
-        let group = self.new_group(cid, input.into(), group, options, parent)?;
+        let group = self.new_group(cid, input.into(), group, options, origin)?;
         Ok(CheckedBatch { group, members })
     }
 
@@ -257,7 +251,7 @@ impl BatchAcceptor {
         &self,
         members: &mut Members,
         call: Call,
-        parent: Option<Parent<'_>>,
+        origin: &Origin<'_>,
         member: Member,
         is_named: bool,
     ) -> Result<()> {
@@ -275,7 +269,7 @@ impl BatchAcceptor {
         let cid = call
             .cid
             .unwrap_or_else(|| Cid::derive_member(member.group, member.position));
-        let (mut invocation, ignored) = self.acceptor.prepare(cid, call, parent, &route)?;
+        let (mut invocation, ignored) = self.acceptor.prepare(cid, call, origin.clone(), &route)?;
         ignored
             .names()
             .for_each(|name| members.ignored.add(name.to_owned()));
@@ -291,7 +285,7 @@ impl BatchAcceptor {
             members.disabled.add(member.position, &error);
         }
         let request = Arc::make_mut(&mut invocation.request);
-        if parent.is_none() {
+        if origin.parent.is_none() {
             request.root = member.group;
         }
         request.grouping = Some(Grouping::Member(member));
@@ -308,13 +302,14 @@ impl BatchAcceptor {
         input: Value,
         group: Group,
         options: DurableOptions,
-        parent: Option<Parent<'_>>,
+        origin: &Origin<'_>,
     ) -> Result<Invocation> {
         let input = payload::encode(Payload::Value(input), Format::Dict)?;
         let now = self.clock.now();
         let mut request = Request::new(cid, ServiceName::none(), input, now);
-        request.parent = parent.map(|parent| parent.cid);
-        request.root = parent.map_or(cid, |parent| parent.root);
+        request.parent = origin.parent.map(|parent| parent.cid);
+        request.root = origin.parent.map_or(cid, |parent| parent.root);
+        request.principals = origin.principals.clone();
         request.terms = self.acceptor.terms(Some(Box::new(options)), now)?;
         request.grouping = Some(Grouping::Group(group));
         Ok(self.acceptor.pending(request))

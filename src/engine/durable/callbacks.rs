@@ -59,6 +59,7 @@ pub(in crate::engine) fn callback(
     let mut next = Request::new(Cid::new(), service.clone(), input, now);
     next.parent = Some(request.cid);
     next.root = request.root;
+    next.principals = request.principals.clone();
     next.terms.in_reply_to = Some(InReplyTo {
         cid: request.cid,
         service: request.service.clone(),

@@ -337,6 +337,7 @@ impl Runner {
             asynchronous: true,
             last_progress: progress.map(|record| record.progress.clone()),
             in_reply_to: request.terms.in_reply_to.clone(),
+            principals: request.principals.clone(),
         }
     }
 

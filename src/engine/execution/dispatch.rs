@@ -8,7 +8,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::codec::{payload, struct_pb};
-use crate::engine::acceptance::accept::Parent;
+use crate::engine::acceptance::origin::{Origin, Parent};
+use crate::engine::access::{self, Reach};
 use crate::engine::admission::permits::HeldPermits;
 use crate::engine::execution::call_chain::{self, CallChain};
 use crate::engine::execution::nested_failure::NestedFailure;
@@ -16,6 +17,7 @@ use crate::engine::execution::runtime::HandlerRuntime;
 use crate::engine::limits::Limits;
 use crate::engine::results::live::{ItemRejected, Live};
 use crate::engine::running_budget::AttemptMemory;
+use crate::model::access::{Caller, Principal, Principals};
 use crate::model::batch::{AcceptedGroup, Batch};
 use crate::model::call::{Accepted, Call};
 use crate::model::error::{Error, Result, reason};
@@ -155,13 +157,50 @@ impl Dispatch {
         live.or_else(|| callers.and_then(|callers| callers.attempt()))
     }
 
-    /// This dispatch as the parent of what it has accepted.
-    fn as_parent(&self) -> Parent<'_> {
-        Parent {
-            cid: self.info().cid,
-            root: self.info().root,
-            metadata: &self.info().metadata,
+    /// This dispatch as the origin of what it has accepted.
+    fn as_origin(&self) -> Origin<'_> {
+        Origin {
+            parent: Some(Parent {
+                cid: self.info().cid,
+                root: self.info().root,
+                metadata: &self.info().metadata,
+            }),
+            principals: self.principals_of_calls(),
         }
+    }
+
+    /// For whom the handler acts: the principal of its worker. A handler in the node may do everything.
+    fn actor(&self) -> Caller {
+        if !self.runtime().requires_authentication {
+            return Caller::Trusted;
+        }
+        match self.permits.worker() {
+            Some(worker) => worker.caller(),
+            None => Caller::Trusted,
+        }
+    }
+
+    /// Whether the handler may make a call.
+    ///
+    /// # Errors
+    ///
+    /// `PERMISSION_DENIED` / `NOT_PERMITTED`.
+    pub(in crate::engine) fn check_invoke(&self, call: &Call) -> Result<()> {
+        if !self.runtime().requires_authentication {
+            return Ok(());
+        }
+        access::check_call(&self.actor(), call).map_err(|error| refused_by(error, &call.service))
+    }
+
+    /// Who asks and who acts, for the calls of the handler.
+    pub(in crate::engine) fn principals_of_calls(&self) -> Option<Arc<Principals>> {
+        if !self.runtime().requires_authentication {
+            return None;
+        }
+        let actor = self.actor();
+        let asked = self.info().principals.as_deref().cloned();
+        let principals = asked.unwrap_or_default().of_call_by(actor.identity());
+        (!principals.is_empty()).then(|| Arc::new(principals))
     }
 
     /// Whether the handler was asked to stop, or its deadline has passed: a handler that never yields does not let its
@@ -194,7 +233,7 @@ impl Dispatch {
     fn offer_token(&self, token: Token) -> Result<Token> {
         let completions = &self.runtime().completions;
         if self.live.is_none() {
-            completions.offer(token, self.info().cid, &self.info().service)?;
+            completions.offer(token, self.info())?;
         }
         // Another task of the handler may have been first.
         if let Err(token) = self.offered_token.set(token) {
@@ -272,6 +311,10 @@ impl Platform for Dispatch {
         &self.scope
     }
 
+    fn acting_principal(&self) -> Option<Principal> {
+        self.actor().principal().cloned()
+    }
+
     fn path(&self) -> Option<String> {
         let callers = self.callers.as_ref()?;
         Some(call_chain::names(Some(callers), &self.info().service).join("/"))
@@ -291,14 +334,15 @@ impl Platform for Dispatch {
         let acceptor = &self.runtime().acceptor;
         let service = call.service.clone();
         Box::pin(async move {
+            self.check_invoke(&call)?;
             let rated = self.runtime().routes.check_rate(&service);
             rated.map_err(|error| refused_by(error, &service))?;
+            let origin = self.as_origin();
             let accepted = match &self.live {
                 Some(live) if with_outcome => {
-                    let parent = self.as_parent();
-                    acceptor.accept_with_outcome(call, parent, live).await
+                    acceptor.accept_with_outcome(call, origin, live).await
                 }
-                _ => acceptor.accept(call, Some(self.as_parent())).await,
+                _ => acceptor.accept(call, origin).await,
             };
             accepted.map_err(|error| refused_by(error, &service))
         })
@@ -310,9 +354,13 @@ impl Platform for Dispatch {
         services.dedup();
         services.truncate(MAX_NAMED_SERVICES);
         Box::pin(async move {
-            let rated = self.runtime().routes.check_rates(&batch.calls);
-            rated.map_err(|error| refused_by(error, &services.join(", ")))?;
-            let accepted = batches.accept(batch, Some(self.as_parent())).await;
+            let routes = &self.runtime().routes;
+            let checked = access::check_batch(&self.actor(), &batch)
+                .and_then(|()| routes.check_rates(&batch.calls));
+            let accepted = match checked {
+                Ok(()) => batches.accept(batch, self.as_origin()).await,
+                Err(refused) => Err(refused),
+            };
             accepted.map_err(|error| refused_by(error, &services.join(", ")))
         })
     }
@@ -320,8 +368,9 @@ impl Platform for Dispatch {
     fn wait_for(&self, cid: Cid, at_most: Duration) -> BoxFuture<'_, Result<bool>> {
         Box::pin(async move {
             let results = &self.runtime().results;
+            let readable = Reach::to_read(&self.actor())?;
             let has_ended = async |at_most| {
-                let found = results.find(cid, at_most).await?;
+                let found = results.find(cid, at_most, readable.owners()).await?;
                 Ok(found.invocation.state.is_terminal())
             };
             // An invocation that has ended is no reason to release the permits.

@@ -19,6 +19,7 @@ use crate::engine::execution::runtime::HandlerRuntime;
 use crate::engine::execution::worker_dispatch::dispatch_to_worker;
 use crate::engine::routing::Route;
 use crate::engine::store::Stored;
+use crate::model::access::Principals;
 use crate::model::call::{Accepted, Call};
 use crate::model::error::Result;
 use crate::model::id::Cid;
@@ -50,7 +51,8 @@ impl Executor {
     /// Invokes a service for a caller from outside, and waits. Returns the reply and the CID of its invocation: that of
     /// the first one, where the idempotency key of the call is known.
     ///
-    /// `cid` is the CID of the call; the caller brought it if `call.cid` names it.
+    /// `cid` is the CID of the call; the caller brought it if `call.cid` names it. `principals`: who asks, or why it is
+    /// refused.
     ///
     /// # Errors
     ///
@@ -66,15 +68,17 @@ impl Executor {
         self: &Arc<Self>,
         cid: Cid,
         call: Call,
+        principals: Result<Option<Arc<Principals>>>,
     ) -> impl Future<Output = Result<(Cid, Reply)>> + Send + '_ {
         // PreparedCall before there is a future, which would keep the whole call for as long as it waits.
-        let prepared = match call.is_durable() {
-            true => {
+        let prepared = match (principals, call.is_durable()) {
+            (Err(refused), _) => PreparedCall::External(Err(refused)),
+            (Ok(principals), true) => {
                 let cid = Some(cid);
-                let durable = invoke_durable(&self.runtime, Call { cid, ..call });
+                let durable = invoke_durable(&self.runtime, Call { cid, ..call }, principals);
                 PreparedCall::Durable(Box::pin(durable))
             }
-            false => PreparedCall::External(self.prepare(cid, call)),
+            (Ok(principals), false) => PreparedCall::External(self.prepare(cid, call, principals)),
         };
         async move {
             let outcome = match prepared {
@@ -96,6 +100,7 @@ impl Executor {
         self: &Arc<Self>,
         cid: Cid,
         call: Call,
+        principals: Option<Arc<Principals>>,
     ) -> Result<(
         Accepted,
         impl Future<Output = Result<(Cid, Reply)>> + Send + use<>,
@@ -104,7 +109,7 @@ impl Executor {
             cid: Some(cid),
             ..call
         };
-        let accepted = DurableCall::accept(&self.runtime, call).await;
+        let accepted = DurableCall::accept(&self.runtime, call, principals).await;
         let call = accepted.map_err(|error| match error.cid() {
             Some(_) => error,
             None => error.with_cid(cid),
@@ -113,7 +118,12 @@ impl Executor {
         Ok((accepted, async move { call.outcome(&this.runtime).await }))
     }
 
-    fn prepare(&self, cid: Cid, call: Call) -> Result<ExternalCall> {
+    fn prepare(
+        &self,
+        cid: Cid,
+        call: Call,
+        principals: Option<Arc<Principals>>,
+    ) -> Result<ExternalCall> {
         let lifecycle = &self.runtime.lifecycle;
         let accepting = lifecycle.check_accepting();
         accepting.map_err(|error| error.with_info("service", &call.service))?;
@@ -137,6 +147,7 @@ impl Executor {
             asynchronous: false,
             last_progress: None,
             in_reply_to: None,
+            principals,
         };
         Ok(ExternalCall {
             caller_cid: call.cid,
@@ -280,6 +291,7 @@ impl Executor {
             if parent.is_cancelled_or_expired() {
                 return Err(parent.end_reason());
             }
+            parent.check_invoke(&call)?;
             let route = self.runtime.routes.find(&call.service);
             let route = route.map_err(|error| refused_by(error, &call.service))?;
             route.gate.check_call(route.name())?;
@@ -303,6 +315,7 @@ impl Executor {
                 asynchronous: false,
                 last_progress: None,
                 in_reply_to: None,
+                principals: parent.principals_of_calls(),
             };
             let limits = CallLimits {
                 route: &route,

@@ -12,10 +12,12 @@ use std::time::Duration;
 use foldhash::fast::RandomState;
 use tokio::sync::{oneshot, watch};
 
+use crate::model::access::Principals;
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::{Cid, ServiceName};
 use crate::model::payload::Reply;
 use crate::model::token::Token;
+use crate::service::InvocationInfo;
 
 /// How many synchronous calls of a node wait for their outcomes at once.
 const MAX_PENDING: usize = 10_000;
@@ -34,6 +36,7 @@ pub(in crate::engine) struct PendingCompletions {
 struct PendingCall {
     cid: Cid,
     service: ServiceName,
+    principals: Option<Arc<Principals>>,
     /// Where the outcome goes. `None` until the handler has answered "later".
     outcome: Option<oneshot::Sender<Result<Reply>>>,
 }
@@ -42,6 +45,7 @@ struct PendingCall {
 #[derive(Debug)]
 pub(in crate::engine) struct TokenOwner {
     pub(in crate::engine) service: ServiceName,
+    pub(in crate::engine) principals: Option<Arc<Principals>>,
     /// Whether the handler has answered "later", so that the outcome can be given.
     pub(in crate::engine) is_awaited: bool,
 }
@@ -57,12 +61,7 @@ impl PendingCompletions {
     /// # Errors
     ///
     /// `RESOURCE_EXHAUSTED` / `LATER_LIMIT`.
-    pub(in crate::engine) fn offer(
-        &self,
-        token: Token,
-        cid: Cid,
-        service: &ServiceName,
-    ) -> Result<()> {
+    pub(in crate::engine) fn offer(&self, token: Token, info: &InvocationInfo) -> Result<()> {
         let mut calls = self.lock();
         if calls.len() >= MAX_PENDING {
             let message = format!("{MAX_PENDING} calls already wait to be completed from outside");
@@ -71,8 +70,9 @@ impl PendingCompletions {
                 .with_retry_after(RETRY_AFTER));
         }
         let call = PendingCall {
-            cid,
-            service: service.clone(),
+            cid: info.cid,
+            service: info.service.clone(),
+            principals: info.principals.clone(),
             outcome: None,
         };
         calls.insert(token, call);
@@ -110,6 +110,7 @@ impl PendingCompletions {
         let call = calls.get(&token).filter(|call| call.cid == cid)?;
         Some(TokenOwner {
             service: call.service.clone(),
+            principals: call.principals.clone(),
             is_awaited: call.outcome.is_some(),
         })
     }

@@ -20,6 +20,8 @@ use crate::service::{Admitted, ErasedHooks, States};
 /// What all handlers of a node share.
 #[derive(Debug)]
 pub(in crate::engine) struct HandlerRuntime {
+    /// Whether callers from outside, workers among them, must prove who they are.
+    pub(in crate::engine) requires_authentication: bool,
     pub(in crate::engine) states: Arc<States>,
     /// Hooks around every service, the outermost first.
     pub(in crate::engine) hooks: Vec<Arc<dyn ErasedHooks>>,

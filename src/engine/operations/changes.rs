@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::decision::Decision;
 use crate::engine::durable::operations::cancel::Canceller;
 use crate::engine::durable::operations::maintenance::Maintenance;
+use crate::model::access::{Principal, Principals};
 use crate::model::error::{Error, Kind, Result, reason};
 use crate::model::id::Cid;
 
@@ -22,15 +23,22 @@ pub(super) enum Fate {
 pub(super) struct Changes {
     pub(super) maintenance: Arc<Maintenance>,
     pub(super) canceller: Arc<Canceller>,
+    /// Whether who started an operation is a principal: otherwise it is an address.
+    pub(super) requires_authentication: bool,
 }
 
 impl Changes {
-    /// Makes a change.
+    /// Makes a change, for the one who started the operation.
     ///
     /// # Errors
     ///
     /// Only what [passes](passes): the change can be made later.
-    pub(super) async fn make(&self, cid: Cid, decision: &Decision) -> Result<Fate> {
+    pub(super) async fn make(
+        &self,
+        cid: Cid,
+        decision: &Decision,
+        started_by: &str,
+    ) -> Result<Fate> {
         let made = match decision {
             Decision::Done => Ok(()),
             Decision::Refuse(error) => Err(error.clone()),
@@ -50,9 +58,8 @@ impl Changes {
                 }
             }
             Decision::Retry(retry, input) => {
-                let retried = self
-                    .maintenance
-                    .retry_once(cid, input.clone(), Some(*retry));
+                let (input, by) = (input.clone(), self.acting(started_by));
+                let retried = self.maintenance.retry_once(cid, input, Some(*retry), by);
                 retried.await.map(drop)
             }
             Decision::Release => self.maintenance.release(cid).await.map(drop),
@@ -63,6 +70,19 @@ impl Changes {
             Err(error) if passes(&error) => Err(error),
             Err(error) => Ok(fate_of(error)),
         }
+    }
+
+    /// Who acts for the retries of an operation.
+    fn acting(&self, started_by: &str) -> Option<Arc<Principals>> {
+        if !self.requires_authentication || started_by.is_empty() {
+            return None;
+        }
+        let principal = Some(Principal::known(started_by));
+        Some(Arc::new(Principals {
+            principal: principal.clone(),
+            acting_principal: principal,
+            acting_group: None,
+        }))
     }
 }
 

@@ -64,6 +64,7 @@ impl Operations {
         maintenance: Arc<Maintenance>,
         canceller: Arc<Canceller>,
         events: Arc<EventBus>,
+        requires_authentication: bool,
     ) -> Self {
         Self {
             runner: Runner {
@@ -73,6 +74,7 @@ impl Operations {
                 changes: Changes {
                     maintenance,
                     canceller,
+                    requires_authentication,
                 },
             },
             store,

@@ -13,6 +13,7 @@ use crate::engine::results::hub::{Hub, Mailbox};
 use crate::engine::results::live::{Update, progress_version};
 use crate::engine::results::reading::{Cursor, PendingRead, Read, read};
 use crate::engine::store::{STORE_RETRY_DELAY, Store, Tombstone};
+use crate::model::access::Owners;
 use crate::model::error::{Error, Kind, Result, reason};
 use crate::model::id::Cid;
 use crate::model::invocation::{Event, EventKind, ProgressRecord};
@@ -51,6 +52,8 @@ pub struct FollowRequest {
     pub members: bool,
     /// The budget for what is read and not yielded yet. `None`: no limit.
     pub budget: Option<Arc<ByteBudget>>,
+    /// To whom they must belong: all others are as unknown. `None`: to anyone.
+    pub owners: Option<Owners>,
 }
 
 /// Follows any number of invocations. Ends when all of them are terminal or not found.
@@ -65,6 +68,7 @@ pub struct Follower {
     /// Read and not yielded yet: one page of events of one invocation.
     ready: VecDeque<FollowerEvent>,
     budget: Option<Arc<ByteBudget>>,
+    owners: Option<Owners>,
     /// Counts large events that are in `ready`, or were yielded last.
     reservation: Option<Reservation>,
     wait_for_accept: bool,
@@ -128,10 +132,19 @@ impl Follower {
             wait_for_accept,
             members,
             budget,
+            owners,
         } = request;
+        let is_unproven = owners.is_some();
         let cursors = cids.into_iter();
         let cursors: HashMap<Cid, Cursor, RandomState> = cursors
-            .map(|(cid, sequence)| (cid, Cursor::after(sequence)))
+            .map(|(cid, sequence)| {
+                let cursor = Cursor::after(sequence);
+                let cursor = Cursor {
+                    is_unproven,
+                    ..cursor
+                };
+                (cid, cursor)
+            })
             .collect();
         limits.check(cursors.len().max(seen.len()), &hub)?;
         let unsubscribed = cursors.keys().copied().collect();
@@ -144,6 +157,7 @@ impl Follower {
             cursors,
             ready: VecDeque::new(),
             budget,
+            owners,
             reservation: None,
             wait_for_accept,
             groups: members.then(|| FollowedGroups::after(seen)),
@@ -193,7 +207,7 @@ impl Follower {
                 live,
                 &self.hub,
                 &*self.store,
-                budget,
+                (budget, self.owners.as_ref()),
                 is_new_group,
             );
             if let Some((read, reservation)) = read.await? {
@@ -252,6 +266,7 @@ impl Follower {
             return;
         };
         cursor.is_unchecked = false;
+        cursor.is_unproven = false;
         let mut ended = false;
         for event in events {
             cursor.sequence = event.sequence;

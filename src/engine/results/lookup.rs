@@ -13,12 +13,13 @@ use crate::engine::lifecycle::Lifecycle;
 use crate::engine::results::bounded_read;
 use crate::engine::results::follower::{FollowLimits, FollowRequest, Follower, FollowerEvent};
 use crate::engine::results::hub::Hub;
-use crate::engine::results::reading::{cid_unknown, result_expired};
+use crate::engine::results::reading::{cid_unknown, is_owned, result_expired};
 use crate::engine::routing::Routes;
 use crate::engine::store::{Store, Stored};
+use crate::model::access::{Owners, Principal};
 use crate::model::batch::AcceptedGroup;
 use crate::model::error::{Error, Result, reason};
-use crate::model::id::Cid;
+use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::{HELD, Invocation, Outcome, State};
 
 /// How many members of a group are read at once: each may have megabytes.
@@ -115,7 +116,45 @@ impl Results {
     ///
     /// `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`; the errors of the store.
     pub(in crate::engine) async fn get(&self, cid: Cid) -> Result<InvocationView> {
-        self.read(cid, None).await.map(|(view, _)| view)
+        self.get_of(cid, None).await
+    }
+
+    /// As [`get`](Self::get), an invocation of these owners: all others are unknown.
+    ///
+    /// # Errors
+    ///
+    /// As for [`get`](Self::get).
+    pub(in crate::engine) async fn get_of(
+        &self,
+        cid: Cid,
+        owners: Option<&Owners>,
+    ) -> Result<InvocationView> {
+        self.read(cid, None, owners).await.map(|(view, _)| view)
+    }
+
+    /// The invocation of an owner with an idempotency key.
+    ///
+    /// # Errors
+    ///
+    /// `NOT_FOUND` / `CID_UNKNOWN`; the errors of the store.
+    pub(in crate::engine) async fn find_by_key(
+        &self,
+        service: ServiceName,
+        key: String,
+        owner: Option<Principal>,
+    ) -> Result<Cid> {
+        let found = self
+            .store
+            .find_by_idempotency_key(service.clone(), key, owner)
+            .await?;
+        if let Some(cid) = found
+            && let Stored::Found(found) = self.store.get(cid).await?
+            && found.request.service == service
+        {
+            return Ok(cid);
+        }
+        let message = "no stored invocation of this service has this idempotency key";
+        Err(Error::not_found(reason::CID_UNKNOWN, message))
     }
 
     /// The current state of an invocation, read within a budget.
@@ -123,11 +162,13 @@ impl Results {
         &self,
         cid: Cid,
         budget: Option<&Arc<ByteBudget>>,
+        owners: Option<&Owners>,
     ) -> Result<(InvocationView, Option<Reservation>)> {
         // Read before the store: an invocation that ends in between is terminal there.
         let live = self.hub.live(cid);
         let (stored, reservation) = bounded_read::read(&*self.store, cid, budget).await?;
         match stored {
+            stored if !is_owned(&stored, owners) => Err(cid_unknown(cid)),
             Stored::Found(mut invocation) => {
                 if let Some(live) = live
                     && !invocation.state.is_terminal()
@@ -146,8 +187,13 @@ impl Results {
     /// # Errors
     ///
     /// As for [`get`](Self::get).
-    pub(in crate::engine) async fn find(&self, cid: Cid, wait: Duration) -> Result<InvocationView> {
-        self.find_within(cid, wait, None)
+    pub(in crate::engine) async fn find(
+        &self,
+        cid: Cid,
+        wait: Duration,
+        owners: Option<&Owners>,
+    ) -> Result<InvocationView> {
+        self.find_within(cid, wait, None, owners)
             .await
             .map(|(view, _)| view)
     }
@@ -162,8 +208,9 @@ impl Results {
         cid: Cid,
         wait: Duration,
         budget: Option<&Arc<ByteBudget>>,
+        owners: Option<&Owners>,
     ) -> Result<(InvocationView, Option<Reservation>)> {
-        let (view, reservation) = self.read(cid, budget).await?;
+        let (view, reservation) = self.read(cid, budget, owners).await?;
         if view.invocation.state.is_terminal() || wait.is_zero() {
             return Ok((view, reservation));
         }
@@ -189,7 +236,7 @@ impl Results {
             None => ended.await?,
         }
         drop(follower);
-        self.read(cid, budget).await
+        self.read(cid, budget, owners).await
     }
 
     /// The outcome of an invocation once it has ended; `None` if it has not after `wait`. Reads the store once.

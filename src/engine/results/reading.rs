@@ -9,6 +9,7 @@ use crate::engine::results::event_page::{EventPage, READ_AHEAD};
 use crate::engine::results::hub::{Hub, Mailbox};
 use crate::engine::results::live::{Live, ProgressVersion, Update, progress_version};
 use crate::engine::store::{Store, Stored, Tombstone};
+use crate::model::access::Owners;
 use crate::model::error::{Error, Kind, Result, reason};
 use crate::model::id::Cid;
 use crate::model::invocation::SEQUENCES_PER_GENERATION;
@@ -22,6 +23,8 @@ pub(in crate::engine) struct Cursor {
     pub(in crate::engine) progress: ProgressVersion,
     /// Whether only the end is yielded: the invocation is followed as a member of a group.
     pub(in crate::engine) end_only: bool,
+    /// Whether the caller may read it is not known yet.
+    pub(in crate::engine) is_unproven: bool,
     /// Whether the sequence is the caller's, and has not been compared with the invocation yet.
     pub(in crate::engine) is_unchecked: bool,
 }
@@ -33,6 +36,7 @@ impl Cursor {
             run: None,
             progress: (0, 0),
             end_only: false,
+            is_unproven: false,
             is_unchecked: sequence > 0,
         }
     }
@@ -99,14 +103,14 @@ impl Read {
 }
 
 /// Reads new events: from the live invocation while it runs, otherwise from the store, within the budget of the
-/// follower's connection. The reservation counts large events.
+/// follower's connection, and of its owners alone. The reservation counts large events.
 pub(in crate::engine) async fn read(
     cursor: Option<&Cursor>,
     mut pending: PendingRead<'_>,
     live: Option<Arc<Live>>,
     hub: &Hub,
     store: &dyn Store,
-    budget: Option<&Arc<ByteBudget>>,
+    (budget, owners): (Option<&Arc<ByteBudget>>, Option<&Owners>),
     is_new_group: bool,
 ) -> Result<Option<(Read, Option<Reservation>)>> {
     let Some(&cursor) = cursor else {
@@ -114,7 +118,12 @@ pub(in crate::engine) async fn read(
         return Ok(None);
     };
     let cid = pending.cid;
+    let unknown = match owners.filter(|_| cursor.is_unproven) {
+        Some(owners) => unless_owned(store, cid, budget, owners).await?,
+        None => None,
+    };
     let found = match live.or_else(|| hub.live(cid)) {
+        _ if let Some(unknown) = unknown => Ok(Found::of(unknown)),
         Some(live)
             if cursor.is_unknown(live.last_sequence(), false, store, |range| {
                 live.has_event_in(&range)
@@ -190,6 +199,25 @@ impl Found {
     }
 }
 
+/// That an invocation is unknown, unless it belongs to these owners.
+async fn unless_owned(
+    store: &dyn Store,
+    cid: Cid,
+    budget: Option<&Arc<ByteBudget>>,
+    owners: &Owners,
+) -> Result<Option<Read>> {
+    let stored = match bounded_read::read(store, cid, budget).await {
+        Ok((stored, _)) => stored,
+        // Whose it is cannot be read either.
+        Err(error) if error.kind() == Kind::DataLoss => Stored::Unknown,
+        Err(error) => return Err(error),
+    };
+    Ok((!is_owned(&stored, Some(owners))).then(|| Read::Missing {
+        error: cid_unknown(cid),
+        tombstone: None,
+    }))
+}
+
 async fn read_stored(
     cid: Cid,
     cursor: Cursor,
@@ -253,6 +281,18 @@ fn sequence_unknown(cid: Cid, sequence: u64) -> Read {
     }
 }
 
+/// Whether what is stored belongs to these owners; what is not stored belongs to nobody.
+pub(in crate::engine) fn is_owned(stored: &Stored, owners: Option<&Owners>) -> bool {
+    let Some(owners) = owners else {
+        return true;
+    };
+    match stored {
+        Stored::Found(found) => owners.own(found.request.principals.as_deref()),
+        Stored::Removed(tombstone) => owners.own(tombstone.owner.as_deref()),
+        Stored::Unknown => false,
+    }
+}
+
 /// `NOT_FOUND` / `CID_UNKNOWN`.
 pub(in crate::engine) fn cid_unknown(cid: Cid) -> Error {
     let message = format!("no invocation with CID {cid} is stored here");
@@ -261,7 +301,9 @@ pub(in crate::engine) fn cid_unknown(cid: Cid) -> Error {
 
 /// `NOT_FOUND` / `RESULT_EXPIRED`.
 pub(in crate::engine) fn result_expired(cid: Cid, tombstone: &Tombstone) -> Error {
-    let Tombstone { state, end_time } = tombstone;
+    let Tombstone {
+        state, end_time, ..
+    } = tombstone;
     let state = state.name();
     let message = format!("the outcome of {cid} ({state}, {end_time}) is no longer kept");
     Error::not_found(reason::RESULT_EXPIRED, message)

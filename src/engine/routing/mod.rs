@@ -48,6 +48,8 @@ pub(in crate::engine) struct Routes {
     has_rates: AtomicBool,
     /// What the tallies of all services share.
     reason_room: ReasonRoom,
+    /// Whether the failure of an unknown name suggests similar ones: not all callers may know them.
+    suggests_names: bool,
 }
 
 impl Routes {
@@ -57,6 +59,7 @@ impl Routes {
         clock: Clock,
         scheduler_starts: SchedulerStarts,
         gates: Arc<Gates>,
+        suggests_names: bool,
     ) -> Self {
         let mut routes = Self {
             table: ArcSwap::default(),
@@ -70,6 +73,7 @@ impl Routes {
             gates,
             has_rates: AtomicBool::new(false),
             reason_room: ReasonRoom::default(),
+            suggests_names,
         };
         let table: Table = registry
             .into_iter()
@@ -236,7 +240,8 @@ impl Routes {
         let table = self.table.load();
         match table.get(name) {
             Some(route) => Ok(Arc::clone(route)),
-            None => Err(service_unknown(name, &table)),
+            None if self.suggests_names => Err(service_unknown(name, table.keys())),
+            None => Err(service_unknown(name, std::iter::empty())),
         }
     }
 
@@ -327,7 +332,7 @@ impl Routes {
 
 /// `NOT_FOUND` / `SERVICE_UNKNOWN`: the service was never declared. Names the most similar ones that were.
 /// `INVALID_ARGUMENT` / `REQUEST_INVALID` for an empty name.
-fn service_unknown(name: &str, table: &Table) -> Error {
+fn service_unknown<'a>(name: &str, known: impl Iterator<Item = &'a ServiceName>) -> Error {
     /// How similar two names have to be (Jaro-Winkler), and how far from the best one.
     const SIMILAR: f64 = 0.75;
     const MARGIN: f64 = 0.05;
@@ -341,8 +346,7 @@ fn service_unknown(name: &str, table: &Table) -> Error {
         return Error::violations(reason::REQUEST_INVALID, vec![violation]);
     }
     let is_short = |name: &str| name.len() <= MAX_BYTES;
-    let mut similar: Vec<(f64, &str)> = table
-        .keys()
+    let mut similar: Vec<(f64, &str)> = known
         .filter(|known| is_short(name) && is_short(known.as_str()))
         .take(MAX_COMPARED)
         .map(|known| (strsim::jaro_winkler(name, known.as_str()), known.as_str()))

@@ -2,7 +2,8 @@
 
 use jiff::Timestamp;
 
-use super::{Invocation, State};
+use super::{Invocation, Request, State};
+use crate::model::access::{Owners, Principal};
 use crate::model::id::{Cid, ServiceName};
 use crate::model::metadata::Metadata;
 
@@ -45,6 +46,10 @@ pub struct Filter {
     pub root: Option<Cid>,
     /// A member of this group.
     pub group: Option<Cid>,
+    /// One of these principals asked.
+    pub principals: Vec<Principal>,
+    /// It belongs to one of these. `None`: whoever it belongs to.
+    pub owners: Option<Owners>,
 }
 
 impl Filter {
@@ -59,6 +64,7 @@ impl Filter {
     pub fn matches(&self, invocation: &Invocation) -> bool {
         self.matches_state(invocation)
             && self.matches_origin(invocation)
+            && self.matches_principals(&invocation.request)
             && self.matches_times(invocation)
             && self.matches_failure(invocation)
             && self.matches_metadata(&invocation.request.metadata)
@@ -94,6 +100,16 @@ impl Filter {
                 .is_none_or(|parent| request.parent == Some(parent))
             && self.root.is_none_or(is_descendant)
             && self.group.is_none_or(is_member)
+    }
+
+    fn matches_principals(&self, request: &Request) -> bool {
+        let principals = request.principals.as_deref();
+        let asked = principals.and_then(|it| it.principal.as_ref());
+        (self.principals.is_empty() || asked.is_some_and(|asked| self.principals.contains(asked)))
+            && self
+                .owners
+                .as_ref()
+                .is_none_or(|owners| owners.own(principals))
     }
 
     fn matches_times(&self, invocation: &Invocation) -> bool {

@@ -1,10 +1,12 @@
 //! The request of an invocation: what was accepted, immutable from then on.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::{Group, Grouping, Member, Terms};
+use crate::model::access::{Principal, Principals};
 use crate::model::id::{Cid, ServiceName};
 use crate::model::metadata::Metadata;
 use crate::model::payload::{Format, Payload};
@@ -34,6 +36,8 @@ pub struct Request {
     pub terms: Terms,
     /// Its role in a group, if it has one.
     pub grouping: Option<Grouping>,
+    /// Who asked, and who acts.
+    pub principals: Option<Arc<Principals>>,
 }
 
 impl Request {
@@ -52,7 +56,14 @@ impl Request {
             accept_time,
             terms: Terms::default(),
             grouping: None,
+            principals: None,
         }
+    }
+
+    /// The principal that it belongs to, if it belongs to one.
+    #[must_use]
+    pub fn owner(&self) -> Option<&Principal> {
+        self.principals.as_ref()?.acting_principal.as_ref()
     }
 
     /// The group, if this is the record of one.

@@ -16,6 +16,7 @@ use crate::codec::convert::{
     metadata_from_proto, progress_from_proto, text_from_proto,
 };
 use crate::codec::proto::v1;
+use crate::model::access::{Principal, Principals};
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::{InReplyTo, RetryPolicy};
@@ -154,6 +155,13 @@ fn read(dispatch: v1::Dispatch, service: &ServiceName) -> Result<(InvocationInfo
         .last_progress
         .map(progress_from_proto)
         .transpose()?;
+    let known = |name: String| text_from_proto(name).map(|name| Principal::known(&name));
+    let principals = Principals {
+        principal: known(dispatch.principal),
+        acting_principal: known(dispatch.acting_principal),
+        acting_group: None,
+    };
+    let principals = (!principals.is_empty()).then(|| Arc::new(principals));
     let info = InvocationInfo {
         cid,
         service: service.clone(),
@@ -165,6 +173,7 @@ fn read(dispatch: v1::Dispatch, service: &ServiceName) -> Result<(InvocationInfo
         asynchronous: dispatch.asynchronous,
         last_progress,
         in_reply_to,
+        principals,
     };
     Ok((info, input.unwrap_or(Payload::empty())))
 }

@@ -12,6 +12,7 @@ use super::refusals::broken_protocol;
 use super::session::WorkerSession;
 use crate::codec::convert::{async_call_from_proto, failure_to_proto, parse_optional_cid};
 use crate::codec::proto::v1;
+use crate::model::access::Caller;
 use crate::model::call::{Call, DurableOptions};
 use crate::model::error::{Error, Kind, Result, Violation, reason};
 use crate::model::id::Cid;
@@ -81,6 +82,10 @@ impl WorkerPermit for CreditPermit {
 
     fn token(&self) -> Option<Token> {
         self.token.get().copied()
+    }
+
+    fn caller(&self) -> Caller {
+        self.session().caller()
     }
 
     fn worker(&self) -> &str {
@@ -193,7 +198,10 @@ async fn accept_with_outcome(
 /// worker here. A key that is taken, or a node that is full or stopping, is not.
 fn follow_up_failed(worker: &str, error: Error) -> Error {
     match error.kind() {
-        Kind::NotFound | Kind::InvalidArgument | Kind::FailedPrecondition => {
+        Kind::NotFound
+        | Kind::InvalidArgument
+        | Kind::FailedPrecondition
+        | Kind::PermissionDenied => {
             let message = format!("a follow-up of its result is refused: {}", error.message());
             let reason = error.reason().to_owned();
             let violations = error.field_violations().iter().cloned();

@@ -7,6 +7,7 @@ use crate::codec::convert::{
     duration_to_proto, metadata_to_proto, payload_to_proto, progress_to_proto, timestamp_to_proto,
 };
 use crate::codec::proto::v1;
+use crate::model::access::Principal;
 use crate::model::error::{Error, Result, reason};
 use crate::model::metadata::TRACEPARENT;
 use crate::model::payload::Payload;
@@ -59,6 +60,9 @@ pub(super) fn dispatch_to_proto(
 ) -> Result<Box<v1::Dispatch>> {
     let info = context.info();
     let reply = info.in_reply_to.as_ref();
+    let principals = info.principals.as_deref();
+    let name =
+        |principal: Option<&Principal>| principal.map(ToString::to_string).unwrap_or_default();
     let timeout = context.time_left();
     let deadline = timeout.and_then(|timeout| now.checked_add(timeout).ok());
     let traceparent = info.metadata.get(TRACEPARENT).unwrap_or_default();
@@ -87,8 +91,8 @@ pub(super) fn dispatch_to_proto(
         in_reply_to_attempt: reply.map_or(0, |reply| reply.attempt),
         asynchronous: info.asynchronous,
         last_progress: context.last_progress().map(progress_to_proto).transpose()?,
-        principal: String::new(),
-        acting_principal: String::new(),
+        principal: name(principals.and_then(|it| it.principal.as_ref())),
+        acting_principal: name(principals.and_then(|it| it.acting_principal.as_ref())),
         path: context.platform().path().unwrap_or_default(),
     }))
 }

@@ -18,7 +18,7 @@ use crate::service::Definition;
 /// The longest name or build of a worker, in bytes.
 const MAX_WORKER_NAME_BYTES: usize = 256;
 /// The most services of one worker.
-const MAX_SERVICES: usize = 10_000;
+pub(super) const MAX_SERVICES: usize = 10_000;
 /// The most capabilities of one worker, with those of later versions.
 const MAX_CAPABILITIES: usize = 64;
 /// The most dispatches that one message of a worker names.

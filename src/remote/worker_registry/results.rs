@@ -143,6 +143,7 @@ mod tests {
     use tokio::sync::mpsc;
 
     use super::*;
+    use crate::model::access::Caller;
     use crate::remote::worker_registry::worker_info::WorkerInfo;
     use crate::store::started_engine;
 
@@ -153,7 +154,7 @@ mod tests {
             ..v1::Hello::default()
         };
         let info = WorkerInfo::from_hello(&hello, String::new(), invoker.limits());
-        WorkerSession::new(info, Vec::new(), invoker, Arc::default())
+        WorkerSession::new(info, Caller::Trusted, Vec::new(), invoker, Arc::default())
     }
 
     #[tokio::test]

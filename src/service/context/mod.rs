@@ -13,6 +13,7 @@ use tokio::time::Instant;
 pub use self::fan_out::{FanOut, Group};
 pub use self::later::{Answer, Later};
 pub use self::retry::RetryingCall;
+use crate::model::access::Principal;
 use crate::model::error::Result;
 use crate::model::id::{Cid, ServiceName};
 use crate::model::into_payload::IntoPayload;
@@ -84,6 +85,20 @@ impl Context {
     #[must_use]
     pub fn metadata(&self) -> &Metadata {
         &self.info().metadata
+    }
+
+    /// Who asked: the principal of the caller from outside at the root of the call chain. `None` where authentication
+    /// is off, and for a call that the program itself makes.
+    #[must_use]
+    pub fn principal(&self) -> Option<&Principal> {
+        self.info().principals.as_ref()?.principal.as_ref()
+    }
+
+    /// Who acts: of a call from outside the same principal; of a call that a handler makes, the principal that its
+    /// worker serves with. `None` for a call of a handler in the node.
+    #[must_use]
+    pub fn acting_principal(&self) -> Option<&Principal> {
+        self.info().principals.as_ref()?.acting_principal.as_ref()
     }
 
     /// All that is known of the invocation.

@@ -7,6 +7,7 @@ use foldhash::fast::RandomState;
 use jiff::Timestamp;
 
 use super::due::{DueEntry, DueIndex};
+use super::keys::IdempotencyKeys;
 use super::weight::weight;
 use crate::engine::store::{
     Acceptance, Child, Claim, ClaimLimit, Filter, LIST_PAGE_BYTES, OLDEST_DUE_SERVICES, OldestDue,
@@ -35,7 +36,7 @@ pub(super) struct Contents {
     /// The order of acceptance. May contain invocations that have been removed.
     by_acceptance: BTreeMap<u64, Cid>,
     last_accepted: u64,
-    pub(super) by_idempotency_key: HashMap<String, Cid, RandomState>,
+    pub(super) keys: IdempotencyKeys,
     /// The members of each group with their positions.
     pub(super) members: HashMap<Cid, Vec<(u32, Cid)>, RandomState>,
     /// Ended members that are kept until their group has ended, with the expiry of the tombstone.
@@ -81,10 +82,12 @@ impl Contents {
             return Some(Acceptance::Known(Arc::clone(&known.request)));
         }
         if let Some(tombstone) = self.tombstones.get(&request.cid) {
-            return Some(Acceptance::Removed(*tombstone));
+            return Some(Acceptance::Removed(tombstone.clone()));
         }
         let key = request.terms.idempotency_key.as_ref()?;
-        let known = self.invocations.get(self.by_idempotency_key.get(key)?)?;
+        let known = self
+            .invocations
+            .get(&self.keys.get(request.owner(), key)?)?;
         Some(Acceptance::Known(Arc::clone(&known.request)))
     }
 
@@ -100,7 +103,7 @@ impl Contents {
         }
         self.by_acceptance.insert(self.last_accepted, cid);
         if let Some(key) = &request.terms.idempotency_key {
-            self.by_idempotency_key.insert(key.clone(), cid);
+            self.keys.insert(request.owner(), key, cid);
         }
         self.expiring.extend(expiry(&invocation));
         self.ledger
@@ -380,7 +383,7 @@ impl Contents {
     pub(super) fn get(&self, cid: Cid) -> Stored {
         match (self.invocations.get(&cid), self.tombstones.get(&cid)) {
             (Some(invocation), _) => Stored::Found(Box::new(self.read(invocation))),
-            (None, Some(tombstone)) => Stored::Removed(*tombstone),
+            (None, Some(tombstone)) => Stored::Removed(tombstone.clone()),
             (None, None) => Stored::Unknown,
         }
     }

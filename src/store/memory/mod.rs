@@ -3,6 +3,7 @@
 mod contents;
 mod due;
 mod groups;
+mod keys;
 mod retention;
 mod weight;
 
@@ -19,6 +20,7 @@ use crate::engine::store::{
     RecentFailures, Record, Store, StoreUsage, Stored, StoredApiKey, StoredDeclaration,
     StoredOperation, SummaryPart,
 };
+use crate::model::access::Principal;
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::Invocation;
@@ -193,8 +195,9 @@ impl Store for MemoryStore {
         &self,
         _: ServiceName,
         key: String,
+        owner: Option<Principal>,
     ) -> BoxFuture<'_, Result<Option<Cid>>> {
-        ready(Ok(self.contents().by_idempotency_key.get(&key).copied()))
+        ready(Ok(self.contents().keys.get(owner.as_ref(), &key)))
     }
 
     fn expired(&self, now: Timestamp, max: usize) -> BoxFuture<'_, Result<Vec<Invocation>>> {

@@ -1,11 +1,15 @@
 //! Retention: ended invocations are purged and leave a tombstone, which expires later.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use super::contents::{Contents, failure};
 use super::weight::weight;
 use crate::engine::store::Tombstone;
+use crate::model::access::Principals;
 use crate::model::id::Cid;
+use crate::model::invocation::Request;
 
 /// How many bytes a tombstone takes, roughly.
 const TOMBSTONE_BYTES: usize = 160;
@@ -70,11 +74,16 @@ impl Contents {
         }
         self.members.remove(&cid);
         if let Some(key) = &invocation.request.terms.idempotency_key {
-            self.by_idempotency_key.remove(key);
+            self.keys.remove(invocation.request.owner(), key);
         }
         if let Some(end_time) = invocation.end_time {
             let state = invocation.state;
-            self.tombstones.insert(cid, Tombstone { state, end_time });
+            let tombstone = Tombstone {
+                state,
+                end_time,
+                owner: owner_of(&invocation.request),
+            };
+            self.tombstones.insert(cid, tombstone);
             self.tombstone_expiry.insert((until, cid));
             self.bytes += TOMBSTONE_BYTES;
         }
@@ -85,4 +94,14 @@ impl Contents {
             self.bytes -= TOMBSTONE_BYTES;
         }
     }
+}
+
+/// The owner of an invocation, without the one who asked.
+fn owner_of(request: &Request) -> Option<Arc<Principals>> {
+    let principals = request.principals.as_deref()?;
+    principals.acting_principal.as_ref()?;
+    Some(Arc::new(Principals {
+        principal: None,
+        ..principals.clone()
+    }))
 }

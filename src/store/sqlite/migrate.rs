@@ -50,7 +50,8 @@ const STEPS: [&str; 4] = [
 
 /// Tables that files of this format may lack: the first ones were written without them. Made where a file is opened, as
 /// they are in `schema.sql`.
-pub(super) const ADDED_TABLES: [(&str, &str); 5] = [
+pub(super) const ADDED_TABLES: [(&str, &str); 6] = [
+    ("principal", "id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE"),
     (
         "operation",
         "id BLOB PRIMARY KEY, state INTEGER NOT NULL, create_time INTEGER NOT NULL, end_time INTEGER,
@@ -77,10 +78,21 @@ pub(super) const ADDED_TABLES: [(&str, &str); 5] = [
          revoke_time INTEGER",
     ),
 ];
+/// Columns that they may lack, each with its table.
+const ADDED_COLUMNS: [(&str, &str); 5] = [
+    ("invocation", "principal"),
+    ("invocation", "owner"),
+    ("invocation", "owner_group"),
+    ("tombstone", "owner"),
+    ("tombstone", "owner_group"),
+];
 /// Indexes that they may lack.
 const ADDED_INDEXES: &str = "CREATE INDEX IF NOT EXISTS dead_letters ON pending (id, due)
          WHERE due >= 9223372036854775807 AND awaited = 0;
-     CREATE INDEX IF NOT EXISTS failed_at ON outcome (end_time, failure_reason) WHERE state = 3;";
+     CREATE INDEX IF NOT EXISTS failed_at ON outcome (end_time, failure_reason) WHERE state = 3;
+     CREATE INDEX IF NOT EXISTS asked ON invocation (principal) WHERE principal IS NOT NULL;
+     CREATE INDEX IF NOT EXISTS owned ON invocation (owner) WHERE owner IS NOT NULL;
+     CREATE INDEX IF NOT EXISTS owned_by_group ON invocation (owner_group) WHERE owner_group IS NOT NULL;";
 
 /// Whether this version can open a format.
 pub(super) fn is_known(format: i32) -> bool {
@@ -96,14 +108,29 @@ pub(super) fn migrate(connection: &Connection, format: i32) -> rusqlite::Result<
             "BEGIN IMMEDIATE; {step} PRAGMA user_version = {next}; COMMIT;"
         ))?;
     }
-    connection.execute_batch(&format!("BEGIN IMMEDIATE; {ADDED_INDEXES} COMMIT;"))?;
-    ADDED_TABLES.iter().try_for_each(|(name, columns)| {
-        let rows = match *name {
-            "retry" => "STRICT",
+    for (name, columns) in ADDED_TABLES {
+        let rows = match name {
+            "retry" | "principal" => "STRICT",
             _ => "STRICT, WITHOUT ROWID",
         };
         connection.execute_batch(&format!(
             "CREATE TABLE IF NOT EXISTS {name} ({columns}) {rows};"
-        ))
-    })
+        ))?;
+    }
+    for (table, column) in ADDED_COLUMNS {
+        add_column(connection, table, column)?;
+    }
+    connection.execute_batch(&format!("BEGIN IMMEDIATE; {ADDED_INDEXES} COMMIT;"))
+}
+
+/// Adds a column with the id of a principal, unless it is there.
+fn add_column(connection: &Connection, table: &str, column: &str) -> rusqlite::Result<()> {
+    let select = "SELECT count(*) FROM pragma_table_info(?1) WHERE name = ?2";
+    let is_there: bool = connection.query_row(select, [table, column], |row| row.get(0))?;
+    match is_there {
+        true => Ok(()),
+        false => connection.execute_batch(&format!(
+            "ALTER TABLE {table} ADD COLUMN {column} INTEGER REFERENCES principal (id);"
+        )),
+    }
 }

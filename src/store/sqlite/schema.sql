@@ -20,6 +20,12 @@ CREATE TABLE meta (
     value INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- The principals, and their groups, that ever had an invocation. None while authentication is off.
+CREATE TABLE principal (
+    id   INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE
+) STRICT;
+
 -- The services that ever had an invocation.
 CREATE TABLE service (
     id   INTEGER PRIMARY KEY,
@@ -45,11 +51,16 @@ CREATE TABLE invocation (
     root            BLOB,
     -- The CID of the group of which it is a member, and its position among the members, from 0.
     group_cid       BLOB,
-    position        INTEGER
+    position        INTEGER,
+    -- Who asked, who acts (to whom it belongs), and the group of the latter: as in `request`. NULL while authentication
+    -- is off.
+    principal       INTEGER REFERENCES principal (id),
+    owner           INTEGER REFERENCES principal (id),
+    owner_group     INTEGER REFERENCES principal (id)
 ) STRICT;
 
--- Idempotency keys, until their invocations are removed. A key identifies one invocation, whatever its service; a file
--- that had format 1 may contain one for each service.
+-- Idempotency keys, until their invocations are removed. A key identifies one invocation of its owner, whatever its
+-- service; a file that had format 1 may contain one for each service.
 CREATE INDEX idempotency ON invocation (idempotency_key) WHERE idempotency_key IS NOT NULL;
 
 -- The children of an invocation, in the order of their ids.
@@ -60,6 +71,11 @@ CREATE INDEX descendants ON invocation (root) WHERE root IS NOT NULL;
 
 -- The members of a group.
 CREATE INDEX members ON invocation (group_cid, position) WHERE group_cid IS NOT NULL;
+
+-- The invocations that a principal asked for, that belong to it, and that belong to its group.
+CREATE INDEX asked ON invocation (principal) WHERE principal IS NOT NULL;
+CREATE INDEX owned ON invocation (owner) WHERE owner IS NOT NULL;
+CREATE INDEX owned_by_group ON invocation (owner_group) WHERE owner_group IS NOT NULL;
 
 -- Invocations that have not ended. One that is due at once and has no concurrency key has no row here until it was
 -- attempted, or `indexed` has passed it: as long as it has neither this row nor an outcome, it is as it was accepted. A
@@ -236,10 +252,13 @@ CREATE TABLE api_key (
 
 -- Tombstones of removed invocations, until they expire as well. Written by each purge.
 CREATE TABLE tombstone (
-    cid      BLOB PRIMARY KEY,
-    state    INTEGER NOT NULL,
-    end_time INTEGER NOT NULL,
-    until    INTEGER NOT NULL
+    cid         BLOB PRIMARY KEY,
+    state       INTEGER NOT NULL,
+    end_time    INTEGER NOT NULL,
+    until       INTEGER NOT NULL,
+    -- To whom it belonged, and the group.
+    owner       INTEGER REFERENCES principal (id),
+    owner_group INTEGER REFERENCES principal (id)
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX forget ON tombstone (until);

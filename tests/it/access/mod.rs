@@ -1,9 +1,10 @@
-//! Who calls: API keys, tokens, and what they open.
+//! Who calls: API keys, tokens, what they open, and what callers may do.
 
 mod api_keys;
 mod attempts;
 mod command_line;
 mod document;
+mod rights;
 mod secrets;
 mod streams;
 mod token_url;

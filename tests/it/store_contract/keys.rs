@@ -31,13 +31,13 @@ pub(super) async fn an_idempotency_key_is_accepted_once_until_its_invocation_is_
     assert_eq!(elsewhere.cid, cid);
     let find = async || {
         store
-            .find_by_idempotency_key(service("a"), "k".to_owned())
+            .find_by_idempotency_key(service("a"), "k".to_owned(), None)
             .await
             .unwrap()
     };
     assert_eq!(find().await, Some(cid));
     let other = store
-        .find_by_idempotency_key(service("b"), "k".to_owned())
+        .find_by_idempotency_key(service("b"), "k".to_owned(), None)
         .await;
     assert_eq!(other.unwrap(), Some(cid), "whatever its service");
     claimed(store, "a", NOW, 1).await;

@@ -8,6 +8,7 @@ mod groups;
 mod keys;
 mod lists;
 mod operations;
+mod principals;
 mod queue;
 mod room;
 mod status;
@@ -44,6 +45,10 @@ use self::lists::{
 use self::operations::{
     a_list_before_the_next_position_has_what_was_accepted_so_far,
     operations_are_saved_replaced_and_removed,
+};
+use self::principals::{
+    a_tombstone_has_its_owner, an_idempotency_key_is_that_of_its_owner,
+    lists_and_counts_have_the_invocations_of_principals,
 };
 use self::queue::{
     a_pending_invocation_knows_how_many_are_claimed_before_it,
@@ -214,7 +219,8 @@ async fn a_purged_invocation_leaves_a_tombstone_that_expires(store: &dyn Store) 
         tombstone,
         Tombstone {
             state: State::Succeeded,
-            end_time: NOW
+            end_time: NOW,
+            owner: None,
         }
     );
     assert_eq!(store.purge(at(19), 10).await.unwrap(), 0);
@@ -494,6 +500,9 @@ suite! {
     room_is_reserved_for_outcomes
     a_recorded_attempt_does_not_change_the_state
     an_idempotency_key_is_accepted_once_until_its_invocation_is_removed
+    an_idempotency_key_is_that_of_its_owner
+    lists_and_counts_have_the_invocations_of_principals
+    a_tombstone_has_its_owner
     invocations_with_the_same_concurrency_key_are_claimed_one_at_a_time
     a_concurrency_key_is_busy_until_it_is_recorded
     a_concurrency_key_is_busy_while_an_invocation_awaits_completion

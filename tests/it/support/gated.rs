@@ -13,7 +13,7 @@ use cidery::model::operation::OperationId;
 use cidery::model::service_control::ServiceControl;
 use cidery::service::BoxFuture;
 use cidery::store::MemoryStore;
-use cidery::{Cid, Error, Result, ServiceName};
+use cidery::{Cid, Error, Principal, Result, ServiceName};
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
 
@@ -223,8 +223,9 @@ impl Store for GatedStore {
         &self,
         service: ServiceName,
         key: String,
+        owner: Option<Principal>,
     ) -> BoxFuture<'_, Result<Option<Cid>>> {
-        self.inner.find_by_idempotency_key(service, key)
+        self.inner.find_by_idempotency_key(service, key, owner)
     }
 
     fn list(&self, filter: Filter, before: Option<u64>, max: usize) -> BoxFuture<'_, Result<Page>> {

@@ -82,10 +82,25 @@ impl RawWorker {
         mpsc::UnboundedSender<v1::ServeRequest>,
         impl Future<Output = Result<Streaming<v1::ServeResponse>, Error>>,
     ) {
+        Self::dial_with(channel, None)
+    }
+
+    fn dial_with(
+        channel: Channel,
+        credential: Option<String>,
+    ) -> (
+        mpsc::UnboundedSender<v1::ServeRequest>,
+        impl Future<Output = Result<Streaming<v1::ServeResponse>, Error>>,
+    ) {
         let mut stub = WorkerServiceClient::new(channel).max_encoding_message_size(usize::MAX);
         let (outbox, outgoing) = mpsc::unbounded_channel();
         let stream = async move {
-            let stream = stub.serve(UnboundedReceiverStream::new(outgoing)).await;
+            let mut request = tonic::Request::new(UnboundedReceiverStream::new(outgoing));
+            if let Some(credential) = credential {
+                let credential = credential.parse().unwrap();
+                request.metadata_mut().insert("authorization", credential);
+            }
+            let stream = stub.serve(request).await;
             stream
                 .map(tonic::Response::into_inner)
                 .map_err(|s| error_of(&s))
@@ -94,8 +109,17 @@ impl RawWorker {
     }
 
     pub(crate) async fn connect(address: SocketAddr, hello: v1::Hello) -> Self {
+        Self::connect_with(address, hello, None).await.unwrap()
+    }
+
+    /// Connects with a credential, if there is one.
+    pub(crate) async fn connect_with(
+        address: SocketAddr,
+        hello: v1::Hello,
+        credential: Option<String>,
+    ) -> Result<Self, Error> {
         let channel = Self::channel(address).await;
-        let (outbox, stream) = Self::dial(channel.clone());
+        let (outbox, stream) = Self::dial_with(channel.clone(), credential);
         let message = Some(Message::Hello(hello));
         outbox
             .send(v1::ServeRequest {
@@ -103,17 +127,17 @@ impl RawWorker {
                 ..v1::ServeRequest::default()
             })
             .unwrap();
-        let mut inbound = stream.await.unwrap();
+        let mut inbound = stream.await?;
         let first = inbound.message().await.unwrap().unwrap().message;
         let Some(Inbound::Welcome(welcome)) = first else {
             panic!("{first:?}");
         };
-        Self {
+        Ok(Self {
             channel,
             outbox,
             inbound,
             welcome,
-        }
+        })
     }
 
     pub(crate) fn send(&self, message: Message) {

@@ -40,6 +40,7 @@ class InvocationInfo:
     asynchronous: bool = False
     last_progress: Progress | None = None
     principal: str = ""
+    acting_principal: str = ""
     path: str = ""
     """For a nested call: the services from the root of the call chain to this one."""
     traceparent: str = ""

@@ -70,6 +70,16 @@ class BaseContext:
         return self._info.metadata
 
     @ReadOnly
+    def principal(self) -> str:
+        """The principal that asked: the caller from outside. Empty where authentication is off."""
+        return self._info.principal
+
+    @ReadOnly
+    def acting_principal(self) -> str:
+        """The principal that makes the call: the caller, or that of the worker whose handler calls."""
+        return self._info.acting_principal
+
+    @ReadOnly
     def facts(self) -> InvocationInfo:
         """The invocation in full."""
         return self._info

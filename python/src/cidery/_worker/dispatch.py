@@ -61,6 +61,7 @@ def info_from_dispatch(dispatch: worker_pb2.Dispatch) -> InvocationInfo:
         asynchronous=dispatch.asynchronous,
         last_progress=Progress.from_proto(dispatch.last_progress) if has_progress else None,
         principal=dispatch.principal,
+        acting_principal=dispatch.acting_principal,
         traceparent=dispatch.traceparent,
     )
 

@@ -41,6 +41,8 @@ pub(in crate::app::cli) fn invocation(invocation: &v1::Invocation) -> Dict {
         "last_failure": invocation.last_failure.as_ref().map(failure),
         "idempotency_key": text_value(&invocation.idempotency_key),
         "concurrency_key": text_value(&invocation.concurrency_key),
+        "principal": text_value(&invocation.principal),
+        "acting_principal": text_value(&invocation.acting_principal),
         "group": group,
     }
 }

@@ -4,6 +4,7 @@ use crate::codec::convert::field::{FieldErrors, enum_from_proto, parse_optional_
 use crate::codec::convert::metadata::metadata_from_proto;
 use crate::codec::convert::time::optional_timestamp_from_proto;
 use crate::codec::proto::v1;
+use crate::model::access::Principal;
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::id::ServiceName;
 use crate::model::invocation::{AnyCaseText, Filter, State};
@@ -69,6 +70,12 @@ pub fn filter_from_proto(filter: Option<v1::InvocationFilter>) -> Result<Filter>
         root: parse_optional_cid("filter/root_cid", &filter.root_cid)?,
         parent: parse_optional_cid("filter/parent_cid", &filter.parent_cid)?,
         group: parse_optional_cid("filter/group_cid", &filter.group_cid)?,
+        principals: filter
+            .principals
+            .iter()
+            .map(|name| Principal::known(name))
+            .collect(),
+        owners: None,
     })
 }
 
@@ -78,6 +85,7 @@ fn check_sizes(filter: &v1::InvocationFilter) -> Result<()> {
         ("/filter/states", filter.states.len()),
         ("/filter/pending_reasons", filter.pending_reasons.len()),
         ("/filter/failure_reasons", filter.failure_reasons.len()),
+        ("/filter/principals", filter.principals.len()),
     ];
     let too_long = lists.into_iter();
     let too_long = too_long.filter_map(|(field, n)| Violation::too_many(field, n, MAX_VALUES));

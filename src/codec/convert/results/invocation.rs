@@ -7,6 +7,7 @@ use crate::codec::convert::metadata::metadata_to_proto;
 use crate::codec::convert::payload::{PayloadOneof as _, format_of};
 use crate::codec::convert::time::timestamp_to_proto;
 use crate::codec::proto::v1;
+use crate::model::access::Principal;
 use crate::model::error::{Error, Result};
 use crate::model::id::{Cid, texts};
 use crate::model::invocation::{EventKind, Group, Invocation, State};
@@ -58,6 +59,13 @@ pub fn invocation_to_proto(
             .as_ref()
             .map(|reply| reply.cid.to_string())
             .unwrap_or_default(),
+        principal: principal(
+            request
+                .principals
+                .as_deref()
+                .and_then(|it| it.principal.as_ref()),
+        ),
+        acting_principal: principal(request.owner()),
         metadata: metadata_to_proto(&request.metadata),
         progress: invocation
             .progress
@@ -82,6 +90,11 @@ pub fn invocation_to_proto(
         retried_as: cid_to_proto(invocation.retried_as),
         ..v1::Invocation::default()
     })
+}
+
+/// The name of a principal; empty where there is none.
+fn principal(principal: Option<&Principal>) -> String {
+    principal.map(ToString::to_string).unwrap_or_default()
 }
 
 /// The text of a CID; empty where there is none.

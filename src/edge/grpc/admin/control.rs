@@ -6,13 +6,17 @@ use tonic::Extensions;
 
 use crate::codec::convert::service_control_to_proto;
 use crate::codec::proto::v1;
+use crate::edge::caller::caller;
 use crate::edge::connection::Connection;
 use crate::engine::Invoker;
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::service_control::{ControlCause, ServiceControl};
 
-/// Who asks, as far as the node knows: the address of the machine, since there is no authentication.
-pub(in crate::edge::grpc) fn principal(extensions: &Extensions) -> String {
+/// Who asks: the principal, or, where authentication is off, the address of the machine.
+pub(in crate::edge::grpc) fn principal(invoker: &Invoker, extensions: &Extensions) -> String {
+    if let Some(principal) = caller(invoker, extensions).principal() {
+        return principal.to_string();
+    }
     let connection = extensions.get::<Arc<Connection>>();
     connection.map_or_else(String::new, |it| it.peer.ip().to_string())
 }

@@ -8,11 +8,12 @@ mod workers;
 
 pub(super) use self::control::principal;
 use futures_util::stream::BoxStream;
-use tonic::{Request, Response, Status};
+use tonic::{Extensions, Request, Response, Status};
 
 use super::request::{into_status, timeout};
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::admin_service_server::AdminService;
+use crate::edge::caller::check_administrator;
 use crate::engine::Invoker;
 use crate::model::error::Result;
 use crate::remote::worker_registry::WorkerRegistry;
@@ -28,14 +29,26 @@ impl AdminApi {
     pub(super) fn new(invoker: Invoker, workers: WorkerRegistry) -> Self {
         Self { invoker, workers }
     }
+
+    /// Whether the caller administers the node: all methods ask for that, and nothing less.
+    fn check(&self, extensions: &Extensions) -> Result<(), Status> {
+        into_status(check_administrator(&self.invoker, extensions))
+    }
+
+    /// Who administers the node.
+    fn principal(&self, extensions: &Extensions) -> Result<String, Status> {
+        self.check(extensions)?;
+        Ok(principal(&self.invoker, extensions))
+    }
 }
 
 #[tonic::async_trait]
 impl AdminService for AdminApi {
     async fn get_status(
         &self,
-        _: Request<v1::GetStatusRequest>,
+        request: Request<v1::GetStatusRequest>,
     ) -> Result<Response<v1::GetStatusResponse>, Status> {
+        self.check(request.extensions())?;
         let status = status::read(&self.invoker, &self.workers).await;
         Ok(Response::new(status))
     }
@@ -44,6 +57,7 @@ impl AdminService for AdminApi {
         &self,
         request: Request<v1::ListWorkersRequest>,
     ) -> Result<Response<v1::ListWorkersResponse>, Status> {
+        self.check(request.extensions())?;
         into_status(workers::list(&self.workers, request.get_ref())).map(Response::new)
     }
 
@@ -51,7 +65,7 @@ impl AdminService for AdminApi {
         &self,
         request: Request<v1::PauseServiceRequest>,
     ) -> Result<Response<v1::PauseServiceResponse>, Status> {
-        let principal = principal(request.extensions());
+        let principal = self.principal(request.extensions())?;
         let done = control::pause(&self.invoker, request.into_inner(), principal);
         into_status(done.await).map(Response::new)
     }
@@ -60,7 +74,7 @@ impl AdminService for AdminApi {
         &self,
         request: Request<v1::ResumeServiceRequest>,
     ) -> Result<Response<v1::ResumeServiceResponse>, Status> {
-        let principal = principal(request.extensions());
+        let principal = self.principal(request.extensions())?;
         let done = control::resume(&self.invoker, request.get_ref(), principal);
         into_status(done.await).map(Response::new)
     }
@@ -69,7 +83,7 @@ impl AdminService for AdminApi {
         &self,
         request: Request<v1::DisableServiceRequest>,
     ) -> Result<Response<v1::DisableServiceResponse>, Status> {
-        let principal = principal(request.extensions());
+        let principal = self.principal(request.extensions())?;
         let done = control::disable(&self.invoker, request.into_inner(), principal);
         into_status(done.await).map(Response::new)
     }
@@ -78,7 +92,7 @@ impl AdminService for AdminApi {
         &self,
         request: Request<v1::EnableServiceRequest>,
     ) -> Result<Response<v1::EnableServiceResponse>, Status> {
-        let principal = principal(request.extensions());
+        let principal = self.principal(request.extensions())?;
         let done = control::enable(&self.invoker, request.get_ref(), principal);
         into_status(done.await).map(Response::new)
     }
@@ -87,7 +101,7 @@ impl AdminService for AdminApi {
         &self,
         request: Request<v1::ForgetServiceRequest>,
     ) -> Result<Response<v1::ForgetServiceResponse>, Status> {
-        let principal = principal(request.extensions());
+        let principal = self.principal(request.extensions())?;
         let service = &request.get_ref().service;
         let forgotten = self.workers.forget_service(service, principal.clone());
         into_status(forgotten.await)?;
@@ -99,7 +113,7 @@ impl AdminService for AdminApi {
         &self,
         request: Request<v1::ResumeNodeRequest>,
     ) -> Result<Response<v1::ResumeNodeResponse>, Status> {
-        let principal = principal(request.extensions());
+        let principal = self.principal(request.extensions())?;
         let resumed = control::resume_node(&self.invoker, &principal);
         Ok(Response::new(resumed))
     }
@@ -108,15 +122,16 @@ impl AdminService for AdminApi {
         &self,
         request: Request<v1::BackupStoreRequest>,
     ) -> Result<Response<v1::BackupStoreResponse>, Status> {
-        let principal = principal(request.extensions());
+        let principal = self.principal(request.extensions())?;
         let done = backups::write(&self.invoker, request.into_inner(), &principal);
         into_status(done.await).map(Response::new)
     }
 
     async fn list_backups(
         &self,
-        _: Request<v1::ListBackupsRequest>,
+        request: Request<v1::ListBackupsRequest>,
     ) -> Result<Response<v1::ListBackupsResponse>, Status> {
+        self.check(request.extensions())?;
         into_status(backups::list(&self.invoker).await).map(Response::new)
     }
 
@@ -124,7 +139,7 @@ impl AdminService for AdminApi {
         &self,
         request: Request<v1::DeleteBackupRequest>,
     ) -> Result<Response<v1::DeleteBackupResponse>, Status> {
-        let principal = principal(request.extensions());
+        let principal = self.principal(request.extensions())?;
         let done = backups::delete(&self.invoker, request.into_inner(), &principal);
         into_status(done.await).map(Response::new)
     }
@@ -135,6 +150,7 @@ impl AdminService for AdminApi {
         &self,
         request: Request<v1::ReadBackupRequest>,
     ) -> Result<Response<Self::ReadBackupStream>, Status> {
+        self.check(request.extensions())?;
         into_status(backups::read(&self.invoker, request.into_inner()).await).map(Response::new)
     }
 
@@ -144,6 +160,7 @@ impl AdminService for AdminApi {
         &self,
         request: Request<v1::WatchEventsRequest>,
     ) -> Result<Response<Self::WatchEventsStream>, Status> {
+        self.check(request.extensions())?;
         let (transport, _, message) = request.into_parts();
         let timeout = into_status(timeout(None, &transport))?;
         into_status(events::watch(&self.invoker, message, timeout)).map(Response::new)

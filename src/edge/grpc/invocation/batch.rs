@@ -21,6 +21,9 @@ pub(super) async fn accept(
     let batch = batch_from_proto(message, request::traceparent(transport))?;
     match request::dispatch_token(transport) {
         None => invoker.invoke_batch(batch).await,
-        Some(token) => workers.context(token)?.platform().invoke_batch(batch).await,
+        Some(token) => {
+            let caller = workers.context(token, invoker.caller())?;
+            caller.platform().invoke_batch(batch).await
+        }
     }
 }

@@ -31,7 +31,7 @@ pub(super) async fn complete(
     let outcome = completion_from_proto(message)?;
     // A worker's handler may give its token away before it answers "later". The engine knows the tokens of stored
     // invocations, but not that of a call that is not stored, until then.
-    if let Ok(context) = workers.context(&token)
+    if let Some(context) = workers.dispatch(&token)
         && context.cid() == cid
         && !context.info().asynchronous
     {

@@ -82,6 +82,23 @@ impl RequestFilter {
         Ok(page)
     }
 
+    /// As [`page`](Self::page), those that the caller may change.
+    ///
+    /// # Errors
+    ///
+    /// As for [`page`](Self::page).
+    pub(super) async fn page_to_change(
+        &self,
+        invoker: &Invoker,
+        before: Option<u64>,
+        size: usize,
+    ) -> Result<InvocationPage> {
+        let filter = self.selection.filter.clone();
+        let mut page = invoker.list_to_change(filter, before, size).await?;
+        page.found.retain(|found| self.selection.matches(found));
+        Ok(page)
+    }
+
     /// Counts the invocations that match; returns the `max` most frequent counts.
     ///
     /// # Errors

@@ -17,7 +17,7 @@ use crate::edge::grpc::catalog::Catalog;
 use crate::edge::grpc::request;
 use crate::edge::grpc::typed_response::stored_response;
 use crate::engine::Invoker;
-use crate::engine::store::{LIST_PAGE_BYTES, Stored};
+use crate::engine::store::LIST_PAGE_BYTES;
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::id::{Cid, ServiceName};
 use crate::remote::worker_registry::WorkerRegistry;
@@ -44,19 +44,7 @@ pub(super) async fn requested_cid(
     }
     let service = ServiceName::parse(&message.service)?;
     let key = message.idempotency_key.clone();
-    let store = invoker.store();
-    let found = store.find_by_idempotency_key(service.clone(), key).await?;
-    let found = match found {
-        Some(cid) => match store.get(cid).await? {
-            Stored::Found(found) if found.request.service == service => Some(cid),
-            _ => None,
-        },
-        None => None,
-    };
-    found.ok_or_else(|| {
-        let message = "no stored invocation of this service has this idempotency key";
-        Error::not_found(reason::CID_UNKNOWN, message)
-    })
+    invoker.find_by_key(service, key).await
 }
 
 /// What `GetInvocation` needs besides its message.
@@ -95,7 +83,7 @@ pub(super) async fn get(
         None => wait,
         Some(token) => {
             // A nested call: the calling handler releases its permits while it waits.
-            let caller = workers.context(token)?;
+            let caller = workers.context(token, invoker.caller())?;
             caller.platform().wait_for(cid, wait).await?;
             Duration::ZERO
         }

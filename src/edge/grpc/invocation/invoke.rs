@@ -55,7 +55,8 @@ pub(super) fn read(
         format: payload::answer_format(call.response_format, &call.input),
         hint,
     };
-    let caller = request::dispatch_token(transport).map(|token| workers.context(token));
+    let caller =
+        request::dispatch_token(transport).map(|token| workers.context(token, invoker.caller()));
     let caller = caller.transpose().map_err(|error| error.with_cid(cid));
     Ok(Incoming {
         cid,
@@ -151,7 +152,7 @@ pub(super) async fn invoke_async(
     match request::dispatch_token(transport) {
         None => invoker.invoke_async(call).await,
         Some(token) => {
-            let caller = workers.context(token)?;
+            let caller = workers.context(token, invoker.caller())?;
             caller.platform().invoke_async(call).await
         }
     }

@@ -101,7 +101,7 @@ async fn select(invoker: &Invoker, selector: Selector) -> Result<Selection> {
     // left is for the next request.
     for _ in 0..MAX_PAGES {
         let max = MAX_SELECTED - cids.len();
-        let page = by_filter.page(invoker, before, max).await?;
+        let page = by_filter.page_to_change(invoker, before, max).await?;
         let found = page.found.iter();
         cids.extend(found.map(|found| found.invocation.request.cid));
         before = page.next;

@@ -11,9 +11,11 @@ mod stream;
 mod summarize;
 mod view;
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use tonic::metadata::MetadataMap;
-use tonic::{Request, Response, Status};
+use tonic::{Extensions, Request, Response, Status};
 
 pub(super) use self::filter::RequestFilter;
 use self::invoke::Incoming;
@@ -32,7 +34,9 @@ use crate::codec::convert::{
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::invocation_service_server::InvocationService;
 use crate::codec::wire::decode_request;
+use crate::edge::caller::{caller, on_behalf_of_caller};
 use crate::engine::Invoker;
+use crate::model::access::Caller;
 use crate::model::error::Result;
 use crate::remote::worker_registry::WorkerRegistry;
 
@@ -55,13 +59,19 @@ impl InvocationApi {
         }
     }
 
+    /// The caller of a request.
+    fn caller(&self, extensions: &Extensions) -> Caller {
+        caller(&self.invoker, extensions)
+    }
+
     /// Answers `Invoke`.
     ///
     /// Written by hand instead of with `async`: the request is decoded before the future is made, which would otherwise
     /// hold it.
-    fn respond(self, transport: &MetadataMap, message: Bytes) -> Answer {
+    fn respond(&self, caller: Caller, transport: &MetadataMap, message: Bytes) -> Answer {
+        let invoker = self.invoker.on_behalf_of(caller);
         let incoming = decode_request(message)
-            .and_then(|message| invoke::read(&self.invoker, &self.workers, transport, message));
+            .and_then(|message| invoke::read(&invoker, &self.workers, transport, message));
         let Incoming {
             cid,
             call,
@@ -72,31 +82,30 @@ impl InvocationApi {
             Err(status) => return Box::pin(std::future::ready(Err(status))),
         };
         match caller {
-            None if call.continues() => Box::pin(invoke::begin(self.invoker, cid, call, expects)),
+            None if call.continues() => Box::pin(invoke::begin(invoker, cid, call, expects)),
             None => Box::pin(async move {
-                let invoked = self.invoker.invoke(cid, call).await;
-                invoke::respond(&self.invoker, &expects, invoked)
+                let invoked = invoker.invoke(cid, call).await;
+                invoke::respond(&invoker, &expects, invoked)
             }),
             // A nested call: part of the invocation whose handler makes it.
             Some(caller) => Box::pin(async move {
                 let invoked = invoke_nested(&caller, call).await;
-                invoke::respond(&self.invoker, &expects, invoked)
+                invoke::respond(&invoker, &expects, invoked)
             }),
         }
     }
 
     /// Answers `InvokeAsync`.
     async fn accept(
-        self,
+        self: Arc<Self>,
+        caller: Caller,
         transport: MetadataMap,
         message: Bytes,
     ) -> Result<Response<UnaryResponse>, Status> {
         let message: v1::InvokeAsyncRequest = decode_request(message)?;
         let requested = parse_optional_cid("cid", &message.cid);
         let requested_cid = requested.as_ref().ok().copied().flatten();
-        let Self {
-            invoker, workers, ..
-        } = &self;
+        let (invoker, workers) = (&self.invoker.on_behalf_of(caller), &self.workers);
         let input = message.input.as_ref();
         let hint = Hint::of_input(&transport, invoker, &message.service, input);
         let accepted = invoke::invoke_async(invoker, workers, requested, message, &transport).await;
@@ -139,11 +148,12 @@ impl InvocationService for InvocationApi {
         &self,
         request: Request<v1::InvokeBatchRequest>,
     ) -> Result<Response<v1::InvokeBatchResponse>, Status> {
-        let (transport, _, message) = request.into_parts();
+        let (transport, extensions, message) = request.into_parts();
+        let invoker = on_behalf_of_caller(&self.invoker, &extensions);
         let requests = message.requests.iter();
         let inputs = requests.map(|request| (request.service.as_str(), request.input.as_ref()));
-        let hint = Hint::of_inputs(&transport, &self.invoker, inputs);
-        let accepted = batch::accept(&self.invoker, &self.workers, message, &transport).await;
+        let hint = Hint::of_inputs(&transport, &invoker, inputs);
+        let accepted = batch::accept(&invoker, &self.workers, message, &transport).await;
         let accepted = into_status(accepted.map_err(|error| hint.explain(error)))?;
         let mut response = with_cid(accepted.cid, accepted_group_to_proto(&accepted));
         hint.add(&mut response);
@@ -158,7 +168,8 @@ impl InvocationService for InvocationApi {
     ) -> Result<Response<ResultResponses>, Status> {
         let (transport, extensions, message) = request.into_parts();
         let timeout = into_status(request::timeout(None, &transport))?;
-        let stream = ResultResponses::new(&self.invoker, extensions.get(), message, timeout);
+        let invoker = on_behalf_of_caller(&self.invoker, &extensions);
+        let stream = ResultResponses::new(&invoker, extensions.get(), message, timeout);
         Ok(Response::new(into_status(stream)?))
     }
 
@@ -167,9 +178,10 @@ impl InvocationService for InvocationApi {
         request: Request<v1::GetInvocationRequest>,
     ) -> Result<Response<v1::GetInvocationResponse>, Status> {
         let (transport, extensions, message) = request.into_parts();
-        let cid = into_status(get::requested_cid(&self.invoker, &message).await)?;
+        let invoker = on_behalf_of_caller(&self.invoker, &extensions);
+        let cid = into_status(get::requested_cid(&invoker, &message).await)?;
         let context = get::GetContext {
-            invoker: &self.invoker,
+            invoker: &invoker,
             workers: &self.workers,
             catalog: &self.catalog,
             connection: extensions.get(),
@@ -185,7 +197,8 @@ impl InvocationService for InvocationApi {
         request: Request<v1::ListInvocationsRequest>,
     ) -> Result<Response<v1::ListInvocationsResponse>, Status> {
         let (_, extensions, message) = request.into_parts();
-        let response = get::list(&self.invoker, extensions.get(), message).await;
+        let invoker = on_behalf_of_caller(&self.invoker, &extensions);
+        let response = get::list(&invoker, extensions.get(), message).await;
         into_status(response).map(Response::new)
     }
 
@@ -193,7 +206,8 @@ impl InvocationService for InvocationApi {
         &self,
         request: Request<v1::SummarizeInvocationsRequest>,
     ) -> Result<Response<v1::SummarizeInvocationsResponse>, Status> {
-        let response = summarize::summarize(&self.invoker, request.into_inner()).await;
+        let invoker = on_behalf_of_caller(&self.invoker, request.extensions());
+        let response = summarize::summarize(&invoker, request.into_inner()).await;
         into_status(response).map(Response::new)
     }
 
@@ -201,7 +215,8 @@ impl InvocationService for InvocationApi {
         &self,
         request: Request<v1::CancelInvocationsRequest>,
     ) -> Result<Response<v1::CancelInvocationsResponse>, Status> {
-        let response = manage::cancel(&self.invoker, request.into_inner()).await;
+        let invoker = on_behalf_of_caller(&self.invoker, request.extensions());
+        let response = manage::cancel(&invoker, request.into_inner()).await;
         into_status(response).map(Response::new)
     }
 
@@ -209,9 +224,10 @@ impl InvocationService for InvocationApi {
         &self,
         request: Request<v1::RetryInvocationsRequest>,
     ) -> Result<Response<v1::RetryInvocationsResponse>, Status> {
-        let (transport, _, message) = request.into_parts();
-        let hint = Hint::of_input(&transport, &self.invoker, "", message.input.as_ref());
-        let response = manage::retry(&self.invoker, message).await;
+        let (transport, extensions, message) = request.into_parts();
+        let invoker = on_behalf_of_caller(&self.invoker, &extensions);
+        let hint = Hint::of_input(&transport, &invoker, "", message.input.as_ref());
+        let response = manage::retry(&invoker, message).await;
         let response = into_status(response.map_err(|error| hint.explain(error)))?;
         let mut response = Response::new(response);
         hint.add(&mut response);
@@ -222,7 +238,8 @@ impl InvocationService for InvocationApi {
         &self,
         request: Request<v1::PurgeInvocationsRequest>,
     ) -> Result<Response<v1::PurgeInvocationsResponse>, Status> {
-        let response = manage::purge(&self.invoker, request.into_inner()).await;
+        let invoker = on_behalf_of_caller(&self.invoker, request.extensions());
+        let response = manage::purge(&invoker, request.into_inner()).await;
         into_status(response).map(Response::new)
     }
 
@@ -230,10 +247,11 @@ impl InvocationService for InvocationApi {
         &self,
         request: Request<v1::CompleteInvocationRequest>,
     ) -> Result<Response<v1::CompleteInvocationResponse>, Status> {
-        let (transport, _, message) = request.into_parts();
+        let (transport, extensions, message) = request.into_parts();
+        let invoker = on_behalf_of_caller(&self.invoker, &extensions);
         let cid = into_status(parse_required_cid("cid", &message.cid))?;
-        let hint = Hint::of_input(&transport, &self.invoker, "", message.outcome.as_ref());
-        let response = complete::complete(&self.invoker, &self.workers, cid, message).await;
+        let hint = Hint::of_input(&transport, &invoker, "", message.outcome.as_ref());
+        let response = complete::complete(&invoker, &self.workers, cid, message).await;
         let response = response.map_err(|error| hint.explain(error.with_cid(cid)));
         let mut response = with_cid(cid, into_status(response)?);
         hint.add(&mut response);

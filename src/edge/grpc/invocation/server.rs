@@ -3,6 +3,7 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -17,6 +18,7 @@ use tower_service::Service;
 use super::InvocationApi;
 use crate::codec::proto::v1::invocation_service_server::InvocationServiceServer;
 use crate::edge::grpc::unary::{Answer, UnaryCall, UnaryMethod};
+use crate::model::access::Caller;
 use crate::model::error::Result;
 
 const INVOKE_PATH: &str = "/cidery.v1.InvocationService/Invoke";
@@ -25,7 +27,7 @@ const INVOKE_ASYNC_PATH: &str = "/cidery.v1.InvocationService/InvokeAsync";
 /// The tower service of `InvocationService`. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct InvocationServer {
-    api: InvocationApi,
+    api: Arc<InvocationApi>,
     generated: InvocationServiceServer<InvocationApi>,
     message_bytes: usize,
 }
@@ -33,7 +35,8 @@ pub struct InvocationServer {
 impl InvocationServer {
     /// Serves an implementation, with requests of at most `message_bytes`.
     pub(in crate::edge::grpc) fn new(api: InvocationApi, message_bytes: usize) -> Self {
-        let generated = InvocationServiceServer::new(api.clone())
+        let api = Arc::new(api);
+        let generated = InvocationServiceServer::from_arc(Arc::clone(&api))
             .max_decoding_message_size(message_bytes)
             // The size of responses is checked before they are encoded, which gives a failure with a reason.
             .max_encoding_message_size(usize::MAX);
@@ -50,7 +53,7 @@ impl InvocationServer {
         B: Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<StdError> + Send + 'static,
     {
-        let method = match request.uri().path() {
+        let method: fn(Arc<InvocationApi>, Caller) -> Method = match request.uri().path() {
             INVOKE_PATH => Method::Invoke,
             INVOKE_ASYNC_PATH => Method::InvokeAsync,
             _ => {
@@ -58,7 +61,8 @@ impl InvocationServer {
                 return InvocationFuture(Call::Generated(response));
             }
         };
-        let method = ApiMethod(self.api.clone(), method);
+        let caller = self.api.caller(request.extensions());
+        let method = method(Arc::clone(&self.api), caller);
         let call = UnaryCall::new(method, request, self.message_bytes);
         InvocationFuture(Call::Unary(call))
     }
@@ -86,20 +90,17 @@ where
     }
 }
 
+/// A method of an implementation, for one caller.
 enum Method {
-    Invoke,
-    InvokeAsync,
+    Invoke(Arc<InvocationApi>, Caller),
+    InvokeAsync(Arc<InvocationApi>, Caller),
 }
 
-/// A method of an implementation.
-struct ApiMethod(InvocationApi, Method);
-
-impl UnaryMethod for ApiMethod {
+impl UnaryMethod for Method {
     fn call(self, transport: MetadataMap, message: Bytes) -> Answer {
-        let Self(api, method) = self;
-        match method {
-            Method::Invoke => api.respond(&transport, message),
-            Method::InvokeAsync => Box::pin(api.accept(transport, message)),
+        match self {
+            Self::Invoke(api, caller) => api.respond(caller, &transport, message),
+            Self::InvokeAsync(api, caller) => Box::pin(api.accept(caller, transport, message)),
         }
     }
 }
@@ -109,7 +110,7 @@ pub struct InvocationFuture<B>(Call<B>);
 
 enum Call<B> {
     /// Of a method with a path of its own.
-    Unary(UnaryCall<B, ApiMethod>),
+    Unary(UnaryCall<B, Method>),
     /// Of another method.
     Generated(HttpFuture<Response<ResponseBody>, Infallible>),
 }

@@ -76,6 +76,7 @@ impl ResultResponses {
             cids,
             wait_for_accept,
             members: true,
+            owners: None,
             budget: connection.map(|connection| Arc::clone(&connection.answered)),
         })?;
         Ok(Self {

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::engine::admission::worker_pool::Location;
+use crate::model::access::Caller;
 use crate::model::id::Cid;
 use crate::model::payload::Payload;
 use crate::model::token::Token;
@@ -51,6 +52,10 @@ struct OnePermitPool(Arc<Semaphore>);
 struct HeldPermit(#[expect(dead_code, reason = "held")] OwnedSemaphorePermit);
 
 impl WorkerPermit for HeldPermit {
+    fn caller(&self) -> Caller {
+        Caller::Trusted
+    }
+
     fn definition(&self) -> &Arc<Definition> {
         unreachable!()
     }

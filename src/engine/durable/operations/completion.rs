@@ -18,8 +18,9 @@ use crate::engine::limits::Limits;
 use crate::engine::results::hub::{Hub, Subscription};
 use crate::engine::results::lookup::Results;
 use crate::engine::routing::{Route, Routes};
+use crate::model::access::Principals;
 use crate::model::error::{Error, Result, reason};
-use crate::model::id::Cid;
+use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::{Invocation, Outcome, State};
 use crate::model::payload::Reply;
 use crate::model::token::Token;
@@ -60,6 +61,25 @@ impl Completer {
         let complete = Arc::clone(self).complete_or_wait(cid, token, outcome);
         let tasks = self.lifecycle.tasks();
         tasks.run_to_completion("complete", complete).await
+    }
+
+    /// The service of the invocation that a token completes, and its principals.
+    ///
+    /// # Errors
+    ///
+    /// `NOT_FOUND` / `CID_UNKNOWN` or `RESULT_EXPIRED`; the errors of the store.
+    pub(in crate::engine) async fn awaited(
+        &self,
+        cid: Cid,
+        token: &str,
+    ) -> Result<(ServiceName, Option<Arc<Principals>>)> {
+        let token = Token::parse(token);
+        if let Some(owner) = token.and_then(|token| self.completions.owner(cid, token)) {
+            return Ok((owner.service, owner.principals));
+        }
+        let invocation = self.results.get(cid).await?.invocation;
+        let request = &invocation.request;
+        Ok((request.service.clone(), request.principals.clone()))
     }
 
     async fn complete_or_wait(

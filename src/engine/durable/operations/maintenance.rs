@@ -2,15 +2,20 @@
 
 use std::sync::Arc;
 
+use futures_util::{StreamExt as _, TryStreamExt as _};
+
 use super::retrying::Retrying;
 use crate::engine::acceptance::accept::Acceptor;
+use crate::engine::acceptance::origin::Origin;
 use crate::engine::durable::commit::Committer;
 use crate::engine::durable::deferral::Deferrals;
 use crate::engine::lifecycle::Lifecycle;
 use crate::engine::results::hub::Hub;
-use crate::engine::results::lookup::{InvocationView, Results};
+use crate::engine::results::lookup::{CONCURRENT_READS, InvocationView, Results};
+use crate::engine::results::reading::is_owned;
 use crate::engine::routing::{Route, Routes};
-use crate::engine::store::{Filter, Store, Stored};
+use crate::engine::store::{Child, Filter, Store, Stored};
+use crate::model::access::{Owners, Principals};
 use crate::model::call::{Accepted, Call, DurableOptions};
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::{Cid, texts};
@@ -89,7 +94,8 @@ impl Maintenance {
     }
 
     /// Retries an invocation that ended without a response: as a new one, with the same input or another. One that is
-    /// held is released as it is; with another input it ends as cancelled, and a new one takes its place.
+    /// held is released as it is; with another input it ends as cancelled, and a new one takes its place. `by`: who
+    /// retries, and acts from then on; who asked stays.
     ///
     /// # Errors
     ///
@@ -99,8 +105,9 @@ impl Maintenance {
         self: &Arc<Self>,
         cid: Cid,
         input: Option<Payload>,
+        by: Option<Arc<Principals>>,
     ) -> Result<Accepted> {
-        let retry = Arc::clone(self).retry_now(cid, input, None);
+        let retry = Arc::clone(self).retry_now(cid, input, None, by);
         let tasks = self.lifecycle.tasks();
         tasks.run_to_completion("retry", retry).await
     }
@@ -170,6 +177,7 @@ impl Maintenance {
         cid: Cid,
         input: Option<Payload>,
         new_cid: Option<Cid>,
+        by: Option<Arc<Principals>>,
     ) -> Result<Accepted> {
         let view = self.check_retry(cid, input.as_ref()).await?;
         let invocation = view.invocation;
@@ -178,11 +186,12 @@ impl Maintenance {
             self.lifecycle.check_accepting()?;
             let mut call = retry_of(request, input);
             call.cid = new_cid;
-            return self.acceptor.accept(call, None).await;
+            let origin = Origin::outside(retried_by(request, by));
+            return self.acceptor.accept(call, origin).await;
         }
         let route = self.routes.find(request.service.as_str())?;
         if input.is_some() {
-            return self.replace(&route, &invocation, input, new_cid).await;
+            return self.replace(&route, &invocation, input, new_cid, by).await;
         }
         self.deferrals.try_release(&route, &invocation).await?;
         Ok(Accepted {
@@ -199,11 +208,16 @@ impl Maintenance {
         held: &Invocation,
         input: Option<Payload>,
         new_cid: Option<Cid>,
+        by: Option<Arc<Principals>>,
     ) -> Result<Accepted> {
         self.lifecycle.check_accepting()?;
         let (request, cid) = (&held.request, new_cid.unwrap_or_else(Cid::new));
         let call = retry_of(request, input);
-        let (retry, ignored) = self.acceptor.prepare_successor(cid, call, route)?;
+        let principals = retried_by(request, by);
+        let prepared = self
+            .acceptor
+            .prepare_successor(cid, call, principals, route);
+        let (retry, ignored) = prepared?;
         match self.committer.replace(route, held, retry).await? {
             true => Ok(Accepted {
                 cid,
@@ -249,14 +263,22 @@ impl Maintenance {
         }
     }
 
-    /// The children of an invocation, and its callbacks: the first `max` of each.
+    /// The children of an invocation, and its callbacks: the first `max` of each, of those that belong to `owners`.
     ///
     /// # Errors
     ///
     /// The errors of the store.
-    pub(in crate::engine) async fn children(&self, cid: Cid, max: usize) -> Result<Children> {
+    pub(in crate::engine) async fn children(
+        &self,
+        cid: Cid,
+        max: usize,
+        owners: Option<Owners>,
+    ) -> Result<Children> {
         // Callbacks are stored after all other children: the newest children are the callbacks.
-        let first = self.store.children(cid, max).await?;
+        let mut first = self.store.children(cid, max).await?;
+        if let Some(owners) = &owners {
+            first = self.owned(first, owners).await?;
+        }
         let children = first.iter().filter(|child| !child.is_callback);
         let children: Vec<Cid> = children.map(|child| child.cid).collect();
         let (mut callbacks, mut before, mut listed) = (Vec::new(), None, 0);
@@ -264,6 +286,7 @@ impl Maintenance {
         while listed < max {
             let filter = Filter {
                 parent: Some(cid),
+                owners: owners.clone(),
                 ..Filter::default()
             };
             let page = self.store.list(filter, before, max - listed).await?;
@@ -282,6 +305,30 @@ impl Maintenance {
             callbacks,
         })
     }
+
+    /// Those of these children that belong to owners.
+    async fn owned(&self, children: Vec<Child>, owners: &Owners) -> Result<Vec<Child>> {
+        let reads = futures_util::stream::iter(children).map(async |child| {
+            let stored = self.store.get(child.cid).await?;
+            Ok::<_, Error>(is_owned(&stored, Some(owners)).then_some(child))
+        });
+        let owned: Vec<_> = reads.buffered(CONCURRENT_READS).try_collect().await?;
+        Ok(owned.into_iter().flatten().collect())
+    }
+}
+
+/// Who asked for a request, and who acts for its retry.
+fn retried_by(request: &Request, by: Option<Arc<Principals>>) -> Option<Arc<Principals>> {
+    let asked = request.principals.as_ref().map(|it| it.principal.clone());
+    let by = by.map(Arc::unwrap_or_clone);
+    if asked.is_none() && by.is_none() {
+        return None;
+    }
+    let mut principals = by.unwrap_or_default();
+    if let Some(asked) = asked {
+        principals.principal = asked;
+    }
+    (!principals.is_empty()).then(|| Arc::new(principals))
 }
 
 /// The call that repeats a request under a new CID, with the same input or another.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::maintenance::Maintenance;
 use crate::engine::results::lookup::InvocationView;
+use crate::model::access::Principals;
 use crate::model::call::Accepted;
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::Cid;
@@ -23,8 +24,9 @@ impl Maintenance {
         cid: Cid,
         input: Option<Payload>,
         new_cid: Option<Cid>,
+        by: Option<Arc<Principals>>,
     ) -> Result<Accepted> {
-        let retry = Arc::clone(self).retry_first(cid, input, new_cid);
+        let retry = Arc::clone(self).retry_first(cid, input, new_cid, by);
         let tasks = self.lifecycle.tasks();
         tasks.run_to_completion("retry", retry).await
     }
@@ -34,6 +36,7 @@ impl Maintenance {
         cid: Cid,
         input: Option<Payload>,
         new_cid: Option<Cid>,
+        by: Option<Arc<Principals>>,
     ) -> Result<Accepted> {
         let _retrying = self.retrying.begin(cid).await;
         // Read now: another caller may have retried it since it was listed.
@@ -44,7 +47,7 @@ impl Maintenance {
                 ignored: Ignored::default(),
             }),
             Some(retry) => Err(already_retried(cid, retry)),
-            None => Arc::clone(&self).retry_now(cid, input, new_cid).await,
+            None => Arc::clone(&self).retry_now(cid, input, new_cid, by).await,
         }
     }
 

@@ -12,13 +12,14 @@ use tokio::sync::mpsc;
 
 use super::declarations::{Declaration, ServiceTable};
 use super::dispatch_table::DispatchIndex;
-use super::hello;
+use super::hello::{self, MAX_SERVICES};
 use super::member::PoolMember;
 use super::session::WorkerSession;
 use super::worker_info::WorkerInfo;
 use crate::codec::convert::duration_to_proto;
 use crate::codec::proto::v1;
 use crate::engine::Invoker;
+use crate::model::access::Caller;
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::ServiceName;
 use crate::model::token::Token;
@@ -127,13 +128,18 @@ impl WorkerRegistry {
     /// `INVALID_ARGUMENT` with all violations of its hello, or `RESUME_MISMATCH` where it is not that of the session
     /// that it resumes; `ALREADY_EXISTS` / `SERVICE_EXISTS` where the node itself
     /// serves one of its services; `RESOURCE_EXHAUSTED` where there are too many workers; `UNAVAILABLE` /
-    /// `NODE_STOPPING`.
+    /// `NODE_STOPPING`; `PERMISSION_DENIED` / `NOT_PERMITTED` with all services that its caller may not serve.
     pub(crate) async fn register(
         &self,
         mut hello: v1::Hello,
         peer: String,
+        caller: &Caller,
     ) -> Result<RegisteredStream> {
         let inner = &self.0;
+        let services = hello.services.iter();
+        let services = services.map(|service| service.name.as_str());
+        let on_behalf = inner.invoker.on_behalf_of(caller.clone());
+        on_behalf.check_serve(services.take(MAX_SERVICES))?;
         let declarations = hello::validate(&mut hello, inner.invoker.now())?;
         let info = WorkerInfo::from_hello(&hello, peer, inner.invoker.limits());
         let (outbox, receiver) = mpsc::channel(info.queue_length());
@@ -143,9 +149,10 @@ impl WorkerRegistry {
             .with_max_message_bytes(info.max_message_bytes)
             .with_flow_control(Arc::clone(&flow_control));
         let declared: Vec<_> = declarations.iter().map(Declaration::key).collect();
-        if let Some(session) = inner.resumable(&hello.session) {
+        if let Some(session) = inner.resumable(&hello.session, caller) {
             let before = (session.info(), session.declared());
             hello::check_resume(before, (&info, &declared))?;
+            session.set_caller(caller.clone());
             if let Some(number) = session.connect(outbox.clone(), &hello.tokens) {
                 self.notify(&session);
                 return Ok(RegisteredStream {
@@ -160,7 +167,13 @@ impl WorkerRegistry {
         inner.check_admission(&declarations)?;
         inner.store_declarations(&declarations).await?;
         let (invoker, index) = (inner.invoker.clone(), Arc::clone(&inner.dispatches));
-        let session = Arc::new(WorkerSession::new(info, declared, invoker, index));
+        let session = Arc::new(WorkerSession::new(
+            info,
+            caller.clone(),
+            declared,
+            invoker,
+            index,
+        ));
         // Before it is admitted: the welcome is sent before the first dispatch.
         let number = session.connect(outbox, &hello.tokens).unwrap_or_default();
         inner.admit(&session, declarations)?;
@@ -262,17 +275,27 @@ impl WorkerRegistry {
         }
     }
 
-    /// Finds the context of a dispatch, for the nested calls of its handler.
+    /// Finds the context of a dispatch, for the nested calls of its handler. Its token is only valid for the principal
+    /// of its worker.
     ///
     /// # Errors
     ///
-    /// `FAILED_PRECONDITION` / `DISPATCH_VOID` where the dispatch has ended, or never existed.
-    pub(crate) fn context(&self, token: &str) -> Result<Context> {
-        let context = Token::parse(token).and_then(|token| self.0.dispatches.find(token));
-        context.ok_or_else(|| {
+    /// `FAILED_PRECONDITION` / `DISPATCH_VOID` where the dispatch has ended, is of another principal, or never existed.
+    pub(crate) fn context(&self, token: &str, caller: &Caller) -> Result<Context> {
+        let context = self.dispatch(token);
+        let is_own = |context: &Context| {
+            !self.0.invoker.requires_authentication()
+                || context.platform().acting_principal().as_ref() == caller.principal()
+        };
+        context.filter(is_own).ok_or_else(|| {
             let message = "the dispatch that makes this call has ended, or never existed";
             Error::failed_precondition(reason::DISPATCH_VOID, message)
         })
+    }
+
+    /// The context of a dispatch, whoever has its token.
+    pub(crate) fn dispatch(&self, token: &str) -> Option<Context> {
+        Token::parse(token).and_then(|token| self.0.dispatches.find(token))
     }
 
     /// Waits until the token of a dispatch is void: the worker has answered it, or its outcome is no longer needed.
@@ -393,12 +416,17 @@ impl RegistryInner {
         self.table().sessions.values().cloned().collect()
     }
 
-    fn resumable(&self, secret: &str) -> Option<Arc<WorkerSession>> {
+    /// The session with a secret, if it is of the same principal: to another one it is unknown.
+    fn resumable(&self, secret: &str, caller: &Caller) -> Option<Arc<WorkerSession>> {
         let secret = Token::parse(secret)?;
         let table = self.table();
         let mut sessions = table.sessions.values();
         sessions
-            .find(|session| session.can_resume() && session.secret() == secret)
+            .find(|session| {
+                session.can_resume()
+                    && session.secret() == secret
+                    && session.caller().principal() == caller.principal()
+            })
             .cloned()
     }
 

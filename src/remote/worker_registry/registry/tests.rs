@@ -5,6 +5,7 @@ use std::sync::mpsc;
 use tokio::time::Instant;
 
 use super::*;
+use crate::model::access::Caller;
 use crate::model::call::Call;
 use crate::model::id::Cid;
 use crate::model::value::Dict;
@@ -28,12 +29,14 @@ fn hello(service: &str) -> v1::Hello {
 #[tokio::test]
 async fn a_nested_call_finds_its_dispatch_without_the_other_sessions() {
     let registry = registry().await;
-    let stream = registry.register(hello("a.task"), String::new()).await;
+    let stream = registry
+        .register(hello("a.task"), String::new(), &Caller::Trusted)
+        .await;
     let session = stream.unwrap().session;
     let (found, wait) = mpsc::channel();
     let _held = session.state();
     std::thread::spawn(move || {
-        let context = registry.context(&Token::new().to_string());
+        let context = registry.context(&Token::new().to_string(), &Caller::Trusted);
         found.send(context.map(drop)).unwrap();
     });
     let found = wait.recv_timeout(Duration::from_secs(10));
@@ -47,7 +50,9 @@ async fn workers_that_left_are_removed_in_groups() {
     let registry = registry().await;
     let mut sessions = Vec::new();
     for _ in 0..8 {
-        let stream = registry.register(hello("a.task"), String::new()).await;
+        let stream = registry
+            .register(hello("a.task"), String::new(), &Caller::Trusted)
+            .await;
         sessions.push(stream.unwrap().session);
     }
     let name = ServiceName::parse("a.task").unwrap();
@@ -67,7 +72,9 @@ async fn workers_that_left_are_removed_in_groups() {
 async fn a_call_waits_for_a_worker_whose_stream_breaks_before_its_dispatch() {
     let invoker = started_engine().await;
     let registry = WorkerRegistry::start(&invoker).await.unwrap();
-    let stream = registry.register(hello("a.task"), String::new()).await;
+    let stream = registry
+        .register(hello("a.task"), String::new(), &Caller::Trusted)
+        .await;
     let stream = stream.unwrap();
     drop(stream.outbound);
     let call = Call::new("a.task", Dict::new());

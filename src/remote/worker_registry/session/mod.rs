@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Semaphore, mpsc, oneshot};
@@ -25,6 +26,7 @@ use super::worker_info::WorkerInfo;
 use crate::codec::proto::v1;
 use crate::codec::status::to_status;
 use crate::engine::{Invoker, WorkerStatus};
+use crate::model::access::Caller;
 use crate::model::error::{Error, Result};
 use crate::model::id::ServiceName;
 use crate::model::token::Token;
@@ -42,6 +44,8 @@ pub(crate) struct WorkerSession {
     label: String,
     secret: Token,
     info: WorkerInfo,
+    /// The caller that opened its stream. It may resume with another credential of the same principal.
+    caller: ArcSwap<Caller>,
     services: Vec<ServiceName>,
     /// Its services, with the hashes of their declarations.
     declared: Vec<(ServiceName, String)>,
@@ -70,6 +74,7 @@ pub(crate) enum ItemReceipt {
 impl WorkerSession {
     pub(super) fn new(
         info: WorkerInfo,
+        caller: Caller,
         declared: Vec<(ServiceName, String)>,
         invoker: Invoker,
         index: Arc<DispatchIndex>,
@@ -81,6 +86,7 @@ impl WorkerSession {
             secret: Token::new(),
             credit: Arc::new(Semaphore::new(info.max_in_flight)),
             info,
+            caller: ArcSwap::from_pointee(caller),
             services: declared.iter().map(|(name, _)| name.clone()).collect(),
             declared,
             connect_time: invoker.now(),
@@ -95,6 +101,16 @@ impl WorkerSession {
     /// Its id, given by the node.
     pub(crate) fn id(&self) -> &str {
         &self.id
+    }
+
+    /// The caller that opened its stream.
+    pub(super) fn caller(&self) -> Caller {
+        Caller::clone(&self.caller.load())
+    }
+
+    /// Its caller resumes it.
+    pub(super) fn set_caller(&self, caller: Caller) {
+        self.caller.store(Arc::new(caller));
     }
 
     /// Its name and its id, as operators see them.

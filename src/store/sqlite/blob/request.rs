@@ -1,5 +1,6 @@
 //! Requests: what the caller asked for; written once and never changed.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use prost::Message;
@@ -8,6 +9,7 @@ use super::payload::{PayloadBlob, from_payload, to_payload};
 use super::scalars::{
     PairBlob, cid, damaged, duration_nanos, metadata, names, nanos, pairs, timestamp,
 };
+use crate::model::access::{Principal, Principals};
 use crate::model::error::Result;
 use crate::model::id::{Cid, ServiceName, texts};
 use crate::model::invocation::{
@@ -68,6 +70,20 @@ struct RequestBlob {
     /// Of a sealed request: its service, so that the row cannot be given to another one.
     #[prost(string, optional, tag = "22")]
     sealed_for: Option<String>,
+    #[prost(message, optional, tag = "23")]
+    principals: Option<PrincipalsBlob>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct PrincipalsBlob {
+    /// Who asked.
+    #[prost(string, optional, tag = "1")]
+    principal: Option<String>,
+    /// Who acts, and its group.
+    #[prost(string, optional, tag = "2")]
+    acting_principal: Option<String>,
+    #[prost(string, optional, tag = "3")]
+    acting_group: Option<String>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -153,6 +169,7 @@ pub(in crate::store::sqlite) fn encode_request(
         concurrency_key: request.terms.concurrency_key.clone(),
         at_most_once: request.terms.at_most_once,
         grouping: request.grouping.as_ref().map(to_grouping),
+        principals: request.principals.as_deref().map(to_principals),
         sealed_for: cipher.is_on().then(|| request.service.to_string()),
     };
     cipher.seal(place(request.cid), message.encode_to_vec())
@@ -217,6 +234,7 @@ pub(in crate::store::sqlite) fn decode_request(
             at_most_once: message.at_most_once,
         },
         grouping: message.grouping.map(from_grouping).transpose()?,
+        principals: message.principals.as_ref().map(from_principals),
     })
 }
 
@@ -283,6 +301,24 @@ fn from_grouping(grouping: GroupingBlob) -> Result<Grouping> {
             position: grouping.number,
             on_each,
         }),
+    })
+}
+
+fn to_principals(principals: &Principals) -> PrincipalsBlob {
+    let name = |name: &Option<Principal>| name.as_ref().map(ToString::to_string);
+    PrincipalsBlob {
+        principal: name(&principals.principal),
+        acting_principal: name(&principals.acting_principal),
+        acting_group: name(&principals.acting_group),
+    }
+}
+
+fn from_principals(blob: &PrincipalsBlob) -> Arc<Principals> {
+    let name = |name: &Option<String>| name.as_deref().map(Principal::known);
+    Arc::new(Principals {
+        principal: name(&blob.principal),
+        acting_principal: name(&blob.acting_principal),
+        acting_group: name(&blob.acting_group),
     })
 }
 

@@ -7,6 +7,7 @@ use rusqlite::{OptionalExtension as _, params};
 use super::key_queue::KeyQueueHead;
 use super::transaction::{Found, Tx};
 use crate::engine::store::Acceptance;
+use crate::model::access::Principals;
 use crate::model::error::Result;
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::Invocation;
@@ -16,8 +17,9 @@ use crate::store::sqlite::newest::{Newest, Place};
 use crate::store::sqlite::queries;
 
 const INSERT: &str = "INSERT INTO invocation
-     (id, cid, service, accept_time, sequence, request, idempotency_key, parent, root, group_cid, position)
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+     (id, cid, service, accept_time, sequence, request, idempotency_key, parent, root, group_cid, position,
+      principal, owner, owner_group)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
 const INSERT_PENDING: &str = "INSERT INTO pending
      (id, service, due, wake, over, concurrency_key, leads, generation, awaited, held, open_members)
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6 IS NULL, ?7, ?9 IS NOT NULL, ?8, ?9)";
@@ -44,6 +46,7 @@ pub(super) struct NewInvocation {
     member: Option<(Cid, u32)>,
     /// A group: how many of its members have not ended.
     open_members: Option<u32>,
+    principals: Option<Arc<Principals>>,
     /// How many callbacks it promises.
     pub(super) promised: usize,
 }
@@ -68,6 +71,7 @@ impl NewInvocation {
             sequence: invocation.events.first().map_or(0, |event| event.sequence),
             member: member.map(|member| (member.group, member.position)),
             open_members: request.group().map(|_| invocation.open_members),
+            principals: request.principals.clone(),
             promised: request.promised_callbacks(),
         })
     }
@@ -75,6 +79,7 @@ impl NewInvocation {
     /// Inserts the rows. The invocation is not known.
     pub(super) fn insert(&self, tx: &mut Tx<'_>) -> rusqlite::Result<()> {
         let (service, id) = (tx.service_id(&self.service)?, tx.next_id(self.cid));
+        let [principal, owner, group] = self.principal_ids(tx)?;
         let optional = |cid: &Option<Cid>| cid.map(|cid| *cid.as_bytes());
         tx.execute(
             INSERT,
@@ -90,6 +95,9 @@ impl NewInvocation {
                 optional(&self.root),
                 self.member.map(|(group, _)| *group.as_bytes()),
                 self.member.map(|(_, position)| position),
+                principal,
+                owner,
+                group,
             ],
         )?;
         let place = match self.runs_at_once() {
@@ -105,6 +113,28 @@ impl NewInvocation {
         let service = self.service.clone();
         tx.set_newest(self.cid, Newest { id, service, place });
         Ok(())
+    }
+
+    /// The ids of who asked, of the owner, and of the group of the owner.
+    fn principal_ids(&self, tx: &Tx<'_>) -> rusqlite::Result<[Option<i64>; 3]> {
+        let Some(principals) = self.principals.as_deref() else {
+            return Ok([None; 3]);
+        };
+        let Principals {
+            principal,
+            acting_principal,
+            acting_group,
+        } = principals;
+        let principal_id = tx.principal_id(principal.as_ref())?;
+        let owner_id = match acting_principal == principal {
+            true => principal_id,
+            false => tx.principal_id(acting_principal.as_ref())?,
+        };
+        Ok([
+            principal_id,
+            owner_id,
+            tx.principal_id(acting_group.as_ref())?,
+        ])
     }
 
     /// Notes that it retries another invocation, unless that is gone.
@@ -164,9 +194,14 @@ impl NewInvocation {
         let Some(key) = &self.idempotency_key else {
             return Ok(None);
         };
-        let select = "SELECT id FROM invocation WHERE idempotency_key = ?1 ORDER BY id LIMIT 1";
+        let owner = self.principals.as_ref();
+        let owner = owner.and_then(|it| it.acting_principal.as_ref());
+        let owner = tx.principal_id(owner)?;
+        let select = "SELECT id FROM invocation WHERE idempotency_key = ?1 AND owner IS ?2 ORDER BY id LIMIT 1";
         let mut select = tx.prepare(select)?;
-        select.query_row([key], |row| row.get(0)).optional()
+        select
+            .query_row(params![key, owner], |row| row.get(0))
+            .optional()
     }
 }
 

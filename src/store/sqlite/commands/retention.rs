@@ -82,8 +82,9 @@ impl Command for Remove {
 
 /// Replaces an invocation that has ended by a tombstone.
 fn leave_tombstone(tx: &Tx<'_>, id: i64) -> rusqlite::Result<()> {
-    let insert = "INSERT OR REPLACE INTO tombstone (cid, state, end_time, until)
-         SELECT cid, state, end_time, coalesce(tombstone_until, purge_time + (purge_time - end_time), end_time)
+    let insert = "INSERT OR REPLACE INTO tombstone (cid, state, end_time, until, owner, owner_group)
+         SELECT cid, state, end_time, coalesce(tombstone_until, purge_time + (purge_time - end_time), end_time),
+             owner, owner_group
          FROM invocation JOIN outcome ON outcome.id = invocation.id WHERE invocation.id = ?1";
     tx.execute(insert, [id])?;
     let delete = "DELETE FROM cid_index WHERE cid = (SELECT cid FROM invocation WHERE id = ?1)";

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Params};
 
+use crate::model::access::Principal;
 use crate::model::id::{Cid, ServiceName};
 use crate::store::cipher::BlobCipher;
 use crate::store::sqlite::bookkeeping::Bookkeeping;
@@ -100,6 +101,20 @@ impl<'a> Tx<'a> {
         drop(select);
         self.changes.services.insert(name.clone(), id);
         Ok(id)
+    }
+
+    /// The id of a principal, which gets a row if it has none. Not remembered: an issuer of tokens may have millions.
+    pub(super) fn principal_id(&self, name: Option<&Principal>) -> rusqlite::Result<Option<i64>> {
+        let Some(name) = name else {
+            return Ok(None);
+        };
+        let mut select = self.prepare("SELECT id FROM principal WHERE name = ?1")?;
+        let known = select.query_row([name.as_str()], |row| row.get(0));
+        if let Some(id) = known.optional()? {
+            return Ok(Some(id));
+        }
+        self.execute("INSERT INTO principal (name) VALUES (?1)", [name.as_str()])?;
+        Ok(Some(self.connection.last_insert_rowid()))
     }
 
     /// The id of a new invocation with a CID.

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use rusqlite::types::Value as SqlValue;
 
 use crate::engine::store::Filter;
+use crate::model::access::{Owners, Principal};
 use crate::model::id::Cid;
 use crate::store::sqlite::blob;
 use crate::store::sqlite::state_column::encode_state;
@@ -73,6 +74,7 @@ pub(super) fn conditions(filter: &Filter, by_scan: bool) -> (Vec<String>, Vec<Sq
             conditions.push(is_in(column, allowed));
         }
     }
+    conditions.extend(principal_conditions(filter, &mut values));
     // The message itself is matched when the row is read.
     let fails = filter.failure_text.is_some();
     conditions.extend(fails.then(|| format!("{FAILURE_REASON} IS NOT NULL")));
@@ -85,6 +87,34 @@ pub(super) fn conditions(filter: &Filter, by_scan: bool) -> (Vec<String>, Vec<Sq
         values.push(SqlValue::Integer(blob::nanos(time)));
     }
     (conditions, values)
+}
+
+/// The conditions on who asked, and on whose they are. Their values are added to the others.
+fn principal_conditions(filter: &Filter, values: &mut Vec<SqlValue>) -> Vec<String> {
+    let mut conditions = Vec::new();
+    if !filter.principals.is_empty() {
+        let placeholders = vec!["?"; filter.principals.len()].join(", ");
+        let names = filter.principals.iter();
+        values.extend(names.map(|name| SqlValue::Text(name.to_string())));
+        conditions.push(format!(
+            "invocation.principal IN (SELECT id FROM principal WHERE name IN ({placeholders}))"
+        ));
+    }
+    if let Some(owners) = &filter.owners {
+        let alternatives = owned_by(owners).map(|(column, name)| {
+            values.push(SqlValue::Text(name.to_string()));
+            format!("invocation.{column} = (SELECT id FROM principal WHERE name = ?)")
+        });
+        let alternatives: Vec<_> = alternatives.collect();
+        conditions.push(format!("({})", alternatives.join(" OR ")));
+    }
+    conditions
+}
+
+/// The columns that tell what belongs to owners, each with the name that it has.
+pub(super) fn owned_by(owners: &Owners) -> impl Iterator<Item = (&'static str, &Principal)> {
+    let group = owners.group.as_ref().map(|group| ("owner_group", group));
+    std::iter::once(("owner", &owners.principal)).chain(group)
 }
 
 /// The conditions on times.

@@ -1,9 +1,12 @@
 //! Looks up one invocation, by its CID or its idempotency key.
 
-use rusqlite::{Connection, OptionalExtension as _};
+use std::sync::Arc;
+
+use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::row::{BYTES, COLUMNS, Decoder, InvocationRow, NEXT_COLUMN, STATE_TABLES};
 use crate::engine::store::{BoundedRead, Stored, Tombstone};
+use crate::model::access::{Principal, Principals};
 use crate::model::error::Result;
 use crate::model::id::{Cid, ServiceName};
 use crate::store::cipher::BlobCipher;
@@ -105,28 +108,49 @@ pub(in crate::store::sqlite) fn tombstone(
     connection: &Connection,
     cid: Cid,
 ) -> rusqlite::Result<Option<Result<Tombstone>>> {
-    let select = "SELECT state, end_time FROM tombstone WHERE cid = ?1";
+    let select = "SELECT state, end_time, owner.name, team.name FROM tombstone
+         LEFT JOIN principal AS owner ON owner.id = tombstone.owner
+         LEFT JOIN principal AS team ON team.id = tombstone.owner_group WHERE cid = ?1";
     let mut select = connection.prepare_cached(select)?;
     let tombstone = select.query_row([cid.as_bytes()], |row| {
         let end_time = blob::timestamp(row.get(1)?);
         let state = decode_state(row.get(0)?);
-        Ok(state.map(|state| Tombstone { state, end_time }))
+        let name = |column| row.get::<_, Option<String>>(column);
+        let (owner, group) = (name(2)?, name(3)?);
+        let owner = owner.map(|owner| {
+            Arc::new(Principals {
+                principal: None,
+                acting_principal: Some(Principal::known(&owner)),
+                acting_group: group.as_deref().map(Principal::known),
+            })
+        });
+        Ok(state.map(|state| Tombstone {
+            state,
+            end_time,
+            owner,
+        }))
     });
     tombstone.optional()
 }
 
-/// The invocation with an idempotency key: that of this service, if a file of format 1 has several.
+/// The invocation of an owner with an idempotency key: that of this service, if a file of format 1 has several.
 pub(in crate::store::sqlite) fn find_by_idempotency_key(
     connection: &Connection,
     service: &ServiceName,
     key: &str,
+    owner: Option<&Principal>,
 ) -> Result<Option<Cid>> {
     let read = || {
         let select = "SELECT cid FROM invocation
              WHERE idempotency_key = ?2
+                 AND CASE WHEN ?3 IS NULL THEN owner IS NULL
+                     ELSE owner = (SELECT id FROM principal WHERE name = ?3) END
              ORDER BY service IS (SELECT id FROM service WHERE name = ?1) DESC, id LIMIT 1";
         let mut select = connection.prepare_cached(select)?;
-        let found = select.query_row([service.as_str(), key], |row| row.get::<_, Vec<u8>>(0));
+        let owner = owner.map(Principal::as_str);
+        let found = select.query_row(params![service.as_str(), key, owner], |row| {
+            row.get::<_, Vec<u8>>(0)
+        });
         found.optional()
     };
     let found = read().map_err(failed)?;

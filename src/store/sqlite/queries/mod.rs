@@ -17,6 +17,7 @@ mod oldest_due;
 mod operations;
 mod part;
 mod plan;
+mod principals;
 mod queue_place;
 mod recent_failures;
 mod row;

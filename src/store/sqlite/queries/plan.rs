@@ -3,6 +3,7 @@
 use rusqlite::Connection;
 use rusqlite::types::Value as SqlValue;
 
+use super::principals::last_of_principals;
 use super::source::Source;
 use crate::engine::store::Filter;
 use crate::model::invocation::State;
@@ -40,7 +41,7 @@ pub(super) struct Hint {
 }
 
 impl Plan {
-    fn hinted(hint: Hint) -> Self {
+    pub(super) fn hinted(hint: Hint) -> Self {
         Self {
             source: Source::Invocations,
             hint: Some(hint),
@@ -64,6 +65,13 @@ pub(super) fn plan(
     };
     if filter.parent.is_some() || filter.root.is_some() || filter.group.is_some() {
         return of(Source::Invocations);
+    }
+    if let Some(last) = last_of_principals(connection, filter, before, FEW)? {
+        let (condition, values) = (last.condition, last.values);
+        return Ok(Plan {
+            from: last.from,
+            ..Plan::hinted(Hint { condition, values })
+        });
     }
     let all = |is: fn(&State) -> bool| !filter.states.is_empty() && filter.states.iter().all(is);
     let names_running = !filter.cids.is_empty() || filter.include_waiting;

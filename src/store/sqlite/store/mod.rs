@@ -25,6 +25,7 @@ use crate::engine::store::{
     RecentFailures, Record, Store, StoreUsage, Stored, StoredApiKey, StoredDeclaration,
     StoredOperation, SummaryPart,
 };
+use crate::model::access::Principal;
 use crate::model::error::Result;
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::Invocation;
@@ -338,9 +339,10 @@ impl Store for SqliteStore {
         &self,
         service: ServiceName,
         key: String,
+        owner: Option<Principal>,
     ) -> BoxFuture<'_, Result<Option<Cid>>> {
         let query = move |connection: &Connection| {
-            queries::find_by_idempotency_key(connection, &service, &key)
+            queries::find_by_idempotency_key(connection, &service, &key, owner.as_ref())
         };
         Box::pin(self.readers.query(query))
     }

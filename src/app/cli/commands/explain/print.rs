@@ -43,6 +43,10 @@ pub(super) fn history(printer: &Printer, history: &History) {
 
 /// The origin of an invocation, what continues it, and its keys.
 fn origin(invocation: &v1::Invocation) -> impl Iterator<Item = (&'static str, &str)> {
+    let owner = match invocation.acting_principal == invocation.principal {
+        true => "",
+        false => invocation.acting_principal.as_str(),
+    };
     let labels = [
         ("parent", invocation.parent_cid.as_str()),
         ("in reply to", &invocation.in_reply_to),
@@ -51,6 +55,8 @@ fn origin(invocation: &v1::Invocation) -> impl Iterator<Item = (&'static str, &s
         ("member of", &invocation.group_cid),
         ("idempotency key", &invocation.idempotency_key),
         ("concurrency key", &invocation.concurrency_key),
+        ("asked by", &invocation.principal),
+        ("belongs to", owner),
     ];
     labels.into_iter().filter(|(_, value)| !value.is_empty())
 }

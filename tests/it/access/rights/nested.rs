@@ -1,0 +1,238 @@
+//! What handlers call needs the right of their worker, and both principals travel.
+
+use cidery::codec::proto::v1;
+use cidery::model::access::Rights;
+use cidery::{Context, Node, dict};
+use prost::Message as _;
+
+use super::{
+    accept, call_with, client, connect_as, ended, failure, get, invoke_async, invoking, node_with,
+    none, pattern, refused,
+};
+use crate::support::TestNode;
+use crate::support::raw_worker::hello;
+
+const INVOKE: &str = "/cidery.v1.InvocationService/Invoke";
+
+fn worker_rights() -> Rights {
+    Rights {
+        serve: vec![pattern("a.*")],
+        ..invoking(&["cidery.*", "a.*"])
+    }
+}
+
+async fn node() -> TestNode {
+    let asks = |ctx: Context| async move {
+        let child = ctx.invoke_async("cidery.ping", ()).await?;
+        let name = |principal: Option<&cidery::Principal>| {
+            principal.map(ToString::to_string).unwrap_or_default()
+        };
+        let answer = dict! {
+            "principal": name(ctx.principal()),
+            "acting_principal": name(ctx.acting_principal()),
+            "child": child.to_string(),
+        };
+        Ok::<_, cidery::Error>(answer)
+    };
+    let people = vec![
+        ("anna", invoking(&["*"])),
+        ("worker", worker_rights()),
+        (
+            "thief",
+            Rights {
+                serve: vec![pattern("*")],
+                ..invoking(&["*"])
+            },
+        ),
+        ("nobody", none()),
+        ("operator", Rights::all()),
+    ];
+    node_with(Node::builder().demo().service("node.asks", asks), people).await
+}
+
+/// A nested call of a dispatch, with a credential.
+async fn nested(node: &TestNode, caller: Option<&str>, token: &str, service: &str) -> String {
+    let message = v1::InvokeRequest {
+        service: service.to_owned(),
+        ..v1::InvokeRequest::default()
+    };
+    let headers = [("cidery-dispatch", token)];
+    let answer = call_with(node, caller, INVOKE, &message.encode_to_vec(), &headers).await;
+    failure(&answer).map_or_else(String::new, |error| error.reason().to_owned())
+}
+
+#[tokio::test]
+async fn a_nested_call_needs_the_right_of_the_worker() {
+    let node = node().await;
+    let connected = connect_as(node.address(), hello("a.task"), "worker");
+    let mut worker = connected.await.unwrap();
+    let mut anna = client(&node, "anna").await;
+    let cid = accept(&mut anna, "a.task").await;
+    let dispatch = worker.dispatch().await;
+    assert_eq!(
+        (
+            dispatch.principal.as_str(),
+            dispatch.acting_principal.as_str()
+        ),
+        ("anna", "anna")
+    );
+    let token = dispatch.token.as_str();
+    assert_eq!(
+        nested(&node, Some("worker"), token, "cidery.ping").await,
+        ""
+    );
+    // Anna may, and her worker may not.
+    assert_eq!(
+        nested(&node, Some("worker"), token, "customer.get").await,
+        "NOT_PERMITTED"
+    );
+    assert_eq!(
+        nested(&node, Some("worker"), token, "no.such").await,
+        "NOT_PERMITTED"
+    );
+    let typed = [("cidery-dispatch", token)];
+    let answer = call_with(&node, Some("worker"), "/customer.Service/Get", &[], &typed).await;
+    assert_eq!(answer.error().reason(), "NOT_PERMITTED");
+    // A stolen token is of no use with another credential, or none.
+    for caller in [Some("thief"), Some("anna"), Some("nobody"), None] {
+        assert_eq!(
+            nested(&node, caller, token, "cidery.ping").await,
+            "DISPATCH_VOID"
+        );
+        for path in ["/customer.Service/Get", "/customer.Service/Gex"] {
+            let answer = call_with(&node, caller, path, &[], &typed).await;
+            assert_eq!(answer.error().reason(), "DISPATCH_VOID", "{path}");
+        }
+    }
+    // What the handler starts belongs to its worker; Anna has asked.
+    let mut as_worker = client(&node, "worker").await;
+    let mut request = tonic::Request::new(invoke_async("a.task"));
+    request
+        .metadata_mut()
+        .insert("cidery-dispatch", token.parse().unwrap());
+    let child = as_worker
+        .invoke_async(request)
+        .await
+        .unwrap()
+        .into_inner()
+        .cid;
+    let of_child = worker.dispatch().await;
+    assert_eq!(
+        (
+            of_child.principal.as_str(),
+            of_child.acting_principal.as_str()
+        ),
+        ("anna", "worker")
+    );
+    assert_eq!(
+        refused(anna.get_invocation(get(&child)).await),
+        "CID_UNKNOWN"
+    );
+    let found = as_worker
+        .get_invocation(get(&child))
+        .await
+        .unwrap()
+        .into_inner();
+    let found = found.invocation.unwrap();
+    assert_eq!(
+        (found.principal.as_str(), found.acting_principal.as_str()),
+        ("anna", "worker")
+    );
+    for dispatch in [&dispatch, &of_child] {
+        worker.answer(&dispatch.token, &dict! {});
+    }
+    let found = ended(&mut anna, &cid).await;
+    assert_eq!(found.child_cids, Vec::<String>::new(), "another's child");
+    let mut operator = client(&node, "operator").await;
+    assert_eq!(ended(&mut operator, &cid).await.child_cids, [child]);
+}
+
+/// A follow-up, which is accepted with the response, is a call of the handler as well.
+#[tokio::test]
+async fn a_follow_up_needs_the_right_of_the_worker() {
+    let node = node().await;
+    let connected = connect_as(node.address(), hello("a.task"), "worker");
+    let mut worker = connected.await.unwrap();
+    let mut anna = client(&node, "anna").await;
+    let cid = accept(&mut anna, "a.task").await;
+    let dispatch = worker.dispatch().await;
+    worker.send_result(v1::DispatchResult {
+        token: dispatch.token,
+        outcome: Some(v1::dispatch_result::Outcome::Payload(
+            cidery::codec::struct_pb::encode_dict(&dict! {}).unwrap(),
+        )),
+        follow_ups: vec![invoke_async("customer.get")],
+        ..v1::DispatchResult::default()
+    });
+    let found = ended(&mut anna, &cid).await;
+    let failure = crate::support::failure(found);
+    assert_eq!(failure.reason, "WORKER_PROTOCOL");
+    assert!(failure.message.contains("customer.get"), "{failure:?}");
+}
+
+/// A handler in the node may call everything, and what it starts belongs to nobody.
+#[tokio::test]
+async fn a_handler_in_the_node_reads_who_asked() {
+    let node = node().await;
+    let mut anna = client(&node, "anna").await;
+    let request = v1::InvokeRequest {
+        service: "node.asks".to_owned(),
+        ..v1::InvokeRequest::default()
+    };
+    let answer = anna.invoke(request).await.unwrap().into_inner();
+    let Some(v1::invoke_response::Output::Payload(answer)) = answer.output else {
+        panic!("{answer:?}");
+    };
+    let answer = cidery::codec::payload::decode(cidery::Payload::Struct(answer)).unwrap();
+    assert_eq!(answer["principal"].as_text(), Some("anna"));
+    assert_eq!(answer["acting_principal"].as_text(), Some("anna"));
+    let child = answer["child"].as_text().unwrap();
+    assert_eq!(
+        refused(anna.get_invocation(get(child)).await),
+        "CID_UNKNOWN"
+    );
+    let found = ended(&mut client(&node, "operator").await, child).await;
+    assert_eq!(
+        (found.principal.as_str(), found.acting_principal.as_str()),
+        ("anna", "")
+    );
+}
+
+/// A retry keeps who asked, and belongs to who retries.
+#[tokio::test]
+async fn a_retry_belongs_to_who_retries() {
+    let node = node().await;
+    let connected = connect_as(node.address(), hello("a.task"), "worker");
+    let mut worker = connected.await.unwrap();
+    let mut anna = client(&node, "anna").await;
+    let cid = accept(&mut anna, "a.task").await;
+    worker.dispatch().await;
+    let cancelled = anna.cancel_invocations(v1::CancelInvocationsRequest {
+        cids: vec![cid.clone()],
+        ..v1::CancelInvocationsRequest::default()
+    });
+    cancelled.await.unwrap();
+    drop(worker);
+    ended(&mut anna, &cid).await;
+    let mut operator = client(&node, "operator").await;
+    let retried = operator.retry_invocations(v1::RetryInvocationsRequest {
+        cids: vec![cid],
+        ..v1::RetryInvocationsRequest::default()
+    });
+    let retried = retried.await.unwrap().into_inner();
+    let retry = retried.changes[0].new_cid.clone();
+    let found = operator
+        .get_invocation(get(&retry))
+        .await
+        .unwrap()
+        .into_inner();
+    let found = found.invocation.unwrap();
+    assert_eq!(
+        (found.principal.as_str(), found.acting_principal.as_str()),
+        ("anna", "operator")
+    );
+    assert_eq!(
+        refused(anna.get_invocation(get(&retry)).await),
+        "CID_UNKNOWN"
+    );
+}
