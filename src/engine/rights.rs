@@ -18,7 +18,7 @@ impl Invoker {
     /// `PERMISSION_DENIED` / `NOT_PERMITTED`; `UNAUTHENTICATED` / `CREDENTIAL_REQUIRED`.
     pub fn check_administer(&self) -> Result<()> {
         let what = "administer the node";
-        match identity(self.caller(), Right::Administer, what)? {
+        match identity(self.caller(), what)? {
             Some(identity) if !identity.rights.administer => {
                 Err(not_permitted(self.caller(), Right::Administer, what, None))
             }
@@ -53,7 +53,7 @@ impl Invoker {
     ///
     /// `UNAUTHENTICATED` / `CREDENTIAL_REQUIRED`.
     pub fn check_authenticated(&self) -> Result<()> {
-        identity(self.caller(), Right::Read, "what the node serves").map(drop)
+        identity(self.caller(), "what the node serves").map(drop)
     }
 
     /// Whether discovery and reflection show a service to the caller: it may invoke it, or serve it, or administers the

@@ -64,7 +64,7 @@ pub(in crate::engine) fn check_serve<'a>(
     caller: &Caller,
     services: impl Iterator<Item = &'a str>,
 ) -> Result<()> {
-    let Some(identity) = identity(caller, Right::Serve, "a worker")? else {
+    let Some(identity) = identity(caller, "a worker")? else {
         return Ok(());
     };
     let mut refused = Refused::new(identity, Right::Serve);
@@ -75,7 +75,7 @@ pub(in crate::engine) fn check_serve<'a>(
 }
 
 fn check(caller: &Caller, what: &str, look: impl FnOnce(&mut Refused<'_>)) -> Result<()> {
-    let Some(identity) = identity(caller, Right::Invoke, what)? else {
+    let Some(identity) = identity(caller, what)? else {
         return Ok(());
     };
     let mut refused = Refused::new(identity, Right::Invoke);

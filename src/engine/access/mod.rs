@@ -1,7 +1,7 @@
 //! The API keys of a node, what a caller may do, and what is written to the audit log.
 //!
-//! The checks of the engine are in one place. With authentication on, what no right allows is refused. A refusal is made
-//! before anything is looked up, so that it tells nothing: not whether a service exists, nor an invocation.
+//! The checks of the engine are in one place. With authentication on, what no right allows is refused. A refusal is
+//! made before anything is looked up, so that it tells nothing: not whether a service exists, nor an invocation.
 //! `docs/rights.md` lists which method needs which right.
 
 pub mod audit;

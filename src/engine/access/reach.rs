@@ -47,7 +47,7 @@ impl Reach {
             Right::Control => "change invocations",
             _ => "read invocations",
         };
-        let Some(identity) = identity(caller, right, verb)? else {
+        let Some(identity) = identity(caller, verb)? else {
             return Ok(Self(None));
         };
         let group = match scope(identity) {

@@ -45,22 +45,21 @@ impl Right {
 /// `UNAUTHENTICATED` / `CREDENTIAL_REQUIRED`, logged. `what` is what it asked for.
 pub(in crate::engine) fn identity<'a>(
     caller: &'a Caller,
-    right: Right,
     what: &str,
 ) -> Result<Option<&'a Identity>> {
     match caller {
         Caller::Trusted => Ok(None),
         Caller::Authenticated(identity) => Ok(Some(identity)),
         Caller::Unauthenticated => {
-            audit::refused(caller, &audited(right, what), reason::CREDENTIAL_REQUIRED);
+            audit::refused(caller, &shown(what), reason::CREDENTIAL_REQUIRED);
             Err(credential_required())
         }
     }
 }
 
-/// What the audit log says of a refusal: the right that is missing, and what for.
-fn audited(right: Right, what: &str) -> String {
-    format!("{} {}", right.name(), truncated(what).escape_debug())
+/// A text from outside, for the audit log.
+fn shown(text: &str) -> String {
+    truncated(text).escape_debug().to_string()
 }
 
 /// `UNAUTHENTICATED` / `CREDENTIAL_REQUIRED`.
@@ -77,8 +76,11 @@ pub(in crate::engine) fn not_permitted(
     may_not: &str,
     service: Option<&str>,
 ) -> Error {
-    let what = service.unwrap_or(may_not);
-    audit::refused(caller, &audited(right, what), reason::NOT_PERMITTED);
+    let what = service.map_or_else(
+        || may_not.to_owned(),
+        |service| format!("{may_not} {}", shown(service)),
+    );
+    audit::refused(caller, &what, reason::NOT_PERMITTED);
     let principal = caller
         .principal()
         .map_or("", |principal| principal.as_str());

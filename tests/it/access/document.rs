@@ -84,7 +84,7 @@ fn a_node_takes_the_options_of_tokens_as_shown() {
 }
 
 /// What the audit log of the test has.
-const AUDITED: [&[(&str, &str)]; 7] = [
+const AUDITED: [&[(&str, &str)]; 8] = [
     &[
         ("event", "first_use"),
         ("principal", "root"),
@@ -113,6 +113,13 @@ const AUDITED: [&[(&str, &str)]; 7] = [
     &[
         ("event", "refused"),
         ("principal", "billing"),
+        ("what", "administer the node"),
+        ("reason", "NOT_PERMITTED"),
+    ],
+    &[
+        ("event", "refused"),
+        ("principal", "billing"),
+        ("what", "invoke customer.get"),
         ("reason", "NOT_PERMITTED"),
     ],
     &[
@@ -142,6 +149,7 @@ fn the_audit_log_has_who_did_what() {
     let billing = stdout(&made).trim().to_owned();
     run(&key, &["service", "pause", "customer.get"]);
     run(&billing, &["key", "list"]);
+    run(&billing, &["invoke", "customer.get"]);
     run("cdy_x_y", &["whoami"]);
     server.terminate();
     let text = std::fs::read_to_string(&audit).unwrap();

@@ -74,12 +74,12 @@ fn first_of_last(
     max: i64,
 ) -> rusqlite::Result<i64> {
     let select = format!(
-        "SELECT CASE count(*) WHEN ?3 THEN min(id) ELSE 0 END FROM
-         ({} AND id < ?2 ORDER BY id DESC LIMIT ?3)",
+        "SELECT CASE count(*) WHEN {max} THEN min(id) ELSE 0 END FROM
+         ({} AND id < ? ORDER BY id DESC LIMIT {max})",
         ids_of(column)
     );
     let mut select = connection.prepare_cached(&select)?;
-    select.query_row(rusqlite::params![name, before, max], |row| row.get(0))
+    select.query_row(rusqlite::params![name, before], |row| row.get(0))
 }
 
 #[cfg(test)]

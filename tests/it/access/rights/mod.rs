@@ -2,6 +2,7 @@
 //!
 //! Each caller of a test has a key that is made of its name.
 
+mod encrypted;
 mod methods;
 mod nested;
 mod own;
@@ -13,7 +14,7 @@ use std::net::SocketAddr;
 use cidery::codec::proto::v1;
 use cidery::codec::proto::v1::invocation_service_client::InvocationServiceClient;
 use cidery::engine::clock::Clock;
-use cidery::engine::store::{SecretHash, Store as _, StoredApiKey};
+use cidery::engine::store::{SecretHash, Store, StoredApiKey};
 use cidery::model::access::{ApiKey, NamePattern, Rights, Scope};
 use cidery::{Error, MemoryStore, Node, NodeBuilder, Principal};
 use prost::Message;
@@ -78,7 +79,10 @@ fn key(id: &str, rights: Rights) -> StoredApiKey {
 
 /// Starts a node that asks who calls.
 async fn node_with(builder: NodeBuilder, people: People) -> TestNode {
-    let store = MemoryStore::new();
+    node_on(MemoryStore::new(), builder, people).await
+}
+
+async fn node_on(store: impl Store, builder: NodeBuilder, people: People) -> TestNode {
     for (id, rights) in people {
         store.save_api_key(key(id, rights)).await.unwrap();
     }

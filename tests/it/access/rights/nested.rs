@@ -94,14 +94,16 @@ async fn a_nested_call_needs_the_right_of_the_worker() {
     let answer = call_with(&node, Some("worker"), "/customer.Service/Get", &[], &typed).await;
     assert_eq!(answer.error().reason(), "NOT_PERMITTED");
     // A stolen token is of no use with another credential, or none.
-    for caller in [Some("thief"), Some("anna"), Some("nobody"), None] {
-        assert_eq!(
-            nested(&node, caller, token, "cidery.ping").await,
-            "DISPATCH_VOID"
-        );
+    for (caller, reason) in [
+        (Some("thief"), "DISPATCH_VOID"),
+        (Some("anna"), "DISPATCH_VOID"),
+        (Some("nobody"), "DISPATCH_VOID"),
+        (None, "CREDENTIAL_REQUIRED"),
+    ] {
+        assert_eq!(nested(&node, caller, token, "cidery.ping").await, reason);
         for path in ["/customer.Service/Get", "/customer.Service/Gex"] {
             let answer = call_with(&node, caller, path, &[], &typed).await;
-            assert_eq!(answer.error().reason(), "DISPATCH_VOID", "{path}");
+            assert_eq!(answer.error().reason(), reason, "{path}");
         }
     }
     // What the handler starts belongs to its worker; Anna has asked.
