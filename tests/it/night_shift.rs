@@ -5,6 +5,7 @@
 //! `--soak`.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -26,6 +27,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::binary::{Server, stderr, stdout};
+use crate::support::raw::spawn;
 use crate::support::{Folder, PATIENCE};
 
 const SERVICE: &str = "orders.ship";
@@ -122,7 +124,7 @@ async fn deploy(server: &Server, build: &str, runs: &Runs) -> WorkerHandle {
 }
 
 /// Accepts orders, and answers with their CIDs.
-async fn order(client: &ContractClient, orders: std::ops::Range<usize>) -> Vec<Cid> {
+async fn order(client: &ContractClient, orders: Range<usize>) -> Vec<Cid> {
     let accept = |order| async move { client.invoke_async(call(order)).await.unwrap().cid };
     stream::iter(orders)
         .map(accept)
@@ -142,7 +144,7 @@ impl Arrivals {
     fn start(client: ContractClient, first: usize) -> Self {
         let (accepted, stop) = (Arc::<AtomicUsize>::default(), CancellationToken::new());
         let (count, stopped) = (Arc::clone(&accepted), stop.clone());
-        let task = tokio::spawn(async move {
+        let task = spawn(async move {
             let mut orders = HashMap::new();
             while !stopped.is_cancelled() {
                 let order = first + orders.len();
@@ -331,6 +333,28 @@ async fn succeeded_before(
     succeeded
 }
 
+/// Waits until one of these orders runs.
+async fn until_one_runs(runs: &Runs, orders: Range<usize>) {
+    let begun = Instant::now();
+    while !orders.clone().any(|order| !runs.of(order).is_empty()) {
+        assert!(begun.elapsed() < PATIENCE, "no retry runs");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+/// Each order ran; returns how many did so twice: once in each life of the node.
+fn ran_twice(runs: &Runs, orders: usize) -> usize {
+    let mut twice = 0;
+    for order in 0..orders {
+        match runs.of(order)[..] {
+            [_] => {}
+            [Life::First, Life::Second] => twice += 1,
+            ref runs => panic!("order {order} ran {runs:?}"),
+        }
+    }
+    twice
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_bad_deployment_failed_is_found_and_retried() {
     let failed = count();
@@ -372,11 +396,7 @@ async fn what_a_bad_deployment_failed_is_found_and_retried() {
 
     // The node is killed as retries run: some have succeeded, some are running, some are yet to be made.
     let retried = OTHERS..OTHERS + failed;
-    let begun = Instant::now();
-    while !retried.clone().any(|order| !runs.of(order).is_empty()) {
-        assert!(begun.elapsed() < PATIENCE, "no retry runs");
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    until_one_runs(&runs, retried.clone()).await;
     let middle = operation(&server, &id, failed as u64 / 5).await;
     assert_eq!(middle.end_time, None, "too fast to be killed in the middle");
     let first_peak = peak_kib(&server);
@@ -407,15 +427,8 @@ async fn what_a_bad_deployment_failed_is_found_and_retried() {
     for order in succeeded {
         assert_eq!(runs.of(order), [Life::First], "{order}");
     }
-    let mut twice = 0;
-    for order in 0..orders.len() {
-        match runs.of(order)[..] {
-            [_] => {}
-            [Life::First, Life::Second] => twice += 1,
-            ref runs => panic!("order {order} ran {runs:?}"),
-        }
-    }
-    assert!(twice <= IN_FLIGHT, "{twice} ran twice");
+    let twice = ran_twice(&runs, orders.len());
+    assert!(twice <= IN_FLIGHT as usize, "{twice} ran twice");
     // Neither process holds what is retried.
     let (peak, all) = (
         first_peak.max(peak_kib(&server)),

@@ -67,7 +67,7 @@ async fn a_nested_call_needs_the_right_of_the_worker() {
     let connected = connect_as(node.address(), hello("a.task"), "worker");
     let mut worker = connected.await.unwrap();
     let mut anna = client(&node, "anna").await;
-    let cid = accept(&mut anna, "a.task").await;
+    accept(&mut anna, "a.task").await;
     let dispatch = worker.dispatch().await;
     assert_eq!(
         (
@@ -106,7 +106,17 @@ async fn a_nested_call_needs_the_right_of_the_worker() {
             assert_eq!(answer.error().reason(), reason, "{path}");
         }
     }
-    // What the handler starts belongs to its worker; Anna has asked.
+}
+
+#[tokio::test]
+async fn what_a_handler_starts_belongs_to_its_worker() {
+    let node = node().await;
+    let connected = connect_as(node.address(), hello("a.task"), "worker");
+    let mut worker = connected.await.unwrap();
+    let mut anna = client(&node, "anna").await;
+    let cid = accept(&mut anna, "a.task").await;
+    let dispatch = worker.dispatch().await;
+    let token = dispatch.token.as_str();
     let mut as_worker = client(&node, "worker").await;
     let mut request = tonic::Request::new(invoke_async("a.task"));
     request

@@ -72,7 +72,19 @@ async fn another_principals_invocation_is_unknown() {
     let change = purged.await.unwrap().into_inner().changes.remove(0);
     assert_eq!(change.failure.unwrap().reason, "CID_UNKNOWN");
     assert_eq!(change.state, 0);
-    // Purged, it is still unknown to others.
+}
+
+/// Purged, it is still unknown to others.
+#[tokio::test]
+async fn another_principals_purged_invocation_is_unknown() {
+    let node = node(vec![
+        ("anna", invoking(&["*"])),
+        ("berta", invoking(&["*"])),
+    ])
+    .await;
+    let (mut anna, mut berta) = (client(&node, "anna").await, client(&node, "berta").await);
+    let cid = accept(&mut anna, "cidery.ping").await;
+    ended(&mut anna, &cid).await;
     let purged = anna.purge_invocations(v1::PurgeInvocationsRequest {
         cids: vec![cid.clone()],
         ..v1::PurgeInvocationsRequest::default()

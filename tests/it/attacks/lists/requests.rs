@@ -181,6 +181,7 @@ pub(super) fn lists_of_filters() -> Vec<List> {
     let filters = [
         ("services", "services", "/filter/services", "text"),
         ("states", "states", "/filter/states", "STATE_PENDING"),
+        ("principals", "principals", "/filter/principals", "text"),
         (
             "pending_reasons",
             "pendingReasons",
