@@ -42,6 +42,7 @@ impl Attempts {
     /// # Errors
     ///
     /// `RESOURCE_EXHAUSTED` / `ATTEMPTS_LIMIT`.
+    #[cfg(any(feature = "jwt", test))]
     pub(super) fn check(&self, peer: IpAddr, now: Instant) -> Result<()> {
         let full_at = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
         let bucket = full_at.get(&network(peer)).copied();

@@ -34,6 +34,7 @@ static SINK: OnceLock<Sink> = OnceLock::new();
 pub(crate) type Sink = Box<dyn Fn(&[u8]) + Send + Sync>;
 
 /// Writes the audit log of this process as lines of JSON from now on. Returns whether it was not written so before.
+#[cfg(feature = "cli")]
 pub(crate) fn install(sink: Sink) -> bool {
     SINK.set(sink).is_ok()
 }
