@@ -73,9 +73,7 @@ class AsyncClient:
         tls = Tls.of(self.node, ca, cert, key) if credentials is None else None
         self._stubs = AsyncConnection(self.node, lambda: _open_channel(self.node, credentials, tls))
         has_tls = credentials is not None or tls is not None
-        self._credential = Credential.of(
-            self.node, api_key, has_tls=has_tls, insecure=insecure
-        )
+        self._credential = Credential.of(self.node, api_key, has_tls=has_tls, insecure=insecure)
         self._max_attempts = max(tries, 1)
         self._options = Options()
         self._reserved_names = OPTION_NAMES

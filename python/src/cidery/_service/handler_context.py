@@ -76,7 +76,7 @@ class BaseContext:
 
     @ReadOnly
     def acting_principal(self) -> str:
-        """The principal that makes the call: the caller, or that of the worker whose handler calls."""
+        """The principal that makes the call: the caller, or the worker whose handler calls."""
         return self._info.acting_principal
 
     @ReadOnly

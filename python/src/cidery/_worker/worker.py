@@ -41,11 +41,10 @@ _CAPABILITIES = (
 class Worker:
     """Serves services to a node.
 
-    `node` is an address as of `Client`, by default `CIDERY_NODE`; `api_key` is that of `Client`, and
-    `ca`, `cert` and `key` are files as of `Client`. `max_in_flight` limits concurrent
-    dispatches; one that waits for a nested call does not count. `drain` is the time that running
-    handlers have when the worker stops; dispatches that are unfinished by then are handed back to
-    the node.
+    `node` is an address as of `Client`, by default `CIDERY_NODE`; so are `api_key`, and the
+    files `ca`, `cert` and `key`. `max_in_flight` limits concurrent dispatches; one that waits
+    for a nested call does not count. `drain` is the time that running handlers have when the
+    worker stops; dispatches that are unfinished by then are handed back to the node.
     """
 
     def __init__(
