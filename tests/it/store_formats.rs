@@ -27,7 +27,7 @@ fn downgrade(folder: &Folder) {
     let connection = rusqlite::Connection::open(folder.path().join("cidery.db")).unwrap();
     connection
         .execute_batch(
-            "ALTER TABLE invocation RENAME TO requests;
+            "ALTER TABLE invocation RENAME TO older;
              CREATE TABLE invocation (
                  id INTEGER PRIMARY KEY, cid BLOB NOT NULL UNIQUE, service INTEGER NOT NULL REFERENCES service (id),
                  state INTEGER NOT NULL, due INTEGER NOT NULL, wake INTEGER NOT NULL,
@@ -39,9 +39,9 @@ fn downgrade(folder: &Folder) {
              ) STRICT;
              INSERT INTO invocation (id, cid, service, state, due, wake, concurrency_key, accept_time, generation,
                      sequence, request)
-                 SELECT requests.id, cid, requests.service, started, due, wake, concurrency_key, accept_time, generation,
-                     sequence, request FROM requests JOIN pending USING (id);
-             DROP TABLE requests; DROP TABLE pending; DROP TABLE outcome; DROP TABLE announced;
+                 SELECT older.id, cid, older.service, started, due, wake, concurrency_key, accept_time, generation,
+                     sequence, request FROM older JOIN pending USING (id);
+             DROP TABLE older; DROP TABLE pending; DROP TABLE outcome; DROP TABLE announced;
              DROP TABLE cid_index; DROP TABLE service_index; DROP TABLE purge_queue;
              ALTER TABLE service ADD COLUMN open INTEGER NOT NULL DEFAULT 0;
              UPDATE service SET open = (SELECT count(*) FROM invocation WHERE service = service.id);
