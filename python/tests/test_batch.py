@@ -36,6 +36,7 @@ from cidery._protocol import operations
 from cidery._protocol.batch import AcceptedGroup, accept_batch, join
 from cidery._protocol.result_cursor import ResultCursor
 from cidery._protocol.results import Event
+from cidery._protocol.security.credential import Credential
 from cidery._protocol.steps import Reply
 from cidery.testing import Node
 from cidery.v1 import invocation_pb2, outcome_pb2
@@ -427,10 +428,15 @@ def test_a_stream_of_a_handler_carries_its_dispatch_token() -> None:
 
             return nothing()
 
+    class Known(Credential):
+        def metadata(self) -> Any:
+            return (("a", "b"),)
+
+    credential = Known(None)
     (unary,) = operations.follow(new_cid(), lambda event: None)
     unary = dataclasses.replace(unary, metadata=(("cidery-dispatch", "t"),))
-    transport.call_with_retry(Recording(), unary, (("a", "b"),), 1)  # type: ignore[arg-type]
-    asyncio.run(transport.call_with_retry_async(RecordingAsync(), unary, (("a", "b"),), 1))  # type: ignore[arg-type]
+    transport.call_with_retry(Recording(), unary, credential, 1)  # type: ignore[arg-type]
+    asyncio.run(transport.call_with_retry_async(RecordingAsync(), unary, credential, 1))  # type: ignore[arg-type]
     assert asked == [(("a", "b"), ("cidery-dispatch", "t"))] * 2
 
 

@@ -12,8 +12,8 @@ import pytest
 from cidery import ConnectFailed
 from cidery._client.transport import call_with_retry, call_with_retry_async
 from cidery._protocol import operations
-from cidery._protocol.credential import NO_CREDENTIAL
 from cidery._protocol.options import Options
+from cidery._protocol.security.credential import NO_CREDENTIAL
 from cidery._protocol.steps import UnaryCall
 
 

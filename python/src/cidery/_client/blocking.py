@@ -20,7 +20,6 @@ from cidery._protocol.call_types import (
     Out,
     P,
 )
-from cidery._protocol.credential import ApiKey, Credential
 from cidery._protocol.options import (
     OPTION_NAMES,
     DataFormat,
@@ -33,8 +32,9 @@ from cidery._protocol.options import (
 from cidery._protocol.result_cursor import ResultCursor
 from cidery._protocol.results import Change, Event, Invocation, State, Summary
 from cidery._protocol.retry import MAX_ATTEMPTS, QUIET_SECONDS, connect_failed, log_waiting
+from cidery._protocol.security.credential import ApiKey, Credential
+from cidery._protocol.security.tls import FilePath, Tls, target
 from cidery._protocol.steps import Operation
-from cidery._protocol.tls import FilePath, Tls, target
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

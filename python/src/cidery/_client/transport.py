@@ -20,9 +20,9 @@ from cidery._protocol.steps import STREAM_RESULTS, Reply
 if TYPE_CHECKING:
     from cidery._client.connection import Connection
     from cidery._protocol.channel import Stubs
-    from cidery._protocol.credential import Credential
     from cidery._protocol.result_cursor import ResultCursor
     from cidery._protocol.results import Event
+    from cidery._protocol.security.credential import Credential, Metadata
     from cidery._protocol.steps import UnaryCall
 
 
@@ -31,7 +31,7 @@ def call_with_retry(
 ) -> Reply:
     """Makes a call, at most `max_attempts` times and within its timeout."""
     if call.method == STREAM_RESULTS:
-        for event in follow(stubs, call.request.cursor, credential, max_attempts):
+        for event in follow(stubs, call.request.cursor, credential, max_attempts, call.metadata):
             call.request.on_event(event)
         return Reply(None)
     state = RetryState(max_attempts, call.is_retryable, call.timeout)
@@ -51,7 +51,9 @@ async def call_with_retry_async(
 ) -> Reply:
     """Makes a call like `call_with_retry`, for asyncio."""
     if call.method == STREAM_RESULTS:
-        async for event in follow_async(stubs, call.request.cursor, credential, max_attempts):
+        async for event in follow_async(
+            stubs, call.request.cursor, credential, max_attempts, call.metadata
+        ):
             call.request.on_event(event)
         return Reply(None)
     state = RetryState(max_attempts, call.is_retryable, call.timeout)
@@ -67,7 +69,11 @@ async def call_with_retry_async(
 
 
 def follow(
-    stubs: Connection, cursor: ResultCursor, credential: Credential, max_attempts: int
+    stubs: Connection,
+    cursor: ResultCursor,
+    credential: Credential,
+    max_attempts: int,
+    metadata: Metadata = (),
 ) -> Iterator[Event]:
     """Streams events up to the last one; reopens the stream when it breaks.
 
@@ -75,9 +81,9 @@ def follow(
     """
     state = RetryState(max_attempts, is_safe_to_retry)
     while not cursor.is_finished:
-        metadata = credential.metadata()
+        sent = (*credential.metadata(), *metadata)
         try:
-            for message in stubs.StreamResults(cursor.request(), metadata=metadata):
+            for message in stubs.StreamResults(cursor.request(), metadata=sent):
                 state = RetryState(max_attempts, is_safe_to_retry)
                 yield cursor.record(message)
             return
@@ -87,14 +93,18 @@ def follow(
 
 
 async def follow_async(
-    stubs: Stubs | Connection, cursor: ResultCursor, credential: Credential, max_attempts: int
+    stubs: Stubs | Connection,
+    cursor: ResultCursor,
+    credential: Credential,
+    max_attempts: int,
+    metadata: Metadata = (),
 ) -> AsyncIterator[Event]:
     """Streams events up to the last one, for asyncio."""
     state = RetryState(max_attempts, is_safe_to_retry)
     while not cursor.is_finished:
-        metadata = credential.metadata()
+        sent = (*credential.metadata(), *metadata)
         try:
-            async for message in stubs.StreamResults(cursor.request(), metadata=metadata):
+            async for message in stubs.StreamResults(cursor.request(), metadata=sent):
                 state = RetryState(max_attempts, is_safe_to_retry)
                 yield cursor.record(message)
             return

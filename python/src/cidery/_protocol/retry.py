@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from cidery._errors.exceptions import CLASS_BY_KIND, CideryError, ConnectFailed
 from cidery._errors.kind import Kind
-from cidery._protocol.tls import handshake_failed, is_tls
+from cidery._protocol.security.tls import handshake_failed, is_tls
 
 if TYPE_CHECKING:
     from collections.abc import Callable

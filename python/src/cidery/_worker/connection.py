@@ -25,10 +25,10 @@ from cidery._client.transport import call_with_retry_async
 from cidery._errors.exceptions import CideryError, InvalidArgument, Unavailable
 from cidery._errors.status_details import from_failure, from_rpc_error
 from cidery._protocol.channel import CHANNEL_OPTIONS, Stubs
-from cidery._protocol.credential import NO_CREDENTIAL, Credential
 from cidery._protocol.retry import MAX_ATTEMPTS, classify
+from cidery._protocol.security.credential import NO_CREDENTIAL, Credential
+from cidery._protocol.security.tls import Tls, target
 from cidery._protocol.steps import SLEEP, Reply, UnaryCall
-from cidery._protocol.tls import Tls, target
 from cidery._service.failures import log_own_failure
 from cidery._worker.outage import Outage
 from cidery._worker.outbox import Outbound, Outbox, Request

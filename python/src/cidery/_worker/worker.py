@@ -12,8 +12,8 @@ from typing import Any
 from cidery._errors.exceptions import CideryError, NotFound
 from cidery._errors.status_details import to_failure
 from cidery._protocol import channel
-from cidery._protocol.credential import ApiKey, Credential
-from cidery._protocol.tls import FilePath, Tls
+from cidery._protocol.security.credential import ApiKey, Credential
+from cidery._protocol.security.tls import FilePath, Tls
 from cidery._service.decorator import ServiceDecorator
 from cidery._service.definition import Definition, describe_class
 from cidery._worker.connection import Connection

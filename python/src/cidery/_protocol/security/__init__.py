@@ -1,0 +1,1 @@
+"""How clients and workers prove who they are, and whom they trust."""
