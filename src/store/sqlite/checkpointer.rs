@@ -11,11 +11,15 @@ use super::shared::StoreShared;
 /// The delay between a commit and the checkpoint that follows it: one checkpoint then serves all commits in between.
 const CHECKPOINT_DELAY: Duration = Duration::from_millis(250);
 
-/// Runs a checkpoint after each notification, until the store closes.
-pub(super) fn run(connection: &Connection, notifications: &Receiver<()>, shared: &StoreShared) {
+/// Runs a checkpoint after each notification, until the store closes. Returns its connection, to be closed.
+pub(super) fn run(
+    connection: Connection,
+    notifications: &Receiver<()>,
+    shared: &StoreShared,
+) -> Connection {
     while notifications.recv().is_ok() && delay(notifications) {
         shared.begin_checkpoint();
-        if let Err(error) = checkpoint(connection) {
+        if let Err(error) = checkpoint(&connection) {
             if is_disk_failure(&error) {
                 shared.set_write_failure(&error);
                 break;
@@ -23,7 +27,8 @@ pub(super) fn run(connection: &Connection, notifications: &Receiver<()>, shared:
             tracing::warn!(%error, "cannot checkpoint the log of the store; retrying after the next commit");
         }
     }
-    shared.before_close(connection);
+    shared.before_close(&connection);
+    connection
 }
 
 /// Waits for the delay. Returns whether the store is still open.

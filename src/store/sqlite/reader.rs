@@ -42,6 +42,7 @@ impl Readers {
             threads.spawn("store-reader", move || {
                 run(&connection, &queries);
                 of_thread.before_close(&connection);
+                connection
             })?;
         }
         Ok(Self {

@@ -2,15 +2,25 @@
 
 use std::thread::{Builder, JoinHandle};
 
+use rusqlite::Connection;
+
 use crate::model::error::{Error, Result, reason};
 
-/// Threads that end once their channels are closed. Dropped after the senders, they are joined.
+/// Threads that end once their channels are closed, and return their connections. Dropped after the senders, they are
+/// joined, the last one first.
+///
+/// Their connections are closed one after another. SQLite copies the log into the file and removes it as the last
+/// connection is closed; of two that are closed at once, neither is the last one, and the log stays.
 #[derive(Debug, Default)]
-pub(super) struct Threads(Vec<JoinHandle<()>>);
+pub(super) struct Threads(Vec<JoinHandle<Connection>>);
 
 impl Threads {
     /// Starts a thread with a name.
-    pub(super) fn spawn(&mut self, name: &str, run: impl FnOnce() + Send + 'static) -> Result<()> {
+    pub(super) fn spawn(
+        &mut self,
+        name: &str,
+        run: impl FnOnce() -> Connection + Send + 'static,
+    ) -> Result<()> {
         let thread = Builder::new().name(name.to_owned()).spawn(run);
         let thread = thread.map_err(|error| {
             let message = format!("cannot start the thread `{name}`: {error}");
@@ -23,9 +33,9 @@ impl Threads {
 
 impl Drop for Threads {
     fn drop(&mut self) {
-        for thread in self.0.drain(..) {
+        for thread in self.0.drain(..).rev() {
             // A panic of the thread was reported by the panic hook.
-            let _ = thread.join();
+            drop(thread.join());
         }
     }
 }

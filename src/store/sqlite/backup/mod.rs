@@ -83,6 +83,7 @@ impl SqliteBackups {
         threads.spawn("store-backup", move || {
             run(&connection, &queue, &copier, &written);
             of_thread.before_close(&connection);
+            connection
         })?;
         Ok(Self {
             folder,

@@ -168,7 +168,7 @@ impl SqliteStore {
         )?;
         let (connection, of_checkpointer) = (directory.reader()?, Arc::clone(&shared));
         threads.spawn("store-checkpoint", move || {
-            checkpointer::run(&connection, &notifications, &of_checkpointer);
+            checkpointer::run(connection, &notifications, &of_checkpointer)
         })?;
         Ok(Self {
             shared,

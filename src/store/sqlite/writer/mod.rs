@@ -70,10 +70,11 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Writes until it receives `Close`, or all senders are gone.
-    pub(super) fn run(mut self, messages: &Receiver<WriterMessage>) {
+    /// Writes until it receives `Close`, or all senders are gone. Returns its connection, to be closed.
+    pub(super) fn run(mut self, messages: &Receiver<WriterMessage>) -> Connection {
         self.write_all(messages);
         self.shared.before_close(&self.connection);
+        self.connection
     }
 
     fn write_all(&mut self, messages: &Receiver<WriterMessage>) {
