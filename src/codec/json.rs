@@ -19,6 +19,11 @@ use crate::model::value::{Dict, Value};
 /// `INVALID_ARGUMENT` / `DOCUMENT_MALFORMED` with the line and the column where the text is not JSON, has a duplicate
 /// key, or exceeds a limit.
 pub fn read(text: &[u8]) -> Result<Value> {
+    read_nested(text, MAX_DEPTH)
+}
+
+/// Reads one JSON text that is nested up to `max_depth` dicts and lists deep: a message with a value in it.
+pub(in crate::codec) fn read_nested(text: &[u8], max_depth: usize) -> Result<Value> {
     let mut events = Events::new(text);
     let mut open = Vec::new();
     let mut keys = 0;
@@ -26,8 +31,10 @@ pub fn read(text: &[u8]) -> Result<Value> {
         let event = events.next();
         let event = event.map_err(|error| events.syntax_error(&error, Open::expected(&open)))?;
         let done = match event {
-            JsonEvent::StartObject => push(&mut open, Open::Dict(Dict::new(), None), &events)?,
-            JsonEvent::StartArray => push(&mut open, Open::List(Vec::new()), &events)?,
+            JsonEvent::StartObject => {
+                push(&mut open, Open::Dict(Dict::new(), None), max_depth, &events)?
+            }
+            JsonEvent::StartArray => push(&mut open, Open::List(Vec::new()), max_depth, &events)?,
             JsonEvent::ObjectKey(key) => {
                 set_key(&mut open, key.into_owned(), &events)?;
                 None
@@ -148,9 +155,14 @@ impl Open {
     }
 }
 
-fn push(open: &mut Vec<Open>, container: Open, events: &Events<'_>) -> Result<Option<Value>> {
-    if open.len() == MAX_DEPTH {
-        let message = format!("is nested deeper than {MAX_DEPTH} dicts and lists");
+fn push(
+    open: &mut Vec<Open>,
+    container: Open,
+    max_depth: usize,
+    events: &Events<'_>,
+) -> Result<Option<Value>> {
+    if open.len() == max_depth {
+        let message = format!("is nested deeper than {max_depth} dicts and lists");
         return Err(events.malformed("TOO_DEEP", &message));
     }
     open.push(container);
@@ -192,7 +204,8 @@ pub fn write(value: &Value) -> Result<String> {
     Ok(out)
 }
 
-fn compact(out: &mut String, value: &Value) -> Result<(), Violation> {
+/// Appends a value as JSON.
+pub(in crate::codec) fn compact(out: &mut String, value: &Value) -> Result<(), Violation> {
     match value {
         Value::List(items) => {
             out.push('[');
@@ -297,7 +310,8 @@ fn scalar(out: &mut String, value: &Value) -> Result<(), Violation> {
     Ok(())
 }
 
-fn quoted(out: &mut String, text: &str) {
+/// Appends a text as JSON.
+pub(in crate::codec) fn quoted(out: &mut String, text: &str) {
     out.push('"');
     for c in text.chars() {
         match c {

@@ -9,8 +9,12 @@ pub mod filter;
 pub mod json;
 mod json_syntax;
 pub mod limits;
+#[cfg(feature = "server")]
+pub mod openapi;
 pub mod payload;
 pub mod proto;
+#[cfg(feature = "server")]
+pub mod proto_json;
 pub mod sio;
 pub mod status;
 pub mod struct_pb;

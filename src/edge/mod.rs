@@ -31,6 +31,7 @@ mod stream_task;
 #[cfg(feature = "tls")]
 pub mod tls;
 mod wakeup;
+mod web;
 mod write_timeout;
 
 pub use self::address::NodeAddress;

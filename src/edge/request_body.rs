@@ -39,6 +39,15 @@ impl RequestMemory {
         Arc::new(Self(Mutex::new(None)))
     }
 
+    /// Counts bytes that the node holds until the request is answered, beside those that were received.
+    ///
+    /// # Errors
+    ///
+    /// `RESOURCE_EXHAUSTED` / `MEMORY_LIMIT`.
+    pub(super) fn count(&self, connection: &Connection, bytes: usize) -> Result<()> {
+        self.change(connection, |held| held.count_for_node(bytes, bytes))
+    }
+
     fn change<T>(&self, connection: &Connection, change: impl FnOnce(&mut Reservation) -> T) -> T {
         let mut reservation = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         change(reservation.get_or_insert_with(|| connection.received.reservation()))
@@ -72,7 +81,8 @@ enum Timer {
 struct Counted {
     connection: Arc<Connection>,
     memory: Arc<RequestMemory>,
-    lengths: MessageLengths,
+    /// `None`: the body is one message without a prefix.
+    lengths: Option<MessageLengths>,
 }
 
 #[derive(Debug)]
@@ -97,7 +107,8 @@ impl Counted {
                 held.count_for_connection(begun);
             }
             let bytes = data.len().saturating_mul(DECODED_FACTOR);
-            held.count_for_node(bytes, self.lengths.last_length())
+            let message = self.lengths.as_ref().map(MessageLengths::last_length);
+            held.count_for_node(bytes, message.unwrap_or(data.len()))
         });
         match counted {
             Ok(()) => Ok(Frame::data(data.clone())),
@@ -121,9 +132,26 @@ impl RequestBody {
             counted: Some(Counted {
                 connection,
                 memory,
-                lengths: MessageLengths::default(),
+                lengths: Some(MessageLengths::default()),
             }),
             waiting: None,
+        }
+    }
+
+    /// Wraps the body of a request for a gRPC method in another protocol: all of its bytes are counted.
+    pub(super) fn unframed(
+        inner: Incoming,
+        timeout: Duration,
+        connection: Arc<Connection>,
+        memory: Arc<RequestMemory>,
+    ) -> Self {
+        Self {
+            counted: Some(Counted {
+                connection,
+                memory,
+                lengths: None,
+            }),
+            ..Self::timed(inner, timeout)
         }
     }
 
@@ -144,9 +172,15 @@ impl RequestBody {
         let Some(counted) = &mut self.counted else {
             return Some(Ok(Frame::data(data)));
         };
-        let is_continued = !counted.lengths.is_complete();
-        let begun = counted.lengths.read(&data);
-        let is_small = begun <= UNCOUNTED_BYTES && !is_continued && counted.lengths.is_complete();
+        let (begun, is_small) = match &mut counted.lengths {
+            Some(lengths) => {
+                let is_continued = !lengths.is_complete();
+                let begun = lengths.read(&data);
+                let is_whole = !is_continued && lengths.is_complete();
+                (begun, is_whole && begun <= UNCOUNTED_BYTES)
+            }
+            None => (data.len(), false),
+        };
         if is_long_lived {
             return Some(counted.count(&data, begun, true));
         }
@@ -190,7 +224,10 @@ impl RequestBody {
             return Poll::Ready(Some(frame));
         }
         if let (Timer::Off, Some(counted)) = (&self.timer, &self.counted)
-            && counted.lengths.is_complete()
+            && counted
+                .lengths
+                .as_ref()
+                .is_some_and(MessageLengths::is_complete)
         {
             // The messages before were handled: the next one is read.
             let Counted {

@@ -18,6 +18,7 @@ use super::grpc_message::unescape_message;
 use super::stream_task;
 use crate::codec::status::to_status;
 use crate::engine::byte_budget::Reservation;
+use crate::model::error::Result;
 
 /// The largest frame. The transport takes one from a stream whose peer does not read.
 const FRAME_BYTES: usize = 16 * 1024;
@@ -35,15 +36,43 @@ pub struct ResponseBody {
     taken: usize,
     reservation: Option<Reservation>,
     has_ended: bool,
+    /// The last frame of a response that fails.
+    end: End,
 }
 
+/// The last frame of a response that ends with a status, in its protocol.
+pub(super) type End = fn(&Status) -> Frame<Bytes>;
+
 impl ResponseBody {
-    /// The body of a response on a connection.
+    /// The body of a gRPC response on a connection.
     pub(super) fn counted(inner: Body, connection: Arc<Connection>) -> Self {
+        Self::counted_until(inner, connection, trailers)
+    }
+
+    /// The body of a response that ends with `end` where it cannot go on.
+    pub(super) fn counted_until(inner: Body, connection: Arc<Connection>, end: End) -> Self {
         Self {
             connection: Some(connection),
+            end,
             ..Self::uncounted(inner)
         }
+    }
+
+    /// A body that is there, as far as there is room for it.
+    ///
+    /// # Errors
+    ///
+    /// `RESOURCE_EXHAUSTED` / `MEMORY_LIMIT`.
+    pub(super) fn whole(data: Bytes, connection: &Arc<Connection>) -> Result<Self> {
+        let reservation = match data.len() > UNCOUNTED_BYTES {
+            true => Some(connection.answered.reserve(data.len())?),
+            false => None,
+        };
+        let mut body = Self::counted(Body::empty(), Arc::clone(connection));
+        body.pending = data;
+        body.reservation = reservation;
+        body.has_ended = true;
+        Ok(body)
     }
 
     /// A body that is passed on as it is: of the host's own routes.
@@ -55,10 +84,14 @@ impl ResponseBody {
             taken: 0,
             reservation: None,
             has_ended: false,
+            end: trailers,
         }
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<std::result::Result<Frame<Bytes>, Status>>> {
         let Some(connection) = &self.connection else {
             return Pin::new(&mut self.inner).poll_frame(cx);
         };
@@ -93,7 +126,7 @@ impl ResponseBody {
                 Err(error) => {
                     self.has_ended = true;
                     self.inner = Body::empty();
-                    return Poll::Ready(Some(Ok(Frame::trailers(trailers(&to_status(&error))))));
+                    return Poll::Ready(Some(Ok((self.end)(&to_status(&error)))));
                 }
             }
             self.pending = data;
@@ -111,7 +144,7 @@ impl http_body::Body for ResponseBody {
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+    ) -> Poll<Option<std::result::Result<Frame<Bytes>, Status>>> {
         let polled = self.poll(cx);
         match &polled {
             Poll::Ready(Some(frame)) => {
@@ -130,16 +163,19 @@ impl http_body::Body for ResponseBody {
     fn size_hint(&self) -> SizeHint {
         match self.connection {
             None => self.inner.size_hint(),
+            Some(_) if self.has_ended => {
+                SizeHint::with_exact(u64::try_from(self.pending.len()).unwrap_or(u64::MAX))
+            }
             Some(_) => SizeHint::default(),
         }
     }
 }
 
-/// The trailers of a response that ends with a status.
-fn trailers(status: &Status) -> HeaderMap {
+/// The trailers of a gRPC response that ends with a status.
+fn trailers(status: &Status) -> Frame<Bytes> {
     let mut trailers = HeaderMap::new();
     // It fails only for details that are no header, which a status of ours does not have.
     let _ = status.add_header(&mut trailers);
     unescape_message(&mut trailers);
-    trailers
+    Frame::trailers(trailers)
 }

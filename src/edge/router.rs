@@ -23,8 +23,8 @@ use crate::edge::auth::{Authenticated, Authenticator, PeerNames};
 use crate::edge::connection::Connection;
 use crate::edge::credential_end::{CredentialEnd, end_with};
 use crate::edge::grpc::{
-    self, Catalog, HealthApi, InvocationFuture, InvocationServer, LONG_LIVED_STREAMS, Serving,
-    not_grpc,
+    self, Catalog, HealthApi, InvocationFuture, InvocationServer, LONG_LIVED_STREAMS, MessageTypes,
+    Serving, not_grpc,
 };
 use crate::edge::grpc_only::GrpcOnly;
 use crate::edge::http_guard::{AllowedHosts, HttpGuard};
@@ -32,10 +32,12 @@ use crate::edge::plain_text::plain_text;
 use crate::edge::request_body::{RequestBody, RequestMemory};
 use crate::edge::response_body::ResponseBody;
 use crate::edge::status_mapping::StatusMapper;
+use crate::edge::web;
 use crate::engine::Invoker;
 use crate::model::access::Caller;
 use crate::model::error::Result;
 use crate::remote::worker_registry::WorkerRegistry;
+use crate::service::BoxFuture;
 
 /// The path prefix of `InvocationService`: its methods are called most and bypass the router.
 const INVOCATION_PREFIX: &str = "/cidery.v1.InvocationService/";
@@ -67,6 +69,10 @@ pub struct PortService {
     invocation: Option<InvocationServer>,
     router: Router,
     guard: HttpGuard,
+    /// For calls in other protocols than gRPC.
+    types: MessageTypes,
+    /// The largest message, in bytes.
+    message_bytes: usize,
     /// `None` where authentication is off.
     authenticator: Option<Authenticator>,
     request_timeout: Duration,
@@ -110,6 +116,7 @@ impl PortService {
         let routes = grpc::other_services(invoker, workers, serving, &catalog, address);
         let routes = routes.add_service(grpc::security_service(invoker, authenticator.keys()));
         let typed = grpc::typed_methods(invoker, workers, &catalog);
+        let types = grpc::message_types(invoker, workers, &catalog)?;
         let health = HealthApi::new(invoker.clone(), catalog.clone(), serving.clone());
         let combine = |routes: Routes| {
             let grpc = routes.prepare().into_axum_router();
@@ -125,6 +132,8 @@ impl PortService {
             invocation,
             router,
             guard: HttpGuard::new(allowed_hosts),
+            types,
+            message_bytes: invoker.limits().message_bytes,
             authenticator: invoker
                 .requires_authentication()
                 .then(|| authenticator.clone()),
@@ -167,6 +176,26 @@ impl PortService {
         is_stream.then(|| Box::pin(authenticated.end(clock)) as CredentialEnd)
     }
 
+    /// Whether a path is that of a method that bypasses the router.
+    #[inline]
+    fn is_invocation(&self, path: &str) -> bool {
+        self.invocation.is_some() && path.starts_with(INVOCATION_PREFIX)
+    }
+
+    /// Answers a gRPC request that was translated.
+    async fn respond(self, request: Request<Body>) -> Response<Body> {
+        let is_invocation = self.is_invocation(request.uri().path());
+        let mut router = self.router;
+        let response = match self.invocation.filter(|_| is_invocation) {
+            Some(invocation) => invocation.respond(request).await,
+            None => {
+                let response = router.call(request).await;
+                response.map(|response| response.map(Body::new))
+            }
+        };
+        response.unwrap_or_default()
+    }
+
     /// The services, for the requests of one connection.
     #[must_use]
     pub fn on(&self, connection: Arc<Connection>) -> ConnectionService {
@@ -189,27 +218,41 @@ impl hyper::service::Service<Request<Incoming>> for ConnectionService {
             request.extensions_mut().insert(Arc::clone(certificate));
         }
         if not_grpc(&request).is_some() {
-            if let Err(refusal) = port.guard.check(&request, connection.local) {
-                tracing::debug!(uri = %request.uri(), ?refusal, "request refused");
-                let response = plain_text(refusal.status(), refusal.message());
-                return ResponseFuture::Refused(Some(response.map(Body::new)));
-            }
-            let timeout = port.request_timeout;
-            let request = request.map(|body| RequestBody::timed(body, timeout));
-            return ResponseFuture::Http(port.router.clone().call(request));
+            return self.call_http(request);
         }
-        let authenticated = match port.authenticate(&mut request, connection) {
-            Ok(authenticated) => authenticated,
-            Err(error) => {
-                let refused = to_status(&error).into_http();
-                let refused = StatusMapper::new(&request).map_response(refused);
-                return ResponseFuture::Refused(Some(refused));
-            }
+        let context = match self.admit(&mut request) {
+            Ok(context) => context,
+            Err(refused) => return ResponseFuture::Refused(Some(refused)),
         };
         let path = request.uri().path();
         let is_long_lived = LONG_LIVED_STREAMS.contains(&path);
         let timeout = (!is_long_lived).then_some(port.request_timeout);
-        let is_invocation = port.invocation.is_some() && path.starts_with(INVOCATION_PREFIX);
+        let is_invocation = port.is_invocation(path);
+        let memory = Arc::clone(&context.memory);
+        let request =
+            request.map(|body| RequestBody::new(body, timeout, Arc::clone(connection), memory));
+        match &port.invocation {
+            Some(invocation) if is_invocation => {
+                ResponseFuture::Invocation(invocation.respond(request), context)
+            }
+            _ => ResponseFuture::Grpc(port.router.clone().call(request), context),
+        }
+    }
+}
+
+impl ConnectionService {
+    /// Admits a gRPC request: finds out who calls, and puts what its service needs into its extensions.
+    #[inline]
+    fn admit<B>(&self, request: &mut Request<B>) -> Result<ResponseContext, Response<Body>> {
+        let Self { port, connection } = self;
+        let authenticated = match port.authenticate(request, connection) {
+            Ok(authenticated) => authenticated,
+            Err(error) => {
+                let refused = to_status(&error).into_http();
+                return Err(StatusMapper::new(request).map_response(refused));
+            }
+        };
+        let path = request.uri().path();
         let (mut act, mut credential_end) = (None, None);
         if !HOT_PATHS.contains(&path) {
             let caller = authenticated.as_ref().map(|it| &it.caller);
@@ -224,22 +267,54 @@ impl hyper::service::Service<Request<Incoming>> for ConnectionService {
         if let Some(authenticated) = authenticated {
             request.extensions_mut().insert(authenticated.caller);
         }
-        let context = ResponseContext {
-            mapper: StatusMapper::new(&request),
+        Ok(ResponseContext {
+            mapper: StatusMapper::new(request),
             connection: Arc::clone(connection),
             memory: RequestMemory::new(),
             act,
             credential_end,
-        };
-        let memory = Arc::clone(&context.memory);
-        let request =
-            request.map(|body| RequestBody::new(body, timeout, Arc::clone(connection), memory));
-        match &port.invocation {
-            Some(invocation) if is_invocation => {
-                ResponseFuture::Invocation(invocation.respond(request), context)
-            }
-            _ => ResponseFuture::Grpc(port.router.clone().call(request), context),
+        })
+    }
+
+    /// Answers a request that is not one of gRPC.
+    #[inline(never)]
+    fn call_http(&self, request: Request<Incoming>) -> ResponseFuture {
+        let Self { port, connection } = self;
+        if let Err(refusal) = port.guard.check(&request, connection.local) {
+            tracing::debug!(uri = %request.uri(), ?refusal, "request refused");
+            let response = plain_text(refusal.status(), refusal.message());
+            return ResponseFuture::Refused(Some(response.map(Body::new)));
         }
+        if let Some(protocol) = web::Protocol::of(&request) {
+            return self.call_web(request, protocol);
+        }
+        let timeout = port.request_timeout;
+        let request = request.map(|body| RequestBody::timed(body, timeout));
+        ResponseFuture::Http(port.router.clone().call(request))
+    }
+
+    /// Answers a call in another protocol than gRPC, which takes the path of a gRPC request.
+    fn call_web(&self, mut request: Request<Incoming>, protocol: web::Protocol) -> ResponseFuture {
+        let port = self.port.clone();
+        let (types, limit) = (port.types.clone(), port.message_bytes);
+        let mut call = web::Call::new(protocol, &mut request, types, limit);
+        let admitted = self.admit(&mut request);
+        let connection = Arc::clone(&self.connection);
+        let timeout = port.request_timeout;
+        ResponseFuture::Web(Box::pin(async move {
+            let mut context = match admitted {
+                Ok(context) => context,
+                Err(refused) => return call.response(refused, &connection).await,
+            };
+            let memory = Arc::clone(&context.memory);
+            let request = request
+                .map(|body| RequestBody::unframed(body, timeout, Arc::clone(&connection), memory));
+            let response = match call.request(request, &context.memory, &connection).await {
+                Ok(request) => port.respond(request).await,
+                Err(error) => to_status(&error).into_http(),
+            };
+            call.response(context.finish(response), &connection).await
+        }))
     }
 }
 
@@ -263,6 +338,12 @@ impl std::fmt::Debug for ResponseContext {
 
 impl ResponseContext {
     fn respond(&mut self, response: Response<Body>) -> Response<ResponseBody> {
+        let response = self.finish(response);
+        response.map(|body| ResponseBody::counted(body, Arc::clone(&self.connection)))
+    }
+
+    /// The response in the form of gRPC.
+    fn finish(&mut self, response: Response<Body>) -> Response<Body> {
         let mut response = self.mapper.map_response(response);
         if let Some(act) = &self.act {
             act.ended(&response);
@@ -270,7 +351,7 @@ impl ResponseContext {
         if let Some(end) = self.credential_end.take() {
             response = response.map(|body| end_with(body, end));
         }
-        response.map(|body| ResponseBody::counted(body, Arc::clone(&self.connection)))
+        response
     }
 }
 
@@ -280,6 +361,8 @@ pub enum ResponseFuture {
     Invocation(InvocationFuture<RequestBody>, ResponseContext),
     /// Of another gRPC service, or of the wrapped router.
     Grpc(RouteFuture<Infallible>, ResponseContext),
+    /// Of a gRPC service, in another protocol.
+    Web(BoxFuture<'static, Response<ResponseBody>>),
     /// Of the host's own HTTP routes.
     Http(RouteFuture<Infallible>),
     /// Of the guard, or of a caller without a valid credential. `None` once it is taken.
@@ -291,6 +374,7 @@ impl std::fmt::Debug for ResponseFuture {
         f.write_str(match self {
             Self::Invocation(..) => "Invocation",
             Self::Grpc(..) => "Grpc",
+            Self::Web(..) => "Web",
             Self::Http(..) => "Http",
             Self::Refused(..) => "Refused",
         })
@@ -307,6 +391,7 @@ impl Future for ResponseFuture {
             }
             Self::Grpc(future, context) => ready!(Pin::new(future).poll(cx))
                 .map(|response| context.respond(response.map(Body::new))),
+            Self::Web(future) => Ok(ready!(future.as_mut().poll(cx))),
             Self::Http(future) => ready!(Pin::new(future).poll(cx))
                 .map(|response| response.map(|body| ResponseBody::uncounted(Body::new(body)))),
             Self::Refused(response) => {

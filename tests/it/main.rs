@@ -94,6 +94,7 @@ mod typed;
 mod typed_clients;
 mod typed_outcomes;
 mod typed_refusals;
+mod web;
 mod worker_hello;
 mod worker_resume;
 mod worker_start;

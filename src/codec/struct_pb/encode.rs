@@ -147,7 +147,11 @@ impl WireWriter {
         Ok(())
     }
 
-    fn list(&mut self, items: &[Value], depth: usize) -> Result<(), Violation> {
+    pub(in crate::codec) fn list(
+        &mut self,
+        items: &[Value],
+        depth: usize,
+    ) -> Result<(), Violation> {
         if depth > MAX_DEPTH {
             return Err(too_deep());
         }

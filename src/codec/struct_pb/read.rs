@@ -12,7 +12,7 @@ pub(in crate::codec) struct WireReader<'a>(&'a [u8]);
 pub(in crate::codec) enum WireField<'a> {
     Varint(u64),
     Fixed64(u64),
-    Fixed32,
+    Fixed32(u32),
     Bytes(&'a [u8]),
 }
 
@@ -36,10 +36,7 @@ impl<'a> WireReader<'a> {
             0 => WireField::Varint(self.varint()?),
             1 => WireField::Fixed64(u64::from_le_bytes(self.array()?)),
             2 => WireField::Bytes(self.bytes()?),
-            5 => {
-                self.array::<4>()?;
-                WireField::Fixed32
-            }
+            5 => WireField::Fixed32(u32::from_le_bytes(self.array()?)),
             _ => return Err(Malformed("has an invalid wire type")),
         };
         match tag >> 3 {
@@ -76,6 +73,11 @@ impl<'a> WireReader<'a> {
 
     pub(in crate::codec) fn fixed64(&mut self) -> Result<u64, Malformed> {
         self.array().map(u64::from_le_bytes)
+    }
+
+    #[cfg(feature = "server")]
+    pub(in crate::codec) fn fixed32(&mut self) -> Result<u32, Malformed> {
+        self.array().map(u32::from_le_bytes)
     }
 
     #[inline]

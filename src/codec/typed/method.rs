@@ -42,6 +42,12 @@ pub struct Body {
 }
 
 impl Body {
+    /// Whether fields that are not declared are refused.
+    #[must_use]
+    pub fn refuses_unknown_fields(&self) -> bool {
+        self.message.unknown == UnknownKeys::Refuse
+    }
+
     /// The error of a value as that of the message that carried it: in a list, the path `/0/name` becomes
     /// `/items/0/name`.
     #[must_use]

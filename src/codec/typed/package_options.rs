@@ -11,6 +11,8 @@ pub struct PackageOptions {
     pub go_package: Option<String>,
     /// The Java package, such as `com.example.customer`.
     pub java_package: String,
+    /// Whether methods have their paths over plain HTTP, as options of `google.api.http`.
+    pub http: bool,
 }
 
 impl PackageOptions {
@@ -39,6 +41,7 @@ impl PackageOptions {
             let options = Self {
                 go_package: go.map(|path| format!("{path}/{folder};{name}pb")),
                 java_package: java_name(java, package),
+                http: false,
             };
             (package, options)
         });

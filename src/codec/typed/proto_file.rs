@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::descriptor::{file_path, file_stem, imports, is_optional};
 use super::message::{Field, FieldType, MessageType, json_name};
-use super::method::Method;
+use super::method::{Body, Form, Method};
 use super::names::{SERVICE, to_pascal_case};
 use super::package_options::PackageOptions;
 
@@ -18,6 +18,9 @@ const NUMBERS: &str = "\
 // Field numbers are hashes of the name and the type of a field: a field keeps its number when others are added, moved
 // or removed.
 ";
+
+/// Where the options of paths over plain HTTP are declared.
+const HTTP_OPTIONS: &str = "google/api/annotations.proto";
 
 /// The width at which comments are wrapped, in characters.
 const COMMENT_WIDTH: usize = 100;
@@ -38,7 +41,10 @@ pub fn proto_file(package: &str, methods: &[Arc<Method>], options: &PackageOptio
     let mut text =
         format!("{HEADER}` from the services of a node.\n{NUMBERS}\nsyntax = \"proto3\";\n\n");
     let _ = writeln!(text, "package {package};\n");
-    let imports = imports(methods);
+    let mut imports = imports(methods);
+    if options.http {
+        imports.insert(0, HTTP_OPTIONS.to_owned());
+    }
     for import in &imports {
         let _ = writeln!(text, "import \"{import}\";");
     }
@@ -48,7 +54,7 @@ pub fn proto_file(package: &str, methods: &[Arc<Method>], options: &PackageOptio
     let class = to_pascal_case(&file_stem(package));
     text.push_str(&options.text(&format!("{class}Proto")));
     text.push('\n');
-    service(&mut text, package, methods);
+    service(&mut text, package, methods, options);
     for method in methods {
         let (name, service) = (&method.name, &method.service);
         let request = &method.request.message;
@@ -105,7 +111,7 @@ fn accepted(text: &mut String, method: &Method) {
     }
 }
 
-fn service(text: &mut String, package: &str, methods: &[Arc<Method>]) {
+fn service(text: &mut String, package: &str, methods: &[Arc<Method>], options: &PackageOptions) {
     let _ = writeln!(
         text,
         "// The services of the package `{package}`, as typed methods."
@@ -116,19 +122,42 @@ fn service(text: &mut String, package: &str, methods: &[Arc<Method>]) {
         let service = &method.service;
         let invokes = format!("Invokes `{service}` and returns its response.");
         comment(text, &[method.description.clone(), invokes], "  ");
-        let _ = writeln!(
-            text,
-            "  rpc {name}({name}Request) returns ({name}Response);"
-        );
+        let _ = write!(text, "  rpc {name}({name}Request) returns ({name}Response)");
+        match options.http {
+            true => http_option(text, method),
+            false => text.push_str(";\n"),
+        }
         let invokes =
             format!("Invokes `{service}` in the background: returns once the request is stored.");
-        comment(text, &[invokes], "  ");
+        // The path of an option has no query.
+        let path = format!("Over plain HTTP: POST /invoke/{service}?async");
+        let path = options.http.then_some(path);
+        let invokes: Vec<String> = [invokes].into_iter().chain(path).collect();
+        comment(text, &invokes, "  ");
         let _ = writeln!(
             text,
             "  rpc {background}({background}Request) returns ({background}Response);",
         );
     }
     text.push_str("}\n");
+}
+
+/// The path of a method over plain HTTP. A value that is not a dict is in the only field of its message.
+fn http_option(text: &mut String, method: &Method) {
+    let only_field = |body: &Body| {
+        let field = body.message.fields.first()?;
+        (body.form != Form::Dict).then(|| field.name.clone())
+    };
+    let service = &method.service;
+    let body = only_field(&method.request).unwrap_or_else(|| "*".to_owned());
+    let _ = writeln!(
+        text,
+        " {{\n    option (google.api.http) = {{\n      post: \"/invoke/{service}\"\n      body: \"{body}\""
+    );
+    if let Some(field) = only_field(&method.response) {
+        let _ = writeln!(text, "      response_body: \"{field}\"");
+    }
+    text.push_str("    };\n  }\n");
 }
 
 fn message(text: &mut String, of: &MessageType, level: usize) {

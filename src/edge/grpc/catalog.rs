@@ -13,6 +13,7 @@ use tokio::sync::Mutex;
 
 use super::descriptor_pool::{DescriptorPool, PoolFile};
 use super::visible::{VisiblePools, visible_pool};
+use crate::codec::typed::names::SERVICE;
 use crate::codec::typed::{Method, MethodDirectory, MethodMatch, descriptor};
 use crate::engine::Invoker;
 use crate::model::access::Caller;
@@ -138,6 +139,20 @@ impl Catalog {
             return Some(found);
         }
         self.current().await.directory.at(path).cloned()
+    }
+
+    /// The typed method whose request or response has a name, as of the last update.
+    pub(super) fn method_of_message(&self, name: &str) -> Option<Arc<Method>> {
+        let (package, message) = name.rsplit_once('.')?;
+        let current = self.0.current.load();
+        let methods = current
+            .directory
+            .of_grpc_service(&format!("{package}.{SERVICE}"))?;
+        let is_own = |method: &&Arc<Method>| {
+            let own = [&method.request, &method.response];
+            own.iter().any(|body| body.message.name == message)
+        };
+        methods.iter().find(is_own).cloned()
     }
 
     /// Starts an update in the background, unless one is under way.

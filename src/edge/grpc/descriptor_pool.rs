@@ -92,26 +92,16 @@ impl PoolFile {
 }
 
 impl DescriptorPool {
-    /// The built-in files: the services of a node, health, reflection, the well-known types, and `google/rpc` for the
-    /// details of failures.
+    /// The [built-in files](built_in_files).
     pub(super) fn built_in() -> Result<Self> {
         let mut pool = Self::default();
-        for set in [
-            DESCRIPTORS,
-            tonic_types::pb::FILE_DESCRIPTOR_SET,
-            v1::FILE_DESCRIPTOR_SET,
-            v1alpha::FILE_DESCRIPTOR_SET,
-        ] {
-            let set = FileDescriptorSet::decode(set)
-                .map_err(|error| Error::internal(reason::TRANSPORT, error.to_string()))?;
-            for file in set.file {
-                pool.add(&Arc::new(PoolFile::new(&file, file.encode_to_vec())));
-            }
+        for file in built_in_files()? {
+            pool.add(&Arc::new(PoolFile::new(&file, file.encode_to_vec())));
         }
         Ok(pool)
     }
 
-    /// Adds a file, unless one of that name exists: two descriptor sets may both include `any.proto`.
+    /// Adds a file, unless one of that name exists.
     pub(super) fn add(&mut self, file: &Arc<PoolFile>) {
         if self.files.contains_key(&file.name) {
             return;
@@ -162,6 +152,32 @@ impl DescriptorPool {
         let symbol = symbol.trim_start_matches('.');
         self.with_imports(self.symbols.get(symbol)?)
     }
+}
+
+/// The built-in files: the services of a node, health, reflection, the well-known types, and `google/rpc` for the
+/// details of failures.
+///
+/// # Errors
+///
+/// `INTERNAL` / `TRANSPORT` where they cannot be decoded.
+pub(super) fn built_in_files() -> Result<Vec<FileDescriptorProto>> {
+    let mut files: Vec<FileDescriptorProto> = Vec::new();
+    for set in [
+        DESCRIPTORS,
+        tonic_types::pb::FILE_DESCRIPTOR_SET,
+        v1::FILE_DESCRIPTOR_SET,
+        v1alpha::FILE_DESCRIPTOR_SET,
+    ] {
+        let set = FileDescriptorSet::decode(set)
+            .map_err(|error| Error::internal(reason::TRANSPORT, error.to_string()))?;
+        for file in set.file {
+            // Two sets may both include `any.proto`.
+            if files.iter().all(|known| known.name() != file.name()) {
+                files.push(file);
+            }
+        }
+    }
+    Ok(files)
 }
 
 #[cfg(test)]

@@ -9,6 +9,8 @@ mod examples;
 mod health;
 mod hint;
 mod invocation;
+mod message_types;
+mod method_finder;
 mod operation;
 mod oversize;
 mod reflection;
@@ -30,6 +32,8 @@ use self::discovery::DiscoveryApi;
 pub use self::health::{HealthApi, Serving};
 use self::invocation::InvocationApi;
 pub use self::invocation::{InvocationFuture, InvocationServer};
+pub(super) use self::message_types::{MessageTypes, MethodTypes};
+use self::method_finder::MethodFinder;
 use self::operation::OperationApi;
 use self::oversize::{WithoutOversizeResults, max_message_bytes};
 use self::reflection::ReflectionApi;
@@ -46,6 +50,7 @@ use crate::codec::proto::v1::worker_service_server::WorkerServiceServer;
 use crate::edge::address::NodeAddress;
 use crate::engine::Invoker;
 use crate::engine::access::KeyRing;
+use crate::model::error::Result;
 use crate::remote::worker_registry::WorkerRegistry;
 
 /// The path of worker streams.
@@ -115,5 +120,20 @@ pub(super) fn typed_methods(
     workers: &WorkerRegistry,
     catalog: &Catalog,
 ) -> TypedApi {
-    TypedApi::new(invoker.clone(), workers.clone(), catalog.clone())
+    let finder = MethodFinder::new(invoker.clone(), workers.clone(), catalog.clone());
+    TypedApi::new(invoker.clone(), workers.clone(), finder)
+}
+
+/// The message types of all methods.
+///
+/// # Errors
+///
+/// `INTERNAL` where the built-in descriptors cannot be read.
+pub(super) fn message_types(
+    invoker: &Invoker,
+    workers: &WorkerRegistry,
+    catalog: &Catalog,
+) -> Result<MessageTypes> {
+    let finder = MethodFinder::new(invoker.clone(), workers.clone(), catalog.clone());
+    MessageTypes::new(finder, catalog.clone())
 }

@@ -15,16 +15,15 @@ use tonic::{Extensions, Status};
 use tower_service::Service;
 
 use super::call_options::{self, is_metadata};
-use super::catalog::Catalog;
 use super::hint::Hint;
 use super::invocation::invoke_nested;
+use super::method_finder::MethodFinder;
 use super::request::{self, into_status, with_already_accepted, with_cid, with_ignored};
 use super::typed_response::encode_response;
 use super::unary::{
     Answer, LateMessage, UnaryCall, UnaryMethod, UnaryResponse, framed, framed_bytes,
 };
-use super::unknown_method::refused_method;
-use crate::codec::convert::{DISPATCH_KEY, accepted_to_proto};
+use crate::codec::convert::accepted_to_proto;
 use crate::codec::status::{CID_HEADER, cid_value, to_status};
 use crate::codec::typed::{Body as MessageBody, CallMode, Method, MethodMatch, decode};
 use crate::edge::caller::on_behalf_of_caller;
@@ -43,15 +42,15 @@ use crate::service;
 pub(in crate::edge) struct TypedApi {
     invoker: Invoker,
     workers: WorkerRegistry,
-    catalog: Catalog,
+    finder: MethodFinder,
 }
 
 impl TypedApi {
-    pub(super) fn new(invoker: Invoker, workers: WorkerRegistry, catalog: Catalog) -> Self {
+    pub(super) fn new(invoker: Invoker, workers: WorkerRegistry, finder: MethodFinder) -> Self {
         Self {
             invoker,
             workers,
-            catalog,
+            finder,
         }
     }
 }
@@ -68,26 +67,21 @@ impl Service<Request<Body>> for TypedApi {
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let this = self.clone();
         Box::pin(async move {
-            let path = request.uri().path();
             let invoker = on_behalf_of_caller(&this.invoker, request.extensions());
-            // What a worker's handler may invoke is known by its dispatch.
-            let dispatch = request.headers().get(DISPATCH_KEY);
-            let dispatch = dispatch.map(|token| token.to_str().unwrap_or_default());
-            let is_nested = dispatch.is_some();
-            if let Some(token) = dispatch
-                && let Err(error) = this.workers.context(token, invoker.caller())
-            {
-                return Ok(to_status(&error).into_http());
-            }
-            let may_invoke = |found: &MethodMatch| {
-                is_nested || invoker.sees_service(found.method.service.as_str())
+            // A request that was translated has the method whose types it was read with.
+            let found = match request.extensions().get::<MethodMatch>() {
+                Some(found) => Ok(found.clone()),
+                None => {
+                    let path = request.uri().path();
+                    let find = this
+                        .finder
+                        .find(path, request.headers(), request.extensions());
+                    find.await
+                }
             };
-            let found = this.catalog.method(path).await;
-            let Some(found) = found.filter(may_invoke) else {
-                let visible = this.catalog.visible_to(&invoker).await;
-                let current = this.catalog.current().await;
-                let error = refused_method(&current, &visible, &invoker, path);
-                return Ok(to_status(&error).into_http());
+            let found = match found {
+                Ok(found) => found,
+                Err(error) => return Ok(to_status(&error).into_http()),
             };
             let limit = invoker.limits().message_bytes;
             let method = TypedMethod {

@@ -30,6 +30,12 @@ const DETAILS: [(&str, &str); 2] = files!("third_party":
     "google/rpc/status.proto"
 );
 
+/// What a generator needs to read the paths of methods over plain HTTP.
+const HTTP: [(&str, &str); 2] = files!("third_party":
+    "google/api/annotations.proto"
+    "google/api/http.proto"
+);
+
 /// Cidery's own files, with options for code generators.
 pub(super) fn api_files<'a>(options: &'a PackageOptions) -> impl Iterator<Item = ProtoFile> + 'a {
     API.into_iter()
@@ -43,9 +49,14 @@ pub(super) fn details_files() -> impl Iterator<Item = ProtoFile> {
         .map(|(path, text)| proto_file(path, text))
 }
 
+/// The files with the options of paths over plain HTTP. Only their header is new.
+pub(super) fn http_files() -> impl Iterator<Item = ProtoFile> {
+    HTTP.into_iter().map(|(path, text)| proto_file(path, text))
+}
+
 /// Whether a path in the output directory is that of one of these files.
 pub(super) fn is_own(path: &Path) -> bool {
-    let mut own = API.iter().chain(&DETAILS);
+    let mut own = API.iter().chain(&DETAILS).chain(&HTTP);
     own.any(|(known, _)| path == Path::new(known))
 }
 

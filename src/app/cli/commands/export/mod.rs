@@ -68,6 +68,10 @@ struct Proto {
     /// Prefix of `java_package`, such as `com.example`. Default: the package alone.
     #[arg(long, value_name = "PACKAGE", value_parser = java_package)]
     java_package: Option<String>,
+    /// Add the path of each method over plain HTTP, as an option of `google.api.http`, for gateways. Also write the files
+    /// that declare these options; with --go-package they are left out, as those of --api are.
+    #[arg(long)]
+    http_annotations: bool,
     /// Output directory, which is the import root of the files.
     #[arg(long, default_value = ".", value_name = "FOLDER")]
     out: PathBuf,
@@ -160,7 +164,10 @@ impl Proto {
         let api = self.api.then_some(api::PACKAGE);
         let names = directory.packages().map(|(package, _)| package).chain(api);
         let (go, java) = (self.go_package.as_deref(), self.java_package.as_deref());
-        let options = PackageOptions::of_packages(names, go, java);
+        let mut options = PackageOptions::of_packages(names, go, java);
+        for options in options.values_mut() {
+            options.http = self.http_annotations;
+        }
         let mut files = Vec::new();
         if let (true, Some(options)) = (self.api, options.get(api::PACKAGE)) {
             files.extend(api::api_files(options));
@@ -168,6 +175,9 @@ impl Proto {
             if go.is_none() {
                 files.extend(api::details_files());
             }
+        }
+        if self.http_annotations && go.is_none() {
+            files.extend(api::http_files());
         }
         let typed = directory.packages().filter_map(|(package, methods)| {
             Some(proto_file(package, methods, options.get(package)?))

@@ -1,0 +1,165 @@
+//! An OpenAPI document (3.1) of services: the path of each, with the schemas of its declaration, and the paths that all
+//! nodes have.
+
+#[cfg(test)]
+mod tests;
+
+use crate::codec::json;
+use crate::dict;
+use crate::model::error::Result;
+use crate::model::sio::Sio;
+use crate::model::value::{Dict, Value};
+
+/// What all documents have.
+const COMMON: &str = include_str!("common.json");
+/// The options of a call, in the order in which they are shown.
+const OPTIONS: [&str; 16] = [
+    "async",
+    "timeout",
+    "on_deadline",
+    "cid",
+    "idempotency_key",
+    "delay",
+    "start_time",
+    "expiration",
+    "deadline",
+    "retention",
+    "concurrency_key",
+    "on_exhausted",
+    "callbacks",
+    "failure_callbacks",
+    "Idempotency-Key",
+    "Prefer",
+];
+/// The failures of a call, by their status.
+const FAILURES: [(&str, &str); 10] = [
+    ("400", "Invalid"),
+    ("401", "Unauthenticated"),
+    ("403", "NotPermitted"),
+    ("404", "NotFound"),
+    ("406", "NotAcceptable"),
+    ("409", "Conflict"),
+    ("429", "TooMany"),
+    ("503", "Unavailable"),
+    ("504", "Timeout"),
+    ("default", "Problem"),
+];
+
+/// A service in a document.
+#[derive(Clone, Copy, Debug)]
+pub struct Documented<'a> {
+    /// The name.
+    pub name: &'a str,
+    /// The description; may be empty.
+    pub description: &'a str,
+    /// The declaration.
+    pub sio: &'a Sio,
+}
+
+/// The document of services, as JSON that ends with a line break. The same services make the same text.
+///
+/// # Errors
+///
+/// `INTERNAL` where it cannot be written.
+pub fn document<'a>(services: impl IntoIterator<Item = Documented<'a>>) -> Result<String> {
+    let mut services: Vec<_> = services.into_iter().collect();
+    services.sort_by_key(|service| service.name);
+    let mut document = json::read(COMMON.as_bytes())?;
+    if let Some(Value::Dict(info)) = entry(&mut document, "info") {
+        info.insert("version", env!("CARGO_PKG_VERSION"));
+    }
+    if let Some(Value::List(tags)) = entry(&mut document, "tags") {
+        let mut names: Vec<_> = services.iter().map(|service| tag(service.name)).collect();
+        names.dedup();
+        tags.extend(names.iter().map(|name| dict! { "name": *name }.into()));
+    }
+    if let Some(Value::Dict(paths)) = entry(&mut document, "paths") {
+        let of_services = services.iter().map(|service| {
+            let path = format!("/invoke/{}", service.name);
+            (path, Value::from(dict! { "post": operation(service) }))
+        });
+        let common = std::mem::take(paths);
+        let common = common
+            .into_iter()
+            .map(|(path, item)| (path.to_string(), item));
+        *paths = of_services.chain(common).collect();
+    }
+    let mut text = json::pretty(&document);
+    text.push('\n');
+    Ok(text)
+}
+
+fn entry<'a>(document: &'a mut Value, key: &str) -> Option<&'a mut Value> {
+    match document {
+        Value::Dict(dict) => dict.get_mut(key),
+        _ => None,
+    }
+}
+
+/// Services with the same first word are shown together.
+fn tag(service: &str) -> &str {
+    service.split('.').next().unwrap_or(service)
+}
+
+fn operation(service: &Documented<'_>) -> Dict {
+    let sio = service.sio;
+    let mut operation = dict! {
+        "operationId": service.name,
+        "tags": vec![tag(service.name)],
+        "summary": summary(service),
+    };
+    if !service.description.is_empty() {
+        operation.insert("description", service.description);
+    }
+    let options = OPTIONS.iter().map(|name| reference("parameters", name));
+    operation.insert("parameters", options.collect::<Vec<_>>());
+    let input = schema(sio.input_schema());
+    let mut content = dict! { "schema": input };
+    if sio.input.is_some() {
+        content.insert("example", sio.sample_input());
+    }
+    let body = dict! { "content": dict! { "application/json": content } };
+    operation.insert("requestBody", body);
+    operation.insert("responses", responses(sio));
+    operation
+}
+
+/// The first sentence of the description, or the name.
+fn summary(service: &Documented<'_>) -> String {
+    let line = service.description.lines().next().unwrap_or_default();
+    let sentence = line.split_once(". ").map_or(line, |(first, _)| first);
+    match sentence.trim_end_matches('.') {
+        "" => service.name.to_owned(),
+        sentence => sentence.to_owned(),
+    }
+}
+
+fn responses(sio: &Sio) -> Dict {
+    let content = dict! { "application/json": dict! { "schema": schema(sio.output_schema()) } };
+    let succeeded = dict! {
+        "description": "The response.",
+        "headers": dict! { "cidery-cid": reference("headers", "Cid") },
+        "content": content,
+    };
+    let mut responses = dict! {
+        "200": succeeded,
+        "202": reference("responses", "Accepted"),
+    };
+    for (status, name) in FAILURES {
+        responses.insert(status, reference("responses", name));
+    }
+    responses
+}
+
+/// A schema within the document, whose dialect the document names. What is not declared is any value.
+fn schema(schema: Option<Value>) -> Value {
+    let mut schema = schema.unwrap_or_else(|| Dict::new().into());
+    if let Value::Dict(schema) = &mut schema {
+        schema.remove("$schema");
+    }
+    schema
+}
+
+fn reference(kind: &str, name: &str) -> Value {
+    dict! { "$ref": format!("#/components/{kind}/{name}") }.into()
+}

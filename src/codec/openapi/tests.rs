@@ -1,0 +1,65 @@
+use super::{Documented, document};
+use crate::codec::json;
+use crate::model::sio::{Int, Sio, Text};
+use crate::model::value::Value;
+
+fn example() -> Value {
+    let sio = Sio::new().input(Int("cust_id")).output(Text("name"));
+    let undeclared = Sio::new();
+    let service = |name, description, sio| Documented {
+        name,
+        description,
+        sio,
+    };
+    let services = [
+        service("customer.get", "Finds a customer. By its number.", &sio),
+        service("audit", "", &undeclared),
+    ];
+    let text = document(services).unwrap();
+    assert_eq!(document(services.into_iter().rev()).unwrap(), text);
+    json::read(text.as_bytes()).unwrap()
+}
+
+#[test]
+fn each_service_has_a_path_with_its_schemas() {
+    let document = example();
+    let paths = document.as_dict().unwrap().get("paths").unwrap();
+    let names: Vec<&str> = paths.as_dict().unwrap().keys().take(3).collect();
+    assert_eq!(
+        names,
+        ["/invoke/audit", "/invoke/customer.get", "/invocations"]
+    );
+    let post = &paths["/invoke/customer.get"]["post"];
+    assert_eq!(post["summary"], "Finds a customer".into());
+    let body = &post["requestBody"]["content"]["application/json"];
+    assert_eq!(
+        body["schema"]["properties"]["cust_id"]["type"],
+        "integer".into()
+    );
+    assert!(body["schema"].as_dict().unwrap().get("$schema").is_none());
+    let output = &post["responses"]["200"]["content"]["application/json"]["schema"];
+    assert_eq!(output["required"][0], "name".into());
+    assert_eq!(paths["/invoke/audit"]["post"]["summary"], "audit".into());
+}
+
+/// Every reference has a target.
+#[test]
+fn references_can_be_followed() {
+    fn check(value: &Value, document: &Value) {
+        match value {
+            Value::Dict(dict) => {
+                if let Some(target) = dict.get("$ref").and_then(Value::as_text) {
+                    let mut found = document;
+                    for name in target.strip_prefix("#/").unwrap().split('/') {
+                        found = found.as_dict().and_then(|it| it.get(name)).expect(target);
+                    }
+                }
+                dict.iter().for_each(|(_, value)| check(value, document));
+            }
+            Value::List(items) => items.iter().for_each(|item| check(item, document)),
+            _ => {}
+        }
+    }
+    let document = example();
+    check(&document, &document);
+}
