@@ -4,6 +4,7 @@
 //! fraction of a second; `scripts/test` sets seconds, `scripts/test --soak` minutes). A failure prints the input;
 //! `CIDERY_FUZZ_SEED` selects other inputs.
 
+mod web;
 mod worker_protocol;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

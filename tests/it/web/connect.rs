@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 
 use cidery::codec::proto::v1;
 use cidery::sio::{Int, Sio, Text, UnknownKeys};
-use cidery::{Definition, Dict, Node, Value, dict};
+use cidery::{Definition, Dict, Node, Value, Worker, dict};
 use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
@@ -252,8 +252,8 @@ async fn bodies_may_be_compressed() {
 async fn undeclared_keys_are_dropped_or_refused_as_declared() {
     let service = |name: &str, unknown| {
         let sio = Sio::new()
-            .input(Text("name").optional())
-            .output(Text("name").optional());
+            .optional_input(Text("name"))
+            .optional_output(Text("name"));
         echo(name, sio.unknown_keys(unknown))
     };
     let builder = Node::builder()
@@ -279,19 +279,25 @@ async fn undeclared_keys_are_dropped_or_refused_as_declared() {
 #[tokio::test]
 async fn a_new_declaration_changes_the_message() {
     let node = TestNode::start(Node::builder()).await;
-    let definition = |sio: Sio| {
-        let handler = async |input: Value| input;
-        Definition::new("shop.buy", handler).unwrap().sio(sio)
-    };
-    let one = Sio::new().input(Int("n")).output(Int("n"));
-    node.handle.register(definition(one)).unwrap();
-    let answer = call(node.address(), "shop.Service/Buy", r#"{"n":7}"#).await;
-    assert_eq!(answer.json(), dict! { "n": "7" }.into());
-    node.handle.unregister("shop.buy");
-    let two = Sio::new().input(Text("n")).output(Text("n"));
-    node.handle.register(definition(two)).unwrap();
-    let answer = call(node.address(), "shop.Service/Buy", r#"{"n":"seven"}"#).await;
-    assert_eq!(answer.json(), dict! { "n": "seven" }.into());
+    let address = node.address().to_string();
+    for (sio, input, output) in [
+        (
+            Sio::new().input(Int("n")).output(Int("n")),
+            r#"{"n":7}"#,
+            dict! { "n": "7" },
+        ),
+        (
+            Sio::new().input(Text("n")).output(Text("n")),
+            r#"{"n":"seven"}"#,
+            dict! { "n": "seven" },
+        ),
+    ] {
+        let worker = Worker::builder().register(echo("shop.buy", sio));
+        let worker = worker.connect(&address).await.unwrap();
+        let answer = call(node.address(), "shop.Service/Buy", input).await;
+        assert_eq!(answer.json(), output.into());
+        worker.stop().await;
+    }
 }
 
 #[tokio::test]
@@ -304,7 +310,7 @@ async fn metadata_of_a_call_is_that_of_its_headers() {
             .collect();
         dict! { "names": Value::List(names) }
     };
-    let sio = Sio::new().input(Text("x").optional());
+    let sio = Sio::new().optional_input(Text("x"));
     let definition = Definition::new("a.meta", handler).unwrap().sio(sio);
     let node = TestNode::start(Node::builder().register(definition)).await;
     let headers = [

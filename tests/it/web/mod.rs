@@ -20,10 +20,10 @@ use crate::support::PATIENCE;
 
 /// An answer over HTTP/1.1.
 #[derive(Debug)]
-struct Answer {
-    status: u16,
-    headers: HeaderMap,
-    body: Vec<u8>,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Answer {
@@ -56,7 +56,12 @@ impl Answer {
 }
 
 /// Sends a request with a body, on a connection of its own.
-async fn post(address: SocketAddr, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+pub(crate) async fn post(
+    address: SocketAddr,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Answer {
     let exchange = async {
         let mut stream = TcpStream::connect(address).await.unwrap();
         let mut head = format!(

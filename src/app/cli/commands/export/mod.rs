@@ -2,6 +2,7 @@
 
 mod api;
 mod folder;
+mod openapi;
 mod package_names;
 
 use std::collections::HashMap;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use clap::{Args, Subcommand};
 
 use self::folder::{Change, Target};
+use self::openapi::OpenApi;
 use self::package_names::{go_import_path, java_package};
 use crate::app::cli::node_option::NodeArgs;
 use crate::app::cli::printer::{Column, List, Printer, Row, Tone};
@@ -45,6 +47,11 @@ enum ExportCommand {
     /// Standard output lists the files of the export. Standard error says how many of them are new, replaced or
     /// unchanged, which methods are gone, which services are left out and why, and which files of earlier exports stay.
     Proto(Proto),
+    /// Write an OpenAPI document of a node's services, as the node has it at /openapi.json.
+    ///
+    /// It has the path of each service over plain HTTP, with the schemas of its input and its response, and the paths of
+    /// invocations and services. It describes what the caller may invoke.
+    Openapi(OpenApi),
 }
 
 /// Write `.proto` files.
@@ -99,8 +106,10 @@ struct Selection {
 
 impl Export {
     pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<()> {
-        let ExportCommand::Proto(proto) = self.export;
-        proto.run(printer).await
+        match self.export {
+            ExportCommand::Proto(proto) => proto.run(printer).await,
+            ExportCommand::Openapi(openapi) => openapi.run(printer).await,
+        }
     }
 }
 
