@@ -19,16 +19,18 @@ use tower_service::Service;
 use crate::codec::status::to_status;
 use crate::edge::acts::Act;
 use crate::edge::address::NodeAddress;
-use crate::edge::auth::{Authenticated, Authenticator, PeerNames};
+use crate::edge::auth::{Authenticated, Authenticator};
 use crate::edge::connection::Connection;
+use crate::edge::cors::{AllowedOrigins, Cors};
 use crate::edge::credential_end::{CredentialEnd, end_with};
 use crate::edge::grpc::{
-    self, Catalog, HealthApi, InvocationFuture, InvocationServer, LONG_LIVED_STREAMS, Serving,
-    not_grpc,
+    self, Catalog, InvocationFuture, InvocationServer, LONG_LIVED_STREAMS, Serving, not_grpc,
 };
 use crate::edge::grpc_only::GrpcOnly;
+use crate::edge::http::HttpApi;
 use crate::edge::http_guard::{AllowedHosts, HttpGuard};
 use crate::edge::plain_text::plain_text;
+use crate::edge::port_auth::PortAuth;
 use crate::edge::request_body::{RequestBody, RequestMemory};
 use crate::edge::response_body::ResponseBody;
 use crate::edge::status_mapping::StatusMapper;
@@ -50,8 +52,6 @@ const RESPONSE_STREAMS: [&str; 2] = [
     "/cidery.v1.InvocationService/StreamResults",
     "/cidery.v1.AdminService/WatchEvents",
 ];
-/// Health checks need no credential: probes have none, and they tell nothing else.
-const HEALTH_PREFIX: &str = "/grpc.health.v1.Health/";
 
 /// Serves all requests of a connection.
 #[derive(Debug)]
@@ -67,9 +67,17 @@ pub struct PortService {
     invocation: Option<InvocationServer>,
     router: Router,
     guard: HttpGuard,
-    /// `None` where authentication is off.
-    authenticator: Option<Authenticator>,
+    auth: PortAuth,
     request_timeout: Duration,
+}
+
+/// Whom web browsers may call, and from where.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Allowed {
+    /// Host names of the node.
+    pub(crate) hosts: AllowedHosts,
+    /// Origins of pages.
+    pub(crate) origins: AllowedOrigins,
 }
 
 /// Wraps the router of a port, for example in tower layers of the host.
@@ -102,7 +110,7 @@ impl PortService {
         serving: &Serving,
         address: Option<NodeAddress>,
         host: HostRoutes,
-        allowed_hosts: AllowedHosts,
+        allowed: Allowed,
         authenticator: &Authenticator,
     ) -> Result<Self> {
         let catalog = Catalog::new(invoker)?;
@@ -110,12 +118,13 @@ impl PortService {
         let routes = grpc::other_services(invoker, workers, serving, &catalog, address);
         let routes = routes.add_service(grpc::security_service(invoker, authenticator.keys()));
         let typed = grpc::typed_methods(invoker, workers, &catalog);
-        let health = HealthApi::new(invoker.clone(), catalog.clone(), serving.clone());
+        let auth = PortAuth::new(authenticator, invoker.requires_authentication());
+        let http = HttpApi::new(invoker, workers, serving, &catalog, address, auth.clone());
         let combine = |routes: Routes| {
             let grpc = routes.prepare().into_axum_router();
             let grpc = grpc.fallback_service(typed);
             host.routes
-                .fallback_service(GrpcOnly::new(grpc, catalog, health))
+                .fallback_service(GrpcOnly::new(grpc, catalog, http))
         };
         let (invocation, router) = match host.wrap {
             None => (Some(invocation), combine(routes)),
@@ -124,35 +133,10 @@ impl PortService {
         Ok(Self {
             invocation,
             router,
-            guard: HttpGuard::new(allowed_hosts),
-            authenticator: invoker
-                .requires_authentication()
-                .then(|| authenticator.clone()),
+            guard: HttpGuard::new(allowed.hosts, allowed.origins),
+            auth,
             request_timeout: invoker.limits().request_timeout,
         })
-    }
-
-    /// Who makes a gRPC request. `None` where authentication is off, and for health checks.
-    fn authenticate<B>(
-        &self,
-        request: &mut Request<B>,
-        connection: &Connection,
-    ) -> Result<Option<Authenticated>> {
-        match &self.authenticator {
-            Some(authenticator) if !request.uri().path().starts_with(HEALTH_PREFIX) => {
-                if let Some(certificate) = connection.peer_certificate() {
-                    let names = PeerNames {
-                        uris: &certificate.uris,
-                        dns_names: &certificate.dns_names,
-                    };
-                    authenticator.identify(&connection.credentials, names);
-                }
-                let authenticated =
-                    authenticator.authenticate(request, connection.peer, &connection.credentials);
-                authenticated.map(Some)
-            }
-            _ => Ok(None),
-        }
     }
 
     /// When a stream ends because of its credential.
@@ -161,10 +145,9 @@ impl PortService {
         path: &str,
         authenticated: Option<&Authenticated>,
     ) -> Option<CredentialEnd> {
-        let (authenticator, authenticated) = self.authenticator.as_ref().zip(authenticated)?;
+        let authenticated = authenticated?;
         let is_stream = LONG_LIVED_STREAMS.contains(&path) || RESPONSE_STREAMS.contains(&path);
-        let clock = authenticator.keys().clock().clone();
-        is_stream.then(|| Box::pin(authenticated.end(clock)) as CredentialEnd)
+        is_stream.then(|| self.auth.end(Some(authenticated)))?
     }
 
     /// The services, for the requests of one connection.
@@ -189,16 +172,24 @@ impl hyper::service::Service<Request<Incoming>> for ConnectionService {
             request.extensions_mut().insert(Arc::clone(certificate));
         }
         if not_grpc(&request).is_some() {
-            if let Err(refusal) = port.guard.check(&request, connection.local) {
-                tracing::debug!(uri = %request.uri(), ?refusal, "request refused");
-                let response = plain_text(refusal.status(), refusal.message());
-                return ResponseFuture::Refused(Some(response.map(Body::new)));
+            let cors = match port.guard.check(&request, connection.local) {
+                Ok(cors) => cors,
+                Err(refusal) => {
+                    // Not the query, which may have the token of a completion.
+                    tracing::debug!(path = request.uri().path(), ?refusal, "request refused");
+                    let response = plain_text(refusal.status(), refusal.message());
+                    return ResponseFuture::Refused(Some(response.map(Body::new)));
+                }
+            };
+            if let Some(preflight) = cors.preflight(&request) {
+                return ResponseFuture::Refused(Some(preflight.map(Body::new)));
             }
             let timeout = port.request_timeout;
+            request.extensions_mut().insert(Arc::clone(connection));
             let request = request.map(|body| RequestBody::timed(body, timeout));
-            return ResponseFuture::Http(port.router.clone().call(request));
+            return ResponseFuture::Http(port.router.clone().call(request), cors);
         }
-        let authenticated = match port.authenticate(&mut request, connection) {
+        let authenticated = match port.auth.authenticate(&mut request, connection) {
             Ok(authenticated) => authenticated,
             Err(error) => {
                 let refused = to_status(&error).into_http();
@@ -280,9 +271,9 @@ pub enum ResponseFuture {
     Invocation(InvocationFuture<RequestBody>, ResponseContext),
     /// Of another gRPC service, or of the wrapped router.
     Grpc(RouteFuture<Infallible>, ResponseContext),
-    /// Of the host's own HTTP routes.
-    Http(RouteFuture<Infallible>),
-    /// Of the guard, or of a caller without a valid credential. `None` once it is taken.
+    /// Of the host's own HTTP routes, or of plain HTTP.
+    Http(RouteFuture<Infallible>, Cors),
+    /// Of the guard, of a preflight, or of a caller without a valid credential. `None` once it is taken.
     Refused(Option<Response<Body>>),
 }
 
@@ -307,8 +298,10 @@ impl Future for ResponseFuture {
             }
             Self::Grpc(future, context) => ready!(Pin::new(future).poll(cx))
                 .map(|response| context.respond(response.map(Body::new))),
-            Self::Http(future) => ready!(Pin::new(future).poll(cx))
-                .map(|response| response.map(|body| ResponseBody::uncounted(Body::new(body)))),
+            Self::Http(future, cors) => ready!(Pin::new(future).poll(cx)).map(|mut response| {
+                cors.apply(response.headers_mut());
+                response.map(|body| ResponseBody::uncounted(Body::new(body)))
+            }),
             Self::Refused(response) => {
                 let response = response.take().unwrap_or_default();
                 Ok(response.map(ResponseBody::uncounted))

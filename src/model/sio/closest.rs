@@ -9,7 +9,7 @@ fn letters(name: &str) -> impl Iterator<Item = char> {
 }
 
 /// The declared name that a key probably stands for.
-pub(super) fn closest_name<'a>(key: &str, declared: &HashSet<&'a str>) -> Option<&'a str> {
+pub(crate) fn closest_name<'a>(key: &str, declared: &HashSet<&'a str>) -> Option<&'a str> {
     const MIN_SIMILARITY: f64 = 0.85;
     const MAX_BYTES: usize = 100;
     if key.len() > MAX_BYTES {
