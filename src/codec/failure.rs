@@ -1,4 +1,4 @@
-//! Failures as values: what callbacks get, and what the command line prints for programs.
+//! Failures as values: what callbacks get, what HTTP answers, and what the command line prints for programs.
 
 use crate::dict;
 use crate::model::error::Error;
@@ -21,4 +21,21 @@ pub(crate) fn failure_dict(error: &Error) -> Dict {
         "retryable": error.is_retryable(),
         "violations": Value::List(violations.map(Dict::into).collect()),
     }
+}
+
+/// `error` in docs/cli.schema.json.
+#[must_use]
+pub(crate) fn error_object(error: &Error) -> Value {
+    let mut object = failure_dict(error);
+    let retry_delay = error.retry_after().map(|delay| delay.as_secs_f64());
+    object.insert("retry_delay", retry_delay);
+    object.insert("cid", error.cid().map(|cid| cid.to_string()));
+    object.insert("causes", causes(error).map(Value::Text).collect::<Vec<_>>());
+    object.into()
+}
+
+/// The causes of an error in this process, from the first to the last.
+pub(crate) fn causes(error: &Error) -> impl Iterator<Item = String> {
+    let first = std::error::Error::source(error);
+    std::iter::successors(first, |cause| cause.source()).map(ToString::to_string)
 }

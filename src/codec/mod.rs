@@ -1,14 +1,18 @@
 //! Encoding and decoding of the model: payloads, documents, protobuf messages, statuses.
 
+mod cell;
 pub mod convert;
 pub mod csv;
 mod display;
 #[cfg(feature = "server")]
 pub(crate) mod failure;
 pub mod filter;
+pub mod form;
 pub mod json;
 mod json_syntax;
 pub mod limits;
+#[cfg(feature = "server")]
+pub(crate) mod objects;
 #[cfg(feature = "server")]
 pub mod openapi;
 pub mod payload;

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::codec::{csv, json, struct_pb, text};
+use crate::codec::{csv, form, json, struct_pb, text};
 use crate::model::error::Result;
 use crate::model::payload::{Format, Payload};
 use crate::model::sio::CsvOptions;
@@ -21,6 +21,7 @@ pub fn decode(payload: Payload) -> Result<Value> {
         Payload::Document(bytes, Format::Dict | Format::Json) => json::read(&bytes),
         Payload::Document(bytes, Format::Csv) => csv::read(&bytes, CsvOptions::default()),
         Payload::Document(bytes, Format::Text) => text::read(&bytes).map(Value::from),
+        Payload::Document(bytes, Format::Form) => form::read(&bytes),
     }
 }
 
@@ -78,6 +79,13 @@ pub fn encode(payload: Payload, format: Format) -> Result<Payload> {
             let text = text::write(&decode(other)?)?;
             Ok(Payload::Document(text.into(), Format::Text))
         }
+        (Format::Form, Payload::Document(bytes, Format::Form)) => {
+            Ok(Payload::Document(bytes, Format::Form))
+        }
+        (Format::Form, other) => {
+            let text = form::write(&decode(other)?)?;
+            Ok(Payload::Document(text.into(), Format::Form))
+        }
     }
 }
 
@@ -89,10 +97,11 @@ pub fn is_exact_in_dict(value: &Value) -> bool {
     decoded.is_ok_and(|decoded| decoded == *value)
 }
 
-/// The format of a response: the requested one, or else that of the input.
+/// The format of a response: the requested one, or else that of the input. A form is answered with JSON.
 #[must_use]
 pub fn answer_format(requested: Option<Format>, input: &Payload) -> Format {
     requested.unwrap_or(match input {
+        Payload::Document(_, Format::Form) => Format::Json,
         Payload::Document(_, format) => *format,
         Payload::Value(_) | Payload::Struct(_) | Payload::Any(_) => Format::Dict,
     })

@@ -1,7 +1,7 @@
 //! Applies declarations to payloads: inputs are decoded, checked and converted; outputs are checked, wrapped and
 //! encoded in the requested format.
 
-use crate::codec::{csv, payload, text};
+use crate::codec::{csv, form, payload, text};
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::payload::{Format, Payload};
 use crate::model::sio::{Checked, Elements, Shape, Sio};
@@ -23,6 +23,9 @@ pub fn read_input(sio: &Sio, input: Payload) -> Result<Checked> {
             return csv::read_checked(&bytes, sio, declared);
         }
         (None, Payload::Document(bytes, Format::Csv)) => csv::read(&bytes, sio.csv)?,
+        (Some(declared), Payload::Document(bytes, Format::Form)) => {
+            return form::read_checked(&bytes, sio, declared);
+        }
         (Some(declared), Payload::Document(bytes, Format::Text)) => {
             text_as_element(declared, text::read(&bytes)?)?
         }

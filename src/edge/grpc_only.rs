@@ -1,6 +1,4 @@
-//! Keeps requests that are no gRPC calls away from gRPC methods, and answers them as HTTP does.
-//!
-//! The forms of gRPC for browsers (gRPC-Web, JSON over HTTP) will enter here, behind the same guard.
+//! Tells apart what is no gRPC call: the paths of plain HTTP, gRPC methods that are called otherwise, and the rest.
 
 use std::convert::Infallible;
 use std::task::{Context, Poll};
@@ -8,57 +6,82 @@ use std::task::{Context, Poll};
 use axum::Router;
 use axum::body::Body;
 use axum::routing::future::RouteFuture;
-use futures_util::future::{Either, Ready, ready};
+use futures_util::FutureExt as _;
+use futures_util::future::{Either, Map, ready};
 use http::header::ALLOW;
 use http::{HeaderValue, Request, Response, StatusCode};
 use tower_service::Service;
 
-use crate::edge::grpc::{Catalog, HealthApi, NotGrpc, not_grpc};
-use crate::edge::healthz::{self, HEALTH_PATH};
+use crate::edge::grpc::{Catalog, NotGrpc, not_grpc};
+use crate::edge::http::{HttpApi, Problem, Route, nearest};
 use crate::edge::plain_text::plain_text;
+use crate::model::error::{Error, reason};
+use crate::model::id::truncated;
+use crate::service::BoxFuture;
 
-/// The gRPC services and typed methods of a node: the fallback for all paths that are no routes of the host.
+/// The gRPC services, typed methods and HTTP paths of a node: the fallback for all paths that are no routes of the
+/// host.
 #[derive(Clone, Debug)]
 pub(super) struct GrpcOnly {
     grpc: Router,
     catalog: Catalog,
-    health: HealthApi,
+    http: HttpApi,
 }
 
 impl GrpcOnly {
-    pub(super) fn new(grpc: Router, catalog: Catalog, health: HealthApi) -> Self {
+    pub(super) fn new(grpc: Router, catalog: Catalog, http: HttpApi) -> Self {
         Self {
             grpc,
             catalog,
-            health,
+            http,
         }
     }
+
+    /// The answer to a request that is no gRPC call.
+    fn respond(&self, why: NotGrpc, request: Request<Body>) -> BoxFuture<'static, Response<Body>> {
+        let path = request.uri().path();
+        if let Some((route, _)) = Route::of(path) {
+            return self.http.respond(route, request);
+        }
+        let response = match self.catalog.has_method(path) {
+            true => refusal(why),
+            false => not_found(path),
+        };
+        Box::pin(ready(response))
+    }
 }
+
+/// An answer that cannot fail.
+type Answered = fn(Response<Body>) -> Result<Response<Body>, Infallible>;
 
 impl Service<Request<Body>> for GrpcOnly {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = Either<RouteFuture<Infallible>, Ready<Result<Response<Body>, Infallible>>>;
+    type Future =
+        Either<RouteFuture<Infallible>, Map<BoxFuture<'static, Response<Body>>, Answered>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let Some(why) = not_grpc(&request) else {
-            return Either::Left(self.grpc.call(request));
-        };
-        let response = match request.uri().path() {
-            HEALTH_PATH => healthz::respond(request.method(), &self.health),
-            path if self.catalog.has_method(path) => refusal(why),
-            _ => plain_text(
-                StatusCode::NOT_FOUND,
-                "not found; this is a gRPC server: `grpcurl -plaintext HOST:PORT list` lists its services, and \
-                 /healthz is its health",
-            ),
-        };
-        Either::Right(ready(Ok(response)))
+        match not_grpc(&request) {
+            None => Either::Left(self.grpc.call(request)),
+            Some(why) => Either::Right(self.respond(why, request).map(Ok as Answered)),
+        }
     }
+}
+
+/// 404, with the path that is probably meant.
+fn not_found(path: &str) -> Response<Body> {
+    let meant = match nearest(path) {
+        Some(pattern) => format!("did you mean `{pattern}`?"),
+        None => "docs/http.md has the paths, and `grpcurl -plaintext HOST:PORT list` lists the gRPC services"
+            .to_owned(),
+    };
+    let message = format!("there is no path `{}`; {meant}", truncated(path));
+    let error = Error::not_found(reason::PATH_UNKNOWN, message);
+    Problem::from(error).into_response()
 }
 
 /// The answer to a request for a gRPC method that is no gRPC call.
@@ -67,8 +90,8 @@ fn refusal(why: NotGrpc) -> Response<Body> {
         NotGrpc::Method => {
             let mut response = plain_text(
                 StatusCode::METHOD_NOT_ALLOWED,
-                "a gRPC method, which is called with POST by a gRPC client: `grpcurl -plaintext HOST:PORT \
-                 PACKAGE.SERVICE/METHOD`",
+                "a gRPC method, which is called with POST: by a gRPC client (`grpcurl -plaintext HOST:PORT \
+                 PACKAGE.SERVICE/METHOD`), or with JSON (`-H 'content-type: application/json'`)",
             );
             let post = HeaderValue::from_static("POST");
             response.headers_mut().insert(ALLOW, post);
@@ -76,8 +99,8 @@ fn refusal(why: NotGrpc) -> Response<Body> {
         }
         NotGrpc::ContentType => plain_text(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "a gRPC method, which accepts `application/grpc` and `application/grpc+proto`; JSON is sent by a gRPC \
-             client: `grpcurl -plaintext -d JSON HOST:PORT PACKAGE.SERVICE/METHOD`",
+            "a gRPC method, which accepts `application/json`, `application/proto`, `application/connect+json`, \
+             `application/connect+proto`, `application/grpc-web` and, over HTTP/2, `application/grpc`",
         ),
         NotGrpc::Version => plain_text(
             StatusCode::HTTP_VERSION_NOT_SUPPORTED,

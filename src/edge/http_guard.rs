@@ -12,6 +12,7 @@ use http::header::{HOST, HeaderName, HeaderValue, ORIGIN};
 use http::uri::Authority;
 use http::{HeaderMap, Request, StatusCode};
 
+use crate::edge::cors::{AllowedOrigins, Cors};
 use crate::model::error::{Error, Result, reason};
 
 /// Hosts that no other machine can have. Any port: it may be forwarded.
@@ -52,6 +53,7 @@ impl AllowedHosts {
 #[derive(Clone, Debug)]
 pub(super) struct HttpGuard {
     allowed: Arc<[String]>,
+    origins: Arc<AllowedOrigins>,
 }
 
 /// Why a request is refused.
@@ -75,26 +77,27 @@ impl Refusal {
         match self {
             Self::Host => "the node has no such host name: allow it where the node is configured",
             Self::Origin => {
-                "requests from pages of other hosts are refused: allow the host where the node is configured"
+                "requests from pages of other hosts are refused: allow the origin where the node is configured"
             }
         }
     }
 }
 
 impl HttpGuard {
-    pub(super) fn new(allowed: AllowedHosts) -> Self {
+    pub(super) fn new(allowed: AllowedHosts, origins: AllowedOrigins) -> Self {
         Self {
             allowed: allowed.0.into(),
+            origins: Arc::new(origins),
         }
     }
 
     /// Checks `Host` (and the authority in the request line, which replaces it), `Origin` and `Sec-Fetch-Site`.
-    /// `local` is the address at which the connection was accepted.
+    /// `local` is the address at which the connection was accepted. Returns what the browser is told.
     pub(super) fn check<B>(
         &self,
         request: &Request<B>,
         local: Option<SocketAddr>,
-    ) -> std::result::Result<(), Refusal> {
+    ) -> std::result::Result<Cors, Refusal> {
         let headers = request.headers();
         let hosts = headers.get_all(HOST).iter().map(HeaderValue::as_bytes);
         let authority = request.uri().authority();
@@ -113,11 +116,15 @@ impl HttpGuard {
         if hosts.peek().is_none() || !hosts.all(is_own) {
             return Err(Refusal::Host);
         }
+        let cors = self.origins.cors(headers);
+        if cors.is_allowed() {
+            return Ok(cors);
+        }
         let is_own = |(origin, port)| self.is_own(&origin, port, local);
         let mut origins = headers.get_all(ORIGIN).iter();
         let is_same = origins.all(|origin| origin_of(origin).is_some_and(is_own));
         match is_same && !is_cross_site(headers) {
-            true => Ok(()),
+            true => Ok(cors),
             false => Err(Refusal::Origin),
         }
     }
@@ -181,7 +188,10 @@ mod tests {
         }
         let local = local.parse().unwrap();
         let request = request.body(()).unwrap();
-        HttpGuard::new(allowed).check(&request, Some(local))
+        let mut origins = AllowedOrigins::default();
+        origins.add("https://page.example").unwrap();
+        let guard = HttpGuard::new(allowed, origins);
+        guard.check(&request, Some(local)).map(drop)
     }
 
     #[test]
@@ -260,6 +270,8 @@ mod tests {
             "https://node.example",
             "https://192.0.2.7",
             "http://192.0.2.7:443",
+            "https://page.example",
+            "https://page.example:443",
         ] {
             assert_eq!(check(origin), Ok(()), "{origin}");
         }
@@ -268,6 +280,7 @@ mod tests {
             "",
             "localhost",
             "https://evil.example",
+            "http://page.example",
             "http://192.0.2.7",
             "file://localhost",
             "http://localhost@evil.example",

@@ -19,16 +19,19 @@ use tower_service::Service;
 use crate::codec::status::to_status;
 use crate::edge::acts::Act;
 use crate::edge::address::NodeAddress;
-use crate::edge::auth::{Authenticated, Authenticator, PeerNames};
+use crate::edge::auth::{Authenticated, Authenticator};
 use crate::edge::connection::Connection;
+use crate::edge::cors::{AllowedOrigins, Cors};
 use crate::edge::credential_end::{CredentialEnd, end_with};
 use crate::edge::grpc::{
-    self, Catalog, HealthApi, InvocationFuture, InvocationServer, LONG_LIVED_STREAMS, MessageTypes,
-    Serving, not_grpc,
+    self, Catalog, InvocationFuture, InvocationServer, LONG_LIVED_STREAMS, MessageTypes, Serving,
+    not_grpc,
 };
 use crate::edge::grpc_only::GrpcOnly;
+use crate::edge::http::HttpApi;
 use crate::edge::http_guard::{AllowedHosts, HttpGuard};
 use crate::edge::plain_text::plain_text;
+use crate::edge::port_auth::PortAuth;
 use crate::edge::request_body::{RequestBody, RequestMemory};
 use crate::edge::response_body::ResponseBody;
 use crate::edge::status_mapping::StatusMapper;
@@ -52,8 +55,6 @@ const RESPONSE_STREAMS: [&str; 2] = [
     "/cidery.v1.InvocationService/StreamResults",
     "/cidery.v1.AdminService/WatchEvents",
 ];
-/// Health checks need no credential: probes have none, and they tell nothing else.
-const HEALTH_PREFIX: &str = "/grpc.health.v1.Health/";
 
 /// Serves all requests of a connection.
 #[derive(Debug)]
@@ -73,9 +74,17 @@ pub struct PortService {
     types: MessageTypes,
     /// The largest message, in bytes.
     message_bytes: usize,
-    /// `None` where authentication is off.
-    authenticator: Option<Authenticator>,
+    auth: PortAuth,
     request_timeout: Duration,
+}
+
+/// Whom web browsers may call, and from where.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Allowed {
+    /// Host names of the node.
+    pub(crate) hosts: AllowedHosts,
+    /// Origins of pages.
+    pub(crate) origins: AllowedOrigins,
 }
 
 /// Wraps the router of a port, for example in tower layers of the host.
@@ -108,7 +117,7 @@ impl PortService {
         serving: &Serving,
         address: Option<NodeAddress>,
         host: HostRoutes,
-        allowed_hosts: AllowedHosts,
+        allowed: Allowed,
         authenticator: &Authenticator,
     ) -> Result<Self> {
         let catalog = Catalog::new(invoker)?;
@@ -117,12 +126,13 @@ impl PortService {
         let routes = routes.add_service(grpc::security_service(invoker, authenticator.keys()));
         let typed = grpc::typed_methods(invoker, workers, &catalog);
         let types = grpc::message_types(invoker, workers, &catalog)?;
-        let health = HealthApi::new(invoker.clone(), catalog.clone(), serving.clone());
+        let auth = PortAuth::new(authenticator, invoker.requires_authentication());
+        let http = HttpApi::new(invoker, workers, serving, &catalog, address, auth.clone());
         let combine = |routes: Routes| {
             let grpc = routes.prepare().into_axum_router();
             let grpc = grpc.fallback_service(typed);
             host.routes
-                .fallback_service(GrpcOnly::new(grpc, catalog, health))
+                .fallback_service(GrpcOnly::new(grpc, catalog, http))
         };
         let (invocation, router) = match host.wrap {
             None => (Some(invocation), combine(routes)),
@@ -131,37 +141,12 @@ impl PortService {
         Ok(Self {
             invocation,
             router,
-            guard: HttpGuard::new(allowed_hosts),
+            guard: HttpGuard::new(allowed.hosts, allowed.origins),
+            auth,
             types,
             message_bytes: invoker.limits().message_bytes,
-            authenticator: invoker
-                .requires_authentication()
-                .then(|| authenticator.clone()),
             request_timeout: invoker.limits().request_timeout,
         })
-    }
-
-    /// Who makes a gRPC request. `None` where authentication is off, and for health checks.
-    fn authenticate<B>(
-        &self,
-        request: &mut Request<B>,
-        connection: &Connection,
-    ) -> Result<Option<Authenticated>> {
-        match &self.authenticator {
-            Some(authenticator) if !request.uri().path().starts_with(HEALTH_PREFIX) => {
-                if let Some(certificate) = connection.peer_certificate() {
-                    let names = PeerNames {
-                        uris: &certificate.uris,
-                        dns_names: &certificate.dns_names,
-                    };
-                    authenticator.identify(&connection.credentials, names);
-                }
-                let authenticated =
-                    authenticator.authenticate(request, connection.peer, &connection.credentials);
-                authenticated.map(Some)
-            }
-            _ => Ok(None),
-        }
     }
 
     /// When a stream ends because of its credential.
@@ -170,10 +155,9 @@ impl PortService {
         path: &str,
         authenticated: Option<&Authenticated>,
     ) -> Option<CredentialEnd> {
-        let (authenticator, authenticated) = self.authenticator.as_ref().zip(authenticated)?;
+        let authenticated = authenticated?;
         let is_stream = LONG_LIVED_STREAMS.contains(&path) || RESPONSE_STREAMS.contains(&path);
-        let clock = authenticator.keys().clock().clone();
-        is_stream.then(|| Box::pin(authenticated.end(clock)) as CredentialEnd)
+        is_stream.then(|| self.auth.end(Some(authenticated)))?
     }
 
     /// Whether a path is that of a method that bypasses the router.
@@ -245,7 +229,7 @@ impl ConnectionService {
     #[inline]
     fn admit<B>(&self, request: &mut Request<B>) -> Result<ResponseContext, Response<Body>> {
         let Self { port, connection } = self;
-        let authenticated = match port.authenticate(request, connection) {
+        let authenticated = match port.auth.authenticate(request, connection) {
             Ok(authenticated) => authenticated,
             Err(error) => {
                 let refused = to_status(&error).into_http();
@@ -278,23 +262,36 @@ impl ConnectionService {
 
     /// Answers a request that is not one of gRPC.
     #[inline(never)]
-    fn call_http(&self, request: Request<Incoming>) -> ResponseFuture {
+    fn call_http(&self, mut request: Request<Incoming>) -> ResponseFuture {
         let Self { port, connection } = self;
-        if let Err(refusal) = port.guard.check(&request, connection.local) {
-            tracing::debug!(uri = %request.uri(), ?refusal, "request refused");
-            let response = plain_text(refusal.status(), refusal.message());
-            return ResponseFuture::Refused(Some(response.map(Body::new)));
+        let cors = match port.guard.check(&request, connection.local) {
+            Ok(cors) => cors,
+            Err(refusal) => {
+                // Not the query, which may have the token of a completion.
+                tracing::debug!(path = request.uri().path(), ?refusal, "request refused");
+                let response = plain_text(refusal.status(), refusal.message());
+                return ResponseFuture::Refused(Some(response.map(Body::new)));
+            }
+        };
+        if let Some(preflight) = cors.preflight(&request) {
+            return ResponseFuture::Refused(Some(preflight.map(Body::new)));
         }
         if let Some(protocol) = web::Protocol::of(&request) {
-            return self.call_web(request, protocol);
+            return self.call_web(request, protocol, cors);
         }
         let timeout = port.request_timeout;
+        request.extensions_mut().insert(Arc::clone(connection));
         let request = request.map(|body| RequestBody::timed(body, timeout));
-        ResponseFuture::Http(port.router.clone().call(request))
+        ResponseFuture::Http(port.router.clone().call(request), cors)
     }
 
     /// Answers a call in another protocol than gRPC, which takes the path of a gRPC request.
-    fn call_web(&self, mut request: Request<Incoming>, protocol: web::Protocol) -> ResponseFuture {
+    fn call_web(
+        &self,
+        mut request: Request<Incoming>,
+        protocol: web::Protocol,
+        cors: Cors,
+    ) -> ResponseFuture {
         let port = self.port.clone();
         let (types, limit) = (port.types.clone(), port.message_bytes);
         let mut call = web::Call::new(protocol, &mut request, types, limit);
@@ -302,18 +299,24 @@ impl ConnectionService {
         let connection = Arc::clone(&self.connection);
         let timeout = port.request_timeout;
         ResponseFuture::Web(Box::pin(async move {
-            let mut context = match admitted {
-                Ok(context) => context,
-                Err(refused) => return call.response(refused, &connection).await,
+            let response = match admitted {
+                Err(refused) => refused,
+                Ok(mut context) => {
+                    let memory = Arc::clone(&context.memory);
+                    let body = |body| {
+                        RequestBody::unframed(body, timeout, Arc::clone(&connection), memory)
+                    };
+                    let request = call.request(request.map(body), &context.memory, &connection);
+                    let response = match request.await {
+                        Ok(request) => port.respond(request).await,
+                        Err(error) => to_status(&error).into_http(),
+                    };
+                    context.finish(response)
+                }
             };
-            let memory = Arc::clone(&context.memory);
-            let request = request
-                .map(|body| RequestBody::unframed(body, timeout, Arc::clone(&connection), memory));
-            let response = match call.request(request, &context.memory, &connection).await {
-                Ok(request) => port.respond(request).await,
-                Err(error) => to_status(&error).into_http(),
-            };
-            call.response(context.finish(response), &connection).await
+            let mut response = call.response(response, &connection).await;
+            cors.apply(response.headers_mut());
+            response
         }))
     }
 }
@@ -363,9 +366,9 @@ pub enum ResponseFuture {
     Grpc(RouteFuture<Infallible>, ResponseContext),
     /// Of a gRPC service, in another protocol.
     Web(BoxFuture<'static, Response<ResponseBody>>),
-    /// Of the host's own HTTP routes.
-    Http(RouteFuture<Infallible>),
-    /// Of the guard, or of a caller without a valid credential. `None` once it is taken.
+    /// Of the host's own HTTP routes, or of plain HTTP.
+    Http(RouteFuture<Infallible>, Cors),
+    /// Of the guard, of a preflight, or of a caller without a valid credential. `None` once it is taken.
     Refused(Option<Response<Body>>),
 }
 
@@ -392,8 +395,10 @@ impl Future for ResponseFuture {
             Self::Grpc(future, context) => ready!(Pin::new(future).poll(cx))
                 .map(|response| context.respond(response.map(Body::new))),
             Self::Web(future) => Ok(ready!(future.as_mut().poll(cx))),
-            Self::Http(future) => ready!(Pin::new(future).poll(cx))
-                .map(|response| response.map(|body| ResponseBody::uncounted(Body::new(body)))),
+            Self::Http(future, cors) => ready!(Pin::new(future).poll(cx)).map(|mut response| {
+                cors.apply(response.headers_mut());
+                response.map(|body| ResponseBody::uncounted(Body::new(body)))
+            }),
             Self::Refused(response) => {
                 let response = response.take().unwrap_or_default();
                 Ok(response.map(ResponseBody::uncounted))

@@ -16,6 +16,8 @@ pub enum Format {
     Csv,
     /// As UTF-8 text.
     Text,
+    /// As the fields of a form (`application/x-www-form-urlencoded`).
+    Form,
 }
 
 /// An input, a response or an item, as a value or in the encoded form in which it arrived.

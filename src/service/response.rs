@@ -47,7 +47,9 @@ impl Response {
             document,
             value: match reply.payload {
                 // They stay text: cells have no types, and the service chooses the delimiter.
-                Payload::Document(bytes, Format::Csv | Format::Text) => text::read(&bytes)?.into(),
+                Payload::Document(bytes, Format::Csv | Format::Text | Format::Form) => {
+                    text::read(&bytes)?.into()
+                }
                 payload => payload::decode(payload)?,
             },
             metadata: reply.metadata,

@@ -4,38 +4,20 @@ use prost_types::Timestamp;
 
 use super::times::age;
 use crate::codec::convert::timestamp_from_proto;
+pub(super) use crate::codec::objects::{
+    failure_of as failure, health_name, on_exhausted_name, reason_name, state_name, text_value,
+    time_value,
+};
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::operation_action::Action;
-use crate::model::value::Value;
 
 /// The length of a CID whose time, to the millisecond, and first random bits are shown.
 const SHORT_CID: usize = 18;
-
-/// A timestamp for programs: RFC 3339 in UTC, to the microsecond, always with six digits: times of the same length
-/// sort as text. Null where there is none.
-pub(super) fn time_value(time: Option<&Timestamp>) -> Value {
-    let time = time.and_then(timestamp_from_proto);
-    time.map_or(Value::Null, |time| Value::Text(format!("{time:.6}")))
-}
-
-/// A text for programs; null where it is empty.
-pub(super) fn text_value(text: &str) -> Value {
-    match text {
-        "" => Value::Null,
-        text => Value::from(text),
-    }
-}
 
 /// The age of a timestamp for people; empty where there is none.
 pub(super) fn age_of(time: Option<&Timestamp>) -> String {
     let time = time.and_then(timestamp_from_proto);
     time.map(age).unwrap_or_default()
-}
-
-/// The name of a state, such as `SUCCEEDED`.
-pub(super) fn state_name(state: i32) -> String {
-    let state = v1::State::try_from(state).unwrap_or_default();
-    state.as_str_name().trim_start_matches("STATE_").to_owned()
 }
 
 /// The name of the state of an operation, such as `SUCCEEDED`.
@@ -63,21 +45,6 @@ fn action_words(operation: &v1::Operation) -> (&'static str, &'static str) {
         Some(Action::Release(_)) => ("release", "released"),
         Some(Action::Purge(_)) => ("purge", "purged"),
         None => ("", "changed"),
-    }
-}
-
-/// The name of the health of a service, such as `SERVING`.
-pub(super) fn health_name(health: i32) -> String {
-    let health = v1::ServiceHealth::try_from(health).unwrap_or_default();
-    let name = health.as_str_name();
-    name.trim_start_matches("SERVICE_HEALTH_").to_owned()
-}
-
-/// What becomes of an invocation without attempts left: `FAIL` or `HOLD`.
-pub(super) fn on_exhausted_name(value: v1::OnExhausted) -> &'static str {
-    match value {
-        v1::OnExhausted::Hold => "HOLD",
-        v1::OnExhausted::Unspecified | v1::OnExhausted::Fail => "FAIL",
     }
 }
 
@@ -131,32 +98,6 @@ pub(super) fn service_name_or_group(name: &str) -> &str {
 
 /// What is shown in place of the service of a group.
 const GROUP: &str = "(group)";
-
-/// The reason for which an invocation is pending, still running, or failed; empty where there is none.
-pub(super) fn reason_name(invocation: &v1::Invocation) -> String {
-    let pending = v1::PendingReason::try_from(invocation.pending_reason).unwrap_or_default();
-    if pending != v1::PendingReason::Unspecified {
-        return pending
-            .as_str_name()
-            .trim_start_matches("PENDING_REASON_")
-            .to_owned();
-    }
-    if invocation.waiting_for_completion {
-        return "WAITING_FOR_COMPLETION".to_owned();
-    }
-    if invocation.cancel_requested {
-        return "CANCEL_REQUESTED".to_owned();
-    }
-    failure(invocation).map_or_else(String::new, |failure| failure.reason.clone())
-}
-
-/// The failure with which an invocation has ended.
-pub(super) fn failure(invocation: &v1::Invocation) -> Option<&v1::Failure> {
-    match invocation.outcome.as_ref()?.outcome.as_ref()? {
-        v1::outcome::Outcome::Failure(failure) => Some(failure),
-        _ => None,
-    }
-}
 
 /// The CIDs of a table: whole where `is_narrow` is false, otherwise the shortest prefixes that tell them apart, and
 /// identify their invocations at the node.

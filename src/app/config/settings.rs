@@ -17,7 +17,9 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::texts::{AddressText, FilterText, HostName, RateText, RoleText, ServiceLimitText};
+use super::texts::{
+    AddressText, FilterText, HostName, OriginText, RateText, RoleText, ServiceLimitText,
+};
 use crate::app::shutdown::DRAIN_TIMEOUT;
 use crate::app::telemetry::LogFormat;
 use crate::codec::units::{DurationText, SizeText};
@@ -69,6 +71,10 @@ pub(in crate::app) struct ListenerConfig {
     /// node are always allowed; gRPC clients may use any name.
     #[schemars(extend("x-placeholder" = "NAME"))]
     pub(in crate::app) allow_host: Vec<HostName>,
+    /// Origin, such as `https://app.example`, whose web pages may call the node and read its answers (repeatable); `*` is
+    /// every origin. Default: only pages of the own hosts may call.
+    #[schemars(extend("x-placeholder" = "ORIGIN"))]
+    pub(in crate::app) allow_origin: Vec<OriginText>,
 }
 
 impl Default for ListenerConfig {
@@ -77,6 +83,7 @@ impl Default for ListenerConfig {
             listen: SocketAddr::new(Ipv4Addr::LOCALHOST.into(), DEFAULT_PORT),
             insecure: false,
             allow_host: Vec::new(),
+            allow_origin: Vec::new(),
         }
     }
 }

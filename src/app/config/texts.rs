@@ -11,7 +11,7 @@ use super::address::listen_address;
 use super::limit_text::{rate, service_limit};
 use super::role::role;
 use crate::app::telemetry;
-use crate::edge::AllowedHosts;
+use crate::edge::{AllowedHosts, AllowedOrigins};
 
 /// An address to listen on, for `#[serde(with = "AddressText")]`: see [`listen_address`].
 #[derive(Debug)]
@@ -72,6 +72,14 @@ checked_text! {
     /// A host name or IP address without a port.
     HostName, |text| {
         let added = AllowedHosts::default().add(text);
+        added.map_err(|error| error.message().to_owned())
+    }
+}
+
+checked_text! {
+    /// The origin of web pages.
+    OriginText, |text| {
+        let added = AllowedOrigins::default().add(text);
         added.map_err(|error| error.message().to_owned())
     }
 }

@@ -20,7 +20,7 @@ use crate::edge::grpc::Serving;
 use crate::edge::listener::{
     self, ConnectionAge, ConnectionLimits, Http2Limits, Shutdown, Timeouts,
 };
-use crate::edge::{AllowedHosts, HostRoutes, NodeAddress, PortService, Transport, WrapRouter};
+use crate::edge::{Allowed, HostRoutes, NodeAddress, PortService, Transport, WrapRouter};
 use crate::engine::clock::Clock;
 use crate::engine::store::Store;
 use crate::engine::{Invoker, Limits, Parts};
@@ -56,7 +56,7 @@ pub struct NodeBuilder {
     clock: Clock,
     address: Option<SocketAddr>,
     insecure: bool,
-    allowed_hosts: AllowedHosts,
+    allowed: Allowed,
     demo: bool,
     drain_timeout: Duration,
     hold: bool,
@@ -89,7 +89,7 @@ impl Default for NodeBuilder {
             clock: Clock::System,
             address: Some(DEFAULT_ADDRESS),
             insecure: false,
-            allowed_hosts: AllowedHosts::default(),
+            allowed: Allowed::default(),
             demo: false,
             drain_timeout: DRAIN_TIMEOUT,
             hold: false,
@@ -247,7 +247,20 @@ impl NodeBuilder {
     /// proxy. All requests that are no gRPC calls are checked: `Host` must be the address of the connection, loopback,
     /// or such a name, and `Origin` as well. A name that is invalid is reported by [`start`](Self::start).
     pub fn allow_host(mut self, name: &str) -> Self {
-        if let Err(error) = self.allowed_hosts.add(name) {
+        if let Err(error) = self.allowed.hosts.add(name) {
+            self.error.get_or_insert(error);
+        }
+        self
+    }
+
+    /// Adds an origin, such as `https://app.example`, whose web pages may call the node and read its answers (CORS); `*`
+    /// is every origin. Default: only pages of the node's own hosts may call. An origin that is invalid is reported by
+    /// [`start`](Self::start).
+    ///
+    /// A listed origin may send the client certificate of its browser. `*` may not, and is refused where a
+    /// certificate names its caller ([`AccessOptions`]).
+    pub fn allow_origin(mut self, origin: &str) -> Self {
+        if let Err(error) = self.allowed.origins.add(origin) {
             self.error.get_or_insert(error);
         }
         self
@@ -362,7 +375,7 @@ impl NodeBuilder {
                     routes: self.routes,
                     wrap: self.wrap,
                 },
-                self.allowed_hosts,
+                self.allowed,
                 &authenticator,
             )?;
             let transport = security.start(&invoker, &shutdown, &mut reloads);
@@ -392,8 +405,17 @@ impl NodeBuilder {
     fn check(&mut self) -> Result<()> {
         match self.error.take() {
             Some(error) => Err(error),
-            None => check_service_limits(&self.limits),
+            None => self.check_origins().and(check_service_limits(&self.limits)),
         }
+    }
+
+    /// Pages of every origin would call with the certificate of the browser, which it adds by itself.
+    fn check_origins(&self) -> Result<()> {
+        if !self.allowed.origins.has_any() || self.access.certificates.is_empty() {
+            return Ok(());
+        }
+        let message = "`*` cannot be combined with certificates that name their callers: allow single origins";
+        Err(Error::invalid_argument(reason::ORIGIN_INVALID, message))
     }
 
     /// Starts the node and serves until a signal, then stops it gracefully: a rolling restart fails no call.

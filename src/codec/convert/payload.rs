@@ -109,6 +109,7 @@ pub fn format_to_proto(format: Format) -> v1::DataFormat {
         Format::Json => v1::DataFormat::Json,
         Format::Csv => v1::DataFormat::Csv,
         Format::Text => v1::DataFormat::Text,
+        Format::Form => v1::DataFormat::Form,
     }
 }
 
@@ -124,6 +125,7 @@ pub fn format_from_proto(field: &str, format: i32) -> Result<Option<Format>> {
         Ok(v1::DataFormat::Json) => Ok(Some(Format::Json)),
         Ok(v1::DataFormat::Csv) => Ok(Some(Format::Csv)),
         Ok(v1::DataFormat::Text) => Ok(Some(Format::Text)),
+        Ok(v1::DataFormat::Form) => Ok(Some(Format::Form)),
         Err(_) => {
             let message = format!("{format} is not a data format");
             let violation = Violation::new(field, "UNKNOWN_VALUE", message);
@@ -154,10 +156,10 @@ pub fn input_from_proto<O: PayloadOneof>(input: Option<O>, data_format: i32) -> 
         .unwrap_or(Payload::empty());
     let mismatch = match (&payload, format) {
         (Payload::Document(..), Some(Format::Dict)) => {
-            Some("a document is JSON, CSV or text; a dict is sent as `payload`")
+            Some("a document is JSON, CSV, text or a form; a dict is sent as `payload`")
         }
-        (Payload::Struct(_) | Payload::Any(_), Some(Format::Csv | Format::Text)) => {
-            Some("CSV and text are sent as `document`")
+        (Payload::Struct(_) | Payload::Any(_), Some(Format::Csv | Format::Text | Format::Form)) => {
+            Some("CSV, text and forms are sent as `document`")
         }
         _ => None,
     };

@@ -7,11 +7,11 @@ use csv::{ByteRecord, ReaderBuilder};
 
 use super::malformed::{MalformedRows, malformed};
 use super::row_lines::lines_of_rows;
-use crate::codec::json;
+use crate::codec::cell;
 use crate::codec::limits::MAX_KEYS;
 use crate::model::error::{Error, Result, TOO_MANY_KEYS, Violation, reason};
 use crate::model::id::truncated;
-use crate::model::sio::{Checked, CsvOptions, Element, Elements, Sio, Type};
+use crate::model::sio::{Checked, CsvOptions, Elements, Sio};
 use crate::model::value::{Dict, Value};
 
 /// The byte order mark that spreadsheets write.
@@ -91,7 +91,7 @@ pub fn read_checked(bytes: &[u8], sio: &Sio, declared: &Elements) -> Result<Chec
         }
         for ((name, element), cell) in columns.iter().zip(row.cells.iter()) {
             let value = match str::from_utf8(cell) {
-                Ok(cell) => cell_value(*element, cell, has_secrets),
+                Ok(text) => cell::value(*element, text, "cell", has_secrets),
                 Err(_) => Err(Violation::new("", NOT_UTF8, NOT_UTF8_MESSAGE)),
             };
             match value {
@@ -105,31 +105,6 @@ pub fn read_checked(bytes: &[u8], sio: &Sio, declared: &Elements) -> Result<Chec
     check
         .finish()
         .map_err(|violations| violations.into_error(reason::INPUT_INVALID))
-}
-
-/// Converts a cell to a value; `None` where it is absent.
-fn cell_value(
-    element: Option<&Element>,
-    cell: &str,
-    has_secrets: bool,
-) -> Result<Option<Value>, Violation> {
-    let Some(element) = element else {
-        return Ok(Some(Value::from(cell)));
-    };
-    let is_text = matches!(element.kind, Type::Text | Type::Secret | Type::AsIs);
-    match &element.kind {
-        _ if cell.is_empty() => Ok((is_text && !element.optional).then(|| Value::from(cell))),
-        Type::List(_) | Type::Dict(_) | Type::DictList(_) => {
-            json::read(cell.as_bytes()).map(Some).map_err(|_| {
-                let message = match has_secrets {
-                    true => "the cell is not JSON".to_owned(),
-                    false => format!("the cell {:?} is not JSON", truncated(cell)),
-                };
-                Violation::new("", "MALFORMED", message)
-            })
-        }
-        _ => Ok(Some(Value::from(cell))),
-    }
 }
 
 fn too_many_cells(columns: usize, row: &Row<'_>) -> String {

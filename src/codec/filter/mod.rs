@@ -16,6 +16,7 @@ use jiff::Timestamp;
 use self::criteria::to_filter;
 use self::fault::to_error;
 use self::parser::terms;
+pub use self::time::{FORMS as TIME_FORMS, parse as time};
 pub use self::write::write;
 use crate::codec::proto::v1;
 use crate::model::error::{Error, Result, Violation, reason};

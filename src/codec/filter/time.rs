@@ -7,11 +7,12 @@ use jiff::tz::TimeZone;
 use jiff::{Span, SpanRelativeTo, Timestamp};
 
 /// How a time is written.
-pub(super) const FORMS: &str = "`\"2026-11-30T03:00:00Z\"` (or with an offset), a date in UTC such as `2026-11-30`, \
+pub const FORMS: &str = "`\"2026-11-30T03:00:00Z\"` (or with an offset), a date in UTC such as `2026-11-30`, \
                                 or an age such as `-2h`";
 
 /// Parses a time; `None` where it is none. Ages end at `now`.
-pub(super) fn parse(text: &str, now: Timestamp) -> Option<Timestamp> {
+#[must_use]
+pub fn parse(text: &str, now: Timestamp) -> Option<Timestamp> {
     if let Some(age) = text.strip_prefix('-') {
         let age = age.parse::<Span>().ok()?;
         let age = age.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;

@@ -68,7 +68,11 @@ const CREDENTIAL_HEADERS: [&str; 19] = [
 
 /// The CID that a caller brings in a header.
 pub(super) fn requested_cid(transport: &MetadataMap) -> Result<Option<Cid>> {
-    let Some(header) = single(transport.as_ref(), CID_KEY)? else {
+    cid_in(transport.as_ref())
+}
+
+fn cid_in(headers: &HeaderMap) -> Result<Option<Cid>> {
+    let Some(header) = single(headers, CID_KEY)? else {
         return Ok(None);
     };
     parse_optional_cid(CID_KEY, header.to_str().unwrap_or_default())
@@ -81,7 +85,20 @@ pub(super) fn requested_cid(transport: &MetadataMap) -> Result<Option<Cid>> {
 /// `INVALID_ARGUMENT` / `REQUEST_INVALID` with all violations; where only one option is invalid, also `CID_INVALID` or
 /// `METADATA_TOO_LARGE`.
 pub(super) fn apply(call: &mut Call, transport: &MetadataMap, mode: CallMode) -> Result<()> {
-    let headers = transport.as_ref();
+    apply_headers(call, transport.as_ref(), mode, is_metadata)
+}
+
+/// As [`apply`]; `is_metadata` tells which headers are metadata of the call.
+///
+/// # Errors
+///
+/// As for [`apply`].
+pub(in crate::edge) fn apply_headers(
+    call: &mut Call,
+    headers: &HeaderMap,
+    mode: CallMode,
+    is_metadata: fn(&str) -> bool,
+) -> Result<()> {
     let mut errors = FieldErrors::default();
     let (options, others) = match mode {
         CallMode::Sync => (SYNC_OPTIONS, [DELAY_KEY]),
@@ -93,10 +110,10 @@ pub(super) fn apply(call: &mut Call, transport: &MetadataMap, mode: CallMode) ->
             errors.take(Err::<(), _>(unknown(name, mode, &options, &others)));
         }
     }
-    call.cid = errors.take(requested_cid(transport));
+    call.cid = errors.take(cid_in(headers));
     let timeout = errors.take(duration(headers, TIMEOUT_KEY));
     call.timeout = match mode {
-        CallMode::Sync => errors.take(request::timeout(timeout, transport)),
+        CallMode::Sync => errors.take(request::timeout_of_headers(timeout, headers)),
         // It bounds an attempt, and `grpc-timeout` only the acceptance.
         CallMode::Async => timeout,
     };
@@ -111,7 +128,7 @@ pub(super) fn apply(call: &mut Call, transport: &MetadataMap, mode: CallMode) ->
     if mode == CallMode::Sync && headers.contains_key(ON_DEADLINE_KEY) {
         call.durable().on_deadline = errors.take(on_deadline(headers));
     }
-    let metadata = metadata(headers);
+    let metadata = metadata(headers, is_metadata);
     errors.take(metadata.check());
     errors.finish()?;
     call.metadata = (!metadata.is_empty()).then(|| Arc::new(metadata));
@@ -212,7 +229,7 @@ fn invalid(key: &str, code: &'static str, message: &str) -> Error {
 }
 
 /// Whether a header is metadata of a call or a reply: no header of the transport or of gRPC, no credential, no option.
-pub(super) fn is_metadata(name: &str) -> bool {
+pub(in crate::edge) fn is_metadata(name: &str) -> bool {
     !(TRANSPORT_HEADERS.contains(&name)
         || CREDENTIAL_HEADERS.contains(&name)
         || name.starts_with(RESERVED_PREFIX)
@@ -221,7 +238,7 @@ pub(super) fn is_metadata(name: &str) -> bool {
 }
 
 /// The metadata of a call.
-fn metadata(headers: &HeaderMap) -> Metadata {
+fn metadata(headers: &HeaderMap, is_metadata: fn(&str) -> bool) -> Metadata {
     let mut metadata = Metadata::new();
     for name in headers.keys().map(http::HeaderName::as_str) {
         if !is_metadata(name) {

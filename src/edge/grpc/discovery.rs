@@ -24,7 +24,7 @@ const MAX_PAGE: usize = 10_000;
 
 /// The implementation of `DiscoveryService`.
 #[derive(Clone, Debug)]
-pub(super) struct DiscoveryApi {
+pub(in crate::edge) struct DiscoveryApi {
     invoker: Invoker,
     catalog: Catalog,
     /// The address that examples show.
@@ -32,7 +32,11 @@ pub(super) struct DiscoveryApi {
 }
 
 impl DiscoveryApi {
-    pub(super) fn new(invoker: Invoker, catalog: Catalog, bound: Option<NodeAddress>) -> Self {
+    pub(in crate::edge) fn new(
+        invoker: Invoker,
+        catalog: Catalog,
+        bound: Option<NodeAddress>,
+    ) -> Self {
         Self {
             invoker,
             catalog,

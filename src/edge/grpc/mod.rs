@@ -27,10 +27,11 @@ use tonic::service::Routes;
 use tonic_reflection::pb::{v1 as reflection_v1, v1alpha as reflection_v1alpha};
 
 use self::admin::AdminApi;
+pub(super) use self::call_options::{apply_headers, is_metadata};
 pub(super) use self::catalog::Catalog;
-use self::discovery::DiscoveryApi;
+pub(super) use self::discovery::DiscoveryApi;
 pub use self::health::{HealthApi, Serving};
-use self::invocation::InvocationApi;
+pub(super) use self::invocation::{InvocationApi, ResultResponses};
 pub use self::invocation::{InvocationFuture, InvocationServer};
 pub(super) use self::message_types::{MessageTypes, MethodTypes};
 use self::method_finder::MethodFinder;

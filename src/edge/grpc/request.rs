@@ -84,7 +84,15 @@ pub(super) fn timeout(
     message: Option<Duration>,
     transport: &MetadataMap,
 ) -> Result<Option<Duration>> {
-    let header = match transport.as_ref().get(TIMEOUT_HEADER) {
+    timeout_of_headers(message, transport.as_ref())
+}
+
+/// As [`timeout`].
+pub(super) fn timeout_of_headers(
+    message: Option<Duration>,
+    headers: &HeaderMap,
+) -> Result<Option<Duration>> {
+    let header = match headers.get(TIMEOUT_HEADER) {
         None => None,
         Some(value) => Some(value.to_str().ok().and_then(grpc_timeout).ok_or_else(|| {
             let message = "is not at most eight digits and a unit, such as `500m` for 500 ms";

@@ -60,9 +60,8 @@ pub(super) async fn stored_response(
 /// A stored output with the types of its declaration, some of which are text in what is stored.
 fn restored(sio: &Sio, payload: Payload) -> Result<Payload> {
     match payload {
-        Payload::Document(_, Format::Csv | Format::Text) => {
-            let message =
-                "the response is a document of CSV or text: get the outcome without `typed`";
+        Payload::Document(_, Format::Csv | Format::Text | Format::Form) => {
+            let message = "the response is a document of CSV, text or a form: get the outcome without `typed`";
             Err(Error::invalid_argument(reason::FORMAT_INVALID, message))
         }
         payload => sio::read_output(sio, Payload::Value(payload::decode(payload)?)),

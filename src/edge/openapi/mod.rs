@@ -40,7 +40,11 @@ impl Described {
             });
             let text = document(documented)?;
             let etag = Sha256::digest(&text);
-            let etag: String = etag.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+            let etag: String = etag
+                .iter()
+                .take(16)
+                .map(|byte| format!("{byte:02x}"))
+                .collect();
             Ok((Bytes::from(text), format!("\"{etag}\"")))
         });
         let stopped = || Error::unavailable(reason::NODE_STOPPING, "the node is stopping");
@@ -78,7 +82,9 @@ impl Described {
 /// Whether the caller has the document with this tag (RFC 9110, 13.1.2).
 fn is_match(headers: &HeaderMap, etag: &str) -> bool {
     let values = headers.get_all(IF_NONE_MATCH).iter();
-    let mut tags = values.filter_map(|value| value.to_str().ok()).flat_map(|all| all.split(','));
+    let mut tags = values
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|all| all.split(','));
     tags.any(|tag| {
         let tag = tag.trim();
         tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag

@@ -6,11 +6,11 @@ use axum::body::Body;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use http::Response;
 use http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY,
     X_CONTENT_TYPE_OPTIONS,
 };
-use http::Response;
 use sha2::{Digest as _, Sha256};
 
 const CROSS_ORIGIN_OPENER_POLICY: HeaderName =
@@ -21,7 +21,9 @@ static PAGE: LazyLock<(Bytes, String)> = LazyLock::new(|| {
     let style = include_str!("page.css");
     let script = include_str!("page.js");
     let page = include_str!("page.html");
-    let page = page.replace("{{style}}", style).replace("{{script}}", script);
+    let page = page
+        .replace("{{style}}", style)
+        .replace("{{script}}", script);
     let policy = format!(
         "default-src 'none'; script-src '{}'; style-src '{}'; connect-src 'self'; base-uri 'none'; \
          form-action 'none'; frame-ancestors 'none'",

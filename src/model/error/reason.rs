@@ -101,6 +101,8 @@ reasons! {
     LATER_LIMIT
     /// A request is not a valid encoding of its message type.
     MALFORMED_MESSAGE
+    /// The media type of an HTTP request is not supported, or its body is compressed.
+    MEDIA_TYPE_UNSUPPORTED
     /// The node holds as many bytes of requests, or of responses that were not read, as its budget allows.
     MEMORY_LIMIT
     /// A message is larger than the limit.
@@ -109,12 +111,16 @@ reasons! {
     ITEMS_LIMIT
     /// The metadata of a call is larger than the limit.
     METADATA_TOO_LARGE
+    /// A path of HTTP does not have the method.
+    METHOD_NOT_ALLOWED
     /// No such RPC exists.
     METHOD_UNKNOWN
     /// A service has no typed method; its description says why.
     NO_TYPED_METHOD
     /// A handler called a service that refused the call: its input is invalid, or the service does not exist.
     NESTED_CALL_REFUSED
+    /// An HTTP answer has none of the media types that the caller accepts.
+    NOT_ACCEPTABLE
     /// An invocation has not ended, so it cannot be removed.
     NOT_ENDED
     /// An invocation is not held, so it cannot be released.
@@ -145,10 +151,14 @@ reasons! {
     OPERATION_LIMIT
     /// No operation with this id is stored.
     OPERATION_UNKNOWN
+    /// An origin whose web pages may call is not a scheme, a host and a port.
+    ORIGIN_INVALID
     /// The output of a service does not match its declaration.
     OUTPUT_INVALID
     /// A service has so many calls that this one could not meet its deadline, or a layer of the service refused it.
     OVERLOADED
+    /// There is no such path of HTTP.
+    PATH_UNKNOWN
     /// Too many invocations are pending.
     PENDING_LIMIT
     /// The node crashed too often during an invocation.

@@ -60,8 +60,9 @@ impl Definition {
     /// `INVALID_ARGUMENT` / `INPUT_INVALID` with all violations; `VALUE_INVALID` or `DOCUMENT_MALFORMED`.
     #[doc(hidden)]
     pub fn admit(&self, input: Payload) -> Result<Admitted> {
-        let is_csv = matches!(input, Payload::Document(_, Format::Csv));
-        if self.sio.input.is_some() || is_csv {
+        // What has texts only is decoded here: in one place, for handlers in every language.
+        let is_untyped = matches!(input, Payload::Document(_, Format::Csv | Format::Form));
+        if self.sio.input.is_some() || is_untyped {
             let checked = io::read_input(&self.sio, input)?;
             return Ok(Admitted {
                 input: Payload::Value(checked.value),

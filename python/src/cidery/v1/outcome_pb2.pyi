@@ -18,6 +18,7 @@ class DataFormat(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     DATA_FORMAT_JSON: _ClassVar[DataFormat]
     DATA_FORMAT_CSV: _ClassVar[DataFormat]
     DATA_FORMAT_TEXT: _ClassVar[DataFormat]
+    DATA_FORMAT_FORM: _ClassVar[DataFormat]
 
 class State(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -65,6 +66,7 @@ DATA_FORMAT_DICT: DataFormat
 DATA_FORMAT_JSON: DataFormat
 DATA_FORMAT_CSV: DataFormat
 DATA_FORMAT_TEXT: DataFormat
+DATA_FORMAT_FORM: DataFormat
 STATE_UNSPECIFIED: State
 STATE_PENDING: State
 STATE_RUNNING: State

@@ -215,6 +215,9 @@ fn builder(config: &Config) -> NodeBuilder {
     for name in &listener.allow_host {
         builder = builder.allow_host(name.as_ref());
     }
+    for origin in &listener.allow_origin {
+        builder = builder.allow_origin(origin.as_ref());
+    }
     if run.demo {
         builder = builder.demo();
     }

@@ -1,8 +1,7 @@
 //! The object of an explained invocation.
 
-use super::invocation::{failure, input, invocation, summary};
-use super::service::location;
-use crate::app::cli::names::{self, text_value, time_value};
+use crate::app::cli::names::{self, text_value};
+use crate::codec::objects::{attempts, failure, input, invocation, location, summary};
 use crate::codec::proto::v1;
 use crate::dict;
 use crate::model::value::Value;
@@ -25,16 +24,6 @@ pub(in crate::app::cli) struct Explanation<'a> {
 /// `explanation` in the schema.
 pub(in crate::app::cli) fn explanation(explanation: Explanation<'_>) -> Value {
     let explained = explanation.invocation;
-    let attempts = explained.attempts.iter().map(|attempt| {
-        Value::from(dict! {
-            "number": attempt.number,
-            "worker": text_value(&attempt.worker),
-            "start_time": time_value(attempt.start_time.as_ref()),
-            "end_time": time_value(attempt.end_time.as_ref()),
-            "failure": attempt.failure.as_ref().map(failure),
-            "trace": text_value(&attempt.trace),
-        })
-    });
     let members = explanation.members.iter();
     let member_counts = explanation.member_counts.iter().map(summary);
     let max_attempts = explained.max_attempts;
@@ -47,7 +36,7 @@ pub(in crate::app::cli) fn explanation(explanation: Explanation<'_>) -> Value {
         "invocations_ahead": explained.invocations_ahead,
         "key_holder_cid": text_value(&explained.key_holder_cid),
         "served_by": explanation.served_by.iter().map(location).collect::<Vec<_>>(),
-        "attempts": attempts.collect::<Vec<_>>(),
+        "attempts": attempts(explained),
         "children": explanation.children,
         "callbacks": explanation.callbacks,
         "member_counts": member_counts.collect::<Vec<_>>(),

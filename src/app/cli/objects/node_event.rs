@@ -1,10 +1,10 @@
 //! The object of an event of a node.
 
-use super::invocation::{failure, invocation};
 use super::operation;
 use super::status::control;
 use super::worker;
 use crate::app::cli::names::{self, event_kind_name, text_value, time_value};
+use crate::codec::objects::{failure, invocation};
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::watch_events_response::Subject;
 use crate::dict;

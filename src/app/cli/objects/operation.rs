@@ -1,8 +1,8 @@
 //! The objects of operations over many invocations, and of their counts.
 
 use crate::app::cli::names::{action_name, operation_state_name, text_value, time_value};
-use crate::app::cli::objects::invocation::failure;
 use crate::codec::filter::write;
+use crate::codec::objects::failure;
 use crate::codec::proto::v1;
 use crate::dict;
 use crate::model::value::Value;

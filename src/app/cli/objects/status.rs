@@ -3,6 +3,7 @@
 use crate::app::cli::names::{
     node_health_name, pending_reason_name, state_name, text_value, time_value,
 };
+use crate::codec::objects;
 use crate::codec::proto::v1;
 use crate::dict;
 use crate::model::value::Value;
@@ -88,7 +89,7 @@ fn unserved(unserved: &v1::UnservedService) -> Value {
 /// `service_control` in the schema.
 pub(super) fn control(control: &v1::ServiceControl) -> Value {
     let mut object = dict! { "service": control.service.as_str() };
-    for (key, value) in super::service::control(control) {
+    for (key, value) in objects::control(control) {
         object.insert(key, value);
     }
     object.into()

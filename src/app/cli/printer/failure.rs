@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use super::style::{DIM, RED};
 use crate::app::config::IN_CONFIG;
 use crate::app::escape;
-use crate::codec::failure::failure_dict;
+use crate::codec::failure::{causes, error_object};
 use crate::codec::json;
 use crate::dict;
 use crate::model::error::{Error, Kind, reason};
@@ -83,7 +83,7 @@ pub(super) fn write_text(error: &Error, err: &mut impl io::Write) -> io::Result<
 
 /// Writes an error for programs: one line of JSON.
 pub(super) fn write_json(error: &Error, err: &mut impl io::Write) -> io::Result<()> {
-    let object = Value::from(dict! { "error": to_object(error) });
+    let object = Value::from(dict! { "error": error_object(error) });
     let text = json::write(&object).unwrap_or_default();
     writeln!(err, "{}", escape::json(&text))
 }
@@ -100,21 +100,6 @@ pub(super) fn write_log(error: &Error) {
         hint = hint(error).as_deref(),
         "{error}"
     );
-}
-
-/// The object of an error, as docs/cli.md describes it.
-pub(in crate::app::cli) fn to_object(error: &Error) -> Value {
-    let mut object = failure_dict(error);
-    let retry_delay = error.retry_after().map(|delay| delay.as_secs_f64());
-    object.insert("retry_delay", retry_delay);
-    object.insert("cid", error.cid().map(|cid| cid.to_string()));
-    object.insert("causes", causes(error).map(Value::Text).collect::<Vec<_>>());
-    object.into()
-}
-
-fn causes(error: &Error) -> impl Iterator<Item = String> {
-    let first = std::error::Error::source(error);
-    std::iter::successors(first, |cause| cause.source()).map(ToString::to_string)
 }
 
 /// Marks the failure of an invocation that the node stores: its attempts can be shown.

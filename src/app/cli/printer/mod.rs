@@ -14,13 +14,14 @@ use std::process::ExitCode;
 
 use tracing::{Level, enabled};
 
-pub(super) use self::failure::{of_stored, to_object as error_object};
+pub(super) use self::failure::of_stored;
 use self::style::{BOLD, DIM, GREEN, YELLOW};
 pub(super) use self::table::Column;
 use super::args::{GlobalArgs, Output};
 use crate::app::escape;
 use crate::app::telemetry::LogFormat;
-use crate::codec::{json, payload};
+use crate::codec::json;
+use crate::codec::objects::response_value;
 use crate::dict;
 use crate::model::error::{Error, Result};
 use crate::model::id::Cid;
@@ -186,7 +187,9 @@ impl Printer {
     pub(super) fn response(&self, cid: Cid, payload: Payload) -> Result<()> {
         match payload {
             _ if self.is_name() => self.data(&cid.to_string()),
-            Payload::Document(bytes, Format::Csv | Format::Text) if self.is_table() => {
+            Payload::Document(bytes, Format::Csv | Format::Text | Format::Form)
+                if self.is_table() =>
+            {
                 self.raw(&bytes);
             }
             payload => self.value(&response_value(payload)?),
@@ -299,14 +302,4 @@ pub(super) fn log_failure(log: LogFormat, outcome: Result<ExitCode>) -> Result<E
 pub(super) fn fail_as_json(error: &Error) -> ExitCode {
     let _ = failure::write_json(error, &mut io::stderr().lock());
     failure::exit_code(error)
-}
-
-/// The value of a response. A CSV or text document is text.
-pub(super) fn response_value(payload: Payload) -> Result<Value> {
-    match payload {
-        Payload::Document(bytes, Format::Csv | Format::Text) => {
-            Ok(Value::Text(String::from_utf8_lossy(&bytes).into_owned()))
-        }
-        payload => payload::decode(payload),
-    }
 }

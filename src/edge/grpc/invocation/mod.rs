@@ -21,7 +21,7 @@ pub(super) use self::filter::RequestFilter;
 use self::invoke::Incoming;
 pub(super) use self::invoke::invoke_nested;
 pub use self::server::{InvocationFuture, InvocationServer};
-use self::stream::ResultResponses;
+pub(in crate::edge) use self::stream::ResultResponses;
 pub(super) use self::summarize::summary_to_proto;
 pub(super) use self::view::outline_to_proto;
 use super::catalog::Catalog;
@@ -42,7 +42,7 @@ use crate::remote::worker_registry::WorkerRegistry;
 
 /// The implementation of `InvocationService`. Cheap to clone.
 #[derive(Clone, Debug)]
-pub(in crate::edge::grpc) struct InvocationApi {
+pub(in crate::edge) struct InvocationApi {
     invoker: Invoker,
     workers: WorkerRegistry,
     catalog: Catalog,

@@ -19,7 +19,7 @@ use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::id::Cid;
 
 /// The response stream of one `StreamResults` call.
-pub(in crate::edge::grpc) struct ResultResponses {
+pub(in crate::edge) struct ResultResponses {
     /// One `not_found` event for each malformed CID, sent before all others.
     invalid: VecDeque<v1::StreamResultsResponse>,
     next: Option<NextFuture>,

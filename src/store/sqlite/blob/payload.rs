@@ -10,7 +10,7 @@ use crate::model::payload::{Format, Payload};
 
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct PayloadBlob {
-    /// 1 a `Struct`, 2 a `Value`, 3 JSON, 4 CSV, 5 text.
+    /// 1 a `Struct`, 2 a `Value`, 3 JSON, 4 CSV, 5 text, 6 a form.
     #[prost(uint32, tag = "1")]
     pub(super) form: u32,
     #[prost(bytes = "bytes", tag = "2")]
@@ -27,6 +27,7 @@ pub(super) fn to_payload(payload: &Payload) -> Result<PayloadBlob> {
         Payload::Any(bytes) => (2, bytes),
         Payload::Document(bytes, Format::Csv) => (4, bytes),
         Payload::Document(bytes, Format::Text) => (5, bytes),
+        Payload::Document(bytes, Format::Form) => (6, bytes),
         Payload::Document(bytes, Format::Json | Format::Dict) => (3, bytes),
         Payload::Value(_) => return Err(damaged("a value that was not encoded")),
     };
@@ -41,6 +42,7 @@ pub(super) fn from_payload(payload: Option<PayloadBlob>) -> Result<Payload> {
         3 => Payload::Document(content, Format::Json),
         4 => Payload::Document(content, Format::Csv),
         5 => Payload::Document(content, Format::Text),
+        6 => Payload::Document(content, Format::Form),
         other => return Err(damaged(format_args!("a payload of form {other}"))),
     })
 }

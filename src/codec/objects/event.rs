@@ -1,8 +1,9 @@
 //! The objects of the events of an invocation.
 
-use super::invocation::failure;
-use crate::app::cli::names::{text_value, time_value};
-use crate::app::cli::printer::{error_object, response_value};
+use super::invocation::{failure, progress};
+use super::names::{text_value, time_value};
+use super::response::response_value;
+use crate::codec::failure::error_object;
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::stream_results_response::Event;
 use crate::codec::struct_pb;
@@ -16,7 +17,7 @@ use crate::model::value::{Dict, Value};
 /// # Errors
 ///
 /// `VALUE_INVALID` where an item or a progress value cannot be decoded.
-pub(in crate::app::cli) fn event(response: &v1::StreamResultsResponse) -> Result<Value> {
+pub(crate) fn event(response: &v1::StreamResultsResponse) -> Result<Value> {
     let (name, fields) = match &response.event {
         Some(Event::Accepted(event)) => (
             "accepted",
@@ -27,13 +28,7 @@ pub(in crate::app::cli) fn event(response: &v1::StreamResultsResponse) -> Result
         ),
         Some(Event::Started(event)) => ("started", dict! { "worker": text_value(&event.worker) }),
         Some(Event::Progress(event)) => {
-            let progress = event.progress.clone().unwrap_or_default();
-            let value = progress.value.as_deref().map(struct_pb::decode_value);
-            let fields = dict! {
-                "fraction": progress.fraction,
-                "message": progress.message,
-                "value": value.transpose()?,
-            };
+            let fields = progress(&event.progress.clone().unwrap_or_default())?;
             ("progress", fields)
         }
         Some(Event::Item(event)) => ("item", dict! { "value": item(event)? }),
@@ -50,7 +45,7 @@ pub(in crate::app::cli) fn event(response: &v1::StreamResultsResponse) -> Result
 }
 
 /// `event` in the schema, for the last event and its outcome.
-pub(in crate::app::cli) fn outcome_event(
+pub(crate) fn outcome_event(
     response: &v1::StreamResultsResponse,
     outcome: &Result<Reply>,
 ) -> Result<Value> {
@@ -86,7 +81,7 @@ fn tagged(name: &str, response: &v1::StreamResultsResponse, fields: Dict) -> Val
 /// # Errors
 ///
 /// `VALUE_INVALID` where it cannot be decoded.
-pub(in crate::app::cli) fn item(event: &v1::ItemEvent) -> Result<Value> {
+pub(crate) fn item(event: &v1::ItemEvent) -> Result<Value> {
     match &event.item {
         Some(v1::item_event::Item::Payload(bytes)) => {
             struct_pb::decode_dict(bytes).map(Value::Dict)

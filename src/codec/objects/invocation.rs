@@ -1,16 +1,21 @@
 //! The objects of stored invocations.
 
-use crate::app::cli::names::{reason_name, state_name, text_value, time_value};
-use crate::app::cli::printer::error_object;
-use crate::codec::convert::{PayloadOneof as _, failure_from_proto, format_from_proto};
+use super::names::{reason_name, state_name, text_value, time_value};
+use super::response::response_value;
+use crate::codec::convert::{
+    PayloadOneof as _, failure_from_proto, format_from_proto, invocation_outcome_from_proto,
+};
+use crate::codec::failure::error_object;
 use crate::codec::payload;
 use crate::codec::proto::v1;
+use crate::codec::struct_pb;
 use crate::dict;
+use crate::model::error::Result;
 use crate::model::payload::Format;
 use crate::model::value::{Dict, Value};
 
 /// `invocation` in the schema.
-pub(in crate::app::cli) fn invocation(invocation: &v1::Invocation) -> Dict {
+pub(crate) fn invocation(invocation: &v1::Invocation) -> Dict {
     let group = invocation.group.as_ref().map(|group| {
         Value::from(dict! {
             "members": group.members,
@@ -48,7 +53,7 @@ pub(in crate::app::cli) fn invocation(invocation: &v1::Invocation) -> Dict {
 }
 
 /// `summary` and `dead_letters` in the schema.
-pub(in crate::app::cli) fn summary(summary: &v1::InvocationSummary) -> Value {
+pub(crate) fn summary(summary: &v1::InvocationSummary) -> Value {
     dict! {
         "service": text_value(&summary.service),
         "state": state_name(summary.state),
@@ -65,7 +70,7 @@ pub(in crate::app::cli) fn summary(summary: &v1::InvocationSummary) -> Value {
 }
 
 /// `change` in the schema.
-pub(in crate::app::cli) fn change(change: &v1::InvocationChange) -> Value {
+pub(crate) fn change(change: &v1::InvocationChange) -> Value {
     let state = (change.state != 0).then(|| state_name(change.state));
     dict! {
         "cid": change.cid.as_str(),
@@ -78,12 +83,68 @@ pub(in crate::app::cli) fn change(change: &v1::InvocationChange) -> Value {
 }
 
 /// `error` in the schema.
-pub(super) fn failure(failure: &v1::Failure) -> Value {
+pub(crate) fn failure(failure: &v1::Failure) -> Value {
     error_object(&failure_from_proto(failure.clone()))
 }
 
+/// `attempts` of an explanation in the schema.
+pub(crate) fn attempts(invocation: &v1::Invocation) -> Value {
+    let attempts = invocation.attempts.iter().map(|attempt| {
+        Value::from(dict! {
+            "number": attempt.number,
+            "worker": text_value(&attempt.worker),
+            "start_time": time_value(attempt.start_time.as_ref()),
+            "end_time": time_value(attempt.end_time.as_ref()),
+            "failure": attempt.failure.as_ref().map(failure),
+            "trace": text_value(&attempt.trace),
+        })
+    });
+    Value::List(attempts.collect())
+}
+
+/// `found_invocation` in the schema: an invocation with its outcome, its progress and the sequence of its last event.
+/// `is_full`: also its input, its attempts, its children and its callbacks.
+///
+/// # Errors
+///
+/// `VALUE_INVALID` where its response or its progress cannot be decoded.
+pub(crate) fn found_invocation(found: v1::Invocation, is_full: bool) -> Result<Value> {
+    let mut object = invocation(&found);
+    let progress = found.progress.as_ref().map(progress).transpose()?;
+    object.insert("progress", progress.map(Value::from));
+    object.insert("sequence", found.sequence);
+    if is_full {
+        object.insert("input", input(&found));
+        object.insert("attempts", attempts(&found));
+        object.insert("child_cids", found.child_cids.clone());
+        object.insert("callback_cids", found.callback_cids.clone());
+    }
+    let (response, failed) = match invocation_outcome_from_proto(found)? {
+        None => (Value::Null, Value::Null),
+        Some(Ok(reply)) => (response_value(reply.payload)?, Value::Null),
+        Some(Err(error)) => (Value::Null, error_object(&error)),
+    };
+    object.insert("response", response);
+    object.insert("failure", failed);
+    Ok(object.into())
+}
+
+/// `fraction`, `message` and `value` of progress.
+///
+/// # Errors
+///
+/// `VALUE_INVALID` where the value cannot be decoded.
+pub(crate) fn progress(progress: &v1::Progress) -> Result<Dict> {
+    let value = progress.value.as_deref().map(struct_pb::decode_value);
+    Ok(dict! {
+        "fraction": progress.fraction,
+        "message": progress.message.as_str(),
+        "value": value.transpose()?,
+    })
+}
+
 /// The input; null where it is not shown or cannot be decoded.
-pub(in crate::app::cli) fn input(invocation: &v1::Invocation) -> Option<Value> {
+pub(crate) fn input(invocation: &v1::Invocation) -> Option<Value> {
     let input = invocation.input.clone()?;
     let format = format_from_proto("/data_format", input.data_format).ok()?;
     let payload = input

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use crate::app::cli::names::{health_name, on_exhausted_name, text_value, time_value};
+use super::names::{health_name, on_exhausted_name, text_value, time_value};
 use crate::codec::json;
 use crate::codec::proto::v1;
 use crate::dict;
 use crate::model::value::{Dict, Value};
 
 /// `service` in the schema.
-pub(in crate::app::cli) fn service(service: &v1::ServiceSummary) -> Value {
+pub(crate) fn service(service: &v1::ServiceSummary) -> Value {
     dict! {
         "name": service.name.as_str(),
         "description": service.description.as_str(),
@@ -24,7 +24,7 @@ pub(in crate::app::cli) fn service(service: &v1::ServiceSummary) -> Value {
 }
 
 /// `service_description` in the schema.
-pub(in crate::app::cli) fn service_description(service: &v1::ServiceDescription) -> Value {
+pub(crate) fn service_description(service: &v1::ServiceDescription) -> Value {
     let declaration = service.declaration.clone().unwrap_or_default();
     let sio = declaration.sio.unwrap_or_default();
     let schema = |text: &str| json::read(text.as_bytes()).unwrap_or_default();
@@ -69,10 +69,7 @@ pub(in crate::app::cli) fn service_description(service: &v1::ServiceDescription)
 }
 
 /// `controlled_service` in the schema.
-pub(in crate::app::cli) fn controlled_service(
-    name: &str,
-    service: &v1::ServiceDescription,
-) -> Value {
+pub(crate) fn controlled_service(name: &str, service: &v1::ServiceDescription) -> Value {
     let mut object = dict! { "name": name };
     for (key, value) in control(&service.control.clone().unwrap_or_default()) {
         object.insert(key, value);
@@ -83,7 +80,7 @@ pub(in crate::app::cli) fn controlled_service(
 }
 
 /// What `service_control` in the schema has beside the name of the service.
-pub(super) fn control(control: &v1::ServiceControl) -> Dict {
+pub(crate) fn control(control: &v1::ServiceControl) -> Dict {
     dict! {
         "paused": control.paused,
         "background_only": control.background_only,
@@ -128,7 +125,7 @@ fn options(options: v1::ServiceOptions) -> Value {
     .into()
 }
 
-pub(super) fn location(location: &v1::ServiceLocation) -> Value {
+pub(crate) fn location(location: &v1::ServiceLocation) -> Value {
     dict! {
         "worker_id": text_value(&location.worker_id),
         "worker_name": text_value(&location.worker_name),

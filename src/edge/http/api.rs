@@ -1,0 +1,177 @@
+//! Answers requests: finds the path, the caller and the method.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use http::header::{ALLOW, CONTENT_LENGTH};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http_body::Body as _;
+
+use super::counted_body::counted;
+use super::problem::Problem;
+use super::request::{HttpRequest, Peer};
+use super::route::Route;
+use super::{complete, event_stream, health, invocations, invoke, services};
+use crate::codec::status::{CID_HEADER, cid_value};
+use crate::edge::address::NodeAddress;
+use crate::edge::connection::Connection;
+use crate::edge::grpc::{Catalog, DiscoveryApi, HealthApi, InvocationApi, Serving};
+use crate::edge::openapi::{self, Described};
+use crate::edge::port_auth::PortAuth;
+use crate::engine::Invoker;
+use crate::model::access::Caller;
+use crate::model::error::{Error, reason};
+use crate::model::id::Cid;
+use crate::remote::worker_registry::WorkerRegistry;
+use crate::service::BoxFuture;
+
+/// Answers the paths of plain HTTP. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(in crate::edge) struct HttpApi(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    invoker: Invoker,
+    invocations: InvocationApi,
+    discovery: DiscoveryApi,
+    health: HealthApi,
+    auth: PortAuth,
+}
+
+impl HttpApi {
+    /// The paths of a node.
+    pub(in crate::edge) fn new(
+        invoker: &Invoker,
+        workers: &WorkerRegistry,
+        serving: &Serving,
+        catalog: &Catalog,
+        address: Option<NodeAddress>,
+        auth: PortAuth,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            invoker: invoker.clone(),
+            invocations: InvocationApi::new(invoker.clone(), workers.clone(), catalog.clone()),
+            discovery: DiscoveryApi::new(invoker.clone(), catalog.clone(), address),
+            health: HealthApi::new(invoker.clone(), catalog.clone(), serving.clone()),
+            auth,
+        }))
+    }
+
+    /// Answers a request for a route.
+    pub(in crate::edge) fn respond(
+        &self,
+        route: Route,
+        request: Request<Body>,
+    ) -> BoxFuture<'static, Response<Body>> {
+        let inner = Arc::clone(&self.0);
+        Box::pin(async move {
+            let is_head = request.method() == Method::HEAD;
+            let answered = inner.answer(route, request).await;
+            let mut response = answered.unwrap_or_else(Problem::into_response);
+            let cid = response.headers_mut().entry(CID_HEADER);
+            cid.or_insert_with(|| cid_value(Cid::new()));
+            match is_head {
+                true => without_body(response),
+                false => response,
+            }
+        })
+    }
+}
+
+impl Inner {
+    async fn answer(
+        &self,
+        route: Route,
+        mut request: Request<Body>,
+    ) -> Result<Response<Body>, Problem> {
+        if *request.method() == Method::OPTIONS {
+            return Ok(options(route.methods()));
+        }
+        let method = request.method().as_str();
+        if !route.methods().split(", ").any(|allowed| allowed == method) {
+            return Err(Problem::method_not_allowed(route.methods()));
+        }
+        if route.is_open() {
+            let headers = request.headers();
+            return Ok(match route {
+                Route::Docs => openapi::page(),
+                Route::Ready => health::readiness(headers, &self.health, &self.invoker),
+                _ => health::health(headers, &self.health),
+            });
+        }
+        let connection = request.extensions_mut().remove::<Arc<Connection>>();
+        let connection = connection.ok_or_else(no_connection)?;
+        let authenticated = self.auth.authenticate(&mut request, &connection)?;
+        let credential_end = match route {
+            Route::Events => self.auth.end(authenticated.as_ref()),
+            _ => None,
+        };
+        let caller = match authenticated {
+            Some(authenticated) => authenticated.caller,
+            None if self.invoker.requires_authentication() => Caller::Unauthenticated,
+            None => Caller::Trusted,
+        };
+        let name = Route::of(request.uri().path()).map_or("", |(_, name)| name);
+        let name = name.to_owned();
+        let (parts, body) = request.into_parts();
+        let request = HttpRequest {
+            peer: Peer {
+                invoker: self.invoker.on_behalf_of(caller),
+                connection,
+            },
+            name,
+            parts,
+            body,
+            credential_end,
+        };
+        let (invocations, discovery) = (&self.invocations, &self.discovery);
+        match route {
+            Route::Invoke => invoke::invoke(request).await,
+            Route::Invocations => Box::pin(invocations::list(invocations, request)).await,
+            Route::Invocation if request.parts.method == Method::DELETE => {
+                Box::pin(invocations::cancel(invocations, request)).await
+            }
+            Route::Invocation => Box::pin(invocations::get(invocations, request)).await,
+            Route::Events => Box::pin(event_stream::events(invocations, request)).await,
+            Route::Complete => Box::pin(complete::complete(invocations, request)).await,
+            Route::Services => Box::pin(services::list(discovery, request)).await,
+            Route::Service => Box::pin(services::get(discovery, request)).await,
+            Route::OpenApi => Box::pin(describe(request)).await,
+            Route::Health | Route::Ready | Route::Docs => Err(no_connection().into()),
+        }
+    }
+}
+
+/// The services that the caller may invoke, as OpenAPI.
+async fn describe(request: HttpRequest) -> Result<Response<Body>, Problem> {
+    let Peer {
+        invoker,
+        connection,
+    } = &request.peer;
+    let described = Described::new(invoker, &request.parts.headers).await?;
+    let body = counted(described.text.clone(), connection)?;
+    Ok(described.respond(body))
+}
+
+/// Only a layer of the host can take the connection out of a request.
+fn no_connection() -> Error {
+    Error::internal(reason::TRANSPORT, "the request has no connection")
+}
+
+/// The answer to OPTIONS.
+fn options(allowed: &'static str) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    let allowed = HeaderValue::from_static(allowed);
+    response.headers_mut().insert(ALLOW, allowed);
+    response
+}
+
+/// The answer to HEAD: the headers that GET would have.
+fn without_body(response: Response<Body>) -> Response<Body> {
+    let (mut parts, body) = response.into_parts();
+    if let Some(length) = body.size_hint().exact() {
+        parts.headers.insert(CONTENT_LENGTH, length.into());
+    }
+    Response::from_parts(parts, Body::empty())
+}

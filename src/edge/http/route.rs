@@ -1,0 +1,149 @@
+//! The table of paths.
+
+use std::collections::HashSet;
+
+use crate::model::sio::closest_name;
+
+/// A path of the node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::edge) enum Route {
+    /// Invokes a service.
+    Invoke,
+    /// Lists invocations.
+    Invocations,
+    /// Reads or cancels an invocation.
+    Invocation,
+    /// Streams the events of an invocation.
+    Events,
+    /// Completes an invocation from outside.
+    Complete,
+    /// Lists services.
+    Services,
+    /// Describes a service.
+    Service,
+    /// Whether the node serves.
+    Health,
+    /// Whether the node is ready for more work.
+    Ready,
+    /// The services and paths, as OpenAPI.
+    OpenApi,
+    /// The page that shows them.
+    Docs,
+}
+
+/// All paths: a name in braces stands for one segment.
+const PATHS: [(&str, Route); 11] = [
+    ("/invoke/{service}", Route::Invoke),
+    ("/invocations", Route::Invocations),
+    ("/invocations/{cid}", Route::Invocation),
+    ("/invocations/{cid}/events", Route::Events),
+    ("/invocations/{cid}/complete", Route::Complete),
+    ("/services", Route::Services),
+    ("/services/{service}", Route::Service),
+    ("/healthz", Route::Health),
+    ("/readyz", Route::Ready),
+    ("/openapi.json", Route::OpenApi),
+    ("/docs", Route::Docs),
+];
+
+impl Route {
+    /// The route of a path, and the segment that stands for its name: as it is written, or empty.
+    pub(in crate::edge) fn of(path: &str) -> Option<(Self, &str)> {
+        let mut paths = PATHS.iter();
+        paths.find_map(|(pattern, route)| Some((*route, name_in(pattern, path)?)))
+    }
+
+    /// The methods that it has, as the header `allow` lists them.
+    pub(in crate::edge) fn methods(self) -> &'static str {
+        match self {
+            Self::Invoke | Self::Complete => "POST, OPTIONS",
+            Self::Invocation => "GET, HEAD, DELETE, OPTIONS",
+            Self::Invocations
+            | Self::Events
+            | Self::Services
+            | Self::Service
+            | Self::Health
+            | Self::Ready
+            | Self::OpenApi
+            | Self::Docs => "GET, HEAD, OPTIONS",
+        }
+    }
+
+    /// Whether it needs no credential: probes have none, nor have browsers that open a page, and it tells nothing else.
+    pub(super) fn is_open(self) -> bool {
+        matches!(self, Self::Health | Self::Ready | Self::Docs)
+    }
+}
+
+/// The segment of a path that stands for the name in a pattern; empty where the pattern has none.
+fn name_in<'a>(pattern: &str, path: &'a str) -> Option<&'a str> {
+    let Some((prefix, rest)) = pattern.split_once('{') else {
+        return (pattern == path).then_some("");
+    };
+    let (_, suffix) = rest.split_once('}')?;
+    let name = path.strip_prefix(prefix)?.strip_suffix(suffix)?;
+    (!name.is_empty() && !name.contains('/')).then_some(name)
+}
+
+/// The path of the table that an unknown one probably stands for.
+pub(in crate::edge) fn nearest(path: &str) -> Option<&'static str> {
+    let mut segments = path.trim_matches('/').split('/');
+    let first = format!("/{}", segments.next()?);
+    let count = segments.count();
+    let root = |pattern: &'static str| {
+        let end = pattern.get(1..).and_then(|rest| rest.find('/'));
+        end.map_or(pattern, |end| pattern.get(..=end).unwrap_or(pattern))
+    };
+    let roots: HashSet<&'static str> = PATHS.iter().map(|(pattern, _)| root(pattern)).collect();
+    let meant = closest_name(&first, &roots)?;
+    let below = PATHS.iter().map(|(pattern, _)| *pattern);
+    let below = below.filter(|pattern| root(pattern) == meant);
+    below.min_by_key(|pattern| pattern.matches('/').count().abs_diff(count + 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_one_segment() {
+        for (path, expected) in [
+            (
+                "/invoke/customer.get",
+                Some((Route::Invoke, "customer.get")),
+            ),
+            ("/invoke/a%2Fb", Some((Route::Invoke, "a%2Fb"))),
+            ("/invoke/", None),
+            ("/invoke", None),
+            ("/invoke/a/b", None),
+            ("/invocations", Some((Route::Invocations, ""))),
+            ("/invocations/", None),
+            ("/invocations/x", Some((Route::Invocation, "x"))),
+            ("/invocations/x/events", Some((Route::Events, "x"))),
+            ("/invocations//events", None),
+            ("/invocations/x/complete", Some((Route::Complete, "x"))),
+            ("/invocations/x/other", None),
+            ("/healthz", Some((Route::Health, ""))),
+            ("/healthz/", None),
+            ("//healthz", None),
+        ] {
+            assert_eq!(Route::of(path), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_path_has_a_nearest_one() {
+        for (path, expected) in [
+            ("/invoke", Some("/invoke/{service}")),
+            ("/invoke/a/b", Some("/invoke/{service}")),
+            ("/invocation/x", Some("/invocations/{cid}")),
+            ("/invocations/x/event", Some("/invocations/{cid}/events")),
+            ("/service", Some("/services")),
+            ("/health", Some("/healthz")),
+            ("/", None),
+            ("/favicon.ico", None),
+        ] {
+            assert_eq!(nearest(path), expected, "{path}");
+        }
+    }
+}
