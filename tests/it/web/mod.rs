@@ -4,6 +4,7 @@ mod access;
 mod clients;
 mod connect;
 mod grpc_web;
+mod openapi;
 mod streams;
 
 use std::net::SocketAddr;
@@ -55,9 +56,20 @@ impl Answer {
     }
 }
 
-/// Sends a request with a body, on a connection of its own.
+/// Sends a request with a body.
 pub(crate) async fn post(
     address: SocketAddr,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Answer {
+    send(address, "POST", path, headers, body).await
+}
+
+/// Sends a request on a connection of its own.
+async fn send(
+    address: SocketAddr,
+    method: &str,
     path: &str,
     headers: &[(&str, &str)],
     body: &[u8],
@@ -65,7 +77,7 @@ pub(crate) async fn post(
     let exchange = async {
         let mut stream = TcpStream::connect(address).await.unwrap();
         let mut head = format!(
-            "POST {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {}\r\n",
+            "{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {}\r\n",
             body.len()
         );
         for (name, value) in headers {
@@ -106,6 +118,7 @@ async fn read(stream: &mut (impl AsyncBufRead + Unpin)) -> Answer {
     }
     let mut body = Vec::new();
     match headers.get("content-length") {
+        _ if status == 304 => {}
         Some(length) => {
             body.resize(length.to_str().unwrap().parse().unwrap(), 0);
             stream.read_exact(&mut body).await.unwrap();
