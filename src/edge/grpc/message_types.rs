@@ -7,11 +7,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use http::request::Parts;
 use prost_reflect::{DescriptorError, DescriptorPool, MessageDescriptor};
 use prost_types::FileDescriptorProto;
+use tonic::Extensions;
 
 use super::catalog::Catalog;
 use super::descriptor_pool::built_in_files;
 use super::method_finder::MethodFinder;
 use crate::codec::typed::{CallMode, Method, MethodMatch, descriptor, names::SERVICE};
+use crate::edge::caller::on_behalf_of_caller;
+use crate::engine::Invoker;
 use crate::model::error::{Error, Result, reason};
 
 /// How many typed methods keep their types: making them takes longer than a short call.
@@ -43,6 +46,7 @@ pub(in crate::edge) struct MessageTypes(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
+    invoker: Invoker,
     finder: MethodFinder,
     catalog: Catalog,
     /// The node's own files, and those of others that its messages have.
@@ -65,10 +69,15 @@ impl MessageTypes {
     /// # Errors
     ///
     /// `INTERNAL` where the built-in descriptors cannot be read.
-    pub(in crate::edge) fn new(finder: MethodFinder, catalog: Catalog) -> Result<Self> {
+    pub(in crate::edge) fn new(
+        invoker: Invoker,
+        finder: MethodFinder,
+        catalog: Catalog,
+    ) -> Result<Self> {
         let files = built_in_files()?;
         let imported = files.iter().filter(|file| IMPORTED.contains(&file.name()));
         Ok(Self(Arc::new(Inner {
+            invoker,
             finder,
             catalog,
             imported: pool(imported.cloned().collect())?,
@@ -124,13 +133,25 @@ impl MessageTypes {
     }
 
     /// The type of a message by its full name: of the node's own files, `google.rpc` and the well-known ones, or the
-    /// request or response of a typed method.
-    pub(in crate::edge) fn find(&self, name: &str) -> Option<MessageDescriptor> {
+    /// request or response of a typed method whose service the caller sees.
+    pub(in crate::edge) fn find(
+        &self,
+        name: &str,
+        caller: Option<&Invoker>,
+    ) -> Option<MessageDescriptor> {
         if let Some(known) = self.0.built_in.get_message_by_name(name) {
             return Some(known);
         }
         let method = self.0.catalog.method_of_message(name)?;
+        if !caller?.sees_service(method.service.as_str()) {
+            return None;
+        }
         self.pool_of(&method).ok()?.get_message_by_name(name)
+    }
+
+    /// The caller of a request.
+    pub(in crate::edge) fn caller(&self, extensions: &Extensions) -> Invoker {
+        on_behalf_of_caller(&self.0.invoker, extensions)
     }
 
     /// The file of one method.

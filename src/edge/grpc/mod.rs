@@ -136,5 +136,5 @@ pub(super) fn message_types(
     catalog: &Catalog,
 ) -> Result<MessageTypes> {
     let finder = MethodFinder::new(invoker.clone(), workers.clone(), catalog.clone());
-    MessageTypes::new(finder, catalog.clone())
+    MessageTypes::new(invoker.clone(), finder, catalog.clone())
 }

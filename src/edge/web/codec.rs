@@ -8,6 +8,7 @@ use super::envelope::PREFIX;
 use crate::codec::proto_json;
 use crate::codec::status::to_status;
 use crate::edge::grpc::{MessageTypes, MethodTypes};
+use crate::engine::Invoker;
 
 /// Writes the messages of one response.
 #[derive(Debug)]
@@ -15,6 +16,8 @@ pub(super) struct MessageCodec {
     /// The method whose responses are written as JSON. `None`: as protobuf.
     pub(super) json: Option<MethodTypes>,
     pub(super) types: MessageTypes,
+    /// Who calls; `None` where that is not known.
+    pub(super) caller: Option<Invoker>,
     /// The largest message, in bytes.
     pub(super) limit: usize,
 }
@@ -36,7 +39,7 @@ impl MessageCodec {
 
     /// The type of a message, by its full name.
     pub(super) fn find(&self, name: &str) -> Option<MessageDescriptor> {
-        self.types.find(name)
+        self.types.find(name, self.caller.as_ref())
     }
 
     /// The longest body of a response with one message.

@@ -32,6 +32,7 @@ use crate::edge::connection::Connection;
 use crate::edge::grpc::{MessageTypes, MethodTypes};
 use crate::edge::request_body::{RequestBody, RequestMemory};
 use crate::edge::response_body::ResponseBody;
+use crate::engine::Invoker;
 use crate::model::error::{Error, Result, reason};
 use crate::model::sio::{IGNORED_KEY, Ignored};
 
@@ -49,6 +50,8 @@ pub(super) struct Call {
     types: MessageTypes,
     /// The largest message, in bytes.
     limit: usize,
+    /// Who calls, once that is known.
+    caller: Option<Invoker>,
     /// The method, once it is known. Only JSON needs one.
     method: Option<MethodTypes>,
     /// The keys of the request that were dropped.
@@ -70,6 +73,7 @@ impl Call {
             encodings: head::translate(protocol, request),
             types,
             limit,
+            caller: None,
             method: None,
             ignored: Ignored::default(),
             accepts: None,
@@ -89,6 +93,7 @@ impl Call {
         connection: &Connection,
     ) -> Result<Request<Body>> {
         let (mut head, body) = request.into_parts();
+        self.caller = Some(self.types.caller(&head.extensions));
         self.encodings.check()?;
         match self.types.of(&head).await {
             Ok(method) => {
@@ -201,7 +206,7 @@ impl Call {
         let Some(method) = self.method.as_ref().filter(|_| is_json) else {
             return Ok(message);
         };
-        let find = |name: &str| self.types.find(name);
+        let find = |name: &str| self.types.find(name, self.caller.as_ref());
         let (undeclared, reason) = match &method.typed {
             Some(typed) if typed.method.request.refuses_unknown_fields() => {
                 (Undeclared::Refuse, reason::INPUT_INVALID)
@@ -220,6 +225,7 @@ impl Call {
         MessageCodec {
             json: self.method.filter(|_| is_json),
             types: self.types,
+            caller: self.caller,
             limit: self.limit,
         }
     }
