@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use axum::Router;
 use axum::body::Body;
 use axum::routing::future::RouteFuture;
+use futures_util::FutureExt as _;
 use futures_util::future::{Either, Ready, ready};
 use http::header::ALLOW;
 use http::{HeaderValue, Request, Response, StatusCode};
@@ -15,7 +16,13 @@ use tower_service::Service;
 
 use crate::edge::grpc::{Catalog, HealthApi, NotGrpc, not_grpc};
 use crate::edge::healthz::{self, HEALTH_PATH};
+use crate::edge::metrics::{METRICS_PATH, MetricsApi};
 use crate::edge::plain_text::plain_text;
+use crate::service::BoxFuture;
+
+/// An answer without a wait.
+type Answer = Ready<Answered>;
+type Answered = Result<Response<Body>, Infallible>;
 
 /// The gRPC services and typed methods of a node: the fallback for all paths that are no routes of the host.
 #[derive(Clone, Debug)]
@@ -23,14 +30,21 @@ pub(super) struct GrpcOnly {
     grpc: Router,
     catalog: Catalog,
     health: HealthApi,
+    metrics: MetricsApi,
 }
 
 impl GrpcOnly {
-    pub(super) fn new(grpc: Router, catalog: Catalog, health: HealthApi) -> Self {
+    pub(super) fn new(
+        grpc: Router,
+        catalog: Catalog,
+        health: HealthApi,
+        metrics: MetricsApi,
+    ) -> Self {
         Self {
             grpc,
             catalog,
             health,
+            metrics,
         }
     }
 }
@@ -38,7 +52,7 @@ impl GrpcOnly {
 impl Service<Request<Body>> for GrpcOnly {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = Either<RouteFuture<Infallible>, Ready<Result<Response<Body>, Infallible>>>;
+    type Future = Either<RouteFuture<Infallible>, Either<Answer, BoxFuture<'static, Answered>>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
@@ -48,16 +62,20 @@ impl Service<Request<Body>> for GrpcOnly {
         let Some(why) = not_grpc(&request) else {
             return Either::Left(self.grpc.call(request));
         };
+        if request.uri().path() == METRICS_PATH {
+            let metrics = self.metrics.clone().respond(request);
+            return Either::Right(Either::Right(Box::pin(metrics.map(Ok))));
+        }
         let response = match request.uri().path() {
             HEALTH_PATH => healthz::respond(request.method(), &self.health),
             path if self.catalog.has_method(path) => refusal(why),
             _ => plain_text(
                 StatusCode::NOT_FOUND,
                 "not found; this is a gRPC server: `grpcurl -plaintext HOST:PORT list` lists its services, and \
-                 /healthz is its health",
+                 /healthz is its health, /metrics what it counts",
             ),
         };
-        Either::Right(ready(Ok(response)))
+        Either::Right(Either::Left(ready(Ok(response))))
     }
 }
 

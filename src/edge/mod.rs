@@ -17,6 +17,7 @@ mod healthz;
 mod http_guard;
 pub mod listener;
 mod message_length;
+mod metrics;
 #[cfg(feature = "tls")]
 mod plain_refusal;
 mod plain_text;
@@ -35,5 +36,6 @@ mod write_timeout;
 
 pub use self::address::NodeAddress;
 pub(crate) use self::http_guard::AllowedHosts;
+pub use self::metrics::PortMetrics;
 pub use self::router::{HostRoutes, PortService, WrapRouter};
 pub use self::socket::Transport;

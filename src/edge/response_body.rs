@@ -10,11 +10,12 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body as _, Frame, SizeHint};
-use tonic::Status;
 use tonic::body::Body;
+use tonic::{Code, Status};
 
 use super::connection::Connection;
 use super::grpc_message::unescape_message;
+use super::metrics::{RpcCall, code_of};
 use super::stream_task;
 use crate::codec::status::to_status;
 use crate::engine::byte_budget::Reservation;
@@ -35,15 +36,16 @@ pub struct ResponseBody {
     taken: usize,
     reservation: Option<Reservation>,
     has_ended: bool,
+    /// The call, until its status is sent.
+    call: Option<RpcCall>,
 }
 
 impl ResponseBody {
-    /// The body of a response on a connection.
-    pub(super) fn counted(inner: Body, connection: Arc<Connection>) -> Self {
-        Self {
-            connection: Some(connection),
-            ..Self::uncounted(inner)
-        }
+    /// The body of the response to a call on a connection. Without a call, its status was in the headers.
+    pub(super) fn counted(inner: Body, connection: Arc<Connection>, call: Option<RpcCall>) -> Self {
+        let mut body = Self::uncounted(inner);
+        (body.connection, body.call) = (Some(connection), call);
+        body
     }
 
     /// A body that is passed on as it is: of the host's own routes.
@@ -55,6 +57,14 @@ impl ResponseBody {
             taken: 0,
             reservation: None,
             has_ended: false,
+            call: None,
+        }
+    }
+
+    /// Counts the call: its status is sent, or nobody waits for it.
+    fn end_call(&mut self, code: Code) {
+        if let (Some(connection), Some(call)) = (&self.connection, self.call.take()) {
+            connection.metrics().rpc.end(call, code);
         }
     }
 
@@ -74,13 +84,20 @@ impl ResponseBody {
             }
             let frame = match ready!(Pin::new(&mut self.inner).poll_frame(cx)) {
                 Some(Ok(frame)) => frame,
-                other => return Poll::Ready(other),
+                other => {
+                    if let Some(Err(status)) = &other {
+                        self.end_call(status.code());
+                    }
+                    return Poll::Ready(other);
+                }
             };
             let data = match frame.into_data() {
                 Ok(data) => data,
                 Err(mut end) => {
                     if let Some(trailers) = end.trailers_mut() {
+                        let code = code_of(trailers);
                         unescape_message(trailers);
+                        self.end_call(code.unwrap_or(Code::Unknown));
                     }
                     return Poll::Ready(Some(Ok(end)));
                 }
@@ -93,7 +110,9 @@ impl ResponseBody {
                 Err(error) => {
                     self.has_ended = true;
                     self.inner = Body::empty();
-                    return Poll::Ready(Some(Ok(Frame::trailers(trailers(&to_status(&error))))));
+                    let status = to_status(&error);
+                    self.end_call(status.code());
+                    return Poll::Ready(Some(Ok(Frame::trailers(trailers(&status)))));
                 }
             }
             self.pending = data;
@@ -132,6 +151,13 @@ impl http_body::Body for ResponseBody {
             None => self.inner.size_hint(),
             Some(_) => SizeHint::default(),
         }
+    }
+}
+
+impl Drop for ResponseBody {
+    /// A body that is dropped before its status belongs to a caller that left.
+    fn drop(&mut self) {
+        self.end_call(Code::Cancelled);
     }
 }
 

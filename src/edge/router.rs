@@ -12,6 +12,7 @@ use axum::Router;
 use axum::routing::future::RouteFuture;
 use http::{Request, Response};
 use hyper::body::Incoming;
+use tonic::Code;
 use tonic::body::Body;
 use tonic::service::Routes;
 use tower_service::Service;
@@ -27,7 +28,11 @@ use crate::edge::grpc::{
     not_grpc,
 };
 use crate::edge::grpc_only::GrpcOnly;
+use crate::edge::healthz::HEALTH_PATH;
 use crate::edge::http_guard::{AllowedHosts, HttpGuard};
+use crate::edge::metrics::{
+    HttpRequest, METRICS_PATH, MetricsApi, PortMetrics, RpcCall, code_of, refusal,
+};
 use crate::edge::plain_text::plain_text;
 use crate::edge::request_body::{RequestBody, RequestMemory};
 use crate::edge::response_body::ResponseBody;
@@ -53,6 +58,9 @@ const RESPONSE_STREAMS: [&str; 2] = [
 /// Health checks need no credential: probes have none, and they tell nothing else.
 const HEALTH_PREFIX: &str = "/grpc.health.v1.Health/";
 
+/// The paths that the node answers over plain HTTP.
+const NODE_PATHS: [&str; 2] = [HEALTH_PATH, METRICS_PATH];
+
 /// Serves all requests of a connection.
 #[derive(Debug)]
 pub struct ConnectionService {
@@ -70,6 +78,7 @@ pub struct PortService {
     /// `None` where authentication is off.
     authenticator: Option<Authenticator>,
     request_timeout: Duration,
+    metrics: Arc<PortMetrics>,
 }
 
 /// Wraps the router of a port, for example in tower layers of the host.
@@ -111,11 +120,13 @@ impl PortService {
         let routes = routes.add_service(grpc::security_service(invoker, authenticator.keys()));
         let typed = grpc::typed_methods(invoker, workers, &catalog);
         let health = HealthApi::new(invoker.clone(), catalog.clone(), serving.clone());
+        let metrics = PortMetrics::new()?;
+        let endpoint = MetricsApi::new(invoker.clone(), workers.clone(), Arc::clone(&metrics));
         let combine = |routes: Routes| {
             let grpc = routes.prepare().into_axum_router();
             let grpc = grpc.fallback_service(typed);
             host.routes
-                .fallback_service(GrpcOnly::new(grpc, catalog, health))
+                .fallback_service(GrpcOnly::new(grpc, catalog, health, endpoint))
         };
         let (invocation, router) = match host.wrap {
             None => (Some(invocation), combine(routes)),
@@ -129,7 +140,13 @@ impl PortService {
                 .requires_authentication()
                 .then(|| authenticator.clone()),
             request_timeout: invoker.limits().request_timeout,
+            metrics,
         })
+    }
+
+    /// What is counted of the port.
+    pub(crate) fn metrics(&self) -> Arc<PortMetrics> {
+        Arc::clone(&self.metrics)
     }
 
     /// Who makes a gRPC request. `None` where authentication is off, and for health checks.
@@ -189,20 +206,40 @@ impl hyper::service::Service<Request<Incoming>> for ConnectionService {
             request.extensions_mut().insert(Arc::clone(certificate));
         }
         if not_grpc(&request).is_some() {
+            let path = request.uri().path();
+            let route = NODE_PATHS.into_iter().find(|route| *route == path);
+            let begun = HttpRequest::begin(route, request.method());
+            let refused = |response: Response<Body>| {
+                port.metrics.http.end(begun, response.status());
+                ResponseFuture::Refused(Some(response))
+            };
             if let Err(refusal) = port.guard.check(&request, connection.local) {
                 tracing::debug!(uri = %request.uri(), ?refusal, "request refused");
                 let response = plain_text(refusal.status(), refusal.message());
-                return ResponseFuture::Refused(Some(response.map(Body::new)));
+                return refused(response.map(Body::new));
+            }
+            if route == Some(METRICS_PATH) {
+                match port.authenticate(&mut request, connection) {
+                    Ok(None) => {}
+                    Ok(Some(authenticated)) => {
+                        request.extensions_mut().insert(authenticated.caller);
+                    }
+                    Err(error) => return refused(refusal(&error).map(Body::new)),
+                }
             }
             let timeout = port.request_timeout;
             let request = request.map(|body| RequestBody::timed(body, timeout));
-            return ResponseFuture::Http(port.router.clone().call(request));
+            let response = port.router.clone().call(request);
+            return ResponseFuture::Http(response, begun, Arc::clone(connection));
         }
+        let call = port.metrics.rpc.begin(request.uri().path());
         let authenticated = match port.authenticate(&mut request, connection) {
             Ok(authenticated) => authenticated,
             Err(error) => {
                 let refused = to_status(&error).into_http();
                 let refused = StatusMapper::new(&request).map_response(refused);
+                let code = code_of(refused.headers()).unwrap_or(Code::Unknown);
+                port.metrics.rpc.end(call, code);
                 return ResponseFuture::Refused(Some(refused));
             }
         };
@@ -230,6 +267,7 @@ impl hyper::service::Service<Request<Incoming>> for ConnectionService {
             memory: RequestMemory::new(),
             act,
             credential_end,
+            call: Some(call),
         };
         let memory = Arc::clone(&context.memory);
         let request =
@@ -253,6 +291,8 @@ pub struct ResponseContext {
     act: Option<Box<Act>>,
     /// Of a stream.
     credential_end: Option<CredentialEnd>,
+    /// The call, until its status is known.
+    call: Option<RpcCall>,
 }
 
 impl std::fmt::Debug for ResponseContext {
@@ -270,7 +310,24 @@ impl ResponseContext {
         if let Some(end) = self.credential_end.take() {
             response = response.map(|body| end_with(body, end));
         }
-        response.map(|body| ResponseBody::counted(body, Arc::clone(&self.connection)))
+        if let Some(code) = code_of(response.headers()) {
+            self.end_call(code);
+        }
+        let call = self.call.take();
+        response.map(|body| ResponseBody::counted(body, Arc::clone(&self.connection), call))
+    }
+
+    fn end_call(&mut self, code: Code) {
+        if let Some(call) = self.call.take() {
+            self.connection.metrics().rpc.end(call, code);
+        }
+    }
+}
+
+impl Drop for ResponseContext {
+    /// A call whose response is not there yet belongs to a caller that left.
+    fn drop(&mut self) {
+        self.end_call(Code::Cancelled);
     }
 }
 
@@ -280,8 +337,8 @@ pub enum ResponseFuture {
     Invocation(InvocationFuture<RequestBody>, ResponseContext),
     /// Of another gRPC service, or of the wrapped router.
     Grpc(RouteFuture<Infallible>, ResponseContext),
-    /// Of the host's own HTTP routes.
-    Http(RouteFuture<Infallible>),
+    /// Of HTTP routes of the host or the node.
+    Http(RouteFuture<Infallible>, HttpRequest, Arc<Connection>),
     /// Of the guard, or of a caller without a valid credential. `None` once it is taken.
     Refused(Option<Response<Body>>),
 }
@@ -307,8 +364,13 @@ impl Future for ResponseFuture {
             }
             Self::Grpc(future, context) => ready!(Pin::new(future).poll(cx))
                 .map(|response| context.respond(response.map(Body::new))),
-            Self::Http(future) => ready!(Pin::new(future).poll(cx))
-                .map(|response| response.map(|body| ResponseBody::uncounted(Body::new(body)))),
+            Self::Http(future, begun, connection) => {
+                ready!(Pin::new(future).poll(cx)).map(|response| {
+                    let status = response.status();
+                    connection.metrics().http.end(*begun, status);
+                    response.map(|body| ResponseBody::uncounted(Body::new(body)))
+                })
+            }
             Self::Refused(response) => {
                 let response = response.take().unwrap_or_default();
                 Ok(response.map(ResponseBody::uncounted))

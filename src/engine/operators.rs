@@ -13,7 +13,9 @@ use crate::engine::events::{EventBus, Watcher};
 use crate::engine::operations::OperationPlace;
 use crate::engine::operations::request::OperationRequest;
 use crate::engine::results::lookup::InvocationView;
-use crate::engine::status::{NodeCertificate, NodeStatus, WorkerCounts};
+use crate::engine::status::{
+    NodeCertificate, NodeMetrics, NodeStatus, StatsPage, StatsQuery, WorkerCounts,
+};
 use crate::engine::store::Filter;
 use crate::model::call::Accepted;
 use crate::model::error::Result;
@@ -241,6 +243,28 @@ impl Invoker {
     /// The status of the node. A store that fails is part of it, and never an error.
     pub async fn status(&self, workers: WorkerCounts) -> NodeStatus {
         self.0.status.read(workers).await
+    }
+
+    /// What services have done since the node started, and what they do now.
+    ///
+    /// # Errors
+    ///
+    /// As for [`check_read_all`](Self::check_read_all).
+    pub async fn service_stats(&self, query: &StatsQuery) -> Result<StatsPage> {
+        self.check_read_all()?;
+        Ok(self.0.status.service_stats(query).await)
+    }
+
+    /// What the node exports as metrics.
+    ///
+    /// # Errors
+    ///
+    /// As for [`check_read_all`](Self::check_read_all).
+    pub async fn metrics(&self, workers: WorkerCounts) -> Result<NodeMetrics> {
+        self.check_read_all()?;
+        let (status, hub) = (&self.0.status, self.0.executor.runtime().hub.as_ref());
+        let watchers = self.0.events.watchers();
+        Ok(status.node_metrics(workers, hub, watchers).await)
     }
 
     /// The events of the node, for those who send them.
