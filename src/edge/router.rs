@@ -51,9 +51,10 @@ const HOT_PATHS: [&str; 2] = [
 ];
 
 /// Methods whose responses may go on as long as their callers like.
-const RESPONSE_STREAMS: [&str; 2] = [
+const RESPONSE_STREAMS: [&str; 3] = [
     "/cidery.v1.InvocationService/StreamResults",
     "/cidery.v1.AdminService/WatchEvents",
+    "/externalscaler.ExternalScaler/StreamIsActive",
 ];
 /// Health checks need no credential: probes have none, and they tell nothing else.
 const HEALTH_PREFIX: &str = "/grpc.health.v1.Health/";

@@ -63,9 +63,9 @@ pub use self::results::lookup::InvocationView;
 pub use self::results::outlook::Outlook;
 pub use self::status::{
     DueLongest, FailingService, FailingServices, HEALTH_REASONS, Health, HealthReason, LimitUse,
-    ListTotals, NodeCertificate, NodeMetrics, NodeStatus, RecentFailureCounts, ServiceStats,
-    StatsPage, StatsQuery, StoreStatus, UnservedService, WaitsFor, WorkerBuild, WorkerCounts,
-    WorkerStatus,
+    ListTotals, NodeCertificate, NodeMetrics, NodeStatus, RecentFailureCounts, ServiceLoad,
+    ServiceStats, StatsPage, StatsQuery, StoreStatus, UnservedService, WaitsFor, WorkerBuild,
+    WorkerCounts, WorkerStatus,
 };
 use self::store::{Filter, Store};
 use crate::model::access::Caller;

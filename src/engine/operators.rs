@@ -14,9 +14,10 @@ use crate::engine::operations::OperationPlace;
 use crate::engine::operations::request::OperationRequest;
 use crate::engine::results::lookup::InvocationView;
 use crate::engine::status::{
-    NodeCertificate, NodeMetrics, NodeStatus, StatsPage, StatsQuery, WorkerCounts,
+    NodeCertificate, NodeMetrics, NodeStatus, ServiceLoad, StatsPage, StatsQuery, WorkerCounts,
 };
 use crate::engine::store::Filter;
+use crate::model::access::NamePattern;
 use crate::model::call::Accepted;
 use crate::model::error::Result;
 use crate::model::id::{Cid, ServiceName};
@@ -253,6 +254,16 @@ impl Invoker {
     pub async fn service_stats(&self, query: &StatsQuery) -> Result<StatsPage> {
         self.check_read_all()?;
         Ok(self.0.status.service_stats(query).await)
+    }
+
+    /// How much work the services have whose names match a pattern.
+    ///
+    /// # Errors
+    ///
+    /// As for [`check_read_all`](Self::check_read_all); the errors of the store.
+    pub async fn service_load(&self, pattern: &NamePattern) -> Result<ServiceLoad> {
+        self.check_read_all()?;
+        self.0.status.load(pattern).await
     }
 
     /// What the node exports as metrics.

@@ -320,3 +320,87 @@ pub(super) static MAX_FILES: Family = family(
     &[],
     "Files that the process may open.",
 );
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    static ALL: [&Family; 50] = [
+        &BUILD,
+        &START_TIME,
+        &HEALTH,
+        &HEALTH_REASON,
+        &CERTIFICATE,
+        &INVOCATIONS,
+        &HANDLER_DURATION,
+        &QUEUE_WAIT,
+        &ATTEMPTS,
+        &RETRIES,
+        &CRASHES,
+        &RUNNING,
+        &CONCURRENCY,
+        &QUEUED,
+        &PENDING,
+        &OLDEST_DUE,
+        &SERVED,
+        &SERVICE_WORKERS,
+        &CREDITS,
+        &SERVICES,
+        &HANDLERS,
+        &NODE_CONCURRENCY,
+        &NODE_PENDING,
+        &HELD,
+        &WORKERS,
+        &FOLLOWED,
+        &WATCHERS,
+        &STORE_UP,
+        &STORE_USED,
+        &STORE_LIMIT,
+        &STORE_EMPTY,
+        &DISK_FREE,
+        &DISK_MIN_FREE,
+        &WAL,
+        &STORE_QUEUED,
+        &COMMIT_DURATION,
+        &COMMIT_ROWS,
+        &CONNECTIONS,
+        &ACCEPTED,
+        &RPC_CALLS,
+        &RPC_DURATION,
+        &HTTP_REQUESTS,
+        &HTTP_DURATION,
+        &CPU,
+        &PROCESS_START,
+        &RESIDENT,
+        &VIRTUAL,
+        &THREADS,
+        &FILES,
+        &MAX_FILES,
+    ];
+
+    const PAGE: &str = include_str!("../../../docs/metrics.md");
+
+    /// A row of the table in the documentation.
+    fn row(family: &Family) -> String {
+        let (kind, suffix) = match family.kind {
+            Type::Counter => ("counter", "_total"),
+            Type::Gauge => ("gauge", ""),
+            Type::Histogram => ("histogram", ""),
+            Type::Info => ("info", "_info"),
+        };
+        let labels: Vec<_> = family.labels.iter().map(|it| format!("`{it}`")).collect();
+        let Family { name, help, .. } = family;
+        let labels = labels.join(", ");
+        format!("| `{name}{suffix}` | {kind} | {labels} | {help} |")
+    }
+
+    #[test]
+    fn the_documentation_has_all_metrics_in_their_order() {
+        let rows = PAGE
+            .lines()
+            .filter(|line| line.starts_with("| `cidery_") || line.starts_with("| `process_"));
+        let documented: Vec<_> = rows.map(str::to_owned).collect();
+        let all: Vec<_> = ALL.into_iter().map(row).collect();
+        assert_eq!(documented, all);
+    }
+}

@@ -180,8 +180,8 @@ impl Committer {
         record.followed_by = followed_by;
         let taken = self.store.record(record.clone()).await?;
         if taken {
-            self.hub.notify(record.cid);
             record_metrics::count(&route.tally.metrics, invocation, &record);
+            self.hub.notify(record.cid);
             self.announce(invocation, &record);
         }
         Ok(taken)
@@ -233,6 +233,10 @@ impl Committer {
         // Callbacks come last of all children: see `Maintenance::children`.
         record.followed_by.extend(followed_by);
         let taken = self.commit_with_retry(&record).await;
+        // Before anyone is told: whoever sees the outcome finds it counted.
+        if let Some(metrics) = metrics.filter(|_| taken) {
+            record_metrics::count(metrics, invocation, &record);
+        }
         match source {
             Source::Attempt(live) => {
                 if let Some(last) = record.events.last().filter(|_| taken) {
@@ -245,9 +249,6 @@ impl Committer {
             Source::Claimed | Source::Unclaimed => {}
         }
         if taken {
-            if let Some(metrics) = metrics {
-                record_metrics::count(metrics, invocation, &record);
-            }
             self.announce(invocation, &record);
         }
         taken

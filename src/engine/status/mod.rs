@@ -10,6 +10,7 @@ mod health;
 mod limits;
 mod node_metrics;
 mod node_status;
+mod scaling;
 mod service_stats;
 mod worker;
 
@@ -29,6 +30,7 @@ pub use self::node_status::{
     DueLongest, Health, HealthReason, ListTotals, NodeStatus, StoreStatus, UnservedService,
     WaitsFor,
 };
+pub use self::scaling::ServiceLoad;
 pub use self::service_stats::{ServiceStats, StatsPage, StatsQuery};
 pub use self::worker::{WorkerBuild, WorkerCounts, WorkerStatus};
 use crate::engine::clock::Clock;
