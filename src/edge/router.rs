@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::future::RouteFuture;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use tonic::Code;
 use tonic::body::Body;
@@ -231,7 +231,8 @@ impl hyper::service::Service<Request<Incoming>> for ConnectionService {
             let timeout = port.request_timeout;
             let request = request.map(|body| RequestBody::timed(body, timeout));
             let response = port.router.clone().call(request);
-            return ResponseFuture::Http(response, begun, Arc::clone(connection));
+            let connection = Arc::clone(connection);
+            return ResponseFuture::Http(response, HttpContext { begun, connection });
         }
         let call = port.metrics.rpc.begin(request.uri().path());
         let authenticated = match port.authenticate(&mut request, connection) {
@@ -332,6 +333,19 @@ impl Drop for ResponseContext {
     }
 }
 
+/// What the response to an HTTP request needs of it.
+#[derive(Debug)]
+pub struct HttpContext {
+    begun: HttpRequest,
+    connection: Arc<Connection>,
+}
+
+impl HttpContext {
+    fn count(&self, status: StatusCode) {
+        self.connection.metrics().http.end(self.begun, status);
+    }
+}
+
 /// The future of a response.
 pub enum ResponseFuture {
     /// Of `InvocationService`.
@@ -339,7 +353,7 @@ pub enum ResponseFuture {
     /// Of another gRPC service, or of the wrapped router.
     Grpc(RouteFuture<Infallible>, ResponseContext),
     /// Of HTTP routes of the host or the node.
-    Http(RouteFuture<Infallible>, HttpRequest, Arc<Connection>),
+    Http(RouteFuture<Infallible>, HttpContext),
     /// Of the guard, or of a caller without a valid credential. `None` once it is taken.
     Refused(Option<Response<Body>>),
 }
@@ -365,13 +379,10 @@ impl Future for ResponseFuture {
             }
             Self::Grpc(future, context) => ready!(Pin::new(future).poll(cx))
                 .map(|response| context.respond(response.map(Body::new))),
-            Self::Http(future, begun, connection) => {
-                ready!(Pin::new(future).poll(cx)).map(|response| {
-                    let status = response.status();
-                    connection.metrics().http.end(*begun, status);
-                    response.map(|body| ResponseBody::uncounted(Body::new(body)))
-                })
-            }
+            Self::Http(future, context) => ready!(Pin::new(future).poll(cx)).map(|response| {
+                context.count(response.status());
+                response.map(|body| ResponseBody::uncounted(Body::new(body)))
+            }),
             Self::Refused(response) => {
                 let response = response.take().unwrap_or_default();
                 Ok(response.map(ResponseBody::uncounted))

@@ -106,7 +106,8 @@ impl Trigger {
         };
         if services.is_none() {
             let message = "names a service, or a pattern such as `customer.*`";
-            violation("service", "MALFORMED", message);
+            let code = text("service").map_or("MISSING", |_| "MALFORMED");
+            violation("service", code, message);
         }
         let metric = match text("metric") {
             Some(name) => Metric::ALL.into_iter().find(|metric| metric.name() == name),
@@ -114,7 +115,7 @@ impl Trigger {
         };
         if metric.is_none() {
             let message = "is none of `backlog`, `age_seconds`, `busy_permits`";
-            violation("metric", "UNKNOWN", message);
+            violation("metric", "NOT_ONE_OF", message);
         }
         let target = match text("target") {
             Some(target) => target.parse().ok(),

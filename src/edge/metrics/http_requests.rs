@@ -28,7 +28,7 @@ type Key = (&'static str, &'static str, u16);
 
 /// A request that has not ended.
 #[derive(Clone, Copy, Debug)]
-pub struct HttpRequest {
+pub(in crate::edge) struct HttpRequest {
     route: &'static str,
     method: &'static str,
     start: Instant,

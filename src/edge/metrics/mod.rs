@@ -15,6 +15,6 @@ mod text;
 
 pub(super) use self::connections::OpenConnection;
 pub(super) use self::endpoint::{METRICS_PATH, MetricsApi, refusal};
-pub use self::http_requests::HttpRequest;
+pub(super) use self::http_requests::HttpRequest;
 pub use self::port_metrics::PortMetrics;
 pub(super) use self::rpc_calls::{RpcCall, code_of};

@@ -1,5 +1,7 @@
 //! How much work services have, for those that scale their workers.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use crate::engine::routing::Route;
@@ -39,8 +41,8 @@ impl StatusReader {
             }
         }
         let mut asked = 0;
-        let table = self.routes.all().clone();
-        let matching = |route: &&_| pattern.matches(Route::name(route).as_str());
+        let table = Arc::clone(&self.routes.all());
+        let matching = |route: &&Route| pattern.matches(route.name().as_str());
         for route in table.values().map(|route| &**route).filter(matching) {
             load.running += route.limit.running();
             load.backlog += route.limit.queued();

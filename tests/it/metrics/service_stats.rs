@@ -210,9 +210,7 @@ async fn services_are_listed_page_by_page() {
     assert_eq!(paged, names(&all));
     let asked = vec!["demo.fail".to_owned(), "nobody".to_owned()];
     assert_eq!(names(&list(0, "", asked).await.unwrap()), ["demo.fail"]);
-    for (size, services) in [(1_001, Vec::new()), (0, vec![String::new(); 1_001])] {
-        let refused = list(size, "", services).await.unwrap_err();
-        let error = crate::support::error_of(&refused);
-        assert_eq!(error.reason(), "REQUEST_INVALID", "{error}");
-    }
+    let refused = list(1_001, "", Vec::new()).await.unwrap_err();
+    let error = crate::support::error_of(&refused);
+    assert_eq!(error.reason(), "REQUEST_INVALID", "{error}");
 }
