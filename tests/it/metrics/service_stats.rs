@@ -138,7 +138,8 @@ async fn retries_expirations_and_cancellations_of_stored_invocations_count() {
     let cid = node.client.invoke_async(later).await.unwrap().cid;
     let pending = stats_of(node.address(), "rests").await;
     assert_eq!((pending.pending, pending.oldest_due_time), (1, None));
-    node.handle.cancel(cid).await.unwrap();
+    let invoker = node.handle.invoker();
+    invoker.cancel(cid, None).await.unwrap();
     let rests = stats_of(node.address(), "rests").await;
     assert_eq!(
         outcomes(&rests),
