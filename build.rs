@@ -23,6 +23,7 @@ const API: [&str; 8] = [
     "cidery/v1/worker.proto",
 ];
 const HEALTH: &str = "grpc/health/v1/health.proto";
+const SCALER: &str = "externalscaler/externalscaler.proto";
 const STAY_ENCODED: [&str; 3] = [
     ".google.protobuf.Struct",
     ".google.protobuf.Value",
@@ -39,7 +40,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=third_party");
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
 
-    let files = API.iter().chain([&HEALTH]).map(Path::new);
+    let files = API.iter().chain([&HEALTH, &SCALER]).map(Path::new);
     let original = protox::compile(files, ["proto", "third_party"])?;
     let mut for_reflection = original.clone();
     for file in &mut for_reflection.file {

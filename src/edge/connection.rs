@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use crate::edge::auth::ConnectionCredentials;
+use crate::edge::metrics::{OpenConnection, PortMetrics};
 use crate::engine::Limits;
 use crate::engine::byte_budget::{ByteBudget, NeverWait, NodeBudget};
 use crate::model::peer_certificate::PeerCertificate;
@@ -44,6 +45,8 @@ pub struct Connection {
     pub answered: Arc<ByteBudget>,
     /// Who has called on it.
     pub(in crate::edge) credentials: ConnectionCredentials,
+    /// What is counted of its port.
+    open: OpenConnection,
     /// How many streams of workers it carries.
     workers: AtomicUsize,
     /// Set by the handshake.
@@ -53,13 +56,19 @@ pub struct Connection {
 impl Connection {
     /// A new connection of a node.
     #[must_use]
-    pub fn new(peer: SocketAddr, local: Option<SocketAddr>, memory: &NodeMemory) -> Arc<Self> {
+    pub fn new(
+        peer: SocketAddr,
+        local: Option<SocketAddr>,
+        memory: &NodeMemory,
+        metrics: &Arc<PortMetrics>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             peer,
             local,
             received: ByteBudget::new(memory.limit_received, &memory.received),
             answered: ByteBudget::new(memory.limit_answered, &memory.answered),
             credentials: ConnectionCredentials::default(),
+            open: OpenConnection::new(Arc::clone(metrics)),
             workers: AtomicUsize::new(0),
             peer_certificate: OnceLock::new(),
         })
@@ -70,6 +79,11 @@ impl Connection {
     #[must_use]
     pub fn peer_certificate(&self) -> Option<&Arc<PeerCertificate>> {
         self.peer_certificate.get()
+    }
+
+    /// What is counted of its port.
+    pub(in crate::edge) fn metrics(&self) -> &PortMetrics {
+        self.open.metrics()
     }
 
     /// Keeps the certificate that the handshake has verified.

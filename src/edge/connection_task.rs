@@ -232,6 +232,7 @@ mod tests {
     use tokio::task::{Id, try_id, yield_now};
 
     use super::*;
+    use crate::edge::PortMetrics;
     use crate::edge::connection::NodeMemory;
     use crate::engine::Limits;
 
@@ -267,7 +268,8 @@ mod tests {
 
     fn connection() -> Arc<Connection> {
         let peer = SocketAddr::from(([127, 0, 0, 1], 1));
-        Connection::new(peer, None, &NodeMemory::new(&Limits::default()))
+        let memory = NodeMemory::new(&Limits::default());
+        Connection::new(peer, None, &memory, &PortMetrics::new().unwrap())
     }
 
     #[tokio::test(start_paused = true)]

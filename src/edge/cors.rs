@@ -106,7 +106,7 @@ fn normalized(text: &str) -> Option<String> {
 
 /// What the browser of one request is told.
 #[derive(Clone, Debug, Default)]
-pub struct Cors {
+pub(super) struct Cors {
     /// Whether responses depend on the origin.
     varies: bool,
     allowed: Option<Allowed>,

@@ -19,6 +19,7 @@ use tokio_util::task::TaskTracker;
 use crate::edge::connection::{Connection, NodeMemory};
 pub use crate::edge::connection_age::ConnectionAge;
 use crate::edge::connection_task::ConnectionTask;
+use crate::edge::metrics::PortMetrics;
 use crate::edge::socket::Transport;
 use crate::edge::stream_task::StreamExecutor;
 use crate::edge::write_timeout::WriteTimeout;
@@ -78,6 +79,8 @@ pub struct ConnectionLimits {
     pub http2: Http2Limits,
     /// What connections may hold in memory.
     pub memory: NodeMemory,
+    /// What is counted of them.
+    pub metrics: Arc<PortMetrics>,
 }
 
 /// The limits of HTTP/2 of a connection.
@@ -134,7 +137,12 @@ pub async fn serve<S, B>(
     ));
     let (timeouts, http2) = (limits.timeouts, limits.http2);
     let spawn_connection = |permit, stream: TcpStream, peer| {
-        let connection = Connection::new(peer, stream.local_addr().ok(), &limits.memory);
+        let connection = Connection::new(
+            peer,
+            stream.local_addr().ok(),
+            &limits.memory,
+            &limits.metrics,
+        );
         let service = service(Arc::clone(&connection));
         let transport = transport.clone();
         let shutdown = shutdown.clone();

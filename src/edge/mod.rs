@@ -18,6 +18,7 @@ mod http;
 mod http_guard;
 pub mod listener;
 mod message_length;
+mod metrics;
 mod openapi;
 #[cfg(feature = "tls")]
 mod plain_refusal;
@@ -40,6 +41,7 @@ mod write_timeout;
 pub use self::address::NodeAddress;
 pub(crate) use self::cors::AllowedOrigins;
 pub(crate) use self::http_guard::AllowedHosts;
+pub use self::metrics::PortMetrics;
 pub(crate) use self::router::Allowed;
 pub use self::router::{HostRoutes, PortService, WrapRouter};
 pub use self::socket::Transport;

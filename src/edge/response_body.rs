@@ -10,11 +10,12 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body as _, Frame, SizeHint};
-use tonic::Status;
 use tonic::body::Body;
+use tonic::{Code, Status};
 
 use super::connection::Connection;
 use super::grpc_message::unescape_message;
+use super::metrics::{RpcCall, code_of};
 use super::stream_task;
 use crate::codec::status::to_status;
 use crate::engine::byte_budget::Reservation;
@@ -38,24 +39,26 @@ pub struct ResponseBody {
     has_ended: bool,
     /// The last frame of a response that fails.
     end: End,
+    /// The call, until its status is sent.
+    call: Option<RpcCall>,
 }
 
 /// The last frame of a response that ends with a status, in its protocol.
 pub(super) type End = fn(&Status) -> Frame<Bytes>;
 
 impl ResponseBody {
-    /// The body of a gRPC response on a connection.
-    pub(super) fn counted(inner: Body, connection: Arc<Connection>) -> Self {
-        Self::counted_until(inner, connection, trailers)
+    /// The body of the response to a gRPC call on a connection. Without a call, its status was in the headers.
+    pub(super) fn counted(inner: Body, connection: Arc<Connection>, call: Option<RpcCall>) -> Self {
+        let mut body = Self::counted_until(inner, connection, trailers);
+        body.call = call;
+        body
     }
 
     /// The body of a response that ends with `end` where it cannot go on.
     pub(super) fn counted_until(inner: Body, connection: Arc<Connection>, end: End) -> Self {
-        Self {
-            connection: Some(connection),
-            end,
-            ..Self::uncounted(inner)
-        }
+        let mut body = Self::uncounted(inner);
+        (body.connection, body.end) = (Some(connection), end);
+        body
     }
 
     /// A body that is there, as far as there is room for it.
@@ -68,7 +71,7 @@ impl ResponseBody {
             true => Some(connection.answered.reserve(data.len())?),
             false => None,
         };
-        let mut body = Self::counted(Body::empty(), Arc::clone(connection));
+        let mut body = Self::counted(Body::empty(), Arc::clone(connection), None);
         body.pending = data;
         body.reservation = reservation;
         body.has_ended = true;
@@ -85,6 +88,14 @@ impl ResponseBody {
             reservation: None,
             has_ended: false,
             end: trailers,
+            call: None,
+        }
+    }
+
+    /// Counts the call: its status is sent, or nobody waits for it.
+    fn end_call(&mut self, code: Code) {
+        if let (Some(connection), Some(call)) = (&self.connection, self.call.take()) {
+            connection.metrics().rpc.end(call, code);
         }
     }
 
@@ -107,13 +118,20 @@ impl ResponseBody {
             }
             let frame = match ready!(Pin::new(&mut self.inner).poll_frame(cx)) {
                 Some(Ok(frame)) => frame,
-                other => return Poll::Ready(other),
+                other => {
+                    if let Some(Err(status)) = &other {
+                        self.end_call(status.code());
+                    }
+                    return Poll::Ready(other);
+                }
             };
             let data = match frame.into_data() {
                 Ok(data) => data,
                 Err(mut end) => {
                     if let Some(trailers) = end.trailers_mut() {
+                        let code = code_of(trailers);
                         unescape_message(trailers);
+                        self.end_call(code.unwrap_or(Code::Unknown));
                     }
                     return Poll::Ready(Some(Ok(end)));
                 }
@@ -126,7 +144,9 @@ impl ResponseBody {
                 Err(error) => {
                     self.has_ended = true;
                     self.inner = Body::empty();
-                    return Poll::Ready(Some(Ok((self.end)(&to_status(&error)))));
+                    let status = to_status(&error);
+                    self.end_call(status.code());
+                    return Poll::Ready(Some(Ok((self.end)(&status))));
                 }
             }
             self.pending = data;
@@ -168,6 +188,13 @@ impl http_body::Body for ResponseBody {
             }
             Some(_) => SizeHint::default(),
         }
+    }
+}
+
+impl Drop for ResponseBody {
+    /// A body that is dropped before its status belongs to a caller that left.
+    fn drop(&mut self) {
+        self.end_call(Code::Cancelled);
     }
 }
 

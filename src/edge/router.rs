@@ -12,6 +12,7 @@ use axum::Router;
 use axum::routing::future::RouteFuture;
 use http::{Request, Response};
 use hyper::body::Incoming;
+use tonic::Code;
 use tonic::body::Body;
 use tonic::service::Routes;
 use tower_service::Service;
@@ -28,8 +29,9 @@ use crate::edge::grpc::{
     not_grpc,
 };
 use crate::edge::grpc_only::GrpcOnly;
-use crate::edge::http::HttpApi;
+use crate::edge::http::{HttpApi, Route};
 use crate::edge::http_guard::{AllowedHosts, HttpGuard};
+use crate::edge::metrics::{HttpRequest, MetricsApi, PortMetrics, RpcCall, code_of};
 use crate::edge::plain_text::plain_text;
 use crate::edge::port_auth::PortAuth;
 use crate::edge::request_body::{RequestBody, RequestMemory};
@@ -51,9 +53,10 @@ const HOT_PATHS: [&str; 2] = [
 ];
 
 /// Methods whose responses may go on as long as their callers like.
-const RESPONSE_STREAMS: [&str; 2] = [
+const RESPONSE_STREAMS: [&str; 3] = [
     "/cidery.v1.InvocationService/StreamResults",
     "/cidery.v1.AdminService/WatchEvents",
+    "/externalscaler.ExternalScaler/StreamIsActive",
 ];
 
 /// Serves all requests of a connection.
@@ -76,6 +79,7 @@ pub struct PortService {
     message_bytes: usize,
     auth: PortAuth,
     request_timeout: Duration,
+    metrics: Arc<PortMetrics>,
 }
 
 /// Whom web browsers may call, and from where.
@@ -127,7 +131,17 @@ impl PortService {
         let typed = grpc::typed_methods(invoker, workers, &catalog);
         let types = grpc::message_types(invoker, workers, &catalog)?;
         let auth = PortAuth::new(authenticator, invoker.requires_authentication());
-        let http = HttpApi::new(invoker, workers, serving, &catalog, address, auth.clone());
+        let metrics = PortMetrics::new()?;
+        let endpoint = MetricsApi::new(workers.clone(), Arc::clone(&metrics));
+        let http = HttpApi::new(
+            invoker,
+            workers,
+            serving,
+            &catalog,
+            address,
+            auth.clone(),
+            endpoint,
+        );
         let combine = |routes: Routes| {
             let grpc = routes.prepare().into_axum_router();
             let grpc = grpc.fallback_service(typed);
@@ -146,7 +160,13 @@ impl PortService {
             types,
             message_bytes: invoker.limits().message_bytes,
             request_timeout: invoker.limits().request_timeout,
+            metrics,
         })
+    }
+
+    /// What is counted of the port.
+    pub(crate) fn metrics(&self) -> Arc<PortMetrics> {
+        Arc::clone(&self.metrics)
     }
 
     /// When a stream ends because of its credential.
@@ -229,11 +249,15 @@ impl ConnectionService {
     #[inline]
     fn admit<B>(&self, request: &mut Request<B>) -> Result<ResponseContext, Response<Body>> {
         let Self { port, connection } = self;
+        let call = port.metrics.rpc.begin(request.uri().path());
         let authenticated = match port.auth.authenticate(request, connection) {
             Ok(authenticated) => authenticated,
             Err(error) => {
                 let refused = to_status(&error).into_http();
-                return Err(StatusMapper::new(request).map_response(refused));
+                let refused = StatusMapper::new(request).map_response(refused);
+                let code = code_of(refused.headers()).unwrap_or(Code::Unknown);
+                port.metrics.rpc.end(call, code);
+                return Err(refused);
             }
         };
         let path = request.uri().path();
@@ -257,6 +281,7 @@ impl ConnectionService {
             memory: RequestMemory::new(),
             act,
             credential_end,
+            call: Some(call),
         })
     }
 
@@ -264,17 +289,22 @@ impl ConnectionService {
     #[inline(never)]
     fn call_http(&self, mut request: Request<Incoming>) -> ResponseFuture {
         let Self { port, connection } = self;
+        let begun = HttpRequest::begin(Route::pattern_of(request.uri().path()), request.method());
+        let refused = |response: Response<Body>| {
+            port.metrics.http.end(begun, response.status());
+            ResponseFuture::Refused(Some(response))
+        };
         let cors = match port.guard.check(&request, connection.local) {
             Ok(cors) => cors,
             Err(refusal) => {
                 // Not the query, which may have the token of a completion.
                 tracing::debug!(path = request.uri().path(), ?refusal, "request refused");
                 let response = plain_text(refusal.status(), refusal.message());
-                return ResponseFuture::Refused(Some(response.map(Body::new)));
+                return refused(response.map(Body::new));
             }
         };
         if let Some(preflight) = cors.preflight(&request) {
-            return ResponseFuture::Refused(Some(preflight.map(Body::new)));
+            return refused(preflight.map(Body::new));
         }
         if let Some(protocol) = web::Protocol::of(&request) {
             return self.call_web(request, protocol, cors);
@@ -282,7 +312,12 @@ impl ConnectionService {
         let timeout = port.request_timeout;
         request.extensions_mut().insert(Arc::clone(connection));
         let request = request.map(|body| RequestBody::timed(body, timeout));
-        ResponseFuture::Http(port.router.clone().call(request), cors)
+        let context = HttpContext {
+            begun,
+            connection: Arc::clone(connection),
+            cors,
+        };
+        ResponseFuture::Http(port.router.clone().call(request), context)
     }
 
     /// Answers a call in another protocol than gRPC, which takes the path of a gRPC request.
@@ -311,7 +346,11 @@ impl ConnectionService {
                         Ok(request) => port.respond(request).await,
                         Err(error) => to_status(&error).into_http(),
                     };
-                    context.finish(response)
+                    let response = context.finish(response);
+                    match context.call.take() {
+                        Some(call) => response.map(|body| call.follow(body, &connection)),
+                        None => response,
+                    }
                 }
             };
             let mut response = call.response(response, &connection).await;
@@ -331,6 +370,8 @@ pub struct ResponseContext {
     act: Option<Box<Act>>,
     /// Of a stream.
     credential_end: Option<CredentialEnd>,
+    /// The call, until its status is known.
+    call: Option<RpcCall>,
 }
 
 impl std::fmt::Debug for ResponseContext {
@@ -342,7 +383,8 @@ impl std::fmt::Debug for ResponseContext {
 impl ResponseContext {
     fn respond(&mut self, response: Response<Body>) -> Response<ResponseBody> {
         let response = self.finish(response);
-        response.map(|body| ResponseBody::counted(body, Arc::clone(&self.connection)))
+        let call = self.call.take();
+        response.map(|body| ResponseBody::counted(body, Arc::clone(&self.connection), call))
     }
 
     /// The response in the form of gRPC.
@@ -354,6 +396,39 @@ impl ResponseContext {
         if let Some(end) = self.credential_end.take() {
             response = response.map(|body| end_with(body, end));
         }
+        if let Some(code) = code_of(response.headers()) {
+            self.end_call(code);
+        }
+        response
+    }
+
+    fn end_call(&mut self, code: Code) {
+        if let Some(call) = self.call.take() {
+            self.connection.metrics().rpc.end(call, code);
+        }
+    }
+}
+
+impl Drop for ResponseContext {
+    /// A call whose response is not there yet belongs to a caller that left.
+    fn drop(&mut self) {
+        self.end_call(Code::Cancelled);
+    }
+}
+
+/// What the response to an HTTP request needs of it.
+#[derive(Debug)]
+pub struct HttpContext {
+    begun: HttpRequest,
+    connection: Arc<Connection>,
+    cors: Cors,
+}
+
+impl HttpContext {
+    fn respond<B>(&self, mut response: Response<B>) -> Response<B> {
+        self.cors.apply(response.headers_mut());
+        let metrics = self.connection.metrics();
+        metrics.http.end(self.begun, response.status());
         response
     }
 }
@@ -367,7 +442,7 @@ pub enum ResponseFuture {
     /// Of a gRPC service, in another protocol.
     Web(BoxFuture<'static, Response<ResponseBody>>),
     /// Of the host's own HTTP routes, or of plain HTTP.
-    Http(RouteFuture<Infallible>, Cors),
+    Http(RouteFuture<Infallible>, HttpContext),
     /// Of the guard, of a preflight, or of a caller without a valid credential. `None` once it is taken.
     Refused(Option<Response<Body>>),
 }
@@ -395,8 +470,8 @@ impl Future for ResponseFuture {
             Self::Grpc(future, context) => ready!(Pin::new(future).poll(cx))
                 .map(|response| context.respond(response.map(Body::new))),
             Self::Web(future) => Ok(ready!(future.as_mut().poll(cx))),
-            Self::Http(future, cors) => ready!(Pin::new(future).poll(cx)).map(|mut response| {
-                cors.apply(response.headers_mut());
+            Self::Http(future, context) => ready!(Pin::new(future).poll(cx)).map(|response| {
+                let response = context.respond(response);
                 response.map(|body| ResponseBody::uncounted(Body::new(body)))
             }),
             Self::Refused(response) => {

@@ -21,6 +21,7 @@ mod execution;
 mod lifecycle;
 mod limits;
 pub(crate) mod log_limit;
+pub mod metrics;
 mod operations;
 mod operators;
 mod results;
@@ -62,8 +63,9 @@ pub use self::results::lookup::InvocationView;
 pub use self::results::outlook::Outlook;
 pub use self::status::{
     DueLongest, FailingService, FailingServices, HEALTH_REASONS, Health, HealthReason, LimitUse,
-    ListTotals, NodeCertificate, NodeStatus, RecentFailureCounts, StoreStatus, UnservedService,
-    WaitsFor, WorkerBuild, WorkerCounts, WorkerStatus,
+    ListTotals, NodeCertificate, NodeMetrics, NodeStatus, RecentFailureCounts, ServiceLoad,
+    ServiceStats, StatsPage, StatsQuery, StoreStatus, UnservedService, WaitsFor, WorkerBuild,
+    WorkerCounts, WorkerStatus,
 };
 use self::store::{Filter, Store};
 use crate::model::access::Caller;

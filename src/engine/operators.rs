@@ -13,8 +13,11 @@ use crate::engine::events::{EventBus, Watcher};
 use crate::engine::operations::OperationPlace;
 use crate::engine::operations::request::OperationRequest;
 use crate::engine::results::lookup::InvocationView;
-use crate::engine::status::{NodeCertificate, NodeStatus, WorkerCounts};
+use crate::engine::status::{
+    NodeCertificate, NodeMetrics, NodeStatus, ServiceLoad, StatsPage, StatsQuery, WorkerCounts,
+};
 use crate::engine::store::Filter;
+use crate::model::access::NamePattern;
 use crate::model::call::Accepted;
 use crate::model::error::Result;
 use crate::model::id::{Cid, ServiceName};
@@ -241,6 +244,38 @@ impl Invoker {
     /// The status of the node. A store that fails is part of it, and never an error.
     pub async fn status(&self, workers: WorkerCounts) -> NodeStatus {
         self.0.status.read(workers).await
+    }
+
+    /// What services have done since the node started, and what they do now.
+    ///
+    /// # Errors
+    ///
+    /// As for [`check_read_all`](Self::check_read_all).
+    pub async fn service_stats(&self, query: &StatsQuery) -> Result<StatsPage> {
+        self.check_read_all()?;
+        Ok(self.0.status.service_stats(query).await)
+    }
+
+    /// How much work the services have whose names match a pattern.
+    ///
+    /// # Errors
+    ///
+    /// As for [`check_read_all`](Self::check_read_all); the errors of the store.
+    pub async fn service_load(&self, pattern: &NamePattern) -> Result<ServiceLoad> {
+        self.check_read_all()?;
+        self.0.status.load(pattern).await
+    }
+
+    /// What the node exports as metrics.
+    ///
+    /// # Errors
+    ///
+    /// As for [`check_read_all`](Self::check_read_all).
+    pub async fn metrics(&self, workers: WorkerCounts) -> Result<NodeMetrics> {
+        self.check_read_all()?;
+        let (status, hub) = (&self.0.status, self.0.executor.runtime().hub.as_ref());
+        let watchers = self.0.events.watchers();
+        Ok(status.node_metrics(workers, hub, watchers).await)
     }
 
     /// The events of the node, for those who send them.

@@ -6,7 +6,7 @@ use super::{InvocationPage, Invoker};
 use crate::engine::access::{Reach, Right, check_serve, check_service, identity, not_permitted};
 use crate::engine::results::reading::cid_unknown;
 use crate::engine::store::Filter;
-use crate::model::access::{Caller, Principals};
+use crate::model::access::{Caller, Identity, Principals, Scope};
 use crate::model::error::Result;
 use crate::model::id::{Cid, ServiceName};
 
@@ -21,6 +21,22 @@ impl Invoker {
         match identity(self.caller(), what)? {
             Some(identity) if !identity.rights.administer => {
                 Err(not_permitted(self.caller(), Right::Administer, what, None))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Whether the caller may read what the node counts of all services: it reads all invocations, or administers the
+    /// node.
+    ///
+    /// # Errors
+    ///
+    /// As for [`check_administer`](Self::check_administer).
+    pub fn check_read_all(&self) -> Result<()> {
+        let what = "read what the node counts of all services";
+        match identity(self.caller(), what)? {
+            Some(Identity { rights, .. }) if !rights.administer && rights.read != Scope::All => {
+                Err(not_permitted(self.caller(), Right::ReadAll, what, None))
             }
             Some(_) | None => Ok(()),
         }

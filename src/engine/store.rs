@@ -12,6 +12,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::engine::backup::Backups;
+use crate::engine::metrics::HistogramSnapshot;
 use crate::model::access::{ApiKey, Principal, Principals};
 use crate::model::error::{Error, Result};
 use crate::model::id::{Cid, ServiceName};
@@ -198,6 +199,16 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// particular order. Of more than [`OLDEST_DUE_SERVICES`] services, it looks at those with most pending ones.
     fn oldest_due(&self, now: Timestamp) -> BoxFuture<'_, Result<Vec<OldestDue>>>;
 
+    /// The number of pending invocations of a service that need not be claimed at `now`, but later, counted up to `max`:
+    /// those that are due later, are held, or wait for an outcome from outside. Of those with the same concurrency key
+    /// the first one counts alone.
+    fn later_count(
+        &self,
+        service: ServiceName,
+        now: Timestamp,
+        max: usize,
+    ) -> BoxFuture<'_, Result<usize>>;
+
     /// Counts the invocations that failed at `since` or later by service and reason: of more than `max`, those that
     /// failed last. The example of a summary is the last one. Reads no other invocations.
     fn recent_failures(
@@ -211,6 +222,11 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 
     /// How much room the store has.
     fn usage(&self) -> BoxFuture<'_, Result<StoreUsage>>;
+
+    /// What the store has counted of its commits since it was opened. Reads counters.
+    fn metrics(&self) -> StoreMetrics {
+        StoreMetrics::default()
+    }
 
     /// Removes up to `max` invocations whose purge time has passed and leaves a tombstone of each, then tombstones that
     /// have expired. Returns how many were removed in all. The members of a group are kept until it has ended, and from
@@ -329,6 +345,19 @@ pub struct StoreUsage {
     pub empty: u64,
     /// The disk; `None` for a store in memory, or where the system does not tell.
     pub disk: Option<DiskUsage>,
+}
+
+/// What a store has counted of its commits. A store in memory has none.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StoreMetrics {
+    /// How long commits took, their sync included, in seconds.
+    pub commit_duration: HistogramSnapshot,
+    /// How many rows they wrote.
+    pub commit_rows: HistogramSnapshot,
+    /// How many bytes the write-ahead log had at the last commit.
+    pub wal_bytes: u64,
+    /// How many bytes of writes wait for a commit.
+    pub queued_bytes: u64,
 }
 
 /// The room on the disk of a store, in bytes.

@@ -1,14 +1,17 @@
-//! The tally of one service: how many of its calls and attempts failed in the last hour, and why. A call that succeeds
-//! costs one atomic addition; failures take a short lock.
+//! The tally of one service: how many of its calls and attempts failed in the last hour, and why. What succeeds is
+//! counted by the metrics of the service alone; failures take a short lock.
 //!
 //! It knows no clock: [`Tally::advance`] is called each minute.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 
+use crate::engine::metrics::{InvocationKind, NameRoom, Run, ServiceMetrics};
 use crate::model::error::{Error, Kind, reason};
 use crate::model::id::Cid;
 
@@ -24,15 +27,24 @@ const MAX_MESSAGE: usize = 500;
 /// How many calls and attempts of a service succeeded and failed.
 #[derive(Debug)]
 pub(in crate::engine) struct Tally {
-    /// Those that did not fail, since the window last looked.
+    /// What is counted for as long as the node runs.
+    pub(in crate::engine) metrics: ServiceMetrics,
+    /// Those that did not fail, since the window last looked, besides the answers that the metrics have.
     answered: AtomicU64,
     window: Mutex<Window>,
     room: ReasonRoom,
 }
 
+/// Room for what the tallies of all services keep.
+#[derive(Clone, Debug, Default)]
+pub(in crate::engine) struct TallyRoom {
+    reasons: ReasonRoom,
+    names: NameRoom,
+}
+
 /// Room for the reasons of all services.
 #[derive(Clone, Debug)]
-pub(in crate::engine) struct ReasonRoom(Arc<Semaphore>);
+struct ReasonRoom(Arc<Semaphore>);
 
 impl Default for ReasonRoom {
     fn default() -> Self {
@@ -43,8 +55,12 @@ impl Default for ReasonRoom {
 /// The last hour.
 #[derive(Debug, Default)]
 struct Window {
+    /// The answers that the metrics had when the window last looked.
+    answers: u64,
     answered: Minutes,
     failed: Minutes,
+    /// How many have failed in all: tells which reason is the last one.
+    failures: u64,
     reasons: Vec<ReasonTally>,
 }
 
@@ -53,7 +69,8 @@ struct Window {
 struct ReasonTally {
     reason: String,
     failed: Minutes,
-    /// The last of them.
+    /// The last of them: which of all failures it is.
+    last: u64,
     example: Cid,
     message: String,
     _room: OwnedSemaphorePermit,
@@ -85,17 +102,67 @@ pub(in crate::engine) struct ReasonFailures {
 }
 
 impl Tally {
-    pub(in crate::engine) fn new(room: ReasonRoom) -> Arc<Self> {
+    pub(in crate::engine) fn new(room: TallyRoom) -> Arc<Self> {
         Arc::new(Self {
+            metrics: ServiceMetrics::new(room.names),
             answered: AtomicU64::new(0),
             window: Mutex::default(),
-            room,
+            room: room.reasons,
         })
     }
 
-    /// Counts a call or an attempt that has ended.
+    /// Counts a call that has ended. Without the instant at which its handler started, one that fails was refused.
     #[inline]
-    pub(in crate::engine) fn count<T>(&self, cid: Cid, outcome: &Result<T, Error>) {
+    pub(in crate::engine) fn call_ended<T>(
+        &self,
+        kind: InvocationKind,
+        cid: Cid,
+        started: Option<Instant>,
+        outcome: &Result<T, Error>,
+    ) {
+        match (outcome, started) {
+            (Ok(_), Some(started)) => {
+                let run = match kind {
+                    InvocationKind::Nested => Run::Nested,
+                    _ => Run::Sync,
+                };
+                self.metrics.answered(run, started.elapsed());
+            }
+            (Ok(_), None) => self.metrics.answered(Run::Sync, Duration::ZERO),
+            (Err(error), started) => self.call_failed(kind, cid, started, error),
+        }
+    }
+
+    #[cold]
+    fn call_failed(&self, kind: InvocationKind, cid: Cid, started: Option<Instant>, error: &Error) {
+        match started {
+            Some(started) => {
+                self.metrics.ran(started.elapsed());
+                self.metrics.failed(kind, error);
+            }
+            None => self.metrics.refused(kind, error),
+        }
+        self.count_error(cid, error);
+    }
+
+    /// Counts an attempt whose handler has ended by itself, after this time.
+    pub(in crate::engine) fn attempt_ended<T>(
+        &self,
+        cid: Cid,
+        elapsed: Duration,
+        outcome: &Result<T, Error>,
+    ) {
+        match outcome {
+            Ok(_) => self.metrics.answered(Run::Attempt, elapsed),
+            Err(error) => {
+                self.metrics.ran(elapsed);
+                self.count_error(cid, error);
+            }
+        }
+    }
+
+    /// Counts an outcome that came from outside, after the handler had ended.
+    pub(in crate::engine) fn completed<T>(&self, cid: Cid, outcome: &Result<T, Error>) {
         match outcome {
             Ok(_) => {
                 self.answered.fetch_add(1, Ordering::Relaxed);
@@ -104,7 +171,7 @@ impl Tally {
         }
     }
 
-    /// Counts one that has failed.
+    /// Counts a failure for the last hour.
     #[cold]
     pub(in crate::engine) fn count_error(&self, cid: Cid, error: &Error) {
         match blame(error) {
@@ -118,10 +185,7 @@ impl Tally {
 
     /// Begins the next minute.
     pub(in crate::engine) fn advance(&self) {
-        let mut window = self.window();
-        window
-            .answered
-            .add(self.answered.swap(0, Ordering::Relaxed));
+        let mut window = self.current();
         window.answered.advance();
         window.failed.advance();
         for reason in &mut window.reasons {
@@ -134,12 +198,26 @@ impl Tally {
         self.window.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The window, with what was answered since it last looked.
+    fn current(&self) -> MutexGuard<'_, Window> {
+        let mut window = self.window();
+        let answers = self.metrics.answers();
+        let before = std::mem::replace(&mut window.answers, answers);
+        let more = self.answered.swap(0, Ordering::Relaxed);
+        window.answered.add(answers.saturating_sub(before) + more);
+        window
+    }
+
+    /// The reason of the last failure in the last hour, if there was one.
+    pub(in crate::engine) fn last_reason(&self) -> Option<String> {
+        let window = self.window();
+        let last = window.reasons.iter().max_by_key(|reason| reason.last);
+        last.map(|last| last.reason.clone())
+    }
+
     /// What failed in the last minutes, at most 60, the current one included.
     pub(in crate::engine) fn failures(&self, minutes: usize) -> Failures {
-        let mut window = self.window();
-        window
-            .answered
-            .add(self.answered.swap(0, Ordering::Relaxed));
+        let window = self.current();
         let failed = window.failed.sum(minutes);
         let reasons = window.reasons.iter().map(|reason| ReasonFailures {
             reason: reason.reason.clone(),
@@ -163,11 +241,13 @@ impl Tally {
 impl Window {
     fn add(&mut self, cid: Cid, error: &Error, room: &ReasonRoom) {
         self.failed.add(1);
+        self.failures += 1;
+        let last = self.failures;
         let message = || error.message().chars().take(MAX_MESSAGE).collect();
         let mut known = self.reasons.iter_mut();
         if let Some(known) = known.find(|known| known.reason == error.reason()) {
             known.failed.add(1);
-            (known.example, known.message) = (cid, message());
+            (known.last, known.example, known.message) = (last, cid, message());
         } else if self.reasons.len() < MAX_REASONS
             && let Ok(room) = Arc::clone(&room.0).try_acquire_owned()
         {
@@ -176,6 +256,7 @@ impl Window {
             self.reasons.push(ReasonTally {
                 reason: error.reason().to_owned(),
                 failed,
+                last,
                 example: cid,
                 message: message(),
                 _room: room,
@@ -254,19 +335,20 @@ mod tests {
 
     #[test]
     fn failures_are_counted_by_reason_for_an_hour() {
-        let tally = Tally::new(ReasonRoom::default());
+        let tally = Tally::new(TallyRoom::default());
         let cids: Vec<Cid> = (0..4).map(|_| Cid::new()).collect();
-        tally.count(cids[0], &Ok(()));
-        tally.count(cids[1], &failed("RARE"));
+        tally.completed(cids[0], &Ok(()));
+        tally.completed(cids[1], &failed("RARE"));
         tally.advance();
-        tally.count(cids[2], &failed("OFTEN"));
-        tally.count(cids[3], &failed("OFTEN"));
+        tally.completed(cids[2], &failed("OFTEN"));
+        tally.completed(cids[3], &failed("OFTEN"));
         let found = tally.failures(10);
         assert_eq!((found.calls, found.failed), (4, 3));
         let often = &found.reasons[0];
         assert_eq!((&*often.reason, often.failed), ("OFTEN", 2));
         assert_eq!((often.example, &*often.message), (cids[3], "why OFTEN"));
         assert_eq!(found.reasons[1].reason, "RARE");
+        assert_eq!(tally.last_reason().as_deref(), Some("OFTEN"));
         // Only the current minute.
         let found = tally.failures(1);
         assert_eq!((found.calls, found.failed, found.reasons.len()), (2, 2, 1));
@@ -283,7 +365,7 @@ mod tests {
 
     #[test]
     fn mistakes_of_callers_are_no_failures_of_the_service() {
-        let tally = Tally::new(ReasonRoom::default());
+        let tally = Tally::new(TallyRoom::default());
         for error in [
             Error::invalid_argument("A", "a"),
             Error::not_found("B", "b"),
@@ -298,10 +380,25 @@ mod tests {
     }
 
     #[test]
+    fn what_the_metrics_count_is_counted_once() {
+        let tally = Tally::new(TallyRoom::default());
+        let kind = InvocationKind::Sync;
+        tally.call_ended(kind, Cid::new(), Some(Instant::now()), &Ok(()));
+        tally.attempt_ended(Cid::new(), Duration::ZERO, &Ok(()));
+        tally.call_ended(kind, Cid::new(), Some(Instant::now()), &failed("R"));
+        for _ in 0..2 {
+            let found = tally.failures(1);
+            assert_eq!((found.calls, found.failed), (3, 1));
+        }
+        assert_eq!(tally.metrics.duration().count(), 3);
+        assert_eq!(tally.last_reason().as_deref(), Some("R"));
+    }
+
+    #[test]
     fn what_has_no_room_is_counted_without_its_reason() {
-        let tally = Tally::new(ReasonRoom::default());
+        let tally = Tally::new(TallyRoom::default());
         for at in 0..=MAX_REASONS {
-            tally.count(Cid::new(), &failed(&format!("R{at}")));
+            tally.completed(Cid::new(), &failed(&format!("R{at}")));
         }
         let found = tally.failures(1);
         assert_eq!((found.failed, found.reasons.len()), (21, MAX_REASONS));

@@ -56,6 +56,7 @@ mod limits;
 mod limits_page;
 mod manage;
 mod manage_cli;
+mod metrics;
 mod nested;
 mod night_shift;
 mod node;

@@ -20,7 +20,9 @@ use crate::edge::grpc::Serving;
 use crate::edge::listener::{
     self, ConnectionAge, ConnectionLimits, Http2Limits, Shutdown, Timeouts,
 };
-use crate::edge::{Allowed, HostRoutes, NodeAddress, PortService, Transport, WrapRouter};
+use crate::edge::{
+    Allowed, HostRoutes, NodeAddress, PortMetrics, PortService, Transport, WrapRouter,
+};
 use crate::engine::clock::Clock;
 use crate::engine::store::Store;
 use crate::engine::{Invoker, Limits, Parts};
@@ -488,7 +490,7 @@ fn first_address(address: impl ToSocketAddrs) -> Result<SocketAddr> {
 const MIN_WINDOW: u32 = 65_535;
 const MAX_WINDOW: u32 = 0x7fff_ffff;
 
-fn connection_limits(limits: &Limits) -> ConnectionLimits {
+fn connection_limits(limits: &Limits, metrics: Arc<PortMetrics>) -> ConnectionLimits {
     ConnectionLimits {
         max_connections: limits.connections,
         timeouts: Timeouts {
@@ -508,6 +510,7 @@ fn connection_limits(limits: &Limits) -> ConnectionLimits {
             connection_window: limits.connection_window.clamp(MIN_WINDOW, MAX_WINDOW),
         },
         memory: NodeMemory::new(limits),
+        metrics,
     }
 }
 
@@ -553,7 +556,8 @@ fn spawn_listener(
     invoker: &Invoker,
     shutdown: &Shutdown,
 ) {
-    let (tasks, limits) = (invoker.tasks(), connection_limits(invoker.limits()));
+    let limits = connection_limits(invoker.limits(), service.metrics());
+    let tasks = invoker.tasks();
     let service = move |connection| service.on(connection);
     let shutdown = shutdown.clone();
     let served = listener::serve(

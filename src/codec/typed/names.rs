@@ -1,7 +1,7 @@
 //! The names of typed methods: `invoking.my-service2` is `invoking.Service/MyService2`.
 
 /// Packages that typed methods must not use, since others own them.
-const RESERVED: [&str; 3] = ["cidery.v1", "grpc", "google"];
+const RESERVED: [&str; 4] = ["cidery.v1", "externalscaler", "grpc", "google"];
 
 /// The words that cannot be names in Java, in alphabetical order.
 const JAVA_KEYWORDS: &str = "\
@@ -133,6 +133,7 @@ mod tests {
             "cidery.v1.y.z",
             "grpc.health.check",
             "google.x",
+            "externalscaler.x",
             "grpc",
         ] {
             assert!(package_and_method(name).is_err(), "{name}");

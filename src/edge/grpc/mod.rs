@@ -15,6 +15,7 @@ mod operation;
 mod oversize;
 mod reflection;
 mod request;
+mod scaler;
 mod security;
 mod typed;
 mod typed_response;
@@ -39,9 +40,11 @@ use self::operation::OperationApi;
 use self::oversize::{WithoutOversizeResults, max_message_bytes};
 use self::reflection::ReflectionApi;
 pub(super) use self::request::{NotGrpc, not_grpc};
+use self::scaler::ScalerApi;
 use self::security::SecurityApi;
 use self::typed::TypedApi;
 use self::worker::WorkerApi;
+use crate::codec::proto::externalscaler::external_scaler_server::ExternalScalerServer;
 use crate::codec::proto::health::health_server::HealthServer;
 use crate::codec::proto::v1::admin_service_server::AdminServiceServer;
 use crate::codec::proto::v1::discovery_service_server::DiscoveryServiceServer;
@@ -99,6 +102,7 @@ pub(super) fn other_services(
             invoker.clone(),
         )))
         .add_service(WithoutOversizeResults::new(worker, worker_limit))
+        .add_service(ExternalScalerServer::new(ScalerApi::new(invoker.clone())))
         .add_service(HealthServer::new(health))
         .add_service(reflection_v1::server_reflection_server::ServerReflectionServer::new(v1))
         .add_service(

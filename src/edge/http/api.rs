@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use http::header::{ALLOW, CONTENT_LENGTH};
+use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body::Body as _;
 
@@ -16,6 +16,7 @@ use crate::codec::status::{CID_HEADER, cid_value};
 use crate::edge::address::NodeAddress;
 use crate::edge::connection::Connection;
 use crate::edge::grpc::{Catalog, DiscoveryApi, HealthApi, InvocationApi, Serving};
+use crate::edge::metrics::MetricsApi;
 use crate::edge::openapi::{self, Described};
 use crate::edge::port_auth::PortAuth;
 use crate::engine::Invoker;
@@ -35,6 +36,7 @@ struct Inner {
     invocations: InvocationApi,
     discovery: DiscoveryApi,
     health: HealthApi,
+    metrics: MetricsApi,
     auth: PortAuth,
 }
 
@@ -47,12 +49,14 @@ impl HttpApi {
         catalog: &Catalog,
         address: Option<NodeAddress>,
         auth: PortAuth,
+        metrics: MetricsApi,
     ) -> Self {
         Self(Arc::new(Inner {
             invoker: invoker.clone(),
             invocations: InvocationApi::new(invoker.clone(), workers.clone(), catalog.clone()),
             discovery: DiscoveryApi::new(invoker.clone(), catalog.clone(), address),
             health: HealthApi::new(invoker.clone(), catalog.clone(), serving.clone()),
+            metrics,
             auth,
         }))
     }
@@ -136,6 +140,7 @@ impl Inner {
             Route::Complete => Box::pin(complete::complete(invocations, request)).await,
             Route::Services => Box::pin(services::list(discovery, request)).await,
             Route::Service => Box::pin(services::get(discovery, request)).await,
+            Route::Metrics => Box::pin(measure(&self.metrics, request)).await,
             Route::OpenApi => Box::pin(describe(request)).await,
             Route::Health | Route::Ready | Route::Docs => Err(no_connection().into()),
         }
@@ -151,6 +156,20 @@ async fn describe(request: HttpRequest) -> Result<Response<Body>, Problem> {
     let described = Described::new(invoker, &request.parts.headers).await?;
     let body = counted(described.text.clone(), connection)?;
     Ok(described.respond(body))
+}
+
+/// What the node counts.
+async fn measure(metrics: &MetricsApi, request: HttpRequest) -> Result<Response<Body>, Problem> {
+    let Peer {
+        invoker,
+        connection,
+    } = &request.peer;
+    let exposition = metrics.read(invoker, &request.parts.headers).await?;
+    let body = counted(exposition.text.into(), connection)?;
+    let mut response = Response::new(body);
+    let content_type = HeaderValue::from_static(exposition.content_type);
+    response.headers_mut().insert(CONTENT_TYPE, content_type);
+    Ok(response)
 }
 
 /// Only a layer of the host can take the connection out of a request.

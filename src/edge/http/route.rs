@@ -29,10 +29,12 @@ pub(in crate::edge) enum Route {
     OpenApi,
     /// The page that shows them.
     Docs,
+    /// What the node counts.
+    Metrics,
 }
 
 /// All paths: a name in braces stands for one segment.
-const PATHS: [(&str, Route); 11] = [
+const PATHS: [(&str, Route); 12] = [
     ("/invoke/{service}", Route::Invoke),
     ("/invocations", Route::Invocations),
     ("/invocations/{cid}", Route::Invocation),
@@ -44,6 +46,7 @@ const PATHS: [(&str, Route); 11] = [
     ("/readyz", Route::Ready),
     ("/openapi.json", Route::OpenApi),
     ("/docs", Route::Docs),
+    ("/metrics", Route::Metrics),
 ];
 
 impl Route {
@@ -51,6 +54,13 @@ impl Route {
     pub(in crate::edge) fn of(path: &str) -> Option<(Self, &str)> {
         let mut paths = PATHS.iter();
         paths.find_map(|(pattern, route)| Some((*route, name_in(pattern, path)?)))
+    }
+
+    /// The pattern of the route of a path.
+    pub(in crate::edge) fn pattern_of(path: &str) -> Option<&'static str> {
+        let mut paths = PATHS.iter();
+        let found = paths.find(|(pattern, _)| name_in(pattern, path).is_some());
+        found.map(|(pattern, _)| *pattern)
     }
 
     /// The methods that it has, as the header `allow` lists them.
@@ -65,7 +75,8 @@ impl Route {
             | Self::Health
             | Self::Ready
             | Self::OpenApi
-            | Self::Docs => "GET, HEAD, OPTIONS",
+            | Self::Docs
+            | Self::Metrics => "GET, HEAD, OPTIONS",
         }
     }
 

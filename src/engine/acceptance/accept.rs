@@ -12,6 +12,7 @@ use crate::engine::clock::{Clock, saturating_add};
 use crate::engine::control::gate::{Accepting, Gate};
 use crate::engine::lifecycle::Lifecycle;
 use crate::engine::limits::Limits;
+use crate::engine::metrics::InvocationKind;
 use crate::engine::results::hub::Hub;
 use crate::engine::results::live::{Live, next_sequence};
 use crate::engine::routing::{Route, Routes};
@@ -97,8 +98,12 @@ impl Acceptor {
     ) -> Result<Accepted> {
         let route = self.routes.find(&call.service)?;
         let cid = call.cid.unwrap_or_else(Cid::new);
+        let tally = Arc::clone(&route.tally);
         let accepted = self.accept_as(cid, call, origin, route, check_gate).await;
-        accepted.map_err(|error| error.with_cid(cid))
+        accepted.map_err(|error| {
+            tally.metrics.refused(InvocationKind::Async, &error);
+            error.with_cid(cid)
+        })
     }
 
     async fn accept_as(

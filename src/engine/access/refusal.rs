@@ -11,6 +11,8 @@ pub(in crate::engine) enum Right {
     Invoke,
     Serve,
     Read,
+    /// To read the invocations of all principals.
+    ReadAll,
     Control,
     Administer,
 }
@@ -21,7 +23,7 @@ impl Right {
         match self {
             Self::Invoke => "invoke",
             Self::Serve => "serve",
-            Self::Read => "read",
+            Self::Read | Self::ReadAll => "read",
             Self::Control => "control",
             Self::Administer => "administer",
         }
@@ -31,6 +33,7 @@ impl Right {
     fn option(self, service: Option<&str>) -> String {
         match (self, service) {
             (Self::Administer, _) => "--admin".to_owned(),
+            (Self::ReadAll, _) => "--read all".to_owned(),
             (Self::Read | Self::Control, _) => format!("--{} own", self.name()),
             (Self::Invoke | Self::Serve, Some(service)) => format!("--{} '{service}'", self.name()),
             (Self::Invoke | Self::Serve, None) => format!("--{} PATTERN", self.name()),

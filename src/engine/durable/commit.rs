@@ -12,10 +12,11 @@ use tokio_util::task::TaskTracker;
 
 use crate::engine::clock::{Clock, saturating_add};
 use crate::engine::durable::transition::{Rules, StateChange, Trigger, transition};
-use crate::engine::durable::{callbacks, failed_attempt};
+use crate::engine::durable::{callbacks, failed_attempt, record_metrics};
 use crate::engine::events::EventBus;
 use crate::engine::limits::Limits;
 use crate::engine::log_limit::LogLimit;
+use crate::engine::metrics::ServiceMetrics;
 use crate::engine::results::hub::Hub;
 use crate::engine::results::live::{Live, next_sequence};
 use crate::engine::routing::{Route, Routes};
@@ -179,6 +180,7 @@ impl Committer {
         record.followed_by = followed_by;
         let taken = self.store.record(record.clone()).await?;
         if taken {
+            record_metrics::count(&route.tally.metrics, invocation, &record);
             self.hub.notify(record.cid);
             self.announce(invocation, &record);
         }
@@ -195,7 +197,8 @@ impl Committer {
     ) -> bool {
         let retention = route.retention(change.state);
         let callbacks = self.callbacks(invocation, &change);
-        self.commit(invocation, change, source, retention, callbacks)
+        let metrics = Some(&route.tally.metrics);
+        self.commit(invocation, change, source, retention, callbacks, metrics)
             .await
     }
 
@@ -210,7 +213,8 @@ impl Committer {
         )
     }
 
-    /// Commits a state change together with invocations that follow from it; returns whether the store took it.
+    /// Commits a state change together with invocations that follow from it; returns whether the store took it. A group
+    /// has no service, and no metrics.
     /// Followers are notified afterwards, so that they never see what a crash could undo.
     pub(in crate::engine) async fn commit(
         &self,
@@ -219,6 +223,7 @@ impl Committer {
         source: Source<'_>,
         retention: Duration,
         followed_by: Vec<Invocation>,
+        metrics: Option<&ServiceMetrics>,
     ) -> bool {
         let cid = invocation.request.cid;
         let mut record = self.record(invocation, change, source, retention);
@@ -228,6 +233,10 @@ impl Committer {
         // Callbacks come last of all children: see `Maintenance::children`.
         record.followed_by.extend(followed_by);
         let taken = self.commit_with_retry(&record).await;
+        // Before anyone is told: whoever sees the outcome finds it counted.
+        if let Some(metrics) = metrics.filter(|_| taken) {
+            record_metrics::count(metrics, invocation, &record);
+        }
         match source {
             Source::Attempt(live) => {
                 if let Some(last) = record.events.last().filter(|_| taken) {

@@ -97,7 +97,7 @@ impl Groups {
             Ok(change) => {
                 let source = Source::Claimed;
                 self.committer
-                    .commit(&group, change, source, retention, callbacks)
+                    .commit(&group, change, source, retention, callbacks, None)
                     .await;
             }
             Err(error) => tracing::error!(%cid, %error, "cannot end a group"),

@@ -9,6 +9,7 @@ pub(in crate::engine) mod failures;
 pub(in crate::engine) mod group_outcomes;
 pub(in crate::engine) mod groups;
 pub(in crate::engine) mod operations;
+mod record_metrics;
 pub(in crate::engine) mod retention;
 pub(in crate::engine) mod run;
 pub(in crate::engine) mod scheduler;

@@ -86,6 +86,9 @@ impl Runner {
         memory: Arc<AttemptMemory>,
     ) {
         let _work = self.executor.runtime().lifecycle.work_token();
+        if invocation.recovered {
+            route.tally.metrics.crashed();
+        }
         match self.ends_without_attempt(&route, &invocation) {
             Some((state, trigger)) => {
                 let source = Source::Claimed;
@@ -165,9 +168,13 @@ impl Runner {
         let permits = acquired.as_ref().ok();
         let worker = permits.and_then(|(permits, _)| permits.worker());
         let generation = self.store.generation();
-        let live = Live::start(invocation, worker, memory, generation, runtime.clock.now());
+        let (now, metrics) = (runtime.clock.now(), &route.tally.metrics);
+        metrics.waited(time_between(invocation.due, now));
+        metrics.attempted();
+        let live = Live::start(invocation, worker, memory, generation, now);
         let live = Arc::new(live);
         runtime.hub.open(Arc::clone(&live));
+        let started = Instant::now();
         let result = match (self.record_start(invocation).await, acquired) {
             (Err(result), _) => {
                 drop(starting);
@@ -182,7 +189,7 @@ impl Runner {
                     .await
             }
         };
-        count(route, invocation.request.cid, &result);
+        count(route, invocation.request.cid, started.elapsed(), &result);
         let trigger = Trigger::AttemptEnded(result);
         let source = Source::Attempt(&live);
         self.committer
@@ -422,13 +429,21 @@ async fn heartbeat_timeout(live: &Live, timeout: Duration) {
 }
 
 /// Counts an attempt that ended by itself, or whose worker was lost.
-fn count(route: &Route, cid: Cid, result: &AttemptResult) {
+fn count(route: &Route, cid: Cid, elapsed: Duration, result: &AttemptResult) {
+    let (tally, metrics) = (&route.tally, &route.tally.metrics);
     match result {
-        AttemptResult::Outcome(outcome) => route.tally.count(cid, outcome),
-        AttemptResult::WorkerLost(error) => route.tally.count_error(cid, error),
-        // Counted once its outcome is known, or not at all.
-        AttemptResult::AwaitingCompletion(_)
-        | AttemptResult::HandedBack(_)
-        | AttemptResult::Halted => {}
+        AttemptResult::Outcome(outcome) => tally.attempt_ended(cid, elapsed, outcome),
+        AttemptResult::WorkerLost(error) => {
+            metrics.crashed();
+            tally.count_error(cid, error);
+        }
+        // Its outcome is counted once it is known, or not at all.
+        AttemptResult::AwaitingCompletion(_) => metrics.ran(elapsed),
+        AttemptResult::HandedBack(_) | AttemptResult::Halted => {}
     }
+}
+
+/// The time from one instant to a later one; none where the clock was set back.
+fn time_between(earlier: Timestamp, later: Timestamp) -> Duration {
+    Duration::try_from(later.duration_since(earlier)).unwrap_or_default()
 }

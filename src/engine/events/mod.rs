@@ -17,6 +17,7 @@ use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
 pub use self::event::{NodeEvent, NodeEventKind, Subject};
+pub(in crate::engine) use self::record::kind_of;
 use self::watcher::Seat;
 pub use self::watcher::{Watched, Watcher};
 use crate::codec::proto::v1;
@@ -75,6 +76,11 @@ impl EventBus {
         Ok(Watcher::new(ring.subscribe(), closing, seat))
     }
 
+    /// How many watchers there are.
+    pub(in crate::engine) fn watchers(&self) -> usize {
+        self.watchers.load(Ordering::Relaxed)
+    }
+
     #[inline]
     fn is_watched(&self) -> bool {
         self.watchers.load(Ordering::Relaxed) > 0
@@ -114,7 +120,7 @@ impl EventBus {
 
     #[cold]
     fn send_recorded(&self, invocation: &Invocation, record: &Record) {
-        let Some(kind) = record::kind_of(invocation, record) else {
+        let Some(kind) = kind_of(invocation, record) else {
             return;
         };
         let invocation = record::outline(invocation, record);

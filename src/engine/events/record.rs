@@ -10,7 +10,10 @@ use crate::model::payload::{Payload, Reply};
 
 /// The kind of the event that follows from a record of an invocation; `None` where it is no news for an operator: an
 /// attempt that was handed back and does not count, or an invocation that was released.
-pub(super) fn kind_of(invocation: &Invocation, record: &Record) -> Option<NodeEventKind> {
+pub(in crate::engine) fn kind_of(
+    invocation: &Invocation,
+    record: &Record,
+) -> Option<NodeEventKind> {
     if record.state.is_terminal() {
         return Some(NodeEventKind::InvocationEnded);
     }

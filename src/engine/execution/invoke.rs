@@ -10,6 +10,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use crate::codec::sio;
 use crate::engine::admission::cid_reservations::{CidReservation, cid_in_use};
 use crate::engine::execution::call_chain::CallChain;
+use crate::engine::execution::call_meter::CallMeter;
 use crate::engine::execution::deadline::{CallLimits, Caller, WithDeadline};
 use crate::engine::execution::dispatch::{Dispatch, NestedInvoker};
 use crate::engine::execution::executor::{Executor, Scope, SyncRequest, start};
@@ -17,6 +18,7 @@ use crate::engine::execution::invoke_durable::{DurableCall, invoke_durable};
 use crate::engine::execution::response_format::{ResponseFormat, outcome_with_ignored};
 use crate::engine::execution::runtime::HandlerRuntime;
 use crate::engine::execution::worker_dispatch::dispatch_to_worker;
+use crate::engine::metrics::InvocationKind;
 use crate::engine::routing::Route;
 use crate::engine::store::Stored;
 use crate::model::access::Principals;
@@ -129,10 +131,15 @@ impl Executor {
         accepting.map_err(|error| error.with_info("service", &call.service))?;
         let work = lifecycle.work_token();
         let route = self.runtime.routes.find(&call.service)?;
-        route.gate.check_call(route.name())?;
-        route.check_rate(1)?;
+        let declaration = route.definition.declaration();
+        let taken = route
+            .gate
+            .check_call(route.name())
+            .and_then(|()| route.check_rate(1))
+            .and_then(|()| sio::check_format(declaration, call.response_format));
+        let refused = |error: &_| route.tally.metrics.refused(InvocationKind::Sync, error);
+        taken.inspect_err(refused)?;
         let response_format = ResponseFormat::new(call.response_format, &call.input);
-        sio::check_format(route.definition.declaration(), call.response_format)?;
         let timeout = call.timeout.unwrap_or(route.options.timeout);
         let info = InvocationInfo {
             cid,
@@ -164,11 +171,19 @@ impl Executor {
     }
 
     async fn invoke_external(self: &Arc<Self>, call: ExternalCall) -> Result<Reply> {
+        let InvocationInfo { cid, deadline, .. } = call.request.info;
+        let mut meter = CallMeter::new(&call.route.tally, InvocationKind::Sync, cid);
         let _reservation = match call.caller_cid {
-            Some(cid) => Some(Box::pin(self.reserve(cid)).await?),
+            Some(cid) => match Box::pin(self.reserve(cid)).await {
+                Ok(reservation) => Some(reservation),
+                Err(error) => {
+                    let refused = Err(error);
+                    meter.end(&refused);
+                    return refused;
+                }
+            },
             None => None,
         };
-        let InvocationInfo { cid, deadline, .. } = call.request.info;
         let limits = CallLimits {
             route: &call.route,
             deadline: deadline.map(|deadline| (deadline, call.timeout)),
@@ -182,6 +197,7 @@ impl Executor {
                 &call.route,
                 limits,
                 call.request,
+                &mut meter.started,
             ))
             .await
         } else {
@@ -190,13 +206,14 @@ impl Executor {
                 callers,
                 input,
             } = *call.request;
-            run(self.as_invoker(), &call.route, limits, info, callers, input).await
+            let (invoker, started) = (self.as_invoker(), &mut meter.started);
+            run(invoker, &call.route, limits, info, callers, input, started).await
         };
         let outcome = outcome.and_then(|reply| {
             reply.metadata.check().map_err(output_invalid)?;
             Ok(reply)
         });
-        call.route.tally.count(cid, &outcome);
+        meter.end(&outcome);
         let reply = outcome?;
         call.response_format.write(&call.route.definition, reply)
     }
@@ -211,7 +228,7 @@ impl Executor {
     }
 }
 
-/// Acquires permits and runs the handler, both within `limits`.
+/// Acquires permits and runs the handler, both within `limits`. Notes when the handler started.
 #[expect(
     clippy::manual_async_fn,
     reason = "an `async fn` would have room for its arguments twice"
@@ -223,6 +240,7 @@ fn run<'a>(
     info: InvocationInfo,
     callers: Option<Arc<CallChain>>,
     input: Payload,
+    started: &'a mut Option<Instant>,
 ) -> impl Future<Output = Result<Reply>> + Send + 'a {
     async move {
         if route.limit.pool().is_some() {
@@ -231,13 +249,15 @@ fn run<'a>(
                 callers,
                 input,
             });
-            return Box::pin(dispatch_to_worker(&invoker, route, limits, request)).await;
+            let call = dispatch_to_worker(&invoker, route, limits, request, started);
+            return Box::pin(call).await;
         }
         let Admitted { input, ignored } = invoker.runtime().admit(route, input)?;
         let permits = match limits.try_acquire_permits() {
             Some(permits) => permits,
             None => Box::pin(limits.acquire_permits()).await?,
         };
+        *started = Some(Instant::now());
         let scope = Scope {
             callers,
             ..Scope::default()
@@ -294,8 +314,9 @@ impl Executor {
             parent.check_invoke(&call)?;
             let route = self.runtime.routes.find(&call.service);
             let route = route.map_err(|error| refused_by(error, &call.service))?;
-            route.gate.check_call(route.name())?;
-            let rated = route.check_rate(1);
+            let refused = |error: &_| route.tally.metrics.refused(InvocationKind::Nested, error);
+            route.gate.check_call(route.name()).inspect_err(refused)?;
+            let rated = route.check_rate(1).inspect_err(refused);
             rated.map_err(|error| refused_by(error, &call.service))?;
             let callers = parent.extend_chain(&call.service)?;
             let options = route.definition.service_options();
@@ -325,8 +346,10 @@ impl Executor {
             let invoker = Arc::clone(&parent.invoker);
             // Not `release_during`, which would have room for the call again.
             let released = parent.permits.release();
-            let outcome = run(invoker, &route, limits, info, Some(callers), call.input).await;
-            route.tally.count(parent.info().cid, &outcome);
+            let mut meter = CallMeter::new(&route.tally, InvocationKind::Nested, info.cid);
+            let (callers, started) = (Some(callers), &mut meter.started);
+            let outcome = run(invoker, &route, limits, info, callers, call.input, started).await;
+            meter.end(&outcome);
             released.reacquire(parent.cancelled()).await;
             let reply = outcome
                 .map_err(|error| of_nested(error, route.name().as_str()))

@@ -2,6 +2,7 @@
 
 pub(in crate::engine) mod attempt;
 pub(in crate::engine) mod call_chain;
+mod call_meter;
 pub(in crate::engine) mod deadline;
 pub(in crate::engine) mod dispatch;
 pub(in crate::engine) mod executor;

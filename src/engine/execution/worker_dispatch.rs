@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use crate::engine::admission::concurrency::Permits;
 use crate::engine::admission::worker_pool::no_worker;
 use crate::engine::execution::deadline::{CallLimits, WithDeadline};
@@ -86,12 +88,13 @@ pub(in crate::engine) async fn acquire_compatible(
 }
 
 /// Runs a synchronous call at a worker. It is dispatched again where the worker returned it or was lost, if it had not
-/// started or the service is idempotent.
+/// started or the service is idempotent. Notes when it was dispatched first.
 pub(in crate::engine) async fn dispatch_to_worker(
     invoker: &Arc<dyn NestedInvoker>,
     route: &Arc<Route>,
     limits: CallLimits<'_>,
     request: Box<SyncRequest>,
+    started: &mut Option<Instant>,
 ) -> Result<Reply> {
     let runtime = invoker.runtime();
     // The declaration in force comes first: callers know that one.
@@ -129,9 +132,14 @@ pub(in crate::engine) async fn dispatch_to_worker(
         };
         let info = request.info.clone();
         let invoker = Arc::clone(invoker);
+        started.get_or_insert_with(Instant::now);
         let (attempt, _) = start(invoker, route, &definition, permits, info, scope, input);
         let outcome = WithDeadline::new(attempt, limits).await;
-        let is_safe_to_retry = match worker.status() {
+        let status = worker.status();
+        if status == DispatchStatus::Lost {
+            route.tally.metrics.crashed();
+        }
+        let is_safe_to_retry = match status {
             DispatchStatus::Open => false,
             DispatchStatus::NotStarted => true,
             DispatchStatus::HandedBack | DispatchStatus::Lost => {

@@ -19,8 +19,9 @@ use crate::engine::admission::worker_pool::{WorkerPool, WorkerService};
 use crate::engine::clock::Clock;
 use crate::engine::control::gates::Gates;
 use crate::engine::limits::Limits;
+use crate::engine::metrics::InvocationKind;
 use crate::engine::routing::wakeup::{SchedulerHandle, SchedulerStarts};
-use crate::engine::tally::{ReasonRoom, Tally};
+use crate::engine::tally::{Tally, TallyRoom};
 use crate::model::call::Call;
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::id::{ServiceName, truncated};
@@ -47,7 +48,7 @@ pub(in crate::engine) struct Routes {
     /// Whether a service has, or had, a rate.
     has_rates: AtomicBool,
     /// What the tallies of all services share.
-    reason_room: ReasonRoom,
+    tally_room: TallyRoom,
     /// Whether the failure of an unknown name suggests similar ones: not all callers may know them.
     suggests_names: bool,
 }
@@ -72,7 +73,7 @@ impl Routes {
             scheduler_starts,
             gates,
             has_rates: AtomicBool::new(false),
-            reason_room: ReasonRoom::default(),
+            tally_room: TallyRoom::default(),
             suggests_names,
         };
         let table: Table = registry
@@ -206,7 +207,7 @@ impl Routes {
         match self.has_rates.load(Ordering::Relaxed) {
             true => self
                 .get(service)
-                .map_or(Ok(()), |route| route.check_rate(1)),
+                .map_or(Ok(()), |route| check_rate(&route, 1)),
             false => Ok(()),
         }
     }
@@ -226,7 +227,7 @@ impl Routes {
         }
         services.into_iter().try_for_each(|(service, calls)| {
             let route = self.get(service);
-            route.map_or(Ok(()), |route| route.check_rate(calls))
+            route.map_or(Ok(()), |route| check_rate(&route, calls))
         })
     }
 
@@ -281,7 +282,7 @@ impl Routes {
             limit: self.limit(&options, None),
             scheduler: self.scheduler(definition.name()),
             gate: self.gates.gate(definition.name()),
-            tally: Tally::new(self.reason_room.clone()),
+            tally: Tally::new(self.tally_room.clone()),
             definition: Arc::new(definition),
             options,
             since: self.clock.now(),
@@ -321,13 +322,20 @@ impl Routes {
             },
             tally: match known {
                 Some(known) => Arc::clone(&known.tally),
-                None => Tally::new(self.reason_room.clone()),
+                None => Tally::new(self.tally_room.clone()),
             },
             since: known.map_or_else(|| self.clock.now(), |known| known.since),
             definition,
             options,
         }
     }
+}
+
+/// Counts invocations that are accepted against the rate of their service.
+fn check_rate(route: &Route, calls: usize) -> Result<()> {
+    let metrics = &route.tally.metrics;
+    let rated = route.check_rate(calls);
+    rated.inspect_err(|error| metrics.refused(InvocationKind::Async, error))
 }
 
 /// `NOT_FOUND` / `SERVICE_UNKNOWN`: the service was never declared. Names the most similar ones that were.

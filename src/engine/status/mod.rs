@@ -8,7 +8,10 @@ pub(in crate::engine) mod failing;
 mod failures;
 mod health;
 mod limits;
+mod node_metrics;
 mod node_status;
+mod scaling;
+mod service_stats;
 mod worker;
 
 use std::sync::Arc;
@@ -22,10 +25,13 @@ pub use self::failing::{FailingService, FailingServices};
 pub use self::failures::RecentFailureCounts;
 pub use self::health::HEALTH_REASONS;
 pub use self::limits::LimitUse;
+pub use self::node_metrics::NodeMetrics;
 pub use self::node_status::{
     DueLongest, Health, HealthReason, ListTotals, NodeStatus, StoreStatus, UnservedService,
     WaitsFor,
 };
+pub use self::scaling::ServiceLoad;
+pub use self::service_stats::{ServiceStats, StatsPage, StatsQuery};
 pub use self::worker::{WorkerBuild, WorkerCounts, WorkerStatus};
 use crate::engine::clock::Clock;
 use crate::engine::control::gates::Gates;
@@ -71,16 +77,33 @@ struct ServiceCounts {
     limits: Vec<LimitUse>,
 }
 
+/// How much of a status is read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    All,
+    /// Without the recent failures, which are counted in the store: metrics are read often, and count them themselves.
+    Gauges,
+}
+
 impl StatusReader {
     /// Reads it. A store that fails is part of the status, and never an error of it.
     pub(in crate::engine) async fn read(&self, workers: WorkerCounts) -> NodeStatus {
+        self.read_parts(workers, Wanted::All).await
+    }
+
+    async fn read_parts(&self, workers: WorkerCounts, wanted: Wanted) -> NodeStatus {
         let now = self.clock.now();
         let counts = self.service_counts();
         let (usage, oldest_due, held, failures) = tokio::join!(
             within(self.store.usage()),
             within(self.store.oldest_due(now)),
             within(self.store.held_count()),
-            within(RecentFailureCounts::read(&self.maintenance, now)),
+            within(async {
+                match wanted {
+                    Wanted::All => RecentFailureCounts::read(&self.maintenance, now).await,
+                    Wanted::Gauges => Ok(RecentFailureCounts::default()),
+                }
+            }),
         );
         let unread = [
             usage.as_ref().err(),

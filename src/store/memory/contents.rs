@@ -265,6 +265,10 @@ impl Contents {
         oldest.collect()
     }
 
+    pub(super) fn later_count(&self, service: &ServiceName, now: Timestamp, max: usize) -> usize {
+        self.due.after(service, now).take(max).count()
+    }
+
     pub(super) fn expired(&self, now: Timestamp, max: usize) -> Vec<Invocation> {
         self.expiring
             .iter()

@@ -136,6 +136,16 @@ impl DueIndex {
         claimable.copied().take_while(move |(time, _)| *time <= now)
     }
 
+    /// Those of a service that need not be claimed now, but later: the last first.
+    pub(super) fn after(
+        &self,
+        service: &ServiceName,
+        now: Timestamp,
+    ) -> impl Iterator<Item = Wakeup> + '_ {
+        let claimable = self.claimable.get(service).into_iter().flatten().rev();
+        claimable.copied().take_while(move |(time, _)| *time > now)
+    }
+
     /// Whether a pending invocation comes first among those with its concurrency key.
     pub(super) fn is_head(&self, entry: &DueEntry) -> bool {
         let Some(key) = &entry.concurrency_key else {

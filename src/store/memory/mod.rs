@@ -257,6 +257,15 @@ impl Store for MemoryStore {
         ready(Ok(self.contents().oldest_due(now)))
     }
 
+    fn later_count(
+        &self,
+        service: ServiceName,
+        now: Timestamp,
+        max: usize,
+    ) -> BoxFuture<'_, Result<usize>> {
+        ready(Ok(self.contents().later_count(&service, now, max)))
+    }
+
     fn recent_failures(
         &self,
         since: Timestamp,

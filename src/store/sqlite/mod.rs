@@ -18,6 +18,7 @@ mod bookkeeping;
 mod check;
 mod checkpointer;
 mod commands;
+mod commit_metrics;
 mod copy_file;
 mod directory;
 mod error;

@@ -9,6 +9,7 @@ use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
 use super::bookkeeping::Bookkeeping;
+use super::commit_metrics::CommitMetrics;
 use super::error::{is_damage, writes_stopped, writes_stopped_by_damage};
 use super::failure_log::FailureLog;
 use crate::model::error::Error;
@@ -22,6 +23,8 @@ pub(super) struct StoreShared {
     pub(super) cipher: BlobCipher,
     /// How many bytes of commands are queued for the writer.
     pub(super) queued_bytes: AtomicU64,
+    /// What is counted of commits.
+    pub(super) commit_metrics: CommitMetrics,
     /// The causes of what callers are told.
     pub(super) failures: FailureLog,
     /// Set once the disk has failed, or the files are gone: nothing is written any more.
@@ -38,6 +41,7 @@ impl StoreShared {
             bookkeeping: Bookkeeping::default(),
             cipher,
             queued_bytes: AtomicU64::default(),
+            commit_metrics: CommitMetrics::default(),
             failures: FailureLog::default(),
             write_failure: Mutex::default(),
             checkpointer: Mutex::new(Some(checkpointer)),

@@ -59,7 +59,7 @@ use self::status::{
     an_open_store_is_healthy_and_keeps_its_generation,
     failures_are_counted_since_a_time_up_to_a_limit, held_invocations_are_counted,
     the_longest_due_invocation_of_each_service_is_found, the_room_of_a_store_is_told,
-    what_waits_for_its_key_is_not_due,
+    what_is_claimed_later_is_counted, what_waits_for_its_key_is_not_due,
 };
 use self::summaries::{
     a_retried_invocation_shows_its_last_retry,
@@ -537,6 +537,7 @@ suite! {
     the_longest_due_invocation_of_each_service_is_found
     what_waits_for_its_key_is_not_due
     held_invocations_are_counted
+    what_is_claimed_later_is_counted
     failures_are_counted_since_a_time_up_to_a_limit
     the_room_of_a_store_is_told
     keys_are_read_again_while_the_store_is_used

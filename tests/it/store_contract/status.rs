@@ -56,6 +56,36 @@ pub(super) async fn what_waits_for_its_key_is_not_due(store: &dyn Store) {
     assert_eq!(second[0].2, at(2));
 }
 
+pub(super) async fn what_is_claimed_later_is_counted(store: &dyn Store) {
+    let later = async |now, max| store.later_count(service("a"), now, max).await.unwrap();
+    assert_eq!(later(NOW, 9).await, 0);
+    for due in [1, 5, 6] {
+        accepted(store, "a", at(due)).await;
+    }
+    accepted(store, "b", at(9)).await;
+    let keyed = |due| {
+        with_request(invocation("a", at(due), dict! {}), |request| {
+            request.terms.concurrency_key = Some("x".to_owned());
+        })
+    };
+    for due in [7, 8] {
+        store.accept(keyed(due)).await.unwrap();
+    }
+    assert_eq!(later(at(3), 9).await, 3);
+    assert_eq!(later(at(3), 2).await, 2);
+    assert_eq!(later(at(5), 9).await, 2);
+    assert_eq!(later(at(7), 9).await, 0);
+    // One that failed is held, or due again later.
+    let claimed = claimed(store, "a", at(5), 2).await;
+    for (cid, due) in claimed.iter().zip([HELD, at(6)]) {
+        let mut failed = record(*cid, State::Pending { started: true }, started());
+        (failed.due, failed.next_wakeup) = (due, due);
+        assert!(store.record(failed).await.unwrap());
+    }
+    assert_eq!(later(at(5), 9).await, 4);
+    assert_eq!(later(at(8), 9).await, 1);
+}
+
 pub(super) async fn held_invocations_are_counted(store: &dyn Store) {
     let held = async || store.held_count().await.unwrap();
     let mut cids = Vec::new();

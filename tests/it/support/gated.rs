@@ -358,6 +358,15 @@ impl Store for GatedStore {
         self.inner.oldest_due(now)
     }
 
+    fn later_count(
+        &self,
+        service: ServiceName,
+        now: Timestamp,
+        max: usize,
+    ) -> BoxFuture<'_, Result<usize>> {
+        self.inner.later_count(service, now, max)
+    }
+
     fn recent_failures(
         &self,
         since: Timestamp,

@@ -20,6 +20,23 @@ class NodeHealth(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     NODE_HEALTH_DEGRADED: _ClassVar[NodeHealth]
     NODE_HEALTH_NOT_SERVING: _ClassVar[NodeHealth]
 
+class InvocationKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    INVOCATION_KIND_UNSPECIFIED: _ClassVar[InvocationKind]
+    INVOCATION_KIND_SYNC: _ClassVar[InvocationKind]
+    INVOCATION_KIND_ASYNC: _ClassVar[InvocationKind]
+    INVOCATION_KIND_NESTED: _ClassVar[InvocationKind]
+    INVOCATION_KIND_CALLBACK: _ClassVar[InvocationKind]
+
+class OutcomeKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    OUTCOME_KIND_UNSPECIFIED: _ClassVar[OutcomeKind]
+    OUTCOME_KIND_SUCCEEDED: _ClassVar[OutcomeKind]
+    OUTCOME_KIND_FAILED: _ClassVar[OutcomeKind]
+    OUTCOME_KIND_CANCELLED: _ClassVar[OutcomeKind]
+    OUTCOME_KIND_EXPIRED: _ClassVar[OutcomeKind]
+    OUTCOME_KIND_REFUSED: _ClassVar[OutcomeKind]
+
 class BackupPhase(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     BACKUP_PHASE_UNSPECIFIED: _ClassVar[BackupPhase]
@@ -53,6 +70,17 @@ NODE_HEALTH_UNSPECIFIED: NodeHealth
 NODE_HEALTH_SERVING: NodeHealth
 NODE_HEALTH_DEGRADED: NodeHealth
 NODE_HEALTH_NOT_SERVING: NodeHealth
+INVOCATION_KIND_UNSPECIFIED: InvocationKind
+INVOCATION_KIND_SYNC: InvocationKind
+INVOCATION_KIND_ASYNC: InvocationKind
+INVOCATION_KIND_NESTED: InvocationKind
+INVOCATION_KIND_CALLBACK: InvocationKind
+OUTCOME_KIND_UNSPECIFIED: OutcomeKind
+OUTCOME_KIND_SUCCEEDED: OutcomeKind
+OUTCOME_KIND_FAILED: OutcomeKind
+OUTCOME_KIND_CANCELLED: OutcomeKind
+OUTCOME_KIND_EXPIRED: OutcomeKind
+OUTCOME_KIND_REFUSED: OutcomeKind
 BACKUP_PHASE_UNSPECIFIED: BackupPhase
 BACKUP_PHASE_COPYING: BackupPhase
 BACKUP_PHASE_VERIFYING: BackupPhase
@@ -283,6 +311,78 @@ class Worker(_message.Message):
     draining: bool
     away: bool
     def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., build_id: _Optional[str] = ..., services: _Optional[_Iterable[str]] = ..., capabilities: _Optional[_Iterable[_Union[_worker_pb2.Capability, str]]] = ..., in_flight: _Optional[int] = ..., max_in_flight: _Optional[int] = ..., connect_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., peer: _Optional[str] = ..., draining: bool = ..., away: bool = ...) -> None: ...
+
+class ListServiceStatsRequest(_message.Message):
+    __slots__ = ("page_size", "page_token", "services")
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    SERVICES_FIELD_NUMBER: _ClassVar[int]
+    page_size: int
+    page_token: str
+    services: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., services: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class ListServiceStatsResponse(_message.Message):
+    __slots__ = ("stats", "next_page_token", "observe_time", "start_time")
+    STATS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    OBSERVE_TIME_FIELD_NUMBER: _ClassVar[int]
+    START_TIME_FIELD_NUMBER: _ClassVar[int]
+    stats: _containers.RepeatedCompositeFieldContainer[ServiceStats]
+    next_page_token: str
+    observe_time: _timestamp_pb2.Timestamp
+    start_time: _timestamp_pb2.Timestamp
+    def __init__(self, stats: _Optional[_Iterable[_Union[ServiceStats, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., observe_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class ServiceStats(_message.Message):
+    __slots__ = ("service", "outcomes", "duration", "queue_wait", "queued", "pending", "running", "oldest_due_time", "workers", "worker_credits", "retries", "crashes", "last_failure_reason")
+    SERVICE_FIELD_NUMBER: _ClassVar[int]
+    OUTCOMES_FIELD_NUMBER: _ClassVar[int]
+    DURATION_FIELD_NUMBER: _ClassVar[int]
+    QUEUE_WAIT_FIELD_NUMBER: _ClassVar[int]
+    QUEUED_FIELD_NUMBER: _ClassVar[int]
+    PENDING_FIELD_NUMBER: _ClassVar[int]
+    RUNNING_FIELD_NUMBER: _ClassVar[int]
+    OLDEST_DUE_TIME_FIELD_NUMBER: _ClassVar[int]
+    WORKERS_FIELD_NUMBER: _ClassVar[int]
+    WORKER_CREDITS_FIELD_NUMBER: _ClassVar[int]
+    RETRIES_FIELD_NUMBER: _ClassVar[int]
+    CRASHES_FIELD_NUMBER: _ClassVar[int]
+    LAST_FAILURE_REASON_FIELD_NUMBER: _ClassVar[int]
+    service: str
+    outcomes: _containers.RepeatedCompositeFieldContainer[OutcomeCount]
+    duration: Histogram
+    queue_wait: Histogram
+    queued: int
+    pending: int
+    running: int
+    oldest_due_time: _timestamp_pb2.Timestamp
+    workers: int
+    worker_credits: int
+    retries: int
+    crashes: int
+    last_failure_reason: str
+    def __init__(self, service: _Optional[str] = ..., outcomes: _Optional[_Iterable[_Union[OutcomeCount, _Mapping]]] = ..., duration: _Optional[_Union[Histogram, _Mapping]] = ..., queue_wait: _Optional[_Union[Histogram, _Mapping]] = ..., queued: _Optional[int] = ..., pending: _Optional[int] = ..., running: _Optional[int] = ..., oldest_due_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., workers: _Optional[int] = ..., worker_credits: _Optional[int] = ..., retries: _Optional[int] = ..., crashes: _Optional[int] = ..., last_failure_reason: _Optional[str] = ...) -> None: ...
+
+class OutcomeCount(_message.Message):
+    __slots__ = ("kind", "outcome", "count")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    OUTCOME_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    kind: InvocationKind
+    outcome: OutcomeKind
+    count: int
+    def __init__(self, kind: _Optional[_Union[InvocationKind, str]] = ..., outcome: _Optional[_Union[OutcomeKind, str]] = ..., count: _Optional[int] = ...) -> None: ...
+
+class Histogram(_message.Message):
+    __slots__ = ("bounds", "counts", "sum")
+    BOUNDS_FIELD_NUMBER: _ClassVar[int]
+    COUNTS_FIELD_NUMBER: _ClassVar[int]
+    SUM_FIELD_NUMBER: _ClassVar[int]
+    bounds: _containers.RepeatedScalarFieldContainer[float]
+    counts: _containers.RepeatedScalarFieldContainer[int]
+    sum: float
+    def __init__(self, bounds: _Optional[_Iterable[float]] = ..., counts: _Optional[_Iterable[int]] = ..., sum: _Optional[float] = ...) -> None: ...
 
 class PauseServiceRequest(_message.Message):
     __slots__ = ("service", "reason", "background_only")

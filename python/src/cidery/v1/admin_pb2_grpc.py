@@ -45,6 +45,11 @@ class AdminServiceStub(object):
                 request_serializer=cidery_dot_v1_dot_admin__pb2.ListWorkersRequest.SerializeToString,
                 response_deserializer=cidery_dot_v1_dot_admin__pb2.ListWorkersResponse.FromString,
                 _registered_method=True)
+        self.ListServiceStats = channel.unary_unary(
+                '/cidery.v1.AdminService/ListServiceStats',
+                request_serializer=cidery_dot_v1_dot_admin__pb2.ListServiceStatsRequest.SerializeToString,
+                response_deserializer=cidery_dot_v1_dot_admin__pb2.ListServiceStatsResponse.FromString,
+                _registered_method=True)
         self.PauseService = channel.unary_unary(
                 '/cidery.v1.AdminService/PauseService',
                 request_serializer=cidery_dot_v1_dot_admin__pb2.PauseServiceRequest.SerializeToString,
@@ -115,6 +120,14 @@ class AdminServiceServicer(object):
 
     def ListWorkers(self, request, context):
         """Lists the workers that are connected.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListServiceStats(self, request, context):
+        """Lists what the services of the node have done since it started, and what they do now. Counts and histograms only
+        grow: rates and quantiles follow from the difference of two responses with the same `start_time`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -214,6 +227,11 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.ListWorkers,
                     request_deserializer=cidery_dot_v1_dot_admin__pb2.ListWorkersRequest.FromString,
                     response_serializer=cidery_dot_v1_dot_admin__pb2.ListWorkersResponse.SerializeToString,
+            ),
+            'ListServiceStats': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListServiceStats,
+                    request_deserializer=cidery_dot_v1_dot_admin__pb2.ListServiceStatsRequest.FromString,
+                    response_serializer=cidery_dot_v1_dot_admin__pb2.ListServiceStatsResponse.SerializeToString,
             ),
             'PauseService': grpc.unary_unary_rpc_method_handler(
                     servicer.PauseService,
@@ -326,6 +344,33 @@ class AdminService(object):
             '/cidery.v1.AdminService/ListWorkers',
             cidery_dot_v1_dot_admin__pb2.ListWorkersRequest.SerializeToString,
             cidery_dot_v1_dot_admin__pb2.ListWorkersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListServiceStats(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cidery.v1.AdminService/ListServiceStats',
+            cidery_dot_v1_dot_admin__pb2.ListServiceStatsRequest.SerializeToString,
+            cidery_dot_v1_dot_admin__pb2.ListServiceStatsResponse.FromString,
             options,
             channel_credentials,
             insecure,

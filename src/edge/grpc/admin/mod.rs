@@ -3,6 +3,7 @@
 mod backups;
 mod control;
 mod events;
+mod stats;
 mod status;
 mod workers;
 
@@ -59,6 +60,15 @@ impl AdminService for AdminApi {
     ) -> Result<Response<v1::ListWorkersResponse>, Status> {
         self.check(request.extensions())?;
         into_status(workers::list(&self.workers, request.get_ref())).map(Response::new)
+    }
+
+    async fn list_service_stats(
+        &self,
+        request: Request<v1::ListServiceStatsRequest>,
+    ) -> Result<Response<v1::ListServiceStatsResponse>, Status> {
+        self.check(request.extensions())?;
+        let listed = stats::list(&self.invoker, request.into_inner());
+        into_status(listed.await).map(Response::new)
     }
 
     async fn pause_service(

@@ -154,7 +154,7 @@ impl Completer {
         if !invocation.waits_for_completion() {
             return repeated(&invocation, &outcome).map(Some);
         }
-        route.tally.count(cid, &outcome);
+        route.tally.completed(cid, &outcome);
         let trigger = Trigger::AttemptEnded(AttemptResult::Outcome(outcome));
         let rules = self.committer.rules(&route, &invocation);
         let change = transition(&invocation, RUNNING, trigger, &rules)?;

@@ -41,7 +41,7 @@ pub(super) use self::lookup::{
     Lookup, find_by_idempotency_key, get, get_up_to, indexed_id, tombstone,
 };
 pub(super) use self::members::members;
-pub(super) use self::oldest_due::{DueService, held_count, oldest_due};
+pub(super) use self::oldest_due::{DueService, held_count, later_count, oldest_due};
 pub(super) use self::operations::operations;
 pub(super) use self::queue_place::{Waiting, queue_place};
 pub(super) use self::recent_failures::recent_failures;

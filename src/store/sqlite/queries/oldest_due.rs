@@ -82,6 +82,29 @@ pub(in crate::store::sqlite) fn held_count(connection: &Connection) -> Result<us
     Ok(usize::try_from(count).unwrap_or_default())
 }
 
+/// The number of invocations of a service that are claimed later. Reads an index alone.
+const LATER_COUNT: &str = "SELECT count(*) FROM (
+         SELECT 1 FROM pending INDEXED BY claimable
+         WHERE service = (SELECT id FROM service WHERE name = ?1) AND leads = 1 AND wake > ?2 LIMIT ?3)";
+
+/// Counts them, up to `max`.
+pub(in crate::store::sqlite) fn later_count(
+    connection: &Connection,
+    service: &ServiceName,
+    now: i64,
+    max: usize,
+) -> Result<usize> {
+    let max = i64::try_from(max).unwrap_or(i64::MAX);
+    let read = || {
+        let mut select = connection.prepare_cached(LATER_COUNT)?;
+        select.query_row(params![service.as_str(), now, max], |row| {
+            row.get::<_, i64>(0)
+        })
+    };
+    let count = read().map_err(failed)?;
+    Ok(usize::try_from(count).unwrap_or_default())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -109,6 +132,11 @@ mod tests {
             "{oldest}"
         );
         assert!(!oldest.contains("TEMP B-TREE"), "{oldest}");
+        let later = plan(LATER_COUNT);
+        assert!(
+            later.contains("USING COVERING INDEX claimable (service=? AND wake>?)"),
+            "{later}"
+        );
         let held = plan(HELD_COUNT);
         assert!(held.contains("USING COVERING INDEX dead_letters"), "{held}");
     }

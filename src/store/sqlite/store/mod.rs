@@ -22,8 +22,8 @@ pub use self::options::SqliteOptions;
 use crate::engine::backup::Backups;
 use crate::engine::store::{
     Acceptance, BoundedRead, Child, Claim, ClaimLimit, Filter, OldestDue, Page, QueuePlace,
-    RecentFailures, Record, Store, StoreUsage, Stored, StoredApiKey, StoredDeclaration,
-    StoredOperation, SummaryPart,
+    RecentFailures, Record, Store, StoreMetrics, StoreUsage, Stored, StoredApiKey,
+    StoredDeclaration, StoredOperation, SummaryPart,
 };
 use crate::model::access::Principal;
 use crate::model::error::Result;
@@ -467,6 +467,18 @@ impl Store for SqliteStore {
         })
     }
 
+    fn later_count(
+        &self,
+        service: ServiceName,
+        now: Timestamp,
+        max: usize,
+    ) -> BoxFuture<'_, Result<usize>> {
+        let now = blob::nanos(now);
+        let query =
+            move |connection: &Connection| queries::later_count(connection, &service, now, max);
+        Box::pin(self.readers.query(query))
+    }
+
     fn recent_failures(
         &self,
         since: Timestamp,
@@ -485,6 +497,11 @@ impl Store for SqliteStore {
         let limits = self.limits.clone();
         let query = move |connection: &Connection| Ok(limits.store_usage(connection));
         Box::pin(self.readers.query(query))
+    }
+
+    fn metrics(&self) -> StoreMetrics {
+        let queued_bytes = self.shared.queued_bytes.load(Ordering::Relaxed);
+        self.shared.commit_metrics.read(queued_bytes)
     }
 
     fn purge(&self, now: Timestamp, max: usize) -> BoxFuture<'_, Result<usize>> {

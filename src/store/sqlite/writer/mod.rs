@@ -118,6 +118,8 @@ impl Writer {
         let start = Instant::now();
         self.syncing = Duration::ZERO;
         self.commit(commands);
+        let (metrics, wal) = (&self.shared.commit_metrics, self.wal.pages());
+        metrics.add(rows, start.elapsed(), wal);
         // How many rows a purge finds is not known in advance.
         if !is_purge {
             let writing = start.elapsed().saturating_sub(self.syncing);

@@ -38,6 +38,11 @@ impl Wal {
         Ok(Self { pages, limit })
     }
 
+    /// How many pages it has.
+    pub(in crate::store::sqlite) fn pages(&self) -> u64 {
+        self.pages.load(Ordering::Relaxed)
+    }
+
     /// Restarts the log if it is too long.
     ///
     /// The checkpointer never catches up while commits follow each other without a pause, and the log would grow
@@ -50,7 +55,7 @@ impl Wal {
         &mut self,
         connection: &Connection,
     ) -> rusqlite::Result<()> {
-        let pages = self.pages.load(Ordering::Relaxed);
+        let pages = self.pages();
         if pages < self.limit {
             return Ok(());
         }

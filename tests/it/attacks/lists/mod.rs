@@ -45,6 +45,8 @@ enum Way {
     Operation(&'static str),
     /// In the request for events.
     Watch,
+    /// In the request for statistics of services.
+    Stats,
     /// In the first message of a worker.
     Hello,
     /// In a later message of a worker.
@@ -133,6 +135,11 @@ async fn send(
             // The stream of a request that is taken does not end by itself.
             let short = [("grpc-timeout", "200m")];
             let failure = admin.call_with(&path, message, &short).await.err();
+            failure.map(|status| error_of(&status))
+        }
+        Way::Stats => {
+            let path = format!("{ADMIN}/ListServiceStats");
+            let failure = admin.failure(&path, message).await;
             failure.map(|status| error_of(&status))
         }
         Way::Hello => {

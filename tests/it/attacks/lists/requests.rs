@@ -256,6 +256,12 @@ pub(super) fn lists_of_operators() -> Vec<List> {
             move |n| json!({ "kinds": list(n, |_| json!(kind)) }),
         ),
         entry(
+            "ListServiceStatsRequest.services",
+            Way::Stats,
+            invalid(1_000, "/services"),
+            |n| json!({ "services": list(n, |_| json!("a.task")) }),
+        ),
+        entry(
             "ListOperationsRequest.states",
             Way::Operation("ListOperations"),
             invalid(100, "/states"),

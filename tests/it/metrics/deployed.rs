@@ -1,0 +1,143 @@
+//! What `deploy/monitoring` has: the metrics that it names exist, and Prometheus accepts it.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use super::{fetch, scrape};
+use crate::support::binary::{Server, stderr, stdout, tool};
+use crate::support::{Folder, PATIENCE, TestNode};
+
+const RULES: &str = include_str!("../../../deploy/monitoring/cidery.rules.yml");
+const DASHBOARD: &str = include_str!("../../../deploy/monitoring/cidery.dashboard.json");
+const PAGE: &str = include_str!("../../../docs/metrics.md");
+
+fn monitoring(file: &str) -> String {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/monitoring");
+    folder.join(file).display().to_string()
+}
+
+/// The names of metrics in a text.
+fn named(text: &str) -> BTreeSet<&str> {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    let is_metric = |word: &&str| word.starts_with("cidery_") || word.starts_with("process_");
+    words.filter(is_metric).collect()
+}
+
+/// The names of samples that metrics have, by their `TYPE` lines.
+fn samples(text: &str) -> BTreeSet<String> {
+    let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+    let names = types.flat_map(|line| {
+        let (name, kind) = line.split_once(' ').unwrap();
+        let suffixes: &[&str] = match kind {
+            "histogram" => &["_bucket", "_sum", "_count"],
+            _ => &[""],
+        };
+        suffixes.iter().map(move |suffix| format!("{name}{suffix}"))
+    });
+    names.collect()
+}
+
+#[tokio::test]
+async fn all_metrics_of_the_dashboard_and_the_alerts_exist() {
+    let node = TestNode::demo().await;
+    let known = samples(&scrape(node.address()).await);
+    for text in [RULES, DASHBOARD] {
+        let named = named(text);
+        assert!(named.len() > 5, "{named:?}");
+        let unknown: Vec<_> = named
+            .iter()
+            .filter(|name| !known.contains(**name))
+            .collect();
+        assert!(unknown.is_empty(), "{unknown:?}");
+    }
+    serde_json::from_str::<serde_json::Value>(DASHBOARD).unwrap();
+}
+
+#[test]
+fn all_alerts_are_documented() {
+    let alerts = RULES
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("- alert: "));
+    let alerts: Vec<_> = alerts.map(|name| format!("| `{name}` |")).collect();
+    let rows = PAGE
+        .lines()
+        .filter(|line| line.starts_with("| `Cidery"))
+        .count();
+    assert_eq!(alerts.len(), rows);
+    for alert in alerts {
+        assert!(PAGE.contains(&alert), "{alert}");
+    }
+}
+
+#[test]
+fn the_alerts_fire_as_their_tests_say() {
+    let Some(promtool) = tool("CIDERY_PROMTOOL", "the tests of the alerts") else {
+        return;
+    };
+    for arguments in [
+        ["check", "rules", "cidery.rules.yml"],
+        ["test", "rules", "cidery.rules.test.yml"],
+        ["check", "config", "prometheus.yml"],
+    ] {
+        let [verb, what, file] = arguments;
+        let output = Command::new(&promtool)
+            .args([verb, what, &monitoring(file)])
+            .output();
+        let output = output.unwrap();
+        let said = format!("{}{}", stdout(&output), stderr(&output));
+        assert!(output.status.success(), "{arguments:?}: {said}");
+    }
+}
+
+/// Prometheus reads a node, and finds it up.
+#[tokio::test]
+async fn prometheus_reads_a_node() {
+    let Some(prometheus) = tool("CIDERY_PROMETHEUS", "the test with Prometheus") else {
+        return;
+    };
+    let server = Server::start(&["--demo"]);
+    let folder = Folder::new("prometheus");
+    let config = format!(
+        "global: {{scrape_interval: 100ms}}\nscrape_configs:\n  - job_name: cidery\n    static_configs:\n      - \
+         targets: ['{}']\n",
+        server.address
+    );
+    std::fs::write(folder.path().join("prometheus.yml"), config).unwrap();
+    // It cannot say which port it was given: this one was free a moment ago.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let mut child = Command::new(prometheus)
+        .arg(format!(
+            "--config.file={}",
+            folder.path().join("prometheus.yml").display()
+        ))
+        .arg(format!(
+            "--storage.tsdb.path={}",
+            folder.path().join("data").display()
+        ))
+        .arg(format!("--web.listen-address={address}"))
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let found = tokio::time::timeout(PATIENCE, async {
+        loop {
+            if tokio::net::TcpStream::connect(address).await.is_ok() {
+                let path = "/api/v1/query?query=cidery_node_health";
+                let answer = fetch(address, "GET", path, "").await.body;
+                if answer.contains(r#""health":"serving""#) {
+                    return answer;
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    });
+    let found = found.await;
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let found = found.expect("Prometheus finds the metrics of the node");
+    assert!(found.contains(r#""job":"cidery""#), "{found}");
+}
