@@ -206,7 +206,7 @@ impl hyper::service::Service<Request<Incoming>> for ConnectionService {
         }
         let context = match self.admit(&mut request) {
             Ok(context) => context,
-            Err(refused) => return ResponseFuture::Refused(Some(refused)),
+            Err(refused) => return ResponseFuture::Refused(Some(*refused)),
         };
         let path = request.uri().path();
         let is_long_lived = LONG_LIVED_STREAMS.contains(&path);
@@ -227,13 +227,13 @@ impl hyper::service::Service<Request<Incoming>> for ConnectionService {
 impl ConnectionService {
     /// Admits a gRPC request: finds out who calls, and puts what its service needs into its extensions.
     #[inline]
-    fn admit<B>(&self, request: &mut Request<B>) -> Result<ResponseContext, Response<Body>> {
+    fn admit<B>(&self, request: &mut Request<B>) -> Result<ResponseContext, Box<Response<Body>>> {
         let Self { port, connection } = self;
         let authenticated = match port.auth.authenticate(request, connection) {
             Ok(authenticated) => authenticated,
             Err(error) => {
                 let refused = to_status(&error).into_http();
-                return Err(StatusMapper::new(request).map_response(refused));
+                return Err(Box::new(StatusMapper::new(request).map_response(refused)));
             }
         };
         let path = request.uri().path();
@@ -300,7 +300,7 @@ impl ConnectionService {
         let timeout = port.request_timeout;
         ResponseFuture::Web(Box::pin(async move {
             let response = match admitted {
-                Err(refused) => refused,
+                Err(refused) => *refused,
                 Ok(mut context) => {
                     let memory = Arc::clone(&context.memory);
                     let body = |body| {
