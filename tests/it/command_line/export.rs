@@ -88,7 +88,7 @@ async fn methods_have_their_paths_if_asked() {
             "export", "proto", "--node", &address, "--out", &out, "--force",
         ];
         args.extend(more);
-        let output = cidery(&args);
+        let output = cidery().args(&args).output().unwrap();
         assert!(output.status.success(), "{}", stderr(&output));
         fs::read_to_string(format!("{out}/shop/shop.proto")).unwrap()
     };
