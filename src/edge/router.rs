@@ -226,7 +226,7 @@ impl hyper::service::Service<Request<Incoming>> for ConnectionService {
         }
         let context = match self.admit(&mut request) {
             Ok(context) => context,
-            Err(refused) => return ResponseFuture::Refused(Some(refused)),
+            Err(refused) => return ResponseFuture::Refused(Some(*refused)),
         };
         let path = request.uri().path();
         let is_long_lived = LONG_LIVED_STREAMS.contains(&path);
@@ -247,7 +247,7 @@ impl hyper::service::Service<Request<Incoming>> for ConnectionService {
 impl ConnectionService {
     /// Admits a gRPC request: finds out who calls, and puts what its service needs into its extensions.
     #[inline]
-    fn admit<B>(&self, request: &mut Request<B>) -> Result<ResponseContext, Response<Body>> {
+    fn admit<B>(&self, request: &mut Request<B>) -> Result<ResponseContext, Box<Response<Body>>> {
         let Self { port, connection } = self;
         let call = port.metrics.rpc.begin(request.uri().path());
         let authenticated = match port.auth.authenticate(request, connection) {
@@ -257,7 +257,7 @@ impl ConnectionService {
                 let refused = StatusMapper::new(request).map_response(refused);
                 let code = code_of(refused.headers()).unwrap_or(Code::Unknown);
                 port.metrics.rpc.end(call, code);
-                return Err(refused);
+                return Err(Box::new(refused));
             }
         };
         let path = request.uri().path();
@@ -335,7 +335,7 @@ impl ConnectionService {
         let timeout = port.request_timeout;
         ResponseFuture::Web(Box::pin(async move {
             let response = match admitted {
-                Err(refused) => refused,
+                Err(refused) => *refused,
                 Ok(mut context) => {
                     let memory = Arc::clone(&context.memory);
                     let body = |body| {

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
 
 use super::any::AnyParts;
-use super::scalar::{BYTES, accepts_null, write_bytes, write_scalar, write_tag, wrong_type};
+use super::scalar::{BYTES, NULL_VALUE, write_bytes, write_scalar, write_tag, wrong_type};
 use super::{FindType, MAX_JSON_DEPTH, well_known};
 use crate::codec::json;
 use crate::codec::struct_pb::WireWriter;
@@ -251,6 +251,15 @@ impl Reader<'_> {
     fn type_url(&mut self, url: &str) {
         write_bytes(&mut self.out, url.as_bytes());
         write_tag(&mut self.out, 1, BYTES);
+    }
+}
+
+/// Whether null is a value of the field, and not its absence.
+fn accepts_null(kind: &Kind) -> bool {
+    match kind {
+        Kind::Message(message) => message.full_name() == well_known::VALUE,
+        Kind::Enum(declared) => declared.full_name() == NULL_VALUE,
+        _ => false,
     }
 }
 

@@ -17,7 +17,8 @@ pub(super) const FIXED64: u32 = 1;
 pub(super) const BYTES: u32 = 2;
 pub(super) const FIXED32: u32 = 5;
 
-const NULL_VALUE: &str = "google.protobuf.NullValue";
+/// The enum of null in a `Value`.
+pub(super) const NULL_VALUE: &str = "google.protobuf.NullValue";
 
 const LENIENT: GeneralPurposeConfig =
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
@@ -222,13 +223,4 @@ fn unknown_name(declared: &EnumDescriptor, name: &str) -> Violation {
 pub(super) fn wrong_type(value: &Value, expected: &str) -> Violation {
     let message = format!("is {}: expected {expected}", value.kind_name());
     Violation::new("", "WRONG_TYPE", message)
-}
-
-/// Whether null is a value of the field, and not its absence.
-pub(super) fn accepts_null(kind: &Kind) -> bool {
-    match kind {
-        Kind::Message(message) => message.full_name() == super::well_known::VALUE,
-        Kind::Enum(declared) => declared.full_name() == NULL_VALUE,
-        _ => false,
-    }
 }

@@ -4,9 +4,10 @@ use std::fmt::Write as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
+use prost_reflect::{Kind, MessageDescriptor};
 
 use super::any::{CONTENT, TYPE, has_own_form, type_name};
+use super::scalar::NULL_VALUE;
 use super::well_known::{self, duration_text, timestamp_text};
 use super::{FindType, MAX_MESSAGE_DEPTH};
 use crate::codec::json::{compact, quoted};
@@ -127,19 +128,14 @@ impl Writer<'_> {
             let own = own.iter().map(|(_, content)| *content);
             match field.kind() {
                 Kind::Message(entry) if field.is_map() => self.map(&entry, own)?,
-                kind if field.is_list() => self.list(&field, &kind, own)?,
+                kind if field.is_list() => self.list(&kind, own)?,
                 kind => self.single(&kind, *last)?,
             }
         }
         Ok(())
     }
 
-    fn list<'b>(
-        &mut self,
-        field: &FieldDescriptor,
-        kind: &Kind,
-        contents: impl Iterator<Item = WireField<'b>>,
-    ) -> Written {
+    fn list<'b>(&mut self, kind: &Kind, contents: impl Iterator<Item = WireField<'b>>) -> Written {
         self.out.push('[');
         let start = self.out.len();
         for content in contents {
@@ -158,7 +154,6 @@ impl Writer<'_> {
                 }
             }
         }
-        debug_assert!(field.is_list(), "only lists are written as such");
         self.out.push(']');
         Ok(())
     }
@@ -232,9 +227,7 @@ impl Writer<'_> {
             (Kind::Enum(declared), WireField::Varint(n)) => {
                 let n = low_32(n).cast_signed();
                 match declared.get_value(n) {
-                    Some(_) if declared.full_name() == "google.protobuf.NullValue" => {
-                        out.push_str("null")
-                    }
+                    Some(_) if declared.full_name() == NULL_VALUE => out.push_str("null"),
                     Some(known) => quoted(out, known.name()),
                     None => push(out, n),
                 }

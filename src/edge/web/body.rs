@@ -10,23 +10,27 @@ use tonic::Status;
 use crate::codec::status::from_status;
 use crate::model::error::{Error, Result, reason};
 
-/// Reads a body to its end.
+/// Reads a body of at most `most` bytes to its end. `limit` is that of its message, as callers know it.
 ///
 /// # Errors
 ///
 /// `RESOURCE_EXHAUSTED` / `MESSAGE_TOO_LARGE`; those of the body.
-pub(super) async fn read<B>(mut body: B, limit: usize) -> Result<Bytes>
+pub(super) async fn read<B>(mut body: B, most: usize, limit: usize) -> Result<Bytes>
 where
     B: Body<Data = Bytes, Error = Status> + Unpin,
 {
-    if let Some(most) = body.size_hint().exact() {
-        check_length(usize::try_from(most).unwrap_or(usize::MAX), limit)?;
+    let is_too_long = |bytes: usize| bytes > most;
+    let announced = body.size_hint().lower();
+    if is_too_long(usize::try_from(announced).unwrap_or(usize::MAX)) {
+        return Err(too_large(limit));
     }
     let mut read = BytesMut::new();
     while let Some(frame) = next_frame(&mut body).await {
         let frame = frame.map_err(|status| from_status(&status))?;
         if let Ok(data) = frame.into_data() {
-            check_length(read.len().saturating_add(data.len()), limit)?;
+            if is_too_long(read.len().saturating_add(data.len())) {
+                return Err(too_large(limit));
+            }
             read.extend_from_slice(&data);
         }
     }

@@ -36,9 +36,8 @@ pub(super) fn decoded(text: &[u8]) -> Result<Bytes> {
     let mut bytes = Vec::with_capacity(rest.len() / 4 * 3);
     while !rest.is_empty() {
         let padding = rest.iter().position(|byte| *byte == b'=');
-        let end = padding.map_or(rest.len(), |start| {
-            start.next_multiple_of(4).min(rest.len())
-        });
+        let end = padding.map_or(rest.len(), |start| (start + 1).next_multiple_of(4));
+        let end = end.min(rest.len());
         let (part, after) = rest.split_at_checked(end).unwrap_or((rest, b""));
         let part = STANDARD.decode(part);
         bytes.extend(part.map_err(|_| malformed("it is not base64, as its content type says"))?);

@@ -88,17 +88,22 @@ pub(super) fn translate<B>(protocol: Protocol, request: &mut Request<B>) -> Enco
                 Shape::Stream => (CONNECT_ENCODING, CONNECT_ACCEPT),
             };
             headers.remove(TIMEOUT);
-            let is_gzipped = is_gzipped(headers, &sent);
-            let timeout = timeout(headers);
-            let version = version(headers);
-            let checked = version.and(timeout.as_ref().map(|_| ()).map_err(Error::clone));
-            let checked = checked.and(is_gzipped.as_ref().map(|_| ()).map_err(Error::clone));
+            let mut invalid = version(headers).err();
+            let mut noted = |error| drop(invalid.get_or_insert(error));
+            let is_gzipped = is_gzipped(headers, &sent).unwrap_or_else(|error| {
+                noted(error);
+                false
+            });
+            let timeout = timeout(headers).unwrap_or_else(|error| {
+                noted(error);
+                None
+            });
             let encodings = Encodings {
-                is_gzipped: is_gzipped.unwrap_or_default(),
+                is_gzipped,
                 accepts_gzip: accepts_gzip(headers, &accepted),
-                invalid: checked.err(),
+                invalid,
             };
-            if let Ok(Some(timeout)) = timeout {
+            if let Some(timeout) = timeout {
                 headers.insert(TIMEOUT, timeout);
             }
             encodings

@@ -107,7 +107,7 @@ impl Call {
             Err(_) if self.protocol.codec() == Codec::Proto => {}
             Err(error) => return Err(error),
         }
-        let received = body::read(body, self.protocol.most_bytes(self.limit)).await?;
+        let received = body::read(body, self.protocol.most_bytes(self.limit), self.limit).await?;
         let unzipped = |compressed: &[u8]| -> Result<Bytes> {
             let message = gzip::decompressed(compressed, self.limit)?;
             memory.count(connection, message.len().saturating_mul(2))?;

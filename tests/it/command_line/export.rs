@@ -6,7 +6,7 @@ use std::process::Output;
 use cidery::sio::{Int, Sio};
 use cidery::{Definition, Dict, Node};
 
-use crate::support::binary::{Server, cidery, stderr, stdout};
+use crate::support::binary::{Server, cidery, stderr, stdout, tool};
 use crate::support::{Folder, TestNode, echo};
 
 fn export(server: &Server, folder: &Folder, options: &[&str]) -> Output {
@@ -69,6 +69,51 @@ fn an_export_says_what_it_replaces_and_what_stays() {
         &["--service", "customer.get", "-o", "jsonl"],
     );
     assert!(stdout(&output).contains("\"change\":\"unchanged\""));
+}
+
+/// Gateways read the path of a method over plain HTTP from its options.
+#[tokio::test(flavor = "multi_thread")]
+async fn methods_have_their_paths_if_asked() {
+    let dict = Sio::new().input(Int("n")).output(Int("n"));
+    let list = dict.clone().list_input().list_output();
+    let builder = Node::builder()
+        .register(echo("shop.buy-one", dict))
+        .register(echo("shop.buy-all", list));
+    let node = TestNode::start(builder).await;
+    let folder = Folder::new("export-http");
+    let out = folder.path().to_str().unwrap().to_owned();
+    let address = node.address().to_string();
+    let run = move |more: &'static [&str]| {
+        let mut args = vec![
+            "export", "proto", "--node", &address, "--out", &out, "--force",
+        ];
+        args.extend(more);
+        let output = cidery().args(&args).output().unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+        fs::read_to_string(format!("{out}/shop/shop.proto")).unwrap()
+    };
+    let texts = tokio::task::spawn_blocking(move || [run(&[]), run(&["--http-annotations"])]);
+    let [plain, annotated] = texts.await.unwrap();
+    assert!(!plain.contains("google"));
+    let buy_one = "  rpc BuyOne(BuyOneRequest) returns (BuyOneResponse) {\n    option (google.api.http) = {\n      \
+                   post: \"/invoke/shop.buy-one\"\n      body: \"*\"\n    };\n  }\n";
+    assert!(annotated.contains(buy_one), "{annotated}");
+    // A list is in the only field of its message.
+    let buy_all = "      post: \"/invoke/shop.buy-all\"\n      body: \"items\"\n      response_body: \"items\"\n";
+    assert!(annotated.contains(buy_all), "{annotated}");
+    assert!(
+        annotated.contains("rpc BuyOneAsync(BuyOneAsyncRequest) returns (BuyOneAsyncResponse);")
+    );
+    let Some(python) = tool("CIDERY_PYTHON", "the options of google.api.http") else {
+        return;
+    };
+    let compiled = std::process::Command::new(python)
+        .args(["-m", "grpc_tools.protoc", "-I", "."])
+        .args(["--descriptor_set_out=/dev/null", "shop/shop.proto"])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    assert!(compiled.status.success(), "{}", stderr(&compiled));
 }
 
 /// Without the declaration of its input, a service has no typed method.

@@ -5,6 +5,7 @@ mod clients;
 mod connect;
 mod grpc_web;
 mod openapi;
+mod page;
 mod streams;
 
 use std::net::SocketAddr;
