@@ -45,8 +45,8 @@ impl MetricsApi {
         }
     }
 
-    /// Answers a request: 200 with all metrics, in the format of Prometheus, or as OpenMetrics where that is accepted.
-    /// 401 and 403 for callers that may not read what the node counts.
+    /// Answers a request: 200 with all metrics, in the format of Prometheus, or as `OpenMetrics` where that is
+    /// accepted. 401 and 403 for callers that may not read what the node counts.
     pub(in crate::edge) async fn respond(self, request: Request<Body>) -> Response<Body> {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             let status = StatusCode::METHOD_NOT_ALLOWED;
@@ -95,7 +95,7 @@ pub(in crate::edge) fn refusal(error: &Error) -> Response<Body> {
     response
 }
 
-/// OpenMetrics where the client names it and does not refuse it. Other types, and weights, are left to the client.
+/// `OpenMetrics` where the client names it and does not refuse it. Other types, and weights, are left to the client.
 fn format_of(headers: &HeaderMap) -> Format {
     let accepted = headers.get_all(ACCEPT).into_iter();
     let accepted = accepted.filter_map(|value| value.to_str().ok());
