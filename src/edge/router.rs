@@ -360,6 +360,39 @@ impl ConnectionService {
     }
 }
 
+impl ConnectionService {
+    /// Answers a request that is no gRPC call.
+    fn call_http(&self, mut request: Request<Incoming>) -> ResponseFuture {
+        let Self { port, connection } = self;
+        let path = request.uri().path();
+        let route = NODE_PATHS.into_iter().find(|route| *route == path);
+        let begun = HttpRequest::begin(route, request.method());
+        let refused = |response: Response<Body>| {
+            port.metrics.http.end(begun, response.status());
+            ResponseFuture::Refused(Some(response))
+        };
+        if let Err(refusal) = port.guard.check(&request, connection.local) {
+            tracing::debug!(uri = %request.uri(), ?refusal, "request refused");
+            let response = plain_text(refusal.status(), refusal.message());
+            return refused(response.map(Body::new));
+        }
+        if route == Some(METRICS_PATH) {
+            match port.authenticate(&mut request, connection) {
+                Ok(None) => {}
+                Ok(Some(authenticated)) => {
+                    request.extensions_mut().insert(authenticated.caller);
+                }
+                Err(error) => return refused(refusal(&error).map(Body::new)),
+            }
+        }
+        let timeout = port.request_timeout;
+        let request = request.map(|body| RequestBody::timed(body, timeout));
+        let response = port.router.clone().call(request);
+        let connection = Arc::clone(connection);
+        ResponseFuture::Http(response, HttpContext { begun, connection })
+    }
+}
+
 /// What a response needs of its request.
 pub struct ResponseContext {
     mapper: StatusMapper,

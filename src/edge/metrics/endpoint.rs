@@ -41,7 +41,7 @@ impl MetricsApi {
         }
     }
 
-    /// All metrics, in the format of Prometheus, or as OpenMetrics where the request accepts that.
+    /// All metrics, in the format of Prometheus, or as `OpenMetrics` where the request accepts that.
     ///
     /// # Errors
     ///
@@ -63,7 +63,7 @@ impl MetricsApi {
     }
 }
 
-/// OpenMetrics where the client names it and does not refuse it. Other types, and weights, are left to the client.
+/// `OpenMetrics` where the client names it and does not refuse it. Other types, and weights, are left to the client.
 fn format_of(headers: &HeaderMap) -> Format {
     let accepted = headers.get_all(ACCEPT).into_iter();
     let accepted = accepted.filter_map(|value| value.to_str().ok());

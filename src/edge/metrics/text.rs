@@ -1,4 +1,4 @@
-//! The text formats of metrics: that of Prometheus, version 0.0.4, and OpenMetrics 1.0.
+//! The text formats of metrics: that of Prometheus, version 0.0.4, and `OpenMetrics` 1.0.
 
 use std::fmt::{self, Write as _};
 

@@ -8,7 +8,7 @@ const MAX_BUCKETS: usize = 22;
 
 /// The bounds of the buckets of a histogram.
 #[derive(Debug)]
-pub struct Bounds {
+pub(crate) struct Bounds {
     /// The upper bounds, inclusive, ascending, in the unit of observations. At most 21.
     upper: &'static [u64],
     /// How many of the unit of observations are one of the unit that is shown.
@@ -16,7 +16,7 @@ pub struct Bounds {
 }
 
 /// Durations, observed in nanoseconds and shown in seconds: from a handler in the process to a long attempt.
-pub static SECONDS: Bounds = Bounds::new(
+pub(crate) static SECONDS: Bounds = Bounds::new(
     &[
         100_000,
         250_000,
@@ -44,8 +44,7 @@ pub static SECONDS: Bounds = Bounds::new(
 
 impl Bounds {
     /// Bounds in the unit of observations, of which `per_shown` are one of the unit that is shown.
-    #[must_use]
-    pub const fn new(upper: &'static [u64], per_shown: f64) -> Self {
+    pub(crate) const fn new(upper: &'static [u64], per_shown: f64) -> Self {
         assert!(upper.len() < MAX_BUCKETS, "the last bucket has no bound");
         Self { upper, per_shown }
     }
@@ -69,7 +68,7 @@ impl Bounds {
 
 /// How many observations each bucket has, and their sum.
 #[derive(Debug, Default)]
-pub struct Histogram {
+pub(crate) struct Histogram {
     buckets: [AtomicU64; MAX_BUCKETS],
     /// Wraps after 2^64: of nanoseconds that are 584 years.
     sum: AtomicU64,
@@ -78,7 +77,7 @@ pub struct Histogram {
 impl Histogram {
     /// Adds a value. All values of a histogram have the same bounds.
     #[inline]
-    pub fn observe(&self, bounds: &Bounds, value: u64) {
+    pub(crate) fn observe(&self, bounds: &Bounds, value: u64) {
         if let Some(bucket) = self.buckets.get(bounds.bucket(value)) {
             bucket.fetch_add(1, Ordering::Relaxed);
         }
@@ -87,13 +86,13 @@ impl Histogram {
 
     /// Adds a duration to a histogram of [`SECONDS`].
     #[inline]
-    pub fn observe_duration(&self, elapsed: Duration) {
+    pub(crate) fn observe_duration(&self, elapsed: Duration) {
         let nanoseconds = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX);
         self.observe(&SECONDS, nanoseconds);
     }
 
     /// What it has now, together with others of the same bounds.
-    pub fn snapshot<'a>(
+    pub(crate) fn snapshot<'a>(
         bounds: &Bounds,
         parts: impl IntoIterator<Item = &'a Self>,
     ) -> HistogramSnapshot {

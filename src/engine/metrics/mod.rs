@@ -7,7 +7,8 @@ mod outcomes;
 mod service_metrics;
 mod shard;
 
-pub use self::histogram::{Bounds, Histogram, HistogramSnapshot, SECONDS};
+pub use self::histogram::HistogramSnapshot;
+pub(crate) use self::histogram::{Bounds, Histogram, SECONDS};
 pub use self::outcomes::{InvocationKind, OutcomeCount, OutcomeKind};
 pub(in crate::engine) use self::service_metrics::{NameRoom, Run, ServiceMetrics};
-pub use self::shard::{SHARDS, shard};
+pub(crate) use self::shard::{SHARDS, shard};

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// How many copies there are of a counter that every call adds to.
-pub const SHARDS: usize = 4;
+pub(crate) const SHARDS: usize = 4;
 
 static NEXT: AtomicUsize = AtomicUsize::new(0);
 
@@ -13,7 +13,7 @@ thread_local! {
 
 /// The copy of this thread, of an array of [`SHARDS`].
 #[inline]
-pub fn shard<T>(copies: &[T; SHARDS]) -> &T {
+pub(crate) fn shard<T>(copies: &[T; SHARDS]) -> &T {
     let index = SHARD.with(|index| *index);
     let [first, ..] = copies;
     copies.get(index).unwrap_or(first)

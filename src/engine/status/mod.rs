@@ -98,12 +98,7 @@ impl StatusReader {
             within(self.store.usage()),
             within(self.store.oldest_due(now)),
             within(self.store.held_count()),
-            within(async {
-                match wanted {
-                    Wanted::All => RecentFailureCounts::read(&self.maintenance, now).await,
-                    Wanted::Gauges => Ok(RecentFailureCounts::default()),
-                }
-            }),
+            within(self.recent_failures(wanted, now)),
         );
         let unread = [
             usage.as_ref().err(),
@@ -164,6 +159,13 @@ impl StatusReader {
         status.reasons = health::reasons(&status);
         status.health = health::worst(&status.reasons);
         status
+    }
+
+    async fn recent_failures(&self, wanted: Wanted, now: Timestamp) -> Result<RecentFailureCounts> {
+        match wanted {
+            Wanted::All => RecentFailureCounts::read(&self.maintenance, now).await,
+            Wanted::Gauges => Ok(RecentFailureCounts::default()),
+        }
     }
 
     fn service_counts(&self) -> ServiceCounts {

@@ -118,8 +118,6 @@ impl Writer {
         let start = Instant::now();
         self.syncing = Duration::ZERO;
         self.commit(commands);
-        let (metrics, wal) = (&self.shared.commit_metrics, self.wal.pages());
-        metrics.add(rows, start.elapsed(), wal);
         // How many rows a purge finds is not known in advance.
         if !is_purge {
             let writing = start.elapsed().saturating_sub(self.syncing);
@@ -180,6 +178,8 @@ impl Writer {
         &mut self,
         commands: &mut [Box<dyn QueuedCommand>],
     ) -> rusqlite::Result<TxChanges> {
+        let begun = Instant::now();
+        let rows = commands.iter().map(|command| command.rows()).sum();
         let new_work = commands.iter().filter(|command| command.is_new_work());
         let bytes = new_work.map(|command| command.bytes());
         let bytes = bytes.reduce(u64::saturating_add);
@@ -208,6 +208,10 @@ impl Writer {
         let start = Instant::now();
         transaction.commit()?;
         self.syncing += start.elapsed();
+        // Before the replies: whoever reads the metrics afterwards finds the commit.
+        let wal_pages = self.wal.pages();
+        let metrics = &self.shared.commit_metrics;
+        metrics.add(rows, begun.elapsed(), wal_pages);
         Ok(changes)
     }
 
