@@ -31,8 +31,10 @@ use crate::edge::http_guard::{AllowedHosts, HttpGuard};
 use crate::edge::plain_text::plain_text;
 use crate::edge::request_body::{RequestBody, RequestMemory};
 use crate::edge::response_body::ResponseBody;
+use crate::edge::server_span::ServerSpan;
 use crate::edge::status_mapping::StatusMapper;
 use crate::engine::Invoker;
+use crate::engine::trace::Tracer;
 use crate::model::access::Caller;
 use crate::model::error::Result;
 use crate::remote::worker_registry::WorkerRegistry;
@@ -69,6 +71,7 @@ pub struct PortService {
     guard: HttpGuard,
     /// `None` where authentication is off.
     authenticator: Option<Authenticator>,
+    tracer: Tracer,
     request_timeout: Duration,
 }
 
@@ -128,6 +131,7 @@ impl PortService {
             authenticator: invoker
                 .requires_authentication()
                 .then(|| authenticator.clone()),
+            tracer: invoker.tracer().clone(),
             request_timeout: invoker.limits().request_timeout,
         })
     }
@@ -206,6 +210,8 @@ impl hyper::service::Service<Request<Incoming>> for ConnectionService {
                 return ResponseFuture::Refused(Some(refused));
             }
         };
+        // Those who are refused above have no traces recorded.
+        let span = ServerSpan::begin(&port.tracer, &mut request);
         let path = request.uri().path();
         let is_long_lived = LONG_LIVED_STREAMS.contains(&path);
         let timeout = (!is_long_lived).then_some(port.request_timeout);
@@ -230,6 +236,7 @@ impl hyper::service::Service<Request<Incoming>> for ConnectionService {
             memory: RequestMemory::new(),
             act,
             credential_end,
+            span,
         };
         let memory = Arc::clone(&context.memory);
         let request =
@@ -253,6 +260,8 @@ pub struct ResponseContext {
     act: Option<Box<Act>>,
     /// Of a stream.
     credential_end: Option<CredentialEnd>,
+    /// Where the trace is recorded.
+    span: Option<ServerSpan>,
 }
 
 impl std::fmt::Debug for ResponseContext {
@@ -269,6 +278,9 @@ impl ResponseContext {
         }
         if let Some(end) = self.credential_end.take() {
             response = response.map(|body| end_with(body, end));
+        }
+        if let Some(span) = self.span.take() {
+            response = span.follow(response);
         }
         response.map(|body| ResponseBody::counted(body, Arc::clone(&self.connection)))
     }

@@ -89,6 +89,7 @@ mod terms;
 mod testing;
 mod tidy;
 mod tls;
+mod traces;
 mod tutorial;
 mod typed;
 mod typed_clients;

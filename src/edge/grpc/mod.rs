@@ -33,7 +33,7 @@ pub use self::invocation::{InvocationFuture, InvocationServer};
 use self::operation::OperationApi;
 use self::oversize::{WithoutOversizeResults, max_message_bytes};
 use self::reflection::ReflectionApi;
-pub(super) use self::request::{NotGrpc, not_grpc};
+pub(super) use self::request::{NotGrpc, not_grpc, trace_headers};
 use self::security::SecurityApi;
 use self::typed::TypedApi;
 use self::worker::WorkerApi;

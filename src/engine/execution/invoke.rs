@@ -19,6 +19,7 @@ use crate::engine::execution::runtime::HandlerRuntime;
 use crate::engine::execution::worker_dispatch::dispatch_to_worker;
 use crate::engine::routing::Route;
 use crate::engine::store::Stored;
+use crate::engine::trace::{Span, SpanKind, Tracer};
 use crate::model::access::Principals;
 use crate::model::call::{Accepted, Call};
 use crate::model::error::Result;
@@ -236,7 +237,10 @@ fn run<'a>(
         let Admitted { input, ignored } = invoker.runtime().admit(route, input)?;
         let permits = match limits.try_acquire_permits() {
             Some(permits) => permits,
-            None => Box::pin(limits.acquire_permits()).await?,
+            None => {
+                let tracer = &invoker.runtime().tracer;
+                Box::pin(limits.acquire_traced(tracer, info.cid, &info.metadata)).await?
+            }
         };
         let scope = Scope {
             callers,
@@ -301,7 +305,7 @@ impl Executor {
             let options = route.definition.service_options();
             let own_timeout = call.timeout.or(options.timeout);
             let (deadline, own_deadline) = nested_deadline(parent.info().deadline, own_timeout);
-            let info = InvocationInfo {
+            let mut info = InvocationInfo {
                 cid: parent.info().cid,
                 service: route.name().clone(),
                 attempt: 1,
@@ -317,6 +321,7 @@ impl Executor {
                 in_reply_to: None,
                 principals: parent.principals_of_calls(),
             };
+            let trace = trace_nested(&self.runtime.tracer, &mut info);
             let limits = CallLimits {
                 route: &route,
                 deadline: own_deadline,
@@ -327,6 +332,9 @@ impl Executor {
             let released = parent.permits.release();
             let outcome = run(invoker, &route, limits, info, Some(callers), call.input).await;
             route.tally.count(parent.info().cid, &outcome);
+            if let Some(trace) = trace {
+                trace.end(&outcome);
+            }
             released.reacquire(parent.cancelled()).await;
             let reply = outcome
                 .map_err(|error| of_nested(error, route.name().as_str()))
@@ -339,6 +347,19 @@ impl Executor {
             }
         }
     }
+}
+
+/// The span of a nested call, if its trace is recorded.
+fn trace_nested(tracer: &Tracer, info: &mut InvocationInfo) -> Option<Span> {
+    if !tracer.is_on() {
+        return None;
+    }
+    let service = info.service.clone();
+    let name = || format!("invoke {service}");
+    let mut span = tracer.enter(&mut info.metadata, SpanKind::Internal, name)?;
+    span.set_text("cidery.cid", info.cid.to_string());
+    span.set_text("cidery.service", service.to_string());
+    Some(span)
 }
 
 /// The deadline of a nested call; and the deadline that needs a timer of its own, with its timeout: none if the
