@@ -82,7 +82,7 @@ impl AttemptTrace {
                 (outcome, Some(error))
             }
         };
-        for mut span in [Some(attempt), dispatch].into_iter().flatten() {
+        for mut span in dispatch.into_iter().chain([attempt]) {
             span.set_text("cidery.outcome", outcome);
             if let Some(error) = error {
                 span.fail(error);

@@ -150,7 +150,7 @@ impl TraceService for Collector {
             .flat_map(|it| it.scope_spans);
         let spans = scopes.flat_map(|scope| scope.spans).map(seen);
         self.state.spans.send_modify(|seen| seen.extend(spans));
-        Ok(Response::default())
+        Ok(Response::new(ExportTraceServiceResponse::default()))
     }
 }
 

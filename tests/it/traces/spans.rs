@@ -56,7 +56,8 @@ async fn a_batch_is_published_once_and_its_callbacks_are_in_the_same_trace() {
     let node = Traced::start(&collector).await;
     let client = node.recording();
     let members = (1..=3).map(|_| ("cidery.ping", dict! {}));
-    let batch = Batch::of(members).unwrap().on_final(["demo.count"]);
+    let mut batch = Batch::of(members).unwrap();
+    batch.on_final = vec!["demo.count".to_owned()];
     let group = client.invoke_batch(batch).await.unwrap();
     client.join(&group).await.unwrap();
     let name = "process demo.count";

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from cidery._protocol.tracing.trace_context import TraceContextTextMapPropagator, otel
+from cidery._protocol.tracing.trace_context import otel, propagator
 
 if TYPE_CHECKING:
     from cidery._protocol.security.credential import Metadata
@@ -21,7 +21,7 @@ def handler_span(name: str, trace: Metadata, attributes: dict[str, Any]) -> Iter
     if otel is None:
         yield
         return
-    parent = TraceContextTextMapPropagator().extract(dict(trace))
+    parent = propagator.extract(dict(trace))
     with otel.get_tracer("cidery").start_as_current_span(
         name,
         context=parent,

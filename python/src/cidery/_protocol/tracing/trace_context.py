@@ -6,17 +6,21 @@ of a span, a handler passes on that of its own call.
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cidery._protocol.security.credential import Metadata
 
-try:
-    from opentelemetry import trace as otel
+# The API of OpenTelemetry, and what reads and writes the headers of W3C.
+otel: Any = None
+propagator: Any = None
+with contextlib.suppress(ImportError):
+    from opentelemetry import trace
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
-except ImportError:
-    otel = None  # type: ignore[assignment]
+
+    otel, propagator = trace, TraceContextTextMapPropagator()
 
 TRACEPARENT = "traceparent"
 TRACESTATE = "tracestate"
@@ -55,7 +59,7 @@ def current_trace() -> Metadata:
     """The current trace context: that of the span under way, or that of the handler's call."""
     if otel is not None and otel.get_current_span().get_span_context().is_valid:
         carrier: dict[str, str] = {}
-        TraceContextTextMapPropagator().inject(carrier)
+        propagator.inject(carrier)
         return tuple(carrier.items())
     return _handled.get()
 
