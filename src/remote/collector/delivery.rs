@@ -4,9 +4,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use opentelemetry_proto::tonic::collector::trace::v1::trace_service_client::TraceServiceClient;
-use opentelemetry_proto::tonic::resource::v1::Resource;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -16,6 +13,9 @@ use tonic::{Code, Request, Status};
 use super::options::{CollectorOptions, Headers};
 use super::queue::Queue;
 use super::spans::{request_of, resource_of};
+use crate::codec::proto::otlp::collector::trace::v1::ExportTraceServiceRequest;
+use crate::codec::proto::otlp::collector::trace::v1::trace_service_client::TraceServiceClient;
+use crate::codec::proto::otlp::resource::v1::Resource;
 use crate::engine::log_limit::LogLimit;
 use crate::engine::trace::SpanData;
 use crate::model::error::Result;

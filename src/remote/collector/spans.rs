@@ -1,15 +1,14 @@
 //! Spans as OTLP has them.
 
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use opentelemetry_proto::tonic::common::v1::any_value::Value;
-use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue};
-use opentelemetry_proto::tonic::resource::v1::Resource;
-use opentelemetry_proto::tonic::trace::v1::span::{Event, Link, SpanKind as Kind};
-use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
-use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
-
 use jiff::Timestamp;
 
+use crate::codec::proto::otlp::collector::trace::v1::ExportTraceServiceRequest;
+use crate::codec::proto::otlp::common::v1::any_value::Value;
+use crate::codec::proto::otlp::common::v1::{AnyValue, InstrumentationScope, KeyValue};
+use crate::codec::proto::otlp::resource::v1::Resource;
+use crate::codec::proto::otlp::trace::v1::span::{Event, Link, SpanKind as Kind};
+use crate::codec::proto::otlp::trace::v1::status::StatusCode;
+use crate::codec::proto::otlp::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
 use crate::engine::trace::{AttributeValue, SpanData, SpanFailure, SpanKind};
 use crate::model::trace::TraceContext;
 

@@ -4,16 +4,16 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
+use cidery::codec::proto::otlp::collector::trace::v1::trace_service_server::{
     TraceService, TraceServiceServer,
 };
-use opentelemetry_proto::tonic::collector::trace::v1::{
+use cidery::codec::proto::otlp::collector::trace::v1::{
     ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
-use opentelemetry_proto::tonic::common::v1::any_value::Value;
-use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
-use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
-use opentelemetry_proto::tonic::trace::v1::{Span, status::StatusCode};
+use cidery::codec::proto::otlp::common::v1::any_value::Value;
+use cidery::codec::proto::otlp::common::v1::{AnyValue, KeyValue};
+use cidery::codec::proto::otlp::trace::v1::span::SpanKind;
+use cidery::codec::proto::otlp::trace::v1::{Span, status::StatusCode};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_stream::wrappers::TcpListenerStream;

@@ -5,8 +5,8 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use cidery::codec::json;
+use cidery::codec::proto::otlp::trace::v1::span::SpanKind;
 use cidery::{Value, dict};
-use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 
 use super::collector::{Collector, Seen};
 use super::{CALLER, TRACE, Traced, has, named};

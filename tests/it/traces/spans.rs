@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use cidery::codec::proto::otlp::trace::v1::span::SpanKind;
 use cidery::model::call::Call;
 use cidery::remote::client::ContractClient;
 use cidery::{Batch, dict};
-use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 
 use super::collector::Collector;
 use super::{CALLER, TRACE, Traced, has, named};
