@@ -2,9 +2,10 @@
 
 use super::entry::{Entry, Origin, Raw};
 
+const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 /// The variables, and the options that they are values of.
 const OPTIONS: [(&str, &str); 4] = [
-    ("OTEL_EXPORTER_OTLP_ENDPOINT", "otlp_endpoint"),
+    (ENDPOINT, "otlp_endpoint"),
     ("OTEL_EXPORTER_OTLP_HEADERS", "otlp_headers"),
     ("OTEL_RESOURCE_ATTRIBUTES", "otlp_resource"),
     ("OTEL_SERVICE_NAME", "otlp_service_name"),
@@ -24,7 +25,7 @@ pub(super) fn is_one(name: &str) -> bool {
 pub(super) fn read<'a>(get: impl Fn(&str) -> Option<&'a str>) -> Vec<Entry> {
     let is_grpc = get(PROTOCOL).is_none_or(|protocol| protocol == "grpc");
     // Without a collector, the others say nothing to a node.
-    if !is_grpc || get(OPTIONS[0].0).is_none() {
+    if !is_grpc || get(ENDPOINT).is_none() {
         return Vec::new();
     }
     let options = OPTIONS.iter().map(|(name, key)| (*name, *key, get(name)));

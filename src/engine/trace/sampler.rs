@@ -12,11 +12,6 @@ const NUMBERS: f64 = (1_u64 << 63) as f64;
 
 impl Sampler {
     /// Records a share from 0 to 1.
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "it is within the range of the type"
-    )]
     pub(super) fn new(share: f64) -> Self {
         Self {
             below: (share.clamp(0.0, 1.0) * NUMBERS) as u64,
