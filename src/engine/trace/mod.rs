@@ -124,3 +124,110 @@ impl Tracer {
 fn named(what: &str, service: &str) -> String {
     format!("{what} {service}")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::model::error::{Error, reason};
+
+    const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+    #[derive(Default)]
+    struct Kept(Mutex<Vec<SpanData>>);
+
+    impl SpanExporter for Kept {
+        fn export(&self, span: SpanData) {
+            self.0.lock().unwrap().push(span);
+        }
+    }
+
+    fn metadata(traceparent: &str) -> Arc<Metadata> {
+        Arc::new([(TRACEPARENT, traceparent)].into_iter().collect())
+    }
+
+    fn tracer(share: f64) -> (Tracer, Arc<Kept>) {
+        let kept = Arc::new(Kept::default());
+        (
+            Tracer::new(Arc::clone(&kept) as _, share, Clock::System),
+            kept,
+        )
+    }
+
+    #[test]
+    fn only_what_is_recorded_has_a_span() {
+        let (on, kept) = tracer(1.0);
+        let child = |tracer: &Tracer, traceparent| {
+            let mut metadata = metadata(traceparent);
+            let before = Arc::clone(&metadata);
+            let span = tracer.enter(&mut metadata, SpanKind::Internal, || "a".to_owned());
+            // Without a span, the metadata is not even copied.
+            assert_eq!(span.is_none(), Arc::ptr_eq(&before, &metadata));
+            span.is_some()
+        };
+        assert!(child(&on, PARENT));
+        assert!(!child(&on, &PARENT.replace("-01", "-00")));
+        assert!(!child(&on, "nonsense"));
+        assert!(!child(&Tracer::default(), PARENT));
+        assert_eq!(kept.0.lock().unwrap().len(), 1);
+        let request = |tracer: &Tracer, caller| {
+            let span = tracer.request(caller, SpanKind::Server, || "a".to_owned());
+            span.is_some()
+        };
+        let unrecorded = TraceContext::parse(&PARENT.replace("-01", "-00"));
+        let (off, none) = (Tracer::default(), tracer(0.0).0);
+        let recorded = TraceContext::parse(PARENT);
+        let seen = [&on, &off, &none]
+            .map(|tracer| [None, unrecorded, recorded].map(|caller| request(tracer, caller)));
+        let expected = [
+            [true, false, true],
+            [false, false, false],
+            [false, false, true],
+        ];
+        assert_eq!(seen, expected);
+    }
+
+    #[test]
+    fn what_follows_from_a_span_has_it_as_its_parent() {
+        let (tracer, kept) = tracer(1.0);
+        let mut metadata = metadata(PARENT);
+        let outer = tracer.enter(&mut metadata, SpanKind::Internal, || "outer".to_owned());
+        let inner = tracer.child(&metadata, SpanKind::Client, || "inner".to_owned());
+        let outer_id = outer.as_ref().unwrap().context().span_id;
+        drop(inner);
+        drop(outer);
+        let kept = kept.0.lock().unwrap();
+        let parents: Vec<_> = kept.iter().map(|span| span.parent).collect();
+        assert_eq!(parents, [Some(outer_id), Some(0xb7ad_6b71_6920_3331)]);
+        assert!(
+            kept.iter()
+                .all(|span| span.context.trace_id == TraceContext::parse(PARENT).unwrap().trace_id)
+        );
+    }
+
+    #[test]
+    fn a_failure_is_kept_without_its_message() {
+        let (tracer, kept) = tracer(1.0);
+        for kind in [SpanKind::Server, SpanKind::Internal] {
+            let mut span = tracer
+                .child(&metadata(PARENT), kind, || "a".to_owned())
+                .unwrap();
+            span.fail(&Error::invalid_argument(reason::INPUT_INVALID, "swordfish"));
+            span.fail(&Error::internal(reason::TRANSPORT, "the second one"));
+        }
+        let kept = kept.0.lock().unwrap();
+        assert!(!format!("{kept:?}").contains("swordfish"));
+        let failures: Vec<_> = kept
+            .iter()
+            .filter_map(|span| span.failure.as_ref())
+            .collect();
+        assert!(
+            failures
+                .iter()
+                .all(|failure| failure.reason == reason::INPUT_INVALID)
+        );
+        // What a caller sent is no error of the server.
+        assert_eq!([failures[0].is_error, failures[1].is_error], [false, true]);
+    }
+}
