@@ -22,6 +22,8 @@ const API: [&str; 8] = [
     "cidery/v1/service.proto",
     "cidery/v1/worker.proto",
 ];
+/// What a collector of traces takes.
+const OTLP: &str = "opentelemetry/proto/collector/trace/v1/trace_service.proto";
 const HEALTH: &str = "grpc/health/v1/health.proto";
 const SCALER: &str = "externalscaler/externalscaler.proto";
 const STAY_ENCODED: [&str; 3] = [
@@ -56,6 +58,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         .boxed(".cidery.v1.ServeRequest.message.result")
         .codec_path("crate::codec::wire::WireCodec")
         .compile_fds(patched(original))?;
+    if env::var_os("CARGO_FEATURE_OTLP").is_some() {
+        // The server is for tests.
+        tonic_prost_build::configure()
+            .disable_comments(["."])
+            .compile_fds(protox::compile([OTLP], ["third_party"])?)?;
+    }
     Ok(())
 }
 

@@ -9,6 +9,8 @@ mod config;
 #[cfg(feature = "cli")]
 mod escape;
 #[cfg(feature = "cli")]
+mod json_log;
+#[cfg(feature = "cli")]
 mod log_queue;
 mod node;
 mod reload;

@@ -14,6 +14,7 @@ use tracing_subscriber::fmt::FormatFields;
 use tracing_subscriber::fmt::format::{DefaultFields, FmtSpan, Writer};
 
 use super::escape::EscapeWriter;
+use super::json_log::WithCall;
 use super::log_queue::{LogGuard, LogQueue};
 use crate::model::error::Result;
 
@@ -93,6 +94,7 @@ pub fn init(format: LogFormat, filter: &str) -> Result<Log> {
             let builder = builder
                 .json()
                 .flatten_event(true)
+                .map_event_format(WithCall)
                 .with_env_filter(EnvFilter::new(filter))
                 .with_filter_reloading();
             let handle = builder.reload_handle();

@@ -29,6 +29,7 @@ mod progress_timer;
 mod request_body;
 mod response_body;
 mod router;
+mod server_span;
 mod socket;
 mod status_mapping;
 mod stream_task;

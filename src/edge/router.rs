@@ -36,9 +36,11 @@ use crate::edge::plain_text::plain_text;
 use crate::edge::port_auth::PortAuth;
 use crate::edge::request_body::{RequestBody, RequestMemory};
 use crate::edge::response_body::ResponseBody;
+use crate::edge::server_span::ServerSpan;
 use crate::edge::status_mapping::StatusMapper;
 use crate::edge::web;
 use crate::engine::Invoker;
+use crate::engine::trace::Tracer;
 use crate::model::access::Caller;
 use crate::model::error::Result;
 use crate::remote::worker_registry::WorkerRegistry;
@@ -78,6 +80,7 @@ pub struct PortService {
     /// The largest message, in bytes.
     message_bytes: usize,
     auth: PortAuth,
+    tracer: Tracer,
     request_timeout: Duration,
     metrics: Arc<PortMetrics>,
 }
@@ -159,6 +162,7 @@ impl PortService {
             auth,
             types,
             message_bytes: invoker.limits().message_bytes,
+            tracer: invoker.tracer().clone(),
             request_timeout: invoker.limits().request_timeout,
             metrics,
         })
@@ -260,6 +264,8 @@ impl ConnectionService {
                 return Err(Box::new(refused));
             }
         };
+        // Those who are refused above have no traces recorded.
+        let span = ServerSpan::begin(&port.tracer, request);
         let path = request.uri().path();
         let (mut act, mut credential_end) = (None, None);
         if !HOT_PATHS.contains(&path) {
@@ -282,6 +288,7 @@ impl ConnectionService {
             act,
             credential_end,
             call: Some(call),
+            span,
         })
     }
 
@@ -360,39 +367,6 @@ impl ConnectionService {
     }
 }
 
-impl ConnectionService {
-    /// Answers a request that is no gRPC call.
-    fn call_http(&self, mut request: Request<Incoming>) -> ResponseFuture {
-        let Self { port, connection } = self;
-        let path = request.uri().path();
-        let route = NODE_PATHS.into_iter().find(|route| *route == path);
-        let begun = HttpRequest::begin(route, request.method());
-        let refused = |response: Response<Body>| {
-            port.metrics.http.end(begun, response.status());
-            ResponseFuture::Refused(Some(response))
-        };
-        if let Err(refusal) = port.guard.check(&request, connection.local) {
-            tracing::debug!(uri = %request.uri(), ?refusal, "request refused");
-            let response = plain_text(refusal.status(), refusal.message());
-            return refused(response.map(Body::new));
-        }
-        if route == Some(METRICS_PATH) {
-            match port.authenticate(&mut request, connection) {
-                Ok(None) => {}
-                Ok(Some(authenticated)) => {
-                    request.extensions_mut().insert(authenticated.caller);
-                }
-                Err(error) => return refused(refusal(&error).map(Body::new)),
-            }
-        }
-        let timeout = port.request_timeout;
-        let request = request.map(|body| RequestBody::timed(body, timeout));
-        let response = port.router.clone().call(request);
-        let connection = Arc::clone(connection);
-        ResponseFuture::Http(response, HttpContext { begun, connection })
-    }
-}
-
 /// What a response needs of its request.
 pub struct ResponseContext {
     mapper: StatusMapper,
@@ -405,6 +379,8 @@ pub struct ResponseContext {
     credential_end: Option<CredentialEnd>,
     /// The call, until its status is known.
     call: Option<RpcCall>,
+    /// Where the trace is recorded.
+    span: Option<ServerSpan>,
 }
 
 impl std::fmt::Debug for ResponseContext {
@@ -432,7 +408,10 @@ impl ResponseContext {
         if let Some(code) = code_of(response.headers()) {
             self.end_call(code);
         }
-        response
+        match self.span.take() {
+            Some(span) => span.follow(response),
+            None => response,
+        }
     }
 
     fn end_call(&mut self, code: Code) {

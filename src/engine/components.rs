@@ -41,6 +41,7 @@ use crate::engine::service_controls::ServiceControls;
 use crate::engine::status::{StatusReader, failing};
 use crate::engine::store::{Filter, Store};
 use crate::engine::timer::Timer;
+use crate::engine::trace::Tracer;
 use crate::engine::unread_backups;
 use crate::model::error::{Error, Result, reason};
 use crate::service::runtime::Tasks;
@@ -68,6 +69,8 @@ pub struct Parts {
     pub hold: bool,
     /// Whether callers from outside must prove who they are.
     pub requires_authentication: bool,
+    /// What makes spans, if anything does.
+    pub tracer: Tracer,
 }
 
 /// The components of an engine. Each owns its state and holds those that it uses.
@@ -113,6 +116,7 @@ struct SharedComponents {
     completions: Arc<PendingCompletions>,
     group_wakeup: Arc<Notify>,
     events: Arc<EventBus>,
+    tracer: Tracer,
 }
 
 impl Engine {
@@ -131,6 +135,7 @@ impl Engine {
             clock,
             hold,
             requires_authentication,
+            tracer,
         } = parts;
         check_states(&registry, &states)?;
         check_clock(&clock, &*store).await?;
@@ -146,6 +151,7 @@ impl Engine {
             scheduler_starts,
             gates,
             requires_authentication,
+            tracer,
         );
         let engine = shared.engine(states, hooks);
         shared.start_tasks(&engine, starts).await?;
@@ -167,6 +173,7 @@ impl SharedComponents {
         scheduler_starts: SchedulerStarts,
         gates: Arc<Gates>,
         requires_authentication: bool,
+        tracer: Tracer,
     ) -> Self {
         let limits = Arc::new(limits);
         let lifecycle = Arc::new(Lifecycle::new(tasks));
@@ -201,7 +208,8 @@ impl SharedComponents {
             Arc::clone(&limits),
             Arc::clone(&group_wakeup),
             Arc::clone(&events),
-        );
+        )
+        .with_tracer(tracer.clone());
         Self {
             requires_authentication,
             store,
@@ -218,6 +226,7 @@ impl SharedComponents {
             completions: Arc::default(),
             group_wakeup,
             events,
+            tracer,
         }
     }
 
@@ -244,6 +253,7 @@ impl SharedComponents {
             acceptor: Arc::clone(&acceptor),
             batches: Arc::clone(&batches),
             completions: Arc::clone(&self.completions),
+            tracer: self.tracer.clone(),
         };
         let reservations = self.reservations.clone();
         let canceller = Arc::new(self.canceller());
@@ -321,6 +331,7 @@ impl SharedComponents {
             Arc::clone(&self.limits),
             Arc::clone(&self.lifecycle),
         )
+        .with_tracer(self.tracer.clone())
     }
 
     fn batches(&self, acceptor: &Arc<Acceptor>) -> BatchAcceptor {
@@ -334,6 +345,7 @@ impl SharedComponents {
             limits: Arc::clone(&self.limits),
             lifecycle: Arc::clone(&self.lifecycle),
             group_wakeup: Arc::clone(&self.group_wakeup),
+            tracer: self.tracer.clone(),
         }
     }
 

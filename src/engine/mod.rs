@@ -33,6 +33,7 @@ mod status;
 pub mod store;
 mod tally;
 mod timer;
+pub mod trace;
 mod unread_backups;
 
 use std::collections::HashMap;
@@ -68,6 +69,7 @@ pub use self::status::{
     WorkerCounts, WorkerStatus,
 };
 use self::store::{Filter, Store};
+use self::trace::Tracer;
 use crate::model::access::Caller;
 use crate::model::batch::{AcceptedGroup, Batch};
 use crate::model::call::{Accepted, Call};
@@ -107,6 +109,12 @@ impl Invoker {
     #[must_use]
     pub fn caller(&self) -> &Caller {
         &self.1
+    }
+
+    /// What makes spans of requests.
+    #[must_use]
+    pub fn tracer(&self) -> &Tracer {
+        &self.0.executor.runtime().tracer
     }
 
     /// Whether callers from outside must prove who they are.

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::model::error::{Error, Result, reason};
+use crate::model::trace::TraceContext;
 
 /// Metadata: keys and texts that a caller adds to a call, or a handler to a response. Keys keep their case and order;
 /// all together have at most 8 KiB.
@@ -12,6 +13,12 @@ pub struct Metadata(Vec<(String, String)>);
 
 /// The key of the W3C trace context.
 pub const TRACEPARENT: &str = "traceparent";
+
+/// The key of what tracing systems add to the trace context. It means nothing without [`TRACEPARENT`].
+pub const TRACESTATE: &str = "tracestate";
+
+/// The longest `tracestate` that is passed on, in bytes: as long as W3C asks for.
+pub(crate) const MAX_TRACESTATE_BYTES: usize = 512;
 
 impl Metadata {
     /// The limit of all keys and values together, in bytes.
@@ -54,6 +61,30 @@ impl Metadata {
             .map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
+    /// The trace context, if there is a valid one.
+    #[must_use]
+    pub(crate) fn trace(&self) -> Option<TraceContext> {
+        TraceContext::parse(self.get(TRACEPARENT)?)
+    }
+
+    /// The metadata of the trace context alone.
+    pub(crate) fn trace_only(&self) -> Self {
+        let mut trace = Self::new();
+        trace.copy_trace_of(self);
+        trace
+    }
+
+    /// Takes the trace context of other metadata over, if that has one.
+    fn copy_trace_of(&mut self, other: &Self) {
+        let Some(traceparent) = other.get(TRACEPARENT) else {
+            return;
+        };
+        self.insert(TRACEPARENT, traceparent);
+        if let Some(tracestate) = other.get(TRACESTATE) {
+            self.insert(TRACESTATE, tracestate);
+        }
+    }
+
     /// This metadata, with the trace context of the caller unless it has one of its own.
     ///
     /// # Errors
@@ -61,10 +92,8 @@ impl Metadata {
     /// As for [`check`](Self::check).
     pub(crate) fn with_trace_of(mut self: Arc<Self>, caller: &Self) -> Result<Arc<Self>> {
         self.check()?;
-        if let Some(trace) = caller.get(TRACEPARENT)
-            && self.get(TRACEPARENT).is_none()
-        {
-            Arc::make_mut(&mut self).insert(TRACEPARENT, trace);
+        if caller.get(TRACEPARENT).is_some() && self.get(TRACEPARENT).is_none() {
+            Arc::make_mut(&mut self).copy_trace_of(caller);
         }
         Ok(self)
     }

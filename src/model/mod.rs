@@ -20,4 +20,5 @@ pub mod service_options;
 pub mod sio;
 pub mod size;
 pub mod token;
+pub mod trace;
 pub mod value;

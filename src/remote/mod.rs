@@ -1,6 +1,8 @@
 //! Other processes: clients of a node, and workers, on either side of their streams.
 
 pub mod client;
+#[cfg(feature = "otlp")]
+pub(crate) mod collector;
 #[cfg(feature = "cli")]
 pub(crate) mod conformance;
 pub(crate) mod protocol;

@@ -90,6 +90,7 @@ mod terms;
 mod testing;
 mod tidy;
 mod tls;
+mod traces;
 mod tutorial;
 mod typed;
 mod typed_clients;

@@ -14,6 +14,8 @@ pub(super) const LIMIT_FLAG: &str = "--limit";
 pub(in crate::app) enum Origin {
     /// It is the default.
     Default,
+    /// An environment variable that is not one of Cidery alone.
+    Foreign(String),
     /// A line of the file; 0 for the file as a whole.
     File(Arc<PathBuf>, usize),
     /// An environment variable.
@@ -28,7 +30,7 @@ impl Origin {
         match self {
             Self::Default => "default",
             Self::File(..) => "file",
-            Self::Variable(_) => "variable",
+            Self::Foreign(_) | Self::Variable(_) => "variable",
             Self::Flag(_) => "flag",
         }
     }
@@ -37,9 +39,10 @@ impl Origin {
     pub(super) fn rank(&self) -> u8 {
         match self {
             Self::Default => 0,
-            Self::File(..) => 1,
-            Self::Variable(_) => 2,
-            Self::Flag(_) => 3,
+            Self::Foreign(_) => 1,
+            Self::File(..) => 2,
+            Self::Variable(_) => 3,
+            Self::Flag(_) => 4,
         }
     }
 
@@ -47,7 +50,7 @@ impl Origin {
     pub(super) fn line(&self) -> usize {
         match self {
             Self::File(_, line) => *line,
-            Self::Default | Self::Variable(_) | Self::Flag(_) => 0,
+            Self::Default | Self::Foreign(_) | Self::Variable(_) | Self::Flag(_) => 0,
         }
     }
 }
@@ -58,7 +61,7 @@ impl fmt::Display for Origin {
             Self::Default => f.write_str("default"),
             Self::File(path, 0) => write!(f, "{}", path.display()),
             Self::File(path, line) => write!(f, "{}:{line}", path.display()),
-            Self::Variable(name) | Self::Flag(name) => f.write_str(name),
+            Self::Foreign(name) | Self::Variable(name) | Self::Flag(name) => f.write_str(name),
         }
     }
 }

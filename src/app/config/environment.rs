@@ -6,6 +6,7 @@ use std::ffi::OsString;
 use super::entry::{Entry, Origin, Raw};
 use super::nearest::is_misspelled;
 use super::options::Options;
+use super::otel_variables;
 use super::problem::Problem;
 use super::secret::Secret;
 
@@ -25,20 +26,30 @@ const OF_CLIENTS: [&str; 9] = [
     "TOKEN",
 ];
 
-/// The variables of this process that begin with `CIDERY_`, by the rest of their names. Any of them may be a secret,
-/// those included that are of no option.
+/// The variables of this process that begin with `CIDERY_`, by the rest of their names, and those of OpenTelemetry. Any
+/// of them may be a secret, those included that are of no option.
 #[derive(Clone, Debug, Default)]
 pub(in crate::app) struct Environment {
     variables: BTreeMap<String, Secret>,
+    of_otel: BTreeMap<String, Secret>,
     not_utf8: Vec<String>,
 }
 
 impl Environment {
-    /// Those of `variables` that begin with `CIDERY_`. An empty one counts as not set.
+    /// Those of `variables` that are known by their names. An empty one counts as not set.
     pub(super) fn of(variables: impl Iterator<Item = (OsString, OsString)>) -> Self {
         let mut environment = Self::default();
         for (name, value) in variables {
-            let Some(name) = name.to_str().and_then(|name| name.strip_prefix(PREFIX)) else {
+            let Some(name) = name.to_str() else {
+                continue;
+            };
+            if otel_variables::is_one(name) {
+                let value = value.into_string().ok().filter(|value| !value.is_empty());
+                let value = value.map(|value| (name.to_owned(), Secret::new(value)));
+                environment.of_otel.extend(value);
+                continue;
+            }
+            let Some(name) = name.strip_prefix(PREFIX) else {
                 continue;
             };
             match value.into_string() {
@@ -60,7 +71,9 @@ impl Environment {
 
     /// The values of options, and what is wrong with names.
     pub(super) fn read(&self, options: &Options) -> (Vec<Entry>, Vec<Problem>) {
-        let (mut entries, mut problems) = (Vec::new(), Vec::new());
+        let mut entries = otel_variables::read(|name| self.of_otel.get(name).map(Secret::expose));
+        entries.retain(|entry| options.find_written(&entry.key).is_some());
+        let mut problems = Vec::new();
         for (name, value) in &self.variables {
             let origin = Origin::Variable(format!("{PREFIX}{name}"));
             let key = name.to_lowercase().replace("__", ".");

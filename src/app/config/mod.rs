@@ -15,6 +15,7 @@ mod flags;
 mod limit_text;
 mod nearest;
 mod options;
+mod otel_variables;
 mod problem;
 mod quotas;
 mod reload;
@@ -27,6 +28,7 @@ mod store_keys;
 mod texts;
 mod tls;
 mod together;
+mod traces;
 
 pub(in crate::app) use self::address::listen_address;
 pub(in crate::app) use self::entry::Origin;

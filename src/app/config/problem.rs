@@ -41,7 +41,7 @@ impl Problem {
         let is_named = match &self.origin {
             Origin::Variable(_) => true,
             Origin::Flag(flag) => flag != LIMIT_FLAG,
-            Origin::Default | Origin::File(..) => false,
+            Origin::Default | Origin::Foreign(_) | Origin::File(..) => false,
         };
         match &self.key {
             Some(key) if !is_named => format!("{}: {key}: {}", self.origin, self.message),

@@ -130,7 +130,7 @@ fn read(declared: &Declared, is_file: bool, value: Raw, origin: &Origin) -> Resu
             (Raw::Text(path) | Raw::Typed(Value::String(path)), _) if is_file => {
                 read_secret(&path).map(Value::from)
             }
-            (Raw::Text(text), Origin::Variable(_)) => Ok(text.into()),
+            (Raw::Text(text), Origin::Variable(_) | Origin::Foreign(_)) => Ok(text.into()),
             _ => Err(format!(
                 "is a secret: name a file with it in `{}`",
                 declared.written_key()

@@ -17,8 +17,10 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::secret::Secret;
 use super::texts::{
-    AddressText, FilterText, HostName, OriginText, RateText, RoleText, ServiceLimitText,
+    AddressText, AttributeText, CollectorText, FilterText, HostName, OriginText, RateText,
+    RoleText, ServiceLimitText, ShareText,
 };
 use crate::app::shutdown::DRAIN_TIMEOUT;
 use crate::app::telemetry::LogFormat;
@@ -52,6 +54,9 @@ pub(in crate::app) struct Config {
     /// What is logged.
     #[serde(flatten)]
     pub(in crate::app) log: LogConfig,
+    /// Where traces go.
+    #[serde(flatten)]
+    pub(in crate::app) traces: TraceConfig,
     /// Defaults and limits.
     pub(in crate::app) limits: Limits,
 }
@@ -239,4 +244,43 @@ pub(in crate::app) struct LogConfig {
     /// `debug` with --verbose.
     #[schemars(extend("x-placeholder" = "FILTER", "x-reload" = true))]
     pub(in crate::app) log: Option<FilterText>,
+}
+
+/// Where traces go.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default)]
+pub(in crate::app) struct TraceConfig {
+    /// Collector to which traces are sent, over OTLP/gRPC: `http://HOST:PORT`, or `https://HOST:PORT` for TLS. Default
+    /// port: 4317. Default: no traces.
+    #[schemars(extend("x-placeholder" = "URL"))]
+    pub(in crate::app) otlp_endpoint: Option<CollectorText>,
+    /// Headers of the requests to the collector, such as its credential: `NAME=VALUE`, several separated by commas or
+    /// line ends, values percent-encoded.
+    pub(in crate::app) otlp_headers: Option<Secret>,
+    /// CA certificates in PEM for a collector at `https://`. Default: those of the system.
+    #[schemars(extend("x-placeholder" = "FILE"))]
+    pub(in crate::app) otlp_ca: Option<PathBuf>,
+    /// Name of the node in traces: the attribute `service.name`.
+    #[schemars(extend("x-placeholder" = "NAME"))]
+    pub(in crate::app) otlp_service_name: String,
+    /// Attribute of the node in traces (repeatable), such as `deployment.environment.name=test`.
+    #[schemars(extend("x-placeholder" = "NAME=VALUE"))]
+    pub(in crate::app) otlp_resource: Vec<AttributeText>,
+    /// Share of the traces that begin at the node which are recorded, from `0` to `1`, or as `1%`. Traces that a caller
+    /// records are recorded here too.
+    #[schemars(extend("x-placeholder" = "SHARE"))]
+    pub(in crate::app) trace_sample: ShareText,
+}
+
+impl Default for TraceConfig {
+    fn default() -> Self {
+        Self {
+            otlp_endpoint: None,
+            otlp_headers: None,
+            otlp_ca: None,
+            otlp_service_name: "cidery".to_owned(),
+            otlp_resource: Vec::new(),
+            trace_sample: ShareText::default(),
+        }
+    }
 }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::address::listen_address;
 use super::limit_text::{rate, service_limit};
 use super::role::role;
+use super::traces::{attribute, collector, share};
 use crate::app::telemetry;
 use crate::edge::{AllowedHosts, AllowedOrigins};
 
@@ -97,6 +98,28 @@ checked_text! {
 checked_text! {
     /// A rate.
     RateText, |text| rate(text).map(drop)
+}
+
+checked_text! {
+    /// The address of a collector of traces.
+    CollectorText, |text| collector(text).map(drop)
+}
+
+checked_text! {
+    /// An attribute.
+    AttributeText, |text| attribute(text).map(drop)
+}
+
+checked_text! {
+    /// A share of traces.
+    ShareText, |text| share(text).map(drop)
+}
+
+impl Default for ShareText {
+    /// All of them.
+    fn default() -> Self {
+        Self("1".to_owned())
+    }
 }
 
 checked_text! {

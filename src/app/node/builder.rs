@@ -25,6 +25,7 @@ use crate::edge::{
 };
 use crate::engine::clock::Clock;
 use crate::engine::store::Store;
+use crate::engine::trace::Tracer;
 use crate::engine::{Invoker, Limits, Parts};
 use crate::model::error::{BoxError, Error, Result, Violation, reason};
 use crate::model::payload::Reply;
@@ -66,6 +67,7 @@ pub struct NodeBuilder {
     wrap: Option<WrapRouter>,
     tls: Option<ServerTls>,
     access: AccessOptions,
+    tracer: Tracer,
 }
 
 impl fmt::Debug for NodeBuilder {
@@ -99,6 +101,7 @@ impl Default for NodeBuilder {
             wrap: None,
             tls: None,
             access: AccessOptions::default(),
+            tracer: Tracer::default(),
         }
     }
 }
@@ -235,6 +238,12 @@ impl NodeBuilder {
         self
     }
 
+    /// Sets what makes spans of calls. Default: nothing.
+    #[cfg(feature = "otlp")]
+    pub(crate) fn tracer(self, tracer: Tracer) -> Self {
+        Self { tracer, ..self }
+    }
+
     /// Sets who may call the node, besides those with an API key. Default: nobody else.
     ///
     /// Authentication is on if the store has an API key, or ever had one, or if the options name any other credential.
@@ -349,6 +358,7 @@ impl NodeBuilder {
             clock: self.clock,
             hold: self.hold,
             requires_authentication,
+            tracer: self.tracer,
         };
         let invoker = Invoker::start(parts, tasks.clone()).await?;
         authenticator.keep_keys(&tasks, invoker.closing());

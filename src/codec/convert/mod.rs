@@ -20,7 +20,7 @@ pub use self::field::{
     FieldErrors, enum_from_proto, page_size_from_proto, parse_cids, parse_optional_cid,
     parse_required_cid, text_from_proto,
 };
-pub use self::metadata::{DISPATCH_KEY, metadata_from_proto, metadata_to_proto};
+pub use self::metadata::{DISPATCH_KEY, TraceHeaders, metadata_from_proto, metadata_to_proto};
 pub use self::payload::{
     PayloadOneof, document_format_from_proto, format_from_proto, format_of, format_to_proto,
     input_from_proto, payload_to_proto, reply_from_proto,

@@ -39,7 +39,7 @@ use self::method_finder::MethodFinder;
 use self::operation::OperationApi;
 use self::oversize::{WithoutOversizeResults, max_message_bytes};
 use self::reflection::ReflectionApi;
-pub(super) use self::request::{NotGrpc, not_grpc};
+pub(super) use self::request::{NotGrpc, not_grpc, trace_headers};
 use self::scaler::ScalerApi;
 use self::security::SecurityApi;
 use self::typed::TypedApi;

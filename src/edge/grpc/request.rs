@@ -7,18 +7,19 @@ use http::{HeaderMap, Method, Request, Version};
 use tonic::metadata::{MetadataMap, MetadataValue};
 use tonic::{Extensions, Response, Status};
 
-use crate::codec::convert::DISPATCH_KEY;
+use crate::codec::convert::{DISPATCH_KEY, TraceHeaders};
 use crate::codec::status::{CID_HEADER, cid_value, to_status};
 use crate::engine::Invoker;
 use crate::model::call::ALREADY_ACCEPTED_KEY;
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::id::Cid;
-use crate::model::metadata::TRACEPARENT;
+use crate::model::metadata::{TRACEPARENT, TRACESTATE};
 use crate::model::sio::IGNORED_KEY;
 
 // Names that are looked up in each request: as constants, they are not parsed each time.
 const DISPATCH_HEADER: HeaderName = HeaderName::from_static(DISPATCH_KEY);
 const TRACEPARENT_HEADER: HeaderName = HeaderName::from_static(TRACEPARENT);
+const TRACESTATE_HEADER: HeaderName = HeaderName::from_static(TRACESTATE);
 const TIMEOUT_HEADER: HeaderName = HeaderName::from_static("grpc-timeout");
 
 /// Why a request is no gRPC call.
@@ -75,8 +76,19 @@ pub(super) fn unimplemented(rpc: &str) -> Status {
 }
 
 /// The trace context of the transport.
-pub(super) fn traceparent(transport: &MetadataMap) -> Option<&str> {
-    transport.as_ref().get(TRACEPARENT_HEADER)?.to_str().ok()
+pub(super) fn trace(transport: &MetadataMap) -> TraceHeaders<'_> {
+    trace_headers(transport.as_ref())
+}
+
+/// The trace context of the headers of a request.
+pub(in crate::edge) fn trace_headers(headers: &HeaderMap) -> TraceHeaders<'_> {
+    let text = |name| headers.get(name)?.to_str().ok();
+    let traceparent = text(TRACEPARENT_HEADER);
+    TraceHeaders {
+        traceparent,
+        // Most requests have neither.
+        tracestate: traceparent.and_then(|_| text(TRACESTATE_HEADER)),
+    }
 }
 
 /// The smaller of the timeout of the message and `grpc-timeout`.

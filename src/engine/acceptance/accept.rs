@@ -17,6 +17,7 @@ use crate::engine::results::hub::Hub;
 use crate::engine::results::live::{Live, next_sequence};
 use crate::engine::routing::{Route, Routes};
 use crate::engine::store::{Acceptance, Store, Stored, Tombstone};
+use crate::engine::trace::{SpanKind, Tracer, publish};
 use crate::model::access::{Principal, Principals};
 use crate::model::call::{Accepted, Call, DurableOptions, Start};
 use crate::model::error::{Error, Result, Violation, reason};
@@ -38,6 +39,7 @@ pub(in crate::engine) struct Acceptor {
     clock: Clock,
     limits: Arc<Limits>,
     lifecycle: Arc<Lifecycle>,
+    tracer: Tracer,
 }
 
 impl Acceptor {
@@ -58,7 +60,12 @@ impl Acceptor {
             clock,
             limits,
             lifecycle,
+            tracer: Tracer::default(),
         }
+    }
+
+    pub(in crate::engine) fn with_tracer(self, tracer: Tracer) -> Self {
+        Self { tracer, ..self }
     }
 
     /// Accepts an invocation. It is durable, and will run, once this resolves.
@@ -118,7 +125,8 @@ impl Acceptor {
             Some(cid) => Some(self.reservations.reserve_for_accept(cid)?),
             None => None,
         };
-        let (invocation, ignored) = self.prepare(cid, call, origin, &route)?;
+        let (mut invocation, ignored) = self.prepare(cid, call, origin, &route)?;
+        let publishing = publish(&self.tracer, &mut invocation);
         let request = Arc::clone(&invocation.request);
         let cost = Cost::of(&invocation);
         cost.check(&self.limits)?;
@@ -138,7 +146,11 @@ impl Acceptor {
         let stored = self.store(cid, invocation, route, accepting, reservation);
         // The caller may disconnect during the commit: the scheduler has to be woken all the same.
         let tasks = self.lifecycle.tasks();
-        match tasks.run_to_completion("accept", stored).await? {
+        let acceptance = tasks.run_to_completion("accept", stored).await;
+        if let Some(publishing) = publishing {
+            publishing.end(&acceptance);
+        }
+        match acceptance? {
             Acceptance::Stored => Ok(Accepted {
                 cid,
                 already_accepted: false,
@@ -160,9 +172,16 @@ impl Acceptor {
         reservation: Option<CidReservation>,
     ) -> impl Future<Output = Result<Acceptance>> + Send + 'static {
         let (store, hub) = (Arc::clone(&self.store), Arc::clone(&self.hub));
+        let metadata = &invocation.request.metadata;
+        let commit = || "commit".to_owned();
+        let committing = self.tracer.child(metadata, SpanKind::Internal, commit);
         async move {
             let wakeup = invocation.next_wakeup();
-            let acceptance = store.accept(invocation).await?;
+            let acceptance = store.accept(invocation).await;
+            if let Some(committing) = committing {
+                committing.end(&acceptance);
+            }
+            let acceptance = acceptance?;
             if matches!(acceptance, Acceptance::Stored) {
                 hub.notify(cid);
                 route.scheduler.wake_by(wakeup);
@@ -186,7 +205,8 @@ impl Acceptor {
         let route = self.routes.find(&call.service)?;
         let has_own_cid = call.cid.is_some();
         let cid = call.cid.unwrap_or_else(Cid::new);
-        let (invocation, ignored) = self.prepare(cid, call, origin, &route)?;
+        let (mut invocation, ignored) = self.prepare(cid, call, origin, &route)?;
+        let _publishing = publish(&self.tracer, &mut invocation);
         let request = Arc::clone(&invocation.request);
         // With a CID made here and without a key, the invocation is new: the store need not be queried.
         let known = match has_own_cid || request.terms.idempotency_key.is_some() {

@@ -19,6 +19,7 @@ use crate::engine::limits::Limits;
 use crate::engine::results::hub::Hub;
 use crate::engine::routing::{Route, Routes};
 use crate::engine::store::{Acceptance, Store};
+use crate::engine::trace::{Tracer, publish_group};
 use crate::model::batch::{AcceptedGroup, Batch};
 use crate::model::call::{Call, DurableOptions};
 use crate::model::error::{Error, Result, Violation, reason};
@@ -90,6 +91,7 @@ pub(in crate::engine) struct BatchAcceptor {
     pub(in crate::engine) lifecycle: Arc<Lifecycle>,
     /// Notified when a group without members was accepted: it has ended.
     pub(in crate::engine) group_wakeup: Arc<Notify>,
+    pub(in crate::engine) tracer: Tracer,
 }
 
 impl BatchAcceptor {
@@ -128,7 +130,11 @@ impl BatchAcceptor {
     }
 
     async fn accept_as(&self, cid: Cid, batch: Batch, origin: Origin<'_>) -> Result<AcceptedGroup> {
-        let CheckedBatch { group, mut members } = self.prepare(cid, batch, &origin)?;
+        let CheckedBatch {
+            mut group,
+            mut members,
+        } = self.prepare(cid, batch, &origin)?;
+        let publishing = publish_group(&self.tracer, &mut group, &mut members.invocations);
         let request = Arc::clone(&group.request);
         let ignored = members.ignored.clone();
         let caller_cids = members.caller_cids.clone();
@@ -153,7 +159,11 @@ impl BatchAcceptor {
         let cids = members.cids();
         let stored = self.store(group, members);
         let tasks = self.lifecycle.tasks();
-        match tasks.run_to_completion("accept", stored).await? {
+        let acceptance = tasks.run_to_completion("accept", stored).await;
+        if let Some(publishing) = publishing {
+            publishing.end(&acceptance);
+        }
+        match acceptance? {
             Acceptance::Stored => Ok(AcceptedGroup {
                 cid,
                 members: cids,
@@ -242,7 +252,12 @@ impl BatchAcceptor {
             idempotency_key: batch.idempotency_key,
             ..DurableOptions::default()
         };
-        let group = self.new_group(cid, input.into(), group, options, origin)?;
+        let mut group = self.new_group(cid, input.into(), group, options, origin)?;
+        // What follows from the group is part of the trace in which it was asked for.
+        if let Some(first) = members.invocations.first() {
+            let trace = first.request.metadata.trace_only();
+            Arc::make_mut(&mut group.request).metadata = trace;
+        }
         Ok(CheckedBatch { group, members })
     }
 

@@ -9,19 +9,23 @@ use crate::engine::durable::group_outcomes::{nested_size, without_body};
 use crate::engine::results::live::next_sequence;
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::{EventKind, InReplyTo, Invocation, Request, State};
+use crate::model::metadata::Metadata;
 use crate::model::payload::Payload;
 use crate::model::value::Dict;
 
-/// The callbacks of an invocation that ends with an event, to be accepted together with its outcome.
+/// The callbacks of an invocation that ends with an event, to be accepted together with its outcome. `trace` has the
+/// trace context of what ends it.
 pub(in crate::engine) fn of(
     invocation: &Invocation,
     last: Option<&EventKind>,
     attempt: u32,
     now: Timestamp,
     generation: u32,
+    trace: &Metadata,
 ) -> Vec<Invocation> {
     let callback = |service: &ServiceName, input: &Payload| {
-        callback(invocation, service, input.clone(), attempt, now, generation)
+        let input = input.clone();
+        callback(invocation, service, input, attempt, now, generation, trace)
     };
     let terms = &invocation.request.terms;
     let (services, input) = match last {
@@ -46,7 +50,7 @@ pub(in crate::engine) fn of(
     callbacks
 }
 
-/// An invocation of a service with the outcome of another invocation.
+/// An invocation of a service with the outcome of another invocation; `trace` as for [`of`].
 pub(in crate::engine) fn callback(
     invocation: &Invocation,
     service: &ServiceName,
@@ -54,9 +58,11 @@ pub(in crate::engine) fn callback(
     attempt: u32,
     now: Timestamp,
     generation: u32,
+    trace: &Metadata,
 ) -> Invocation {
     let request = &invocation.request;
     let mut next = Request::new(Cid::new(), service.clone(), input, now);
+    next.metadata = trace.trace_only();
     next.parent = Some(request.cid);
     next.root = request.root;
     next.principals = request.principals.clone();

@@ -21,6 +21,7 @@ use crate::engine::results::hub::Hub;
 use crate::engine::results::live::{Live, next_sequence};
 use crate::engine::routing::{Route, Routes};
 use crate::engine::store::{Record, STORE_RETRY_DELAY, Store};
+use crate::engine::trace::{Tracer, publish_each};
 use crate::model::error::{Kind, Result};
 use crate::model::invocation::{Event, EventKind, Invocation, State};
 
@@ -50,6 +51,7 @@ pub(in crate::engine) struct Committer {
     stuck: TaskTracker,
     /// Limits how often refused commits are logged.
     log: LogLimit,
+    tracer: Tracer,
 }
 
 impl Committer {
@@ -72,7 +74,12 @@ impl Committer {
             events,
             stuck: TaskTracker::new(),
             log: LogLimit::default(),
+            tracer: Tracer::default(),
         }
+    }
+
+    pub(in crate::engine) fn with_tracer(self, tracer: Tracer) -> Self {
+        Self { tracer, ..self }
     }
 
     /// Whether the store refuses commits at the moment (its disk is full), or for good: those of new attempts would be
@@ -175,8 +182,10 @@ impl Committer {
         mut followed_by: Vec<Invocation>,
     ) -> Result<bool> {
         let retention = route.retention(change.state);
-        followed_by.extend(self.callbacks(invocation, &change));
-        let mut record = self.record(invocation, change, Source::Unclaimed, retention);
+        let source = Source::Unclaimed;
+        followed_by.extend(self.callbacks(invocation, &change, source));
+        let _publishing = publish_each(&self.tracer, &mut followed_by);
+        let mut record = self.record(invocation, change, source, retention);
         record.followed_by = followed_by;
         let taken = self.store.record(record.clone()).await?;
         if taken {
@@ -196,20 +205,30 @@ impl Committer {
         source: Source<'_>,
     ) -> bool {
         let retention = route.retention(change.state);
-        let callbacks = self.callbacks(invocation, &change);
+        let callbacks = self.callbacks(invocation, &change, source);
         let metrics = Some(&route.tally.metrics);
         self.commit(invocation, change, source, retention, callbacks, metrics)
             .await
     }
 
     /// The callbacks that follow from a state change.
-    fn callbacks(&self, invocation: &Invocation, change: &StateChange) -> Vec<Invocation> {
+    fn callbacks(
+        &self,
+        invocation: &Invocation,
+        change: &StateChange,
+        source: Source<'_>,
+    ) -> Vec<Invocation> {
+        let attempt = match source {
+            Source::Attempt(live) => live.trace(),
+            Source::Claimed | Source::Unclaimed => None,
+        };
         callbacks::of(
             invocation,
             change.event.as_ref(),
             change.attempts,
             change.time,
             self.store.generation(),
+            attempt.unwrap_or(&invocation.request.metadata),
         )
     }
 
@@ -222,9 +241,10 @@ impl Committer {
         change: StateChange,
         source: Source<'_>,
         retention: Duration,
-        followed_by: Vec<Invocation>,
+        mut followed_by: Vec<Invocation>,
         metrics: Option<&ServiceMetrics>,
     ) -> bool {
+        let _publishing = publish_each(&self.tracer, &mut followed_by);
         let cid = invocation.request.cid;
         let mut record = self.record(invocation, change, source, retention);
         if let (Source::Attempt(live), State::Succeeded) = (source, record.state) {

@@ -88,9 +88,13 @@ impl Groups {
         let (now, generation) = (self.clock.now(), self.store.generation());
         let summary = Reply::from(Payload::Value(outcomes.summary().into()));
         let input = Payload::Value(outcomes.into_dict(cid).into());
+        let trace = &group.request.metadata;
         let callbacks = group.request.terms.callbacks.iter();
         let callbacks = callbacks
-            .map(|service| callback(&group, service, input.clone(), 0, now, generation))
+            .map(|service| {
+                let input = input.clone();
+                callback(&group, service, input, 0, now, generation, trace)
+            })
             .collect();
         let retention = self.limits.retention;
         match group_ended(&group, summary, now) {

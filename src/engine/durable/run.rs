@@ -29,6 +29,7 @@ use crate::engine::results::live::Live;
 use crate::engine::routing::Route;
 use crate::engine::running_budget::AttemptMemory;
 use crate::engine::store::{Store, Stored};
+use crate::engine::trace::queued;
 use crate::model::error::{Error, Result};
 use crate::model::id::Cid;
 use crate::model::invocation::{Invocation, State};
@@ -284,7 +285,15 @@ impl Runner {
         };
         let info = self.invocation_info(route, invocation);
         let invoker = self.executor.as_invoker();
+        let tracer = &self.executor.runtime().tracer;
+        if tracer.is_on() {
+            let (service, due) = (route.name().as_str(), Some(invocation.due));
+            drop(queued(tracer, &request.metadata, request.cid, service, due));
+        }
         let (attempt, dispatch) = start(invoker, route, &definition, permits, info, scope, input);
+        if tracer.is_on() {
+            live.set_trace(&dispatch.info().metadata);
+        }
         let (outcome, stop) = self
             .watch(attempt, starting, &cancel, live, timeout, invocation)
             .await;

@@ -8,10 +8,13 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::Span;
+use tracing::field::Empty;
 
 use crate::engine::execution::dispatch::Dispatch;
 use crate::engine::execution::pending_completions::CompletionFuture;
-use crate::model::error::{Error, Result};
+use crate::engine::trace::{AttemptTrace, Ended};
+use crate::model::error::{Error, Result, reason};
+use crate::model::metadata::Metadata;
 use crate::model::payload::{Payload, Reply};
 use crate::service::{
     CatchUnwind, Context, Definition, HandlerFuture, Platform, error_of_handler, log_failure, run,
@@ -39,7 +42,10 @@ struct Running {
     kill: Option<CancellationToken>,
     /// Holds the permits.
     dispatch: Arc<Dispatch>,
+    /// Of the log.
     span: Span,
+    /// Taken when the handler has ended.
+    trace: Option<Box<AttemptTrace>>,
     /// Keeps the node from stopping.
     _work: TaskTrackerToken,
 }
@@ -57,13 +63,17 @@ impl Attempt {
         definition: &Arc<Definition>,
         dispatch: Arc<Dispatch>,
         input: Payload,
+        trace: Option<Box<AttemptTrace>>,
     ) -> Self {
         let context = Context::new(Arc::clone(&dispatch) as Arc<dyn Platform>);
         let span = tracing::info_span!(
             "invocation",
             cid = %dispatch.info().cid,
             service.name = definition.name().as_str(),
+            trace_id = Empty,
+            span_id = Empty,
         );
+        log_trace(&span, &dispatch.info().metadata);
         let hooks = &dispatch.runtime().hooks;
         let at_worker = definition.is_served_by_workers();
         let permit = at_worker.then(|| dispatch.permits.worker()).flatten();
@@ -74,6 +84,7 @@ impl Attempt {
             kill,
             dispatch,
             span,
+            trace,
             _work: work,
         }))
     }
@@ -137,7 +148,18 @@ impl Running {
         {
             log_failure(error);
         }
+        if let Some(trace) = self.trace.take() {
+            self.end_trace(trace, &outcome);
+        }
         Poll::Ready(outcome)
+    }
+
+    fn end_trace(&self, trace: Box<AttemptTrace>, outcome: &Result<Reply>) {
+        let ended = match outcome.is_ok() && self.dispatch.answers_later().is_some() {
+            true => Ended::Later,
+            false => Ended::Answered(outcome),
+        };
+        trace.end(ended, self.dispatch.known_stop_cause());
     }
 
     /// The failure of the handler, as its caller and the log get it.
@@ -154,6 +176,10 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
+        if let Some(trace) = self.trace.take() {
+            let message = "the handler was dropped before it ended";
+            self.end_trace(trace, &Err(Error::cancelled(reason::CANCELLED, message)));
+        }
         self.dispatch.permits.close(self.dispatch.cancelled());
         self.dispatch.withdraw_token();
     }
@@ -168,6 +194,16 @@ impl Drop for Attempt {
             let tasks = runtime.lifecycle.tasks().clone();
             tasks.spawn("grace", finish_within_grace(running, grace));
         }
+    }
+}
+
+/// Adds the trace context of a call to the span of its log lines, if it has one.
+fn log_trace(span: &Span, metadata: &Metadata) {
+    if !span.is_disabled()
+        && let Some(context) = metadata.trace()
+    {
+        span.record("trace_id", tracing::field::display(context.trace()));
+        span.record("span_id", tracing::field::display(context.span()));
     }
 }
 

@@ -12,7 +12,10 @@ use crate::engine::admission::concurrency::Permits;
 use crate::engine::execution::attempt::Attempt;
 use crate::engine::execution::dispatch::Dispatch;
 use crate::engine::routing::Route;
+use crate::engine::trace::{Tracer, queued};
 use crate::model::error::{Error, Result, reason};
+use crate::model::id::Cid;
+use crate::model::metadata::Metadata;
 use crate::model::payload::Reply;
 
 /// An attempt with a deadline. Most handlers return without waiting: the timer starts only when one waits.
@@ -74,13 +77,32 @@ impl CallLimits<'_> {
         self.route.limit.try_acquire()
     }
 
+    /// Waits for permits within the limits, in a span of its own.
+    ///
+    /// # Errors
+    ///
+    /// As for [`acquire_permits`](Self::acquire_permits).
+    pub(in crate::engine) async fn acquire_traced(
+        self,
+        tracer: &Tracer,
+        cid: Cid,
+        metadata: &Metadata,
+    ) -> Result<Permits> {
+        let waiting = queued(tracer, metadata, cid, self.route.name().as_str(), None);
+        let permits = self.acquire_permits().await;
+        if let Some(waiting) = waiting {
+            waiting.end(&permits);
+        }
+        permits
+    }
+
     /// Waits for permits within the limits.
     ///
     /// # Errors
     ///
     /// `RESOURCE_EXHAUSTED` / `QUEUE_FULL` or `OVERLOADED`; `UNAVAILABLE` / `NO_WORKER`; as for
     /// [`given_up`](Self::given_up).
-    pub(in crate::engine) async fn acquire_permits(self) -> Result<Permits> {
+    async fn acquire_permits(self) -> Result<Permits> {
         let deadline = match (self.deadline, self.caller) {
             (Some((deadline, _)), _) => Some(deadline),
             (None, Caller::Handler(caller)) => caller.info().deadline,

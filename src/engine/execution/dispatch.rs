@@ -229,6 +229,11 @@ impl Dispatch {
         let _ = self.stop_cause.set(cause);
     }
 
+    /// Why the handler was asked to stop, where that was recorded.
+    pub(in crate::engine) fn known_stop_cause(&self) -> Option<&Error> {
+        self.stop_cause.get()
+    }
+
     /// Makes a completion token known. That of a stored invocation is known by its live state, and by the store later.
     fn offer_token(&self, token: Token) -> Result<Token> {
         let completions = &self.runtime().completions;

@@ -14,6 +14,7 @@ use crate::engine::execution::runtime::HandlerRuntime;
 use crate::engine::results::live::Live;
 use crate::engine::routing::Route;
 use crate::engine::store::Store;
+use crate::engine::trace::AttemptTrace;
 use crate::model::metadata::Metadata;
 use crate::model::payload::Payload;
 use crate::service::{Definition, InvocationInfo};
@@ -75,7 +76,7 @@ pub(in crate::engine) fn start(
     route: &Route,
     definition: &Arc<Definition>,
     permits: Permits,
-    info: InvocationInfo,
+    mut info: InvocationInfo,
     scope: Scope,
     input: Payload,
 ) -> (Attempt, Arc<Dispatch>) {
@@ -84,8 +85,10 @@ pub(in crate::engine) fn start(
         callers,
         live,
     } = scope;
+    let worker = permits.worker().map(|worker| worker.worker());
+    let trace = AttemptTrace::begin(&invoker.runtime().tracer, &mut info, worker);
     let permits = HeldPermits::new(Arc::clone(&route.limit), permits);
     let dispatch = Dispatch::new(invoker, info, permits, cancel, callers, live);
-    let attempt = Attempt::new(definition, Arc::clone(&dispatch), input);
+    let attempt = Attempt::new(definition, Arc::clone(&dispatch), input, trace);
     (attempt, dispatch)
 }

@@ -21,6 +21,7 @@ use crate::engine::execution::worker_dispatch::dispatch_to_worker;
 use crate::engine::metrics::InvocationKind;
 use crate::engine::routing::Route;
 use crate::engine::store::Stored;
+use crate::engine::trace::{Span, SpanKind, Tracer};
 use crate::model::access::Principals;
 use crate::model::call::{Accepted, Call};
 use crate::model::error::Result;
@@ -255,7 +256,10 @@ fn run<'a>(
         let Admitted { input, ignored } = invoker.runtime().admit(route, input)?;
         let permits = match limits.try_acquire_permits() {
             Some(permits) => permits,
-            None => Box::pin(limits.acquire_permits()).await?,
+            None => {
+                let tracer = &invoker.runtime().tracer;
+                Box::pin(limits.acquire_traced(tracer, info.cid, &info.metadata)).await?
+            }
         };
         *started = Some(Instant::now());
         let scope = Scope {
@@ -322,7 +326,7 @@ impl Executor {
             let options = route.definition.service_options();
             let own_timeout = call.timeout.or(options.timeout);
             let (deadline, own_deadline) = nested_deadline(parent.info().deadline, own_timeout);
-            let info = InvocationInfo {
+            let mut info = InvocationInfo {
                 cid: parent.info().cid,
                 service: route.name().clone(),
                 attempt: 1,
@@ -338,6 +342,7 @@ impl Executor {
                 in_reply_to: None,
                 principals: parent.principals_of_calls(),
             };
+            let trace = trace_nested(&self.runtime.tracer, &mut info);
             let limits = CallLimits {
                 route: &route,
                 deadline: own_deadline,
@@ -350,6 +355,9 @@ impl Executor {
             let (callers, started) = (Some(callers), &mut meter.started);
             let outcome = run(invoker, &route, limits, info, callers, call.input, started).await;
             meter.end(&outcome);
+            if let Some(trace) = trace {
+                trace.end(&outcome);
+            }
             released.reacquire(parent.cancelled()).await;
             let reply = outcome
                 .map_err(|error| of_nested(error, route.name().as_str()))
@@ -362,6 +370,19 @@ impl Executor {
             }
         }
     }
+}
+
+/// The span of a nested call, if its trace is recorded.
+fn trace_nested(tracer: &Tracer, info: &mut InvocationInfo) -> Option<Span> {
+    if !tracer.is_on() {
+        return None;
+    }
+    let service = info.service.clone();
+    let name = || format!("invoke {service}");
+    let mut span = tracer.enter(&mut info.metadata, SpanKind::Internal, name)?;
+    span.set_text("cidery.cid", info.cid.to_string());
+    span.set_text("cidery.service", service.to_string());
+    Some(span)
 }
 
 /// The deadline of a nested call; and the deadline that needs a timer of its own, with its timeout: none if the

@@ -13,6 +13,7 @@ use crate::engine::results::hub::Hub;
 use crate::engine::results::lookup::Results;
 use crate::engine::routing::{Route, Routes};
 use crate::engine::timer::Timer;
+use crate::engine::trace::Tracer;
 use crate::model::error::Result;
 use crate::model::payload::Payload;
 use crate::service::{Admitted, ErasedHooks, States};
@@ -35,6 +36,7 @@ pub(in crate::engine) struct HandlerRuntime {
     pub(in crate::engine) acceptor: Arc<Acceptor>,
     pub(in crate::engine) batches: Arc<BatchAcceptor>,
     pub(in crate::engine) completions: Arc<PendingCompletions>,
+    pub(in crate::engine) tracer: Tracer,
 }
 
 impl HandlerRuntime {

@@ -105,7 +105,10 @@ pub(in crate::engine) async fn dispatch_to_worker(
     loop {
         let permits = match limits.try_acquire_permits() {
             Some(permits) => permits,
-            None => Box::pin(limits.acquire_permits()).await?,
+            None => {
+                let SyncRequest { info, .. } = &*request;
+                Box::pin(limits.acquire_traced(&runtime.tracer, info.cid, &info.metadata)).await?
+            }
         };
         let is_in_force =
             |worker: &Arc<dyn WorkerPermit>| Arc::ptr_eq(worker.definition(), &route.definition);

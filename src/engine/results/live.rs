@@ -17,6 +17,7 @@ use crate::model::invocation::{
     Event, EventKind, Invocation, Progress, ProgressRecord, Request, SEQUENCES_PER_GENERATION,
     State, Transition,
 };
+use crate::model::metadata::Metadata;
 use crate::model::payload::Payload;
 use crate::model::token::Token;
 use crate::service::WorkerPermit;
@@ -38,6 +39,8 @@ pub(in crate::engine) struct Live {
     memory: Arc<AttemptMemory>,
     /// Why an item was lost that its handler was not told about.
     lost_item: OnceLock<Error>,
+    /// The metadata with which its handler runs, where that has the trace context of a span.
+    trace: OnceLock<Arc<Metadata>>,
     state: Mutex<LiveState>,
 }
 
@@ -151,6 +154,7 @@ impl Live {
             completion_token: OnceLock::new(),
             memory: Arc::clone(memory),
             lost_item: OnceLock::new(),
+            trace: OnceLock::new(),
             state: Mutex::new(LiveState {
                 state: started(invocation.state),
                 attempts: attempt,
@@ -185,6 +189,16 @@ impl Live {
 
     pub(in crate::engine) fn lost_item(&self) -> Option<&Error> {
         self.lost_item.get()
+    }
+
+    /// Notes the metadata with which the handler runs: what it causes is part of the same trace.
+    pub(in crate::engine) fn set_trace(&self, metadata: &Arc<Metadata>) {
+        let _ = self.trace.set(Arc::clone(metadata));
+    }
+
+    /// The metadata with the trace context of the attempt, where that is known.
+    pub(in crate::engine) fn trace(&self) -> Option<&Metadata> {
+        self.trace.get().map(|metadata| &**metadata)
     }
 
     /// Notes the token that a handler in this process gives away to have its outcome completed from outside.

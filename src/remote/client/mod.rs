@@ -128,6 +128,31 @@ impl Client {
         }
     }
 
+    /// Sends a trace context with each call that has none in its metadata: `current` names the span of the program that
+    /// is under way, as a W3C `traceparent`, or `None`. It is called with each call, on the thread that makes it.
+    ///
+    /// A handler that calls through a client of its own passes on the context of its call with the metadata
+    /// `traceparent`: see [`Context::traceparent`](crate::Context::traceparent).
+    ///
+    /// ```no_run
+    /// # fn span_under_way() -> Option<String> { None }
+    /// # async fn example() -> cidery::Result<()> {
+    /// let client = cidery::Client::connect("127.0.0.1:24337").await?;
+    /// let client = client.trace_context(|| span_under_way());
+    /// # let _ = client;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn trace_context(
+        self,
+        current: impl Fn() -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            contract: self.contract.trace_context(current),
+        }
+    }
+
     /// Sets the number of attempts of a call that is safe to retry: it failed before it was dispatched, or it is
     /// accepted once by its CID or key. 1 disables retries. Default: 8, within about five seconds.
     #[must_use]

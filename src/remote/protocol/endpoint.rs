@@ -84,6 +84,15 @@ impl NodeEndpoint {
         }
     }
 
+    /// The channel to the endpoint, which connects with the first call.
+    #[cfg(feature = "otlp")]
+    fn channel(&self) -> Channel {
+        match &self.tls {
+            Some(tls) => self.endpoint.connect_with_connector_lazy(tls.clone()),
+            None => self.endpoint.connect_lazy(),
+        }
+    }
+
     /// Sends PINGs without an open call or stream, too.
     pub(in crate::remote) fn keep_alive_while_idle(mut self) -> Self {
         self.endpoint = self.endpoint.keep_alive_while_idle(true);
@@ -125,6 +134,16 @@ impl NodeEndpoint {
         let authority = self.endpoint.uri().authority();
         authority.map_or("", |node| node.as_str())
     }
+}
+
+/// The channel to a server of another kind, at an address with a port. It connects with the first call.
+///
+/// # Errors
+///
+/// As for [`NodeEndpoint::new`].
+#[cfg(feature = "otlp")]
+pub(in crate::remote) fn lazy_channel(address: &str, tls: Option<ClientTls>) -> Result<Channel> {
+    Ok(NodeEndpoint::new(address, tls)?.channel())
 }
 
 fn uri(node: &str) -> std::result::Result<Uri, &'static str> {

@@ -12,4 +12,5 @@ pub(in crate::remote) mod result_stream;
 pub(crate) mod retry;
 #[cfg(feature = "tls")]
 pub(crate) mod tls;
+pub(in crate::remote) mod trace_context;
 pub(in crate::remote) mod transport;

@@ -20,7 +20,7 @@ use crate::model::access::{Principal, Principals};
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::{InReplyTo, RetryPolicy};
-use crate::model::metadata::TRACEPARENT;
+use crate::model::metadata::{TRACEPARENT, TRACESTATE};
 use crate::model::payload::Payload;
 use crate::service::{
     CatchUnwind, Context, Definition, HandlerFuture, HandlerScope, InvocationInfo, Platform as _,
@@ -74,9 +74,8 @@ impl Running {
         let path = text_from_proto(dispatch.path.clone());
         let (info, input) = read(*dispatch, definition.name())?;
         let input = definition.admit(input)?.input;
-        let (cid, service, attempt) = (info.cid, info.service.as_str(), info.attempt);
         let has_attempts_left = info.asynchronous && attempts_left(definition, info.attempt);
-        let span = tracing::info_span!("invocation", %cid, service.name = service, attempt);
+        let span = invocation_span(&info);
         let scope = HandlerScope {
             info,
             cancelled: cancel,
@@ -117,6 +116,19 @@ impl Running {
     }
 }
 
+/// The span of the log lines of a handler.
+fn invocation_span(info: &InvocationInfo) -> Span {
+    let trace = info.metadata.trace();
+    tracing::info_span!(
+        "invocation",
+        cid = %info.cid,
+        service.name = info.service.as_str(),
+        attempt = info.attempt,
+        trace_id = trace.map(|trace| tracing::field::display(trace.trace())),
+        span_id = trace.map(|trace| tracing::field::display(trace.span())),
+    )
+}
+
 /// Whether another attempt may follow, as far as the policy of the service says: the node knows that of the call.
 fn attempts_left(definition: &Definition, attempt: u32) -> bool {
     let policy = definition.service_options().retry_policy.as_ref();
@@ -130,6 +142,9 @@ fn read(dispatch: v1::Dispatch, service: &ServiceName) -> Result<(InvocationInfo
     let mut metadata = metadata_from_proto(dispatch.metadata)?;
     if !dispatch.traceparent.is_empty() && metadata.get(TRACEPARENT).is_none() {
         metadata.insert(TRACEPARENT, &dispatch.traceparent);
+        if !dispatch.tracestate.is_empty() {
+            metadata.insert(TRACESTATE, &dispatch.tracestate);
+        }
     }
     let cid: Cid = dispatch.cid.parse()?;
     let optional_cid = |text: String| {

@@ -31,6 +31,7 @@ use crate::remote::protocol::endpoint::MAX_TIMEOUT;
 use crate::remote::protocol::group_outcomes::group_outcomes;
 use crate::remote::protocol::result_stream::ResultStream;
 use crate::remote::protocol::retry::{Retries, call_with_retry, was_not_processed};
+use crate::remote::protocol::trace_context::add_trace;
 use crate::remote::protocol::transport::{ignored_keys, is_transport_error};
 use crate::service::{BoxFuture, HandlerScope, KnownService, Platform};
 
@@ -82,13 +83,14 @@ impl WorkerPlatform {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A request with the token of the dispatch.
+    /// A request with the token and the trace context of the dispatch.
     fn with_token<T>(&self, message: T) -> Request<T> {
         let mut request = Request::new(message);
         let token: Result<AsciiMetadataValue, _> = MetadataValue::try_from(&self.token);
         if let Ok(token) = token {
             request.metadata_mut().insert(DISPATCH_KEY, token);
         }
+        add_trace(&mut request, &self.scope.info.metadata);
         request
     }
 

@@ -10,7 +10,9 @@ use super::in_flight::{DispatchState, WorkerReply, worker_lost};
 use super::member::PoolMember;
 use super::refusals::broken_protocol;
 use super::session::WorkerSession;
-use crate::codec::convert::{async_call_from_proto, failure_to_proto, parse_optional_cid};
+use crate::codec::convert::{
+    TraceHeaders, async_call_from_proto, failure_to_proto, parse_optional_cid,
+};
 use crate::codec::proto::v1;
 use crate::model::access::Caller;
 use crate::model::call::{Call, DurableOptions};
@@ -51,7 +53,13 @@ impl CreditPermit {
         let session = self.session();
         let token = *self.token.get_or_init(Token::new);
         let input = EncodedInput::encode(input)?;
-        let dispatch = dispatch_to_proto(token, context, input, session.invoker().now())?;
+        let dispatch = dispatch_to_proto(
+            token,
+            context,
+            input,
+            session.invoker().now(),
+            session.invoker().tracer(),
+        )?;
         check_size(&dispatch, session.info().max_message_bytes)?;
         let (reply_to, reply) = oneshot::channel();
         if !session.send_dispatch(token, dispatch, &self.state, context, reply_to) {
@@ -214,7 +222,7 @@ fn follow_up_failed(worker: &str, error: Error) -> Error {
 
 fn follow_up(request: v1::InvokeAsyncRequest) -> Result<Call> {
     let cid = parse_optional_cid("cid", &request.cid);
-    let mut call = async_call_from_proto(cid, request, None)?;
+    let mut call = async_call_from_proto(cid, request, TraceHeaders::default())?;
     call.durable().with_outcome = true;
     Ok(call)
 }

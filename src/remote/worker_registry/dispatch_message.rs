@@ -7,9 +7,10 @@ use crate::codec::convert::{
     duration_to_proto, metadata_to_proto, payload_to_proto, progress_to_proto, timestamp_to_proto,
 };
 use crate::codec::proto::v1;
+use crate::engine::trace::Tracer;
 use crate::model::access::Principal;
 use crate::model::error::{Error, Result, reason};
-use crate::model::metadata::TRACEPARENT;
+use crate::model::metadata::{TRACEPARENT, TRACESTATE};
 use crate::model::payload::Payload;
 use crate::model::token::Token;
 use crate::service::Context;
@@ -57,6 +58,7 @@ pub(super) fn dispatch_to_proto(
     context: &Context,
     EncodedInput { input, data_format }: EncodedInput,
     now: Timestamp,
+    tracer: &Tracer,
 ) -> Result<Box<v1::Dispatch>> {
     let info = context.info();
     let reply = info.in_reply_to.as_ref();
@@ -65,7 +67,15 @@ pub(super) fn dispatch_to_proto(
         |principal: Option<&Principal>| principal.map(ToString::to_string).unwrap_or_default();
     let timeout = context.time_left();
     let deadline = timeout.and_then(|timeout| now.checked_add(timeout).ok());
-    let traceparent = info.metadata.get(TRACEPARENT).unwrap_or_default();
+    let traceparent = match info.metadata.get(TRACEPARENT) {
+        Some(traceparent) => traceparent.to_owned(),
+        // The node has decided that the trace is not recorded.
+        None => tracer
+            .not_recorded()
+            .map(|context| context.to_string())
+            .unwrap_or_default(),
+    };
+    let tracestate = info.metadata.get(TRACESTATE).unwrap_or_default();
     let cid = info.cid.to_string();
     let root_cid = match info.root == info.cid {
         true => cid.clone(),
@@ -81,7 +91,8 @@ pub(super) fn dispatch_to_proto(
         metadata: metadata_to_proto(&info.metadata),
         timeout: timeout.map(duration_to_proto),
         deadline: deadline.map(timestamp_to_proto),
-        traceparent: traceparent.to_owned(),
+        traceparent,
+        tracestate: tracestate.to_owned(),
         parent_cid: info.parent.map(|cid| cid.to_string()).unwrap_or_default(),
         root_cid,
         in_reply_to: reply.map(|reply| reply.cid.to_string()).unwrap_or_default(),

@@ -18,7 +18,7 @@ use crate::model::error::Result;
 use crate::model::id::{Cid, ServiceName};
 use crate::model::into_payload::IntoPayload;
 use crate::model::invocation::{InReplyTo, Progress};
-use crate::model::metadata::Metadata;
+use crate::model::metadata::{Metadata, TRACEPARENT};
 use crate::service::handler_scope::InvocationInfo;
 use crate::service::output::output_invalid;
 use crate::service::platform::{BoxFuture, KnownService, Platform};
@@ -85,6 +85,13 @@ impl Context {
     #[must_use]
     pub fn metadata(&self) -> &Metadata {
         &self.info().metadata
+    }
+
+    /// The W3C trace context of the call, for calls that are made past this context: the header `traceparent`. `None`
+    /// where the caller has no trace and the node begins none. Calls through the context carry it by themselves.
+    #[must_use]
+    pub fn traceparent(&self) -> Option<&str> {
+        self.metadata().get(TRACEPARENT)
     }
 
     /// Who asked: the principal of the caller from outside at the root of the call chain. `None` where authentication

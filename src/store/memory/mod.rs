@@ -380,6 +380,7 @@ pub(crate) async fn started_engine() -> crate::engine::Invoker {
         clock: crate::engine::clock::Clock::System,
         hold: false,
         requires_authentication: false,
+        tracer: crate::engine::trace::Tracer::default(),
     };
     let tasks = crate::service::runtime::Tasks::new();
     crate::engine::Invoker::start(parts, tasks).await.unwrap()

@@ -16,6 +16,7 @@ import grpc
 from cidery._errors.status_details import from_rpc_error
 from cidery._protocol.retry import RetryState, classify, is_safe_to_retry
 from cidery._protocol.steps import STREAM_RESULTS, Reply
+from cidery._protocol.tracing.trace_context import trace_headers
 
 if TYPE_CHECKING:
     from cidery._client.connection import Connection
@@ -37,7 +38,7 @@ def call_with_retry(
     state = RetryState(max_attempts, call.is_retryable, call.timeout)
     while True:
         method = getattr(stubs, call.method)
-        metadata = (*credential.metadata(), *call.metadata)
+        metadata = (*credential.metadata(), *trace_headers(call.request), *call.metadata)
         try:
             message = method(call.request, timeout=state.transport_timeout, metadata=metadata)
             return Reply(message, state.attempts)
@@ -59,7 +60,7 @@ async def call_with_retry_async(
     state = RetryState(max_attempts, call.is_retryable, call.timeout)
     while True:
         method = getattr(stubs, call.method)
-        metadata = (*credential.metadata(), *call.metadata)
+        metadata = (*credential.metadata(), *trace_headers(call.request), *call.metadata)
         try:
             message = await method(call.request, timeout=state.transport_timeout, metadata=metadata)
             return Reply(message, state.attempts)
@@ -81,7 +82,7 @@ def follow(
     """
     state = RetryState(max_attempts, is_safe_to_retry)
     while not cursor.is_finished:
-        sent = (*credential.metadata(), *metadata)
+        sent = (*credential.metadata(), *trace_headers(), *metadata)
         try:
             for message in stubs.StreamResults(cursor.request(), metadata=sent):
                 state = RetryState(max_attempts, is_safe_to_retry)
@@ -102,7 +103,7 @@ async def follow_async(
     """Streams events up to the last one, for asyncio."""
     state = RetryState(max_attempts, is_safe_to_retry)
     while not cursor.is_finished:
-        sent = (*credential.metadata(), *metadata)
+        sent = (*credential.metadata(), *trace_headers(), *metadata)
         try:
             async for message in stubs.StreamResults(cursor.request(), metadata=sent):
                 state = RetryState(max_attempts, is_safe_to_retry)

@@ -44,6 +44,8 @@ class InvocationInfo:
     path: str = ""
     """For a nested call: the services from the root of the call chain to this one."""
     traceparent: str = ""
+    """The W3C trace context of the call. With OpenTelemetry the handler has a span of its own."""
+    tracestate: str = ""
 
     @property
     def seconds_left(self) -> float | None:

@@ -18,6 +18,8 @@ from cidery._protocol.options import (
     duration,
     enum_value,
 )
+from cidery._protocol.tracing.handler_span import handler_span
+from cidery._protocol.tracing.trace_context import handled_trace
 from cidery._protocol.typed import build_typed
 from cidery._service.base import BaseService, lifecycle, service_class_of
 from cidery._service.class_declaration import (
@@ -195,7 +197,7 @@ class Definition:
 
     def run(self, info: InvocationInfo, platform: Platform) -> tuple[Any, BaseService[Any, Any]]:
         """Runs a handler that is a function; returns the response as a plain value."""
-        with LogContext(info):
+        with LogContext(info), _span_of(info):
             if self._translate_info is not None:
                 info = drive(platform, self._translate_info(info))
             service = self.instantiate(info, platform)
@@ -220,7 +222,7 @@ class Definition:
         self, info: InvocationInfo, platform: Platform
     ) -> tuple[Any, BaseService[Any, Any]]:
         """Runs a handler that is a coroutine."""
-        with LogContext(info):
+        with LogContext(info), _span_of(info):
             if self._translate_info is not None:
                 info = await drive_async(platform, self._translate_info(info))
             service = self.instantiate(info, platform)
@@ -239,6 +241,17 @@ class Definition:
                         hook, given = steps.send(result)
             except StopIteration as end:
                 return self._check_local_output(end.value), service
+
+
+def _span_of(info: InvocationInfo) -> contextlib.AbstractContextManager[None]:
+    """The span in which a handler runs."""
+    attributes = {
+        "cidery.cid": info.cid,
+        "cidery.service": info.service,
+        "cidery.attempt": info.attempt,
+    }
+    trace = handled_trace(info.traceparent, info.tracestate)
+    return handler_span(f"handle {info.service}", trace, attributes)
 
 
 def describe_class(cls: type[BaseService[Any, Any]]) -> str:

@@ -15,6 +15,7 @@ from cidery._errors.exceptions import Cancelled
 from cidery._protocol.call_types import HandlerDefaultOptions
 from cidery._protocol.options import OPTION_NAMES, Options, split_call
 from cidery._protocol.progress import Progress
+from cidery._protocol.tracing.trace_context import TRACEPARENT, current_trace
 from cidery._service.context import InvocationInfo, Platform, ReadOnly
 from cidery._service.driver import drive, drive_async
 from cidery._service.handler_calls import AsyncInvoker, HandlerCalls, Invoker
@@ -68,6 +69,14 @@ class BaseContext:
     def metadata(self) -> dict[str, str]:
         """The metadata of the call."""
         return self._info.metadata
+
+    @ReadOnly
+    def traceparent(self) -> str:
+        """The W3C trace context for calls that are made past this handler's own; or empty.
+
+        Calls of the handler, and of a `Client` in it, carry it by themselves.
+        """
+        return dict(current_trace()).get(TRACEPARENT, "")
 
     @ReadOnly
     def principal(self) -> str:

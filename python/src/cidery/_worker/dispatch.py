@@ -21,6 +21,7 @@ from cidery._protocol.messages import get_payload, set_payload
 from cidery._protocol.options import DataFormat
 from cidery._protocol.progress import Progress
 from cidery._protocol.steps import Reply, UnaryCall
+from cidery._protocol.tracing.trace_context import trace_headers
 from cidery._service.context import InvocationInfo
 from cidery._service.definition import Definition
 from cidery._service.failures import failure_from_exception, output_not_serializable
@@ -63,6 +64,7 @@ def info_from_dispatch(dispatch: worker_pb2.Dispatch) -> InvocationInfo:
         principal=dispatch.principal,
         acting_principal=dispatch.acting_principal,
         traceparent=dispatch.traceparent,
+        tracestate=dispatch.tracestate,
     )
 
 
@@ -112,7 +114,8 @@ class DispatchPlatform:
         if call.method == "Invoke":
             limits = [each for each in (timeout, self._info.seconds_left) if each is not None]
             timeout = min(limits, default=None)
-        metadata = (*call.metadata, ("cidery-dispatch", self.token))
+        trace = trace_headers(call.request)
+        metadata = (*trace, *call.metadata, ("cidery-dispatch", self.token))
         nested = dataclasses.replace(call, timeout=timeout, metadata=metadata)
         future = self._connection.call(nested)
         if call.blocks:

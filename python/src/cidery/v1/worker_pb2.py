@@ -30,7 +30,7 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x63idery/v1/worker.proto\x12\tcidery.v1\x1a\x1a\x63idery/v1/invocation.proto\x1a\x17\x63idery/v1/outcome.proto\x1a\x17\x63idery/v1/service.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc2\x02\n\x0cServeRequest\x12!\n\x05hello\x18\x01 \x01(\x0b\x32\x10.cidery.v1.HelloH\x00\x12+\n\x06result\x18\x02 \x01(\x0b\x32\x19.cidery.v1.DispatchResultH\x00\x12/\n\x08progress\x18\x03 \x01(\x0b\x32\x1b.cidery.v1.DispatchProgressH\x00\x12\'\n\x04item\x18\x04 \x01(\x0b\x32\x17.cidery.v1.DispatchItemH\x00\x12(\n\thand_back\x18\x05 \x01(\x0b\x32\x13.cidery.v1.HandBackH\x00\x12\'\n\x05\x64rain\x18\x06 \x01(\x0b\x32\x16.cidery.v1.WorkerDrainH\x00\x12*\n\x07results\x18\x07 \x03(\x0b\x32\x19.cidery.v1.DispatchResultB\t\n\x07message\"\x92\x03\n\rServeResponse\x12%\n\x07welcome\x18\x01 \x01(\x0b\x32\x12.cidery.v1.WelcomeH\x00\x12\'\n\x08\x64ispatch\x18\x02 \x01(\x0b\x32\x13.cidery.v1.DispatchH\x00\x12+\n\x06\x63\x61ncel\x18\x03 \x01(\x0b\x32\x19.cidery.v1.CancelDispatchH\x00\x12%\n\x07refused\x18\x04 \x01(\x0b\x32\x12.cidery.v1.RefusedH\x00\x12%\n\x05\x64rain\x18\x05 \x01(\x0b\x32\x14.cidery.v1.NodeDrainH\x00\x12\'\n\x08received\x18\x06 \x01(\x0b\x32\x13.cidery.v1.ReceivedH\x00\x12%\n\x07\x64rained\x18\x07 \x01(\x0b\x32\x12.cidery.v1.DrainedH\x00\x12\x32\n\x0eoutput_invalid\x18\t \x01(\x0b\x32\x18.cidery.v1.OutputInvalidH\x00\x12\'\n\ndispatches\x18\x08 \x03(\x0b\x32\x13.cidery.v1.DispatchB\t\n\x07message\"\xd8\x01\n\x05Hello\x12\x0c\n\x04name\x18\x01 \x01(\t\x12/\n\x08services\x18\x02 \x03(\x0b\x32\x1d.cidery.v1.ServiceDeclaration\x12\x15\n\rmax_in_flight\x18\x03 \x01(\r\x12+\n\x0c\x63\x61pabilities\x18\x04 \x03(\x0e\x32\x15.cidery.v1.Capability\x12\x10\n\x08\x62uild_id\x18\x05 \x01(\t\x12\x19\n\x11max_message_bytes\x18\x06 \x01(\r\x12\x0f\n\x07session\x18\x07 \x01(\t\x12\x0e\n\x06tokens\x18\x08 \x03(\t\"\x94\x01\n\x07Welcome\x12\x11\n\tworker_id\x18\x01 \x01(\t\x12\x0f\n\x07session\x18\x02 \x01(\t\x12(\n\x05lease\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06tokens\x18\x04 \x03(\t\x12+\n\x0c\x63\x61pabilities\x18\x05 \x03(\x0e\x32\x15.cidery.v1.Capability\"\xad\x05\n\x08\x44ispatch\x12\r\n\x05token\x18\x01 \x01(\t\x12\x0b\n\x03\x63id\x18\x02 \x01(\t\x12\x0f\n\x07service\x18\x03 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x04 \x01(\r\x12*\n\x07payload\x18\x05 \x01(\x0b\x32\x17.google.protobuf.StructH\x00\x12\'\n\x05value\x18\x06 \x01(\x0b\x32\x16.google.protobuf.ValueH\x00\x12\x12\n\x08\x64ocument\x18\x07 \x01(\x0cH\x00\x12*\n\x0b\x64\x61ta_format\x18\x08 \x01(\x0e\x32\x15.cidery.v1.DataFormat\x12\x33\n\x08metadata\x18\t \x03(\x0b\x32!.cidery.v1.Dispatch.MetadataEntry\x12*\n\x07timeout\x18\n \x01(\x0b\x32\x19.google.protobuf.Duration\x12,\n\x08\x64\x65\x61\x64line\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0btraceparent\x18\x0c \x01(\t\x12\x12\n\nparent_cid\x18\r \x01(\t\x12\x10\n\x08root_cid\x18\x0e \x01(\t\x12\x13\n\x0bin_reply_to\x18\x0f \x01(\t\x12\x14\n\x0c\x61synchronous\x18\x10 \x01(\x08\x12*\n\rlast_progress\x18\x11 \x01(\x0b\x32\x13.cidery.v1.Progress\x12\x11\n\tprincipal\x18\x12 \x01(\t\x12\x1b\n\x13in_reply_to_service\x18\x13 \x01(\t\x12\x1b\n\x13in_reply_to_attempt\x18\x14 \x01(\r\x12\x0c\n\x04path\x18\x15 \x01(\t\x12\x18\n\x10\x61\x63ting_principal\x18\x16 \x01(\t\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x07\n\x05input\"\xb7\x03\n\x0e\x44ispatchResult\x12\r\n\x05token\x18\x01 \x01(\t\x12*\n\x07payload\x18\x02 \x01(\x0b\x32\x17.google.protobuf.StructH\x00\x12\'\n\x05value\x18\x03 \x01(\x0b\x32\x16.google.protobuf.ValueH\x00\x12\x12\n\x08\x64ocument\x18\x04 \x01(\x0cH\x00\x12%\n\x07\x66\x61ilure\x18\x05 \x01(\x0b\x32\x12.cidery.v1.FailureH\x00\x12!\n\x05later\x18\x06 \x01(\x0b\x32\x10.cidery.v1.LaterH\x00\x12*\n\x0b\x64\x61ta_format\x18\x07 \x01(\x0e\x32\x15.cidery.v1.DataFormat\x12\x39\n\x08metadata\x18\x08 \x03(\x0b\x32\'.cidery.v1.DispatchResult.MetadataEntry\x12\x31\n\nfollow_ups\x18\t \x03(\x0b\x32\x1d.cidery.v1.InvokeAsyncRequest\x12\r\n\x05trace\x18\n \x01(\t\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\t\n\x07outcome\"\x07\n\x05Later\"H\n\x10\x44ispatchProgress\x12\r\n\x05token\x18\x01 \x01(\t\x12%\n\x08progress\x18\x02 \x01(\x0b\x32\x13.cidery.v1.Progress\"\x8a\x01\n\x0c\x44ispatchItem\x12\r\n\x05token\x18\x01 \x01(\t\x12*\n\x07payload\x18\x02 \x01(\x0b\x32\x17.google.protobuf.StructH\x00\x12\'\n\x05value\x18\x03 \x01(\x0b\x32\x16.google.protobuf.ValueH\x00\x12\x0e\n\x06number\x18\x04 \x01(\rB\x06\n\x04item\"\x1a\n\x08HandBack\x12\x0e\n\x06tokens\x18\x01 \x03(\t\"\r\n\x0bWorkerDrain\"D\n\x0e\x43\x61ncelDispatch\x12\r\n\x05token\x18\x01 \x01(\t\x12#\n\x07\x66\x61ilure\x18\x02 \x01(\x0b\x32\x12.cidery.v1.Failure\"=\n\x07Refused\x12\r\n\x05token\x18\x01 \x01(\t\x12#\n\x07\x66\x61ilure\x18\x02 \x01(\x0b\x32\x12.cidery.v1.Failure\"a\n\rOutputInvalid\x12\r\n\x05token\x18\x01 \x01(\t\x12\x0b\n\x03\x63id\x18\x02 \x01(\t\x12\x0f\n\x07service\x18\x03 \x01(\t\x12#\n\x07\x66\x61ilure\x18\x04 \x01(\x0b\x32\x12.cidery.v1.Failure\"\x1a\n\x08Received\x12\x0e\n\x06tokens\x18\x01 \x03(\t\"\t\n\x07\x44rained\"5\n\tNodeDrain\x12(\n\x05grace\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration*\xb5\x01\n\nCapability\x12\x1a\n\x16\x43\x41PABILITY_UNSPECIFIED\x10\x00\x12\x15\n\x11\x43\x41PABILITY_RESUME\x10\x01\x12\x15\n\x11\x43\x41PABILITY_CANCEL\x10\x02\x12\x18\n\x14\x43\x41PABILITY_HAND_BACK\x10\x03\x12\x14\n\x10\x43\x41PABILITY_LATER\x10\x04\x12\x14\n\x10\x43\x41PABILITY_DRAIN\x10\x05\x12\x17\n\x13\x43\x41PABILITY_BATCHING\x10\x06\x32O\n\rWorkerService\x12>\n\x05Serve\x12\x17.cidery.v1.ServeRequest\x1a\x18.cidery.v1.ServeResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x63idery/v1/worker.proto\x12\tcidery.v1\x1a\x1a\x63idery/v1/invocation.proto\x1a\x17\x63idery/v1/outcome.proto\x1a\x17\x63idery/v1/service.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc2\x02\n\x0cServeRequest\x12!\n\x05hello\x18\x01 \x01(\x0b\x32\x10.cidery.v1.HelloH\x00\x12+\n\x06result\x18\x02 \x01(\x0b\x32\x19.cidery.v1.DispatchResultH\x00\x12/\n\x08progress\x18\x03 \x01(\x0b\x32\x1b.cidery.v1.DispatchProgressH\x00\x12\'\n\x04item\x18\x04 \x01(\x0b\x32\x17.cidery.v1.DispatchItemH\x00\x12(\n\thand_back\x18\x05 \x01(\x0b\x32\x13.cidery.v1.HandBackH\x00\x12\'\n\x05\x64rain\x18\x06 \x01(\x0b\x32\x16.cidery.v1.WorkerDrainH\x00\x12*\n\x07results\x18\x07 \x03(\x0b\x32\x19.cidery.v1.DispatchResultB\t\n\x07message\"\x92\x03\n\rServeResponse\x12%\n\x07welcome\x18\x01 \x01(\x0b\x32\x12.cidery.v1.WelcomeH\x00\x12\'\n\x08\x64ispatch\x18\x02 \x01(\x0b\x32\x13.cidery.v1.DispatchH\x00\x12+\n\x06\x63\x61ncel\x18\x03 \x01(\x0b\x32\x19.cidery.v1.CancelDispatchH\x00\x12%\n\x07refused\x18\x04 \x01(\x0b\x32\x12.cidery.v1.RefusedH\x00\x12%\n\x05\x64rain\x18\x05 \x01(\x0b\x32\x14.cidery.v1.NodeDrainH\x00\x12\'\n\x08received\x18\x06 \x01(\x0b\x32\x13.cidery.v1.ReceivedH\x00\x12%\n\x07\x64rained\x18\x07 \x01(\x0b\x32\x12.cidery.v1.DrainedH\x00\x12\x32\n\x0eoutput_invalid\x18\t \x01(\x0b\x32\x18.cidery.v1.OutputInvalidH\x00\x12\'\n\ndispatches\x18\x08 \x03(\x0b\x32\x13.cidery.v1.DispatchB\t\n\x07message\"\xd8\x01\n\x05Hello\x12\x0c\n\x04name\x18\x01 \x01(\t\x12/\n\x08services\x18\x02 \x03(\x0b\x32\x1d.cidery.v1.ServiceDeclaration\x12\x15\n\rmax_in_flight\x18\x03 \x01(\r\x12+\n\x0c\x63\x61pabilities\x18\x04 \x03(\x0e\x32\x15.cidery.v1.Capability\x12\x10\n\x08\x62uild_id\x18\x05 \x01(\t\x12\x19\n\x11max_message_bytes\x18\x06 \x01(\r\x12\x0f\n\x07session\x18\x07 \x01(\t\x12\x0e\n\x06tokens\x18\x08 \x03(\t\"\x94\x01\n\x07Welcome\x12\x11\n\tworker_id\x18\x01 \x01(\t\x12\x0f\n\x07session\x18\x02 \x01(\t\x12(\n\x05lease\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06tokens\x18\x04 \x03(\t\x12+\n\x0c\x63\x61pabilities\x18\x05 \x03(\x0e\x32\x15.cidery.v1.Capability\"\xc1\x05\n\x08\x44ispatch\x12\r\n\x05token\x18\x01 \x01(\t\x12\x0b\n\x03\x63id\x18\x02 \x01(\t\x12\x0f\n\x07service\x18\x03 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x04 \x01(\r\x12*\n\x07payload\x18\x05 \x01(\x0b\x32\x17.google.protobuf.StructH\x00\x12\'\n\x05value\x18\x06 \x01(\x0b\x32\x16.google.protobuf.ValueH\x00\x12\x12\n\x08\x64ocument\x18\x07 \x01(\x0cH\x00\x12*\n\x0b\x64\x61ta_format\x18\x08 \x01(\x0e\x32\x15.cidery.v1.DataFormat\x12\x33\n\x08metadata\x18\t \x03(\x0b\x32!.cidery.v1.Dispatch.MetadataEntry\x12*\n\x07timeout\x18\n \x01(\x0b\x32\x19.google.protobuf.Duration\x12,\n\x08\x64\x65\x61\x64line\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0btraceparent\x18\x0c \x01(\t\x12\x12\n\nparent_cid\x18\r \x01(\t\x12\x10\n\x08root_cid\x18\x0e \x01(\t\x12\x13\n\x0bin_reply_to\x18\x0f \x01(\t\x12\x14\n\x0c\x61synchronous\x18\x10 \x01(\x08\x12*\n\rlast_progress\x18\x11 \x01(\x0b\x32\x13.cidery.v1.Progress\x12\x11\n\tprincipal\x18\x12 \x01(\t\x12\x1b\n\x13in_reply_to_service\x18\x13 \x01(\t\x12\x1b\n\x13in_reply_to_attempt\x18\x14 \x01(\r\x12\x0c\n\x04path\x18\x15 \x01(\t\x12\x18\n\x10\x61\x63ting_principal\x18\x16 \x01(\t\x12\x12\n\ntracestate\x18\x17 \x01(\t\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x07\n\x05input\"\xb7\x03\n\x0e\x44ispatchResult\x12\r\n\x05token\x18\x01 \x01(\t\x12*\n\x07payload\x18\x02 \x01(\x0b\x32\x17.google.protobuf.StructH\x00\x12\'\n\x05value\x18\x03 \x01(\x0b\x32\x16.google.protobuf.ValueH\x00\x12\x12\n\x08\x64ocument\x18\x04 \x01(\x0cH\x00\x12%\n\x07\x66\x61ilure\x18\x05 \x01(\x0b\x32\x12.cidery.v1.FailureH\x00\x12!\n\x05later\x18\x06 \x01(\x0b\x32\x10.cidery.v1.LaterH\x00\x12*\n\x0b\x64\x61ta_format\x18\x07 \x01(\x0e\x32\x15.cidery.v1.DataFormat\x12\x39\n\x08metadata\x18\x08 \x03(\x0b\x32\'.cidery.v1.DispatchResult.MetadataEntry\x12\x31\n\nfollow_ups\x18\t \x03(\x0b\x32\x1d.cidery.v1.InvokeAsyncRequest\x12\r\n\x05trace\x18\n \x01(\t\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\t\n\x07outcome\"\x07\n\x05Later\"H\n\x10\x44ispatchProgress\x12\r\n\x05token\x18\x01 \x01(\t\x12%\n\x08progress\x18\x02 \x01(\x0b\x32\x13.cidery.v1.Progress\"\x8a\x01\n\x0c\x44ispatchItem\x12\r\n\x05token\x18\x01 \x01(\t\x12*\n\x07payload\x18\x02 \x01(\x0b\x32\x17.google.protobuf.StructH\x00\x12\'\n\x05value\x18\x03 \x01(\x0b\x32\x16.google.protobuf.ValueH\x00\x12\x0e\n\x06number\x18\x04 \x01(\rB\x06\n\x04item\"\x1a\n\x08HandBack\x12\x0e\n\x06tokens\x18\x01 \x03(\t\"\r\n\x0bWorkerDrain\"D\n\x0e\x43\x61ncelDispatch\x12\r\n\x05token\x18\x01 \x01(\t\x12#\n\x07\x66\x61ilure\x18\x02 \x01(\x0b\x32\x12.cidery.v1.Failure\"=\n\x07Refused\x12\r\n\x05token\x18\x01 \x01(\t\x12#\n\x07\x66\x61ilure\x18\x02 \x01(\x0b\x32\x12.cidery.v1.Failure\"a\n\rOutputInvalid\x12\r\n\x05token\x18\x01 \x01(\t\x12\x0b\n\x03\x63id\x18\x02 \x01(\t\x12\x0f\n\x07service\x18\x03 \x01(\t\x12#\n\x07\x66\x61ilure\x18\x04 \x01(\x0b\x32\x12.cidery.v1.Failure\"\x1a\n\x08Received\x12\x0e\n\x06tokens\x18\x01 \x03(\t\"\t\n\x07\x44rained\"5\n\tNodeDrain\x12(\n\x05grace\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration*\xb5\x01\n\nCapability\x12\x1a\n\x16\x43\x41PABILITY_UNSPECIFIED\x10\x00\x12\x15\n\x11\x43\x41PABILITY_RESUME\x10\x01\x12\x15\n\x11\x43\x41PABILITY_CANCEL\x10\x02\x12\x18\n\x14\x43\x41PABILITY_HAND_BACK\x10\x03\x12\x14\n\x10\x43\x41PABILITY_LATER\x10\x04\x12\x14\n\x10\x43\x41PABILITY_DRAIN\x10\x05\x12\x17\n\x13\x43\x41PABILITY_BATCHING\x10\x06\x32O\n\rWorkerService\x12>\n\x05Serve\x12\x17.cidery.v1.ServeRequest\x1a\x18.cidery.v1.ServeResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,8 +41,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DISPATCH_METADATAENTRY']._serialized_options = b'8\001'
   _globals['_DISPATCHRESULT_METADATAENTRY']._loaded_options = None
   _globals['_DISPATCHRESULT_METADATAENTRY']._serialized_options = b'8\001'
-  _globals['_CAPABILITY']._serialized_start=3034
-  _globals['_CAPABILITY']._serialized_end=3215
+  _globals['_CAPABILITY']._serialized_start=3054
+  _globals['_CAPABILITY']._serialized_end=3235
   _globals['_SERVEREQUEST']._serialized_start=211
   _globals['_SERVEREQUEST']._serialized_end=533
   _globals['_SERVERESPONSE']._serialized_start=536
@@ -52,35 +52,35 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WELCOME']._serialized_start=1160
   _globals['_WELCOME']._serialized_end=1308
   _globals['_DISPATCH']._serialized_start=1311
-  _globals['_DISPATCH']._serialized_end=1996
-  _globals['_DISPATCH_METADATAENTRY']._serialized_start=1940
-  _globals['_DISPATCH_METADATAENTRY']._serialized_end=1987
-  _globals['_DISPATCHRESULT']._serialized_start=1999
-  _globals['_DISPATCHRESULT']._serialized_end=2438
-  _globals['_DISPATCHRESULT_METADATAENTRY']._serialized_start=1940
-  _globals['_DISPATCHRESULT_METADATAENTRY']._serialized_end=1987
-  _globals['_LATER']._serialized_start=2440
-  _globals['_LATER']._serialized_end=2447
-  _globals['_DISPATCHPROGRESS']._serialized_start=2449
-  _globals['_DISPATCHPROGRESS']._serialized_end=2521
-  _globals['_DISPATCHITEM']._serialized_start=2524
-  _globals['_DISPATCHITEM']._serialized_end=2662
-  _globals['_HANDBACK']._serialized_start=2664
-  _globals['_HANDBACK']._serialized_end=2690
-  _globals['_WORKERDRAIN']._serialized_start=2692
-  _globals['_WORKERDRAIN']._serialized_end=2705
-  _globals['_CANCELDISPATCH']._serialized_start=2707
-  _globals['_CANCELDISPATCH']._serialized_end=2775
-  _globals['_REFUSED']._serialized_start=2777
-  _globals['_REFUSED']._serialized_end=2838
-  _globals['_OUTPUTINVALID']._serialized_start=2840
-  _globals['_OUTPUTINVALID']._serialized_end=2937
-  _globals['_RECEIVED']._serialized_start=2939
-  _globals['_RECEIVED']._serialized_end=2965
-  _globals['_DRAINED']._serialized_start=2967
-  _globals['_DRAINED']._serialized_end=2976
-  _globals['_NODEDRAIN']._serialized_start=2978
-  _globals['_NODEDRAIN']._serialized_end=3031
-  _globals['_WORKERSERVICE']._serialized_start=3217
-  _globals['_WORKERSERVICE']._serialized_end=3296
+  _globals['_DISPATCH']._serialized_end=2016
+  _globals['_DISPATCH_METADATAENTRY']._serialized_start=1960
+  _globals['_DISPATCH_METADATAENTRY']._serialized_end=2007
+  _globals['_DISPATCHRESULT']._serialized_start=2019
+  _globals['_DISPATCHRESULT']._serialized_end=2458
+  _globals['_DISPATCHRESULT_METADATAENTRY']._serialized_start=1960
+  _globals['_DISPATCHRESULT_METADATAENTRY']._serialized_end=2007
+  _globals['_LATER']._serialized_start=2460
+  _globals['_LATER']._serialized_end=2467
+  _globals['_DISPATCHPROGRESS']._serialized_start=2469
+  _globals['_DISPATCHPROGRESS']._serialized_end=2541
+  _globals['_DISPATCHITEM']._serialized_start=2544
+  _globals['_DISPATCHITEM']._serialized_end=2682
+  _globals['_HANDBACK']._serialized_start=2684
+  _globals['_HANDBACK']._serialized_end=2710
+  _globals['_WORKERDRAIN']._serialized_start=2712
+  _globals['_WORKERDRAIN']._serialized_end=2725
+  _globals['_CANCELDISPATCH']._serialized_start=2727
+  _globals['_CANCELDISPATCH']._serialized_end=2795
+  _globals['_REFUSED']._serialized_start=2797
+  _globals['_REFUSED']._serialized_end=2858
+  _globals['_OUTPUTINVALID']._serialized_start=2860
+  _globals['_OUTPUTINVALID']._serialized_end=2957
+  _globals['_RECEIVED']._serialized_start=2959
+  _globals['_RECEIVED']._serialized_end=2985
+  _globals['_DRAINED']._serialized_start=2987
+  _globals['_DRAINED']._serialized_end=2996
+  _globals['_NODEDRAIN']._serialized_start=2998
+  _globals['_NODEDRAIN']._serialized_end=3051
+  _globals['_WORKERSERVICE']._serialized_start=3237
+  _globals['_WORKERSERVICE']._serialized_end=3316
 # @@protoc_insertion_point(module_scope)

@@ -105,7 +105,7 @@ class Welcome(_message.Message):
     def __init__(self, worker_id: _Optional[str] = ..., session: _Optional[str] = ..., lease: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., tokens: _Optional[_Iterable[str]] = ..., capabilities: _Optional[_Iterable[_Union[Capability, str]]] = ...) -> None: ...
 
 class Dispatch(_message.Message):
-    __slots__ = ("token", "cid", "service", "attempt", "payload", "value", "document", "data_format", "metadata", "timeout", "deadline", "traceparent", "parent_cid", "root_cid", "in_reply_to", "asynchronous", "last_progress", "principal", "in_reply_to_service", "in_reply_to_attempt", "path", "acting_principal")
+    __slots__ = ("token", "cid", "service", "attempt", "payload", "value", "document", "data_format", "metadata", "timeout", "deadline", "traceparent", "parent_cid", "root_cid", "in_reply_to", "asynchronous", "last_progress", "principal", "in_reply_to_service", "in_reply_to_attempt", "path", "acting_principal", "tracestate")
     class MetadataEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -135,6 +135,7 @@ class Dispatch(_message.Message):
     IN_REPLY_TO_ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     PATH_FIELD_NUMBER: _ClassVar[int]
     ACTING_PRINCIPAL_FIELD_NUMBER: _ClassVar[int]
+    TRACESTATE_FIELD_NUMBER: _ClassVar[int]
     token: str
     cid: str
     service: str
@@ -157,7 +158,8 @@ class Dispatch(_message.Message):
     in_reply_to_attempt: int
     path: str
     acting_principal: str
-    def __init__(self, token: _Optional[str] = ..., cid: _Optional[str] = ..., service: _Optional[str] = ..., attempt: _Optional[int] = ..., payload: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., value: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., document: _Optional[bytes] = ..., data_format: _Optional[_Union[_outcome_pb2.DataFormat, str]] = ..., metadata: _Optional[_Mapping[str, str]] = ..., timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., deadline: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., traceparent: _Optional[str] = ..., parent_cid: _Optional[str] = ..., root_cid: _Optional[str] = ..., in_reply_to: _Optional[str] = ..., asynchronous: bool = ..., last_progress: _Optional[_Union[_outcome_pb2.Progress, _Mapping]] = ..., principal: _Optional[str] = ..., in_reply_to_service: _Optional[str] = ..., in_reply_to_attempt: _Optional[int] = ..., path: _Optional[str] = ..., acting_principal: _Optional[str] = ...) -> None: ...
+    tracestate: str
+    def __init__(self, token: _Optional[str] = ..., cid: _Optional[str] = ..., service: _Optional[str] = ..., attempt: _Optional[int] = ..., payload: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., value: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., document: _Optional[bytes] = ..., data_format: _Optional[_Union[_outcome_pb2.DataFormat, str]] = ..., metadata: _Optional[_Mapping[str, str]] = ..., timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., deadline: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., traceparent: _Optional[str] = ..., parent_cid: _Optional[str] = ..., root_cid: _Optional[str] = ..., in_reply_to: _Optional[str] = ..., asynchronous: bool = ..., last_progress: _Optional[_Union[_outcome_pb2.Progress, _Mapping]] = ..., principal: _Optional[str] = ..., in_reply_to_service: _Optional[str] = ..., in_reply_to_attempt: _Optional[int] = ..., path: _Optional[str] = ..., acting_principal: _Optional[str] = ..., tracestate: _Optional[str] = ...) -> None: ...
 
 class DispatchResult(_message.Message):
     __slots__ = ("token", "payload", "value", "document", "failure", "later", "data_format", "metadata", "follow_ups", "trace")

@@ -16,7 +16,9 @@ use crate::app::supervisor::Supervisor;
 use crate::app::telemetry::{self, Log};
 use crate::app::{Node, NodeBuilder, NodeHandle};
 use crate::edge::NodeAddress;
+use crate::engine::clock::Clock;
 use crate::engine::store::Store;
+use crate::engine::trace::Tracer;
 use crate::model::error::{Error, Result};
 use crate::service::runtime::Signals;
 use crate::store::{BytesLimit, SqliteOptions, SqliteStore};
@@ -95,6 +97,14 @@ impl Serving<'_> {
         let builder = config.tls.add_to(builder(config))?;
         let builder = builder.access(config.access.options()?);
         let builder = builder.limits(|limits| config.quotas.add_to(limits));
+        let collector = config.traces.start_collector()?;
+        let builder = match &collector {
+            None => builder,
+            Some(collector) => {
+                let share = config.traces.share();
+                builder.tracer(Tracer::new(collector.exporter(), share, Clock::System))
+            }
+        };
         let (builder, stored) = add_store(builder, &config.store)?;
         // A large store takes a while to open: a signal ends that too.
         let mut node = tokio::select! {
@@ -131,8 +141,12 @@ impl Serving<'_> {
             }
         };
         node.drain_timeout = self.drain;
-        self.stop(node, signal, signals, store, config.store.in_memory)
-            .await
+        let stopped = self.stop(node, signal, signals, store, config.store.in_memory);
+        let stopped = stopped.await;
+        if let Some(collector) = collector {
+            collector.stop().await;
+        }
+        stopped
     }
 
     /// Waits for a signal that stops the node. SIGHUP reloads the configuration and certificates, unless it means that

@@ -2,6 +2,7 @@
 
 use super::request::{async_call_from_proto, async_call_to_proto, optional_cid};
 use crate::codec::convert::field::{FieldErrors, parse_optional_cid, text_from_proto};
+use crate::codec::convert::metadata::TraceHeaders;
 use crate::codec::convert::time::{duration_from_proto, duration_to_proto};
 use crate::codec::proto::v1;
 use crate::model::batch::{AcceptedGroup, Batch};
@@ -10,15 +11,12 @@ use crate::model::error::{Error, Result, reason};
 use crate::model::id::Cid;
 use crate::model::sio::Ignored;
 
-/// Converts a batch. `traceparent` is that of the transport.
+/// Converts a batch. `trace` is that of the transport.
 ///
 /// # Errors
 ///
 /// `INVALID_ARGUMENT` with the violations of all members.
-pub fn batch_from_proto(
-    message: v1::InvokeBatchRequest,
-    traceparent: Option<&str>,
-) -> Result<Batch> {
+pub fn batch_from_proto(message: v1::InvokeBatchRequest, trace: TraceHeaders<'_>) -> Result<Batch> {
     let mut errors = FieldErrors::default();
     let batch = Batch {
         cid: errors.take(parse_optional_cid("cid", &message.cid)),
@@ -26,7 +24,7 @@ pub fn batch_from_proto(
         on_each: message.on_each,
         on_final: message.on_final,
         retention: errors.take(duration_from_proto("/retention", message.retention)),
-        calls: errors.take(calls_from_proto(message.requests, traceparent)),
+        calls: errors.take(calls_from_proto(message.requests, trace)),
     };
     errors.finish()?;
     Ok(batch)
@@ -34,12 +32,12 @@ pub fn batch_from_proto(
 
 fn calls_from_proto(
     requests: Vec<v1::InvokeAsyncRequest>,
-    traceparent: Option<&str>,
+    trace: TraceHeaders<'_>,
 ) -> Result<Vec<Call>> {
     let (mut calls, mut violations) = (Vec::with_capacity(requests.len()), Vec::new());
     for (position, request) in requests.into_iter().enumerate() {
         let cid = parse_optional_cid("cid", &request.cid);
-        match async_call_from_proto(cid, request, traceparent) {
+        match async_call_from_proto(cid, request, trace) {
             Ok(call) => calls.push(call),
             Err(error) => violations.extend(error.violations_at(&format!("/requests/{position}"))),
         }

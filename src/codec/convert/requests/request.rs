@@ -7,7 +7,7 @@ use super::options::{
     start_from_proto, start_to_proto,
 };
 use crate::codec::convert::field::{FieldErrors, enum_from_proto, text_from_proto};
-use crate::codec::convert::metadata::{metadata_to_proto, request_metadata};
+use crate::codec::convert::metadata::{TraceHeaders, metadata_to_proto, request_metadata};
 use crate::codec::convert::payload::{
     format_from_proto, format_to_proto, input_from_proto, payload_to_proto,
 };
@@ -22,7 +22,7 @@ use crate::model::metadata::Metadata;
 use crate::model::payload::{Format, Payload};
 use crate::model::sio::Ignored;
 
-/// Converts a synchronous request. `cid` is that of the message, which the caller may leave out; `traceparent` is that
+/// Converts a synchronous request. `cid` is that of the message, which the caller may leave out; `trace` is that
 /// of the transport.
 ///
 /// # Errors
@@ -32,7 +32,7 @@ use crate::model::sio::Ignored;
 pub fn call_from_proto(
     cid: Result<Option<Cid>>,
     message: v1::InvokeRequest,
-    traceparent: Option<&str>,
+    trace: TraceHeaders<'_>,
 ) -> Result<Call> {
     let mut errors = FieldErrors::default();
     let cid = errors.take(cid);
@@ -46,7 +46,7 @@ pub fn call_from_proto(
     let response_format = format_from_proto("/response_format", message.response_format);
     let response_format = errors.take(response_format);
     let timeout = errors.take(duration_from_proto("/timeout", message.timeout));
-    let metadata = errors.take(request_metadata(message.metadata, traceparent));
+    let metadata = errors.take(request_metadata(message.metadata, trace));
     errors.finish()?;
     let input = input.unwrap_or(Payload::empty());
     let idempotency_key = text_from_proto(message.idempotency_key);
@@ -94,7 +94,7 @@ pub fn call_to_proto(call: Call) -> Result<v1::InvokeRequest> {
     })
 }
 
-/// Converts a request to run a service in the background. `cid` and `traceparent` as for [`call_from_proto`].
+/// Converts a request to run a service in the background. `cid` and `trace` as for [`call_from_proto`].
 ///
 /// # Errors
 ///
@@ -102,11 +102,11 @@ pub fn call_to_proto(call: Call) -> Result<v1::InvokeRequest> {
 pub fn async_call_from_proto(
     cid: Result<Option<Cid>>,
     message: v1::InvokeAsyncRequest,
-    traceparent: Option<&str>,
+    trace: TraceHeaders<'_>,
 ) -> Result<Call> {
     let mut errors = FieldErrors::default();
     let cid = errors.take(cid);
-    let metadata = errors.take(request_metadata(message.metadata, traceparent));
+    let metadata = errors.take(request_metadata(message.metadata, trace));
     let retry_policy = message.retry_policy.map(retry_policy_from_proto);
     let durable = DurableOptions {
         start: errors.take(start_from_proto(message.start)),

@@ -18,7 +18,7 @@ pub(super) async fn accept(
     transport: &MetadataMap,
 ) -> Result<AcceptedGroup> {
     invoker.check_batch_size(message.requests.len())?;
-    let batch = batch_from_proto(message, request::traceparent(transport))?;
+    let batch = batch_from_proto(message, request::trace(transport))?;
     match request::dispatch_token(transport) {
         None => invoker.invoke_batch(batch).await,
         Some(token) => {

@@ -72,7 +72,7 @@ fn read_call(
     message: v1::InvokeRequest,
     transport: &MetadataMap,
 ) -> Result<Call> {
-    let mut call = call_from_proto(cid, message, request::traceparent(transport))?;
+    let mut call = call_from_proto(cid, message, request::trace(transport))?;
     call.timeout = request::call_timeout(invoker, &call.service, call.timeout, transport)?;
     Ok(call)
 }
@@ -148,7 +148,7 @@ pub(super) async fn invoke_async(
     message: v1::InvokeAsyncRequest,
     transport: &MetadataMap,
 ) -> Result<Accepted> {
-    let call = async_call_from_proto(cid, message, request::traceparent(transport))?;
+    let call = async_call_from_proto(cid, message, request::trace(transport))?;
     match request::dispatch_token(transport) {
         None => invoker.invoke_async(call).await,
         Some(token) => {

@@ -21,6 +21,7 @@ use crate::remote::protocol::retry::{
 };
 #[cfg(feature = "tls")]
 use crate::remote::protocol::tls::ClientTls;
+use crate::remote::protocol::trace_context::CurrentTrace;
 
 /// The largest message that a client decodes: four times the default limit of a node.
 const MAX_RESPONSE_BYTES: usize = 4 * crate::codec::limits::MAX_MESSAGE_BYTES;
@@ -89,6 +90,16 @@ impl ContractClient {
     #[must_use]
     pub fn credential(self, credential: ClientCredential) -> Self {
         let channel = self.channel.with_credential(Some(credential));
+        Self::on(channel, self.retries, self.node)
+    }
+
+    /// Sends the trace context that `current` names with each call from now on.
+    #[must_use]
+    pub fn trace_context(
+        self,
+        current: impl Fn() -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
+        let channel = self.channel.with_trace(CurrentTrace::new(current));
         Self::on(channel, self.retries, self.node)
     }
 

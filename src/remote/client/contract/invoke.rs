@@ -19,6 +19,7 @@ use crate::model::payload::{Payload, Reply};
 use crate::remote::protocol::endpoint::MAX_TIMEOUT;
 use crate::remote::protocol::result_stream::ResultStream;
 use crate::remote::protocol::retry::{is_safe_to_retry, was_not_dispatched};
+use crate::remote::protocol::trace_context::add_trace;
 use crate::remote::protocol::transport::ignored_keys;
 
 /// How much later than the node the client's transport times out. A client that ends a call first never reads the
@@ -40,6 +41,7 @@ impl ContractClient {
         let cid = call.cid.unwrap_or_else(Cid::new);
         let timeout = call.timeout;
         let service = call.service.clone();
+        let metadata = call.metadata.clone().unwrap_or_default();
         let request = call_to_proto(Call {
             cid: Some(cid),
             ..call
@@ -49,6 +51,7 @@ impl ContractClient {
         let is_repeated = AtomicBool::new(false);
         let invoke = async || {
             let mut request = Request::new(request.clone());
+            add_trace(&mut request, &metadata);
             if let Some(timeout) = timeout {
                 let left = until.map(|until| until.saturating_duration_since(Instant::now()));
                 let left = match is_repeated.swap(true, Ordering::Relaxed) {
@@ -82,11 +85,16 @@ impl ContractClient {
     /// The node's answer; `UNAVAILABLE` where the connection is lost.
     pub async fn invoke_async(&self, call: Call) -> Result<Accepted> {
         let is_generated = call.cid.is_none();
+        let metadata = call.metadata.clone().unwrap_or_default();
         let request = async_call_to_proto(Call {
             cid: Some(call.cid.unwrap_or_else(Cid::new)),
             ..call
         })?;
-        let accept = async || self.invocation.clone().invoke_async(request.clone()).await;
+        let accept = async || {
+            let mut request = Request::new(request.clone());
+            add_trace(&mut request, &metadata);
+            self.invocation.clone().invoke_async(request).await
+        };
         let response = self.call(is_safe_to_retry, accept).await?;
         let ignored = ignored_keys(&response);
         let generated = is_generated.then_some(&*request.cid);

@@ -13,12 +13,14 @@ use tower_service::Service;
 use super::source::ClientCredential;
 use crate::codec::status::to_status;
 use crate::model::error::{BoxError, Error, Result, reason};
+use crate::remote::protocol::trace_context::CurrentTrace;
 
 /// The channel to a node. Cheap to clone; all clones share one connection.
 #[derive(Clone, Debug)]
 pub(in crate::remote) struct NodeChannel {
     channel: Channel,
     credential: Option<ClientCredential>,
+    trace: Option<CurrentTrace>,
     /// Whether nobody else can read what is sent.
     is_protected: bool,
 }
@@ -29,6 +31,7 @@ impl NodeChannel {
         Self {
             channel,
             credential: None,
+            trace: None,
             is_protected,
         }
     }
@@ -36,6 +39,12 @@ impl NodeChannel {
     /// Sends a credential with each call from now on.
     pub(in crate::remote) fn with_credential(self, credential: Option<ClientCredential>) -> Self {
         Self { credential, ..self }
+    }
+
+    /// Sends the trace context that the program names with each call from now on.
+    pub(in crate::remote) fn with_trace(self, trace: CurrentTrace) -> Self {
+        let trace = Some(trace);
+        Self { trace, ..self }
     }
 
     fn authorize(&self, request: &mut Request<Body>) -> Result<()> {
@@ -79,6 +88,9 @@ impl Service<Request<Body>> for NodeChannel {
     }
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        if let Some(trace) = &self.trace {
+            trace.add_to(request.headers_mut());
+        }
         match self.authorize(&mut request) {
             Ok(()) => {
                 let to_box: fn(ChannelError) -> BoxError = BoxError::from;

@@ -37,8 +37,13 @@ impl WorkerSession {
         dispatches.connect(&tokens);
         for (token, in_flight) in dispatches.iter() {
             if let (false, Some(input)) = (tokens.contains(&token), in_flight.input.clone())
-                && let Ok(dispatch) =
-                    dispatch_to_proto(token, &in_flight.context, input, self.invoker.now())
+                && let Ok(dispatch) = dispatch_to_proto(
+                    token,
+                    &in_flight.context,
+                    input,
+                    self.invoker.now(),
+                    self.invoker.tracer(),
+                )
             {
                 let dispatch = v1::serve_response::Message::Dispatch(dispatch);
                 let _ = outbox.try_send(to_worker(dispatch));

@@ -1,0 +1,1 @@
+"""Traces: the context that calls carry, and the spans of handlers."""
