@@ -36,13 +36,15 @@ def call_with_retry(
         return Reply(None)
     state = RetryState(max_attempts, call.is_retryable, call.timeout)
     while True:
-        method = getattr(stubs, call.method)
+        method, generation = getattr(stubs, call.method), stubs.generation()
         metadata = (*credential.metadata(), *call.metadata)
         try:
             message = method(call.request, timeout=state.transport_timeout, metadata=metadata)
             return Reply(message, state.attempts)
         except grpc.RpcError as error:
             failure = classify(from_rpc_error(error, call.cid), stubs.node)
+        if stubs.is_replaced(failure, generation):
+            continue
         time.sleep(state.next_delay(failure))
 
 
@@ -58,13 +60,15 @@ async def call_with_retry_async(
         return Reply(None)
     state = RetryState(max_attempts, call.is_retryable, call.timeout)
     while True:
-        method = getattr(stubs, call.method)
+        method, generation = getattr(stubs, call.method), stubs.generation()
         metadata = (*credential.metadata(), *call.metadata)
         try:
             message = await method(call.request, timeout=state.transport_timeout, metadata=metadata)
             return Reply(message, state.attempts)
         except grpc.RpcError as error:
             failure = classify(from_rpc_error(error, call.cid), stubs.node)
+        if stubs.is_replaced(failure, generation):
+            continue
         await asyncio.sleep(state.next_delay(failure))
 
 
@@ -81,7 +85,7 @@ def follow(
     """
     state = RetryState(max_attempts, is_safe_to_retry)
     while not cursor.is_finished:
-        sent = (*credential.metadata(), *metadata)
+        sent, generation = (*credential.metadata(), *metadata), stubs.generation()
         try:
             for message in stubs.StreamResults(cursor.request(), metadata=sent):
                 state = RetryState(max_attempts, is_safe_to_retry)
@@ -89,6 +93,8 @@ def follow(
             return
         except grpc.RpcError as error:
             failure = classify(from_rpc_error(error), stubs.node)
+        if stubs.is_replaced(failure, generation):
+            continue
         time.sleep(state.next_delay(failure))
 
 
@@ -102,7 +108,7 @@ async def follow_async(
     """Streams events up to the last one, for asyncio."""
     state = RetryState(max_attempts, is_safe_to_retry)
     while not cursor.is_finished:
-        sent = (*credential.metadata(), *metadata)
+        sent, generation = (*credential.metadata(), *metadata), stubs.generation()
         try:
             async for message in stubs.StreamResults(cursor.request(), metadata=sent):
                 state = RetryState(max_attempts, is_safe_to_retry)
@@ -110,4 +116,6 @@ async def follow_async(
             return
         except grpc.RpcError as error:
             failure = classify(from_rpc_error(error), stubs.node)
+        if stubs.is_replaced(failure, generation):
+            continue
         await asyncio.sleep(state.next_delay(failure))
