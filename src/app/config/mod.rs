@@ -8,6 +8,7 @@
 
 mod access;
 mod address;
+mod certificate_rule;
 mod entry;
 mod environment;
 mod file;

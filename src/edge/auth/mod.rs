@@ -4,6 +4,7 @@ mod attempts;
 mod authenticated;
 mod authenticator;
 mod bearer;
+mod certificate_name;
 mod certificates;
 mod connection_credentials;
 #[cfg(feature = "jwt")]

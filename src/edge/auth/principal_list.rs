@@ -1,6 +1,6 @@
 //! The principals that a node accepts, as its service `cidery.security.get-list` lists them: never a secret.
 
-use super::options::{AccessOptions, rights_of_roles};
+use super::options::AccessOptions;
 use crate::dict;
 use crate::engine::access::KeyRing;
 use crate::model::access::{NamePattern, Principal, Rights, Scope};
@@ -24,7 +24,7 @@ pub(super) fn list(keys: &KeyRing, options: &AccessOptions) -> Vec<Dict> {
         list.push(one);
     }
     for rule in &options.certificates {
-        let rights = rights_of_roles(&rule.roles, &options.roles);
+        let rights = rule.all_rights(&options.roles);
         list.push(entry(&rule.name, "certificate", &rights));
     }
     #[cfg(feature = "jwt")]
