@@ -38,7 +38,7 @@ use crate::engine::routing::Routes;
 use crate::engine::routing::wakeup::{SchedulerHandle, SchedulerStarts};
 use crate::engine::running_budget::RunningBudget;
 use crate::engine::service_controls::ServiceControls;
-use crate::engine::status::{StatusReader, failing};
+use crate::engine::status::{ReloadFailures, StatusReader, failing};
 use crate::engine::store::{Filter, Store};
 use crate::engine::timer::Timer;
 use crate::engine::unread_backups;
@@ -308,6 +308,7 @@ impl SharedComponents {
             gates: Arc::clone(&self.gates),
             maintenance: Arc::clone(maintenance),
             certificate: ArcSwapOption::empty(),
+            reload_failures: ReloadFailures::default(),
         }
     }
 

@@ -62,8 +62,8 @@ pub use self::results::lookup::InvocationView;
 pub use self::results::outlook::Outlook;
 pub use self::status::{
     DueLongest, FailingService, FailingServices, HEALTH_REASONS, Health, HealthReason, LimitUse,
-    ListTotals, NodeCertificate, NodeStatus, RecentFailureCounts, StoreStatus, UnservedService,
-    WaitsFor, WorkerBuild, WorkerCounts, WorkerStatus,
+    ListTotals, NodeCertificate, NodeStatus, RecentFailureCounts, ReloadFailure, StoreStatus,
+    UnservedService, WaitsFor, WorkerBuild, WorkerCounts, WorkerStatus,
 };
 use self::store::{Filter, Store};
 use crate::model::access::Caller;

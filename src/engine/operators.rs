@@ -238,6 +238,12 @@ impl Invoker {
         self.0.status.certificate.store(Some(Arc::new(certificate)));
     }
 
+    /// Notes how it went to read something again while the node runs: `None`, or which file could not be used, and why,
+    /// without secrets. The health says so until it is read.
+    pub fn note_reload(&self, what: &'static str, failure: Option<&str>) {
+        self.0.status.reload_failures.note(what, failure);
+    }
+
     /// The status of the node. A store that fails is part of it, and never an error.
     pub async fn status(&self, workers: WorkerCounts) -> NodeStatus {
         self.0.status.read(workers).await

@@ -9,6 +9,7 @@ mod failures;
 mod health;
 mod limits;
 mod node_status;
+mod reload;
 mod worker;
 
 use std::sync::Arc;
@@ -26,6 +27,8 @@ pub use self::node_status::{
     DueLongest, Health, HealthReason, ListTotals, NodeStatus, StoreStatus, UnservedService,
     WaitsFor,
 };
+pub use self::reload::ReloadFailure;
+pub(in crate::engine) use self::reload::ReloadFailures;
 pub use self::worker::{WorkerBuild, WorkerCounts, WorkerStatus};
 use crate::engine::clock::Clock;
 use crate::engine::control::gates::Gates;
@@ -58,6 +61,8 @@ pub(in crate::engine) struct StatusReader {
     pub(in crate::engine) maintenance: Arc<Maintenance>,
     /// Set by the listener with TLS.
     pub(in crate::engine) certificate: ArcSwapOption<NodeCertificate>,
+    /// Set by whoever reads something again.
+    pub(in crate::engine) reload_failures: ReloadFailures,
 }
 
 /// What the routing table tells of all services.
@@ -133,6 +138,7 @@ impl StatusReader {
             controls,
             failures,
             certificate: self.certificate.load_full(),
+            reload_failures: self.reload_failures.all(),
             failing: FailingServices::read(&self.routes),
             workers: workers.workers,
             workers_away: workers.away,
