@@ -6,6 +6,8 @@ mod authenticator;
 mod bearer;
 mod certificates;
 mod connection_credentials;
+#[cfg(test)]
+mod fuzz_tests;
 #[cfg(feature = "jwt")]
 mod jwt;
 mod options;

@@ -2,6 +2,8 @@
 
 mod acceptor;
 mod certificate;
+#[cfg(test)]
+mod fuzz_tests;
 mod reload;
 mod server_tls;
 mod socket;
