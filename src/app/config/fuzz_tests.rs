@@ -46,7 +46,8 @@ fn assert_placed(text: &str, problems: &[Problem]) {
     for problem in problems {
         assert!(!problem.message.is_empty(), "{problem:?}");
         assert!(matches!(problem.origin, Origin::File(..)), "{problem:?}");
-        assert!((1..=lines).contains(&problem.origin.line()), "{problem:?}");
+        // What is nested too deeply has no line.
+        assert!(problem.origin.line() <= lines, "{problem:?}");
     }
     if !problems.is_empty() {
         let error = problem::error_of(problems);
@@ -198,7 +199,7 @@ fn roles_and_rates_are_read_or_refused() {
         };
         match role(text) {
             Ok((name, rights)) => {
-                assert!(!name.is_empty() && !name.contains(char::is_whitespace));
+                assert!(!name.is_empty() && !name.contains(char::is_control));
                 let written = rights_to_proto(&rights);
                 assert_eq!(rights_from_proto("", &written).unwrap(), rights);
             }

@@ -8,7 +8,7 @@ use crate::model::access::Rights;
 pub(super) fn role(text: &str) -> Result<(String, Rights), String> {
     let mut words = text.split_ascii_whitespace();
     let name = words.next().ok_or("use `NAME invoke=PATTERN …`")?;
-    if name.contains('=') || name == "admin" {
+    if name.contains('=') || name.contains(char::is_control) || name == "admin" {
         return Err("a role begins with its name".to_owned());
     }
     let mut rights = v1::Rights::default();
@@ -69,6 +69,7 @@ mod tests {
             "clerk read=some",
             "clerk admin=yes",
             "clerk invoke=a/b",
+            "a\u{b}b admin",
         ] {
             assert!(role(wrong).is_err(), "{wrong}");
         }

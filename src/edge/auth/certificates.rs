@@ -67,6 +67,8 @@ fn is_match(pattern: &str, name: &str, separator: char) -> bool {
 fn is_part_match(pattern: &str, part: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == part,
+        // A second `*` would stand for itself, and so for names of many hosts.
+        Some((_, after)) if after.contains('*') => false,
         // A name with a `*` of its own (a wildcard certificate) is that of many hosts.
         Some((before, after)) => {
             let rest = part.strip_prefix(before);
@@ -144,6 +146,7 @@ mod tests {
             ("*.example", "a.crm.example", false),
             ("*.example", "*.example", false),
             ("crm*.example", "crm1.example", true),
+            ("**.example", "x*.example", false),
         ] {
             let found = principal(&[pattern], &[], &[name]);
             assert_eq!(found.is_some(), is_match, "{pattern} {name}");

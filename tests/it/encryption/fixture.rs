@@ -98,7 +98,8 @@ async fn assert_whole(store: &SqliteStore) {
     for (n, owner) in [(1, "anna"), (2, "worker")] {
         let (found, written) = (found(store, cid(n)).await, owned(n, owner));
         assert_eq!(found.request.principals, written.request.principals);
-        let inputs = [&found, &written].map(|it| format!("{:?}", it.request.input));
+        let inputs = [&found, &written].map(|it| it.request.input.clone());
+        let inputs = inputs.map(|input| cidery::codec::payload::decode(input).unwrap());
         assert_eq!(inputs[0], inputs[1]);
         let owner = Principal::known(owner);
         let key = (service("crm.read"), "order-1".to_owned());

@@ -36,9 +36,9 @@ fn exists(path: &str) -> bool {
         let text = std::fs::read_to_string(file).unwrap_or_default();
         let place = text.find(&format!("fn {name}("));
         place.is_some_and(|at| {
-            let before = text[..at].trim_end_matches("async ").trim_end();
-            let attribute = before.lines().last().unwrap_or_default();
-            attribute.starts_with("#[test]") || attribute.starts_with("#[tokio::test")
+            // The attributes are between it and the item before it.
+            let attributes = text[..at].rsplit("\n\n").next().unwrap_or_default();
+            attributes.contains("#[test]") || attributes.contains("#[tokio::test")
         })
     })
 }

@@ -42,18 +42,16 @@ impl Two {
     }
 }
 
-/// Purges an invocation; the reason why it is not.
-async fn purge(caller: &mut InvocationServiceClient<As>, cid: &str) -> Option<String> {
+/// Purges an invocation; the reason why it is not, and its state as far as that is told.
+async fn purge(caller: &mut InvocationServiceClient<As>, cid: &str) -> (Option<String>, v1::State) {
     let request = v1::PurgeInvocationsRequest {
         cids: vec![cid.to_owned()],
         ..v1::PurgeInvocationsRequest::default()
     };
     let purged = caller.purge_invocations(request).await.unwrap();
     let change = purged.into_inner().changes.remove(0);
-    let reason = change.failure.map(|failure| failure.reason);
-    // Nothing is told of one that is unknown.
-    assert!(reason.as_deref() != Some("CID_UNKNOWN") || change.state == 0);
-    reason
+    let state = change.state();
+    (change.failure.map(|failure| failure.reason), state)
 }
 
 #[tokio::test]
@@ -98,8 +96,9 @@ async fn another_principals_invocation_is_unknown() {
     assert_eq!(counted.await.unwrap().into_inner().total, 0);
     let counted = anna.summarize_invocations(v1::SummarizeInvocationsRequest::default());
     assert_eq!(counted.await.unwrap().into_inner().total, 1);
-    let purged = purge(&mut berta, &cid).await;
-    assert_eq!(purged.as_deref(), Some("CID_UNKNOWN"));
+    let (refused, state) = purge(&mut berta, &cid).await;
+    assert_eq!(refused.as_deref(), Some("CID_UNKNOWN"));
+    assert_eq!(state, v1::State::Unspecified);
 }
 
 /// Purged, it is still unknown to others.
@@ -112,7 +111,7 @@ async fn another_principals_purged_invocation_is_unknown() {
     } = Two::start().await;
     let cid = accept(&mut anna, "cidery.ping").await;
     ended(&mut anna, &cid).await;
-    assert_eq!(purge(&mut anna, &cid).await, None);
+    assert_eq!(purge(&mut anna, &cid).await.0, None);
     assert_eq!(
         refused(anna.get_invocation(get(&cid)).await),
         "RESULT_EXPIRED"
@@ -214,7 +213,7 @@ async fn a_group_and_an_operator_reach_more() {
         ("operator", None),
     ] {
         let purged = purge(&mut client(&node, caller).await, &cid).await;
-        assert_eq!(purged.as_deref(), reason, "{caller}");
+        assert_eq!(purged.0.as_deref(), reason, "{caller}");
     }
 }
 
