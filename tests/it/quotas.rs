@@ -220,6 +220,58 @@ async fn each_principal_has_a_quota_of_its_own() {
         .unwrap();
 }
 
+/// A durable call that its caller waits for is in flight from its acceptance to its outcome.
+#[tokio::test]
+async fn a_durable_call_is_in_flight_until_its_outcome() {
+    let gate = Arc::new(Semaphore::new(0));
+    let waiting = Arc::clone(&gate);
+    let slow = move || {
+        let gate = Arc::clone(&waiting);
+        async move { gate.acquire().await.unwrap().forget() }
+    };
+    let builder = Node::builder().service("a.slow", slow);
+    let builder = builder.limits(|limits| limits.principal_in_flight = Some(1));
+    let node = TestNode::start(builder).await;
+    let one = node.handle.invoker().on_behalf_of(principal("one"));
+    let mut call = Call::new("a.slow", ());
+    call.durable().idempotency_key = Some("once".to_owned());
+    let (_, outcome) = one.begin_durable(Cid::new(), call).await.unwrap();
+    let outcome = spawn(outcome);
+    until("it runs", || one.running_handlers() == 1).await;
+    let ping = || one.invoke(Cid::new(), Call::new("cidery.ping", ()));
+    assert_eq!(ping().await.unwrap_err().reason(), "IN_FLIGHT_LIMIT");
+    gate.add_permits(1);
+    outcome.await.unwrap().unwrap();
+    ping().await.unwrap();
+}
+
+/// Each request of a batch counts as a call of its principal.
+#[tokio::test]
+async fn the_requests_of_a_batch_count_against_the_quota_of_a_principal() {
+    let builder = Node::builder().limits(|limits| limits.principal_rate = Some(only(3)));
+    let node = TestNode::start(builder.service("a.task", async || ())).await;
+    let one = node.handle.invoker().on_behalf_of(principal("one"));
+    let batch = |members| Batch {
+        calls: std::iter::repeat_with(|| Call::new("a.task", ()))
+            .take(members)
+            .collect(),
+        ..Batch::default()
+    };
+    let never = one.invoke_batch(batch(4)).await.unwrap_err();
+    assert_eq!(
+        (never.reason(), never.retryable_override()),
+        ("RATE_LIMIT", Some(false))
+    );
+    one.invoke_batch(batch(2)).await.unwrap();
+    assert_eq!(
+        one.invoke_batch(batch(2)).await.unwrap_err().reason(),
+        "RATE_LIMIT"
+    );
+    one.invoke_batch(batch(1)).await.unwrap();
+    let refused = one.invoke(Cid::new(), Call::new("a.task", ())).await;
+    assert_eq!(refused.unwrap_err().reason(), "RATE_LIMIT");
+}
+
 #[tokio::test]
 async fn calls_in_flight_of_a_principal_are_limited() {
     let gate = Arc::new(Semaphore::new(0));

@@ -13,6 +13,8 @@ mod entry;
 mod environment;
 mod file;
 mod flags;
+#[cfg(test)]
+mod fuzz_tests;
 mod limit_text;
 mod nearest;
 mod options;

@@ -11,7 +11,7 @@ pub(super) const RIGHTS: &str = "`invoke=`, `serve=`, `read=`, `control=` and `a
 pub(super) fn role(text: &str) -> Result<(String, Rights), String> {
     let mut words = text.split_ascii_whitespace();
     let name = words.next().ok_or("use `NAME invoke=PATTERN …`")?;
-    if name.contains('=') || name == "admin" {
+    if name.contains('=') || name.contains(char::is_control) || name == "admin" {
         return Err("a role begins with its name".to_owned());
     }
     let rights = rights(words, RIGHTS).map_err(|faults| faults.join("; "))?;
@@ -98,6 +98,7 @@ mod tests {
             "clerk read=some",
             "clerk admin=yes",
             "clerk invoke=a/b",
+            "a\u{b}b admin",
         ] {
             assert!(role(wrong).is_err(), "{wrong}");
         }

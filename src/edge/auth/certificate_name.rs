@@ -55,6 +55,8 @@ pub(super) fn is_match(pattern: &str, name: &str, separator: char) -> bool {
 fn is_part_match(pattern: &str, part: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == part,
+        // A second `*` would stand for itself, and so for names of many hosts.
+        Some((_, after)) if after.contains('*') => false,
         // A name with a `*` of its own (a wildcard certificate) is that of many hosts.
         Some((before, after)) => {
             let rest = part.strip_prefix(before);

@@ -109,6 +109,7 @@ mod tests {
             ("*.example", "a.crm.example", false),
             ("*.example", "*.example", false),
             ("crm*.example", "crm1.example", true),
+            ("**.example", "x*.example", false),
         ] {
             let found = principal(&[pattern], &[], &[name]);
             assert_eq!(found.is_some(), is_match, "{pattern} {name}");

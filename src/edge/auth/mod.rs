@@ -7,6 +7,8 @@ mod bearer;
 mod certificate_name;
 mod certificates;
 mod connection_credentials;
+#[cfg(test)]
+mod fuzz_tests;
 #[cfg(feature = "jwt")]
 mod jwt;
 mod options;

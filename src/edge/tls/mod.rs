@@ -3,6 +3,8 @@
 mod acceptor;
 mod certificate;
 mod clients;
+#[cfg(test)]
+mod fuzz_tests;
 mod reload;
 mod revocation;
 mod server_tls;

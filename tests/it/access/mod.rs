@@ -4,6 +4,7 @@ mod api_keys;
 mod attempts;
 mod command_line;
 mod document;
+mod every_secret;
 mod rights;
 mod secrets;
 mod streams;

@@ -5,6 +5,7 @@ mod documents;
 mod graph;
 mod guard;
 mod links;
+mod reliability;
 mod self_tests;
 mod source;
 

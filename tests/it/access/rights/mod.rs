@@ -2,6 +2,7 @@
 //!
 //! Each caller of a test has a key that is made of its name.
 
+mod control;
 mod encrypted;
 mod methods;
 mod nested;
