@@ -117,11 +117,7 @@ fn a_name_of_a_certificate_matches_what_its_pattern_says() {
         let mut lines = text.split('\n').map(str::to_owned);
         let pattern = lines.next().unwrap_or_default();
         let (uris, dns_names): (Vec<_>, Vec<_>) = lines.partition(|name| name.contains("://"));
-        let rule = CertificateRule {
-            name: pattern.clone(),
-            group: None,
-            roles: Vec::new(),
-        };
+        let rule = CertificateRule::new(pattern.clone());
         let options = AccessOptions {
             certificates: vec![rule],
             ..AccessOptions::default()
