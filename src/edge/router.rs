@@ -221,8 +221,9 @@ impl hyper::service::Service<Request<Incoming>> for ConnectionService {
             }
             request.extensions_mut().insert(Arc::clone(connection));
         }
-        if let Some(authenticated) = authenticated {
-            request.extensions_mut().insert(authenticated.caller);
+        let mut caller = authenticated.map(|authenticated| authenticated.caller);
+        if !is_invocation && let Some(caller) = caller.take() {
+            request.extensions_mut().insert(caller);
         }
         let context = ResponseContext {
             mapper: StatusMapper::new(&request),
@@ -236,7 +237,7 @@ impl hyper::service::Service<Request<Incoming>> for ConnectionService {
             request.map(|body| RequestBody::new(body, timeout, Arc::clone(connection), memory));
         match &port.invocation {
             Some(invocation) if is_invocation => {
-                ResponseFuture::Invocation(invocation.respond(request), context)
+                ResponseFuture::Invocation(invocation.respond(request, caller), context)
             }
             _ => ResponseFuture::Grpc(port.router.clone().call(request), context),
         }

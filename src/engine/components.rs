@@ -273,7 +273,7 @@ impl SharedComponents {
                 self.requires_authentication,
             )),
             canceller,
-            status: self.status(&maintenance),
+            status: self.status(),
             maintenance,
             acceptor,
             batches,
@@ -297,7 +297,7 @@ impl SharedComponents {
         }
     }
 
-    fn status(&self, maintenance: &Arc<Maintenance>) -> StatusReader {
+    fn status(&self) -> StatusReader {
         StatusReader {
             start_time: self.clock.now(),
             store: Arc::clone(&self.store),
@@ -306,7 +306,6 @@ impl SharedComponents {
             clock: self.clock.clone(),
             lifecycle: Arc::clone(&self.lifecycle),
             gates: Arc::clone(&self.gates),
-            maintenance: Arc::clone(maintenance),
             certificate: ArcSwapOption::empty(),
             reload_failures: ReloadFailures::default(),
         }

@@ -39,7 +39,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use foldhash::fast::RandomState;
-use futures_util::future::Either;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -51,12 +50,12 @@ use self::components::Engine;
 pub use self::components::Parts;
 pub use self::discovery::{ServiceInfo, ServiceStatus};
 pub use self::durable::operations::maintenance::{Children, InvocationPage};
-pub use self::durable::operations::summarize::InvocationSummaries;
 pub use self::events::{EventBus, NodeEvent, NodeEventKind, RING, Subject, Watched, Watcher};
 pub use self::limits::Limits;
 pub use self::operations::OperationPlace;
 pub use self::operations::request::OperationRequest;
 pub use self::operations::selection::Selection;
+pub use self::results::examples::InvocationSummaries;
 pub use self::results::follower::{FollowRequest, Follower, FollowerEvent};
 pub use self::results::lookup::InvocationView;
 pub use self::results::outlook::Outlook;
@@ -132,15 +131,12 @@ impl Invoker {
         cid: Cid,
         call: Call,
     ) -> impl Future<Output = Result<(Cid, Reply)>> + Send + '_ {
-        let checked = access::check_call(&self.1, &call);
+        let (checked, in_flight) = match self.0.quotas.begin(&self.1) {
+            Ok(in_flight) => (access::check_call(&self.1, &call), in_flight),
+            Err(refused) => (Err(refused), None),
+        };
         let principals = checked.map(|()| self.principals());
-        match self.0.quotas.begin(&self.1) {
-            Ok(None) => Either::Left(self.0.executor.invoke(cid, call, principals)),
-            begun => Either::Right(Box::pin(async move {
-                let _in_flight = begun.map_err(|error| error.with_cid(cid))?;
-                self.0.executor.invoke(cid, call, principals).await
-            })),
-        }
+        self.0.executor.invoke(cid, call, principals, in_flight)
     }
 
     /// As [`invoke`](Self::invoke) for a durable call, in two steps: resolves once the call is accepted, so that its

@@ -8,10 +8,10 @@ use tokio::sync::MutexGuard;
 use super::Invoker;
 use crate::codec::proto::v1;
 use crate::engine::access::Reach;
-use crate::engine::durable::operations::summarize::InvocationSummaries;
 use crate::engine::events::{EventBus, Watcher};
 use crate::engine::operations::OperationPlace;
 use crate::engine::operations::request::OperationRequest;
+use crate::engine::results::examples::{InvocationSummaries, with_examples};
 use crate::engine::results::lookup::InvocationView;
 use crate::engine::status::{NodeCertificate, NodeStatus, WorkerCounts};
 use crate::engine::store::Filter;
@@ -43,7 +43,7 @@ impl Invoker {
     ///
     /// The errors of the store.
     pub async fn with_examples(&self, all: Summaries, max: usize) -> Result<InvocationSummaries> {
-        self.0.maintenance.with_examples(all, max).await
+        with_examples(&*self.0.store, all, max).await
     }
 
     /// As [`retry`](Self::retry) with the same input, unless it has been retried already.

@@ -9,6 +9,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::codec::sio;
 use crate::engine::admission::cid_reservations::{CidReservation, cid_in_use};
+use crate::engine::admission::quota::InFlight;
 use crate::engine::execution::call_chain::CallChain;
 use crate::engine::execution::deadline::{CallLimits, Caller, WithDeadline};
 use crate::engine::execution::dispatch::{Dispatch, NestedInvoker};
@@ -52,7 +53,7 @@ impl Executor {
     /// the first one, where the idempotency key of the call is known.
     ///
     /// `cid` is the CID of the call; the caller brought it if `call.cid` names it. `principals`: who asks, or why it is
-    /// refused.
+    /// refused. `in_flight`: the call in the quota of its caller, until it has ended.
     ///
     /// # Errors
     ///
@@ -69,6 +70,7 @@ impl Executor {
         cid: Cid,
         call: Call,
         principals: Result<Option<Arc<Principals>>>,
+        in_flight: Option<InFlight>,
     ) -> impl Future<Output = Result<(Cid, Reply)>> + Send + '_ {
         // PreparedCall before there is a future, which would keep the whole call for as long as it waits.
         let prepared = match (principals, call.is_durable()) {
@@ -81,6 +83,7 @@ impl Executor {
             (Ok(principals), false) => PreparedCall::External(self.prepare(cid, call, principals)),
         };
         async move {
+            let _in_flight = in_flight;
             let outcome = match prepared {
                 PreparedCall::Durable(outcome) => outcome.await,
                 PreparedCall::External(Ok(call)) => {
@@ -175,7 +178,7 @@ impl Executor {
             caller: Caller::External(self.runtime.lifecycle.halting()),
         };
         // `run` would put the request on the heap again where a worker runs it.
-        let outcome = if call.route.limit.pool().is_some() {
+        let mut outcome = if call.route.limit.pool().is_some() {
             let invoker = self.as_invoker();
             Box::pin(dispatch_to_worker(
                 &invoker,
@@ -192,10 +195,11 @@ impl Executor {
             } = *call.request;
             run(self.as_invoker(), &call.route, limits, info, callers, input).await
         };
-        let outcome = outcome.and_then(|reply| {
-            reply.metadata.check().map_err(output_invalid)?;
-            Ok(reply)
-        });
+        if let Ok(reply) = &outcome
+            && let Err(error) = reply.metadata.check()
+        {
+            outcome = Err(output_invalid(error));
+        }
         call.route.tally.count(cid, &outcome);
         let reply = outcome?;
         call.response_format.write(&call.route.definition, reply)
@@ -291,7 +295,10 @@ impl Executor {
             if parent.is_cancelled_or_expired() {
                 return Err(parent.end_reason());
             }
-            parent.check_invoke(&call)?;
+            let asks_who_calls = self.runtime.requires_authentication;
+            if asks_who_calls {
+                parent.check_invoke(&call)?;
+            }
             let route = self.runtime.routes.find(&call.service);
             let route = route.map_err(|error| refused_by(error, &call.service))?;
             route.gate.check_call(route.name())?;
@@ -315,7 +322,10 @@ impl Executor {
                 asynchronous: false,
                 last_progress: None,
                 in_reply_to: None,
-                principals: parent.principals_of_calls(),
+                principals: match asks_who_calls {
+                    true => parent.principals_of_calls(),
+                    false => None,
+                },
             };
             let limits = CallLimits {
                 route: &route,

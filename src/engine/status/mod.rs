@@ -32,7 +32,6 @@ pub(in crate::engine) use self::reload::ReloadFailures;
 pub use self::worker::{WorkerBuild, WorkerCounts, WorkerStatus};
 use crate::engine::clock::Clock;
 use crate::engine::control::gates::Gates;
-use crate::engine::durable::operations::maintenance::Maintenance;
 use crate::engine::lifecycle::Lifecycle;
 use crate::engine::limits::Limits;
 use crate::engine::routing::{Route, Routes};
@@ -58,7 +57,6 @@ pub(in crate::engine) struct StatusReader {
     pub(in crate::engine) clock: Clock,
     pub(in crate::engine) lifecycle: Arc<Lifecycle>,
     pub(in crate::engine) gates: Arc<Gates>,
-    pub(in crate::engine) maintenance: Arc<Maintenance>,
     /// Set by the listener with TLS.
     pub(in crate::engine) certificate: ArcSwapOption<NodeCertificate>,
     /// Set by whoever reads something again.
@@ -85,7 +83,7 @@ impl StatusReader {
             within(self.store.usage()),
             within(self.store.oldest_due(now)),
             within(self.store.held_count()),
-            within(RecentFailureCounts::read(&self.maintenance, now)),
+            within(RecentFailureCounts::read(&*self.store, now)),
         );
         let unread = [
             usage.as_ref().err(),

@@ -20,12 +20,14 @@ const ROOMS: [&str; 8] = [
     "model", "codec", "service", "engine", "store", "remote", "edge", "app",
 ];
 /// The folders of the engine: each uses only those before it.
-const ENGINE_FOLDERS: [&str; 9] = [
+const ENGINE_FOLDERS: [&str; 11] = [
     "access",
     "admission",
     "control",
     "routing",
     "results",
+    "status",
+    "events",
     "acceptance",
     "execution",
     "durable",
