@@ -1,7 +1,7 @@
 //! Client certificates as credentials: from the names in a certificate to a principal and its rights.
 
 use super::options::{AccessOptions, rights_of_roles};
-use crate::model::access::{Credential, Identity, Principal};
+use crate::model::access::{Credential, Identity, Principal, Quota};
 
 /// The names in a client certificate that was verified: its subject alternative names.
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +40,7 @@ pub(super) fn identify(names: PeerNames<'_>, options: &AccessOptions) -> Option<
             principal: Principal::known(&principal),
             group: rule.group.clone(),
             rights: rights_of_roles(&rule.roles, &options.roles),
+            quota: Quota::default(),
             credential: Credential::Certificate,
         })
     })

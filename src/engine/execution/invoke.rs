@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::codec::sio;
+use crate::engine::acceptance::origin::Acting;
 use crate::engine::admission::cid_reservations::{CidReservation, cid_in_use};
 use crate::engine::execution::call_chain::CallChain;
 use crate::engine::execution::deadline::{CallLimits, Caller, WithDeadline};
@@ -19,7 +20,6 @@ use crate::engine::execution::runtime::HandlerRuntime;
 use crate::engine::execution::worker_dispatch::dispatch_to_worker;
 use crate::engine::routing::Route;
 use crate::engine::store::Stored;
-use crate::model::access::Principals;
 use crate::model::call::{Accepted, Call};
 use crate::model::error::Result;
 use crate::model::id::Cid;
@@ -51,7 +51,7 @@ impl Executor {
     /// Invokes a service for a caller from outside, and waits. Returns the reply and the CID of its invocation: that of
     /// the first one, where the idempotency key of the call is known.
     ///
-    /// `cid` is the CID of the call; the caller brought it if `call.cid` names it. `principals`: who asks, or why it is
+    /// `cid` is the CID of the call; the caller brought it if `call.cid` names it. `acting`: who asks, or why it is
     /// refused.
     ///
     /// # Errors
@@ -68,17 +68,17 @@ impl Executor {
         self: &Arc<Self>,
         cid: Cid,
         call: Call,
-        principals: Result<Option<Arc<Principals>>>,
+        acting: Result<Acting>,
     ) -> impl Future<Output = Result<(Cid, Reply)>> + Send + '_ {
         // PreparedCall before there is a future, which would keep the whole call for as long as it waits.
-        let prepared = match (principals, call.is_durable()) {
+        let prepared = match (acting, call.is_durable()) {
             (Err(refused), _) => PreparedCall::External(Err(refused)),
-            (Ok(principals), true) => {
+            (Ok(acting), true) => {
                 let cid = Some(cid);
-                let durable = invoke_durable(&self.runtime, Call { cid, ..call }, principals);
+                let durable = invoke_durable(&self.runtime, Call { cid, ..call }, acting);
                 PreparedCall::Durable(Box::pin(durable))
             }
-            (Ok(principals), false) => PreparedCall::External(self.prepare(cid, call, principals)),
+            (Ok(acting), false) => PreparedCall::External(self.prepare(cid, call, acting)),
         };
         async move {
             let outcome = match prepared {
@@ -100,7 +100,7 @@ impl Executor {
         self: &Arc<Self>,
         cid: Cid,
         call: Call,
-        principals: Option<Arc<Principals>>,
+        acting: Acting,
     ) -> Result<(
         Accepted,
         impl Future<Output = Result<(Cid, Reply)>> + Send + use<>,
@@ -109,7 +109,7 @@ impl Executor {
             cid: Some(cid),
             ..call
         };
-        let accepted = DurableCall::accept(&self.runtime, call, principals).await;
+        let accepted = DurableCall::accept(&self.runtime, call, acting).await;
         let call = accepted.map_err(|error| match error.cid() {
             Some(_) => error,
             None => error.with_cid(cid),
@@ -118,12 +118,7 @@ impl Executor {
         Ok((accepted, async move { call.outcome(&this.runtime).await }))
     }
 
-    fn prepare(
-        &self,
-        cid: Cid,
-        call: Call,
-        principals: Option<Arc<Principals>>,
-    ) -> Result<ExternalCall> {
+    fn prepare(&self, cid: Cid, call: Call, acting: Acting) -> Result<ExternalCall> {
         let lifecycle = &self.runtime.lifecycle;
         let accepting = lifecycle.check_accepting();
         accepting.map_err(|error| error.with_info("service", &call.service))?;
@@ -147,7 +142,8 @@ impl Executor {
             asynchronous: false,
             last_progress: None,
             in_reply_to: None,
-            principals,
+            principals: acting.principals,
+            caller: acting.identity,
         };
         Ok(ExternalCall {
             caller_cid: call.cid,
@@ -316,6 +312,7 @@ impl Executor {
                 last_progress: None,
                 in_reply_to: None,
                 principals: parent.principals_of_calls(),
+                caller: parent.actor().identity().cloned(),
             };
             let limits = CallLimits {
                 route: &route,
