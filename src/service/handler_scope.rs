@@ -48,7 +48,7 @@ pub struct InvocationInfo {
     pub in_reply_to: Option<InReplyTo>,
     /// Who asked, and who acts. `None` where authentication is off.
     pub principals: Option<Arc<Principals>>,
-    /// The one who acts, with its rights: of a call that is not stored. `None` where authentication is off, or a handler
-    /// in the node calls.
+    /// The one who acts, with its rights: of a call that is not stored. `None` where authentication is off, or where a
+    /// handler in the node calls.
     pub caller: Option<Arc<Identity>>,
 }

@@ -32,8 +32,8 @@ pub struct OperationRequest {
 }
 
 impl OperationRequest {
-    /// Reads what is asked of an operation: its action, filter, rate, principal and its group, and the text that the filter was
-    /// given as. All else of the message is ignored.
+    /// Reads what is asked of an operation: its action, filter, rate, principal and its group, and the text that the
+    /// filter was given as. All else of the message is ignored.
     ///
     /// # Errors
     ///
