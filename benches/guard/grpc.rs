@@ -10,7 +10,7 @@ use cidery::codec::proto::v1::invocation_service_client::InvocationServiceClient
 use cidery::engine::access::{ApiKeySecret, KeyRing, NewApiKey};
 use cidery::engine::clock::Clock;
 use cidery::engine::store::Store as _;
-use cidery::model::access::{NamePattern, Principal, Rights};
+use cidery::model::access::{NamePattern, Principal, Quota, Rights};
 use cidery::model::call::Call;
 use cidery::store::MemoryStore;
 use cidery::{Dict, Node};
@@ -67,6 +67,7 @@ async fn add_key(store: &MemoryStore) -> ApiKeySecret {
             invoke: vec![NamePattern::parse("/invoke", "echo*").unwrap()],
             ..Rights::default()
         },
+        quota: Quota::default(),
         ttl: None,
         created_by: None,
     };

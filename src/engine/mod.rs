@@ -135,8 +135,8 @@ impl Invoker {
             Ok(in_flight) => (access::check_call(&self.1, &call), in_flight),
             Err(refused) => (Err(refused), None),
         };
-        let principals = checked.map(|()| self.principals());
-        self.0.executor.invoke(cid, call, principals, in_flight)
+        let acting = checked.map(|()| self.acting());
+        self.0.executor.invoke(cid, call, acting, in_flight)
     }
 
     /// As [`invoke`](Self::invoke) for a durable call, in two steps: resolves once the call is accepted, so that its
@@ -154,10 +154,10 @@ impl Invoker {
         impl Future<Output = Result<(Cid, Reply)>> + Send + use<>,
     )> {
         access::check_call(&self.1, &call).map_err(|error| error.with_cid(cid))?;
-        let principals = self.principals();
+        let acting = self.acting();
         let begun = self.0.quotas.begin(&self.1);
         let in_flight = begun.map_err(|error| error.with_cid(cid))?;
-        let begun = self.0.executor.begin_durable(cid, call, principals).await;
+        let begun = self.0.executor.begin_durable(cid, call, acting).await;
         let (accepted, outcome) = begun?;
         Ok((accepted, async move {
             let _in_flight = in_flight;
@@ -176,7 +176,7 @@ impl Invoker {
         self.check_accepting()?;
         self.0.quotas.check(&self.1, 1)?;
         self.0.routes.check_rate(&call.service)?;
-        let origin = Origin::outside(self.principals());
+        let origin = Origin::outside(self.acting());
         self.0.acceptor.accept(call, origin).await
     }
 
@@ -201,7 +201,7 @@ impl Invoker {
         self.check_accepting()?;
         self.0.quotas.check(&self.1, batch.calls.len())?;
         self.0.routes.check_rates(&batch.calls)?;
-        let origin = Origin::outside(self.principals());
+        let origin = Origin::outside(self.acting());
         self.0.batches.accept(batch, origin).await
     }
 
@@ -307,7 +307,7 @@ impl Invoker {
         if input.is_some() {
             self.check_retry_input(cid).await?;
         }
-        let by = self.principals();
+        let by = self.acting();
         self.0.maintenance.retry(cid, input, by).await
     }
 

@@ -53,7 +53,7 @@ impl Invoker {
     /// As for [`retry`](Self::retry); `FAILED_PRECONDITION` / `ALREADY_RETRIED`.
     pub async fn retry_once(&self, cid: Cid) -> Result<Accepted> {
         self.check_change(cid).await?;
-        let by = self.principals();
+        let by = self.acting();
         self.0.maintenance.retry_once(cid, None, None, by).await
     }
 

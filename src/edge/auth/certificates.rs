@@ -2,7 +2,7 @@
 
 use super::certificate_name::{SPIFFE, is_dns_match, is_match};
 use super::options::AccessOptions;
-use crate::model::access::{Credential, Identity, Principal};
+use crate::model::access::{Credential, Identity, Principal, Quota};
 
 /// The names in a client certificate that was verified: its subject alternative names.
 #[derive(Clone, Copy, Debug)]
@@ -41,6 +41,7 @@ pub(super) fn identify(names: PeerNames<'_>, options: &AccessOptions) -> Option<
             },
             group: rule.group.clone(),
             rights: rule.all_rights(&options.roles),
+            quota: Quota::default(),
             credential: Credential::Certificate,
         })
     })

@@ -12,7 +12,7 @@ use super::options::{AccessOptions, CertificateRule};
 use crate::engine::access::{KeyRing, NewApiKey};
 use crate::engine::clock::Clock;
 use crate::fuzz_engine::fuzz;
-use crate::model::access::{Principal, Rights};
+use crate::model::access::{Principal, Quota, Rights};
 use crate::store::MemoryStore;
 
 /// An authenticator with one key, and the text of the key.
@@ -25,6 +25,7 @@ fn with_key() -> (Authenticator, String) {
             principal: Principal::known("anna"),
             group: None,
             rights: Rights::all(),
+            quota: Quota::default(),
             ttl: None,
             created_by: None,
         };

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::codec::sio;
+use crate::engine::acceptance::origin::Acting;
 use crate::engine::admission::cid_reservations::{CidReservation, cid_in_use};
 use crate::engine::admission::quota::InFlight;
 use crate::engine::execution::call_chain::CallChain;
@@ -20,7 +21,6 @@ use crate::engine::execution::runtime::HandlerRuntime;
 use crate::engine::execution::worker_dispatch::dispatch_to_worker;
 use crate::engine::routing::Route;
 use crate::engine::store::Stored;
-use crate::model::access::Principals;
 use crate::model::call::{Accepted, Call};
 use crate::model::error::Result;
 use crate::model::id::Cid;
@@ -52,7 +52,7 @@ impl Executor {
     /// Invokes a service for a caller from outside, and waits. Returns the reply and the CID of its invocation: that of
     /// the first one, where the idempotency key of the call is known.
     ///
-    /// `cid` is the CID of the call; the caller brought it if `call.cid` names it. `principals`: who asks, or why it is
+    /// `cid` is the CID of the call; the caller brought it if `call.cid` names it. `acting`: who asks, or why it is
     /// refused. `in_flight`: the call in the quota of its caller, until it has ended.
     ///
     /// # Errors
@@ -69,18 +69,18 @@ impl Executor {
         self: &Arc<Self>,
         cid: Cid,
         call: Call,
-        principals: Result<Option<Arc<Principals>>>,
+        acting: Result<Acting>,
         in_flight: Option<InFlight>,
     ) -> impl Future<Output = Result<(Cid, Reply)>> + Send + '_ {
         // PreparedCall before there is a future, which would keep the whole call for as long as it waits.
-        let prepared = match (principals, call.is_durable()) {
+        let prepared = match (acting, call.is_durable()) {
             (Err(refused), _) => PreparedCall::External(Err(refused)),
-            (Ok(principals), true) => {
+            (Ok(acting), true) => {
                 let cid = Some(cid);
-                let durable = invoke_durable(&self.runtime, Call { cid, ..call }, principals);
+                let durable = invoke_durable(&self.runtime, Call { cid, ..call }, acting);
                 PreparedCall::Durable(Box::pin(durable))
             }
-            (Ok(principals), false) => PreparedCall::External(self.prepare(cid, call, principals)),
+            (Ok(acting), false) => PreparedCall::External(self.prepare(cid, call, acting)),
         };
         async move {
             let _in_flight = in_flight;
@@ -103,7 +103,7 @@ impl Executor {
         self: &Arc<Self>,
         cid: Cid,
         call: Call,
-        principals: Option<Arc<Principals>>,
+        acting: Acting,
     ) -> Result<(
         Accepted,
         impl Future<Output = Result<(Cid, Reply)>> + Send + use<>,
@@ -112,7 +112,7 @@ impl Executor {
             cid: Some(cid),
             ..call
         };
-        let accepted = DurableCall::accept(&self.runtime, call, principals).await;
+        let accepted = DurableCall::accept(&self.runtime, call, acting).await;
         let call = accepted.map_err(|error| match error.cid() {
             Some(_) => error,
             None => error.with_cid(cid),
@@ -121,12 +121,7 @@ impl Executor {
         Ok((accepted, async move { call.outcome(&this.runtime).await }))
     }
 
-    fn prepare(
-        &self,
-        cid: Cid,
-        call: Call,
-        principals: Option<Arc<Principals>>,
-    ) -> Result<ExternalCall> {
+    fn prepare(&self, cid: Cid, call: Call, acting: Acting) -> Result<ExternalCall> {
         let lifecycle = &self.runtime.lifecycle;
         let accepting = lifecycle.check_accepting();
         accepting.map_err(|error| error.with_info("service", &call.service))?;
@@ -150,7 +145,8 @@ impl Executor {
             asynchronous: false,
             last_progress: None,
             in_reply_to: None,
-            principals,
+            principals: acting.principals,
+            caller: acting.identity,
         };
         Ok(ExternalCall {
             caller_cid: call.cid,
@@ -324,6 +320,10 @@ impl Executor {
                 in_reply_to: None,
                 principals: match asks_who_calls {
                     true => parent.principals_of_calls(),
+                    false => None,
+                },
+                caller: match asks_who_calls {
+                    true => parent.actor().identity().cloned(),
                     false => None,
                 },
             };

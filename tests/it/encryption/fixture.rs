@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use cidery::engine::store::{Record, SecretHash, Store as _, StoredApiKey};
-use cidery::model::access::{ApiKey, NamePattern, Owners, Rights, Scope};
+use cidery::model::access::{ApiKey, NamePattern, Owners, Quota, Rights, Scope};
 use cidery::model::invocation::{EventKind, Invocation, Request, State};
 use cidery::store::SqliteStore;
 use cidery::{Cid, Error, Principal, Principals, dict};
@@ -27,6 +27,7 @@ fn api_keys() -> [StoredApiKey; 2] {
         principal: Principal::known("anna"),
         group: None,
         rights: Rights::default(),
+        quota: Quota::default(),
         create_time: at(1),
         created_by: None,
         expire_time: None,

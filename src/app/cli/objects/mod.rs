@@ -13,7 +13,7 @@ mod service;
 mod status;
 mod worker;
 
-pub(super) use self::access::{api_key, caller, new_api_key, rights_text};
+pub(super) use self::access::{api_key, caller, new_api_key, quota_text, rights_text};
 pub(super) use self::backup::stored_backup;
 pub(super) use self::event::{event, item, outcome_event};
 pub(super) use self::explanation::{Explanation, explanation};

@@ -7,11 +7,12 @@ use rusqlite::{OptionalExtension as _, params};
 use super::key_queue::KeyQueueHead;
 use super::transaction::{Found, Tx};
 use crate::engine::store::Acceptance;
-use crate::model::access::Principals;
+use crate::model::access::{Principal, Principals};
 use crate::model::error::Result;
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::Invocation;
 use crate::store::cipher::BlobCipher;
+use crate::store::ledger::Ledger;
 use crate::store::sqlite::blob;
 use crate::store::sqlite::newest::{Newest, Place};
 use crate::store::sqlite::queries;
@@ -54,7 +55,7 @@ pub(super) struct NewInvocation {
     open_members: Option<u32>,
     principals: Option<Arc<Principals>>,
     /// How many callbacks it promises.
-    pub(super) promised: usize,
+    promised: usize,
 }
 
 impl NewInvocation {
@@ -143,6 +144,16 @@ impl NewInvocation {
             group,
         ];
         tx.execute(INSERT_RELATED, columns).map(drop)
+    }
+
+    /// Counts it as pending, with the callbacks that it promises.
+    pub(super) fn count(&self, ledger: &mut Ledger) {
+        ledger.accept(&self.service, self.owner(), self.cid, self.promised);
+    }
+
+    /// To whom it belongs.
+    pub(super) fn owner(&self) -> Option<&Principal> {
+        self.principals.as_ref()?.acting_principal.as_ref()
     }
 
     /// The ids of who asked, of the owner, and of the group of the owner.
@@ -234,9 +245,7 @@ impl NewInvocation {
         let Some(key) = &self.idempotency_key else {
             return Ok(None);
         };
-        let owner = self.principals.as_ref();
-        let owner = owner.and_then(|it| it.acting_principal.as_ref());
-        let owner = tx.principal_id(owner)?;
+        let owner = tx.principal_id(self.owner())?;
         let select = "SELECT id FROM invocation WHERE idempotency_key = ?1 AND owner IS ?2 ORDER BY id LIMIT 1";
         let mut select = tx.prepare(select)?;
         select

@@ -2,10 +2,14 @@
 
 use cidery::codec::proto::v1;
 use cidery::codec::proto::v1::invocation_service_client::InvocationServiceClient;
+use cidery::codec::proto::v1::operation_service_client::OperationServiceClient;
 use cidery::model::access::{Rights, Scope};
-use cidery::{Context, Node, dict};
+use cidery::{Context, Error, Node, dict};
+use tonic::transport::Channel;
 
-use super::{As, accept, client, ended, get, invoke_async, invoking, node, node_with, refused};
+use super::{
+    As, Named, accept, client, ended, get, invoke_async, invoking, node, node_with, refused,
+};
 use crate::support::{PATIENCE, TestNode, collect, follow, names};
 
 fn scoped(read: Scope, control: Scope) -> Rights {
@@ -278,7 +282,7 @@ async fn another_principal_does_not_complete() {
         async move {
             let later = ctx.later()?;
             given.lock().unwrap().push(later.token());
-            Ok::<_, cidery::Error>(later)
+            Ok::<_, Error>(later)
         }
     };
     let builder = Node::builder().service("a.later", handler);
@@ -402,4 +406,55 @@ async fn callbacks_need_the_right_of_the_caller() {
         ),
         ("anna", "anna")
     );
+}
+
+/// What an operation retries belongs to who started it, and to the group of that one.
+#[tokio::test]
+async fn a_group_sees_what_an_operation_of_its_member_retries() {
+    let admin = Rights {
+        administer: true,
+        ..scoped(Scope::All, Scope::All)
+    };
+    let fail = async || Err::<(), _>(Error::not_found("GONE", "gone"));
+    let people = vec![
+        ("anna", scoped(Scope::Own, Scope::Own)),
+        ("operator@team", admin),
+        ("berta@team", scoped(Scope::Group, Scope::None)),
+        ("carla@other", scoped(Scope::Group, Scope::None)),
+    ];
+    let node = node_with(Node::builder().service("a.fail", fail), people).await;
+    let mut anna = client(&node, "anna").await;
+    let cid = accept(&mut anna, "a.fail").await;
+    assert_eq!(ended(&mut anna, &cid).await.state(), v1::State::Failed);
+    let channel = Channel::from_shared(format!("http://{}", node.address())).unwrap();
+    let channel = channel.connect().await.unwrap();
+    let mut operations = OperationServiceClient::with_interceptor(channel, Named("operator@team"));
+    let retry = v1::operation_action::Action::Retry(v1::RetryAction::default());
+    let started = operations.start_operation(v1::StartOperationRequest {
+        action: Some(v1::OperationAction {
+            action: Some(retry),
+        }),
+        filter: Some(v1::InvocationFilter {
+            services: vec!["a.fail".to_owned()],
+            ..v1::InvocationFilter::default()
+        }),
+        ..v1::StartOperationRequest::default()
+    });
+    let started = started.await.unwrap().into_inner().operation.unwrap();
+    assert_eq!(started.principal_group, "team");
+    let mut operation = started.clone();
+    while operation.state() == v1::OperationState::Running {
+        let found = operations.get_operation(v1::GetOperationRequest {
+            id: started.id.clone(),
+            wait: true,
+        });
+        operation = found.await.unwrap().into_inner().operation.unwrap();
+    }
+    assert_eq!((operation.changed, operation.refusals.len()), (1, 0));
+    for (caller, count) in [("berta@team", 1), ("carla@other", 0)] {
+        let mut client = client(&node, caller).await;
+        let listed = client.list_invocations(list(v1::InvocationFilter::default()));
+        let listed = listed.await.unwrap().into_inner().invocations;
+        assert_eq!(listed.len(), count, "{caller}");
+    }
 }
