@@ -209,6 +209,11 @@ pub mod edge;
 #[doc(hidden)]
 pub mod app;
 
+/// The engine of the fuzz targets, which the integration tests use as well.
+#[path = "../tests/it/fuzz/engine.rs"]
+#[cfg(test)]
+mod fuzz_engine;
+
 // The crates whose types are in the API.
 #[cfg(feature = "server")]
 #[doc(no_inline)]

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 
 /// What allocates: the functions of the C library that Rust and SQLite call.
 const ALLOCATORS: [&str; 5] = [
@@ -37,17 +37,23 @@ impl Counts {
     }
 }
 
-/// Runs this program with some arguments. A file is written to the folder.
-pub(crate) fn count(arguments: &[&str], folder: &Path) -> Counts {
+/// Runs this program with some arguments until `drive` returns, which may use its input and output, and it ends. A file
+/// is written to the folder.
+pub(crate) fn count(arguments: &[&str], folder: &Path, drive: impl FnOnce(&mut Child)) -> Counts {
     let profile = folder.join("callgrind.out");
     let valgrind = std::env::var_os("CIDERY_VALGRIND").unwrap_or_else(|| "valgrind".into());
-    let output = Command::new(valgrind)
+    let mut child = Command::new(valgrind)
         .arg("--tool=callgrind")
         .arg(format!("--callgrind-out-file={}", profile.display()))
         .arg(std::env::current_exe().unwrap())
         .args(arguments)
-        .output()
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
         .expect("valgrind is required: `scripts/tools valgrind` installs it");
+    drive(&mut child);
+    let output = child.wait_with_output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{arguments:?} failed: {stderr}");
     read(&fs::read_to_string(profile).unwrap())

@@ -1,4 +1,5 @@
-//! The calls that are counted: on one thread, without a socket, with a dict of six fields in and out.
+//! The calls that are counted: on one thread, with a dict of six fields in and out. Those of a client are in `grpc`, the
+//! others need no socket.
 
 use std::path::Path;
 use std::time::Duration;
@@ -9,10 +10,15 @@ use cidery::model::payload::Format;
 use cidery::store::SqliteStore;
 use cidery::{Cid, Context, Dict, Input, Node, NodeHandle, Payload, Result, Value, dict};
 use futures_util::future::join_all;
+use tokio::runtime::Runtime;
 
-/// The kinds of calls. Those that are accepted are due later, or run at once, in memory and on disk.
-pub(crate) const KINDS: [&str; 6] = [
+/// The kinds of calls. Some come from a client by gRPC; those that are accepted are due later, or run at once, in memory
+/// and on disk.
+pub(crate) const KINDS: [&str; 9] = [
     "invoke",
+    "invoke-by-grpc",
+    "invoke-with-header",
+    "invoke-with-key",
     "ctx.invoke",
     "accept",
     "accept-and-run",
@@ -32,11 +38,7 @@ pub(crate) fn is_on_disk(kind: &str) -> bool {
 
 /// Makes this many calls of a kind. A store is made in the folder.
 pub(crate) fn make(kind: &str, calls: u64, folder: &Path) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
+    runtime().block_on(async {
         let node = start(kind, folder).await;
         match kind {
             "invoke" => invoke(&node, calls).await,
@@ -51,6 +53,13 @@ pub(crate) fn make(kind: &str, calls: u64, folder: &Path) {
             other => panic!("there is no kind {other}"),
         }
     });
+}
+
+pub(crate) fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
 }
 
 async fn start(kind: &str, folder: &Path) -> NodeHandle {
@@ -73,7 +82,7 @@ fn input() -> Value {
 }
 
 /// The input as it comes from a client.
-fn encoded_input() -> Payload {
+pub(crate) fn encoded_input() -> Payload {
     payload::encode(Payload::Value(input()), Format::Dict).unwrap()
 }
 

@@ -15,6 +15,7 @@ mod callgrind;
 mod calls;
 mod committed;
 mod compare;
+mod grpc;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -28,6 +29,10 @@ fn main() -> ExitCode {
     match arguments.as_slice() {
         [] => compare::check(),
         ["--bless"] => compare::bless(),
+        ["--serve", kind] => {
+            grpc::serve(kind);
+            ExitCode::SUCCESS
+        }
         ["--calls", kind, calls, folder] => {
             calls::make(kind, calls.parse().unwrap(), Path::new(folder));
             ExitCode::SUCCESS

@@ -416,6 +416,9 @@ def test_a_stream_of_a_handler_carries_its_dispatch_token() -> None:
     asked: list[Any] = []
 
     class Recording:
+        def generation(self) -> int:
+            return 0
+
         def StreamResults(self, _: Any, metadata: Any) -> Any:  # noqa: N802
             asked.append(metadata)
             return iter(())

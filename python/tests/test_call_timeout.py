@@ -38,6 +38,12 @@ class Stubs:
     def __init__(self) -> None:
         self.timeouts: list[float | None] = []
 
+    def generation(self) -> int:
+        return 0
+
+    def is_replaced(self, failure: Exception, generation: int) -> bool:
+        return False
+
     def __getattr__(self, method: str) -> Any:
         def fail(request: Any, *, timeout: float | None, metadata: Any) -> Any:
             self.timeouts.append(timeout)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import signal
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,8 +19,10 @@ from cidery import (
     AsyncClient,
     CideryError,
     Client,
+    ConnectFailed,
     FailedPrecondition,
     InvalidArgument,
+    Unknown,
     Worker,
     service,
 )
@@ -153,6 +157,57 @@ def test_a_worker_serves_over_tls(strict_node: Node, files: Files) -> None:
         refused.start()
     assert caught.value.reason == "TLS_FAILED"
     refused.stop()
+
+
+def test_a_certificate_that_is_replaced_is_used_after_the_old_one_is_refused(
+    files: Files, others: Files, tmp_path: Path
+) -> None:
+    def put(name: str, source: str) -> str:
+        # As certbot does: nobody reads half of it.
+        new = tmp_path / "new"
+        new.write_bytes(Path(source).read_bytes())
+        return str(new.replace(tmp_path / name))
+
+    cas = put("cas.pem", files.ca)
+    own: dict[str, Any] = {
+        "ca": files.ca,
+        "cert": put("client.pem", files.cert),
+        "key": put("client-key.pem", files.key),
+    }
+    options = ("--tls-cert", files.tls_cert, "--tls-key", files.tls_key, "--tls-client-ca", cas)
+
+    async def call_async(async_client: AsyncClient) -> None:
+        assert (await async_client.invoke("tls.double", n=4)).n == 8
+
+    with Node(*options) as node, node.client(**own) as client:
+        loop = asyncio.new_event_loop()
+        worker = Worker(double, node=node.address, **own).start()
+        async_client = AsyncClient(node.address, **own)
+        loop.run_until_complete(call_async(async_client))
+        assert client.invoke("tls.double", n=21).n == 42
+        put("cas.pem", others.ca)
+        assert node._process is not None
+        node._process.send_signal(signal.SIGHUP)
+        # Its connection ends, maybe during a call, and another one is refused.
+        with pytest.raises(FailedPrecondition, match="--cert"):
+            while True:
+                with contextlib.suppress(Unknown, ConnectFailed):
+                    client.invoke("cidery.ping")
+        # The key comes after the certificate.
+        put("client.pem", others.cert)
+        with pytest.raises(FailedPrecondition, match="--cert"):
+            client.invoke("cidery.ping")
+        put("client-key.pem", others.key)
+        client.invoke("cidery.ping")
+        # A worker tries again by itself.
+        while True:
+            with contextlib.suppress(CideryError):
+                assert client.invoke("tls.double", n=1).n == 2
+                break
+        loop.run_until_complete(call_async(async_client))
+        loop.run_until_complete(async_client.close())
+        loop.close()
+        worker.stop()
 
 
 def test_run_serves_over_tls(strict_node: Node, files: Files, tmp_path: Path) -> None:

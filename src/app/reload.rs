@@ -1,6 +1,7 @@
-//! What a node reads again while it runs, on SIGHUP or when its host asks for it, and the signals of a running node.
+//! What a node reads again while it runs, on SIGHUP or when its host asks for it, and what its signals mean.
 
 use std::fmt;
+use std::io::IsTerminal as _;
 use std::pin::pin;
 
 use crate::model::error::{Error, Result};
@@ -33,6 +34,11 @@ impl Reloads {
         self.0.iter().map(|(name, _)| *name)
     }
 
+    /// Whether there is nothing to read again.
+    pub(in crate::app) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Reads all again, also where one fails.
     ///
     /// # Errors
@@ -53,24 +59,57 @@ impl Reloads {
     }
 }
 
-/// Waits for a signal that stops the node, and reloads on SIGHUP where there is something to reload; returns the name
-/// of the signal.
-pub(in crate::app) async fn until_stop(reloads: &Reloads, signals: &mut Signals) -> &'static str {
+/// What SIGHUP means to this process: that it reloads, or that it stops.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::app) struct HangUp {
+    reloads: bool,
+    /// Whether the process was started in a terminal.
+    had_terminal: bool,
+}
+
+impl HangUp {
+    /// `reloads`: whether there is anything to read again.
+    pub(in crate::app) fn of_process(reloads: bool) -> Self {
+        Self {
+            reloads,
+            had_terminal: has_terminal(),
+        }
+    }
+
+    /// Whether it stops the node: there is nothing to reload, or the terminal has gone in which the node was started,
+    /// and nobody could stop it with Ctrl-C any more.
+    fn stops(self) -> bool {
+        !self.reloads || (self.had_terminal && !has_terminal())
+    }
+}
+
+/// Whether the process has a terminal: not any more where it has hung up.
+fn has_terminal() -> bool {
+    std::io::stdin().is_terminal() || std::io::stderr().is_terminal()
+}
+
+/// Waits for a signal that stops the node, and returns its name. Others reload, one after another; one that comes
+/// during a reload may be about what that has read already, and begins another.
+pub(in crate::app) async fn until_stop(
+    hang_up: HangUp,
+    signals: &mut Signals,
+    mut reload: impl AsyncFnMut(),
+) -> &'static str {
+    let stops = |signal| signal != HANG_UP || hang_up.stops();
     loop {
         let signal = signals.next().await;
-        if signal != HANG_UP || reloads.0.is_empty() {
+        if stops(signal) {
             return signal;
         }
         let mut is_asked = true;
         while std::mem::take(&mut is_asked) {
-            let mut reload = pin!(reloads.run());
+            let mut reload = pin!(reload());
             loop {
                 tokio::select! {
-                    // A failure is logged where it happens.
-                    _ = &mut reload => break,
-                    signal = signals.next() => match signal {
-                        HANG_UP => is_asked = true,
-                        signal => return signal,
+                    () = &mut reload => break,
+                    signal = signals.next() => match stops(signal) {
+                        true => return signal,
+                        false => is_asked = true,
                     },
                 }
             }

@@ -6,6 +6,8 @@ use std::sync::{Arc, OnceLock};
 
 use crate::edge::auth::ConnectionCredentials;
 use crate::edge::metrics::{OpenConnection, PortMetrics};
+#[cfg(feature = "tls")]
+use crate::edge::tls::ClientCertificate;
 use crate::engine::Limits;
 use crate::engine::byte_budget::{ByteBudget, NeverWait, NodeBudget};
 use crate::model::peer_certificate::PeerCertificate;
@@ -51,6 +53,9 @@ pub struct Connection {
     workers: AtomicUsize,
     /// Set by the handshake.
     peer_certificate: OnceLock<Arc<PeerCertificate>>,
+    /// The same, as long as it is accepted.
+    #[cfg(feature = "tls")]
+    client: OnceLock<Arc<ClientCertificate>>,
 }
 
 impl Connection {
@@ -71,6 +76,8 @@ impl Connection {
             open: OpenConnection::new(Arc::clone(metrics)),
             workers: AtomicUsize::new(0),
             peer_certificate: OnceLock::new(),
+            #[cfg(feature = "tls")]
+            client: OnceLock::new(),
         })
     }
 
@@ -88,8 +95,18 @@ impl Connection {
 
     /// Keeps the certificate that the handshake has verified.
     #[cfg(feature = "tls")]
-    pub(super) fn set_peer_certificate(&self, certificate: PeerCertificate) {
-        let _ = self.peer_certificate.set(Arc::new(certificate));
+    pub(super) fn set_client(&self, names: PeerCertificate, client: Arc<ClientCertificate>) {
+        let _ = self.peer_certificate.set(Arc::new(names));
+        let _ = self.client.set(client);
+    }
+
+    /// Resolves once the certificate of the client is no longer accepted. Never for a client without one.
+    pub(super) async fn withdrawn(&self) {
+        #[cfg(feature = "tls")]
+        if let Some(client) = self.client.get() {
+            return client.withdrawn().await;
+        }
+        std::future::pending().await
     }
 
     /// Notes that it carries the stream of a worker, until the guard is dropped.

@@ -271,6 +271,8 @@ async fn serve_connection<S, B>(
         biased;
         ended = drained => ended,
         () = shutdown.abort.cancelled() => return,
+        // At once, with the calls on it: whoever has a stolen key must not go on.
+        () = connection.withdrawn() => return,
     };
     if let Err(error) = ended {
         tracing::debug!(%peer, %error, "connection ended");

@@ -195,7 +195,7 @@ impl PortService {
         let is_invocation = self.is_invocation(request.uri().path());
         let mut router = self.router;
         let response = match self.invocation.filter(|_| is_invocation) {
-            Some(invocation) => invocation.respond(request).await,
+            Some(invocation) => invocation.respond(request, None).await,
             None => {
                 let response = router.call(request).await;
                 response.map(|response| response.map(Body::new))
@@ -228,8 +228,8 @@ impl hyper::service::Service<Request<Incoming>> for ConnectionService {
         if not_grpc(&request).is_some() {
             return self.call_http(request);
         }
-        let context = match self.admit(&mut request) {
-            Ok(context) => context,
+        let (context, caller) = match self.admit(&mut request) {
+            Ok(admitted) => admitted,
             Err(refused) => return ResponseFuture::Refused(Some(*refused)),
         };
         let path = request.uri().path();
@@ -237,21 +237,30 @@ impl hyper::service::Service<Request<Incoming>> for ConnectionService {
         let timeout = (!is_long_lived).then_some(port.request_timeout);
         let is_invocation = port.is_invocation(path);
         let memory = Arc::clone(&context.memory);
-        let request =
+        let mut request =
             request.map(|body| RequestBody::new(body, timeout, Arc::clone(connection), memory));
         match &port.invocation {
             Some(invocation) if is_invocation => {
-                ResponseFuture::Invocation(invocation.respond(request), context)
+                ResponseFuture::Invocation(invocation.respond(request, caller), context)
             }
-            _ => ResponseFuture::Grpc(port.router.clone().call(request), context),
+            _ => {
+                if let Some(caller) = caller {
+                    request.extensions_mut().insert(caller);
+                }
+                ResponseFuture::Grpc(port.router.clone().call(request), context)
+            }
         }
     }
 }
 
+/// What the response to an admitted request needs, and who makes it.
+type Admitted = (ResponseContext, Option<Caller>);
+
 impl ConnectionService {
-    /// Admits a gRPC request: finds out who calls, and puts what its service needs into its extensions.
+    /// Admits a gRPC request: finds out who calls, and puts what its service needs into its extensions, but for the
+    /// caller: `None` where authentication is off.
     #[inline]
-    fn admit<B>(&self, request: &mut Request<B>) -> Result<ResponseContext, Box<Response<Body>>> {
+    fn admit<B>(&self, request: &mut Request<B>) -> Result<Admitted, Box<Response<Body>>> {
         let Self { port, connection } = self;
         let call = port.metrics.rpc.begin(request.uri().path());
         let authenticated = match port.auth.authenticate(request, connection) {
@@ -278,10 +287,7 @@ impl ConnectionService {
             }
             request.extensions_mut().insert(Arc::clone(connection));
         }
-        if let Some(authenticated) = authenticated {
-            request.extensions_mut().insert(authenticated.caller);
-        }
-        Ok(ResponseContext {
+        let context = ResponseContext {
             mapper: StatusMapper::new(request),
             connection: Arc::clone(connection),
             memory: RequestMemory::new(),
@@ -289,7 +295,9 @@ impl ConnectionService {
             credential_end,
             call: Some(call),
             span,
-        })
+        };
+        let caller = authenticated.map(|authenticated| authenticated.caller);
+        Ok((context, caller))
     }
 
     /// Answers a request that is not one of gRPC.
@@ -343,7 +351,10 @@ impl ConnectionService {
         ResponseFuture::Web(Box::pin(async move {
             let response = match admitted {
                 Err(refused) => *refused,
-                Ok(mut context) => {
+                Ok((mut context, caller)) => {
+                    if let Some(caller) = caller {
+                        request.extensions_mut().insert(caller);
+                    }
                     let memory = Arc::clone(&context.memory);
                     let body = |body| {
                         RequestBody::unframed(body, timeout, Arc::clone(&connection), memory)

@@ -38,7 +38,7 @@ use crate::engine::routing::Routes;
 use crate::engine::routing::wakeup::{SchedulerHandle, SchedulerStarts};
 use crate::engine::running_budget::RunningBudget;
 use crate::engine::service_controls::ServiceControls;
-use crate::engine::status::{StatusReader, failing};
+use crate::engine::status::{ReloadFailures, StatusReader, failing};
 use crate::engine::store::{Filter, Store};
 use crate::engine::timer::Timer;
 use crate::engine::trace::Tracer;
@@ -283,7 +283,7 @@ impl SharedComponents {
                 self.requires_authentication,
             )),
             canceller,
-            status: self.status(&maintenance),
+            status: self.status(),
             maintenance,
             acceptor,
             batches,
@@ -307,7 +307,7 @@ impl SharedComponents {
         }
     }
 
-    fn status(&self, maintenance: &Arc<Maintenance>) -> StatusReader {
+    fn status(&self) -> StatusReader {
         StatusReader {
             start_time: self.clock.now(),
             store: Arc::clone(&self.store),
@@ -316,8 +316,8 @@ impl SharedComponents {
             clock: self.clock.clone(),
             lifecycle: Arc::clone(&self.lifecycle),
             gates: Arc::clone(&self.gates),
-            maintenance: Arc::clone(maintenance),
             certificate: ArcSwapOption::empty(),
+            reload_failures: ReloadFailures::default(),
         }
     }
 

@@ -79,8 +79,11 @@ pub struct Limits {
     #[serde(skip)]
     pub principal_rate: Option<Rate>,
     /// How many synchronous calls of one principal are in flight: they run or wait in a queue. Further ones are refused
-    /// with `IN_FLIGHT_LIMIT`. Default: any number.
+    /// with `IN_FLIGHT_LIMIT`. 0: any number. Default: any number.
     pub principal_in_flight: Option<usize>,
+    /// How many invocations that belong to one principal may be pending, members of its batches included. Further ones
+    /// are refused with `PENDING_LIMIT`. 0: any number. Default: any number.
+    pub principal_pending: Option<usize>,
     /// How many principals with quotas call at once. One that is idle does not count. Default: 100 000.
     #[schemars(range(min = 1))]
     pub principals: usize,
@@ -240,6 +243,7 @@ impl Default for Limits {
             message_bytes: MAX_MESSAGE_BYTES,
             principal_rate: None,
             principal_in_flight: None,
+            principal_pending: None,
             principals: 100_000,
             service_limits: Vec::new(),
             connections: 10_000,

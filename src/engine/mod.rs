@@ -41,7 +41,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use foldhash::fast::RandomState;
-use futures_util::future::Either;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -53,20 +52,20 @@ use self::components::Engine;
 pub use self::components::Parts;
 pub use self::discovery::{ServiceInfo, ServiceStatus};
 pub use self::durable::operations::maintenance::{Children, InvocationPage};
-pub use self::durable::operations::summarize::InvocationSummaries;
 pub use self::events::{EventBus, NodeEvent, NodeEventKind, RING, Subject, Watched, Watcher};
 pub use self::limits::Limits;
 pub use self::operations::OperationPlace;
 pub use self::operations::request::OperationRequest;
 pub use self::operations::selection::Selection;
+pub use self::results::examples::InvocationSummaries;
 pub use self::results::follower::{FollowRequest, Follower, FollowerEvent};
 pub use self::results::lookup::InvocationView;
 pub use self::results::outlook::Outlook;
 pub use self::status::{
     DueLongest, FailingService, FailingServices, HEALTH_REASONS, Health, HealthReason, LimitUse,
-    ListTotals, NodeCertificate, NodeMetrics, NodeStatus, RecentFailureCounts, ServiceLoad,
-    ServiceStats, StatsPage, StatsQuery, StoreStatus, UnservedService, WaitsFor, WorkerBuild,
-    WorkerCounts, WorkerStatus,
+    ListTotals, NodeCertificate, NodeMetrics, NodeStatus, RecentFailureCounts, ReloadFailure,
+    ServiceLoad, ServiceStats, StatsPage, StatsQuery, StoreStatus, UnservedService, WaitsFor,
+    WorkerBuild, WorkerCounts, WorkerStatus,
 };
 use self::store::{Filter, Store};
 use self::trace::Tracer;
@@ -142,15 +141,12 @@ impl Invoker {
         cid: Cid,
         call: Call,
     ) -> impl Future<Output = Result<(Cid, Reply)>> + Send + '_ {
-        let checked = access::check_call(&self.1, &call);
-        let principals = checked.map(|()| self.principals());
-        match self.0.quotas.begin(&self.1) {
-            Ok(None) => Either::Left(self.0.executor.invoke(cid, call, principals)),
-            begun => Either::Right(Box::pin(async move {
-                let _in_flight = begun.map_err(|error| error.with_cid(cid))?;
-                self.0.executor.invoke(cid, call, principals).await
-            })),
-        }
+        let (checked, in_flight) = match self.0.quotas.begin(&self.1) {
+            Ok(in_flight) => (access::check_call(&self.1, &call), in_flight),
+            Err(refused) => (Err(refused), None),
+        };
+        let acting = checked.map(|()| self.acting());
+        self.0.executor.invoke(cid, call, acting, in_flight)
     }
 
     /// As [`invoke`](Self::invoke) for a durable call, in two steps: resolves once the call is accepted, so that its
@@ -168,10 +164,10 @@ impl Invoker {
         impl Future<Output = Result<(Cid, Reply)>> + Send + use<>,
     )> {
         access::check_call(&self.1, &call).map_err(|error| error.with_cid(cid))?;
-        let principals = self.principals();
+        let acting = self.acting();
         let begun = self.0.quotas.begin(&self.1);
         let in_flight = begun.map_err(|error| error.with_cid(cid))?;
-        let begun = self.0.executor.begin_durable(cid, call, principals).await;
+        let begun = self.0.executor.begin_durable(cid, call, acting).await;
         let (accepted, outcome) = begun?;
         Ok((accepted, async move {
             let _in_flight = in_flight;
@@ -190,7 +186,7 @@ impl Invoker {
         self.check_accepting()?;
         self.0.quotas.check(&self.1, 1)?;
         self.0.routes.check_rate(&call.service)?;
-        let origin = Origin::outside(self.principals());
+        let origin = Origin::outside(self.acting());
         self.0.acceptor.accept(call, origin).await
     }
 
@@ -215,7 +211,7 @@ impl Invoker {
         self.check_accepting()?;
         self.0.quotas.check(&self.1, batch.calls.len())?;
         self.0.routes.check_rates(&batch.calls)?;
-        let origin = Origin::outside(self.principals());
+        let origin = Origin::outside(self.acting());
         self.0.batches.accept(batch, origin).await
     }
 
@@ -321,7 +317,7 @@ impl Invoker {
         if input.is_some() {
             self.check_retry_input(cid).await?;
         }
-        let by = self.principals();
+        let by = self.acting();
         self.0.maintenance.retry(cid, input, by).await
     }
 

@@ -8,10 +8,10 @@ use tokio::sync::MutexGuard;
 use super::Invoker;
 use crate::codec::proto::v1;
 use crate::engine::access::Reach;
-use crate::engine::durable::operations::summarize::InvocationSummaries;
 use crate::engine::events::{EventBus, Watcher};
 use crate::engine::operations::OperationPlace;
 use crate::engine::operations::request::OperationRequest;
+use crate::engine::results::examples::{InvocationSummaries, with_examples};
 use crate::engine::results::lookup::InvocationView;
 use crate::engine::status::{
     NodeCertificate, NodeMetrics, NodeStatus, ServiceLoad, StatsPage, StatsQuery, WorkerCounts,
@@ -46,7 +46,7 @@ impl Invoker {
     ///
     /// The errors of the store.
     pub async fn with_examples(&self, all: Summaries, max: usize) -> Result<InvocationSummaries> {
-        self.0.maintenance.with_examples(all, max).await
+        with_examples(&*self.0.store, all, max).await
     }
 
     /// As [`retry`](Self::retry) with the same input, unless it has been retried already.
@@ -56,7 +56,7 @@ impl Invoker {
     /// As for [`retry`](Self::retry); `FAILED_PRECONDITION` / `ALREADY_RETRIED`.
     pub async fn retry_once(&self, cid: Cid) -> Result<Accepted> {
         self.check_change(cid).await?;
-        let by = self.principals();
+        let by = self.acting();
         self.0.maintenance.retry_once(cid, None, None, by).await
     }
 
@@ -239,6 +239,12 @@ impl Invoker {
     /// Shows the certificate with which the node serves TLS.
     pub fn set_certificate(&self, certificate: NodeCertificate) {
         self.0.status.certificate.store(Some(Arc::new(certificate)));
+    }
+
+    /// Notes how it went to read something again while the node runs: `None`, or which file could not be used, and why,
+    /// without secrets. The health says so until it is read.
+    pub fn note_reload(&self, what: &'static str, failure: Option<&str>) {
+        self.0.status.reload_failures.note(what, failure);
     }
 
     /// The status of the node. A store that fails is part of it, and never an error.

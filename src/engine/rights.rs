@@ -1,12 +1,11 @@
 //! What the caller of an invoker may do, and which invocations it finds.
 
-use std::sync::Arc;
-
 use super::{InvocationPage, Invoker};
+use crate::engine::acceptance::origin::Acting;
 use crate::engine::access::{Reach, Right, check_serve, check_service, identity, not_permitted};
 use crate::engine::results::reading::cid_unknown;
 use crate::engine::store::Filter;
-use crate::model::access::{Caller, Identity, Principals, Scope};
+use crate::model::access::{Caller, Identity, Scope};
 use crate::model::error::Result;
 use crate::model::id::{Cid, ServiceName};
 
@@ -79,10 +78,7 @@ impl Invoker {
         match self.caller() {
             Caller::Trusted => true,
             Caller::Unauthenticated => false,
-            Caller::Authenticated(identity) => {
-                let rights = &identity.rights;
-                rights.administer || rights.may_invoke(service) || rights.may_serve(service)
-            }
+            Caller::Authenticated(identity) => identity.rights.may_see(service),
         }
     }
 
@@ -129,10 +125,9 @@ impl Invoker {
         self.0.maintenance.list(filter, before, max).await
     }
 
-    /// Who asks and who acts, where that is known.
-    pub(in crate::engine) fn principals(&self) -> Option<Arc<Principals>> {
-        let identity = self.caller().identity()?;
-        Some(Arc::new(Principals::of_caller(identity)))
+    /// Who asks and who acts.
+    pub(in crate::engine) fn acting(&self) -> Acting {
+        Acting::caller(self.caller())
     }
 
     /// Whether the caller may change an invocation: of another one it does not learn that it exists.

@@ -183,7 +183,11 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// The number of pending invocations of a service; claimed ones are not pending. Reads a counter.
     fn pending_count(&self, service: &ServiceName) -> usize;
 
-    /// How many of them wait for an outcome from outside. Reads a counter.
+    /// The number of pending invocations that belong to a principal ([`Request::owner`]), whatever their service;
+    /// groups, and those that are claimed, do not count. Reads a counter.
+    fn pending_count_of(&self, owner: &Principal) -> usize;
+
+    /// How many invocations of a service wait for an outcome from outside. Reads a counter.
     fn awaiting_completion_count(&self, service: &ServiceName) -> usize;
 
     /// The number of pending invocations of all services, groups included, and of the callbacks that are promised by
@@ -454,6 +458,8 @@ pub struct Record {
     pub cid: Cid,
     /// Its service, by which writes are scheduled round-robin.
     pub service: ServiceName,
+    /// To whom it belongs ([`Request::owner`]): its pending invocations are counted.
+    pub owner: Option<Principal>,
     /// Its new state: pending or terminal.
     pub state: State,
     /// How many attempts were started.

@@ -1,6 +1,7 @@
 //! Rates: how many calls a limit lets pass in a second, and at once.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
 /// How many calls a limit lets pass: a steady rate, and a burst after a pause.
@@ -99,6 +100,15 @@ impl Rate {
     #[must_use]
     pub fn contains(calls: f64) -> bool {
         (Self::LEAST..=Self::MOST).contains(&calls)
+    }
+}
+
+/// It is never NaN.
+impl Eq for Rate {}
+
+impl Hash for Rate {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.per_second.to_bits(), self.burst).hash(state);
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::model::access::Principals;
+use crate::model::access::{Identity, Principals};
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::{InReplyTo, Progress};
 use crate::model::metadata::Metadata;
@@ -48,4 +48,7 @@ pub struct InvocationInfo {
     pub in_reply_to: Option<InReplyTo>,
     /// Who asked, and who acts. `None` where authentication is off.
     pub principals: Option<Arc<Principals>>,
+    /// The one who acts, with its rights: of a call that is not stored. `None` where authentication is off, or where a
+    /// handler in the node calls.
+    pub caller: Option<Arc<Identity>>,
 }

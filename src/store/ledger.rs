@@ -7,9 +7,11 @@ use std::collections::{HashMap, HashSet};
 
 use foldhash::fast::RandomState;
 
+use super::owner_counts::OwnerCounts;
 use crate::engine::store::Record;
+use crate::model::access::Principal;
 use crate::model::id::{Cid, ServiceName};
-use crate::model::invocation::{Invocation, State};
+use crate::model::invocation::{Invocation, Request, State};
 
 /// The pending counts and the claims of a store, by service: known without reading an invocation.
 #[derive(Debug, Default)]
@@ -18,6 +20,8 @@ pub(super) struct Ledger {
     /// The service of each claimed invocation: a record is found by its CID alone.
     service_of: HashMap<Cid, ServiceName, RandomState>,
     total_pending: usize,
+    /// Without groups, which count as their members.
+    owners: OwnerCounts,
     /// How many callbacks each invocation that was accepted since the start promises. They count as pending.
     promised: HashMap<Cid, usize, RandomState>,
     total_promised: usize,
@@ -63,15 +67,27 @@ impl Claims {
 }
 
 impl Ledger {
-    /// Counts invocations that were accepted as pending, or found pending at startup.
+    /// Counts invocations that were found pending at startup.
     pub(super) fn add_pending(&mut self, service: &ServiceName, count: usize) {
         self.service(service).pending += count;
         self.total_pending += count;
     }
 
-    /// Counts an invocation that was accepted, and the callbacks that it promises.
-    pub(super) fn accept(&mut self, service: &ServiceName, cid: Cid, promised: usize) {
+    /// Counts an invocation that is pending from now on.
+    pub(super) fn add_one(&mut self, service: &ServiceName, owner: Option<&Principal>) {
         self.add_pending(service, 1);
+        self.owners.add(owner_of(service, owner), 1);
+    }
+
+    /// Counts an invocation that was accepted, and the callbacks that it promises.
+    pub(super) fn accept(
+        &mut self,
+        service: &ServiceName,
+        owner: Option<&Principal>,
+        cid: Cid,
+        promised: usize,
+    ) {
+        self.add_one(service, owner);
         if promised > 0 {
             self.promised.insert(cid, promised);
             self.total_promised += promised;
@@ -79,9 +95,10 @@ impl Ledger {
     }
 
     /// Claims a pending invocation: it is no longer pending, and its concurrency key is busy.
-    pub(super) fn claim(&mut self, service: &ServiceName, cid: Cid, key: Option<String>) {
-        self.remove_pending(service);
-        self.insert_claim(service, cid, key);
+    pub(super) fn claim(&mut self, request: &Request) {
+        let (service, key) = (&request.service, request.terms.concurrency_key.clone());
+        self.remove_pending(service, request.owner());
+        self.insert_claim(service, request.cid, key);
     }
 
     /// Releases the claim on an invocation. Returns whether there was one.
@@ -104,9 +121,10 @@ impl Ledger {
         let counts = self.service(service);
         counts.awaiting_completion = (counts.awaiting_completion + usize::from(is_awaiting))
             .saturating_sub(usize::from(was_awaiting));
+        let owner = record.owner.as_ref();
         match (was_claimed, is_pending) {
-            (true, true) => self.add_pending(service, 1),
-            (false, false) => self.remove_pending(service),
+            (true, true) => self.add_one(service, owner),
+            (false, false) => self.remove_pending(service, owner),
             (true, false) | (false, true) => {}
         }
     }
@@ -146,7 +164,12 @@ impl Ledger {
             .map_or(0, |counts| counts.pending)
     }
 
-    /// How many of them wait for an outcome from outside.
+    /// How many invocations of a principal are pending and not claimed, without groups.
+    pub(super) fn pending_count_of(&self, owner: &Principal) -> usize {
+        self.owners.get(owner)
+    }
+
+    /// How many invocations of a service wait for an outcome from outside.
     pub(super) fn awaiting_completion_count(&self, service: &ServiceName) -> usize {
         self.services
             .get(service)
@@ -190,7 +213,8 @@ impl Ledger {
         self.service_of.insert(cid, service.clone());
     }
 
-    fn remove_pending(&mut self, service: &ServiceName) {
+    fn remove_pending(&mut self, service: &ServiceName, owner: Option<&Principal>) {
+        self.owners.remove(owner_of(service, owner));
         let counts = self.service(service);
         counts.pending = counts.pending.saturating_sub(1);
         self.total_pending = self.total_pending.saturating_sub(1);
@@ -199,6 +223,11 @@ impl Ledger {
     fn service(&mut self, name: &ServiceName) -> &mut ServiceLedger {
         self.services.entry(name.clone()).or_default()
     }
+}
+
+/// The owner for which an invocation counts. A group counts as its members.
+fn owner_of<'o>(service: &ServiceName, owner: Option<&'o Principal>) -> Option<&'o Principal> {
+    owner.filter(|_| !service.is_none())
 }
 
 /// A store on disk reads rows that it has claimed, and counts them when it is opened.
@@ -217,6 +246,11 @@ impl Ledger {
     /// Counts invocations that were found at startup to wait for an outcome from outside.
     pub(super) fn add_awaiting_completion(&mut self, service: &ServiceName, count: usize) {
         self.service(service).awaiting_completion += count;
+    }
+
+    /// Counts pending invocations of a principal that were found at startup.
+    pub(super) fn add_owned(&mut self, owner: &Principal, count: usize) {
+        self.owners.add(Some(owner), count);
     }
 
     /// Excludes an invocation that cannot be decoded from all further claims. It still counts as pending.
@@ -243,13 +277,13 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::model::invocation::Request;
     use crate::model::payload::Payload;
 
     fn record(cid: Cid, service: &ServiceName, state: State) -> Record {
         Record {
             cid,
             service: service.clone(),
+            owner: None,
             state,
             attempts: 1,
             crash_count: 0,
@@ -270,12 +304,19 @@ mod tests {
         }
     }
 
+    fn request(service: &ServiceName) -> Request {
+        let now = Timestamp::UNIX_EPOCH;
+        Request::new(Cid::new(), service.clone(), Payload::empty(), now)
+    }
+
     #[test]
     fn a_claimed_invocation_is_not_pending_until_it_is_recorded_as_pending() {
-        let (mut ledger, cid) = (Ledger::default(), Cid::new());
+        let mut ledger = Ledger::default();
         let service = ServiceName::parse("a").unwrap();
+        let claimed = request(&service);
+        let cid = claimed.cid;
         ledger.add_pending(&service, 2);
-        ledger.claim(&service, cid, None);
+        ledger.claim(&claimed);
         assert_eq!(
             (ledger.pending_count(&service), ledger.total_pending_count()),
             (1, 1)
@@ -294,14 +335,17 @@ mod tests {
 
     #[test]
     fn a_concurrency_key_is_busy_while_an_invocation_with_it_is_claimed() {
-        let (mut ledger, cid) = (Ledger::default(), Cid::new());
+        let mut ledger = Ledger::default();
         let service = ServiceName::parse("a").unwrap();
-        let now = Timestamp::UNIX_EPOCH;
-        let mut request = Request::new(Cid::new(), service.clone(), Payload::empty(), now);
-        request.terms.concurrency_key = Some("x".to_owned());
-        let mut other = Invocation::accepted(request, 1);
+        let with_key = || {
+            let mut request = request(&service);
+            request.terms.concurrency_key = Some("x".to_owned());
+            request
+        };
+        let (claimed, mut other) = (with_key(), Invocation::accepted(with_key(), 1));
+        let cid = claimed.cid;
         ledger.add_pending(&service, 2);
-        ledger.claim(&service, cid, Some("x".to_owned()));
+        ledger.claim(&claimed);
         ledger.set_key_busy(&mut other, true);
         assert!(other.key_busy);
         assert!(ledger.is_key_busy(&service, "x") && !ledger.is_key_busy(&service, "y"));

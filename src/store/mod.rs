@@ -4,6 +4,7 @@
 mod cipher;
 mod ledger;
 mod memory;
+mod owner_counts;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 

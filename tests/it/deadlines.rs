@@ -40,6 +40,23 @@ async fn the_server_enforces_the_deadline_of_the_client() {
     until("the handler has ended", || engine.running_handlers() == 0).await;
 }
 
+/// Timers have a resolution of a millisecond: that of the handler and that of the deadline fire at once.
+#[tokio::test(start_paused = true)]
+async fn a_response_after_the_deadline_is_refused() {
+    let ends_after = async |micros: u64| -> Result<()> {
+        let node = Node::builder().service("a.waits", move || async move {
+            tokio::time::sleep(Duration::from_micros(micros)).await;
+        });
+        let node = node.no_listener().start().await?;
+        let mut call = Call::new("a.waits", ());
+        call.timeout = Some(Duration::from_micros(10_200));
+        node.invoker().invoke(Cid::new(), call).await.map(drop)
+    };
+    let late = ends_after(10_900).await.unwrap_err();
+    assert_eq!(late.reason(), "DEADLINE_EXCEEDED");
+    ends_after(9_900).await.unwrap();
+}
+
 #[tokio::test]
 async fn a_malformed_deadline_is_rejected() {
     let node = TestNode::demo().await;

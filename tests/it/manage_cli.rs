@@ -139,6 +139,9 @@ async fn a_change_says_what_it_leaves_out_and_what_state_it_found() {
     assert!(stderr(&output).contains(note), "{}", stderr(&output));
     let shown = stdout(&output);
     assert!(shown.contains(&failed) && !shown.contains(&held), "{shown}");
+    let dry_run = ["retry", "--pending", "held", "--dry-run"];
+    let output = stderr(&server.run(&dry_run));
+    assert!(output.contains("1 would be released"), "{output}");
     let explicit = ["retry", "--pending", "held", "--yes"];
     let output = server.run(&explicit);
     assert!(
@@ -146,7 +149,11 @@ async fn a_change_says_what_it_leaves_out_and_what_state_it_found() {
         "{}",
         stderr(&output)
     );
-    assert!(stderr(&output).contains("1 retried"), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("1 released"),
+        "{}",
+        stderr(&output)
+    );
     let refused = server.run(&["cancel", &failed]);
     let shown = stdout(&refused);
     assert!(shown.contains("FAILED  ENDED"), "{shown}");

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cidery::codec::proto::v1;
-use cidery::model::access::{Caller, Credential, Identity, Principal, Rights};
+use cidery::model::access::{Caller, Credential, Identity, Principal, Quota, Rights};
 use cidery::model::batch::Batch;
-use cidery::model::call::Call;
+use cidery::model::call::{Call, Start};
 use cidery::model::rate::Rate;
 use cidery::{Cid, Context, Definition, Error, Node, Result};
 use tokio::sync::Semaphore;
@@ -191,6 +191,7 @@ fn principal(name: &str) -> Caller {
         principal: Principal::known(name),
         group: None,
         rights: Rights::all(),
+        quota: Quota::default(),
         credential: Credential::Token,
     }))
 }
@@ -218,6 +219,58 @@ async fn each_principal_has_a_quota_of_its_own() {
         .invoke(Call::new("cidery.ping", ()))
         .await
         .unwrap();
+}
+
+/// A durable call that its caller waits for is in flight from its acceptance to its outcome.
+#[tokio::test]
+async fn a_durable_call_is_in_flight_until_its_outcome() {
+    let gate = Arc::new(Semaphore::new(0));
+    let waiting = Arc::clone(&gate);
+    let slow = move || {
+        let gate = Arc::clone(&waiting);
+        async move { gate.acquire().await.unwrap().forget() }
+    };
+    let builder = Node::builder().service("a.slow", slow);
+    let builder = builder.limits(|limits| limits.principal_in_flight = Some(1));
+    let node = TestNode::start(builder).await;
+    let one = node.handle.invoker().on_behalf_of(principal("one"));
+    let mut call = Call::new("a.slow", ());
+    call.durable().idempotency_key = Some("once".to_owned());
+    let (_, outcome) = one.begin_durable(Cid::new(), call).await.unwrap();
+    let outcome = spawn(outcome);
+    until("it runs", || one.running_handlers() == 1).await;
+    let ping = || one.invoke(Cid::new(), Call::new("cidery.ping", ()));
+    assert_eq!(ping().await.unwrap_err().reason(), "IN_FLIGHT_LIMIT");
+    gate.add_permits(1);
+    outcome.await.unwrap().unwrap();
+    ping().await.unwrap();
+}
+
+/// Each request of a batch counts as a call of its principal.
+#[tokio::test]
+async fn the_requests_of_a_batch_count_against_the_quota_of_a_principal() {
+    let builder = Node::builder().limits(|limits| limits.principal_rate = Some(only(3)));
+    let node = TestNode::start(builder.service("a.task", async || ())).await;
+    let one = node.handle.invoker().on_behalf_of(principal("one"));
+    let batch = |members| Batch {
+        calls: std::iter::repeat_with(|| Call::new("a.task", ()))
+            .take(members)
+            .collect(),
+        ..Batch::default()
+    };
+    let never = one.invoke_batch(batch(4)).await.unwrap_err();
+    assert_eq!(
+        (never.reason(), never.retryable_override()),
+        ("RATE_LIMIT", Some(false))
+    );
+    one.invoke_batch(batch(2)).await.unwrap();
+    assert_eq!(
+        one.invoke_batch(batch(2)).await.unwrap_err().reason(),
+        "RATE_LIMIT"
+    );
+    one.invoke_batch(batch(1)).await.unwrap();
+    let refused = one.invoke(Cid::new(), Call::new("a.task", ())).await;
+    assert_eq!(refused.unwrap_err().reason(), "RATE_LIMIT");
 }
 
 #[tokio::test]
@@ -248,4 +301,123 @@ async fn calls_in_flight_of_a_principal_are_limited() {
         running.await.unwrap().unwrap();
         one.invoke(Cid::new(), ping()).await.unwrap();
     }
+}
+
+/// A call whose invocation stays pending.
+fn later(service: &'static str) -> Call {
+    let mut call = Call::new(service, ());
+    call.durable().start = Some(Start::After(Duration::from_secs(3_600)));
+    call
+}
+
+#[tokio::test]
+async fn pending_invocations_of_a_principal_are_limited() {
+    let builder = Node::builder().service("a.task", async || ());
+    let builder = builder.limits(|limits| limits.principal_pending = Some(2));
+    let node = TestNode::start(builder).await;
+    let one = node.handle.invoker().on_behalf_of(principal("one"));
+    let other = node.handle.invoker().on_behalf_of(principal("other"));
+    let batch = |members| Batch {
+        calls: std::iter::repeat_with(|| later("a.task"))
+            .take(members)
+            .collect(),
+        ..Batch::default()
+    };
+    let mut keyed = later("a.task");
+    keyed.durable().idempotency_key = Some("once".to_owned());
+    let first = one.invoke_async(keyed.clone()).await.unwrap();
+    let second = one.invoke_async(later("a.task")).await.unwrap();
+    let mut stored = Call::new("a.task", ());
+    stored.durable().idempotency_key = Some("stored".to_owned());
+    for refused in [
+        one.invoke_async(later("a.task")).await.unwrap_err(),
+        one.invoke(Cid::new(), stored).await.unwrap_err(),
+        one.invoke_batch(batch(1)).await.unwrap_err(),
+    ] {
+        assert_eq!(refused.reason(), "PENDING_LIMIT");
+        assert_eq!(refused.fact("principal"), Some("one"));
+        assert_eq!(refused.fact("principal_pending"), Some("2"));
+        assert!(refused.retry_after().is_some() && refused.cid().is_some());
+    }
+    // A repeated request needs no room, nor does a synchronous call.
+    let again = one.invoke_async(keyed).await.unwrap();
+    assert_eq!((again.cid, again.already_accepted), (first.cid, true));
+    let ping = Call::new("cidery.ping", ());
+    one.invoke(Cid::new(), ping).await.unwrap();
+    // A batch counts as its members, and one that is larger than the limit never fits.
+    let never = other.invoke_batch(batch(3)).await.unwrap_err();
+    assert_eq!(never.reason(), "PENDING_LIMIT");
+    assert_eq!(never.retryable_override(), Some(false));
+    other.invoke_batch(batch(2)).await.unwrap();
+    one.cancel(second.cid, None).await.unwrap();
+    one.invoke_async(later("a.task")).await.unwrap();
+    // A retry belongs to who retries.
+    let refused = one.retry(second.cid, None).await.unwrap_err();
+    assert_eq!(refused.reason(), "PENDING_LIMIT");
+    let third = node.handle.invoker().on_behalf_of(principal("third"));
+    third.retry(second.cid, None).await.unwrap();
+    // The program itself has no limit.
+    for _ in 0..3 {
+        node.client.invoke_async(later("a.task")).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_limit_of_zero_is_none() {
+    let builder = Node::builder().service("a.task", async || ());
+    let builder = builder.limits(|limits| {
+        limits.principal_pending = Some(0);
+        limits.principal_in_flight = Some(0);
+    });
+    let node = TestNode::start(builder).await;
+    let one = node.handle.invoker().on_behalf_of(principal("one"));
+    one.invoke_async(later("a.task")).await.unwrap();
+    let ping = Call::new("cidery.ping", ());
+    one.invoke(Cid::new(), ping).await.unwrap();
+}
+
+/// A caller whose credential has a quota.
+fn with_quota(name: &str, quota: Quota) -> Caller {
+    let Caller::Authenticated(identity) = principal(name) else {
+        unreachable!()
+    };
+    Caller::Authenticated(Arc::new(Identity {
+        quota,
+        ..Identity::clone(&identity)
+    }))
+}
+
+#[tokio::test]
+async fn a_quota_of_a_credential_takes_the_place_of_that_of_the_node() {
+    let builder = Node::builder().service("a.task", async || ());
+    let builder = builder.limits(|limits| {
+        limits.principal_rate = Some(only(5));
+        limits.principal_pending = Some(1);
+    });
+    let node = TestNode::start(builder).await;
+    let caller = |quota| node.handle.invoker().on_behalf_of(with_quota("one", quota));
+    let pending = |pending| Quota {
+        pending,
+        ..Quota::default()
+    };
+    let (of_node, of_key) = (caller(pending(None)), caller(pending(Some(2))));
+    of_node.invoke_async(later("a.task")).await.unwrap();
+    of_key.invoke_async(later("a.task")).await.unwrap();
+    for (refused, limit) in [(&of_node, "1"), (&of_key, "2")] {
+        let refused = refused.invoke_async(later("a.task")).await.unwrap_err();
+        assert_eq!(refused.fact("principal_pending"), Some(limit));
+    }
+    let ping = || Call::new("cidery.ping", ());
+    let slow = caller(Quota {
+        rate: Some(only(1)),
+        ..Quota::default()
+    });
+    slow.invoke(Cid::new(), ping()).await.unwrap();
+    let refused = slow.invoke(Cid::new(), ping()).await.unwrap_err();
+    assert_eq!(refused.reason(), "RATE_LIMIT");
+    assert_eq!(refused.fact("burst"), Some("1"));
+    // The other credentials of the principal have what the node allows: four of five calls were made.
+    of_key.invoke(Cid::new(), ping()).await.unwrap();
+    let refused = of_node.invoke(Cid::new(), ping()).await.unwrap_err();
+    assert_eq!(refused.fact("burst"), Some("5"));
 }

@@ -4,14 +4,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cidery::engine::store::{ClaimLimit, Filter, Store as _, Stored};
+use cidery::engine::store::{ClaimLimit, Filter, Record, Store as _, Stored};
 use cidery::model::invocation::{EventKind, State};
 use cidery::store::{SqliteOptions, SqliteStore};
-use cidery::{Kind, Node, dict};
+use cidery::{Kind, Node, Principal, dict};
 
 use crate::support::raw_worker::{RawWorker, hello};
 use crate::support::stored::{
-    NOW, accepted, at, claimed, found, invocation, record, service, succeeded, with_request,
+    NOW, accepted, at, claimed, found, group, invocation, owned_by, record, service, succeeded,
+    with_request,
 };
 use crate::support::{Folder, TestNode};
 
@@ -105,6 +106,57 @@ fn unclean_copy(from: &Folder, to: &Folder) {
     for file in ["cidery.db", "cidery.db-wal"] {
         std::fs::copy(from.path().join(file), to.path().join(file)).unwrap();
     }
+}
+
+/// Whether it was closed or crashed, what is pending, or ran, is pending again.
+#[tokio::test]
+async fn pending_invocations_are_counted_by_owner_when_the_store_is_opened() {
+    let (folder, crashed) = (Folder::new("store"), Folder::new("crashed"));
+    let [anna, berta] = ["anna", "berta"].map(Principal::known);
+    let store = SqliteStore::open(folder.path()).unwrap();
+    let mut cids = Vec::new();
+    for (owner, due) in [(&anna, NOW), (&anna, at(9)), (&anna, NOW), (&berta, NOW)] {
+        let one = owned_by(owner, invocation("a", due, dict! {}));
+        cids.push(one.request.cid);
+        store.accept(one).await.unwrap();
+    }
+    let (group, members) = group(2);
+    let members = members.into_iter().map(|one| owned_by(&berta, one));
+    let stored = store.accept_group(owned_by(&berta, group), members.collect());
+    stored.await.unwrap();
+    accepted(&store, "a", NOW).await;
+    assert_eq!(claimed(&store, "a", NOW, 9).await.len(), 5);
+    let ended = Record {
+        owner: Some(anna.clone()),
+        ..succeeded(cids[0])
+    };
+    assert!(store.record(ended).await.unwrap());
+    let counts = |store: &SqliteStore| [&anna, &berta].map(|owner| store.pending_count_of(owner));
+    // Four are claimed.
+    assert_eq!(counts(&store), [1, 1]);
+    unclean_copy(&folder, &crashed);
+    drop(store);
+    for folder in [&folder, &crashed] {
+        let store = SqliteStore::open(folder.path()).unwrap();
+        assert_eq!(counts(&store), [2, 3]);
+    }
+}
+
+/// A file of the same format that was written before keys had quotas.
+#[tokio::test]
+async fn a_store_without_quotas_of_keys_is_opened() {
+    let folder = Folder::new("store");
+    drop(SqliteStore::open(folder.path()).unwrap());
+    let connection = rusqlite::Connection::open(folder.path().join("cidery.db")).unwrap();
+    let insert = "ALTER TABLE api_key DROP COLUMN quota;
+         INSERT INTO api_key (id, secret_hash, principal, rights, create_time)
+         VALUES ('k', zeroblob(32), 'anna', x'', 0)";
+    connection.execute_batch(insert).unwrap();
+    connection.close().unwrap();
+    let store = SqliteStore::open(folder.path()).unwrap();
+    let keys = store.api_keys().await.unwrap();
+    assert_eq!(keys.len(), 1);
+    assert!(keys[0].key.quota.is_none());
 }
 
 /// A random sequence of operations, with concurrency keys and without.

@@ -230,6 +230,7 @@ async fn write(store: &SqliteStore) {
         let record = Record {
             cid: all.request.cid,
             service: all.request.service.clone(),
+            owner: all.request.owner().cloned(),
             state: all.state,
             attempts: all.attempts,
             crash_count: all.crash_count,

@@ -93,7 +93,17 @@ func show(answer interface {
 	fmt.Println(text)
 }
 
-// connect opens a connection. With TLS to `https://HOST:PORT`; `CIDERY_CA` names the file with the CA of the node.
+// bearer is an API key, which is sent with each call, and never without TLS.
+type bearer string
+
+func (key bearer) GetRequestMetadata(context.Context, ...string) (map[string]string, error) {
+	return map[string]string{"authorization": "Bearer " + string(key)}, nil
+}
+
+func (bearer) RequireTransportSecurity() bool { return true }
+
+// connect opens a connection. With TLS to `https://HOST:PORT`: `CIDERY_CA` names the file with the CA of the node, and
+// the key in `CIDERY_API_KEY` is sent with each call.
 func connect(node string) (*grpc.ClientConn, error) {
 	security := insecure.NewCredentials()
 	address, isTLS := strings.CutPrefix(node, "https://")
@@ -106,7 +116,11 @@ func connect(node string) (*grpc.ClientConn, error) {
 	} else if isTLS {
 		security = credentials.NewTLS(nil) // The CAs of the system.
 	}
-	return grpc.NewClient(address, grpc.WithTransportCredentials(security))
+	options := []grpc.DialOption{grpc.WithTransportCredentials(security)}
+	if key := os.Getenv("CIDERY_API_KEY"); isTLS && key != "" {
+		options = append(options, grpc.WithPerRPCCredentials(bearer(key)))
+	}
+	return grpc.NewClient(address, options...)
 }
 
 func main() {

@@ -29,9 +29,12 @@ import com.google.rpc.ErrorInfo;
 import io.grpc.Grpc;
 import io.grpc.InsecureChannelCredentials;
 import io.grpc.ManagedChannel;
+import io.grpc.ManagedChannelBuilder;
+import io.grpc.Metadata;
 import io.grpc.StatusRuntimeException;
 import io.grpc.TlsChannelCredentials;
 import io.grpc.protobuf.StatusProto;
+import io.grpc.stub.MetadataUtils;
 import java.io.File;
 import java.io.IOException;
 import java.util.Iterator;
@@ -173,7 +176,10 @@ public final class ExampleClient {
     }
   }
 
-  /** Opens a channel. With TLS to {@code https://HOST:PORT}; CIDERY_CA names the file with the CA of the node. */
+  /**
+   * Opens a channel. With TLS to {@code https://HOST:PORT}: CIDERY_CA names the file with the CA of the node, and the key
+   * in CIDERY_API_KEY is sent with each call.
+   */
   private static ManagedChannel open(String node) throws IOException {
     if (!node.startsWith("https://")) {
       return Grpc.newChannelBuilder(node, InsecureChannelCredentials.create()).build();
@@ -182,7 +188,14 @@ public final class ExampleClient {
     if (System.getenv("CIDERY_CA") != null) {
       tls.trustManager(new File(System.getenv("CIDERY_CA")));
     }
-    return Grpc.newChannelBuilder(node.replaceFirst("^https://", ""), tls.build()).build();
+    ManagedChannelBuilder<?> channel = Grpc.newChannelBuilder(node.replaceFirst("^https://", ""), tls.build());
+    if (System.getenv("CIDERY_API_KEY") != null) {
+      Metadata headers = new Metadata();
+      Metadata.Key<String> authorization = Metadata.Key.of("authorization", Metadata.ASCII_STRING_MARSHALLER);
+      headers.put(authorization, "Bearer " + System.getenv("CIDERY_API_KEY"));
+      channel.intercept(MetadataUtils.newAttachHeadersInterceptor(headers));
+    }
+    return channel.build();
   }
 
   public static void main(String[] args) throws Exception {

@@ -15,11 +15,19 @@ const options = { keepCase: true, oneofs: true, longs: String, enums: String, in
 const files = ["cidery/v1/invocation.proto", "google/rpc/status.proto", "google/rpc/error_details.proto"];
 const definition = protoLoader.loadSync(files, options);
 const { InvocationService } = grpc.loadPackageDefinition(definition).cidery.v1;
-// With TLS to `https://HOST:PORT`; `CIDERY_CA` names the file with the CA of the node, beside those that Node.js brings.
-const ca = process.env.CIDERY_CA && fs.readFileSync(process.env.CIDERY_CA);
-const isTls = address.startsWith("https://");
-const credentials = isTls ? grpc.credentials.createSsl(ca) : grpc.credentials.createInsecure();
-const client = new InvocationService(address.replace("https://", ""), credentials);
+// With TLS to `https://HOST:PORT`: `CIDERY_CA` names the file with the CA of the node, beside those that Node.js brings,
+// and the key in `CIDERY_API_KEY` is sent with each call.
+function credentials() {
+  if (!address.startsWith("https://")) return grpc.credentials.createInsecure();
+  const tls = grpc.credentials.createSsl(process.env.CIDERY_CA && fs.readFileSync(process.env.CIDERY_CA));
+  const key = process.env.CIDERY_API_KEY;
+  if (!key) return tls;
+  const metadata = new grpc.Metadata();
+  metadata.set("authorization", `Bearer ${key}`);
+  const ofCall = grpc.credentials.createFromMetadataGenerator((_, done) => done(null, metadata));
+  return grpc.credentials.combineChannelCredentials(tls, ofCall);
+}
+const client = new InvocationService(address.replace("https://", ""), credentials());
 const deadline = Date.now() + seconds * 1000;
 
 // One call of a method, all calls with the same deadline.

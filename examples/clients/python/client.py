@@ -17,14 +17,19 @@ from google.rpc import error_details_pb2, status_pb2
 
 
 def open_channel(node):
-    """A channel. With TLS to `https://HOST:PORT`; `CIDERY_CA` names the file with the CA of the node."""
+    """A channel. With TLS to `https://HOST:PORT`: `CIDERY_CA` names the file with the CA of the node, and the key in
+    `CIDERY_API_KEY` is sent with each call."""
     if not node.startswith("https://"):
         return grpc.insecure_channel(node)
     roots = None  # Those that gRPC brings.
     if "CIDERY_CA" in os.environ:
         with open(os.environ["CIDERY_CA"], "rb") as file:
             roots = file.read()
-    return grpc.secure_channel(node.removeprefix("https://"), grpc.ssl_channel_credentials(roots))
+    credentials = grpc.ssl_channel_credentials(roots)
+    if "CIDERY_API_KEY" in os.environ:
+        key = grpc.access_token_call_credentials(os.environ["CIDERY_API_KEY"])
+        credentials = grpc.composite_channel_credentials(credentials, key)
+    return grpc.secure_channel(node.removeprefix("https://"), credentials)
 
 
 def note(text):

@@ -7,7 +7,7 @@ use std::io;
 use super::action::Action;
 use super::detach::INTERRUPTED;
 use super::filter::unknown_services;
-use super::names::{service_name_or_group, state_name};
+use super::names::{retried, service_name_or_group, state_name};
 use super::operation_progress;
 use super::printer::{Printer, Tone};
 use super::summary_table::print_summaries;
@@ -62,7 +62,11 @@ impl Bulk {
             printer.note(Tone::Quiet, "no invocations match");
         }
         if self.dry_run {
-            matching.print(action, printer);
+            let done = match &self.change {
+                Change::Retry(retry) => retried(retry, Some(&self.filter)),
+                _ => action.done,
+            };
+            matching.print(done, printer);
             return Ok(());
         }
         if matching.total == 0 {
@@ -157,10 +161,10 @@ impl Matching {
     }
 
     /// Prints what would be changed.
-    fn print(&self, action: &Action, printer: &Printer) {
+    fn print(&self, done: &str, printer: &Printer) {
         print_summaries(printer, &self.summaries, "");
         if self.total > 0 {
-            let note = format!("{} would be {}", self.total, action.done);
+            let note = format!("{} would be {done}", self.total);
             printer.note(Tone::Good, &note);
         }
     }

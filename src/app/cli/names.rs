@@ -41,10 +41,24 @@ fn action_words(operation: &v1::Operation) -> (&'static str, &'static str) {
     let action = operation.action.as_ref();
     match action.and_then(|action| action.action.as_ref()) {
         Some(Action::Cancel(_)) => ("cancel", "cancelled"),
-        Some(Action::Retry(_)) => ("retry", "retried"),
+        Some(Action::Retry(retry)) => ("retry", retried(retry, operation.filter.as_ref())),
         Some(Action::Release(_)) => ("release", "released"),
         Some(Action::Purge(_)) => ("purge", "purged"),
         None => ("", "changed"),
+    }
+}
+
+/// What a retry has done to the invocations of a filter: those that are held are released, unless their input is
+/// changed.
+pub(super) fn retried(
+    retry: &v1::RetryAction,
+    filter: Option<&v1::InvocationFilter>,
+) -> &'static str {
+    let held = [i32::from(v1::PendingReason::Held)];
+    let are_held = filter.is_some_and(|filter| filter.pending_reasons == held);
+    match are_held && retry.input_patch_json.is_empty() {
+        true => "released",
+        false => "retried",
     }
 }
 

@@ -1,21 +1,45 @@
 //! Who may call a node, as it is configured.
 
+use super::certificate_rule::certificate_rule;
 use super::role::role;
 use super::settings::AccessConfig;
 use crate::app::audit_log;
-use crate::app::config::together::require;
+use crate::app::config::together::missing;
 use crate::app::log_queue::LogGuard;
 use crate::edge::auth::{AccessOptions, JwtOptions};
-use crate::model::error::{Error, Result, Violation, reason};
+use crate::model::access::Rights;
+use crate::model::error::{Result, Violation};
 
 impl AccessConfig {
-    /// The options of the node.
-    ///
-    /// # Errors
-    ///
-    /// `INVALID_ARGUMENT` / `CONFIG_INVALID` for two roles of the same name, and where an option needs another one that
-    /// is not there.
-    pub(in crate::app) fn options(&self) -> Result<AccessOptions> {
+    /// The options of the node. The texts were checked when they were read.
+    pub(in crate::app) fn options(&self) -> AccessOptions {
+        let mut options = AccessOptions::default();
+        options.roles.extend(self.roles());
+        let rules = self.certificate_rule.iter();
+        options.certificates = rules
+            .filter_map(|text| certificate_rule(text.as_ref()).ok())
+            .collect();
+        let jwt = (&self.jwt_jwks, &self.jwt_issuer, &self.jwt_audience);
+        if let (Some(jwks), Some(issuer), Some(audience)) = jwt {
+            let mut jwt = JwtOptions::new(jwks, issuer, audience);
+            if let Some(claim) = &self.jwt_principal_claim {
+                jwt.principal_claim.clone_from(claim);
+            }
+            if let Some(claim) = &self.jwt_roles_claim {
+                jwt.roles_claim.clone_from(claim);
+            }
+            options.jwt = Some(jwt);
+        }
+        options
+    }
+
+    fn roles(&self) -> impl Iterator<Item = (String, Rights)> {
+        let texts = self.role.iter();
+        texts.filter_map(|text| role(text.as_ref()).ok())
+    }
+
+    /// What does not fit together. `has_client_ca`: whether the node verifies client certificates.
+    pub(super) fn check(&self, has_client_ca: bool) -> Vec<Violation> {
         let has_jwks = self.jwt_jwks.is_some();
         let needs_jwks = [
             (self.jwt_issuer.is_some(), "jwt_issuer"),
@@ -37,31 +61,30 @@ impl AccessConfig {
                 "jwt_jwks",
                 "jwt_audience",
             ),
+            (
+                !self.certificate_rule.is_empty() && !has_client_ca,
+                "certificate_rule",
+                "tls_client_ca",
+            ),
         ]);
-        require(&needs)?;
-        let mut options = AccessOptions::default();
-        for text in &self.role {
-            let (name, rights) =
-                role(text.as_ref()).map_err(|message| invalid("/role", message))?;
-            if options.roles.insert(name.clone(), rights).is_some() {
-                return Err(invalid(
-                    "/role",
-                    format!("the role `{name}` is given twice"),
+        let mut violations = missing(&needs);
+        let names: Vec<String> = self.roles().map(|(name, _)| name).collect();
+        for (index, name) in names.iter().enumerate() {
+            if names.iter().take(index).any(|before| before == name) {
+                let message = format!("the role `{name}` is given twice");
+                violations.push(Violation::new(
+                    format!("/role/{index}"),
+                    "DUPLICATE",
+                    message,
                 ));
             }
         }
-        let jwt = (&self.jwt_jwks, &self.jwt_issuer, &self.jwt_audience);
-        if let (Some(jwks), Some(issuer), Some(audience)) = jwt {
-            let mut jwt = JwtOptions::new(jwks, issuer, audience);
-            if let Some(claim) = &self.jwt_principal_claim {
-                jwt.principal_claim.clone_from(claim);
-            }
-            if let Some(claim) = &self.jwt_roles_claim {
-                jwt.roles_claim.clone_from(claim);
-            }
-            options.jwt = Some(jwt);
-        }
-        Ok(options)
+        let of_rules = self.options();
+        violations.extend(of_rules.rule_violations().map(|(index, violation)| {
+            let path = format!("/certificate_rule/{index}");
+            Violation::new(path, violation.code, violation.message)
+        }));
+        violations
     }
 
     /// Starts the audit log, if it has a file of its own.
@@ -72,9 +95,4 @@ impl AccessConfig {
     pub(in crate::app) fn start_audit_log(&self) -> Result<Option<LogGuard>> {
         self.audit_log.as_deref().map(audit_log::start).transpose()
     }
-}
-
-fn invalid(path: &str, message: String) -> Error {
-    let violation = Violation::new(path, "INVALID", message);
-    Error::violations(reason::CONFIG_INVALID, vec![violation])
 }

@@ -39,7 +39,8 @@ fn read_text(path: &Arc<PathBuf>) -> Result<String, Problem> {
     String::from_utf8(bytes).map_err(|_| problem("NOT_UTF8", "is not UTF-8".to_owned()))
 }
 
-fn parse(path: &Arc<PathBuf>, text: &str) -> (Vec<Entry>, Vec<Problem>) {
+/// The values of a text, and what is wrong with its syntax.
+pub(super) fn parse(path: &Arc<PathBuf>, text: &str) -> (Vec<Entry>, Vec<Problem>) {
     let (table, errors) = DeTable::parse_recoverable(text);
     let line = |at: usize| {
         let before = text.as_bytes().get(..at).unwrap_or_default();

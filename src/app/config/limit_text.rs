@@ -21,7 +21,7 @@ pub(super) fn service_limit(text: &str) -> Result<ServiceLimit, String> {
 /// # Errors
 ///
 /// What is wrong with it.
-pub(super) fn rate(text: &str) -> Result<Rate, String> {
+pub(in crate::app) fn rate(text: &str) -> Result<Rate, String> {
     let limit = service_limit(&format!("* rate={text}"))?;
     let has_others =
         limit.concurrency.is_some() || limit.queue_length.is_some() || limit.pending.is_some();

@@ -8,10 +8,13 @@
 
 mod access;
 mod address;
+mod certificate_rule;
 mod entry;
 mod environment;
 mod file;
 mod flags;
+#[cfg(test)]
+mod fuzz_tests;
 mod limit_text;
 mod nearest;
 mod options;
@@ -35,6 +38,7 @@ pub(in crate::app) use self::entry::Origin;
 #[cfg(test)]
 pub(in crate::app) use self::environment::is_known_variable;
 pub(in crate::app) use self::flags::{ConfigArgs, HiddenConfigArgs};
+pub(in crate::app) use self::limit_text::rate;
 pub(in crate::app) use self::options::{schema, value_text};
 pub(in crate::app) use self::problem::{IN_CONFIG, Problem};
 pub(in crate::app) use self::reload::Reload;

@@ -1,5 +1,7 @@
 //! What is wrong with a configuration: all of it at once, each with its place.
 
+use std::borrow::Cow;
+
 use super::entry::{LIMIT_FLAG, Origin};
 use crate::model::error::{Error, Violation, push_segment, reason};
 
@@ -17,16 +19,20 @@ pub(in crate::app) struct Problem {
     pub(in crate::app) key: Option<String>,
     /// What is wrong, and what to do. It never has a value of the environment.
     pub(in crate::app) message: String,
-    code: &'static str,
+    code: Cow<'static, str>,
 }
 
 impl Problem {
-    pub(super) fn new(origin: Origin, code: &'static str, message: impl Into<String>) -> Self {
+    pub(super) fn new(
+        origin: Origin,
+        code: impl Into<Cow<'static, str>>,
+        message: impl Into<String>,
+    ) -> Self {
         Self {
             origin,
             key: None,
             message: message.into(),
-            code,
+            code: code.into(),
         }
     }
 
@@ -36,7 +42,7 @@ impl Problem {
     }
 
     /// The line for people: `cidery.toml:3: limits.pending: must be at least 1, not 0`.
-    fn line(&self) -> String {
+    pub(super) fn line(&self) -> String {
         // A variable, and a flag of one option, have its name.
         let is_named = match &self.origin {
             Origin::Variable(_) => true,
@@ -54,7 +60,7 @@ impl Problem {
         for segment in self.key.iter().flat_map(|key| key.split('.')) {
             push_segment(&mut path, segment);
         }
-        Violation::new(path, self.code, self.line())
+        Violation::new(path, self.code.clone(), self.line())
     }
 }
 

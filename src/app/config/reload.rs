@@ -28,13 +28,17 @@ impl Reload {
     }
 
     /// Reads the configuration again, and logs what has changed. Of what is returned, the options that a reload changes
-    /// are to be applied; the others need a restart, and the log says so each time. `None` where the configuration has
-    /// problems: the node runs on with the one that it has.
-    pub(in crate::app) fn read(&mut self) -> Option<Config> {
+    /// are to be applied; the others need a restart, and the log says so each time.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the configuration, in short; the log has all of it. The node runs on with the one that it
+    /// has.
+    pub(in crate::app) fn read(&mut self) -> Result<Config, String> {
         match self.sources.read() {
             Ok(loaded) => {
                 self.compare(&loaded);
-                Some(loaded.config)
+                Ok(loaded.config)
             }
             Err(problems) => {
                 problems.iter().for_each(log);
@@ -42,7 +46,7 @@ impl Reload {
                     problems = problems.len(),
                     "the configuration is wrong, and was not reloaded"
                 );
-                None
+                Err(summary(&problems))
             }
         }
     }
@@ -67,6 +71,15 @@ impl Reload {
         for key in waiting {
             tracing::warn!(key, "needs a restart");
         }
+    }
+}
+
+/// The first problem, and how many more there are.
+fn summary(problems: &[Problem]) -> String {
+    let first = problems.first().map(Problem::line).unwrap_or_default();
+    match problems.len() {
+        ..2 => first,
+        all => format!("{first}; {} more are in the log", all - 1),
     }
 }
 

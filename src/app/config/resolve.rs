@@ -67,8 +67,13 @@ pub(super) fn resolve<T: DeserializeOwned>(
                 continue;
             }
         };
-        if let Err(error) = serde_json::from_value::<T>(nested([(&*declared.key, value.clone())])) {
-            problems.push(problem("INVALID", error.to_string()));
+        let faults = faults::<T>(&declared.key, &value);
+        if !faults.is_empty() {
+            let faults = faults.into_iter().map(|(key, message)| {
+                let problem = Problem::new(origin.clone(), "INVALID", message);
+                problem.of_key(&key)
+            });
+            problems.extend(faults);
             continue;
         }
         let before = values
@@ -104,6 +109,26 @@ pub(super) fn resolve<T: DeserializeOwned>(
     });
     let given = given.collect();
     Ok(Resolved { settings, given })
+}
+
+/// What is wrong with a value that is read alone, with its key: of a list, with each of its items (`role.1`).
+fn faults<T: DeserializeOwned>(key: &str, value: &Value) -> Vec<(String, String)> {
+    let fault = |value: Value| {
+        let read = serde_json::from_value::<T>(nested([(key, value)]));
+        read.err().map(|error| error.to_string())
+    };
+    let Some(message) = fault(value.clone()) else {
+        return Vec::new();
+    };
+    let items = value.as_array().into_iter().flatten().enumerate();
+    let of_items = items.filter_map(|(index, item)| {
+        let message = fault(Value::Array(vec![item.clone()]))?;
+        Some((format!("{key}.{index}"), message))
+    });
+    match of_items.collect() {
+        none if Vec::is_empty(&none) => vec![(key.to_owned(), message)],
+        of_items => of_items,
+    }
 }
 
 /// Whether it is a table of the file with nothing in it.

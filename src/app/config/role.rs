@@ -1,34 +1,63 @@
-//! The text of a role.
+//! The text of a role: its name, then what it allows.
 
 use crate::codec::convert::rights_from_proto;
 use crate::codec::proto::v1;
 use crate::model::access::Rights;
 
+/// The words that say what somebody may do.
+pub(super) const RIGHTS: &str = "`invoke=`, `serve=`, `read=`, `control=` and `admin`";
+
 /// Parses a role: its name, then what it allows.
 pub(super) fn role(text: &str) -> Result<(String, Rights), String> {
     let mut words = text.split_ascii_whitespace();
     let name = words.next().ok_or("use `NAME invoke=PATTERN …`")?;
-    if name.contains('=') || name == "admin" {
+    if name.contains('=') || name.contains(char::is_control) || name == "admin" {
         return Err("a role begins with its name".to_owned());
     }
-    let mut rights = v1::Rights::default();
+    let rights = rights(words, RIGHTS).map_err(|faults| faults.join("; "))?;
+    Ok((name.to_owned(), rights.unwrap_or_default()))
+}
+
+/// What words allow together; `None` where there are none. `known`: the words that there are, for the error.
+///
+/// # Errors
+///
+/// All that is wrong with them.
+pub(super) fn rights<'a>(
+    words: impl Iterator<Item = &'a str>,
+    known: &str,
+) -> Result<Option<Rights>, Vec<String>> {
+    let (mut rights, mut faults) = (v1::Rights::default(), Vec::new());
+    let mut words = words.peekable();
+    if words.peek().is_none() {
+        return Ok(None);
+    }
     for word in words {
         let patterns = |list: &str| list.split(',').map(ToOwned::to_owned).collect::<Vec<_>>();
         match word.split_once('=') {
             None if word == "admin" => rights.administer = true,
             Some(("invoke", list)) => rights.invoke.extend(patterns(list)),
             Some(("serve", list)) => rights.serve.extend(patterns(list)),
-            Some(("read", whose)) => rights.read = scope(whose)?,
-            Some(("control", whose)) => rights.control = scope(whose)?,
-            _ => {
-                return Err(format!(
-                    "`{word}` is none of `invoke=`, `serve=`, `read=`, `control=` and `admin`"
-                ));
-            }
+            Some(("read", whose)) => match scope(whose) {
+                Ok(scope) => rights.read = scope,
+                Err(fault) => faults.push(fault),
+            },
+            Some(("control", whose)) => match scope(whose) {
+                Ok(scope) => rights.control = scope,
+                Err(fault) => faults.push(fault),
+            },
+            _ => faults.push(format!("`{word}` is none of {known}")),
         }
     }
-    let rights = rights_from_proto("", &rights).map_err(|error| error.message().to_owned())?;
-    Ok((name.to_owned(), rights))
+    match rights_from_proto("", &rights) {
+        Ok(rights) if faults.is_empty() => Ok(Some(rights)),
+        Ok(_) => Err(faults),
+        Err(error) => {
+            let violations = error.field_violations().iter();
+            faults.extend(violations.map(ToString::to_string));
+            Err(faults)
+        }
+    }
 }
 
 fn scope(whose: &str) -> Result<i32, String> {
@@ -69,8 +98,17 @@ mod tests {
             "clerk read=some",
             "clerk admin=yes",
             "clerk invoke=a/b",
+            "a\u{b}b admin",
         ] {
             assert!(role(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_said() {
+        let wrong = role("clerk read=some invoke=a/b admin=yes").unwrap_err();
+        for part in ["`some`", "/invoke/0", "`admin=yes`"] {
+            assert!(wrong.contains(part), "{part}: {wrong}");
         }
     }
 }

@@ -19,8 +19,8 @@ use serde::{Deserialize, Serialize};
 
 use super::secret::Secret;
 use super::texts::{
-    AddressText, AttributeText, CollectorText, FilterText, HostName, OriginText, RateText,
-    RoleText, ServiceLimitText, ShareText,
+    AddressText, AttributeText, CertificateRuleText, CollectorText, FilterText, HostName,
+    OriginText, RateText, RoleText, ServiceLimitText, ShareText,
 };
 use crate::app::shutdown::DRAIN_TIMEOUT;
 use crate::app::telemetry::LogFormat;
@@ -107,6 +107,10 @@ pub(in crate::app) struct TlsConfig {
     /// CA certificates in PEM: each client needs a certificate from one of them.
     #[schemars(extend("x-placeholder" = "FILE"))]
     pub(in crate::app) tls_client_ca: Option<PathBuf>,
+    /// Lists of revoked client certificates in PEM, one of each CA: what they revoke is refused, and its connections
+    /// end once the file is read.
+    #[schemars(extend("x-placeholder" = "FILE"))]
+    pub(in crate::app) tls_client_crl: Option<PathBuf>,
     /// Whether clients need a certificate: `required`, or `optional`, where clients without one are accepted, too.
     #[schemars(extend("x-placeholder" = "WHEN"))]
     pub(in crate::app) tls_client_auth: ClientAuth,
@@ -135,6 +139,11 @@ pub(in crate::app) struct AccessConfig {
     /// What a role allows (repeatable): `clerk invoke=customer.*,order.* serve=crm.* read=all control=none admin`.
     #[schemars(extend("x-placeholder" = "TEXT", "x-whole" = true))]
     pub(in crate::app) role: Vec<RoleText>,
+    /// What client certificates with a name allow (repeatable): a SPIFFE ID or a DNS name, in which `*` stands for
+    /// characters of one part, then any of `roles=`, `principal=`, `group=`, and what roles allow, such as
+    /// `spiffe://example.org/* roles=clerk read=own`. The first rule that matches holds.
+    #[schemars(extend("x-placeholder" = "TEXT", "x-whole" = true))]
+    pub(in crate::app) certificate_rule: Vec<CertificateRuleText>,
     /// Write the audit log to this file, or to standard output (`-`), as lines of JSON: what operators do, who is
     /// refused, and which credentials are used. Default: the log of the node, target `cidery::audit`.
     #[schemars(extend("x-placeholder" = "FILE"))]

@@ -13,6 +13,7 @@ use super::options::{Declared, Options};
 use super::problem::{Problem, error_of};
 use super::resolve::{Given, Resolved, resolve};
 use super::settings::Config;
+use super::together;
 use crate::model::error::Error;
 
 /// The file that is read where none is named, if it exists.
@@ -86,6 +87,10 @@ impl Sources {
         };
         let mut config = settings;
         exclude(&mut config, &mut given)?;
+        let problems = together::problems(&config, &given);
+        if !problems.is_empty() {
+            return Err(problems);
+        }
         Ok(Loaded {
             config,
             file,

@@ -1,8 +1,8 @@
 //! The keys of a store, as they are configured.
 
 use super::settings::StoreConfig;
-use crate::app::config::together::require;
-use crate::model::error::Result;
+use crate::app::config::together::missing;
+use crate::model::error::{Result, Violation};
 use crate::store::StoreKeys;
 
 impl StoreConfig {
@@ -10,11 +10,18 @@ impl StoreConfig {
     ///
     /// # Errors
     ///
-    /// `INVALID_ARGUMENT` / `CONFIG_INVALID` where an option needs another one that is not there; the errors of
-    /// [`StoreKeys::read`].
+    /// Those of [`StoreKeys::read`].
     pub(in crate::app) fn keys(&self) -> Result<Option<StoreKeys>> {
+        self.store_key_file
+            .as_ref()
+            .map(StoreKeys::read)
+            .transpose()
+    }
+
+    /// What belongs together and is not there.
+    pub(super) fn check(&self) -> Vec<Violation> {
         let has_keys = self.store_key_file.is_some();
-        require(&[
+        missing(&[
             (
                 self.store_encrypted_only && !has_keys,
                 "store_encrypted_only",
@@ -25,10 +32,6 @@ impl StoreConfig {
                 "store_key_file",
                 "in_memory = false",
             ),
-        ])?;
-        self.store_key_file
-            .as_ref()
-            .map(StoreKeys::read)
-            .transpose()
+        ])
     }
 }

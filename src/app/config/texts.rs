@@ -8,6 +8,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::address::listen_address;
+use super::certificate_rule::certificate_rule;
 use super::limit_text::{rate, service_limit};
 use super::role::role;
 use super::traces::{attribute, collector, share};
@@ -88,6 +89,11 @@ checked_text! {
 checked_text! {
     /// A role.
     RoleText, |text| role(text).map(drop)
+}
+
+checked_text! {
+    /// A rule for client certificates.
+    CertificateRuleText, |text| certificate_rule(text).map(drop)
 }
 
 checked_text! {

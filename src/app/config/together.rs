@@ -1,19 +1,38 @@
 //! Options that need one another.
 
-use crate::model::error::{Error, Result, Violation, reason};
+use std::collections::BTreeMap;
 
-/// Refuses what is missing: whether it is, the key that needs it, and the key that is needed.
-///
-/// # Errors
-///
-/// `INVALID_ARGUMENT` / `CONFIG_INVALID` with a violation for each.
-pub(super) fn require(needs: &[(bool, &str, &str)]) -> Result<()> {
+use super::entry::Origin;
+use super::problem::Problem;
+use super::resolve::Given;
+use super::settings::Config;
+use crate::model::error::Violation;
+
+/// What does not fit together, each at the place of its option.
+pub(super) fn problems(config: &Config, given: &BTreeMap<String, Given>) -> Vec<Problem> {
+    let has_client_ca = config.tls.tls_client_ca.is_some();
+    let checks = [
+        config.tls.check(),
+        config.access.check(has_client_ca),
+        config.store.check(),
+        config.traces.check(),
+    ];
+    let violations = checks.into_iter().flatten();
+    let problems = violations.map(|violation| {
+        let key = violation.path.trim_start_matches('/').replace('/', ".");
+        let option = key.split('.').next().unwrap_or_default();
+        let given = given.get(option);
+        let origin = given.map_or(Origin::Default, |given| given.origin.clone());
+        Problem::new(origin, violation.code, violation.message).of_key(&key)
+    });
+    problems.collect()
+}
+
+/// What is missing: whether it is, the key that needs it, and the key that is needed.
+pub(super) fn missing(needs: &[(bool, &str, &str)]) -> Vec<Violation> {
     let missing = needs.iter().filter(|(is_missing, ..)| *is_missing);
     let violations = missing.map(|(_, key, other)| {
         Violation::new(format!("/{key}"), "MISSING", format!("needs `{other}`"))
     });
-    match violations.collect::<Vec<_>>() {
-        none if none.is_empty() => Ok(()),
-        violations => Err(Error::violations(reason::CONFIG_INVALID, violations)),
-    }
+    violations.collect()
 }

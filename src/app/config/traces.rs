@@ -3,7 +3,7 @@
 use http::Uri;
 
 use super::settings::TraceConfig;
-use crate::app::config::together::require;
+use crate::app::config::together::missing;
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::remote::ClientTls;
 use crate::remote::collector::{Collector, CollectorOptions, Headers};
@@ -14,26 +14,25 @@ const DEFAULT_PORT: u16 = 4317;
 const MAX_ATTRIBUTE_BYTES: usize = 255;
 
 impl TraceConfig {
+    /// What does not fit together.
+    pub(super) fn check(&self) -> Vec<Violation> {
+        let is_off = self.otlp_endpoint.is_none();
+        let needs = |key| (is_off, key, "otlp_endpoint");
+        let options = [
+            (self.otlp_headers.is_some(), needs("otlp_headers")),
+            (self.otlp_ca.is_some(), needs("otlp_ca")),
+        ];
+        let given = options.into_iter().filter(|(is_given, _)| *is_given);
+        missing(&given.map(|(_, needs)| needs).collect::<Vec<_>>())
+    }
+
     /// Begins to send spans, if there is a collector.
     ///
     /// # Errors
     ///
-    /// `INVALID_ARGUMENT` / `CONFIG_INVALID` where an option needs another one that is not there, and for headers that
+    /// `INVALID_ARGUMENT` / `CONFIG_INVALID` for headers that
     /// cannot be sent; `TLS_INVALID` for a file that cannot be used.
     pub(in crate::app) fn start_collector(&self) -> Result<Option<Collector>> {
-        let has_endpoint = self.otlp_endpoint.is_some();
-        require(&[
-            (
-                self.otlp_headers.is_some() && !has_endpoint,
-                "otlp_headers",
-                "otlp_endpoint",
-            ),
-            (
-                self.otlp_ca.is_some() && !has_endpoint,
-                "otlp_ca",
-                "otlp_endpoint",
-            ),
-        ])?;
         let Some(endpoint) = &self.otlp_endpoint else {
             return Ok(None);
         };

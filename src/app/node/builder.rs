@@ -433,7 +433,8 @@ impl NodeBuilder {
     /// Starts the node and serves until a signal, then stops it gracefully: a rolling restart fails no call.
     ///
     /// The signals are SIGTERM, SIGINT (Ctrl-C), and SIGHUP unless the process was started with SIGHUP ignored
-    /// (`nohup`) or the node has [TLS](crate::NodeBuilder): then SIGHUP reads the files of its certificates again.
+    /// (`nohup`) or the node has [TLS](crate::NodeBuilder): then SIGHUP reads the files of its certificates again, as
+    /// long as the terminal is there, if there was one.
     /// Running handlers then have the [drain timeout](Self::drain) to finish; see [`NodeHandle::stop`].
     /// After a second signal this returns at once, and the caller should end the process. Signals stay caught until
     /// then. Use [`run_until`](Self::run_until) to decide when the node stops, without signals, and

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::app::reload::{Reloads, until_stop};
+use crate::app::reload::{HangUp, Reloads, until_stop};
 use crate::app::shutdown;
 use crate::edge::grpc::Serving;
 use crate::edge::listener::Shutdown;
@@ -54,8 +54,8 @@ impl NodeHandle {
     }
 
     /// Reads again what may change while the node runs: the files of [TLS](crate::NodeBuilder). New connections use
-    /// them, and open ones stay. SIGHUP does the same in [`NodeBuilder::run`](crate::NodeBuilder::run) and
-    /// [`run_until_signal`](Self::run_until_signal).
+    /// them, and open ones stay, unless the certificate of the client is no longer accepted. SIGHUP does the same in
+    /// [`NodeBuilder::run`](crate::NodeBuilder::run) and [`run_until_signal`](Self::run_until_signal).
     ///
     /// # Errors
     ///
@@ -103,7 +103,12 @@ impl NodeHandle {
         if let Some(address) = self.address() {
             tracing::info!(%address, "serving");
         }
-        let signal = until_stop(&self.reloads, &mut signals).await;
+        let hang_up = HangUp::of_process(!self.reloads.is_empty());
+        let reload = async || {
+            // A failure is logged where it happens, and part of the status.
+            let _ = self.reloads.run().await;
+        };
+        let signal = until_stop(hang_up, &mut signals, reload).await;
         self.log_stop(signal);
         let _ = signals.stop(self.stop()).await;
     }

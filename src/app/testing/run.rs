@@ -184,6 +184,7 @@ impl Run {
             last_progress: self.last_progress,
             in_reply_to: self.in_reply_to,
             principals: None,
+            caller: None,
         };
         let scope = HandlerScope {
             info,

@@ -1,6 +1,7 @@
 //! API keys and rights.
 
 use super::field::{FieldErrors, enum_from_proto};
+use super::quota::quota_to_proto;
 use super::time::timestamp_to_proto;
 use crate::codec::proto::v1;
 use crate::model::access::{ApiKey, NamePattern, Principal, Rights, Scope};
@@ -93,6 +94,7 @@ pub fn api_key_to_proto(key: &ApiKey) -> v1::ApiKey {
         expire_time: key.expire_time.map(timestamp_to_proto),
         revoke_time: key.revoke_time.map(timestamp_to_proto),
         last_use_time: None,
+        quota: quota_to_proto(&key.quota),
     }
 }
 

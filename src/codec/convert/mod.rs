@@ -6,6 +6,7 @@ mod failure;
 mod field;
 mod metadata;
 mod payload;
+mod quota;
 mod requests;
 mod results;
 mod sio;
@@ -25,6 +26,7 @@ pub use self::payload::{
     PayloadOneof, document_format_from_proto, format_from_proto, format_of, format_to_proto,
     input_from_proto, payload_to_proto, reply_from_proto,
 };
+pub use self::quota::{quota_from_proto, quota_to_proto};
 pub use self::requests::batch::{accepted_group_from_proto, batch_from_proto, batch_to_proto};
 pub use self::requests::completion::completion_from_proto;
 pub use self::requests::dispatch_result::{

@@ -1,7 +1,7 @@
 //! The credential of a request: `authorization: Bearer …`.
 
 use http::HeaderMap;
-use http::header::{AUTHORIZATION, HeaderValue};
+use http::header::{AUTHORIZATION, Entry, HeaderValue};
 
 /// The longest credential, in bytes: as long as all metadata of a request may be.
 const MAX_BYTES: usize = 8 * 1024;
@@ -10,14 +10,13 @@ const SCHEME: &[u8] = b"bearer ";
 /// Takes the header of the credential out of a request, so that nothing behind the port can log it. `Err` where there
 /// are several.
 pub(super) fn take(headers: &mut HeaderMap) -> Result<Option<HeaderValue>, &'static str> {
-    let mut values = headers.get_all(AUTHORIZATION).iter();
-    if values.next().is_none() {
+    let Entry::Occupied(values) = headers.entry(AUTHORIZATION) else {
         return Ok(None);
-    }
-    let is_one = values.next().is_none();
-    let value = headers.remove(AUTHORIZATION);
+    };
+    let is_one = values.iter().nth(1).is_none();
+    let value = values.remove();
     match is_one {
-        true => Ok(value),
+        true => Ok(Some(value)),
         false => Err("the request has several `authorization` headers"),
     }
 }

@@ -1,7 +1,8 @@
 //! Client certificates as credentials: from the names in a certificate to a principal and its rights.
 
-use super::options::{AccessOptions, rights_of_roles};
-use crate::model::access::{Credential, Identity, Principal};
+use super::certificate_name::{SPIFFE, is_dns_match, is_match};
+use super::options::AccessOptions;
+use crate::model::access::{Credential, Identity, Principal, Quota};
 
 /// The names in a client certificate that was verified: its subject alternative names.
 #[derive(Clone, Copy, Debug)]
@@ -12,14 +13,11 @@ pub(crate) struct PeerNames<'a> {
     pub dns_names: &'a [String],
 }
 
-/// The scheme of SPIFFE ids.
-const SPIFFE: &str = "spiffe://";
-
 /// Whom a certificate names, by the first rule that matches. A certificate without a name that a rule has proves
 /// nothing.
 ///
-/// The principal is the SPIFFE id, or `certificate:` and the DNS name. A certificate with several SPIFFE ids is none
-/// (SPIFFE X.509-SVID, section 2): which of them calls would be a guess.
+/// Unless the rule says otherwise, the principal is the SPIFFE id, or `certificate:` and the DNS name. A certificate
+/// with several SPIFFE ids is none (SPIFFE X.509-SVID, section 2): which of them calls would be a guess.
 pub(super) fn identify(names: PeerNames<'_>, options: &AccessOptions) -> Option<Identity> {
     let mut ids = names.uris.iter().filter(|uri| uri.starts_with(SPIFFE));
     let id = match (ids.next(), ids.next()) {
@@ -37,57 +35,22 @@ pub(super) fn identify(names: PeerNames<'_>, options: &AccessOptions) -> Option<
         };
         // A longer one could not be stored with what it asks for.
         (principal.len() <= Principal::MAX_BYTES).then(|| Identity {
-            principal: Principal::known(&principal),
+            principal: match &rule.principal {
+                Some(principal) => principal.clone(),
+                None => Principal::known(&principal),
+            },
             group: rule.group.clone(),
-            rights: rights_of_roles(&rule.roles, &options.roles),
+            rights: rule.all_rights(&options.roles),
+            quota: Quota::default(),
             credential: Credential::Certificate,
         })
     })
-}
-
-/// DNS names are compared without their case.
-fn is_dns_match(pattern: &str, name: &str) -> bool {
-    let (pattern, name) = (pattern.to_ascii_lowercase(), name.to_ascii_lowercase());
-    is_match(&pattern, &name, '.')
-}
-
-/// Whether a name matches a pattern, part by part: a `*` does not reach beyond its part.
-fn is_match(pattern: &str, name: &str, separator: char) -> bool {
-    let (mut patterns, mut parts) = (pattern.split(separator), name.split(separator));
-    loop {
-        match (patterns.next(), parts.next()) {
-            (None, None) => return true,
-            (Some(pattern), Some(part)) if is_part_match(pattern, part) => {}
-            _ => return false,
-        }
-    }
-}
-
-/// Whether a part matches: a text, with at most one `*`.
-fn is_part_match(pattern: &str, part: &str) -> bool {
-    match pattern.split_once('*') {
-        None => pattern == part,
-        // A name with a `*` of its own (a wildcard certificate) is that of many hosts.
-        Some((before, after)) => {
-            let rest = part.strip_prefix(before);
-            let rest = rest.and_then(|rest| rest.strip_suffix(after));
-            rest.is_some_and(|rest| !rest.is_empty() && !rest.contains('*'))
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::edge::auth::options::CertificateRule;
-
-    fn rule(name: &str) -> CertificateRule {
-        CertificateRule {
-            name: name.to_owned(),
-            group: None,
-            roles: Vec::new(),
-        }
-    }
 
     fn principal(rules: &[&str], uris: &[&str], dns_names: &[&str]) -> Option<String> {
         let owned = |names: &[&str]| names.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>();
@@ -97,7 +60,10 @@ mod tests {
             dns_names: &dns_names,
         };
         let options = AccessOptions {
-            certificates: rules.iter().map(|name| rule(name)).collect(),
+            certificates: rules
+                .iter()
+                .map(|name| CertificateRule::new(*name))
+                .collect(),
             ..AccessOptions::default()
         };
         identify(names, &options).map(|identity| identity.principal.to_string())
@@ -144,6 +110,7 @@ mod tests {
             ("*.example", "a.crm.example", false),
             ("*.example", "*.example", false),
             ("crm*.example", "crm1.example", true),
+            ("**.example", "x*.example", false),
         ] {
             let found = principal(&[pattern], &[], &[name]);
             assert_eq!(found.is_some(), is_match, "{pattern} {name}");
@@ -171,5 +138,22 @@ mod tests {
         // Other URIs do not matter.
         let uris = ["https://a.example", "spiffe://a.example/x"];
         assert!(principal(&["spiffe://*/x"], &uris, &[]).is_some());
+    }
+
+    #[test]
+    fn a_rule_may_name_the_principal() {
+        let options = AccessOptions {
+            certificates: vec![CertificateRule {
+                principal: Some(Principal::known("crm")),
+                ..CertificateRule::new("*.crm.example")
+            }],
+            ..AccessOptions::default()
+        };
+        let names = PeerNames {
+            uris: &[],
+            dns_names: &["a.crm.example".to_owned()],
+        };
+        let identity = identify(names, &options).unwrap();
+        assert_eq!(identity.principal.as_str(), "crm");
     }
 }

@@ -4,8 +4,11 @@ mod attempts;
 mod authenticated;
 mod authenticator;
 mod bearer;
+mod certificate_name;
 mod certificates;
 mod connection_credentials;
+#[cfg(test)]
+mod fuzz_tests;
 #[cfg(feature = "jwt")]
 mod jwt;
 mod options;

@@ -1,9 +1,10 @@
 //! The principals that a node accepts, as its service `cidery.security.get-list` lists them: never a secret.
 
-use super::options::{AccessOptions, rights_of_roles};
+use super::options::AccessOptions;
 use crate::dict;
 use crate::engine::access::KeyRing;
-use crate::model::access::{NamePattern, Principal, Rights, Scope};
+use crate::model::access::{NamePattern, Principal, Quota, Rights, Scope};
+use crate::model::rate::Rate;
 use crate::model::value::{Dict, Value};
 
 /// The one caller of a node that asks nobody who calls.
@@ -20,11 +21,12 @@ pub(super) fn list(keys: &KeyRing, options: &AccessOptions) -> Vec<Dict> {
         let mut one = entry(key.principal.as_str(), "apikey", &key.rights);
         one.insert("is_active", listed.is_valid(now));
         one.insert("key_id", key.id.to_string());
+        one.insert("quota", quota(&key.quota));
         one.insert("group", key.group.as_ref().map(Principal::to_string));
         list.push(one);
     }
     for rule in &options.certificates {
-        let rights = rights_of_roles(&rule.roles, &options.roles);
+        let rights = rule.all_rights(&options.roles);
         list.push(entry(&rule.name, "certificate", &rights));
     }
     #[cfg(feature = "jwt")]
@@ -36,6 +38,18 @@ pub(super) fn list(keys: &KeyRing, options: &AccessOptions) -> Vec<Dict> {
         one.insert("id", id);
     }
     list
+}
+
+/// What a key has in place of what the node allows each principal; `None`: nothing.
+fn quota(quota: &Quota) -> Option<Dict> {
+    (!quota.is_none()).then(|| {
+        dict! {
+            "rate": quota.rate.map(|rate| rate.to_string()),
+            "burst": quota.rate.map(Rate::burst),
+            "in_flight": quota.in_flight,
+            "pending": quota.pending,
+        }
+    })
 }
 
 fn entry(name: &str, kind: &str, rights: &Rights) -> Dict {

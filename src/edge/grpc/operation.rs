@@ -14,8 +14,9 @@ use crate::codec::convert::{FieldErrors, enum_from_proto, page_size_from_proto};
 use crate::codec::filter::resolve;
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::operation_service_server::OperationService;
-use crate::edge::caller::check_administrator;
+use crate::edge::caller::{check_administrator, on_behalf_of_caller};
 use crate::engine::{Invoker, OperationPlace, OperationRequest};
+use crate::model::access::Principal;
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::operation::{OperationId, OperationState};
 
@@ -48,6 +49,7 @@ impl OperationApi {
         &self,
         message: v1::StartOperationRequest,
         principal: String,
+        principal_group: String,
     ) -> Result<v1::StartOperationResponse> {
         let filter = resolve(
             message.filter,
@@ -62,6 +64,7 @@ impl OperationApi {
             all: message.all,
             max_per_second: message.max_per_second,
             principal,
+            principal_group,
             ..v1::Operation::default()
         })?;
         let filter = RequestFilter::from(request.selection().clone());
@@ -177,8 +180,13 @@ impl OperationService for OperationApi {
         request: Request<v1::StartOperationRequest>,
     ) -> Result<Response<v1::StartOperationResponse>, Status> {
         self.check(request.extensions())?;
-        let principal = principal(&self.invoker, request.extensions());
-        into_status(self.start(request.into_inner(), principal).await).map(Response::new)
+        let extensions = request.extensions();
+        let principal = principal(&self.invoker, extensions);
+        let caller = on_behalf_of_caller(&self.invoker, extensions);
+        let group = caller.caller().identity().and_then(|it| it.group.as_ref());
+        let group = group.map(Principal::to_string).unwrap_or_default();
+        let started = self.start(request.into_inner(), principal, group);
+        into_status(started.await).map(Response::new)
     }
 
     async fn get_operation(

@@ -7,8 +7,8 @@ use tonic::{Extensions, Request, Response, Status};
 
 use super::request::{into_status, malformed_page_token};
 use crate::codec::convert::{
-    FieldErrors, api_key_to_proto, duration_from_proto, page_size_from_proto, rights_from_proto,
-    rights_to_proto, timestamp_to_proto,
+    FieldErrors, api_key_to_proto, duration_from_proto, page_size_from_proto, quota_from_proto,
+    rights_from_proto, rights_to_proto, timestamp_to_proto,
 };
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::security_service_server::SecurityService;
@@ -121,12 +121,15 @@ fn new_key(message: v1::CreateApiKeyRequest, caller: &Caller) -> Result<NewApiKe
     };
     let rights = message.rights.unwrap_or_default();
     let rights: Rights = errors.take(rights_from_proto("/rights", &rights));
+    let quota = message.quota.unwrap_or_default();
+    let quota = errors.take(quota_from_proto("/quota", &quota));
     let ttl: Option<Duration> = errors.take(duration_from_proto("/ttl", message.ttl));
     errors.finish()?;
     Ok(NewApiKey {
         principal: principal.unwrap_or_else(|| Principal::known("")),
         group,
         rights,
+        quota,
         ttl,
         created_by: caller.principal().cloned(),
     })

@@ -1,18 +1,20 @@
 //! Handshakes: at most so many at once, each within a timeout, with the certificate of the moment.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
-use rustls::ServerConfig;
+use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::certificate::peer_certificate;
-use super::server_tls::{Loaded, ServerTls};
+use super::clients::ConnectedClients;
+use super::server_tls::{Accepts, Loaded, ServerTls};
 use super::socket::TlsSocket;
 use crate::edge::connection::Connection;
 use crate::engine::log_limit::LogLimit;
@@ -23,12 +25,15 @@ use crate::model::error::Result;
 /// bytes is reset, and the client would not learn why.
 const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES: u64 = 64 * 1024;
+/// How many client certificates that are no longer accepted are logged one by one.
+const MAX_LOGGED: usize = 20;
 
 /// Makes the handshakes of a port.
 #[derive(Debug)]
 pub struct TlsAcceptor {
     tls: ServerTls,
-    config: ArcSwap<ServerConfig>,
+    accepts: ArcSwap<Accepts>,
+    clients: Arc<ConnectedClients>,
     handshakes: Semaphore,
     timeout: Duration,
     failures: LogLimit,
@@ -46,14 +51,15 @@ impl TlsAcceptor {
         now: Timestamp,
     ) -> Result<(Self, NodeCertificate)> {
         let Loaded {
-            config,
+            accepts,
             certificate,
             warnings,
         } = tls.load(now)?;
         warn(&warnings);
         let acceptor = Self {
             tls,
-            config: ArcSwap::new(config),
+            accepts: ArcSwap::from_pointee(accepts),
+            clients: Arc::default(),
             handshakes: Semaphore::new(limits.tls_handshakes.clamp(1, Semaphore::MAX_PERMITS)),
             timeout: limits.tls_handshake_timeout,
             failures: LogLimit::default(),
@@ -71,7 +77,8 @@ impl TlsAcceptor {
         self.tls.authenticates_clients()
     }
 
-    /// Reads the files again: later handshakes use what they hold. Connections that are open stay.
+    /// Reads the files again: later handshakes use what they hold. Connections that are open stay, unless their client
+    /// certificate is not accepted any more.
     ///
     /// # Errors
     ///
@@ -79,7 +86,23 @@ impl TlsAcceptor {
     pub(super) fn reload(&self, now: Timestamp) -> Result<NodeCertificate> {
         let loaded = self.tls.load(now)?;
         warn(&loaded.warnings);
-        self.config.store(loaded.config);
+        let accepts = Arc::new(loaded.accepts);
+        // Before the check: a handshake that ends meanwhile sees the one or is seen by the other.
+        self.accepts.store(Arc::clone(&accepts));
+        let withdrawn = self.clients.check(&*accepts.clients);
+        for (certificate, error) in withdrawn.iter().take(MAX_LOGGED) {
+            let peer = peer_certificate(certificate.leaf()).unwrap_or_default();
+            let (subject, serial) = (peer.subject, peer.serial);
+            let why = refusal(error);
+            tracing::warn!(subject, serial, "connections closed: {why}");
+        }
+        if let Some(more) = withdrawn.len().checked_sub(MAX_LOGGED + 1) {
+            let certificates = more + 1;
+            tracing::warn!(
+                certificates,
+                "connections of more client certificates closed"
+            );
+        }
         Ok(loaded.certificate)
     }
 
@@ -100,23 +123,15 @@ impl TlsAcceptor {
     async fn handshake(&self, stream: TcpStream, connection: &Connection) -> Option<TlsSocket> {
         // Held for the handshake alone: what follows costs no more than without TLS.
         let permit = self.handshakes.acquire().await.ok()?;
-        let acceptor = tokio_rustls::TlsAcceptor::from(self.config.load_full());
+        let accepts = self.accepts.load_full();
+        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::clone(&accepts.config));
         let accepted = acceptor.accept(stream).into_fallible().await;
         drop(permit);
         match accepted {
             Ok(stream) => {
-                let chain = stream.get_ref().1.peer_certificates();
-                if let Some(leaf) = chain.and_then(|chain| chain.first()) {
-                    let Some(peer) = peer_certificate(leaf) else {
-                        // Without names nobody could tell whose connection it is.
-                        self.note(
-                            connection,
-                            "certificate",
-                            "the client certificate is malformed",
-                        );
-                        return None;
-                    };
-                    connection.set_peer_certificate(peer);
+                let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
+                if !chain.is_empty() {
+                    self.note_client(chain, &accepts, connection)?;
                 }
                 TlsSocket::begin(stream).await
             }
@@ -127,6 +142,32 @@ impl TlsAcceptor {
                 None
             }
         }
+    }
+
+    /// Keeps the certificate of a client with its connection; `None` where the connection is over.
+    fn note_client(
+        &self,
+        chain: &[CertificateDer<'static>],
+        accepted_by: &Arc<Accepts>,
+        connection: &Connection,
+    ) -> Option<()> {
+        let client = self.clients.add(chain);
+        let Some(peer) = peer_certificate(client.leaf()) else {
+            // Without names nobody could tell whose connection it is.
+            let why = "the client certificate is malformed";
+            self.note(connection, "certificate", why);
+            return None;
+        };
+        let now = self.accepts.load();
+        // The files were read during the handshake.
+        if !Arc::ptr_eq(&now, accepted_by)
+            && let Err(error) = client.verify(&*now.clients)
+        {
+            self.note(connection, "certificate", &refusal(&error));
+            return None;
+        }
+        connection.set_client(peer, client);
+        Some(())
     }
 
     /// Logs a handshake that failed, once a minute for each reason: clients choose how often they try.
@@ -145,6 +186,23 @@ fn warn(warnings: &[String]) {
     }
 }
 
+/// Why a client certificate is not accepted.
+fn refusal(error: &rustls::Error) -> String {
+    use rustls::{CertificateError, Error};
+    match error {
+        Error::InvalidCertificate(CertificateError::Revoked) => {
+            "the client certificate is revoked (`--tls-client-crl`)".to_owned()
+        }
+        Error::InvalidCertificate(CertificateError::UnknownRevocationStatus) => {
+            "`--tls-client-crl` has no list of the CA of the client certificate".to_owned()
+        }
+        Error::InvalidCertificate(error) => {
+            format!("the client certificate is not accepted: {error}")
+        }
+        error => error.to_string(),
+    }
+}
+
 /// A reason, of few, and what happened.
 fn failure(error: &io::Error) -> (&'static str, String) {
     use rustls::Error;
@@ -155,10 +213,7 @@ fn failure(error: &io::Error) -> (&'static str, String) {
             "the client has no certificate, and this node requires one (`--tls-client-ca`)"
                 .to_owned(),
         ),
-        Some(Error::InvalidCertificate(error)) => (
-            "certificate",
-            format!("the client certificate is not accepted: {error}"),
-        ),
+        Some(error @ Error::InvalidCertificate(_)) => ("certificate", refusal(error)),
         Some(Error::AlertReceived(alert)) => (
             "refused",
             format!("the client refuses the certificate of this node: {alert:?}"),

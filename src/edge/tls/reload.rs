@@ -11,6 +11,8 @@ use crate::engine::Invoker;
 use crate::model::error::{Error, Result, reason};
 use crate::remote::protocol::tls::Stamp;
 
+/// The name of the files in the health of the node.
+const WHAT: &str = "certificates";
 /// How often the files are looked at.
 const INTERVAL: Duration = Duration::from_secs(5);
 
@@ -91,12 +93,11 @@ impl TlsReload {
                 "certificate read: new connections use it"
             ),
             Err(error) if always || last.failure != failure => {
-                tracing::error!(
-                    "the new certificate cannot be used, and the old one stays: {error}"
-                );
+                tracing::error!("the certificates cannot be used, and the old ones stay: {error}");
             }
             Err(_) => {}
         }
+        self.invoker.note_reload(WHAT, failure.as_deref());
         *last = Attempt { stamps, failure };
         self.invoker.set_certificate(loaded?);
         Ok(())

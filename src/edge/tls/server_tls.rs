@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use rustls::ServerConfig;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 use rustls::server::danger::ClientCertVerifier;
-use rustls::server::{NoClientAuth, WebPkiClientVerifier};
+use rustls::server::{NoClientAuth, VerifierBuilderError, WebPkiClientVerifier};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 
 use super::certificate::{Validity, validity};
+use super::revocation;
 use crate::engine::NodeCertificate;
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::remote::protocol::tls::{Pem, PemFiles, Stamp, provider};
@@ -18,6 +19,7 @@ use crate::remote::protocol::tls::{Pem, PemFiles, Stamp, provider};
 const CERT: &str = "tls_cert";
 const KEY: &str = "tls_key";
 const CLIENT_CA: &str = "tls_client_ca";
+const CLIENT_CRL: &str = "tls_client_crl";
 
 /// How a node serves TLS: its certificate, and whether its clients need one.
 ///
@@ -28,6 +30,7 @@ pub struct ServerTls {
     certificate: Pem,
     key: Pem,
     client_ca: Option<Pem>,
+    client_crl: Option<Pem>,
     is_client_optional: bool,
 }
 
@@ -53,6 +56,7 @@ impl ServerTls {
             certificate,
             key,
             client_ca: None,
+            client_crl: None,
             is_client_optional: false,
         }
     }
@@ -68,6 +72,22 @@ impl ServerTls {
     #[must_use]
     pub fn client_ca_pem(mut self, pem: impl AsRef<[u8]>) -> Self {
         self.client_ca = Some(Pem::Bytes(pem.as_ref().into()));
+        self
+    }
+
+    /// Refuses client certificates that a list in this PEM file revokes, and those of CAs, intermediate ones included,
+    /// of which it has no list. A list that is out of date is used all the same. Needs a
+    /// [CA of clients](Self::client_ca_file). Default: no certificate is looked up.
+    #[must_use]
+    pub fn client_crl_file(mut self, file: impl Into<PathBuf>) -> Self {
+        self.client_crl = Some(Pem::File(file.into()));
+        self
+    }
+
+    /// As [`client_crl_file`](Self::client_crl_file), from a PEM text.
+    #[must_use]
+    pub fn client_crl_pem(mut self, pem: impl AsRef<[u8]>) -> Self {
+        self.client_crl = Some(Pem::Bytes(pem.as_ref().into()));
         self
     }
 
@@ -87,6 +107,7 @@ impl ServerTls {
         [&self.certificate, &self.key]
             .into_iter()
             .chain(&self.client_ca)
+            .chain(&self.client_crl)
     }
 
     /// What tells whether the files have changed.
@@ -112,10 +133,10 @@ impl ServerTls {
             found => found,
         });
         let certified = key.and_then(|key| self.certified(&mut files, chain, key));
-        let verifier = self.client_verifier(&mut files);
+        let clients = self.clients(&mut files);
         let violations = files.into_violations();
-        let (Some(validity), Some(certified), Some(verifier), true) =
-            (validity, certified, verifier, violations.is_empty())
+        let (Some(validity), Some(certified), Some(clients), true) =
+            (validity, certified, clients, violations.is_empty())
         else {
             return Err(Error::violations(reason::TLS_INVALID, violations));
         };
@@ -126,13 +147,20 @@ impl ServerTls {
                 Error::violations(reason::TLS_INVALID, vec![violation])
             })?;
         let mut config = config
-            .with_client_cert_verifier(verifier)
+            .with_client_cert_verifier(Arc::clone(&clients.verifier))
             .with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        let mut warnings = self.warnings(&validity, now);
+        if let Some(lists) = &clients.lists {
+            warnings.extend(revocation::warnings(lists, &clients.cas, now));
+        }
         Ok(Loaded {
-            // Each has its own cache of sessions: nobody resumes one that another set of CAs let in.
-            config: Arc::new(config),
-            warnings: self.warnings(&validity, now),
+            accepts: Accepts {
+                // Each has its own cache of sessions: nobody resumes one that another set of CAs let in.
+                config: Arc::new(config),
+                clients: clients.verifier,
+            },
+            warnings,
             certificate: NodeCertificate {
                 names: validity.names,
                 expire_time: validity.end,
@@ -161,13 +189,18 @@ impl ServerTls {
         }
     }
 
-    /// Who checks the certificates of clients; `None` where there is a violation.
-    fn client_verifier(&self, files: &mut PemFiles) -> Option<Arc<dyn ClientCertVerifier>> {
+    /// Whose certificates are accepted; `None` where there is a violation.
+    fn clients(&self, files: &mut PemFiles) -> Option<Clients> {
+        let lists = self.client_crl.as_ref();
+        let lists = lists.map(|crl| (crl, files.revocation_lists(CLIENT_CRL, crl)));
         let Some(ca) = &self.client_ca else {
-            return Some(Arc::new(NoClientAuth));
+            return match lists {
+                None => Some(Clients::nobody()),
+                Some((crl, _)) => files.reject(CLIENT_CRL, crl, "needs CAs of clients"),
+            };
         };
-        let roots = files.roots(CLIENT_CA, ca);
-        if roots.is_empty() {
+        let (roots, cas) = files.roots(CLIENT_CA, ca);
+        if roots.is_empty() || lists.as_ref().is_some_and(|(_, lists)| lists.is_empty()) {
             return None;
         }
         let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider());
@@ -175,10 +208,25 @@ impl ServerTls {
             true => builder.allow_unauthenticated(),
             false => builder,
         };
-        match builder.build() {
-            Ok(verifier) => Some(verifier),
-            Err(error) => files.reject(CLIENT_CA, ca, &format!("cannot be used: {error}")),
-        }
+        let builder = match &lists {
+            Some((_, lists)) => builder.with_crls(lists.iter().cloned()),
+            None => builder,
+        };
+        let verifier = match (builder.build(), &lists) {
+            (Ok(verifier), _) => verifier,
+            (Err(VerifierBuilderError::InvalidCrl(error)), Some((crl, _))) => {
+                let why = format!("has a revocation list that cannot be used: {error:?}");
+                return files.reject(CLIENT_CRL, crl, &why);
+            }
+            (Err(error), _) => {
+                return files.reject(CLIENT_CA, ca, &format!("cannot be used: {error}"));
+            }
+        };
+        Some(Clients {
+            verifier,
+            cas,
+            lists: lists.map(|(_, lists)| lists),
+        })
     }
 
     /// What is not wrong enough to refuse it.
@@ -206,10 +254,37 @@ impl ServerTls {
     }
 }
 
+/// Whose certificates are accepted.
+struct Clients {
+    verifier: Arc<dyn ClientCertVerifier>,
+    cas: Vec<CertificateDer<'static>>,
+    /// `None` where certificates are not looked up in revocation lists.
+    lists: Option<Vec<CertificateRevocationListDer<'static>>>,
+}
+
+impl Clients {
+    /// Clients are not asked for a certificate.
+    fn nobody() -> Self {
+        Self {
+            verifier: Arc::new(NoClientAuth),
+            cas: Vec::new(),
+            lists: None,
+        }
+    }
+}
+
 /// What the files hold.
 #[derive(Debug)]
 pub(super) struct Loaded {
-    pub(super) config: Arc<ServerConfig>,
+    pub(super) accepts: Accepts,
     pub(super) certificate: NodeCertificate,
     pub(super) warnings: Vec<String>,
+}
+
+/// With what handshakes are made.
+#[derive(Debug)]
+pub(super) struct Accepts {
+    pub(super) config: Arc<ServerConfig>,
+    /// Who checks the certificates of clients.
+    pub(super) clients: Arc<dyn ClientCertVerifier>,
 }

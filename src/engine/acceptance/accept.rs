@@ -5,8 +5,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::codec::{payload, sio};
-use crate::engine::acceptance::cost::{Cost, too_many_pending};
-use crate::engine::acceptance::origin::Origin;
+use crate::engine::acceptance::cost::{Cost, check_principal, too_many_pending};
+use crate::engine::acceptance::origin::{Acting, Origin};
 use crate::engine::admission::cid_reservations::{CidReservation, CidReservations, cid_in_use};
 use crate::engine::clock::{Clock, saturating_add};
 use crate::engine::control::gate::{Accepting, Gate};
@@ -18,7 +18,7 @@ use crate::engine::results::live::{Live, next_sequence};
 use crate::engine::routing::{Route, Routes};
 use crate::engine::store::{Acceptance, Store, Stored, Tombstone};
 use crate::engine::trace::{SpanKind, Tracer, publish};
-use crate::model::access::{Principal, Principals};
+use crate::model::access::Principal;
 use crate::model::call::{Accepted, Call, DurableOptions, Start};
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::id::{Cid, ServiceName, truncated};
@@ -91,9 +91,9 @@ impl Acceptor {
     pub(in crate::engine) fn accept_awaited(
         &self,
         call: Call,
-        principals: Option<Arc<Principals>>,
+        acting: Acting,
     ) -> impl Future<Output = Result<Accepted>> + Send + '_ {
-        let origin = Origin::outside(principals);
+        let origin = Origin::outside(acting);
         self.accept_for(call, origin, Gate::check_stored_call)
     }
 
@@ -125,6 +125,7 @@ impl Acceptor {
             Some(cid) => Some(self.reservations.reserve_for_accept(cid)?),
             None => None,
         };
+        let max_pending = origin.acting.max_pending();
         let (mut invocation, ignored) = self.prepare(cid, call, origin, &route)?;
         let publishing = publish(&self.tracer, &mut invocation);
         let request = Arc::clone(&invocation.request);
@@ -134,7 +135,8 @@ impl Acceptor {
         let accepting = route.gate.begin_acceptance();
         let admitted = check_gate(&route.gate, route.name())
             .and_then(|()| self.check_callbacks(&request.terms))
-            .and_then(|()| self.check_pending_limits(&route, 1, cost));
+            .and_then(|()| self.check_pending_limits(&route, 1, cost))
+            .and_then(|()| self.check_principal_pending(request.owner(), max_pending, 1));
         if let Err(refused) = admitted {
             drop(accepting);
             // A repeated request needs no room, and is nothing new.
@@ -205,6 +207,7 @@ impl Acceptor {
         let route = self.routes.find(&call.service)?;
         let has_own_cid = call.cid.is_some();
         let cid = call.cid.unwrap_or_else(Cid::new);
+        let max_pending = origin.acting.max_pending();
         let (mut invocation, ignored) = self.prepare(cid, call, origin, &route)?;
         let _publishing = publish(&self.tracer, &mut invocation);
         let request = Arc::clone(&invocation.request);
@@ -220,6 +223,7 @@ impl Acceptor {
                 cost.check(&self.limits)?;
                 self.check_open(&route, &request)?;
                 self.check_pending_limits(&route, 1, cost)?;
+                self.check_principal_pending(request.owner(), max_pending, 1)?;
                 live.add_follow_up(invocation)?
             }
         };
@@ -250,7 +254,8 @@ impl Acceptor {
         Ok((self.new_invocation(cid, call, origin, route)?, ignored))
     }
 
-    /// Checks a call whose invocation takes the place of a pending one, and makes that invocation.
+    /// Checks a call whose invocation takes the place of a pending one, which belongs to `owner`, and makes that
+    /// invocation.
     ///
     /// # Errors
     ///
@@ -259,14 +264,19 @@ impl Acceptor {
         &self,
         cid: Cid,
         call: Call,
-        principals: Option<Arc<Principals>>,
+        acting: Acting,
+        owner: Option<&Principal>,
         route: &Route,
     ) -> Result<(Invocation, Ignored)> {
-        let origin = Origin::outside(principals);
+        let max_pending = acting.max_pending();
+        let origin = Origin::outside(acting);
         let (invocation, ignored) = self.prepare(cid, call, origin, route)?;
         let cost = Cost::of(&invocation);
         cost.check(&self.limits)?;
         self.check_pending_limits(route, 0, cost)?;
+        let new_owner = invocation.request.owner();
+        let more = usize::from(new_owner != owner);
+        self.check_principal_pending(new_owner, max_pending, more)?;
         Ok((invocation, ignored))
     }
 
@@ -358,6 +368,24 @@ impl Acceptor {
         cost.check_room(&*self.store, &self.limits)
     }
 
+    /// Whether `more` invocations of their owner may be pending. `own_limit`: that of its credential.
+    ///
+    /// # Errors
+    ///
+    /// `RESOURCE_EXHAUSTED` / `PENDING_LIMIT`.
+    pub(super) fn check_principal_pending(
+        &self,
+        owner: Option<&Principal>,
+        own_limit: Option<usize>,
+        more: usize,
+    ) -> Result<()> {
+        let limit = own_limit.or(self.limits.principal_pending);
+        match (owner, limit.filter(|limit| *limit > 0)) {
+            (Some(owner), Some(limit)) => check_principal(&*self.store, owner, limit, more),
+            _ => Ok(()),
+        }
+    }
+
     /// The terms of an invocation that is accepted at `now`.
     ///
     /// # Errors
@@ -409,7 +437,7 @@ impl Acceptor {
         &self,
         cid: Cid,
         call: Call,
-        Origin { parent, principals }: Origin<'_>,
+        Origin { parent, acting }: Origin<'_>,
         route: &Route,
     ) -> Result<Invocation> {
         // The metadata of a call from outside has its trace context already.
@@ -434,7 +462,7 @@ impl Acceptor {
             accept_time: now,
             terms,
             grouping: None,
-            principals,
+            principals: acting.principals,
         };
         Ok(self.pending(request))
     }

@@ -130,6 +130,7 @@ impl BatchAcceptor {
     }
 
     async fn accept_as(&self, cid: Cid, batch: Batch, origin: Origin<'_>) -> Result<AcceptedGroup> {
+        let max_pending = origin.acting.max_pending();
         let CheckedBatch {
             mut group,
             mut members,
@@ -147,7 +148,12 @@ impl BatchAcceptor {
         let disabled = std::mem::take(&mut members.disabled).into_result();
         let admitted = disabled
             .and_then(|()| self.check_callbacks(&request))
-            .and_then(|()| self.check_pending_limits(&members, cost));
+            .and_then(|()| self.check_pending_limits(&members, cost))
+            .and_then(|()| {
+                let more = members.invocations.len();
+                let acceptor = &self.acceptor;
+                acceptor.check_principal_pending(request.owner(), max_pending, more)
+            });
         if let Err(refused) = admitted {
             drop(members);
             // A repeated batch needs no room, and is nothing new.
@@ -324,7 +330,7 @@ impl BatchAcceptor {
         let mut request = Request::new(cid, ServiceName::none(), input, now);
         request.parent = origin.parent.map(|parent| parent.cid);
         request.root = origin.parent.map_or(cid, |parent| parent.root);
-        request.principals = origin.principals.clone();
+        request.principals = origin.acting.principals.clone();
         request.terms = self.acceptor.terms(Some(Box::new(options)), now)?;
         request.grouping = Some(Grouping::Group(group));
         Ok(self.acceptor.pending(request))

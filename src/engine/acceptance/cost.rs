@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::engine::limits::Limits;
 use crate::engine::store::Store;
+use crate::model::access::Principal;
 use crate::model::error::{Error, Result, reason};
 use crate::model::invocation::Invocation;
 
@@ -67,6 +68,34 @@ impl Cost {
             false => Ok(()),
         }
     }
+}
+
+/// Checks whether a principal may have as many more pending invocations.
+///
+/// # Errors
+///
+/// `RESOURCE_EXHAUSTED` / `PENDING_LIMIT`.
+pub(super) fn check_principal(
+    store: &dyn Store,
+    principal: &Principal,
+    limit: usize,
+    more: usize,
+) -> Result<()> {
+    let pending = store.pending_count_of(principal);
+    if more == 0 || pending.saturating_add(more) <= limit {
+        return Ok(());
+    }
+    let message = format!(
+        "`{principal}` may have {limit} pending invocations, has {pending} and asks for {more} more"
+    );
+    let refused = Error::resource_exhausted(reason::PENDING_LIMIT, message)
+        .with_info("principal", principal)
+        .with_info("principal_pending", limit);
+    Err(match more > limit {
+        // It never fits.
+        true => refused.with_retryable(false),
+        false => refused.with_retry_after(RETRY_AFTER),
+    })
 }
 
 /// `RESOURCE_EXHAUSTED` / `PENDING_LIMIT`.

@@ -140,7 +140,12 @@ impl<'a> Refused<'a> {
             Right::Serve => "serve",
             _ => "invoke",
         };
-        let error = not_permitted(caller, self.right, may_not, Some(&first));
+        let right = match self.right {
+            // What is missing is the right to administer.
+            Right::Invoke if self.rights.matches_invoke(&first) => Right::Administer,
+            right => right,
+        };
+        let error = not_permitted(caller, right, may_not, Some(&first));
         Err(self
             .violations
             .into_iter()

@@ -16,7 +16,7 @@ use super::key_text::{ApiKeySecret, hash, is_key, parse};
 use super::validity::Validity;
 use crate::engine::clock::Clock;
 use crate::engine::store::{SecretHash, Store, StoredApiKey};
-use crate::model::access::{ApiKey, Caller, Principal, Rights};
+use crate::model::access::{ApiKey, Caller, Principal, Quota, Rights};
 use crate::model::error::{Error, Kind, Result, Violation, reason};
 
 /// How many keys a node has at most, revoked and expired ones included.
@@ -53,6 +53,8 @@ pub struct NewApiKey {
     pub group: Option<Principal>,
     /// What it allows.
     pub rights: Rights,
+    /// What it allows its principal to use, in place of what the node allows each principal.
+    pub quota: Quota,
     /// How long it is valid; `None`: for ever.
     pub ttl: Option<Duration>,
     /// Who makes it; `None` on the data directory.
@@ -180,6 +182,7 @@ impl KeyRing {
             principal: new.principal,
             group: new.group,
             rights: new.rights,
+            quota: new.quota,
             create_time,
             created_by: new.created_by,
             expire_time: new.ttl.map(|ttl| end_of(create_time, ttl)).transpose()?,

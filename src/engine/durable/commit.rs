@@ -361,6 +361,7 @@ impl Committer {
         Record {
             cid: invocation.request.cid,
             service: invocation.request.service.clone(),
+            owner: invocation.request.owner().cloned(),
             state: change.state,
             attempts: change.attempts,
             crash_count: change.crash_count,

@@ -354,6 +354,7 @@ impl Runner {
             last_progress: progress.map(|record| record.progress.clone()),
             in_reply_to: request.terms.in_reply_to.clone(),
             principals: request.principals.clone(),
+            caller: None,
         }
     }
 

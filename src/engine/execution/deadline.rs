@@ -57,8 +57,13 @@ impl Future for WithDeadline<'_> {
     type Output = Result<Reply>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if let Poll::Ready(outcome) = Pin::new(&mut self.attempt).poll(cx) {
-            return Poll::Ready(outcome);
+        let polled = Pin::new(&mut self.attempt).poll(cx);
+        if let Poll::Ready(outcome) = &polled {
+            // Without a timer it never waited. Few of those take as long as it takes to read the clock.
+            return match self.timer.as_ref().and_then(|_| self.limits.late(outcome)) {
+                Some(late) => Poll::Ready(Err(late)),
+                None => polled,
+            };
         }
         let limits = self.limits;
         let timer = self
@@ -123,6 +128,13 @@ impl CallLimits<'_> {
             error = self.route.gate.calls_refused(self.route.name()) => error,
             error = self.exceeded() => error,
         }
+    }
+
+    /// The error of a response that comes after the deadline. Timers fire up to a millisecond late, and later where all
+    /// threads are busy, so that the handler can end before its timer all the same.
+    fn late(&self, outcome: &Result<Reply>) -> Option<Error> {
+        let (deadline, timeout) = self.deadline.filter(|_| outcome.is_ok())?;
+        (deadline < Instant::now()).then(|| timed_out(self.route, timeout))
     }
 
     /// Resolves when the wait ends, with the reason.

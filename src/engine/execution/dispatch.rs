@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::codec::{payload, struct_pb};
-use crate::engine::acceptance::origin::{Origin, Parent};
+use crate::engine::acceptance::origin::{Acting, Origin, Parent};
 use crate::engine::access::{self, Reach};
 use crate::engine::admission::permits::HeldPermits;
 use crate::engine::execution::call_chain::{self, CallChain};
@@ -165,12 +165,15 @@ impl Dispatch {
                 root: self.info().root,
                 metadata: &self.info().metadata,
             }),
-            principals: self.principals_of_calls(),
+            acting: Acting {
+                principals: self.principals_of_calls(),
+                identity: self.actor().identity().cloned(),
+            },
         }
     }
 
     /// For whom the handler acts: the principal of its worker. A handler in the node may do everything.
-    fn actor(&self) -> Caller {
+    pub(in crate::engine) fn actor(&self) -> Caller {
         if !self.runtime().requires_authentication {
             return Caller::Trusted;
         }

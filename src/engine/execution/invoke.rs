@@ -8,7 +8,9 @@ use tokio::time::Instant;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::codec::sio;
+use crate::engine::acceptance::origin::Acting;
 use crate::engine::admission::cid_reservations::{CidReservation, cid_in_use};
+use crate::engine::admission::quota::InFlight;
 use crate::engine::execution::call_chain::CallChain;
 use crate::engine::execution::call_meter::CallMeter;
 use crate::engine::execution::deadline::{CallLimits, Caller, WithDeadline};
@@ -22,7 +24,6 @@ use crate::engine::metrics::InvocationKind;
 use crate::engine::routing::Route;
 use crate::engine::store::Stored;
 use crate::engine::trace::{Span, SpanKind, Tracer};
-use crate::model::access::Principals;
 use crate::model::call::{Accepted, Call};
 use crate::model::error::Result;
 use crate::model::id::Cid;
@@ -54,8 +55,8 @@ impl Executor {
     /// Invokes a service for a caller from outside, and waits. Returns the reply and the CID of its invocation: that of
     /// the first one, where the idempotency key of the call is known.
     ///
-    /// `cid` is the CID of the call; the caller brought it if `call.cid` names it. `principals`: who asks, or why it is
-    /// refused.
+    /// `cid` is the CID of the call; the caller brought it if `call.cid` names it. `acting`: who asks, or why it is
+    /// refused. `in_flight`: the call in the quota of its caller, until it has ended.
     ///
     /// # Errors
     ///
@@ -71,19 +72,21 @@ impl Executor {
         self: &Arc<Self>,
         cid: Cid,
         call: Call,
-        principals: Result<Option<Arc<Principals>>>,
+        acting: Result<Acting>,
+        in_flight: Option<InFlight>,
     ) -> impl Future<Output = Result<(Cid, Reply)>> + Send + '_ {
         // PreparedCall before there is a future, which would keep the whole call for as long as it waits.
-        let prepared = match (principals, call.is_durable()) {
+        let prepared = match (acting, call.is_durable()) {
             (Err(refused), _) => PreparedCall::External(Err(refused)),
-            (Ok(principals), true) => {
+            (Ok(acting), true) => {
                 let cid = Some(cid);
-                let durable = invoke_durable(&self.runtime, Call { cid, ..call }, principals);
+                let durable = invoke_durable(&self.runtime, Call { cid, ..call }, acting);
                 PreparedCall::Durable(Box::pin(durable))
             }
-            (Ok(principals), false) => PreparedCall::External(self.prepare(cid, call, principals)),
+            (Ok(acting), false) => PreparedCall::External(self.prepare(cid, call, acting)),
         };
         async move {
+            let _in_flight = in_flight;
             let outcome = match prepared {
                 PreparedCall::Durable(outcome) => outcome.await,
                 PreparedCall::External(Ok(call)) => {
@@ -103,7 +106,7 @@ impl Executor {
         self: &Arc<Self>,
         cid: Cid,
         call: Call,
-        principals: Option<Arc<Principals>>,
+        acting: Acting,
     ) -> Result<(
         Accepted,
         impl Future<Output = Result<(Cid, Reply)>> + Send + use<>,
@@ -112,7 +115,7 @@ impl Executor {
             cid: Some(cid),
             ..call
         };
-        let accepted = DurableCall::accept(&self.runtime, call, principals).await;
+        let accepted = DurableCall::accept(&self.runtime, call, acting).await;
         let call = accepted.map_err(|error| match error.cid() {
             Some(_) => error,
             None => error.with_cid(cid),
@@ -121,12 +124,7 @@ impl Executor {
         Ok((accepted, async move { call.outcome(&this.runtime).await }))
     }
 
-    fn prepare(
-        &self,
-        cid: Cid,
-        call: Call,
-        principals: Option<Arc<Principals>>,
-    ) -> Result<ExternalCall> {
+    fn prepare(&self, cid: Cid, call: Call, acting: Acting) -> Result<ExternalCall> {
         let lifecycle = &self.runtime.lifecycle;
         let accepting = lifecycle.check_accepting();
         accepting.map_err(|error| error.with_info("service", &call.service))?;
@@ -155,7 +153,8 @@ impl Executor {
             asynchronous: false,
             last_progress: None,
             in_reply_to: None,
-            principals,
+            principals: acting.principals,
+            caller: acting.identity,
         };
         Ok(ExternalCall {
             caller_cid: call.cid,
@@ -191,7 +190,7 @@ impl Executor {
             caller: Caller::External(self.runtime.lifecycle.halting()),
         };
         // `run` would put the request on the heap again where a worker runs it.
-        let outcome = if call.route.limit.pool().is_some() {
+        let mut outcome = if call.route.limit.pool().is_some() {
             let invoker = self.as_invoker();
             Box::pin(dispatch_to_worker(
                 &invoker,
@@ -210,10 +209,11 @@ impl Executor {
             let (invoker, started) = (self.as_invoker(), &mut meter.started);
             run(invoker, &call.route, limits, info, callers, input, started).await
         };
-        let outcome = outcome.and_then(|reply| {
-            reply.metadata.check().map_err(output_invalid)?;
-            Ok(reply)
-        });
+        if let Ok(reply) = &outcome
+            && let Err(error) = reply.metadata.check()
+        {
+            outcome = Err(output_invalid(error));
+        }
         meter.end(&outcome);
         let reply = outcome?;
         call.response_format.write(&call.route.definition, reply)
@@ -315,7 +315,10 @@ impl Executor {
             if parent.is_cancelled_or_expired() {
                 return Err(parent.end_reason());
             }
-            parent.check_invoke(&call)?;
+            let asks_who_calls = self.runtime.requires_authentication;
+            if asks_who_calls {
+                parent.check_invoke(&call)?;
+            }
             let route = self.runtime.routes.find(&call.service);
             let route = route.map_err(|error| refused_by(error, &call.service))?;
             let refused = |error: &_| route.tally.metrics.refused(InvocationKind::Nested, error);
@@ -340,7 +343,14 @@ impl Executor {
                 asynchronous: false,
                 last_progress: None,
                 in_reply_to: None,
-                principals: parent.principals_of_calls(),
+                principals: match asks_who_calls {
+                    true => parent.principals_of_calls(),
+                    false => None,
+                },
+                caller: match asks_who_calls {
+                    true => parent.actor().identity().cloned(),
+                    false => None,
+                },
             };
             let trace = trace_nested(&self.runtime.tracer, &mut info);
             let limits = CallLimits {

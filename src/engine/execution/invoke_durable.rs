@@ -9,10 +9,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::codec::sio;
+use crate::engine::acceptance::origin::Acting;
 use crate::engine::clock::saturating_add;
 use crate::engine::execution::runtime::HandlerRuntime;
 use crate::engine::routing::Route;
-use crate::model::access::Principals;
 use crate::model::call::{ALREADY_ACCEPTED, ALREADY_ACCEPTED_KEY, Accepted, Call};
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::Cid;
@@ -36,7 +36,7 @@ impl DurableCall {
     pub(in crate::engine) async fn accept(
         runtime: &HandlerRuntime,
         mut call: Call,
-        principals: Option<Arc<Principals>>,
+        acting: Acting,
     ) -> Result<Self> {
         runtime.lifecycle.check_accepting()?;
         let route = runtime.routes.find(&call.service)?;
@@ -49,7 +49,7 @@ impl DurableCall {
             options.at_most_once = true;
         }
         Ok(Self {
-            accepted: runtime.acceptor.accept_awaited(call, principals).await?,
+            accepted: runtime.acceptor.accept_awaited(call, acting).await?,
             route,
             timeout,
             continues,
@@ -119,8 +119,8 @@ impl DurableCall {
 pub(in crate::engine) async fn invoke_durable(
     runtime: &HandlerRuntime,
     call: Call,
-    principals: Option<Arc<Principals>>,
+    acting: Acting,
 ) -> Result<(Cid, Reply)> {
-    let accepted = DurableCall::accept(runtime, call, principals).await?;
+    let accepted = DurableCall::accept(runtime, call, acting).await?;
     accepted.outcome(runtime).await
 }

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use super::decision::Decision;
+use crate::codec::proto::v1;
+use crate::engine::acceptance::origin::Acting;
 use crate::engine::durable::operations::cancel::Canceller;
 use crate::engine::durable::operations::maintenance::Maintenance;
 use crate::model::access::{Principal, Principals};
@@ -37,7 +39,7 @@ impl Changes {
         &self,
         cid: Cid,
         decision: &Decision,
-        started_by: &str,
+        operation: &v1::Operation,
     ) -> Result<Fate> {
         let made = match decision {
             Decision::Done => Ok(()),
@@ -58,7 +60,7 @@ impl Changes {
                 }
             }
             Decision::Retry(retry, input) => {
-                let (input, by) = (input.clone(), self.acting(started_by));
+                let (input, by) = (input.clone(), self.acting(operation));
                 let retried = self.maintenance.retry_once(cid, input, Some(*retry), by);
                 retried.await.map(drop)
             }
@@ -72,17 +74,23 @@ impl Changes {
         }
     }
 
-    /// Who acts for the retries of an operation.
-    fn acting(&self, started_by: &str) -> Option<Arc<Principals>> {
-        if !self.requires_authentication || started_by.is_empty() {
-            return None;
+    /// Who acts for the retries of an operation. It goes on when the credential that started it is gone: what the node
+    /// allows each principal applies to it.
+    fn acting(&self, operation: &v1::Operation) -> Acting {
+        let known = |name: &str| (!name.is_empty()).then(|| Principal::known(name));
+        let principal = known(&operation.principal).filter(|_| self.requires_authentication);
+        if principal.is_none() {
+            return Acting::default();
         }
-        let principal = Some(Principal::known(started_by));
-        Some(Arc::new(Principals {
+        let principals = Principals {
             principal: principal.clone(),
             acting_principal: principal,
-            acting_group: None,
-        }))
+            acting_group: known(&operation.principal_group),
+        };
+        Acting {
+            principals: Some(Arc::new(principals)),
+            identity: None,
+        }
     }
 }
 

@@ -32,8 +32,8 @@ pub struct OperationRequest {
 }
 
 impl OperationRequest {
-    /// Reads what is asked of an operation: its action, filter, rate and principal, and the text that the filter was
-    /// given as. All else of the message is ignored.
+    /// Reads what is asked of an operation: its action, filter, rate, principal and its group, and the text that the
+    /// filter was given as. All else of the message is ignored.
     ///
     /// # Errors
     ///
@@ -78,6 +78,7 @@ impl OperationRequest {
             all: operation.all,
             max_per_second: rate,
             principal: operation.principal,
+            principal_group: operation.principal_group,
             filter_expression: operation.filter_expression,
             ..v1::Operation::default()
         };
@@ -117,6 +118,7 @@ impl OperationRequest {
         let by_text = !self.asked.filter_expression.is_empty();
         let asked = v1::Operation {
             principal: self.asked.principal.clone(),
+            principal_group: self.asked.principal_group.clone(),
             // An age in a text is another time whenever it is read.
             filter: match by_text && self.asked.filter_expression == other.asked.filter_expression {
                 true => self.asked.filter.clone(),

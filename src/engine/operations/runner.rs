@@ -247,8 +247,8 @@ impl Runner {
         found: InvocationView,
     ) -> (Cid, std::result::Result<Fate, Stop>) {
         let (cid, decision) = (found.invocation.request.cid, decider(entry).decide(&found));
-        let started_by = &entry.request.asked.principal;
-        let changed = self.patiently(entry, || self.changes.make(cid, &decision, started_by));
+        let asked = &entry.request.asked;
+        let changed = self.patiently(entry, || self.changes.make(cid, &decision, asked));
         (cid, changed.await)
     }
 

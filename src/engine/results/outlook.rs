@@ -17,6 +17,8 @@ pub struct Outlook {
     pub ahead: Option<usize>,
     /// The invocation that holds its concurrency key, while it waits for the key.
     pub key_holder: Option<Cid>,
+    /// Whether no attempt would start, whatever else it waits for ([`InvocationView::paused`]).
+    pub paused: bool,
 }
 
 impl Results {
@@ -51,6 +53,7 @@ impl Results {
                 .filter(|place| place.key_holder.is_none())
                 .map(|place| place.ahead),
             key_holder: place.and_then(|place| place.key_holder),
+            paused: is_pending && view.paused,
         }
     }
 }

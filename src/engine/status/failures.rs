@@ -2,7 +2,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::engine::durable::operations::maintenance::Maintenance;
+use crate::engine::results::examples::with_examples;
+use crate::engine::store::Store;
 use crate::model::error::{Error, Result};
 use crate::model::invocation::{Summaries, Summary};
 
@@ -34,17 +35,14 @@ impl RecentFailureCounts {
     /// # Errors
     ///
     /// The errors of the store.
-    pub(super) async fn read(maintenance: &Maintenance, now: Timestamp) -> Result<Self> {
+    pub(super) async fn read(store: &dyn Store, now: Timestamp) -> Result<Self> {
         let since = now.checked_sub(RECENT).unwrap_or(Timestamp::MIN);
-        let found = maintenance
-            .store
-            .recent_failures(since, MAX_COUNTED)
-            .await?;
+        let found = store.recent_failures(since, MAX_COUNTED).await?;
         let (mut all, all_counts) = (Summaries::default(), found.summaries.len());
         for Summary { key, count } in found.summaries {
             all.add(key, &count);
         }
-        let shown = maintenance.with_examples(all, MAX_SHOWN).await?;
+        let shown = with_examples(store, all, MAX_SHOWN).await?;
         Ok(Self {
             counts: shown.summaries,
             all_counts,

@@ -10,6 +10,7 @@ mod health;
 mod limits;
 mod node_metrics;
 mod node_status;
+mod reload;
 mod scaling;
 mod service_stats;
 mod worker;
@@ -30,12 +31,13 @@ pub use self::node_status::{
     DueLongest, Health, HealthReason, ListTotals, NodeStatus, StoreStatus, UnservedService,
     WaitsFor,
 };
+pub use self::reload::ReloadFailure;
+pub(in crate::engine) use self::reload::ReloadFailures;
 pub use self::scaling::ServiceLoad;
 pub use self::service_stats::{ServiceStats, StatsPage, StatsQuery};
 pub use self::worker::{WorkerBuild, WorkerCounts, WorkerStatus};
 use crate::engine::clock::Clock;
 use crate::engine::control::gates::Gates;
-use crate::engine::durable::operations::maintenance::Maintenance;
 use crate::engine::lifecycle::Lifecycle;
 use crate::engine::limits::Limits;
 use crate::engine::routing::{Route, Routes};
@@ -61,9 +63,10 @@ pub(in crate::engine) struct StatusReader {
     pub(in crate::engine) clock: Clock,
     pub(in crate::engine) lifecycle: Arc<Lifecycle>,
     pub(in crate::engine) gates: Arc<Gates>,
-    pub(in crate::engine) maintenance: Arc<Maintenance>,
     /// Set by the listener with TLS.
     pub(in crate::engine) certificate: ArcSwapOption<NodeCertificate>,
+    /// Set by whoever reads something again.
+    pub(in crate::engine) reload_failures: ReloadFailures,
 }
 
 /// What the routing table tells of all services.
@@ -151,6 +154,7 @@ impl StatusReader {
             controls,
             failures,
             certificate: self.certificate.load_full(),
+            reload_failures: self.reload_failures.all(),
             failing: FailingServices::read(&self.routes),
             workers: workers.workers,
             workers_away: workers.away,
@@ -163,7 +167,7 @@ impl StatusReader {
 
     async fn recent_failures(&self, wanted: Wanted, now: Timestamp) -> Result<RecentFailureCounts> {
         match wanted {
-            Wanted::All => RecentFailureCounts::read(&self.maintenance, now).await,
+            Wanted::All => RecentFailureCounts::read(&*self.store, now).await,
             Wanted::Gauges => Ok(RecentFailureCounts::default()),
         }
     }

@@ -8,6 +8,7 @@ use crate::engine::status::certificate::NodeCertificate;
 use crate::engine::status::failing::FailingServices;
 use crate::engine::status::failures::RecentFailureCounts;
 use crate::engine::status::limits::LimitUse;
+use crate::engine::status::reload::ReloadFailure;
 use crate::engine::status::worker::WorkerBuild;
 use crate::engine::store::StoreUsage;
 use crate::model::error::Error;
@@ -63,6 +64,8 @@ pub struct NodeStatus {
     pub totals: ListTotals,
     /// The certificate of the listener; `None` without TLS.
     pub certificate: Option<Arc<NodeCertificate>>,
+    /// What could not be read again while the node runs.
+    pub reload_failures: Vec<ReloadFailure>,
 }
 
 /// How many entries the lists of a status would have without their limits.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{Credential, Identity, Principal, Rights};
+use super::{Credential, Identity, Principal, Quota, Rights};
 
 /// An API key, without its secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub struct ApiKey {
     pub group: Option<Principal>,
     /// What it allows.
     pub rights: Rights,
+    /// What it allows its principal to use, in place of what the node allows each principal.
+    pub quota: Quota,
     /// When it was made.
     pub create_time: Timestamp,
     /// Who made it; `None` for one that was made on the data directory.
@@ -35,6 +37,7 @@ impl ApiKey {
             principal: self.principal.clone(),
             group: self.group.clone(),
             rights: self.rights.clone(),
+            quota: self.quota,
             credential: Credential::ApiKey(Arc::clone(&self.id)),
         }
     }

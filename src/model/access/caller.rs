@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Principal, Rights};
+use super::{Principal, Quota, Rights};
 
 /// Who calls, and what it may do. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub struct Identity {
     pub group: Option<Principal>,
     /// What it may do.
     pub rights: Rights,
+    /// What its credential allows it to use, in place of what the node allows each principal.
+    pub quota: Quota,
     /// How it proved who it is.
     pub credential: Credential,
 }

@@ -5,6 +5,7 @@ mod caller;
 mod pattern;
 mod principal;
 mod principals;
+mod quota;
 mod rights;
 
 pub use self::api_key::ApiKey;
@@ -12,4 +13,5 @@ pub use self::caller::{Caller, Credential, Identity};
 pub use self::pattern::NamePattern;
 pub use self::principal::Principal;
 pub use self::principals::{Owners, Principals};
+pub use self::quota::Quota;
 pub use self::rights::{Rights, Scope};

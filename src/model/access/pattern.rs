@@ -40,15 +40,19 @@ impl NamePattern {
     /// Whether a name matches. The time is bounded by the product of both lengths.
     #[must_use]
     pub fn matches(&self, name: &str) -> bool {
-        let mut parts = self.0.split('*');
+        let star = self.0.bytes().position(|byte| byte == b'*');
+        let Some((first, stars)) = star.and_then(|at| self.0.split_at_checked(at)) else {
+            return self.0 == name;
+        };
         // What comes before the first `*` is where the name begins.
-        let Some(mut rest) = parts.next().and_then(|first| name.strip_prefix(first)) else {
+        let Some(mut rest) = name.strip_prefix(first) else {
             return false;
         };
-        let mut parts = parts.peekable();
-        if parts.peek().is_none() {
-            return rest.is_empty();
+        // Most patterns end there, and each call asks.
+        if stars == "*" {
+            return true;
         }
+        let mut parts = stars.split('*').skip(1).peekable();
         while let Some(part) = parts.next() {
             if parts.peek().is_none() {
                 return rest.ends_with(part);

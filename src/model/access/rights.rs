@@ -34,6 +34,8 @@ pub struct Rights {
 impl Rights {
     /// The most patterns of one kind.
     pub const MAX_PATTERNS: usize = 100;
+    /// The services of a node that tell who may do what.
+    pub const OF_ADMINISTRATORS: [&str; 2] = ["cidery.security.get-list", "zato.security.get-list"];
 
     /// All rights.
     #[must_use]
@@ -47,10 +49,22 @@ impl Rights {
         }
     }
 
-    /// Whether it may invoke a service.
+    /// Whether it may invoke a service. Those of [`Rights::OF_ADMINISTRATORS`] need the right to administer as well.
     #[must_use]
     pub fn may_invoke(&self, service: &str) -> bool {
+        self.matches_invoke(service)
+            && (self.administer || !Self::OF_ADMINISTRATORS.contains(&service))
+    }
+
+    /// Whether one of its patterns matches a service that is to be invoked.
+    pub(crate) fn matches_invoke(&self, service: &str) -> bool {
         self.invoke.iter().any(|pattern| pattern.matches(service))
+    }
+
+    /// Whether it may know of a service: it may invoke or serve it, or administers the node.
+    #[must_use]
+    pub fn may_see(&self, service: &str) -> bool {
+        self.administer || self.may_invoke(service) || self.may_serve(service)
     }
 
     /// Whether it may serve a service.

@@ -189,6 +189,7 @@ fn read(dispatch: v1::Dispatch, service: &ServiceName) -> Result<(InvocationInfo
         last_progress,
         in_reply_to,
         principals,
+        caller: None,
     };
     Ok((info, input.unwrap_or(Payload::empty())))
 }

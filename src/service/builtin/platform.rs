@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use crate::dict;
-use crate::model::error::Result;
+use crate::model::error::{Error, Kind, Result, reason};
 use crate::model::payload::Payload;
 use crate::model::value::{Dict, Value};
 use crate::service::context::Context;
 use crate::service::definition::Definition;
+use crate::service::platform::KnownService;
 use crate::service::registry::Registry;
 
 /// Lists the principals that a node accepts.
@@ -55,8 +56,36 @@ pub(super) fn add(registry: &mut Registry, principals: PrincipalList) -> Result<
     Ok(())
 }
 
+/// The services that the caller may know of: it may invoke or serve them, or administers the node.
+///
+/// # Errors
+///
+/// `PERMISSION_DENIED` / `NOT_PERMITTED` where the rights of the caller are not at hand: those of stored work are not
+/// stored with it.
+async fn services(ctx: &Context) -> Result<Vec<KnownService>> {
+    let mut services = ctx.services().await?;
+    match (&ctx.info().caller, ctx.acting_principal()) {
+        (Some(caller), _) => services.retain(|one| caller.rights.may_see(one.name.as_str())),
+        (None, Some(principal)) => {
+            let message = format!(
+                "which services `{principal}` may see is not known in the background: call `{}` synchronously, without \
+                 an idempotency key",
+                ctx.info().service
+            );
+            return Err(Error::new(
+                Kind::PermissionDenied,
+                reason::NOT_PERMITTED,
+                message,
+            ));
+        }
+        // Authentication is off, or a handler in the node calls.
+        (None, None) => {}
+    }
+    Ok(services)
+}
+
 async fn service_list(ctx: Context) -> Result<Value> {
-    let services = ctx.services().await?;
+    let services = services(&ctx).await?;
     let items = services.into_iter().map(|service| {
         dict! { "name": service.name.to_string(), "description": service.description }
     });
@@ -64,7 +93,7 @@ async fn service_list(ctx: Context) -> Result<Value> {
 }
 
 async fn zato_service_list(ctx: Context) -> Result<Value> {
-    let services = ctx.services().await?;
+    let services = services(&ctx).await?;
     let items = services.into_iter().zip(1_u32..).map(|(service, id)| {
         let name = service.name.as_str();
         let internal = name.starts_with("zato.") || name.starts_with("cidery.");

@@ -106,8 +106,12 @@ impl Contents {
             self.keys.insert(request.owner(), key, cid);
         }
         self.expiring.extend(expiry(&invocation));
-        self.ledger
-            .accept(&request.service, request.cid, request.promised_callbacks());
+        self.ledger.accept(
+            &request.service,
+            request.owner(),
+            cid,
+            request.promised_callbacks(),
+        );
         let retried = request.terms.retry_of;
         if let Some(retried) = retried.and_then(|retried| self.invocations.get_mut(&retried)) {
             retried.retried_as = Some(cid);
@@ -159,7 +163,7 @@ impl Contents {
                 ..DueEntry::of(&invocation)
             };
             self.due.remove(&entry, true);
-            self.ledger.claim(service, cid, entry.concurrency_key);
+            self.ledger.claim(&invocation.request);
             claim.invocations.push(invocation);
         }
         claim

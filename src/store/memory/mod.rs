@@ -241,6 +241,10 @@ impl Store for MemoryStore {
         self.contents().ledger.pending_count(service)
     }
 
+    fn pending_count_of(&self, owner: &Principal) -> usize {
+        self.contents().ledger.pending_count_of(owner)
+    }
+
     fn awaiting_completion_count(&self, service: &ServiceName) -> usize {
         self.contents().ledger.awaiting_completion_count(service)
     }

@@ -125,7 +125,7 @@ impl Entries {
         let is_excluded = |cid| records.contains_key(&cid);
         let claim = self.hand_over.take(service, now, limit, is_excluded)?;
         for invocation in &claim.invocations {
-            self.ledger.claim(service, invocation.request.cid, None);
+            self.ledger.claim(&invocation.request);
         }
         Some(claim)
     }

@@ -75,16 +75,19 @@ pub(super) const ADDED_TABLES: [(&str, &str); 6] = [
         "api_key",
         "id TEXT PRIMARY KEY, secret_hash BLOB NOT NULL, principal TEXT NOT NULL, principal_group TEXT,
          rights BLOB NOT NULL, create_time INTEGER NOT NULL, created_by TEXT, expire_time INTEGER,
-         revoke_time INTEGER",
+         revoke_time INTEGER, quota BLOB",
     ),
 ];
-/// Columns that they may lack, each with its table.
-const ADDED_COLUMNS: [(&str, &str); 5] = [
-    ("invocation", "principal"),
-    ("invocation", "owner"),
-    ("invocation", "owner_group"),
-    ("tombstone", "owner"),
-    ("tombstone", "owner_group"),
+/// A column with the id of a principal.
+const PRINCIPAL: &str = "INTEGER REFERENCES principal (id)";
+/// Columns that they may lack, each with its table and its type.
+const ADDED_COLUMNS: [(&str, &str, &str); 6] = [
+    ("invocation", "principal", PRINCIPAL),
+    ("invocation", "owner", PRINCIPAL),
+    ("invocation", "owner_group", PRINCIPAL),
+    ("tombstone", "owner", PRINCIPAL),
+    ("tombstone", "owner_group", PRINCIPAL),
+    ("api_key", "quota", "BLOB"),
 ];
 /// Indexes that they may lack.
 const ADDED_INDEXES: &str = "CREATE INDEX IF NOT EXISTS dead_letters ON pending (id, due)
@@ -117,20 +120,25 @@ pub(super) fn migrate(connection: &Connection, format: i32) -> rusqlite::Result<
             "CREATE TABLE IF NOT EXISTS {name} ({columns}) {rows};"
         ))?;
     }
-    for (table, column) in ADDED_COLUMNS {
-        add_column(connection, table, column)?;
+    for (table, column, kind) in ADDED_COLUMNS {
+        add_column(connection, table, column, kind)?;
     }
     connection.execute_batch(&format!("BEGIN IMMEDIATE; {ADDED_INDEXES} COMMIT;"))
 }
 
-/// Adds a column with the id of a principal, unless it is there.
-fn add_column(connection: &Connection, table: &str, column: &str) -> rusqlite::Result<()> {
+/// Adds a column, unless it is there.
+fn add_column(
+    connection: &Connection,
+    table: &str,
+    column: &str,
+    kind: &str,
+) -> rusqlite::Result<()> {
     let select = "SELECT count(*) FROM pragma_table_info(?1) WHERE name = ?2";
     let is_there: bool = connection.query_row(select, [table, column], |row| row.get(0))?;
     match is_there {
         true => Ok(()),
-        false => connection.execute_batch(&format!(
-            "ALTER TABLE {table} ADD COLUMN {column} INTEGER REFERENCES principal (id);"
-        )),
+        false => {
+            connection.execute_batch(&format!("ALTER TABLE {table} ADD COLUMN {column} {kind};"))
+        }
     }
 }

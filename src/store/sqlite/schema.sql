@@ -247,7 +247,9 @@ CREATE TABLE api_key (
     -- Null: never.
     expire_time     INTEGER,
     -- Null: not revoked.
-    revoke_time     INTEGER
+    revoke_time     INTEGER,
+    -- An encoded cidery.v1.Quota. Null: what the node allows each principal.
+    quota           BLOB
 ) STRICT, WITHOUT ROWID;
 
 -- Tombstones of removed invocations, until they expire as well. Written by each purge.

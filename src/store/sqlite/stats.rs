@@ -8,6 +8,7 @@ use rusqlite::{Connection, OptionalExtension as _};
 
 use super::blob;
 use super::error::{failed, is_damage};
+use super::keys::read_usage;
 use super::migrate::FORMAT;
 use super::read_only::ReadOnlyStore;
 use crate::model::error::Result;
@@ -35,6 +36,8 @@ pub(crate) struct StoreStats {
     pub(crate) tables: Vec<TableStats>,
     /// The services with invocations that have not ended, those with most first. Groups have no name.
     pub(crate) pending: Vec<PendingStats>,
+    /// The ids of the keys with which it is encrypted, in the order of their first use.
+    pub(crate) key_ids: Vec<String>,
 }
 
 /// A table.
@@ -103,7 +106,19 @@ fn read(store: &ReadOnlyStore) -> rusqlite::Result<StoreStats> {
         newest: accepted("DESC")?,
         tables: tables(connection)?,
         pending: pending(connection, store.format)?,
+        key_ids: key_ids(connection, store.format)?,
     })
+}
+
+/// The keys that are needed to read all of it. Earlier formats are not encrypted.
+fn key_ids(connection: &Connection, format: i32) -> rusqlite::Result<Vec<String>> {
+    let exists = "SELECT count(*) FROM sqlite_schema WHERE name = 'store_key'";
+    if format < FORMAT || connection.query_row(exists, [], |row| row.get::<_, i64>(0))? == 0 {
+        return Ok(Vec::new());
+    }
+    let usage = read_usage(connection)?.into_iter();
+    let needed = usage.filter(|key| key.invocations > 0 || key.operations > 0);
+    Ok(needed.filter_map(|key| key.id).collect())
 }
 
 fn tables(connection: &Connection) -> rusqlite::Result<Vec<TableStats>> {

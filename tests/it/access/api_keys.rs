@@ -103,7 +103,7 @@ async fn an_administrator_makes_lists_and_revokes_keys() {
             invoke: vec!["cidery.*".to_owned()],
             ..v1::Rights::default()
         }),
-        ttl: None,
+        ..v1::CreateApiKeyRequest::default()
     };
     let made = root.create_api_key(request).await.unwrap();
     let id = made.api_key.unwrap().id;
@@ -151,13 +151,23 @@ async fn all_faults_of_a_new_key_are_reported_at_once() {
             seconds: -1,
             nanos: 0,
         }),
+        quota: Some(v1::Quota {
+            burst: 3,
+            ..v1::Quota::default()
+        }),
     };
     let client = node.client(key.expose()).await;
     let error = client.create_api_key(request).await.unwrap_err();
     let paths = error.field_violations().iter().map(|it| it.path.as_str());
     assert_eq!(
         paths.collect::<Vec<_>>(),
-        ["/principal", "/group", "/rights/invoke/0", "/ttl"]
+        [
+            "/principal",
+            "/group",
+            "/rights/invoke/0",
+            "/quota/burst",
+            "/ttl"
+        ]
     );
 }
 

@@ -94,6 +94,12 @@ fn an_administrator_makes_keys_on_the_node() {
         "finance",
         "--expires",
         "90d",
+        "--rate",
+        "100/s burst=200",
+        "--in-flight",
+        "7",
+        "--pending",
+        "1000",
         "-o",
         "json",
     ];
@@ -104,6 +110,8 @@ fn an_administrator_makes_keys_on_the_node() {
     assert_eq!(made["rights"]["invoke"][1], "customer.*");
     assert_eq!(made["rights"]["read"], "GROUP");
     assert_eq!(made["created_by"], "root");
+    let quota = serde_json::json!({"rate": 100.0, "burst": 200, "in_flight": 7, "pending": 1000});
+    assert_eq!(made["quota"], quota);
     let file = folder.path().join("billing.key");
     std::fs::write(&file, format!("{billing}\n")).unwrap();
     // The file, before and after the command.
@@ -121,7 +129,7 @@ fn an_administrator_makes_keys_on_the_node() {
     }
     let listed = stdout(&run(&server, &root, &["key", "list"]));
     assert!(
-        listed.contains("finance") && listed.contains("VALID"),
+        listed.contains("finance") && listed.contains("VALID") && listed.contains("pending 1000"),
         "{listed}"
     );
     let id = made["id"].as_str().unwrap();
@@ -142,6 +150,9 @@ fn an_administrator_makes_keys_on_the_node() {
     for key in listed.as_array().unwrap() {
         assert_eq!(validate(&schema(), "api_key", key), Ok(()));
     }
+    // It was stored.
+    assert_eq!(listed[0]["quota"], quota);
+    assert_eq!(listed[1]["quota"], serde_json::Value::Null);
     assert!(!listed.to_string().contains("secret"), "{listed}");
 }
 

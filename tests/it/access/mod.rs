@@ -4,6 +4,7 @@ mod api_keys;
 mod attempts;
 mod command_line;
 mod document;
+mod every_secret;
 mod rights;
 mod secrets;
 mod streams;
@@ -16,7 +17,7 @@ use std::time::Duration;
 use cidery::engine::access::{ApiKeySecret, KeyRing, NewApiKey};
 use cidery::engine::clock::Clock;
 use cidery::engine::store::Store as _;
-use cidery::model::access::{Principal, Rights};
+use cidery::model::access::{Principal, Quota, Rights};
 use cidery::remote::client::ContractClient;
 use cidery::store::MemoryStore;
 use cidery::{ClientCredential, Error, Node, NodeBuilder, NodeHandle};
@@ -29,6 +30,7 @@ pub(crate) fn admin(name: &str) -> NewApiKey {
         principal: Principal::known(name),
         group: None,
         rights: Rights::all(),
+        quota: Quota::default(),
         ttl: None,
         created_by: None,
     }

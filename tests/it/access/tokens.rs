@@ -190,11 +190,14 @@ async fn new_keys_of_the_issuer_are_read() {
     let new = token(&header(Some("two")), &claims());
     let unknown = issuer.refusal(&new).await;
     assert_eq!(unknown.0, "CREDENTIAL_INVALID");
+    // Accepted, and remembered.
+    let old = valid(&claims());
+    ping_or_permission(&issuer, &old).await;
     std::fs::write(issuer.folder.path().join("jwks.json"), jwks("two")).unwrap();
     tokio::time::advance(std::time::Duration::from_secs(61)).await;
     ping_or_permission(&issuer, &new).await;
     // The key that was withdrawn proves nothing any more.
-    let old = issuer.refusal(&valid(&claims())).await;
+    let old = issuer.refusal(&old).await;
     assert!(old.1.contains("not known"), "{old:?}");
 }
 

@@ -61,7 +61,15 @@ struct Answers {
     p99: Duration,
     /// Calls that waited in the queue until their deadlines: others came after them, and first.
     given_up: u32,
+    /// The longest wait of one of them, but for one of a hundred.
+    given_up_p99: Duration,
     refused: u32,
+}
+
+fn p99(mut waits: Vec<Duration>) -> Duration {
+    waits.sort_unstable();
+    let longest = waits.get(waits.len() * 99 / 100);
+    longest.copied().unwrap_or_default()
 }
 
 /// Offers calls at a rate, whether the ones before are answered or not.
@@ -79,15 +87,16 @@ async fn offer(clients: &[ContractClient], rate: f64, lasts: Duration) -> (Answe
         calls.spawn(async move {
             let start = Instant::now();
             let answer = client.invoke(call()).await;
-            answer.map(|_| start.elapsed())
+            (answer, start.elapsed())
         });
     }
     let mut answers = Answers::default();
-    let mut waits = Vec::new();
+    let (mut waits, mut given_up) = (Vec::new(), Vec::new());
     while let Some(answer) = calls.join_next().await {
-        match answer.unwrap() {
-            Ok(wait) => waits.push(wait),
-            Err(error) if error.reason() == "DEADLINE_EXCEEDED" => answers.given_up += 1,
+        let (answer, wait) = answer.unwrap();
+        match answer {
+            Ok(_) => waits.push(wait),
+            Err(error) if error.reason() == "DEADLINE_EXCEEDED" => given_up.push(wait),
             Err(error) => {
                 let expected = ["OVERLOADED", "QUEUE_FULL"];
                 assert!(expected.contains(&error.reason()), "{error:?}");
@@ -95,12 +104,9 @@ async fn offer(clients: &[ContractClient], rate: f64, lasts: Duration) -> (Answe
             }
         }
     }
-    waits.sort_unstable();
     answers.answered = u32::try_from(waits.len()).unwrap();
-    answers.p99 = waits
-        .get(waits.len() * 99 / 100)
-        .copied()
-        .unwrap_or_default();
+    answers.given_up = u32::try_from(given_up.len()).unwrap();
+    (answers.p99, answers.given_up_p99) = (p99(waits), p99(given_up));
     (answers, start.elapsed())
 }
 
@@ -129,8 +135,9 @@ async fn ten_times_the_capacity_takes_nothing_from_it() {
          {cpu_before:?} before, {cpu_during:?} during; recovered to {after:.3}"
     );
     assert!(goodput >= 0.9, "goodput {goodput:.3}");
-    // The client waits a little longer than the node.
-    assert!(answers.p99 <= TIMEOUT * 2, "{answers:?}");
+    // The node answers no call after its deadline. What the client sees later is the way, which is as long for the calls
+    // that end at their deadlines.
+    assert!(answers.p99 <= answers.given_up_p99, "{answers:?}");
     assert!(rise <= MAX_RISE_MIB, "{rise} MiB");
     assert!(after >= 0.9, "recovered to {after:.3}");
 }

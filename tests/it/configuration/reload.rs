@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader};
 use std::process::ChildStderr;
 
 use super::Site;
-use crate::support::binary::{Server, cidery};
+use crate::support::binary::{Server, cidery, stdout};
 use crate::support::pty::Terminal;
 
 /// The log of a running node.
@@ -104,9 +104,29 @@ fn a_wrong_file_changes_nothing_and_the_node_serves_on() {
         "{read}"
     );
     assert!(server.run(&["invoke", "cidery.ping"]).status.success());
+    // The log comes before the status.
+    let status = |server: &Server, code: i32| {
+        let status = || server.run(&["status"]);
+        let status = std::iter::repeat_with(status).find(|it| it.status.code() == Some(code));
+        stdout(&status.unwrap())
+    };
+    let said = status(&server, 1);
+    for part in [
+        "RELOAD_FAILED",
+        "configuration (",
+        "cidery.toml:2: drian",
+        "1 more",
+    ] {
+        // A long message is wrapped.
+        let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    // It serves: a probe must not restart it.
+    assert!(server.run(&["health"]).status.success());
     site.write("log = \"error\"\n");
     server.signal("HUP");
     log.read_until("configuration reloaded");
+    assert!(!status(&server, 0).contains("RELOAD_FAILED"));
     server.signal("TERM");
     assert_eq!(server.child.wait().unwrap().code(), Some(0));
 }

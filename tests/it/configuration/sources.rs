@@ -109,7 +109,7 @@ const PROBLEMS: [(&str, &str, &str); 15] = [
     ("cidery.toml:4", "store_limit", "must be at least 16MiB"),
     ("cidery.toml:5", "log_format", "one of `human`, `json`"),
     ("cidery.toml:6", "log", "error"),
-    ("cidery.toml:7", "allow_host", "`http://a`"),
+    ("cidery.toml:7", "allow_host.0", "`http://a`"),
     (
         "cidery.toml:9",
         "limits.pendign",

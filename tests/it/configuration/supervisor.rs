@@ -53,6 +53,35 @@ fn it_hears_when_the_node_serves_reloads_and_stops() {
     assert_eq!(server.child.wait().unwrap().code(), Some(0));
 }
 
+/// `systemctl reload` waits for the second of both messages, whose time must be after its signal.
+#[test]
+fn it_hears_that_a_reload_failed_and_is_over() {
+    let supervisor = Supervisor::new();
+    let file = supervisor.folder.path().join("cidery.toml");
+    std::fs::write(&file, "").unwrap();
+    let server = supervisor.start(&["--config", file.to_str().unwrap()], &[]);
+    let ready = supervisor.hear();
+    std::fs::write(&file, "drian = 1").unwrap();
+    let mut last = 0;
+    for _ in 0..2 {
+        server.signal("HUP");
+        let reloading = supervisor.hear();
+        let rest = reloading.strip_prefix("RELOADING=1\nMONOTONIC_USEC=");
+        let (micros, _) = rest.unwrap().split_once('\n').unwrap();
+        let micros: u64 = micros.parse().unwrap();
+        assert!(std::mem::replace(&mut last, micros) < micros);
+        let over = supervisor.hear();
+        assert_eq!(
+            over,
+            format!("{ready}; the reload failed: see `cidery status`")
+        );
+    }
+    std::fs::write(&file, "").unwrap();
+    server.signal("HUP");
+    assert!(supervisor.hear().starts_with("RELOADING=1\n"));
+    assert_eq!(supervisor.hear(), ready);
+}
+
 #[test]
 fn the_watchdog_is_fed_while_the_store_takes_writes() {
     let supervisor = Supervisor::new();

@@ -8,7 +8,7 @@ use cidery::codec::proto::health::health_client::HealthClient;
 use cidery::codec::proto::v1;
 use cidery::engine::clock::Clock;
 use cidery::model::batch::Batch;
-use cidery::model::call::{Call, OnDeadline};
+use cidery::model::call::{Call, OnDeadline, Start};
 use cidery::model::invocation::State;
 use cidery::remote::client::ContractClient;
 use cidery::{Cid, Kind, Node, Worker, dict};
@@ -133,6 +133,16 @@ async fn pauses_survive_a_killed_node_and_a_hold_does_not() {
     let explained = server.run(&["explain", &other.to_string()]);
     let text = stdout(&explained);
     assert!(text.contains("waits: the node is held"), "{text}");
+    let mut later = get();
+    later.durable().start = Some(Start::After(Duration::from_secs(3_600)));
+    let later = accept(&held, later).await;
+    let text = stdout(&server.run(&["explain", &later.to_string()]));
+    for part in [
+        "waits: it is due in ",
+        ". Besides, the node is held (`cidery resume` lets it go on)",
+    ] {
+        assert!(text.contains(part), "{text}");
+    }
     let refused = server.run(&["invoke", "cidery.ping"]);
     assert_eq!(refused.status.code(), Some(6), "{}", stderr(&refused));
     assert!(

@@ -24,7 +24,7 @@ use super::{KEY, OTHER_KEY, opened, opened_with, refused};
 use crate::support::{Folder, PATIENCE, TestNode, document, ended};
 
 /// A text for each place that content of callers, handlers and operators gets to.
-const CORPUS: &[&str] = &[
+pub(super) const CORPUS: &[&str] = &[
     "q7-input",
     "q7-secret",
     "q7-document",
@@ -85,7 +85,7 @@ async fn fails() -> Result<()> {
 }
 
 /// A node that has done all of it.
-async fn node(folder: &Folder, keys: Option<&str>) -> TestNode {
+pub(super) async fn node(folder: &Folder, keys: Option<&str>) -> TestNode {
     let keys = keys.map(|keys| StoreKeys::parse(keys).unwrap());
     let echo = Definition::new("a.sink", async |input: Dict| input).unwrap();
     let secret = Definition::new("a.secret", async |input: Dict| input).unwrap();

@@ -2,8 +2,10 @@
 
 mod commands;
 mod dump;
+mod fixture;
 mod loss;
 mod rotation;
+mod stolen;
 mod tampering;
 
 use cidery::store::{SqliteOptions, SqliteStore, StoreKeys};

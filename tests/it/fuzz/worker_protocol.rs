@@ -18,7 +18,7 @@ use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::Streaming;
 use tonic::transport::Channel;
 
-use super::{duration, mutate, seed};
+use super::engine::{duration, mutate, seed};
 use crate::support::PATIENCE;
 use crate::support::binary::Server;
 use crate::support::raw::spawn;

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use cidery::engine::store::{SecretHash, Store, StoredApiKey};
-use cidery::model::access::{ApiKey, NamePattern, Principal, Rights, Scope};
+use cidery::model::access::{ApiKey, NamePattern, Principal, Quota, Rights, Scope};
+use cidery::model::rate::Rate;
 
 use crate::support::stored::at;
 
@@ -14,6 +15,7 @@ fn key(id: &str) -> StoredApiKey {
             principal: Principal::known("billing"),
             group: None,
             rights: Rights::default(),
+            quota: Quota::default(),
             create_time: at(1),
             created_by: None,
             expire_time: None,
@@ -40,6 +42,11 @@ pub(super) async fn api_keys_are_saved_and_replaced(store: &dyn Store) {
         read: Scope::Group,
         control: Scope::None,
         administer: true,
+    };
+    full.key.quota = Quota {
+        rate: Some(Rate::per_second(0.5).with_burst(9)),
+        in_flight: Some(7),
+        pending: Some(11),
     };
     for key in [key("a"), full.clone()] {
         store.save_api_key(key).await.unwrap();

@@ -48,7 +48,7 @@ use self::operations::{
 };
 use self::principals::{
     a_tombstone_has_its_owner, an_idempotency_key_is_that_of_its_owner,
-    lists_and_counts_have_the_invocations_of_principals,
+    lists_and_counts_have_the_invocations_of_principals, pending_invocations_are_counted_by_owner,
 };
 use self::queue::{
     a_pending_invocation_knows_how_many_are_claimed_before_it,
@@ -503,6 +503,7 @@ suite! {
     an_idempotency_key_is_that_of_its_owner
     lists_and_counts_have_the_invocations_of_principals
     a_tombstone_has_its_owner
+    pending_invocations_are_counted_by_owner
     invocations_with_the_same_concurrency_key_are_claimed_one_at_a_time
     a_concurrency_key_is_busy_until_it_is_recorded
     a_concurrency_key_is_busy_while_an_invocation_awaits_completion

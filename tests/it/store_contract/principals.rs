@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use cidery::engine::store::{Acceptance, Filter, Store, Stored};
+use cidery::engine::store::{Acceptance, Filter, Record, Store, Stored};
 use cidery::model::access::Owners;
-use cidery::model::invocation::{Invocation, Request};
+use cidery::model::invocation::{Invocation, Request, State};
 use cidery::{Cid, Principal, Principals, dict};
 
 use super::with_terms;
-use crate::support::stored::{NOW, at, claimed, found, invocation, service, succeeded};
+use crate::support::stored::{
+    NOW, at, claimed, found, group, invocation, owned_by, record, service, started, succeeded,
+};
 
 /// An invocation that `asked` asked for, and that belongs to `owner` and its group.
 fn owned(asked: &str, owner: Option<&str>, group: Option<&str>) -> Invocation {
@@ -138,6 +140,52 @@ async fn assert_found(store: &dyn Store, filter: &Filter, expected: &[&Invocatio
     let counts = counted.unwrap().summaries;
     let count: u64 = counts.iter().map(|one| one.count.count).sum();
     assert_eq!(count, expected.len() as u64, "{filter:?}");
+}
+
+pub(super) async fn pending_invocations_are_counted_by_owner(store: &dyn Store) {
+    let [anna, worker] = ["anna", "worker"].map(Principal::known);
+    let counts = || [&anna, &worker].map(|owner| store.pending_count_of(owner));
+    let first = owned("anna", Some("anna"), Some("team"));
+    let cid = first.request.cid;
+    // Neither that of another one who acts counts, nor that of nobody.
+    let others = [
+        owned("anna", Some("worker"), None),
+        owned("anna", None, None),
+        invocation("a", NOW, dict! {}),
+    ];
+    store.accept(first.clone()).await.unwrap();
+    for other in others {
+        store.accept(other).await.unwrap();
+    }
+    assert_eq!(counts(), [1, 1]);
+    // What is known is not counted again.
+    store.accept(first).await.unwrap();
+    assert_eq!(counts(), [1, 1]);
+    assert_eq!(claimed(store, "a", NOW, 10).await.len(), 4);
+    assert_eq!(counts(), [0, 0]);
+    let again = Record {
+        owner: Some(anna.clone()),
+        followed_by: vec![owned("anna", Some("worker"), None)],
+        ..record(cid, State::Pending { started: true }, started())
+    };
+    assert!(store.record(again).await.unwrap());
+    assert_eq!(counts(), [1, 1]);
+    let ended = |attempts| Record {
+        owner: Some(anna.clone()),
+        expected_attempts: Some(attempts),
+        ..succeeded(cid)
+    };
+    assert!(!store.record(ended(7)).await.unwrap());
+    assert_eq!(counts(), [1, 1]);
+    assert!(store.record(ended(1)).await.unwrap());
+    assert_eq!(counts(), [0, 1]);
+    // A group counts as its members.
+    let (group, members) = group(3);
+    let group = owned_by(&anna, group);
+    let members = members.into_iter().map(|one| owned_by(&anna, one));
+    let members: Vec<_> = members.collect();
+    store.accept_group(group, members).await.unwrap();
+    assert_eq!(counts(), [3, 1]);
 }
 
 pub(super) async fn a_tombstone_has_its_owner(store: &dyn Store) {

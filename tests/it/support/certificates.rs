@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use cidery::{Cid, ClientTls, ServerTls};
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair, SanType, date_time_ymd,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DistinguishedName,
+    DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, RevokedCertParams,
+    SanType, SerialNumber, date_time_ymd,
 };
 
 use super::Folder;
@@ -79,6 +80,15 @@ impl Ca {
 
     /// A certificate of a client with this URI.
     pub(crate) fn client(&self, uri: &str) -> Pair {
+        self.client_with(uri, |_| {})
+    }
+
+    /// As `client`, with a serial number.
+    pub(crate) fn client_numbered(&self, uri: &str, serial: u64) -> Pair {
+        self.client_with(uri, |params| params.serial_number = Some(serial.into()))
+    }
+
+    fn client_with(&self, uri: &str, change: impl FnOnce(&mut CertificateParams)) -> Pair {
         let names = vec![
             SanType::URI(uri.try_into().unwrap()),
             SanType::DnsName("billing.example".try_into().unwrap()),
@@ -89,7 +99,32 @@ impl Ca {
             params
                 .distinguished_name
                 .push(DnType::CommonName, "billing");
+            change(params);
         })
+    }
+
+    /// The list, as PEM, that revokes the certificates with these serial numbers.
+    pub(crate) fn revoke(&self, serials: &[u64]) -> String {
+        self.revoke_until(serials, 4_000)
+    }
+
+    /// As `revoke`: it should be replaced when this year begins.
+    pub(crate) fn revoke_until(&self, serials: &[u64], year: i32) -> String {
+        let revoked = serials.iter().map(|serial| RevokedCertParams {
+            serial_number: SerialNumber::from(*serial),
+            revocation_time: date_time_ymd(2020, 1, 1),
+            reason_code: None,
+            invalidity_date: None,
+        });
+        let list = CertificateRevocationListParams {
+            this_update: date_time_ymd(2020, 1, 1),
+            next_update: date_time_ymd(year, 1, 1),
+            crl_number: SerialNumber::from(1),
+            issuing_distribution_point: None,
+            revoked_certs: revoked.collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        list.signed_by(&self.issuer).unwrap().pem().unwrap()
     }
 
     /// A client that trusts this CA.
@@ -102,6 +137,11 @@ impl Pair {
     /// A node with this certificate.
     pub(crate) fn serve(&self) -> ServerTls {
         ServerTls::pem(&self.certificate, &self.key)
+    }
+
+    /// A client with this certificate, which trusts `ca`.
+    pub(crate) fn client_of(&self, ca: &Ca) -> ClientTls {
+        ca.trusted().certificate_pem(&self.certificate, &self.key)
     }
 
     /// Writes it to `NAME.pem` and `NAME-key.pem`.

@@ -342,6 +342,10 @@ impl Store for GatedStore {
         self.inner.pending_count(service)
     }
 
+    fn pending_count_of(&self, owner: &Principal) -> usize {
+        self.inner.pending_count_of(owner)
+    }
+
     fn awaiting_completion_count(&self, service: &ServiceName) -> usize {
         self.inner.awaiting_completion_count(service)
     }

@@ -7,7 +7,7 @@ use cidery::engine::store::{Acceptance, ClaimLimit, Record, Store, Stored};
 use cidery::model::invocation::{
     Event, EventKind, Group, Grouping, Invocation, Member, Request, State,
 };
-use cidery::{Cid, Dict, Payload, ServiceName, dict};
+use cidery::{Cid, Dict, Payload, Principal, Principals, ServiceName, dict};
 use jiff::Timestamp;
 
 pub(crate) const NOW: Timestamp = Timestamp::constant(1_800_000_000, 0);
@@ -65,6 +65,7 @@ pub(crate) fn record(cid: Cid, state: State, kind: EventKind) -> Record {
     Record {
         cid,
         service: service("a"),
+        owner: None,
         state,
         attempts: 1,
         crash_count: 0,
@@ -139,6 +140,17 @@ pub(crate) fn group(members: u32) -> (Invocation, Vec<Invocation>) {
     };
     let members = (0..members).map(member).collect();
     (group, members)
+}
+
+/// An invocation that a principal asked for, and that belongs to it.
+pub(crate) fn owned_by(owner: &Principal, invocation: Invocation) -> Invocation {
+    with_request(invocation, |request| {
+        request.principals = Some(Arc::new(Principals {
+            principal: Some(owner.clone()),
+            acting_principal: Some(owner.clone()),
+            acting_group: None,
+        }));
+    })
 }
 
 pub(crate) fn with_request(

@@ -5,6 +5,7 @@ mod documents;
 mod graph;
 mod guard;
 mod links;
+mod reliability;
 mod self_tests;
 mod source;
 
@@ -19,13 +20,15 @@ const ROOMS: [&str; 8] = [
     "model", "codec", "service", "engine", "store", "remote", "edge", "app",
 ];
 /// The folders of the engine: each uses only those before it.
-const ENGINE_FOLDERS: [&str; 10] = [
+const ENGINE_FOLDERS: [&str; 12] = [
     "metrics",
     "access",
     "admission",
     "control",
     "routing",
     "results",
+    "status",
+    "events",
     "acceptance",
     "execution",
     "durable",

@@ -136,6 +136,8 @@ fn options_of_tls_come_together() {
         &["--tls-cert", "a.pem"][..],
         &["--tls-key", "a.pem"],
         &["--tls-client-ca", "a.pem"],
+        &["--tls-client-crl", "a.pem"],
+        &["--certificate-rule", "a.example"],
         &[
             "--tls-cert",
             "a.pem",
@@ -146,7 +148,7 @@ fn options_of_tls_come_together() {
         ],
     ] {
         let refused = cidery().arg("serve").args(options).output().unwrap();
-        assert_eq!(refused.status.code(), Some(78), "{options:?}");
+        assert_eq!(refused.status.code(), Some(2), "{options:?}");
         assert!(stderr(&refused).contains("needs `tls_"), "{options:?}");
     }
     let folder = Folder::new("options");

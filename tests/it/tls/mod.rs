@@ -5,6 +5,8 @@ mod commands;
 mod configuration;
 mod connections;
 mod reload;
+mod revocation;
+mod rules;
 mod workers;
 
 use cidery::model::call::Call;

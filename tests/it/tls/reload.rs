@@ -85,7 +85,7 @@ async fn a_reload_under_load_fails_no_call() {
     let (log, status) = server.terminate();
     assert!(status.success());
     assert!(
-        log.contains("the old one stays") && log.contains("node.pem"),
+        log.contains("the old ones stay") && log.contains("node.pem"),
         "{log}"
     );
 }
@@ -127,6 +127,40 @@ async fn files_that_change_are_read_without_a_signal() {
     };
     tokio::time::timeout(PATIENCE, refused).await.unwrap();
     assert_tls_failed(node.call(of(&second)).await, &["--tls-client-ca"]);
+}
+
+#[tokio::test]
+async fn files_that_cannot_be_read_again_are_a_reason_until_they_can() {
+    let (folder, ca) = (Folder::new("unreadable"), Ca::new());
+    let pair = ca.node();
+    let (certificate, key) = pair.write(&folder, "node");
+    let clock = ManualClock::new();
+    let tls = ServerTls::files(certificate, key);
+    let node =
+        TlsNode::start_with(tls, |builder| builder.clock(Clock::Manual(clock.clone()))).await;
+    let client = ContractClient::connect_with_tls(&node.url, ca.trusted()).await;
+    let client = client.unwrap();
+    let reasons = async || client.status().await.unwrap().health_reasons;
+    let secret = pair.key.lines().nth(1).unwrap();
+    write(
+        &folder,
+        "node-key.pem",
+        &pair.key.replace("-----END", "*****"),
+    );
+    node.handle.reload().await.unwrap_err();
+    let found = reasons().await;
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0].reason, "RELOAD_FAILED");
+    assert!(found[0].message.contains("node-key.pem"), "{found:?}");
+    assert!(!found[0].message.contains(secret));
+    // The node looks at the files by itself.
+    pair.write(&folder, "node");
+    let mended = async {
+        while !reasons().await.is_empty() {
+            clock.advance(Duration::from_secs(5));
+        }
+    };
+    tokio::time::timeout(PATIENCE, mended).await.unwrap();
 }
 
 #[tokio::test]

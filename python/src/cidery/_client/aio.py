@@ -71,7 +71,9 @@ class AsyncClient:
     ) -> None:
         self.node = channel.address(node)
         tls = Tls.of(self.node, ca, cert, key) if credentials is None else None
-        self._stubs = AsyncConnection(self.node, lambda: _open_channel(self.node, credentials, tls))
+        self._stubs = AsyncConnection(
+            self.node, lambda: _open_channel(self.node, credentials, tls), tls
+        )
         has_tls = credentials is not None or tls is not None
         self._credential = Credential.of(self.node, api_key, has_tls=has_tls, insecure=insecure)
         self._max_attempts = max(tries, 1)
@@ -239,8 +241,7 @@ class AsyncClient:
 
     async def close(self) -> None:
         """Closes the connection. Later calls, also of its `with_options`, are a `RuntimeError`."""
-        opened = self._stubs.close()
-        if opened is not None:
+        for opened in self._stubs.close():
             await opened.close(None)
 
     async def __aenter__(self) -> AsyncClient:

@@ -37,13 +37,15 @@ def call_with_retry(
         return Reply(None)
     state = RetryState(max_attempts, call.is_retryable, call.timeout)
     while True:
-        method = getattr(stubs, call.method)
+        method, generation = getattr(stubs, call.method), stubs.generation()
         metadata = (*credential.metadata(), *trace_headers(call.request), *call.metadata)
         try:
             message = method(call.request, timeout=state.transport_timeout, metadata=metadata)
             return Reply(message, state.attempts)
         except grpc.RpcError as error:
             failure = classify(from_rpc_error(error, call.cid), stubs.node)
+        if stubs.is_replaced(failure, generation):
+            continue
         time.sleep(state.next_delay(failure))
 
 
@@ -59,13 +61,15 @@ async def call_with_retry_async(
         return Reply(None)
     state = RetryState(max_attempts, call.is_retryable, call.timeout)
     while True:
-        method = getattr(stubs, call.method)
+        method, generation = getattr(stubs, call.method), stubs.generation()
         metadata = (*credential.metadata(), *trace_headers(call.request), *call.metadata)
         try:
             message = await method(call.request, timeout=state.transport_timeout, metadata=metadata)
             return Reply(message, state.attempts)
         except grpc.RpcError as error:
             failure = classify(from_rpc_error(error, call.cid), stubs.node)
+        if stubs.is_replaced(failure, generation):
+            continue
         await asyncio.sleep(state.next_delay(failure))
 
 
@@ -83,6 +87,7 @@ def follow(
     state = RetryState(max_attempts, is_safe_to_retry)
     while not cursor.is_finished:
         sent = (*credential.metadata(), *trace_headers(), *metadata)
+        generation = stubs.generation()
         try:
             for message in stubs.StreamResults(cursor.request(), metadata=sent):
                 state = RetryState(max_attempts, is_safe_to_retry)
@@ -90,6 +95,8 @@ def follow(
             return
         except grpc.RpcError as error:
             failure = classify(from_rpc_error(error), stubs.node)
+        if stubs.is_replaced(failure, generation):
+            continue
         time.sleep(state.next_delay(failure))
 
 
@@ -104,6 +111,7 @@ async def follow_async(
     state = RetryState(max_attempts, is_safe_to_retry)
     while not cursor.is_finished:
         sent = (*credential.metadata(), *trace_headers(), *metadata)
+        generation = stubs.generation()
         try:
             async for message in stubs.StreamResults(cursor.request(), metadata=sent):
                 state = RetryState(max_attempts, is_safe_to_retry)
@@ -111,4 +119,6 @@ async def follow_async(
             return
         except grpc.RpcError as error:
             failure = classify(from_rpc_error(error), stubs.node)
+        if stubs.is_replaced(failure, generation):
+            continue
         await asyncio.sleep(state.next_delay(failure))

@@ -33,6 +33,14 @@ class Stubs:
             operation_pb2_grpc.OperationServiceStub(channel),
         )
 
+    def generation(self) -> int:
+        """How often the channel was replaced: as for a connection, which may replace it."""
+        return 0
+
+    def is_replaced(self, failure: Exception, generation: int) -> bool:
+        """Whether a call that failed has another channel now: as for a connection."""
+        return False
+
     def __getattr__(self, method: str) -> Any:
         for stub in self._stubs:
             if hasattr(stub, method):

@@ -27,7 +27,7 @@ from cidery._errors.status_details import from_failure, from_rpc_error
 from cidery._protocol.channel import CHANNEL_OPTIONS, Stubs
 from cidery._protocol.retry import MAX_ATTEMPTS, classify
 from cidery._protocol.security.credential import NO_CREDENTIAL, Credential
-from cidery._protocol.security.tls import Tls, target
+from cidery._protocol.security.tls import Stamp, Tls, target
 from cidery._protocol.steps import SLEEP, Reply, UnaryCall
 from cidery._service.failures import log_own_failure
 from cidery._worker.outage import Outage
@@ -75,6 +75,7 @@ class Connection:
     ) -> None:
         self._node = node
         self._tls = tls
+        self._stamp: Stamp = ()
         self._outage = Outage(node)
         self._hello = hello
         self._handle = handle
@@ -237,11 +238,13 @@ class Connection:
             ("grpc.max_receive_message_length", self._hello.max_message_bytes),
             *_KEEPALIVE,
         )
-        async with self._open_channel(options) as channel:
-            self._stubs = Stubs(channel, self._node)
-            stub = worker_pb2_grpc.WorkerServiceStub(channel)
+        # One that is replaced stays open for the nested calls on it.
+        async with contextlib.AsyncExitStack() as channels:
+            stub = await self._open_channel(options, channels)
             backoff = _INITIAL_BACKOFF
             while not self._is_closed:
+                if self._tls is not None and self._tls.has_changed_since(self._stamp):
+                    stub = await self._open_channel(options, channels)
                 try:
                     if await self._open_stream(stub):
                         backoff = _INITIAL_BACKOFF
@@ -262,10 +265,20 @@ class Connection:
                         )
                 backoff = min(backoff * 2, _MAX_BACKOFF)
 
-    def _open_channel(self, options: Sequence[tuple[str, Any]]) -> grpc.aio.Channel:
+    async def _open_channel(
+        self, options: Sequence[tuple[str, Any]], channels: contextlib.AsyncExitStack
+    ) -> Any:
+        """Opens a channel with the files of TLS as they are now; returns the stub of the stream."""
         if self._tls is None:
-            return grpc.aio.insecure_channel(self._node, options)
-        return grpc.aio.secure_channel(target(self._node), self._tls.credentials(), options)
+            channel = grpc.aio.insecure_channel(self._node, options)
+        else:
+            # Before they are read: a change meanwhile is seen the next time.
+            self._stamp = self._tls.stamp()
+            credentials = self._tls.credentials()
+            channel = grpc.aio.secure_channel(target(self._node), credentials, options)
+        await channels.enter_async_context(channel)
+        self._stubs = Stubs(channel, self._node)
+        return worker_pb2_grpc.WorkerServiceStub(channel)
 
     def _abandon_session(self) -> None:
         """Drops all dispatches, since the node does not resume the session: the next is new."""

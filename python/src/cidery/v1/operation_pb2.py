@@ -28,45 +28,45 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x63idery/v1/operation.proto\x12\tcidery.v1\x1a\x1a\x63idery/v1/invocation.proto\x1a\x17\x63idery/v1/outcome.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd5\x03\n\tOperation\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x06\x61\x63tion\x18\x02 \x01(\x0b\x32\x1a.cidery.v1.OperationAction\x12+\n\x06\x66ilter\x18\x03 \x01(\x0b\x32\x1b.cidery.v1.InvocationFilter\x12\x0b\n\x03\x61ll\x18\x04 \x01(\x08\x12(\n\x05state\x18\x05 \x01(\x0e\x32\x19.cidery.v1.OperationState\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07matched\x18\x08 \x01(\x04\x12\x11\n\tprocessed\x18\t \x01(\x04\x12\x0f\n\x07\x63hanged\x18\n \x01(\x04\x12-\n\x08refusals\x18\x0b \x03(\x0b\x32\x1b.cidery.v1.OperationRefusal\x12\x16\n\x0emax_per_second\x18\x0c \x01(\r\x12#\n\x07\x66\x61ilure\x18\r \x01(\x0b\x32\x12.cidery.v1.Failure\x12\x11\n\tprincipal\x18\x0e \x01(\t\x12\x19\n\x11\x66ilter_expression\x18\x0f \x01(\t\"\xc5\x01\n\x0fOperationAction\x12)\n\x06\x63\x61ncel\x18\x01 \x01(\x0b\x32\x17.cidery.v1.CancelActionH\x00\x12\'\n\x05retry\x18\x02 \x01(\x0b\x32\x16.cidery.v1.RetryActionH\x00\x12+\n\x07release\x18\x03 \x01(\x0b\x32\x18.cidery.v1.ReleaseActionH\x00\x12\'\n\x05purge\x18\x04 \x01(\x0b\x32\x16.cidery.v1.PurgeActionH\x00\x42\x08\n\x06\x61\x63tion\"\x1e\n\x0c\x43\x61ncelAction\x12\x0e\n\x06reason\x18\x01 \x01(\t\"T\n\x0bRetryAction\x12+\n\x0binput_patch\x18\x01 \x01(\x0b\x32\x16.google.protobuf.Value\x12\x18\n\x10input_patch_json\x18\x02 \x01(\t\"\x0f\n\rReleaseAction\"\r\n\x0bPurgeAction\"W\n\x10OperationRefusal\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x04\x12\x13\n\x0b\x65xample_cid\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\"\xcd\x01\n\x15StartOperationRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x06\x61\x63tion\x18\x02 \x01(\x0b\x32\x1a.cidery.v1.OperationAction\x12+\n\x06\x66ilter\x18\x03 \x01(\x0b\x32\x1b.cidery.v1.InvocationFilter\x12\x19\n\x11\x66ilter_expression\x18\x04 \x01(\t\x12\x0b\n\x03\x61ll\x18\x05 \x01(\x08\x12\x0f\n\x07\x64ry_run\x18\x06 \x01(\x08\x12\x16\n\x0emax_per_second\x18\x07 \x01(\r\"r\n\x16StartOperationResponse\x12\'\n\toperation\x18\x01 \x01(\x0b\x32\x14.cidery.v1.Operation\x12/\n\tsummaries\x18\x02 \x03(\x0b\x32\x1c.cidery.v1.InvocationSummary\"/\n\x13GetOperationRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04wait\x18\x02 \x01(\x08\"?\n\x14GetOperationResponse\x12\'\n\toperation\x18\x01 \x01(\x0b\x32\x14.cidery.v1.Operation\"i\n\x15ListOperationsRequest\x12)\n\x06states\x18\x01 \x03(\x0e\x32\x19.cidery.v1.OperationState\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\"[\n\x16ListOperationsResponse\x12(\n\noperations\x18\x01 \x03(\x0b\x32\x14.cidery.v1.Operation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"$\n\x16\x43\x61ncelOperationRequest\x12\n\n\x02id\x18\x01 \x01(\t\"B\n\x17\x43\x61ncelOperationResponse\x12\'\n\toperation\x18\x01 \x01(\x0b\x32\x14.cidery.v1.Operation*\xa8\x01\n\x0eOperationState\x12\x1f\n\x1bOPERATION_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17OPERATION_STATE_RUNNING\x10\x01\x12\x1d\n\x19OPERATION_STATE_SUCCEEDED\x10\x02\x12\x1d\n\x19OPERATION_STATE_CANCELLED\x10\x03\x12\x1a\n\x16OPERATION_STATE_FAILED\x10\x04\x32\xeb\x02\n\x10OperationService\x12U\n\x0eStartOperation\x12 .cidery.v1.StartOperationRequest\x1a!.cidery.v1.StartOperationResponse\x12O\n\x0cGetOperation\x12\x1e.cidery.v1.GetOperationRequest\x1a\x1f.cidery.v1.GetOperationResponse\x12U\n\x0eListOperations\x12 .cidery.v1.ListOperationsRequest\x1a!.cidery.v1.ListOperationsResponse\x12X\n\x0f\x43\x61ncelOperation\x12!.cidery.v1.CancelOperationRequest\x1a\".cidery.v1.CancelOperationResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x63idery/v1/operation.proto\x12\tcidery.v1\x1a\x1a\x63idery/v1/invocation.proto\x1a\x17\x63idery/v1/outcome.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xee\x03\n\tOperation\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x06\x61\x63tion\x18\x02 \x01(\x0b\x32\x1a.cidery.v1.OperationAction\x12+\n\x06\x66ilter\x18\x03 \x01(\x0b\x32\x1b.cidery.v1.InvocationFilter\x12\x0b\n\x03\x61ll\x18\x04 \x01(\x08\x12(\n\x05state\x18\x05 \x01(\x0e\x32\x19.cidery.v1.OperationState\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07matched\x18\x08 \x01(\x04\x12\x11\n\tprocessed\x18\t \x01(\x04\x12\x0f\n\x07\x63hanged\x18\n \x01(\x04\x12-\n\x08refusals\x18\x0b \x03(\x0b\x32\x1b.cidery.v1.OperationRefusal\x12\x16\n\x0emax_per_second\x18\x0c \x01(\r\x12#\n\x07\x66\x61ilure\x18\r \x01(\x0b\x32\x12.cidery.v1.Failure\x12\x11\n\tprincipal\x18\x0e \x01(\t\x12\x19\n\x11\x66ilter_expression\x18\x0f \x01(\t\x12\x17\n\x0fprincipal_group\x18\x10 \x01(\t\"\xc5\x01\n\x0fOperationAction\x12)\n\x06\x63\x61ncel\x18\x01 \x01(\x0b\x32\x17.cidery.v1.CancelActionH\x00\x12\'\n\x05retry\x18\x02 \x01(\x0b\x32\x16.cidery.v1.RetryActionH\x00\x12+\n\x07release\x18\x03 \x01(\x0b\x32\x18.cidery.v1.ReleaseActionH\x00\x12\'\n\x05purge\x18\x04 \x01(\x0b\x32\x16.cidery.v1.PurgeActionH\x00\x42\x08\n\x06\x61\x63tion\"\x1e\n\x0c\x43\x61ncelAction\x12\x0e\n\x06reason\x18\x01 \x01(\t\"T\n\x0bRetryAction\x12+\n\x0binput_patch\x18\x01 \x01(\x0b\x32\x16.google.protobuf.Value\x12\x18\n\x10input_patch_json\x18\x02 \x01(\t\"\x0f\n\rReleaseAction\"\r\n\x0bPurgeAction\"W\n\x10OperationRefusal\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x04\x12\x13\n\x0b\x65xample_cid\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\"\xcd\x01\n\x15StartOperationRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x06\x61\x63tion\x18\x02 \x01(\x0b\x32\x1a.cidery.v1.OperationAction\x12+\n\x06\x66ilter\x18\x03 \x01(\x0b\x32\x1b.cidery.v1.InvocationFilter\x12\x19\n\x11\x66ilter_expression\x18\x04 \x01(\t\x12\x0b\n\x03\x61ll\x18\x05 \x01(\x08\x12\x0f\n\x07\x64ry_run\x18\x06 \x01(\x08\x12\x16\n\x0emax_per_second\x18\x07 \x01(\r\"r\n\x16StartOperationResponse\x12\'\n\toperation\x18\x01 \x01(\x0b\x32\x14.cidery.v1.Operation\x12/\n\tsummaries\x18\x02 \x03(\x0b\x32\x1c.cidery.v1.InvocationSummary\"/\n\x13GetOperationRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04wait\x18\x02 \x01(\x08\"?\n\x14GetOperationResponse\x12\'\n\toperation\x18\x01 \x01(\x0b\x32\x14.cidery.v1.Operation\"i\n\x15ListOperationsRequest\x12)\n\x06states\x18\x01 \x03(\x0e\x32\x19.cidery.v1.OperationState\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\"[\n\x16ListOperationsResponse\x12(\n\noperations\x18\x01 \x03(\x0b\x32\x14.cidery.v1.Operation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"$\n\x16\x43\x61ncelOperationRequest\x12\n\n\x02id\x18\x01 \x01(\t\"B\n\x17\x43\x61ncelOperationResponse\x12\'\n\toperation\x18\x01 \x01(\x0b\x32\x14.cidery.v1.Operation*\xa8\x01\n\x0eOperationState\x12\x1f\n\x1bOPERATION_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17OPERATION_STATE_RUNNING\x10\x01\x12\x1d\n\x19OPERATION_STATE_SUCCEEDED\x10\x02\x12\x1d\n\x19OPERATION_STATE_CANCELLED\x10\x03\x12\x1a\n\x16OPERATION_STATE_FAILED\x10\x04\x32\xeb\x02\n\x10OperationService\x12U\n\x0eStartOperation\x12 .cidery.v1.StartOperationRequest\x1a!.cidery.v1.StartOperationResponse\x12O\n\x0cGetOperation\x12\x1e.cidery.v1.GetOperationRequest\x1a\x1f.cidery.v1.GetOperationResponse\x12U\n\x0eListOperations\x12 .cidery.v1.ListOperationsRequest\x1a!.cidery.v1.ListOperationsResponse\x12X\n\x0f\x43\x61ncelOperation\x12!.cidery.v1.CancelOperationRequest\x1a\".cidery.v1.CancelOperationResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'cidery.v1.operation_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_OPERATIONSTATE']._serialized_start=1812
-  _globals['_OPERATIONSTATE']._serialized_end=1980
+  _globals['_OPERATIONSTATE']._serialized_start=1837
+  _globals['_OPERATIONSTATE']._serialized_end=2005
   _globals['_OPERATION']._serialized_start=157
-  _globals['_OPERATION']._serialized_end=626
-  _globals['_OPERATIONACTION']._serialized_start=629
-  _globals['_OPERATIONACTION']._serialized_end=826
-  _globals['_CANCELACTION']._serialized_start=828
-  _globals['_CANCELACTION']._serialized_end=858
-  _globals['_RETRYACTION']._serialized_start=860
-  _globals['_RETRYACTION']._serialized_end=944
-  _globals['_RELEASEACTION']._serialized_start=946
-  _globals['_RELEASEACTION']._serialized_end=961
-  _globals['_PURGEACTION']._serialized_start=963
-  _globals['_PURGEACTION']._serialized_end=976
-  _globals['_OPERATIONREFUSAL']._serialized_start=978
-  _globals['_OPERATIONREFUSAL']._serialized_end=1065
-  _globals['_STARTOPERATIONREQUEST']._serialized_start=1068
-  _globals['_STARTOPERATIONREQUEST']._serialized_end=1273
-  _globals['_STARTOPERATIONRESPONSE']._serialized_start=1275
-  _globals['_STARTOPERATIONRESPONSE']._serialized_end=1389
-  _globals['_GETOPERATIONREQUEST']._serialized_start=1391
-  _globals['_GETOPERATIONREQUEST']._serialized_end=1438
-  _globals['_GETOPERATIONRESPONSE']._serialized_start=1440
-  _globals['_GETOPERATIONRESPONSE']._serialized_end=1503
-  _globals['_LISTOPERATIONSREQUEST']._serialized_start=1505
-  _globals['_LISTOPERATIONSREQUEST']._serialized_end=1610
-  _globals['_LISTOPERATIONSRESPONSE']._serialized_start=1612
-  _globals['_LISTOPERATIONSRESPONSE']._serialized_end=1703
-  _globals['_CANCELOPERATIONREQUEST']._serialized_start=1705
-  _globals['_CANCELOPERATIONREQUEST']._serialized_end=1741
-  _globals['_CANCELOPERATIONRESPONSE']._serialized_start=1743
-  _globals['_CANCELOPERATIONRESPONSE']._serialized_end=1809
-  _globals['_OPERATIONSERVICE']._serialized_start=1983
-  _globals['_OPERATIONSERVICE']._serialized_end=2346
+  _globals['_OPERATION']._serialized_end=651
+  _globals['_OPERATIONACTION']._serialized_start=654
+  _globals['_OPERATIONACTION']._serialized_end=851
+  _globals['_CANCELACTION']._serialized_start=853
+  _globals['_CANCELACTION']._serialized_end=883
+  _globals['_RETRYACTION']._serialized_start=885
+  _globals['_RETRYACTION']._serialized_end=969
+  _globals['_RELEASEACTION']._serialized_start=971
+  _globals['_RELEASEACTION']._serialized_end=986
+  _globals['_PURGEACTION']._serialized_start=988
+  _globals['_PURGEACTION']._serialized_end=1001
+  _globals['_OPERATIONREFUSAL']._serialized_start=1003
+  _globals['_OPERATIONREFUSAL']._serialized_end=1090
+  _globals['_STARTOPERATIONREQUEST']._serialized_start=1093
+  _globals['_STARTOPERATIONREQUEST']._serialized_end=1298
+  _globals['_STARTOPERATIONRESPONSE']._serialized_start=1300
+  _globals['_STARTOPERATIONRESPONSE']._serialized_end=1414
+  _globals['_GETOPERATIONREQUEST']._serialized_start=1416
+  _globals['_GETOPERATIONREQUEST']._serialized_end=1463
+  _globals['_GETOPERATIONRESPONSE']._serialized_start=1465
+  _globals['_GETOPERATIONRESPONSE']._serialized_end=1528
+  _globals['_LISTOPERATIONSREQUEST']._serialized_start=1530
+  _globals['_LISTOPERATIONSREQUEST']._serialized_end=1635
+  _globals['_LISTOPERATIONSRESPONSE']._serialized_start=1637
+  _globals['_LISTOPERATIONSRESPONSE']._serialized_end=1728
+  _globals['_CANCELOPERATIONREQUEST']._serialized_start=1730
+  _globals['_CANCELOPERATIONREQUEST']._serialized_end=1766
+  _globals['_CANCELOPERATIONRESPONSE']._serialized_start=1768
+  _globals['_CANCELOPERATIONRESPONSE']._serialized_end=1834
+  _globals['_OPERATIONSERVICE']._serialized_start=2008
+  _globals['_OPERATIONSERVICE']._serialized_end=2371
 # @@protoc_insertion_point(module_scope)

@@ -25,7 +25,7 @@ OPERATION_STATE_CANCELLED: OperationState
 OPERATION_STATE_FAILED: OperationState
 
 class Operation(_message.Message):
-    __slots__ = ("id", "action", "filter", "all", "state", "create_time", "end_time", "matched", "processed", "changed", "refusals", "max_per_second", "failure", "principal", "filter_expression")
+    __slots__ = ("id", "action", "filter", "all", "state", "create_time", "end_time", "matched", "processed", "changed", "refusals", "max_per_second", "failure", "principal", "filter_expression", "principal_group")
     ID_FIELD_NUMBER: _ClassVar[int]
     ACTION_FIELD_NUMBER: _ClassVar[int]
     FILTER_FIELD_NUMBER: _ClassVar[int]
@@ -41,6 +41,7 @@ class Operation(_message.Message):
     FAILURE_FIELD_NUMBER: _ClassVar[int]
     PRINCIPAL_FIELD_NUMBER: _ClassVar[int]
     FILTER_EXPRESSION_FIELD_NUMBER: _ClassVar[int]
+    PRINCIPAL_GROUP_FIELD_NUMBER: _ClassVar[int]
     id: str
     action: OperationAction
     filter: _invocation_pb2.InvocationFilter
@@ -56,7 +57,8 @@ class Operation(_message.Message):
     failure: _outcome_pb2.Failure
     principal: str
     filter_expression: str
-    def __init__(self, id: _Optional[str] = ..., action: _Optional[_Union[OperationAction, _Mapping]] = ..., filter: _Optional[_Union[_invocation_pb2.InvocationFilter, _Mapping]] = ..., all: bool = ..., state: _Optional[_Union[OperationState, str]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., matched: _Optional[int] = ..., processed: _Optional[int] = ..., changed: _Optional[int] = ..., refusals: _Optional[_Iterable[_Union[OperationRefusal, _Mapping]]] = ..., max_per_second: _Optional[int] = ..., failure: _Optional[_Union[_outcome_pb2.Failure, _Mapping]] = ..., principal: _Optional[str] = ..., filter_expression: _Optional[str] = ...) -> None: ...
+    principal_group: str
+    def __init__(self, id: _Optional[str] = ..., action: _Optional[_Union[OperationAction, _Mapping]] = ..., filter: _Optional[_Union[_invocation_pb2.InvocationFilter, _Mapping]] = ..., all: bool = ..., state: _Optional[_Union[OperationState, str]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., matched: _Optional[int] = ..., processed: _Optional[int] = ..., changed: _Optional[int] = ..., refusals: _Optional[_Iterable[_Union[OperationRefusal, _Mapping]]] = ..., max_per_second: _Optional[int] = ..., failure: _Optional[_Union[_outcome_pb2.Failure, _Mapping]] = ..., principal: _Optional[str] = ..., filter_expression: _Optional[str] = ..., principal_group: _Optional[str] = ...) -> None: ...
 
 class OperationAction(_message.Message):
     __slots__ = ("cancel", "retry", "release", "purge")

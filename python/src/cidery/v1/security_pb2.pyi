@@ -49,6 +49,18 @@ class Rights(_message.Message):
     administer: bool
     def __init__(self, invoke: _Optional[_Iterable[str]] = ..., serve: _Optional[_Iterable[str]] = ..., read: _Optional[_Union[Scope, str]] = ..., control: _Optional[_Union[Scope, str]] = ..., administer: bool = ...) -> None: ...
 
+class Quota(_message.Message):
+    __slots__ = ("rate", "burst", "in_flight", "pending")
+    RATE_FIELD_NUMBER: _ClassVar[int]
+    BURST_FIELD_NUMBER: _ClassVar[int]
+    IN_FLIGHT_FIELD_NUMBER: _ClassVar[int]
+    PENDING_FIELD_NUMBER: _ClassVar[int]
+    rate: float
+    burst: int
+    in_flight: int
+    pending: int
+    def __init__(self, rate: _Optional[float] = ..., burst: _Optional[int] = ..., in_flight: _Optional[int] = ..., pending: _Optional[int] = ...) -> None: ...
+
 class GetCallerRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
@@ -70,7 +82,7 @@ class GetCallerResponse(_message.Message):
     def __init__(self, principal: _Optional[str] = ..., group: _Optional[str] = ..., rights: _Optional[_Union[Rights, _Mapping]] = ..., credential: _Optional[_Union[CredentialKind, str]] = ..., api_key_id: _Optional[str] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class ApiKey(_message.Message):
-    __slots__ = ("id", "principal", "group", "rights", "create_time", "created_by", "expire_time", "revoke_time", "last_use_time")
+    __slots__ = ("id", "principal", "group", "rights", "create_time", "created_by", "expire_time", "revoke_time", "last_use_time", "quota")
     ID_FIELD_NUMBER: _ClassVar[int]
     PRINCIPAL_FIELD_NUMBER: _ClassVar[int]
     GROUP_FIELD_NUMBER: _ClassVar[int]
@@ -80,6 +92,7 @@ class ApiKey(_message.Message):
     EXPIRE_TIME_FIELD_NUMBER: _ClassVar[int]
     REVOKE_TIME_FIELD_NUMBER: _ClassVar[int]
     LAST_USE_TIME_FIELD_NUMBER: _ClassVar[int]
+    QUOTA_FIELD_NUMBER: _ClassVar[int]
     id: str
     principal: str
     group: str
@@ -89,19 +102,22 @@ class ApiKey(_message.Message):
     expire_time: _timestamp_pb2.Timestamp
     revoke_time: _timestamp_pb2.Timestamp
     last_use_time: _timestamp_pb2.Timestamp
-    def __init__(self, id: _Optional[str] = ..., principal: _Optional[str] = ..., group: _Optional[str] = ..., rights: _Optional[_Union[Rights, _Mapping]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., created_by: _Optional[str] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., revoke_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_use_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    quota: Quota
+    def __init__(self, id: _Optional[str] = ..., principal: _Optional[str] = ..., group: _Optional[str] = ..., rights: _Optional[_Union[Rights, _Mapping]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., created_by: _Optional[str] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., revoke_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_use_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., quota: _Optional[_Union[Quota, _Mapping]] = ...) -> None: ...
 
 class CreateApiKeyRequest(_message.Message):
-    __slots__ = ("principal", "group", "rights", "ttl")
+    __slots__ = ("principal", "group", "rights", "ttl", "quota")
     PRINCIPAL_FIELD_NUMBER: _ClassVar[int]
     GROUP_FIELD_NUMBER: _ClassVar[int]
     RIGHTS_FIELD_NUMBER: _ClassVar[int]
     TTL_FIELD_NUMBER: _ClassVar[int]
+    QUOTA_FIELD_NUMBER: _ClassVar[int]
     principal: str
     group: str
     rights: Rights
     ttl: _duration_pb2.Duration
-    def __init__(self, principal: _Optional[str] = ..., group: _Optional[str] = ..., rights: _Optional[_Union[Rights, _Mapping]] = ..., ttl: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+    quota: Quota
+    def __init__(self, principal: _Optional[str] = ..., group: _Optional[str] = ..., rights: _Optional[_Union[Rights, _Mapping]] = ..., ttl: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., quota: _Optional[_Union[Quota, _Mapping]] = ...) -> None: ...
 
 class CreateApiKeyResponse(_message.Message):
     __slots__ = ("api_key", "secret")

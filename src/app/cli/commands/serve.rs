@@ -1,6 +1,5 @@
 //! `cidery serve`: runs a node.
 
-use std::io::IsTerminal as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +10,7 @@ use crate::app::cli::address::{dial_address, node_option};
 use crate::app::cli::printer::{Printer, Tone, fail_as_json, log_failure};
 use crate::app::cli::stop::stop;
 use crate::app::config::{Config, ConfigArgs, Loaded, LogConfig, Reload, Sources, StoreConfig};
+use crate::app::reload::{HangUp, until_stop};
 use crate::app::shutdown::catch_signals;
 use crate::app::supervisor::Supervisor;
 use crate::app::telemetry::{self, Log};
@@ -59,7 +59,7 @@ impl Serve {
         let _audit_log = loaded.config.access.start_audit_log()?;
         let reload = Reload::new(sources, &loaded);
         let serving = Serving {
-            had_terminal: has_terminal(),
+            hang_up: HangUp::of_process(true),
             supervisor: Arc::new(Supervisor::of_process()),
             drain: loaded.config.run.drain,
             reload,
@@ -86,16 +86,15 @@ struct Serving<'a> {
     printer: &'a Printer,
     /// As configured now.
     drain: Duration,
-    /// Whether it was started in a terminal.
-    had_terminal: bool,
+    hang_up: HangUp,
 }
 
 impl Serving<'_> {
     async fn run(mut self, loaded: &Loaded) -> Result<ExitCode> {
         let config = &loaded.config;
         let mut signals = catch_signals()?;
-        let builder = config.tls.add_to(builder(config))?;
-        let builder = builder.access(config.access.options()?);
+        let builder = config.tls.add_to(builder(config));
+        let builder = builder.access(config.access.options());
         let builder = builder.limits(|limits| config.quotas.add_to(limits));
         let collector = config.traces.start_collector()?;
         let builder = match &collector {
@@ -134,9 +133,11 @@ impl Serving<'_> {
         let store = node.invoker().clone();
         let store = store.store();
         let signal = {
+            let hang_up = self.hang_up;
             let supervisor = Arc::clone(&self.supervisor);
+            let reload = async || self.reload(&node, &stored, &status).await;
             tokio::select! {
-                signal = self.until_stopped(&node, &mut signals, &stored, &status) => signal,
+                signal = until_stop(hang_up, &mut signals, reload) => signal,
                 never = supervisor.feed_watchdog(store) => match never {},
             }
         };
@@ -149,42 +150,32 @@ impl Serving<'_> {
         stopped
     }
 
-    /// Waits for a signal that stops the node. SIGHUP reloads the configuration and certificates, unless it means that
-    /// the terminal has gone in which the node was started.
-    async fn until_stopped(
-        &mut self,
-        node: &NodeHandle,
-        signals: &mut Signals,
-        stored: &Stored,
-        status: &str,
-    ) -> &'static str {
-        loop {
-            let signal = signals.next().await;
-            let terminal_has_gone = self.had_terminal && !has_terminal();
-            if signal != "SIGHUP" || terminal_has_gone {
-                return signal;
+    /// Reads the configuration, the certificates and the keys of the store again. What cannot be read is in the log,
+    /// and part of the status of the node.
+    async fn reload(&mut self, node: &NodeHandle, stored: &Stored, status: &str) {
+        self.supervisor.reloading();
+        let config = self.reload.read();
+        if let Ok(config) = &config {
+            self.drain = config.run.drain;
+            if let Some(limit) = &stored.limit {
+                limit.set(config.store.store_limit);
             }
-            self.supervisor.reloading();
-            let reloaded = self.reload.read();
-            if let Some(config) = &reloaded {
-                self.drain = config.run.drain;
-                if let Some(limit) = &stored.limit {
-                    limit.set(config.store.store_limit);
-                }
-                self.log.set_filter(log_filter(&config.log, self.printer));
-            }
-            // What cannot be read again is in the log.
-            let files = node.reload().await;
-            let keys = node.invoker().store().reload_keys().await;
-            if let Err(error) = &keys {
-                tracing::error!(%error, "the keys of the store were not reloaded");
-            }
-            match reloaded.filter(|_| files.is_ok() && keys.is_ok()) {
-                Some(_) => self.supervisor.ready(status),
-                None => {
-                    let status = format!("{status}; the reload failed: see the log");
-                    self.supervisor.ready(&status);
-                }
+            self.log.set_filter(log_filter(&config.log, self.printer));
+        }
+        let invoker = node.invoker();
+        invoker.note_reload("configuration", config.as_ref().err().map(String::as_str));
+        let files = node.reload().await;
+        let keys = invoker.store().reload_keys().await;
+        if let Err(error) = &keys {
+            tracing::error!(%error, "the keys of the store were not reloaded");
+        }
+        invoker.note_reload("keys of the store", keys.as_ref().err().map(Error::message));
+        let is_all = config.is_ok() && files.is_ok() && keys.is_ok();
+        match is_all {
+            true => self.supervisor.ready(status),
+            false => {
+                let status = format!("{status}; the reload failed: see `cidery status`");
+                self.supervisor.ready(&status);
             }
         }
     }
@@ -276,11 +267,6 @@ struct Stored {
     pending: usize,
     /// The limit of its size.
     limit: Option<BytesLimit>,
-}
-
-/// Whether the process has a terminal: not any more where it has hung up.
-fn has_terminal() -> bool {
-    std::io::stdin().is_terminal() || std::io::stderr().is_terminal()
 }
 
 /// What a supervisor shows of a node that serves.

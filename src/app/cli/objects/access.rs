@@ -3,6 +3,7 @@
 use crate::app::cli::names::{scope_name, text_value, time_value};
 use crate::codec::proto::v1;
 use crate::dict;
+use crate::model::rate::Rate;
 use crate::model::value::{Dict, Value};
 
 /// `api_key` in the schema.
@@ -28,6 +29,7 @@ fn key_dict(key: &v1::ApiKey) -> Dict {
         "expire_time": time_value(key.expire_time.as_ref()),
         "revoke_time": time_value(key.revoke_time.as_ref()),
         "last_use_time": time_value(key.last_use_time.as_ref()),
+        "quota": key.quota.as_ref().map(quota),
     }
 }
 
@@ -61,6 +63,33 @@ fn rights(rights: Option<&v1::Rights>) -> Value {
         "administer": rights.administer,
     }
     .into()
+}
+
+/// `quota` in the schema.
+fn quota(quota: &v1::Quota) -> Dict {
+    let number = |n: u64| (n > 0).then_some(n);
+    dict! {
+        "rate": (quota.rate > 0.0).then_some(quota.rate),
+        "burst": number(quota.burst.into()),
+        "in_flight": number(quota.in_flight),
+        "pending": number(quota.pending),
+    }
+}
+
+/// A quota on one line, for people: as the options of `cidery key new`.
+pub(in crate::app::cli) fn quota_text(quota: Option<&v1::Quota>) -> String {
+    let quota = quota.copied().unwrap_or_default();
+    let mut parts = Vec::new();
+    if quota.rate > 0.0 {
+        let rate = Rate::per_second(quota.rate);
+        parts.push(format!("rate {rate} burst={}", quota.burst));
+    }
+    for (name, n) in [("in-flight", quota.in_flight), ("pending", quota.pending)] {
+        if n > 0 {
+            parts.push(format!("{name} {n}"));
+        }
+    }
+    parts.join("; ")
 }
 
 /// Rights on one line, for people: as the options of `cidery key new`.

@@ -11,7 +11,7 @@ mod operation;
 mod status;
 mod worker;
 
-pub(super) use self::access::{api_key, caller, new_api_key, rights_text};
+pub(super) use self::access::{api_key, caller, new_api_key, quota_text, rights_text};
 pub(super) use self::backup::stored_backup;
 pub(super) use self::explanation::{Explanation, explanation};
 pub(super) use self::node_event::node_event;

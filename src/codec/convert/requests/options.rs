@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::codec::convert::field::enum_from_proto;
+use crate::codec::convert::quota::rate_from_proto;
 use crate::codec::convert::time::{
     duration_from_proto, duration_to_proto, optional_timestamp_from_proto, timestamp_to_proto,
 };
@@ -141,23 +142,6 @@ pub fn service_options_to_proto(options: &ServiceOptions) -> v1::ServiceOptions 
     }
 }
 
-/// Converts a rate; 0 is none.
-fn rate_from_proto(rate: f64, burst: u32) -> Result<Option<Rate>, Violation> {
-    match (rate, burst) {
-        (0.0, 0) => Ok(None),
-        (0.0, _) => {
-            let message = "needs a `rate`";
-            Err(Violation::new("/burst", "OUT_OF_RANGE", message))
-        }
-        _ if !Rate::contains(rate) => {
-            let message = "is a number of calls a second, from 1/86400 to 1000000";
-            Err(Violation::new("/rate", "OUT_OF_RANGE", message))
-        }
-        (_, 0) => Ok(Some(Rate::per_second(rate))),
-        _ => Ok(Some(Rate::per_second(rate).with_burst(burst))),
-    }
-}
-
 /// Converts the options of a declared service, without its description.
 ///
 /// # Errors
@@ -190,7 +174,7 @@ pub fn service_options_from_proto(options: v1::ServiceOptions) -> Result<Service
         violations.extend(error.violations_at(""));
         None
     });
-    let rate = rate_from_proto(options.rate, options.burst);
+    let rate = rate_from_proto("", options.rate, options.burst);
     let rate = rate.unwrap_or_else(|violation| {
         violations.push(violation);
         None

@@ -55,8 +55,7 @@ impl KeySet {
         if text.len() > MAX_BYTES {
             return Err("it is longer than 1 MiB".to_owned());
         }
-        let document: Document = serde_json::from_slice(text)
-            .map_err(|error| format!("it is no JSON Web Key Set: {error}"))?;
+        let document: Document = serde_json::from_slice(text).map_err(|error| no_set(&error))?;
         let keys = document.keys.into_iter().take(MAX_KEYS);
         let keys: Vec<_> = keys
             // A key of a kind that is not known must not hide the others.
@@ -93,6 +92,17 @@ impl KeySet {
         }
         .map(|key| &key.key)
     }
+}
+
+/// Why a text is no key set. The error of the parser repeats values, and the file may be one with a secret that was
+/// named by mistake.
+fn no_set(error: &serde_json::Error) -> String {
+    let what = match error.is_data() {
+        true => "it has no list `keys`",
+        false => "it is no JSON",
+    };
+    let (line, column) = (error.line(), error.column());
+    format!("it is no JSON Web Key Set: {what} (line {line}, column {column})")
 }
 
 impl PublicKey {

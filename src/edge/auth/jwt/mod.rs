@@ -4,6 +4,8 @@ mod cache;
 mod claims;
 #[cfg(feature = "tls")]
 mod fetch;
+#[cfg(test)]
+mod fuzz_tests;
 mod key_set;
 mod key_source;
 mod options;

@@ -20,7 +20,7 @@ use super::key_source::KeySource;
 use super::options::JwtOptions;
 use crate::edge::auth::authenticated::Authenticated;
 use crate::edge::auth::options::rights_of_roles;
-use crate::model::access::{Caller, Credential, Identity, Rights};
+use crate::model::access::{Caller, Credential, Identity, Quota, Rights};
 use crate::model::error::{Error, Result, reason};
 
 /// The algorithms of signatures. Those with a shared secret (`HS…`) and `none` are not among them, so that a public key
@@ -137,6 +137,7 @@ impl TokenVerifier {
             principal: meaning.principal,
             group: None,
             rights: rights_of_roles(&meaning.roles, &self.roles),
+            quota: Quota::default(),
             credential: Credential::Token,
         };
         let caller = Caller::Authenticated(Arc::new(identity));

@@ -47,8 +47,13 @@ impl InvocationServer {
         }
     }
 
-    /// Answers a request.
-    pub(in crate::edge) fn respond<B>(&self, request: Request<B>) -> InvocationFuture<B>
+    /// Answers a request. `caller`: who the port has found out makes it; `None` where that is in the extensions, if
+    /// anywhere. They take two allocations, which the methods that are called most do not need.
+    pub(in crate::edge) fn respond<B>(
+        &self,
+        mut request: Request<B>,
+        caller: Option<Caller>,
+    ) -> InvocationFuture<B>
     where
         B: Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<StdError> + Send + 'static,
@@ -57,11 +62,14 @@ impl InvocationServer {
             INVOKE_PATH => Method::Invoke,
             INVOKE_ASYNC_PATH => Method::InvokeAsync,
             _ => {
+                if let Some(caller) = caller {
+                    request.extensions_mut().insert(caller);
+                }
                 let response = self.generated.clone().call(request);
                 return InvocationFuture(Call::Generated(response));
             }
         };
-        let caller = self.api.caller(request.extensions());
+        let caller = caller.unwrap_or_else(|| self.api.caller(request.extensions()));
         let method = method(Arc::clone(&self.api), caller);
         let call = UnaryCall::new(method, request, self.message_bytes);
         InvocationFuture(Call::Unary(call))
@@ -86,7 +94,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        self.respond(request)
+        self.respond(request, None)
     }
 }
 

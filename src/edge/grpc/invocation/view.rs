@@ -36,6 +36,7 @@ pub(super) fn add_outlook(invocation: &mut v1::Invocation, outlook: Outlook) {
         .map(|cid| cid.to_string())
         .unwrap_or_default();
     invocation.max_attempts = outlook.max_attempts;
+    invocation.paused = outlook.paused;
 }
 
 /// Converts an invocation to its message, without the payload of its outcome.

@@ -6,5 +6,5 @@
 mod principals;
 mod rate_limit;
 
-pub(in crate::engine) use self::principals::Quotas;
+pub(in crate::engine) use self::principals::{InFlight, Quotas};
 pub(in crate::engine) use self::rate_limit::RateLimit;

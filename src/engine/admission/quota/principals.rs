@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::rate_limit::{RateLimit, rate_exceeded};
 use crate::engine::limits::Limits;
-use crate::model::access::{Caller, Identity, Principal};
+use crate::model::access::{Caller, Identity, Principal, Quota};
 use crate::model::error::{Error, Result, reason};
 use crate::model::rate::Rate;
 
@@ -19,28 +19,19 @@ const IN_FLIGHT_RETRY_AFTER: Duration = Duration::from_millis(100);
 /// How often principals that are idle are dropped at most, since that looks at all of them.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What a principal may do. `None`: any number.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-struct Quota {
-    rate: Option<Rate>,
-    in_flight: Option<usize>,
-}
-
-impl Quota {
-    const fn is_none(self) -> bool {
-        self.rate.is_none() && self.in_flight.is_none()
-    }
-}
-
 /// The quotas of all principals, and what each of them uses.
 #[derive(Debug)]
 pub(in crate::engine) struct Quotas {
     of_all: Quota,
     /// How many principals have a state at once.
     max_principals: usize,
-    principals: RwLock<HashMap<Principal, Arc<PrincipalState>, RandomState>>,
+    /// Keys of one principal with the same quota share its state; one with another quota has its own.
+    principals: RwLock<HashMap<Account, Arc<PrincipalState>, RandomState>>,
     swept_at: Mutex<Option<Instant>>,
 }
+
+/// A principal, and what it may use: how many of its invocations are pending is the concern of the store.
+type Account = (Principal, Quota);
 
 /// What a principal uses.
 #[derive(Debug)]
@@ -71,6 +62,7 @@ impl Quotas {
             of_all: Quota {
                 rate: limits.principal_rate,
                 in_flight: limits.principal_in_flight,
+                pending: None,
             },
             max_principals: limits.principals,
             principals: RwLock::default(),
@@ -78,9 +70,14 @@ impl Quotas {
         }
     }
 
-    /// The quota of a principal: that of all, as long as an identity brings none of its own.
-    fn of(&self, _identity: &Identity) -> Quota {
-        self.of_all
+    /// The quota of a principal: its own one, and that of all where it says nothing.
+    fn of(&self, identity: &Identity) -> Quota {
+        let quota = identity.quota.or(self.of_all);
+        Quota {
+            in_flight: quota.in_flight.filter(|limit| *limit > 0),
+            pending: None,
+            ..quota
+        }
     }
 
     /// Begins a synchronous call; `None` where the caller has no quota.
@@ -129,22 +126,23 @@ impl Quotas {
             return Ok(None);
         }
         let principal = &identity.principal;
+        let account = (principal.clone(), quota);
         let principals = self.principals.read();
         let known = principals
             .unwrap_or_else(PoisonError::into_inner)
-            .get(principal)
+            .get(&account)
             .map(Arc::clone);
         let state = match known {
             Some(state) => state,
-            None => self.add(principal, quota)?,
+            None => self.add(account)?,
         };
         Ok(Some((state, principal)))
     }
 
-    fn add(&self, principal: &Principal, quota: Quota) -> Result<Arc<PrincipalState>> {
+    fn add(&self, account: Account) -> Result<Arc<PrincipalState>> {
         let principals = self.principals.write();
         let mut principals = principals.unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = principals.get(principal) {
+        if let Some(known) = principals.get(&account) {
             return Ok(Arc::clone(known));
         }
         if principals.len() >= self.max_principals && self.may_sweep() {
@@ -153,8 +151,8 @@ impl Quotas {
         if principals.len() >= self.max_principals {
             return Err(self.too_many_principals());
         }
-        let state = Arc::new(PrincipalState::new(quota));
-        principals.insert(principal.clone(), Arc::clone(&state));
+        let state = Arc::new(PrincipalState::new(account.1));
+        principals.insert(account, Arc::clone(&state));
         Ok(state)
     }
 
@@ -244,6 +242,7 @@ mod tests {
             principal: Principal::known(name),
             group: None,
             rights: Rights::all(),
+            quota: Quota::default(),
             credential: Credential::Token,
         }))
     }

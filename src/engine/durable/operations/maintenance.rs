@@ -6,7 +6,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 
 use super::retrying::Retrying;
 use crate::engine::acceptance::accept::Acceptor;
-use crate::engine::acceptance::origin::Origin;
+use crate::engine::acceptance::origin::{Acting, Origin};
 use crate::engine::durable::commit::Committer;
 use crate::engine::durable::deferral::Deferrals;
 use crate::engine::lifecycle::Lifecycle;
@@ -15,7 +15,7 @@ use crate::engine::results::lookup::{CONCURRENT_READS, InvocationView, Results};
 use crate::engine::results::reading::is_owned;
 use crate::engine::routing::{Route, Routes};
 use crate::engine::store::{Child, Filter, Store, Stored};
-use crate::model::access::{Owners, Principals};
+use crate::model::access::Owners;
 use crate::model::call::{Accepted, Call, DurableOptions};
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::{Cid, texts};
@@ -105,7 +105,7 @@ impl Maintenance {
         self: &Arc<Self>,
         cid: Cid,
         input: Option<Payload>,
-        by: Option<Arc<Principals>>,
+        by: Acting,
     ) -> Result<Accepted> {
         let retry = Arc::clone(self).retry_now(cid, input, None, by);
         let tasks = self.lifecycle.tasks();
@@ -177,7 +177,7 @@ impl Maintenance {
         cid: Cid,
         input: Option<Payload>,
         new_cid: Option<Cid>,
-        by: Option<Arc<Principals>>,
+        by: Acting,
     ) -> Result<Accepted> {
         let view = self.check_retry(cid, input.as_ref()).await?;
         let invocation = view.invocation;
@@ -208,15 +208,15 @@ impl Maintenance {
         held: &Invocation,
         input: Option<Payload>,
         new_cid: Option<Cid>,
-        by: Option<Arc<Principals>>,
+        by: Acting,
     ) -> Result<Accepted> {
         self.lifecycle.check_accepting()?;
         let (request, cid) = (&held.request, new_cid.unwrap_or_else(Cid::new));
         let call = retry_of(request, input);
-        let principals = retried_by(request, by);
+        let acting = retried_by(request, by);
         let prepared = self
             .acceptor
-            .prepare_successor(cid, call, principals, route);
+            .prepare_successor(cid, call, acting, request.owner(), route);
         let (retry, ignored) = prepared?;
         match self.committer.replace(route, held, retry).await? {
             true => Ok(Accepted {
@@ -318,17 +318,16 @@ impl Maintenance {
 }
 
 /// Who asked for a request, and who acts for its retry.
-fn retried_by(request: &Request, by: Option<Arc<Principals>>) -> Option<Arc<Principals>> {
+fn retried_by(request: &Request, by: Acting) -> Acting {
     let asked = request.principals.as_ref().map(|it| it.principal.clone());
-    let by = by.map(Arc::unwrap_or_clone);
-    if asked.is_none() && by.is_none() {
-        return None;
-    }
-    let mut principals = by.unwrap_or_default();
+    let mut principals = by.principals.map(Arc::unwrap_or_clone).unwrap_or_default();
     if let Some(asked) = asked {
         principals.principal = asked;
     }
-    (!principals.is_empty()).then(|| Arc::new(principals))
+    Acting {
+        principals: (!principals.is_empty()).then(|| Arc::new(principals)),
+        identity: by.identity,
+    }
 }
 
 /// The call that repeats a request under a new CID, with the same input or another.

@@ -5,4 +5,4 @@ pub(in crate::engine) mod completion;
 pub(in crate::engine) mod maintenance;
 pub(in crate::engine) mod retry_once;
 pub(in crate::engine) mod retrying;
-pub(in crate::engine) mod summarize;
+mod summarize;

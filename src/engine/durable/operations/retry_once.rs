@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::maintenance::Maintenance;
+use crate::engine::acceptance::origin::Acting;
 use crate::engine::results::lookup::InvocationView;
-use crate::model::access::Principals;
 use crate::model::call::Accepted;
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::Cid;
@@ -24,7 +24,7 @@ impl Maintenance {
         cid: Cid,
         input: Option<Payload>,
         new_cid: Option<Cid>,
-        by: Option<Arc<Principals>>,
+        by: Acting,
     ) -> Result<Accepted> {
         let retry = Arc::clone(self).retry_first(cid, input, new_cid, by);
         let tasks = self.lifecycle.tasks();
@@ -36,7 +36,7 @@ impl Maintenance {
         cid: Cid,
         input: Option<Payload>,
         new_cid: Option<Cid>,
-        by: Option<Arc<Principals>>,
+        by: Acting,
     ) -> Result<Accepted> {
         let _retrying = self.retrying.begin(cid).await;
         // Read now: another caller may have retried it since it was listed.

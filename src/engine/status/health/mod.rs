@@ -32,7 +32,7 @@ const SOON: SignedDuration = SignedDuration::from_hours(14 * 24);
 const SEE_TLS: &str = "`docs/tls.md` says how";
 
 /// All reasons. `docs/operate.md` says what to do for each.
-pub const HEALTH_REASONS: [&str; 15] = [
+pub const HEALTH_REASONS: [&str; 16] = [
     "STORE_FAILED",
     "STORE_DAMAGED",
     "NODE_DRAINING",
@@ -42,6 +42,7 @@ pub const HEALTH_REASONS: [&str; 15] = [
     "STORE_NEARLY_FULL",
     "NODE_HELD",
     "CERTIFICATE_EXPIRED",
+    "RELOAD_FAILED",
     "SERVICE_UNSERVED",
     "SERVICE_FAILING",
     "OLDEST_DUE_LATE",
@@ -58,6 +59,7 @@ pub(super) fn reasons(status: &NodeStatus) -> Vec<HealthReason> {
         store_room,
         held,
         expired,
+        reload_failed,
         unserved,
         failing,
         late,
@@ -213,6 +215,21 @@ fn expired(status: &NodeStatus) -> Option<HealthReason> {
          then reads; {SEE_TLS}"
     );
     found(Health::Degraded, "CERTIFICATE_EXPIRED", message)
+}
+
+fn reload_failed(status: &NodeStatus) -> Option<HealthReason> {
+    let failures = status.reload_failures.iter();
+    let failures = failures.map(|failure| format!("{} ({})", failure.what, failure.message));
+    let failures: Vec<_> = failures.collect();
+    if failures.is_empty() {
+        return None;
+    }
+    let message = format!(
+        "these could not be read again, and the node goes on with what it has: {}; mend the files, then reload \
+         (`systemctl reload`, SIGHUP)",
+        failures.join(", ")
+    );
+    found(Health::Degraded, "RELOAD_FAILED", message)
 }
 
 fn expires_soon(status: &NodeStatus) -> Option<HealthReason> {

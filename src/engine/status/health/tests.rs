@@ -9,6 +9,7 @@ use crate::engine::status::certificate::NodeCertificate;
 use crate::engine::status::failing::FailingServices;
 use crate::engine::status::failures::RecentFailureCounts;
 use crate::engine::status::node_status::{ListTotals, UnservedService};
+use crate::engine::status::reload::ReloadFailure;
 use crate::model::error::Error;
 use crate::model::id::{Cid, ServiceName};
 use crate::model::service_control::{ControlCause, Disabled, Paused, ServiceControl};
@@ -64,6 +65,7 @@ fn healthy() -> NodeStatus {
         failing: FailingServices::default(),
         totals: ListTotals::default(),
         certificate: None,
+        reload_failures: Vec::new(),
     }
 }
 
@@ -169,6 +171,15 @@ fn each_fault_has_its_reason_and_its_health() {
         "NODE_DRAINING",
     );
     check(&with(|it| it.is_held = true), Degraded, "NODE_HELD");
+    let not_read = ReloadFailure {
+        what: "certificates",
+        message: "`node.pem` cannot be read".to_owned(),
+    };
+    check(
+        &with(|it| it.reload_failures = vec![not_read.clone()]),
+        Degraded,
+        "RELOAD_FAILED",
+    );
     check(&with_usage(|it| it.bytes = 89 * MIB), Serving, "");
     check(
         &with_usage(|it| it.bytes = 90 * MIB),

@@ -67,7 +67,7 @@ impl ClientCredential {
 
 /// The header with a credential.
 ///
-/// It is not marked as sensitive: HPACK would send it whole with each call, and not as one byte.
+/// Marked as sensitive, for its debug form. `h2` sends credentials whole with each call, marked or not.
 fn header(credential: &str) -> Result<HeaderValue> {
     let credential = credential.trim();
     let is_token = |byte: u8| byte.is_ascii_graphic();
@@ -75,10 +75,12 @@ fn header(credential: &str) -> Result<HeaderValue> {
         true => None,
         false => HeaderValue::try_from(format!("Bearer {credential}")).ok(),
     };
-    value.ok_or_else(|| {
+    let mut value = value.ok_or_else(|| {
         let message = "the credential is empty, or has characters that no API key and no token has";
         Error::new(Kind::Unauthenticated, reason::CREDENTIAL_INVALID, message)
-    })
+    })?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 impl fmt::Debug for ClientCredential {

@@ -90,7 +90,7 @@ impl ClientTls {
     pub(super) fn config(&self) -> Result<ClientConfig> {
         let mut files = PemFiles::default();
         let roots = match &self.ca {
-            Some(ca) => files.roots("ca", ca),
+            Some(ca) => files.roots("ca", ca).0,
             None => system_roots(),
         };
         let certificate = self.certificate.as_ref();

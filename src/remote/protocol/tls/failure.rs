@@ -105,10 +105,13 @@ fn refusal(node: &str, alert: AlertDescription, has_certificate: bool) -> String
                 "{node} does not accept the client certificate: it has expired, or is not valid yet"
             )
         }
+        (AlertDescription::CertificateRevoked, _) => {
+            format!("{node} does not accept the client certificate: its CA has revoked it")
+        }
         // The second: of a CA with the same name as one that the node was given.
         (AlertDescription::UnknownCA | AlertDescription::DecryptError, true) => format!(
             "{node} does not accept the client certificate: it is not from a CA that the node was given with \
-             `--tls-client-ca`"
+             `--tls-client-ca`, or the node has no list of revoked certificates of that CA (`--tls-client-crl`)"
         ),
         (AlertDescription::ProtocolVersion, _) => {
             format!("{node} speaks no version of TLS that this client does: 1.2 or 1.3")

@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use rustls::RootCertStore;
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::pem::PemObject as _;
+#[cfg(feature = "server")]
+use rustls::pki_types::CertificateRevocationListDer;
+use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::model::error::Violation;
@@ -118,14 +120,27 @@ pub(crate) struct PemFiles {
 impl PemFiles {
     /// The certificates at `option`, at least one. An empty list where there is a violation.
     pub(crate) fn certificates(&mut self, option: &str, pem: &Pem) -> Vec<CertificateDer<'static>> {
+        self.all(option, pem, "certificate", "-----BEGIN CERTIFICATE-----")
+    }
+
+    /// The revocation lists at `option`, at least one. An empty list where there is a violation.
+    #[cfg(feature = "server")]
+    pub(crate) fn revocation_lists(
+        &mut self,
+        option: &str,
+        pem: &Pem,
+    ) -> Vec<CertificateRevocationListDer<'static>> {
+        self.all(option, pem, "revocation list", "-----BEGIN X509 CRL-----")
+    }
+
+    /// All objects of a kind, at least one. An empty list where there is a violation.
+    fn all<T: PemObject>(&mut self, option: &str, pem: &Pem, what: &str, begin: &str) -> Vec<T> {
         let found = pem.read().and_then(|text| {
-            let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
-            match certificates {
-                Err(_) => Err("has a certificate that is damaged".to_owned()),
-                Ok(none) if none.is_empty() => {
-                    Err("has no certificate (`-----BEGIN CERTIFICATE-----`)".to_owned())
-                }
-                Ok(certificates) => Ok(certificates),
+            let all: Result<Vec<T>, _> = T::pem_slice_iter(&text).collect();
+            match all {
+                Err(_) => Err(format!("has a {what} that is damaged")),
+                Ok(none) if none.is_empty() => Err(format!("has no {what} (`{begin}`)")),
+                Ok(all) => Ok(all),
             }
         });
         found.unwrap_or_else(|why| self.reject(option, pem, &why).unwrap_or_default())
@@ -152,15 +167,20 @@ impl PemFiles {
             .unwrap_or_else(|why| self.reject(option, pem, &why))
     }
 
-    /// The CA certificates at `option`; empty where there is a violation.
-    pub(crate) fn roots(&mut self, option: &str, pem: &Pem) -> RootCertStore {
+    /// The CA certificates at `option`, as roots, and themselves; empty where there is a violation.
+    pub(crate) fn roots(
+        &mut self,
+        option: &str,
+        pem: &Pem,
+    ) -> (RootCertStore, Vec<CertificateDer<'static>>) {
         let mut roots = RootCertStore::empty();
-        for certificate in self.certificates(option, pem) {
-            if roots.add(certificate).is_err() {
+        let certificates = self.certificates(option, pem);
+        for certificate in &certificates {
+            if roots.add(certificate.clone()).is_err() {
                 self.reject::<()>(option, pem, "has a certificate that is not one of a CA");
             }
         }
-        roots
+        (roots, certificates)
     }
 
     /// Records what is wrong at `option`.

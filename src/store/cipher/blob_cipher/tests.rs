@@ -96,6 +96,19 @@ fn without_its_key_a_blob_says_which_one_it_needs() {
     );
 }
 
+/// Two ids may have the same key: which of them sealed a blob is authenticated, too.
+#[test]
+fn a_blob_is_opened_with_the_id_that_sealed_it_alone() {
+    let blob = sealed(b"x");
+    let at = blob.windows(3).position(|id| id == b"old").unwrap();
+    let mut renamed = blob.clone();
+    renamed[at..at + 3].copy_from_slice(b"odd");
+    let both = cipher(&format!("{OLD}{}", OLD.replace("old:", "odd:")));
+    let place = place(Column::Request);
+    assert_eq!(both.open(place, &blob).unwrap(), &b"x"[..]);
+    assert_eq!(reason(both.open(place, &renamed)), "STORE_DAMAGED");
+}
+
 #[test]
 fn plain_blobs_pass_unless_they_are_refused() {
     let keys = || Some(StoreKeys::parse(OLD).unwrap());

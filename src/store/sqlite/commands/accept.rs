@@ -39,15 +39,8 @@ impl Command for Accept {
 
     fn update_entries(&self, reply: &Acceptance, entries: &mut Entries) {
         if let Acceptance::Stored = reply {
-            let NewInvocation {
-                cid,
-                service,
-                promised,
-                request,
-                ..
-            } = &self.new;
-            entries.ledger.accept(service, *cid, *promised);
-            entries.hand_over(&self.invocation, request.len());
+            self.new.count(&mut entries.ledger);
+            entries.hand_over(&self.invocation, self.new.request.len());
         }
     }
 

@@ -82,14 +82,8 @@ impl Command for AcceptGroup {
     fn update_entries(&self, reply: &Acceptance, entries: &mut Entries) {
         if let Acceptance::Stored = reply {
             for invocation in self.invocations() {
-                let NewInvocation {
-                    cid,
-                    service,
-                    promised,
-                    ..
-                } = invocation;
-                entries.ledger.accept(service, *cid, *promised);
-                entries.hand_over.forget(service);
+                invocation.count(&mut entries.ledger);
+                entries.hand_over.forget(&invocation.service);
             }
         }
     }

@@ -7,20 +7,27 @@ use rusqlite::{OptionalExtension as _, params};
 use super::key_queue::KeyQueueHead;
 use super::transaction::{Found, Tx};
 use crate::engine::store::Acceptance;
-use crate::model::access::Principals;
+use crate::model::access::{Principal, Principals};
 use crate::model::error::Result;
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::Invocation;
 use crate::store::cipher::BlobCipher;
+use crate::store::ledger::Ledger;
 use crate::store::sqlite::blob;
 use crate::store::sqlite::newest::{Newest, Place};
 use crate::store::sqlite::queries;
 
-const INSERT: &str = "INSERT INTO invocation
+/// For most calls, which belong to nothing else: each column that a statement names takes one instruction in 300.
+const INSERT: &str = "INSERT INTO invocation (id, cid, service, accept_time, sequence, request)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+const INSERT_RELATED: &str = "INSERT INTO invocation
      (id, cid, service, accept_time, sequence, request, idempotency_key, parent, root, group_cid, position,
       principal, owner, owner_group)
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
-const INSERT_PENDING: &str = "INSERT INTO pending
+/// For those that wait for their time alone.
+const INSERT_PENDING: &str = "INSERT INTO pending (id, service, due, wake, generation)
+     VALUES (?1, ?2, ?3, ?4, ?5)";
+const INSERT_PENDING_RELATED: &str = "INSERT INTO pending
      (id, service, due, wake, over, concurrency_key, leads, generation, awaited, held, open_members)
      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6 IS NULL, ?7, ?9 IS NOT NULL, ?8, ?9)";
 
@@ -48,7 +55,7 @@ pub(super) struct NewInvocation {
     open_members: Option<u32>,
     principals: Option<Arc<Principals>>,
     /// How many callbacks it promises.
-    pub(super) promised: usize,
+    promised: usize,
 }
 
 impl NewInvocation {
@@ -79,27 +86,14 @@ impl NewInvocation {
     /// Inserts the rows. The invocation is not known.
     pub(super) fn insert(&self, tx: &mut Tx<'_>) -> rusqlite::Result<()> {
         let (service, id) = (tx.service_id(&self.service)?, tx.next_id(self.cid));
-        let [principal, owner, group] = self.principal_ids(tx)?;
-        let optional = |cid: &Option<Cid>| cid.map(|cid| *cid.as_bytes());
-        tx.execute(
-            INSERT,
-            params![
-                id,
-                self.cid.as_bytes(),
-                service,
-                self.accept_time,
-                i64::try_from(self.sequence).unwrap_or(i64::MAX),
-                self.request,
-                self.idempotency_key,
-                optional(&self.parent),
-                optional(&self.root),
-                self.member.map(|(group, _)| *group.as_bytes()),
-                self.member.map(|(_, position)| position),
-                principal,
-                owner,
-                group,
-            ],
-        )?;
+        let sequence = i64::try_from(self.sequence).unwrap_or(i64::MAX);
+        let (cid, time) = (self.cid.as_bytes(), self.accept_time);
+        if self.is_related() {
+            self.insert_related(tx, id, service, sequence)?;
+        } else {
+            let columns = params![id, cid, service, time, sequence, self.request];
+            tx.execute(INSERT, columns)?;
+        }
         let place = match self.runs_at_once() {
             true => Place::Accepted { due: self.due },
             false => {
@@ -113,6 +107,53 @@ impl NewInvocation {
         let service = self.service.clone();
         tx.set_newest(self.cid, Newest { id, service, place });
         Ok(())
+    }
+
+    /// Whether it has one of the columns that most invocations do not have.
+    fn is_related(&self) -> bool {
+        self.idempotency_key.is_some()
+            || self.parent.is_some()
+            || self.root.is_some()
+            || self.member.is_some()
+            || self.principals.is_some()
+    }
+
+    fn insert_related(
+        &self,
+        tx: &Tx<'_>,
+        id: i64,
+        service: i64,
+        sequence: i64,
+    ) -> rusqlite::Result<()> {
+        let [principal, owner, group] = self.principal_ids(tx)?;
+        let optional = |cid: &Option<Cid>| cid.map(|cid| *cid.as_bytes());
+        let columns = params![
+            id,
+            self.cid.as_bytes(),
+            service,
+            self.accept_time,
+            sequence,
+            self.request,
+            self.idempotency_key,
+            optional(&self.parent),
+            optional(&self.root),
+            self.member.map(|(group, _)| *group.as_bytes()),
+            self.member.map(|(_, position)| position),
+            principal,
+            owner,
+            group,
+        ];
+        tx.execute(INSERT_RELATED, columns).map(drop)
+    }
+
+    /// Counts it as pending, with the callbacks that it promises.
+    pub(super) fn count(&self, ledger: &mut Ledger) {
+        ledger.accept(&self.service, self.owner(), self.cid, self.promised);
+    }
+
+    /// To whom it belongs.
+    pub(super) fn owner(&self) -> Option<&Principal> {
+        self.principals.as_ref()?.acting_principal.as_ref()
     }
 
     /// The ids of who asked, of the owner, and of the group of the owner.
@@ -150,22 +191,32 @@ impl NewInvocation {
     fn runs_at_once(&self) -> bool {
         self.due == self.accept_time
             && self.next_wakeup == self.due
-            && self.expires_at.is_none()
+            && self.waits_for_its_time_alone()
+    }
+
+    /// Whether it waits for no other invocation, and does not expire.
+    fn waits_for_its_time_alone(&self) -> bool {
+        self.expires_at.is_none()
             && self.concurrency_key.is_none()
             && self.member.is_none()
             && self.open_members.is_none()
     }
 
     fn insert_pending(&self, tx: &Tx<'_>, id: i64, service: i64) -> rusqlite::Result<()> {
+        let (due, wake) = (self.due, self.next_wakeup);
+        if self.waits_for_its_time_alone() {
+            let columns = params![id, service, due, wake, tx.generation];
+            return tx.execute(INSERT_PENDING, columns).map(drop);
+        }
         let key = self.concurrency_key.as_deref().map(|key| (service, key));
         let queue = KeyQueueHead::read(tx, key)?;
         tx.execute(
-            INSERT_PENDING,
+            INSERT_PENDING_RELATED,
             params![
                 id,
                 service,
-                self.due,
-                self.next_wakeup,
+                due,
+                wake,
                 self.expires_at,
                 self.concurrency_key,
                 tx.generation,
@@ -194,9 +245,7 @@ impl NewInvocation {
         let Some(key) = &self.idempotency_key else {
             return Ok(None);
         };
-        let owner = self.principals.as_ref();
-        let owner = owner.and_then(|it| it.acting_principal.as_ref());
-        let owner = tx.principal_id(owner)?;
+        let owner = tx.principal_id(self.owner())?;
         let select = "SELECT id FROM invocation WHERE idempotency_key = ?1 AND owner IS ?2 ORDER BY id LIMIT 1";
         let mut select = tx.prepare(select)?;
         select

@@ -239,7 +239,7 @@ impl Command for RecordResult {
         let invocations = self.record.followed_by.iter().zip(&self.followed_by);
         for (position, (invocation, new)) in invocations.enumerate() {
             if recorded.followed_by.contains(&position) {
-                entries.ledger.add_pending(&new.service, 1);
+                entries.ledger.add_one(&new.service, new.owner());
                 entries.hand_over(invocation, new.request.len());
             }
         }

@@ -3,7 +3,7 @@
 use prost::Message as _;
 use rusqlite::Connection;
 
-use crate::codec::convert::rights_from_proto;
+use crate::codec::convert::{quota_from_proto, rights_from_proto};
 use crate::codec::proto::v1;
 use crate::engine::store::{SecretHash, StoredApiKey};
 use crate::model::access::{ApiKey, Principal};
@@ -15,7 +15,7 @@ use crate::store::sqlite::error::failed;
 pub(in crate::store::sqlite) fn api_keys(connection: &Connection) -> Result<Vec<StoredApiKey>> {
     let read = || {
         let select = "SELECT id, secret_hash, principal, principal_group, rights, create_time, created_by, expire_time,
-             revoke_time FROM api_key";
+             revoke_time, quota FROM api_key";
         let mut select = connection.prepare(select)?;
         let rows = select.query_map([], |row| {
             Ok(ApiKeyRow {
@@ -28,6 +28,7 @@ pub(in crate::store::sqlite) fn api_keys(connection: &Connection) -> Result<Vec<
                 created_by: row.get(6)?,
                 expire_time: row.get(7)?,
                 revoke_time: row.get(8)?,
+                quota: row.get(9)?,
             })
         })?;
         rows.collect::<rusqlite::Result<Vec<_>>>()
@@ -47,6 +48,7 @@ struct ApiKeyRow {
     created_by: Option<String>,
     expire_time: Option<i64>,
     revoke_time: Option<i64>,
+    quota: Option<Vec<u8>>,
 }
 
 impl ApiKeyRow {
@@ -56,6 +58,9 @@ impl ApiKeyRow {
         };
         let rights = v1::Rights::decode(&*self.rights).map_err(|error| damaged(&error))?;
         let rights = rights_from_proto("/rights", &rights).map_err(|error| damaged(&error))?;
+        let quota = v1::Quota::decode(self.quota.as_deref().unwrap_or_default());
+        let quota = quota.map_err(|error| damaged(&error))?;
+        let quota = quota_from_proto("/quota", &quota).map_err(|error| damaged(&error))?;
         let name = |name: Option<String>| name.map(|name| Principal::known(&name));
         Ok(StoredApiKey {
             key: ApiKey {
@@ -63,6 +68,7 @@ impl ApiKeyRow {
                 principal: Principal::known(&self.principal),
                 group: name(self.group),
                 rights,
+                quota,
                 create_time: blob::timestamp(self.create_time),
                 created_by: name(self.created_by),
                 expire_time: self.expire_time.map(blob::timestamp),

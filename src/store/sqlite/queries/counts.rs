@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use rusqlite::Connection;
 
+use crate::model::access::Principal;
 use crate::model::error::Result;
 use crate::model::id::ServiceName;
 use crate::store::sqlite::error::failed;
@@ -67,6 +68,38 @@ pub(in crate::store::sqlite) fn awaiting_completion_counts(
         Ok((ServiceName::from_record(&name)?, count))
     });
     parsed.collect()
+}
+
+/// The owner of each invocation that has not ended and is no group. All invocations are indexed. They are counted here:
+/// SQLite would sort them.
+const OWNERS: &str = "SELECT invocation.owner FROM pending
+     CROSS JOIN invocation ON invocation.id = pending.id
+     WHERE pending.open_members IS NULL AND invocation.owner IS NOT NULL";
+
+/// How many invocations of each principal have not ended, without groups. Where authentication was always off, nothing
+/// is read.
+pub(in crate::store::sqlite) fn owned_counts(
+    connection: &Connection,
+) -> Result<Vec<(Principal, usize)>> {
+    let read = || {
+        let has_principals = "SELECT EXISTS (SELECT 1 FROM principal)";
+        if !connection.query_row(has_principals, [], |row| row.get(0))? {
+            return Ok(Vec::new());
+        }
+        let mut counts: HashMap<i64, usize> = HashMap::new();
+        let mut select = connection.prepare(OWNERS)?;
+        let mut rows = select.query([])?;
+        while let Some(row) = rows.next()? {
+            *counts.entry(row.get(0)?).or_default() += 1;
+        }
+        let mut select = connection.prepare("SELECT name FROM principal WHERE id = ?1")?;
+        let named = counts.into_iter().map(|(id, count)| {
+            let name: String = select.query_row([id], |row| row.get(0))?;
+            Ok((Principal::known(&name), count))
+        });
+        named.collect::<rusqlite::Result<Vec<_>>>()
+    };
+    read().map_err(failed)
 }
 
 #[cfg(test)]

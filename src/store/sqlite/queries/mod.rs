@@ -30,7 +30,7 @@ mod summary;
 pub(super) use self::api_keys::api_keys;
 pub(super) use self::children::children;
 pub(super) use self::controls::controls;
-pub(super) use self::counts::{awaiting_completion_counts, open_counts, services};
+pub(super) use self::counts::{awaiting_completion_counts, open_counts, owned_counts, services};
 pub(super) use self::declarations::declarations;
 #[cfg(feature = "cli")]
 pub(super) use self::decode_all::decode_all;

@@ -95,9 +95,7 @@ impl SqliteStore {
             .hand_over
             .end_read(service, &invocations, is_all, next_due);
         for invocation in &invocations {
-            let request = &invocation.request;
-            let key = request.terms.concurrency_key.clone();
-            entries.ledger.claim(service, request.cid, key);
+            entries.ledger.claim(&invocation.request);
         }
         drop(entries);
         let next_due = next_due.filter(|_| invocations.len() < limit.invocations);

@@ -31,5 +31,13 @@ pub(super) fn load_counts(connection: &Connection, shared: &StoreShared) -> Resu
     for (name, count) in awaiting {
         entries.ledger.add_awaiting_completion(&name, count);
     }
+    let owned = queries::owned_counts(connection).unwrap_or_else(|error| {
+        // Their limits let more pass then.
+        shared.failures.log(&error);
+        Vec::new()
+    });
+    for (owner, count) in owned {
+        entries.ledger.add_owned(&owner, count);
+    }
     Ok(services)
 }

@@ -438,6 +438,11 @@ impl Store for SqliteStore {
         entries.ledger.pending_count(service)
     }
 
+    fn pending_count_of(&self, owner: &Principal) -> usize {
+        let entries = self.shared.bookkeeping.lock();
+        entries.ledger.pending_count_of(owner)
+    }
+
     fn awaiting_completion_count(&self, service: &ServiceName) -> usize {
         let entries = self.shared.bookkeeping.lock();
         entries.ledger.awaiting_completion_count(service)

@@ -2,6 +2,7 @@
 //!
 //! Each caller of a test has a key that is made of its name.
 
+mod control;
 mod encrypted;
 mod methods;
 mod nested;
@@ -15,7 +16,7 @@ use cidery::codec::proto::v1;
 use cidery::codec::proto::v1::invocation_service_client::InvocationServiceClient;
 use cidery::engine::clock::Clock;
 use cidery::engine::store::{SecretHash, Store, StoredApiKey};
-use cidery::model::access::{ApiKey, NamePattern, Rights, Scope};
+use cidery::model::access::{ApiKey, NamePattern, Quota, Rights, Scope};
 use cidery::{Error, MemoryStore, Node, NodeBuilder, Principal};
 use prost::Message;
 use sha2::{Digest as _, Sha256};
@@ -68,6 +69,7 @@ fn key(id: &str, rights: Rights) -> StoredApiKey {
             principal: Principal::known(name),
             group,
             rights,
+            quota: Quota::default(),
             create_time: Clock::System.now(),
             created_by: None,
             expire_time: None,

@@ -1,16 +1,17 @@
 //! What handlers call needs the right of their worker, and both principals travel.
 
 use cidery::codec::proto::v1;
+use cidery::codec::proto::v1::invocation_service_client::InvocationServiceClient;
 use cidery::model::access::Rights;
 use cidery::{Context, Node, dict};
 use prost::Message as _;
 
 use super::{
-    accept, call_with, client, connect_as, ended, failure, get, invoke_async, invoking, node_with,
-    none, pattern, refused,
+    As, accept, call_with, client, connect_as, ended, failure, get, invoke_async, invoking,
+    node_with, none, pattern, refused,
 };
 use crate::support::TestNode;
-use crate::support::raw_worker::hello;
+use crate::support::raw_worker::{RawWorker, hello};
 
 const INVOKE: &str = "/cidery.v1.InvocationService/Invoke";
 
@@ -50,6 +51,33 @@ async fn node() -> TestNode {
     node_with(Node::builder().demo().service("node.asks", asks), people).await
 }
 
+/// A node, and a dispatch of an invocation of Anna's to a worker.
+struct Dispatched {
+    node: TestNode,
+    worker: RawWorker,
+    anna: InvocationServiceClient<As>,
+    cid: String,
+    dispatch: v1::Dispatch,
+}
+
+impl Dispatched {
+    async fn start() -> Self {
+        let node = node().await;
+        let connected = connect_as(node.address(), hello("a.task"), "worker");
+        let mut worker = connected.await.unwrap();
+        let mut anna = client(&node, "anna").await;
+        let cid = accept(&mut anna, "a.task").await;
+        let dispatch = worker.dispatch().await;
+        Self {
+            node,
+            worker,
+            anna,
+            cid,
+            dispatch,
+        }
+    }
+}
+
 /// A nested call of a dispatch, with a credential.
 async fn nested(node: &TestNode, caller: Option<&str>, token: &str, service: &str) -> String {
     let message = v1::InvokeRequest {
@@ -63,12 +91,12 @@ async fn nested(node: &TestNode, caller: Option<&str>, token: &str, service: &st
 
 #[tokio::test]
 async fn a_nested_call_needs_the_right_of_the_worker() {
-    let node = node().await;
-    let connected = connect_as(node.address(), hello("a.task"), "worker");
-    let mut worker = connected.await.unwrap();
-    let mut anna = client(&node, "anna").await;
-    accept(&mut anna, "a.task").await;
-    let dispatch = worker.dispatch().await;
+    let Dispatched {
+        node,
+        dispatch,
+        worker: _worker,
+        ..
+    } = Dispatched::start().await;
     assert_eq!(
         (
             dispatch.principal.as_str(),
@@ -110,12 +138,13 @@ async fn a_nested_call_needs_the_right_of_the_worker() {
 
 #[tokio::test]
 async fn what_a_handler_starts_belongs_to_its_worker() {
-    let node = node().await;
-    let connected = connect_as(node.address(), hello("a.task"), "worker");
-    let mut worker = connected.await.unwrap();
-    let mut anna = client(&node, "anna").await;
-    let cid = accept(&mut anna, "a.task").await;
-    let dispatch = worker.dispatch().await;
+    let Dispatched {
+        node,
+        mut worker,
+        mut anna,
+        cid,
+        dispatch,
+    } = Dispatched::start().await;
     let token = dispatch.token.as_str();
     let mut as_worker = client(&node, "worker").await;
     let mut request = tonic::Request::new(invoke_async("a.task"));
@@ -162,12 +191,13 @@ async fn what_a_handler_starts_belongs_to_its_worker() {
 /// A follow-up, which is accepted with the response, is a call of the handler as well.
 #[tokio::test]
 async fn a_follow_up_needs_the_right_of_the_worker() {
-    let node = node().await;
-    let connected = connect_as(node.address(), hello("a.task"), "worker");
-    let mut worker = connected.await.unwrap();
-    let mut anna = client(&node, "anna").await;
-    let cid = accept(&mut anna, "a.task").await;
-    let dispatch = worker.dispatch().await;
+    let Dispatched {
+        node: _node,
+        worker,
+        mut anna,
+        cid,
+        dispatch,
+    } = Dispatched::start().await;
     worker.send_result(v1::DispatchResult {
         token: dispatch.token,
         outcome: Some(v1::dispatch_result::Outcome::Payload(
@@ -213,12 +243,13 @@ async fn a_handler_in_the_node_reads_who_asked() {
 /// A retry keeps who asked, and belongs to who retries.
 #[tokio::test]
 async fn a_retry_belongs_to_who_retries() {
-    let node = node().await;
-    let connected = connect_as(node.address(), hello("a.task"), "worker");
-    let mut worker = connected.await.unwrap();
-    let mut anna = client(&node, "anna").await;
-    let cid = accept(&mut anna, "a.task").await;
-    worker.dispatch().await;
+    let Dispatched {
+        node,
+        worker,
+        mut anna,
+        cid,
+        ..
+    } = Dispatched::start().await;
     let cancelled = anna.cancel_invocations(v1::CancelInvocationsRequest {
         cids: vec![cid.clone()],
         ..v1::CancelInvocationsRequest::default()

@@ -1,11 +1,16 @@
 //! Another principal's invocation is as unknown: it is not read, listed, followed, changed, completed or repeated.
 
 use cidery::codec::proto::v1;
+use cidery::codec::proto::v1::invocation_service_client::InvocationServiceClient;
+use cidery::codec::proto::v1::operation_service_client::OperationServiceClient;
 use cidery::model::access::{Rights, Scope};
-use cidery::{Context, Node, dict};
+use cidery::{Context, Error, Node, dict};
+use tonic::transport::Channel;
 
-use super::{accept, client, ended, get, invoke_async, invoking, node, node_with, refused};
-use crate::support::{PATIENCE, collect, follow, names};
+use super::{
+    As, Named, accept, client, ended, get, invoke_async, invoking, node, node_with, refused,
+};
+use crate::support::{PATIENCE, TestNode, collect, follow, names};
 
 fn scoped(read: Scope, control: Scope) -> Rights {
     Rights {
@@ -22,14 +27,44 @@ fn list(filter: v1::InvocationFilter) -> v1::ListInvocationsRequest {
     }
 }
 
+/// A node, and two callers who may invoke everything, and read and change what is their own.
+struct Two {
+    node: TestNode,
+    anna: InvocationServiceClient<As>,
+    berta: InvocationServiceClient<As>,
+}
+
+impl Two {
+    async fn start() -> Self {
+        let everything = || invoking(&["*"]);
+        let node = node(vec![("anna", everything()), ("berta", everything())]).await;
+        Self {
+            anna: client(&node, "anna").await,
+            berta: client(&node, "berta").await,
+            node,
+        }
+    }
+}
+
+/// Purges an invocation; the reason why it is not, and its state as far as that is told.
+async fn purge(caller: &mut InvocationServiceClient<As>, cid: &str) -> (Option<String>, v1::State) {
+    let request = v1::PurgeInvocationsRequest {
+        cids: vec![cid.to_owned()],
+        ..v1::PurgeInvocationsRequest::default()
+    };
+    let purged = caller.purge_invocations(request).await.unwrap();
+    let change = purged.into_inner().changes.remove(0);
+    let state = change.state();
+    (change.failure.map(|failure| failure.reason), state)
+}
+
 #[tokio::test]
 async fn another_principals_invocation_is_unknown() {
-    let node = node(vec![
-        ("anna", invoking(&["*"])),
-        ("berta", invoking(&["*"])),
-    ])
-    .await;
-    let (mut anna, mut berta) = (client(&node, "anna").await, client(&node, "berta").await);
+    let Two {
+        node,
+        mut anna,
+        mut berta,
+    } = Two::start().await;
     let cid = accept(&mut anna, "cidery.ping").await;
     let found = ended(&mut anna, &cid).await;
     assert_eq!(
@@ -65,35 +100,22 @@ async fn another_principals_invocation_is_unknown() {
     assert_eq!(counted.await.unwrap().into_inner().total, 0);
     let counted = anna.summarize_invocations(v1::SummarizeInvocationsRequest::default());
     assert_eq!(counted.await.unwrap().into_inner().total, 1);
-    let purged = berta.purge_invocations(v1::PurgeInvocationsRequest {
-        cids: vec![cid.clone()],
-        ..v1::PurgeInvocationsRequest::default()
-    });
-    let change = purged.await.unwrap().into_inner().changes.remove(0);
-    assert_eq!(change.failure.unwrap().reason, "CID_UNKNOWN");
-    assert_eq!(change.state, 0);
+    let (refused, state) = purge(&mut berta, &cid).await;
+    assert_eq!(refused.as_deref(), Some("CID_UNKNOWN"));
+    assert_eq!(state, v1::State::Unspecified);
 }
 
 /// Purged, it is still unknown to others.
 #[tokio::test]
 async fn another_principals_purged_invocation_is_unknown() {
-    let node = node(vec![
-        ("anna", invoking(&["*"])),
-        ("berta", invoking(&["*"])),
-    ])
-    .await;
-    let (mut anna, mut berta) = (client(&node, "anna").await, client(&node, "berta").await);
+    let Two {
+        node: _node,
+        mut anna,
+        mut berta,
+    } = Two::start().await;
     let cid = accept(&mut anna, "cidery.ping").await;
     ended(&mut anna, &cid).await;
-    let purged = anna.purge_invocations(v1::PurgeInvocationsRequest {
-        cids: vec![cid.clone()],
-        ..v1::PurgeInvocationsRequest::default()
-    });
-    assert!(
-        purged.await.unwrap().into_inner().changes[0]
-            .failure
-            .is_none()
-    );
+    assert_eq!(purge(&mut anna, &cid).await.0, None);
     assert_eq!(
         refused(anna.get_invocation(get(&cid)).await),
         "RESULT_EXPIRED"
@@ -115,12 +137,11 @@ async fn another_principals_purged_invocation_is_unknown() {
 
 #[tokio::test]
 async fn another_principal_changes_nothing() {
-    let node = node(vec![
-        ("anna", invoking(&["*"])),
-        ("berta", invoking(&["*"])),
-    ])
-    .await;
-    let (mut anna, mut berta) = (client(&node, "anna").await, client(&node, "berta").await);
+    let Two {
+        node: _node,
+        mut anna,
+        mut berta,
+    } = Two::start().await;
     let later = v1::InvokeAsyncRequest {
         start: Some(v1::invoke_async_request::Start::Delay(
             prost_types::Duration {
@@ -190,44 +211,23 @@ async fn a_group_and_an_operator_reach_more() {
         let listed = listed.await.unwrap().into_inner().invocations;
         assert_eq!(listed.len(), count, "{caller}");
     }
-    let purge = || v1::PurgeInvocationsRequest {
-        cids: vec![cid.clone()],
-        ..v1::PurgeInvocationsRequest::default()
-    };
-    let mut reader = client(&node, "reader").await;
-    let changes = reader
-        .purge_invocations(purge())
-        .await
-        .unwrap()
-        .into_inner()
-        .changes;
-    assert_eq!(changes[0].failure.as_ref().unwrap().reason, "NOT_PERMITTED");
-    let mut berta = client(&node, "berta@team").await;
-    let changes = berta
-        .purge_invocations(purge())
-        .await
-        .unwrap()
-        .into_inner()
-        .changes;
-    assert_eq!(changes[0].failure.as_ref().unwrap().reason, "CID_UNKNOWN");
-    let mut operator = client(&node, "operator").await;
-    let changes = operator
-        .purge_invocations(purge())
-        .await
-        .unwrap()
-        .into_inner()
-        .changes;
-    assert!(changes[0].failure.is_none());
+    for (caller, reason) in [
+        ("reader", Some("NOT_PERMITTED")),
+        ("berta@team", Some("CID_UNKNOWN")),
+        ("operator", None),
+    ] {
+        let purged = purge(&mut client(&node, caller).await, &cid).await;
+        assert_eq!(purged.0.as_deref(), reason, "{caller}");
+    }
 }
 
 #[tokio::test]
 async fn keys_and_cids_are_those_of_their_principal() {
-    let node = node(vec![
-        ("anna", invoking(&["*"])),
-        ("berta", invoking(&["*"])),
-    ])
-    .await;
-    let (mut anna, mut berta) = (client(&node, "anna").await, client(&node, "berta").await);
+    let Two {
+        node: _node,
+        mut anna,
+        mut berta,
+    } = Two::start().await;
     let keyed = || v1::InvokeAsyncRequest {
         idempotency_key: "order-1".to_owned(),
         ..invoke_async("cidery.ping")
@@ -282,7 +282,7 @@ async fn another_principal_does_not_complete() {
         async move {
             let later = ctx.later()?;
             given.lock().unwrap().push(later.token());
-            Ok::<_, cidery::Error>(later)
+            Ok::<_, Error>(later)
         }
     };
     let builder = Node::builder().service("a.later", handler);
@@ -329,12 +329,11 @@ async fn another_principal_does_not_complete() {
 /// Whoever waits for a CID to be accepted does not get another one's events.
 #[tokio::test]
 async fn another_principals_invocation_is_not_followed_once_it_is_accepted() {
-    let node = node(vec![
-        ("anna", invoking(&["*"])),
-        ("berta", invoking(&["*"])),
-    ])
-    .await;
-    let (mut anna, mut berta) = (client(&node, "anna").await, client(&node, "berta").await);
+    let Two {
+        node,
+        mut anna,
+        mut berta,
+    } = Two::start().await;
     let (cid, own) = (
         cidery::Cid::new().to_string(),
         cidery::Cid::new().to_string(),
@@ -407,4 +406,55 @@ async fn callbacks_need_the_right_of_the_caller() {
         ),
         ("anna", "anna")
     );
+}
+
+/// What an operation retries belongs to who started it, and to the group of that one.
+#[tokio::test]
+async fn a_group_sees_what_an_operation_of_its_member_retries() {
+    let admin = Rights {
+        administer: true,
+        ..scoped(Scope::All, Scope::All)
+    };
+    let fail = async || Err::<(), _>(Error::not_found("GONE", "gone"));
+    let people = vec![
+        ("anna", scoped(Scope::Own, Scope::Own)),
+        ("operator@team", admin),
+        ("berta@team", scoped(Scope::Group, Scope::None)),
+        ("carla@other", scoped(Scope::Group, Scope::None)),
+    ];
+    let node = node_with(Node::builder().service("a.fail", fail), people).await;
+    let mut anna = client(&node, "anna").await;
+    let cid = accept(&mut anna, "a.fail").await;
+    assert_eq!(ended(&mut anna, &cid).await.state(), v1::State::Failed);
+    let channel = Channel::from_shared(format!("http://{}", node.address())).unwrap();
+    let channel = channel.connect().await.unwrap();
+    let mut operations = OperationServiceClient::with_interceptor(channel, Named("operator@team"));
+    let retry = v1::operation_action::Action::Retry(v1::RetryAction::default());
+    let started = operations.start_operation(v1::StartOperationRequest {
+        action: Some(v1::OperationAction {
+            action: Some(retry),
+        }),
+        filter: Some(v1::InvocationFilter {
+            services: vec!["a.fail".to_owned()],
+            ..v1::InvocationFilter::default()
+        }),
+        ..v1::StartOperationRequest::default()
+    });
+    let started = started.await.unwrap().into_inner().operation.unwrap();
+    assert_eq!(started.principal_group, "team");
+    let mut operation = started.clone();
+    while operation.state() == v1::OperationState::Running {
+        let found = operations.get_operation(v1::GetOperationRequest {
+            id: started.id.clone(),
+            wait: true,
+        });
+        operation = found.await.unwrap().into_inner().operation.unwrap();
+    }
+    assert_eq!((operation.changed, operation.refusals.len()), (1, 0));
+    for (caller, count) in [("berta@team", 1), ("carla@other", 0)] {
+        let mut client = client(&node, caller).await;
+        let listed = client.list_invocations(list(v1::InvocationFilter::default()));
+        let listed = listed.await.unwrap().into_inner().invocations;
+        assert_eq!(listed.len(), count, "{caller}");
+    }
 }

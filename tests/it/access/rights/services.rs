@@ -2,12 +2,13 @@
 
 use cidery::codec::proto::v1;
 use cidery::codec::proto::v1::discovery_service_client::DiscoveryServiceClient;
+use cidery::codec::proto::v1::invocation_service_client::InvocationServiceClient;
 use cidery::model::access::Rights;
 use tonic::transport::Channel;
 use tonic_reflection::pb::v1 as reflection;
 
-use super::{bearer, invoking, node, none, refused};
-use crate::support::TestNode;
+use super::{As, accept, bearer, client, ended, invoking, node, none, refused};
+use crate::support::{TestNode, error_of};
 
 fn request<T>(caller: &'static str, message: T) -> tonic::Request<T> {
     let mut request = tonic::Request::new(message);
@@ -118,4 +119,75 @@ async fn what_may_not_be_invoked_is_not_reflected() {
     let text = files.file_descriptor_proto.concat();
     let contains = |name: &str| text.windows(name.len()).any(|part| part == name.as_bytes());
     assert!(contains("GetRequest"));
+}
+
+/// Calls a service that lists something; the names in its answer.
+async fn list(
+    client: &mut InvocationServiceClient<As>,
+    service: &str,
+) -> Result<Vec<String>, tonic::Status> {
+    let request = v1::InvokeRequest {
+        service: service.to_owned(),
+        response_format: v1::DataFormat::Json.into(),
+        ..v1::InvokeRequest::default()
+    };
+    let response = client.invoke(request).await?.into_inner();
+    let Some(v1::invoke_response::Output::Document(json)) = response.output else {
+        panic!("{response:?}");
+    };
+    let mut listed: serde_json::Value = serde_json::from_slice(&json).unwrap();
+    if let Some(object) = listed.as_object() {
+        listed = object.values().next().unwrap().clone();
+    }
+    let names = listed.as_array().unwrap().iter();
+    let names = names.map(|one| one["name"].as_str().unwrap().to_owned());
+    Ok(names.collect())
+}
+
+#[tokio::test]
+async fn the_services_of_the_node_list_what_the_caller_may_see() {
+    let anna = Rights {
+        serve: vec![super::pattern("demo.count")],
+        ..invoking(&["customer.*", "cidery.*", "zato.s*"])
+    };
+    let admin = Rights {
+        administer: true,
+        ..invoking(&["cidery.*", "zato.*"])
+    };
+    let node = node(vec![("anna", anna), ("admin", admin)]).await;
+    let (mut anna, mut admin) = (client(&node, "anna").await, client(&node, "admin").await);
+    let expected = [
+        "cidery.echo",
+        "cidery.ping",
+        "cidery.service.get-list",
+        "customer.get",
+        "demo.count",
+        "zato.service.get-list",
+    ];
+    for service in ["cidery.service.get-list", "zato.service.get-list"] {
+        assert_eq!(list(&mut anna, service).await.unwrap(), expected);
+        let all = list(&mut admin, service).await.unwrap();
+        for name in ["demo.sleep", "cidery.security.get-list"] {
+            assert!(all.iter().any(|one| one == name), "{all:?}");
+        }
+    }
+    for service in ["cidery.security.get-list", "zato.security.get-list"] {
+        let error = error_of(&list(&mut anna, service).await.unwrap_err());
+        assert_eq!(error.reason(), "NOT_PERMITTED");
+        assert_eq!(error.fact("right"), Some("administer"));
+        let refused = refused(anna.invoke_async(super::invoke_async(service)).await);
+        assert_eq!(refused, "NOT_PERMITTED");
+        let mut principals = list(&mut admin, service).await.unwrap();
+        principals.sort();
+        assert_eq!(principals, ["admin", "anna"]);
+    }
+    // The rights of a caller are not stored with what it asks for.
+    let cid = accept(&mut anna, "cidery.service.get-list").await;
+    let found = ended(&mut anna, &cid).await;
+    assert_eq!(found.state(), v1::State::Failed);
+    let failure = format!("{:?}", found.outcome);
+    assert!(
+        failure.contains("NOT_PERMITTED") && failure.contains("synchronously"),
+        "{failure}"
+    );
 }

@@ -12,6 +12,7 @@ import grpc
 from cidery._errors.exceptions import FailedPrecondition, InvalidArgument, Violation
 
 FilePath = str | os.PathLike[str]
+Stamp = tuple[tuple[int, int, int] | None, ...]
 
 _SCHEME = "https://"
 # What gRPC says of a handshake that failed, in lower case, and what it means.
@@ -103,14 +104,36 @@ class Tls:
         if violations:
             raise InvalidArgument("TLS_INVALID", violations=violations)
 
+    def stamp(self) -> Stamp:
+        """What tells whether the files have changed; `None` for one that cannot be seen."""
+        return tuple(_file_stamp(path) for path in (self.ca, self.cert, self.key))
+
+    def has_changed_since(self, stamp: Stamp) -> bool:
+        """Whether the files are others now, and can be used: one may be replaced after another."""
+        if self.stamp() == stamp:
+            return False
+        try:
+            self._check()
+        except InvalidArgument:
+            return False
+        return True
+
     def credentials(self) -> grpc.ChannelCredentials:
-        """Reads the files."""
+        """Reads the files. A channel keeps what they had then."""
         ca = self.ca or ssl.get_default_verify_paths().cafile
         return grpc.ssl_channel_credentials(
             root_certificates=Path(ca).read_bytes() if ca else None,
             private_key=Path(self.key).read_bytes() if self.key else None,
             certificate_chain=Path(self.cert).read_bytes() if self.cert else None,
         )
+
+
+def _file_stamp(path: str | None) -> tuple[int, int, int] | None:
+    try:
+        found = os.stat(path) if path else None
+    except OSError:
+        return None
+    return None if found is None else (found.st_mtime_ns, found.st_size, found.st_ino)
 
 
 def _violation(name: str, path: str, error: OSError) -> Violation:

@@ -19,15 +19,16 @@ pub(super) fn what_for(
     service: Option<&v1::ServiceDescription>,
 ) -> Option<String> {
     let first = first_reason(invocation, service)?;
-    let control = service.and_then(|service| service.control.as_ref());
+    if invocation.pending_reason() == v1::PendingReason::Paused {
+        return Some(first);
+    }
     // What is paused as well would wait on.
-    let then = control.filter(|_| invocation.pending_reason() != v1::PendingReason::Paused);
-    Some(match then {
-        Some(control) => {
-            let (name, what, undo) = (&invocation.service, control_text(control), undo(control));
-            format!("{first}. Besides, `{name}` is {what} ({undo})")
+    let control = service.and_then(|service| service.control.as_ref());
+    Some(match (control, invocation.paused) {
+        (Some(_), _) | (None, true) => {
+            format!("{first}. Besides, {}", paused(&invocation.service, service))
         }
-        None => first,
+        (None, false) => first,
     })
 }
 

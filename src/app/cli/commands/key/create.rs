@@ -2,17 +2,21 @@
 
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::{Args, ValueEnum, value_parser};
 
 use super::place::{Place, PlaceArgs};
 use crate::app::cli::args::positive_duration;
 use crate::app::cli::objects;
 use crate::app::cli::printer::{Printer, Tone};
-use crate::codec::convert::{api_key_to_proto, duration_to_proto, rights_from_proto};
+use crate::app::config::rate;
+use crate::codec::convert::{
+    api_key_to_proto, duration_to_proto, quota_from_proto, rights_from_proto,
+};
 use crate::codec::proto::v1;
 use crate::engine::access::NewApiKey;
 use crate::model::access::Principal;
 use crate::model::error::Result;
+use crate::model::rate::Rate;
 
 /// Make an API key.
 #[derive(Args, Debug)]
@@ -42,6 +46,17 @@ pub(super) struct New {
         value_name = "NAME"
     )]
     group: String,
+    /// How many calls are taken with it, such as `100/s` or `100/s burst=200`. Default: as the node limits each
+    /// principal.
+    #[arg(long, value_parser = rate, value_name = "RATE")]
+    rate: Option<Rate>,
+    /// How many synchronous calls with it are in flight at once. Default: as the node limits each principal.
+    #[arg(long, value_parser = value_parser!(u64).range(1..), value_name = "N")]
+    in_flight: Option<u64>,
+    /// How many invocations of the principal may be pending when it asks for more. Default: as the node limits each
+    /// principal.
+    #[arg(long, value_parser = value_parser!(u64).range(1..), value_name = "N")]
+    pending: Option<u64>,
     /// How long it is valid. Default: until it is revoked.
     #[arg(long, value_parser = positive_duration, value_name = "DURATION")]
     expires: Option<Duration>,
@@ -117,6 +132,12 @@ impl New {
                 administer: self.admin,
             }),
             ttl: self.expires.map(duration_to_proto),
+            quota: Some(v1::Quota {
+                rate: self.rate.map_or(0.0, Rate::calls_per_second),
+                burst: self.rate.map_or(0, Rate::burst),
+                in_flight: self.in_flight.unwrap_or_default(),
+                pending: self.pending.unwrap_or_default(),
+            }),
         }
     }
 }
@@ -128,10 +149,12 @@ fn new_key(request: &v1::CreateApiKeyRequest, ttl: Option<Duration>) -> Result<N
         group => Some(Principal::parse_name("/group", group)?),
     };
     let rights = request.rights.clone().unwrap_or_default();
+    let quota = request.quota.unwrap_or_default();
     Ok(NewApiKey {
         principal: Principal::parse_name("/principal", &request.principal)?,
         group,
         rights: rights_from_proto("", &rights)?,
+        quota: quota_from_proto("", &quota)?,
         ttl,
         created_by: None,
     })

@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::place::{Place, PlaceArgs};
 use crate::app::cli::names::age_of;
-use crate::app::cli::objects::{self, rights_text};
+use crate::app::cli::objects::{self, quota_text, rights_text};
 use crate::app::cli::printer::{self, Column, Printer, Row};
 use crate::app::cli::times::local_time;
 use crate::codec::convert::{api_key_to_proto, timestamp_from_proto};
@@ -34,6 +34,7 @@ impl List {
                 Column::fixed("STATE"),
                 Column::text("GROUP"),
                 Column::text("RIGHTS"),
+                Column::text("QUOTA"),
                 Column::fixed("AGE"),
                 Column::fixed("EXPIRES"),
                 Column::fixed("USED"),
@@ -46,7 +47,7 @@ impl List {
     }
 }
 
-fn row(key: &v1::ApiKey) -> Row<8> {
+fn row(key: &v1::ApiKey) -> Row<9> {
     let time = |time: Option<&prost_types::Timestamp>| {
         let time = time.and_then(timestamp_from_proto);
         time.map_or_else(String::new, local_time)
@@ -59,6 +60,7 @@ fn row(key: &v1::ApiKey) -> Row<8> {
             state(key).to_owned(),
             key.group.clone(),
             rights_text(key.rights.as_ref()),
+            quota_text(key.quota.as_ref()),
             age_of(key.create_time.as_ref()),
             time(key.expire_time.as_ref()),
             time(key.last_use_time.as_ref()),

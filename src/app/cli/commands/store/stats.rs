@@ -39,6 +39,14 @@ fn show(stats: &StoreStats, file: &str, printer: &Printer) {
         true => "yes",
         false => "no: a node uses it, or it is a copy, or its node crashed",
     };
+    let keys = match stats.key_ids.as_slice() {
+        [] => "no".to_owned(),
+        ids => format!(
+            "yes; needs the key{} {}",
+            if ids.len() == 1 { "" } else { "s" },
+            ids.join(", ")
+        ),
+    };
     let rows = [
         ("file", file.to_owned()),
         ("format", stats.format.to_string()),
@@ -49,6 +57,7 @@ fn show(stats: &StoreStats, file: &str, printer: &Printer) {
         ("free", size(stats.free_bytes)),
         ("oldest invocation", time(stats.oldest)),
         ("newest invocation", time(stats.newest)),
+        ("encrypted", keys),
     ];
     printer.properties(&rows.map(|(name, value)| [name.to_owned(), value]));
     let bytes = |bytes: Option<u64>| bytes.map(size).unwrap_or_default();
@@ -117,6 +126,7 @@ fn object(stats: &StoreStats) -> Value {
         "newest_accept_time": time(stats.newest),
         "tables": Value::List(tables.collect()),
         "pending": Value::List(pending.collect()),
+        "key_ids": Value::List(stats.key_ids.iter().map(|id| Value::from(id.as_str())).collect()),
     }
     .into()
 }
