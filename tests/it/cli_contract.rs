@@ -237,6 +237,7 @@ fn every_schema_is_documented() {
         "service_control",
         "optional_control_cause",
         "rights",
+        "optional_quota",
     ];
     for name in schema["$defs"].as_object().unwrap().keys() {
         let is_named = document.contains(&format!("`{name}`"));

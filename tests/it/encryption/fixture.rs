@@ -47,7 +47,7 @@ fn api_keys() -> [StoredApiKey; 2] {
         created_by: Some(Principal::known("root@example.org")),
         expire_time: Some(at(5)),
         revoke_time: Some(at(9)),
-        ..plain.clone()
+        ..plain
     };
     [(plain, 1), (full, 2)].map(|(key, byte)| StoredApiKey {
         key,

@@ -188,6 +188,37 @@ async fn what_a_handler_starts_belongs_to_its_worker() {
     assert_eq!(ended(&mut operator, &cid).await.child_cids, [child]);
 }
 
+/// What a handler starts is pending for the principal of its worker, and not for who asked.
+#[tokio::test]
+async fn what_a_handler_starts_is_pending_for_its_worker() {
+    let people = vec![("anna", invoking(&["*"])), ("worker", worker_rights())];
+    let builder = Node::builder().limits(|limits| limits.principal_pending = Some(1));
+    let node = node_with(builder, people).await;
+    let connected = connect_as(node.address(), hello("a.task"), "worker");
+    let mut worker = connected.await.unwrap();
+    let mut anna = client(&node, "anna").await;
+    accept(&mut anna, "a.task").await;
+    let dispatch = worker.dispatch().await;
+    let mut as_worker = client(&node, "worker").await;
+    let mut start = async || {
+        let hour = prost_types::Duration {
+            seconds: 3_600,
+            nanos: 0,
+        };
+        let later = v1::InvokeAsyncRequest {
+            start: Some(v1::invoke_async_request::Start::Delay(hour)),
+            ..invoke_async("a.task")
+        };
+        let mut request = tonic::Request::new(later);
+        let token = dispatch.token.parse().unwrap();
+        request.metadata_mut().insert("cidery-dispatch", token);
+        as_worker.invoke_async(request).await
+    };
+    start().await.unwrap();
+    assert_eq!(refused(start().await), "PENDING_LIMIT");
+    accept(&mut anna, "a.task").await;
+}
+
 /// A follow-up, which is accepted with the response, is a call of the handler as well.
 #[tokio::test]
 async fn a_follow_up_needs_the_right_of_the_worker() {
