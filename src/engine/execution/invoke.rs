@@ -42,6 +42,7 @@ struct ExternalCall {
     /// The CID that the caller brought, if it did.
     caller_cid: Option<Cid>,
     route: Arc<Route>,
+    begun: Instant,
     timeout: Duration,
     response_format: ResponseFormat,
     request: Box<SyncRequest>,
@@ -141,11 +142,12 @@ impl Executor {
         taken.inspect_err(refused)?;
         let response_format = ResponseFormat::new(call.response_format, &call.input);
         let timeout = call.timeout.unwrap_or(route.options.timeout);
+        let begun = Instant::now();
         let info = InvocationInfo {
             cid,
             service: route.name().clone(),
             attempt: 1,
-            deadline: Instant::now().checked_add(timeout),
+            deadline: begun.checked_add(timeout),
             metadata: call
                 .metadata
                 .unwrap_or_else(|| Arc::clone(&self.no_metadata)),
@@ -159,6 +161,7 @@ impl Executor {
         Ok(ExternalCall {
             caller_cid: call.cid,
             route,
+            begun,
             timeout,
             response_format,
             request: Box::new(SyncRequest {
@@ -186,6 +189,7 @@ impl Executor {
         };
         let limits = CallLimits {
             route: &call.route,
+            begun: call.caller_cid.is_none().then_some(call.begun),
             deadline: deadline.map(|deadline| (deadline, call.timeout)),
             caller: Caller::External(self.runtime.lifecycle.halting()),
         };
@@ -254,10 +258,16 @@ fn run<'a>(
         }
         let Admitted { input, ignored } = invoker.runtime().admit(route, input)?;
         let permits = match limits.try_acquire_permits() {
-            Some(permits) => permits,
-            None => Box::pin(limits.acquire_permits()).await?,
+            Some(permits) => {
+                *started = Some(limits.begun.unwrap_or_else(Instant::now));
+                permits
+            }
+            None => {
+                let permits = Box::pin(limits.acquire_permits()).await?;
+                *started = Some(Instant::now());
+                permits
+            }
         };
-        *started = Some(Instant::now());
         let scope = Scope {
             callers,
             ..Scope::default()
@@ -340,6 +350,7 @@ impl Executor {
             };
             let limits = CallLimits {
                 route: &route,
+                begun: None,
                 deadline: own_deadline,
                 caller: Caller::Handler(parent),
             };
