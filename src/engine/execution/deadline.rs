@@ -29,6 +29,8 @@ pub(in crate::engine) struct WithDeadline<'a> {
 #[derive(Clone, Copy)]
 pub(in crate::engine) struct CallLimits<'a> {
     pub(in crate::engine) route: &'a Route,
+    /// When the call came, where that is known: a handler whose permits are free starts then.
+    pub(in crate::engine) begun: Option<Instant>,
     /// The deadline, and the timeout that it comes from. `None` where the deadline of the caller is earlier.
     pub(in crate::engine) deadline: Option<(Instant, Duration)>,
     pub(in crate::engine) caller: Caller<'a>,

@@ -44,6 +44,7 @@ struct ExternalCall {
     /// The CID that the caller brought, if it did.
     caller_cid: Option<Cid>,
     route: Arc<Route>,
+    begun: Instant,
     timeout: Duration,
     response_format: ResponseFormat,
     request: Box<SyncRequest>,
@@ -140,11 +141,12 @@ impl Executor {
         taken.inspect_err(refused)?;
         let response_format = ResponseFormat::new(call.response_format, &call.input);
         let timeout = call.timeout.unwrap_or(route.options.timeout);
+        let begun = Instant::now();
         let info = InvocationInfo {
             cid,
             service: route.name().clone(),
             attempt: 1,
-            deadline: Instant::now().checked_add(timeout),
+            deadline: begun.checked_add(timeout),
             metadata: call
                 .metadata
                 .unwrap_or_else(|| Arc::clone(&self.no_metadata)),
@@ -159,6 +161,7 @@ impl Executor {
         Ok(ExternalCall {
             caller_cid: call.cid,
             route,
+            begun,
             timeout,
             response_format,
             request: Box::new(SyncRequest {
@@ -186,6 +189,7 @@ impl Executor {
         };
         let limits = CallLimits {
             route: &call.route,
+            begun: call.caller_cid.is_none().then_some(call.begun),
             deadline: deadline.map(|deadline| (deadline, call.timeout)),
             caller: Caller::External(self.runtime.lifecycle.halting()),
         };
@@ -255,13 +259,18 @@ fn run<'a>(
         }
         let Admitted { input, ignored } = invoker.runtime().admit(route, input)?;
         let permits = match limits.try_acquire_permits() {
-            Some(permits) => permits,
+            Some(permits) => {
+                *started = Some(limits.begun.unwrap_or_else(Instant::now));
+                permits
+            }
             None => {
                 let tracer = &invoker.runtime().tracer;
-                Box::pin(limits.acquire_traced(tracer, info.cid, &info.metadata)).await?
+                let traced = limits.acquire_traced(tracer, info.cid, &info.metadata);
+                let permits = Box::pin(traced).await?;
+                *started = Some(Instant::now());
+                permits
             }
         };
-        *started = Some(Instant::now());
         let scope = Scope {
             callers,
             ..Scope::default()
@@ -355,6 +364,7 @@ impl Executor {
             let trace = trace_nested(&self.runtime.tracer, &mut info);
             let limits = CallLimits {
                 route: &route,
+                begun: None,
                 deadline: own_deadline,
                 caller: Caller::Handler(parent),
             };

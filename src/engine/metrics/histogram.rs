@@ -87,7 +87,9 @@ impl Histogram {
     /// Adds a duration to a histogram of [`SECONDS`].
     #[inline]
     pub(crate) fn observe_duration(&self, elapsed: Duration) {
-        let nanoseconds = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX);
+        // Cheaper than `as_nanos`, which has 128 bits.
+        let seconds = elapsed.as_secs().saturating_mul(1_000_000_000);
+        let nanoseconds = seconds.saturating_add(elapsed.subsec_nanos().into());
         self.observe(&SECONDS, nanoseconds);
     }
 
