@@ -3,6 +3,7 @@
 //! Each caller of a test has a key that is made of its name.
 
 mod encrypted;
+mod http;
 mod methods;
 mod nested;
 mod own;
