@@ -26,6 +26,7 @@ mod contest;
 mod durable;
 mod fan_out;
 mod growth;
+mod http;
 mod invoke;
 mod load;
 mod memory;
@@ -47,8 +48,9 @@ const CALLS: usize = 30_000;
 const CALLERS: usize = 64;
 
 /// What `scripts/bench` measures, by the names that `--rows` takes.
-const ROWS: [(&str, fn()); 10] = [
+const ROWS: [(&str, fn()); 11] = [
     ("invoke", invoke::compare),
+    ("http", http::compare),
     ("nested", nested::show),
     ("relay", relay::compare),
     ("accept-later", durable::compare),
@@ -69,6 +71,7 @@ fn main() {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments.as_slice() {
         ["--serve", "cidery"] => server::serve_cidery(),
+        ["--serve", "axum"] => http::serve_axum(),
         ["--serve", "tonic"] => baseline::serve(),
         ["--serve", "tonic-id"] => baseline::serve_with_id(),
         ["--serve", "node"] => relay::serve_node(),

@@ -65,6 +65,7 @@ mod operate;
 mod operations;
 mod operators;
 mod packaging;
+mod plain_http;
 mod power_loss;
 mod program_log;
 mod public_api;

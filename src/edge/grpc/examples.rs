@@ -1,5 +1,5 @@
-//! Call examples of a service, ready to paste, the simplest first: the command line, the Python SDK, `grpcurl`, and the
-//! export of its types for clients in other languages.
+//! Call examples of a service, ready to paste, the simplest first: the command line, the Python SDK, `grpcurl`, `curl`,
+//! and the export of its types for clients in other languages.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -67,6 +67,9 @@ pub(super) fn call_examples(
             format!("grpcurl {options}-d {body} {} {path}", address.address),
         ),
     ];
+    let scheme = if address.is_tls { "https" } else { "http" };
+    let url = format!("{scheme}://{}/invoke/{service}", address.address);
+    examples.push(("curl", format!("curl {url} --json {input}")));
     if typed.is_some() {
         let export =
             format!("cidery export proto --api --node {address} --service {service} --out protos");

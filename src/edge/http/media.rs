@@ -28,7 +28,7 @@ pub(super) const FORMATS: [(&str, Format); 4] = [
 pub(super) fn content_type(format: Format) -> HeaderValue {
     HeaderValue::from_static(match format {
         Format::Dict | Format::Json => "application/json",
-        Format::Csv => "text/csv; charset=utf-8; header=present",
+        Format::Csv => "text/csv; charset=utf-8",
         Format::Text => "text/plain; charset=utf-8",
         Format::Form => "application/x-www-form-urlencoded",
     })

@@ -80,7 +80,10 @@ fn detail(any: &prost_types::Any, find: proto_json::FindType<'_>) -> Dict {
 /// Adds the headers of HTTP that tell a caller what to do about a failure.
 pub(super) fn add_headers(headers: &mut HeaderMap, status: &Status) {
     if status.code() == Code::Unauthenticated {
-        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        headers.insert(
+            WWW_AUTHENTICATE,
+            HeaderValue::from_static("Bearer realm=\"cidery\""),
+        );
     }
     if let Some(delay) = from_status(status).retry_after() {
         let seconds = delay.as_secs() + u64::from(delay.subsec_nanos() > 0);

@@ -88,11 +88,18 @@ async fn samples_work_when_they_are_pasted() {
         let described = node.client.describe(&service.name).await.unwrap();
         let tools: Vec<_> = described.examples.iter().map(|e| &*e.tool).collect();
         let typed = if described.typed_method.is_empty() {
-            4
-        } else {
             5
+        } else {
+            6
         };
-        let all = ["cidery", "background", "python", "grpcurl", "export"];
+        let all = [
+            "cidery",
+            "background",
+            "python",
+            "grpcurl",
+            "curl",
+            "export",
+        ];
         assert_eq!(tools, all[..typed]);
         for example in described.examples {
             let mut command = match (example.tool.as_str(), &sdk) {

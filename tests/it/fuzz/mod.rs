@@ -15,7 +15,7 @@ use bytes::Bytes;
 use cidery::codec::convert::{sio_from_proto, sio_to_proto};
 use cidery::codec::proto::v1;
 use cidery::codec::typed::{self, Method, MethodDirectory};
-use cidery::codec::{csv, filter, json, sio as io, status, struct_pb, text};
+use cidery::codec::{csv, filter, form, json, sio as io, status, struct_pb, text};
 use cidery::sio::{CsvOptions, Date, DateTime, DictList, Float, Int, List, Sio, Text, Type};
 use cidery::{Format, Payload, ServiceName, Value, dict};
 use prost::Message as _;
@@ -126,6 +126,31 @@ fn csv_parses_or_is_rejected() {
                     checked.value
                 );
             }
+        }
+    });
+}
+
+#[test]
+fn forms_parse_or_are_rejected() {
+    let seeds: [&[u8]; 4] = [
+        b"n=1&t=a+b%26&d=2026-01-31&l=[1.5]",
+        b"l=1&l=2&%C3%A9=%FF",
+        b"=&&a&b==%&%zz=100%",
+        b"t=%5B&l=on",
+    ];
+    let sio = rows();
+    fuzz("form", &seeds, |input| {
+        if let Ok(value) = form::read(input) {
+            let written = form::write(&value).unwrap();
+            assert_eq!(form::read(written.as_bytes()).unwrap(), value);
+        }
+        let document = Payload::Document(Bytes::copy_from_slice(input), Format::Form);
+        if let Ok(checked) = io::read_input(&sio, document) {
+            // An accepted value is valid in every format.
+            assert_eq!(
+                sio.check_input(checked.value.clone()).unwrap().value,
+                checked.value
+            );
         }
     });
 }

@@ -3,6 +3,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use cidery::codec::proto::v1;
+use cidery::codec::struct_pb;
+use cidery::dict;
 use prost::Message;
 
 use super::{Answer, enveloped, messages, post};
@@ -93,6 +95,9 @@ async fn streams_and_text_are_the_same_in_base64() {
     let node = TestNode::demo().await;
     let request = v1::InvokeAsyncRequest {
         service: "demo.count".to_owned(),
+        input: Some(v1::invoke_async_request::Input::Payload(
+            struct_pb::encode_dict(&dict! { "to": 2 }).unwrap(),
+        )),
         ..v1::InvokeAsyncRequest::default()
     };
     let accepted = send(&node, "InvokeAsync", &request).await;

@@ -1,5 +1,8 @@
 //! `docs/connect.md`: its commands print what it shows, and its table of statuses is complete.
 
+use std::io::Write as _;
+use std::process::Command;
+
 use cidery::Kind;
 
 use super::call;
@@ -11,6 +14,13 @@ const PAGE: &str = include_str!("../../../docs/connect.md");
 
 #[test]
 fn each_command_of_the_page_prints_what_it_shows() {
+    if Command::new("curl").arg("--version").output().is_err() {
+        let _ = writeln!(
+            std::io::stderr(),
+            "left out: the commands of docs/connect.md (there is no curl)"
+        );
+        return;
+    }
     let server = Server::start(&[]);
     let mut shell = Shell::start(&server.address);
     let steps: Vec<_> = sessions(PAGE).into_iter().flatten().collect();

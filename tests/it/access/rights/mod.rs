@@ -4,6 +4,7 @@
 
 mod control;
 mod encrypted;
+mod http;
 mod methods;
 mod nested;
 mod own;
