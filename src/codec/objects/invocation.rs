@@ -102,7 +102,7 @@ pub(crate) fn attempts(invocation: &v1::Invocation) -> Value {
     Value::List(attempts.collect())
 }
 
-/// `invocation` in the schema, with its outcome, its progress and the sequence of its last event, as docs/http.md has it.
+/// `invocation` in the schema, with its outcome, its progress and the sequence of its last event: see docs/http.md.
 /// `is_full`: also its input, its attempts, its children and its callbacks.
 ///
 /// # Errors
