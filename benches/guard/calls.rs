@@ -1,5 +1,5 @@
-//! The calls that are counted: on one thread, with a dict of six fields in and out. Those of a client are in `grpc`, the
-//! others need no socket.
+//! The calls that are counted: on one thread, with a dict of six fields in and out. Those of a client are in `grpc`,
+//! the others need no socket.
 
 use std::path::Path;
 use std::time::Duration;
@@ -12,8 +12,8 @@ use cidery::{Cid, Context, Dict, Input, Node, NodeHandle, Payload, Result, Value
 use futures_util::future::join_all;
 use tokio::runtime::Runtime;
 
-/// The kinds of calls. Some come from a client by gRPC; those that are accepted are due later, or run at once, in memory
-/// and on disk.
+/// The kinds of calls. Some come from a client by gRPC; those that are accepted are due later, or run at once, in
+/// memory and on disk.
 pub(crate) const KINDS: [&str; 9] = [
     "invoke",
     "invoke-by-grpc",

@@ -18,8 +18,8 @@ const MANY: u32 = 2_500;
 /// request, the node wakes twice for it.
 const ROUNDS: u32 = 3;
 
-/// Calls that may cost a little more than others: their kind, that of the others, and how many more instructions, in per
-/// cent.
+/// Calls that may cost a little more than others: their kind, that of the others, and how many more instructions, in
+/// per cent.
 ///
 /// Who calls is found out for 3 %. The header itself costs about as much before the node sees it: the HTTP/2 client of
 /// Rust sends a credential as a compressed text with each call, where other headers are sent as one byte.

@@ -135,8 +135,8 @@ async fn ten_times_the_capacity_takes_nothing_from_it() {
          {cpu_before:?} before, {cpu_during:?} during; recovered to {after:.3}"
     );
     assert!(goodput >= 0.9, "goodput {goodput:.3}");
-    // The node answers no call after its deadline. What the client sees later is the way, which is as long for the calls
-    // that end at their deadlines.
+    // The node answers no call after its deadline. What the client sees later is the way, which is as long for the
+    // calls that end at their deadlines.
     assert!(answers.p99 <= answers.given_up_p99, "{answers:?}");
     assert!(rise <= MAX_RISE_MIB, "{rise} MiB");
     assert!(after >= 0.9, "recovered to {after:.3}");

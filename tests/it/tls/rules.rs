@@ -63,15 +63,15 @@ certificate_rule = [
 "#,
     );
     let get = || Call::new("customer.get", dict! { "cust_id": 1 });
-    let hello = || Call::new("demo.hello", dict! { "name": "a" });
+    let count = || Call::new("demo.count", dict! { "to": 1 });
     let billing = ruled.named("spiffe://example.org/billing").await;
     let caller = billing.caller().await.unwrap();
     assert_eq!(caller.principal, "spiffe://example.org/billing");
     assert_eq!(caller.group, "sales");
     billing.invoke(get()).await.unwrap();
     let accepted = billing.invoke_async(get()).await.unwrap();
-    assert_eq!(reason(billing.invoke(hello()).await), "NOT_PERMITTED");
-    assert_eq!(reason(billing.invoke_async(hello()).await), "NOT_PERMITTED");
+    assert_eq!(reason(billing.invoke(count()).await), "NOT_PERMITTED");
+    assert_eq!(reason(billing.invoke_async(count()).await), "NOT_PERMITTED");
     assert_eq!(reason(billing.status().await), "NOT_PERMITTED");
     // Its role takes away what others may do by default.
     let own = billing.invocation(accepted.cid, Duration::ZERO).await;
@@ -80,7 +80,7 @@ certificate_rule = [
     let ops = ruled.named("spiffe://example.org/ops/a").await;
     assert_eq!(ops.caller().await.unwrap().principal, "ops");
     ops.status().await.unwrap();
-    ops.invoke(hello()).await.unwrap();
+    ops.invoke(count()).await.unwrap();
     assert_eq!(reason(ops.invoke(get()).await), "NOT_PERMITTED");
 
     for stranger in [
