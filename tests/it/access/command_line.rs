@@ -2,9 +2,9 @@
 
 use std::process::{Output, Stdio};
 
-use crate::support::Folder;
 use crate::support::binary::{Server, cidery, stderr, stdout, tool};
 use crate::support::schema::validate;
+use crate::support::{Folder, secret_of};
 
 fn schema() -> serde_json::Value {
     serde_json::from_str(include_str!("../../../docs/cli.schema.json")).unwrap()
@@ -18,7 +18,7 @@ pub(super) fn data_dir_with_key(folder: &Folder, arguments: &[&str]) -> String {
     let key = stdout(&output);
     let key = key.strip_suffix('\n').unwrap();
     assert!(key.starts_with("cdy_") && !key.contains('\n'), "{key}");
-    assert!(!stderr(&output).contains(key.rsplit_once('_').unwrap().1));
+    assert!(!stderr(&output).contains(secret_of(key)));
     key.to_owned()
 }
 

@@ -13,7 +13,7 @@ use super::command_line::data_dir_with_key;
 use super::tokens::{claims, jwks, valid};
 use crate::support::binary::{Server, cidery, stderr, stdout};
 use crate::support::certificates::{Ca, write};
-use crate::support::{Folder, any_port};
+use crate::support::{Folder, any_port, secret_of};
 
 /// Set in the process of [`a_process_with_secrets`]: the folder with them.
 const FOLDER: &str = "CIDERY_TEST_SECRETS";
@@ -56,7 +56,7 @@ impl Secrets {
         let forged = format!("{signed}.{}", signature.chars().rev().collect::<String>());
         let mut texts: Vec<String> = [&root, &clerk, &WRONG.to_owned()]
             .iter()
-            .map(|key| key.rsplit('_').next().unwrap().to_owned())
+            .map(|key| secret_of(key).to_owned())
             .collect();
         texts.extend([signature, forged.rsplit('.').next().unwrap()].map(str::to_owned));
         let pem = pair.key.lines().filter(|line| !line.contains("-----"));

@@ -6,15 +6,15 @@ use cidery::remote::client::ContractClient;
 use cidery::{ClientCredential, Worker};
 
 use super::command_line::{data_dir_with_key, serve};
-use crate::support::Folder;
 use crate::support::binary::{cidery, stderr};
+use crate::support::{Folder, secret_of};
 
 /// The node and the clients log all they can.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_key_is_in_no_log() {
     let folder = Folder::new("secrets");
     let key = data_dir_with_key(&folder, &["root", "--admin", "--invoke", "*"]);
-    let secret = key.rsplit_once('_').unwrap().1.to_owned();
+    let secret = secret_of(&key).to_owned();
     let wrong = "cdy_0123456789abcdef_thewrongsecretthewrongsecretthewrong";
     let mut server = serve(&folder, &["--log", "trace"]);
     // Lines that nobody reads are dropped.

@@ -16,7 +16,7 @@ use tonic::transport::Channel;
 use super::engine::{duration, mutate, seed};
 use crate::access::{admin, store_with};
 use crate::support::raw_worker::hello;
-use crate::support::{PATIENCE, any_port, error_of};
+use crate::support::{PATIENCE, any_port, error_of, secret_of};
 
 fn first_message() -> Vec<u8> {
     let request = v1::ServeRequest {
@@ -66,7 +66,7 @@ async fn no_worker_is_welcomed_without_the_key() {
     let channel = Channel::from_shared(endpoint).unwrap();
     let channel = channel.connect().await.unwrap();
     let right = format!("Bearer {}", key.expose()).into_bytes();
-    let secret = key.expose().rsplit_once('_').unwrap().1;
+    let secret = secret_of(key.expose());
     let (seed, until) = (seed(), Instant::now() + duration());
     let mut random = fastrand::Rng::with_seed(seed);
     let mut pool = vec![right.clone(), first_message()];

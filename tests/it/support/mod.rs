@@ -30,6 +30,11 @@ use tonic::transport::Channel;
 /// The timeout of all waits: long enough for a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
+/// The secret of an API key. It may contain the character that ends the id.
+pub(crate) fn secret_of(key: &str) -> &str {
+    key.splitn(3, '_').nth(2).unwrap()
+}
+
 /// Any free port of the loopback address.
 pub(crate) fn any_port() -> SocketAddr {
     (Ipv4Addr::LOCALHOST, 0).into()
