@@ -89,7 +89,9 @@ pub(super) fn translate<B>(protocol: Protocol, request: &mut Request<B>) -> Enco
             };
             headers.remove(TIMEOUT);
             let mut invalid = version(headers).err();
-            let mut noted = |error| drop(invalid.get_or_insert(error));
+            let mut noted = |error| {
+                invalid.get_or_insert(error);
+            };
             let is_gzipped = is_gzipped(headers, &sent).unwrap_or_else(|error| {
                 noted(error);
                 false

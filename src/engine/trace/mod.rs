@@ -158,7 +158,7 @@ mod tests {
     #[test]
     fn only_what_is_recorded_has_a_span() {
         let (on, kept) = tracer(1.0);
-        let child = |tracer: &Tracer, traceparent| {
+        let child = |tracer: &Tracer, traceparent: &str| {
             let mut metadata = metadata(traceparent);
             let before = Arc::clone(&metadata);
             let span = tracer.enter(&mut metadata, SpanKind::Internal, || "a".to_owned());

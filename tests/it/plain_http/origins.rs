@@ -184,11 +184,7 @@ async fn every_origin_may_call_without_credentials_of_the_browser() {
     let ping = call(node.address(), "POST /invoke/cidery.ping", &[PAGE], "").await;
     assert_eq!(ping.header("access-control-allow-origin"), Some("*"));
     assert_eq!(ping.header("access-control-allow-credentials"), None);
-    let certificates = vec![CertificateRule {
-        name: "spiffe://example.org/*".to_owned(),
-        group: None,
-        roles: Vec::new(),
-    }];
+    let certificates = vec![CertificateRule::new("spiffe://example.org/*")];
     let mut access = AccessOptions::default();
     access.certificates = certificates;
     let builder = Node::builder()
