@@ -161,6 +161,7 @@ async fn the_services_of_the_node_list_what_the_caller_may_see() {
         "cidery.ping",
         "cidery.service.get-list",
         "customer.get",
+        "customer.import",
         "demo.count",
         "zato.service.get-list",
     ];
