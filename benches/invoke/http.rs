@@ -37,14 +37,14 @@ pub(crate) fn serve_axum() {
         };
         let routes = Router::new().route(PATH, post(echo));
         let listener = NoDelay(listener);
-        cidery::axum::serve(listener, routes).await.unwrap();
+        axum::serve(listener, routes).await.unwrap();
     });
 }
 
 /// A listener whose sockets send what they have at once, as those of a node do.
 struct NoDelay(tokio::net::TcpListener);
 
-impl cidery::axum::serve::Listener for NoDelay {
+impl axum::serve::Listener for NoDelay {
     type Io = TcpStream;
     type Addr = std::net::SocketAddr;
 

@@ -366,8 +366,7 @@ impl NodeBuilder {
         if !self.hold {
             invoker.resume_operations();
         }
-        let serving = Serving::new();
-        let shutdown = Shutdown::default();
+        let (serving, shutdown) = (Serving::new(), Shutdown::default());
         let mut address = None;
         let mut reloads = Reloads::default();
         if let Some(listener) = listener {
@@ -417,7 +416,10 @@ impl NodeBuilder {
     fn check(&mut self) -> Result<()> {
         match self.error.take() {
             Some(error) => Err(error),
-            None => self.check_origins().and(check_service_limits(&self.limits)),
+            None => {
+                self.check_origins()?;
+                check_service_limits(&self.limits)
+            }
         }
     }
 

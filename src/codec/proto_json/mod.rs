@@ -1,4 +1,4 @@
-//! ProtoJSON: protobuf messages as JSON and back, by their descriptors.
+//! `ProtoJSON`: protobuf messages as JSON and back, by their descriptors.
 //!
 //! It is how Connect, `grpcurl` and the JSON of generated code write messages: names in lower camel case (the names of
 //! the `.proto` file are read, too), 64-bit integers as text, bytes as base64, `Timestamp`, `Duration`, `Struct`,

@@ -48,9 +48,7 @@ impl ConnectedClients {
         &self,
         verifier: &dyn ClientCertVerifier,
     ) -> Vec<(Arc<ClientCertificate>, rustls::Error)> {
-        // Not held while certificates are verified: handshakes wait for it.
-        let all: Vec<_> = self.lock().values().filter_map(Weak::upgrade).collect();
-        let refused = all.into_iter().filter_map(|certificate| {
+        let refused = self.all().into_iter().filter_map(|certificate| {
             let error = certificate.verify(verifier).err()?;
             // One that connects again is another entry.
             self.lock().remove(&certificate.chain);
@@ -58,6 +56,11 @@ impl ConnectedClients {
             Some((certificate, error))
         });
         refused.collect()
+    }
+
+    /// All that are connected. The lock is not held while they are verified: handshakes wait for it.
+    fn all(&self) -> Vec<Arc<ClientCertificate>> {
+        self.lock().values().filter_map(Weak::upgrade).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Chain, Weak<ClientCertificate>>> {

@@ -68,8 +68,8 @@ impl AttemptTrace {
     }
 
     /// Ends them. `stopped`: why the handler was asked to stop, if it was.
-    pub(in crate::engine) fn end(self: Box<Self>, ended: Ended<'_>, stopped: Option<&Error>) {
-        let Self { attempt, dispatch } = *self;
+    pub(in crate::engine) fn end(self, ended: Ended<'_>, stopped: Option<&Error>) {
+        let Self { attempt, dispatch } = self;
         let (outcome, error) = match ended {
             Ended::Later => ("later", None),
             Ended::Answered(Ok(_)) => ("succeeded", None),
