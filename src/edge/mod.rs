@@ -40,7 +40,9 @@ mod web;
 mod write_timeout;
 
 pub use self::address::NodeAddress;
+#[cfg(feature = "cli")]
 pub(crate) use self::cors::AllowedOrigins;
+#[cfg(feature = "cli")]
 pub(crate) use self::http_guard::AllowedHosts;
 pub use self::metrics::PortMetrics;
 pub(crate) use self::router::Allowed;

@@ -53,6 +53,7 @@ pub(crate) fn invocation(invocation: &v1::Invocation) -> Dict {
 }
 
 /// `summary` and `dead_letters` in the schema.
+#[cfg(feature = "cli")]
 pub(crate) fn summary(summary: &v1::InvocationSummary) -> Value {
     dict! {
         "service": text_value(&summary.service),
