@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::address::listen_address;
 use super::limit_text::{rate, service_limit};
 use super::role::role;
-use super::traces::{attribute, collector, share};
+use super::trace_text::{attribute, collector, share};
 use crate::app::telemetry;
 use crate::edge::AllowedHosts;
 
