@@ -133,7 +133,7 @@ impl<'a> Method<'a> {
         let known = known.filter(|(service, name)| {
             path.len() <= MAX_METHOD_BYTES && is_name(service) && is_name(name)
         });
-        let (service, name) = known.unwrap_or(("_OTHER", "_OTHER"));
+        let (service, name) = known.unwrap_or(("unknown", "unknown"));
         Self { service, name }
     }
 }
@@ -190,7 +190,7 @@ mod tests {
         for path in [
             "", "/", "/a", "/a/", "//b", "/a/b/c", "/a/%20", "/ä/b", &long,
         ] {
-            assert_eq!(name(path), "_OTHER/_OTHER", "{path}");
+            assert_eq!(name(path), "unknown/unknown", "{path}");
         }
     }
 }

@@ -31,6 +31,7 @@ mod store_keys;
 mod texts;
 mod tls;
 mod together;
+mod trace_text;
 mod traces;
 
 pub(in crate::app) use self::address::listen_address;

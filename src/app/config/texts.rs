@@ -11,7 +11,7 @@ use super::address::listen_address;
 use super::certificate_rule::certificate_rule;
 use super::limit_text::{rate, service_limit};
 use super::role::role;
-use super::traces::{attribute, collector, share};
+use super::trace_text::{attribute, collector, share};
 use crate::app::telemetry;
 use crate::edge::{AllowedHosts, AllowedOrigins};
 

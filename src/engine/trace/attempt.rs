@@ -1,6 +1,8 @@
 //! The spans of an attempt: that of the attempt, and that of its dispatch to a worker.
 
-use super::{Span, SpanKind, Tracer, named, process};
+use super::messaging::process;
+use super::span::{Span, SpanKind};
+use super::tracer::Tracer;
 use crate::model::error::{Error, Kind, Result};
 use crate::model::payload::Reply;
 use crate::service::InvocationInfo;
@@ -45,7 +47,7 @@ impl AttemptTrace {
             true => (SpanKind::Consumer, "process"),
             false => (SpanKind::Internal, "attempt"),
         };
-        let name = || named(what, service.as_str());
+        let name = || Span::name_of(what, service.as_str());
         let mut attempt = tracer.enter(&mut info.metadata, kind, name)?;
         attempt.set_text("cidery.cid", info.cid.to_string());
         attempt.set_text("cidery.service", service.as_str().to_owned());
@@ -54,7 +56,7 @@ impl AttemptTrace {
             process(&mut attempt, info.cid, service.as_str());
         }
         let dispatch = worker.and_then(|worker| {
-            let name = || named("dispatch", service.as_str());
+            let name = || Span::name_of("dispatch", service.as_str());
             let mut dispatch = tracer.enter(&mut info.metadata, SpanKind::Client, name)?;
             dispatch.set_text("rpc.system", "grpc");
             dispatch.set_text("rpc.service", "cidery.v1.WorkerService");

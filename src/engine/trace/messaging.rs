@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{Span, SpanKind, Tracer, named};
+use super::span::{Span, SpanKind};
+use super::tracer::Tracer;
 use crate::model::id::Cid;
 use crate::model::invocation::Invocation;
 use crate::model::metadata::{Metadata, TRACEPARENT};
@@ -18,7 +19,7 @@ pub(in crate::engine) fn publish(tracer: &Tracer, invocation: &mut Invocation) -
     }
     let request = &invocation.request;
     let service = request.service.as_str();
-    let name = || named("publish", service);
+    let name = || Span::name_of("publish", service);
     let mut span = tracer.child(&request.metadata, SpanKind::Producer, name)?;
     describe(&mut span, "publish", "send", request.cid, service);
     span.set_text("cidery.cid", request.cid.to_string());
@@ -81,7 +82,7 @@ pub(in crate::engine) fn queued(
     service: &str,
     since: Option<Timestamp>,
 ) -> Option<Span> {
-    let name = || named("queue", service);
+    let name = || Span::name_of("queue", service);
     let mut span = tracer.child(metadata, SpanKind::Internal, name)?;
     span.set_text("cidery.cid", cid.to_string());
     span.set_text("cidery.service", service.to_owned());

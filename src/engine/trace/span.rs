@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::Tracing;
+use crate::engine::clock::Clock;
 use crate::model::error::{Error, Kind, Result};
 use crate::model::id::truncated;
 use crate::model::trace::TraceContext;
@@ -83,11 +83,17 @@ pub struct SpanData {
     pub failure: Option<SpanFailure>,
 }
 
+/// What spans are made with.
+pub(super) struct Recorder {
+    pub(super) exporter: Arc<dyn SpanExporter>,
+    pub(super) clock: Clock,
+}
+
 /// A span that has not ended. Dropped, it ends.
 pub struct Span(Box<Open>);
 
 struct Open {
-    tracing: Arc<Tracing>,
+    recorder: Arc<Recorder>,
     data: SpanData,
 }
 
@@ -99,7 +105,7 @@ impl fmt::Debug for Span {
 
 impl Span {
     pub(super) fn start(
-        tracing: &Arc<Tracing>,
+        recorder: &Arc<Recorder>,
         trace_id: u128,
         parent: Option<u64>,
         kind: SpanKind,
@@ -114,11 +120,11 @@ impl Span {
             parent,
             kind,
             name,
-            start: tracing.clock.now(),
+            start: recorder.clock.now(),
             ..SpanData::default()
         };
         Self(Box::new(Open {
-            tracing: Arc::clone(tracing),
+            recorder: Arc::clone(recorder),
             data,
         }))
     }
@@ -174,9 +180,14 @@ impl Span {
         self.0.data.start = start.min(self.0.data.start);
     }
 
+    /// The name of a span of a service: `attempt customer.get`.
+    pub(super) fn name_of(what: &str, service: &str) -> String {
+        format!("{what} {service}")
+    }
+
     /// It fails. The first failure counts. The answer to a request fails for what its caller did not cause.
     pub fn fail(&mut self, error: &Error) {
-        let Open { tracing, data } = &mut *self.0;
+        let Open { recorder, data } = &mut *self.0;
         let is_error = match data.kind {
             SpanKind::Server => is_of_server(error.kind()),
             SpanKind::Internal | SpanKind::Client | SpanKind::Producer | SpanKind::Consumer => true,
@@ -187,7 +198,7 @@ impl Span {
         let reason = truncated(error.reason());
         data.failure = Some(SpanFailure {
             reason: reason.clone(),
-            time: tracing.clock.now(),
+            time: recorder.clock.now(),
             is_error,
         });
         self.set_text("cidery.reason", reason.clone());
@@ -207,8 +218,8 @@ impl Span {
 impl Drop for Open {
     fn drop(&mut self) {
         let mut data = std::mem::take(&mut self.data);
-        data.end = self.tracing.clock.now().max(data.start);
-        self.tracing.exporter.export(data);
+        data.end = self.recorder.clock.now().max(data.start);
+        self.recorder.exporter.export(data);
     }
 }
 

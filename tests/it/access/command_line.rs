@@ -73,37 +73,39 @@ fn the_first_key_is_made_on_the_data_directory() {
     );
 }
 
+/// A key with all that a key may have.
+const NEW_KEY: [&str; 23] = [
+    "key",
+    "new",
+    "billing",
+    "--invoke",
+    "cidery.*,customer.*",
+    "--serve",
+    "crm.*",
+    "--read",
+    "group",
+    "--control",
+    "none",
+    "--group",
+    "finance",
+    "--expires",
+    "90d",
+    "--rate",
+    "100/s burst=200",
+    "--in-flight",
+    "7",
+    "--pending",
+    "1000",
+    "-o",
+    "json",
+];
+
 #[test]
 fn an_administrator_makes_keys_on_the_node() {
     let folder = Folder::new("keys-of-a-node");
     let root = data_dir_with_key(&folder, &["root", "--admin"]);
     let server = serve(&folder, &[]);
-    let arguments = [
-        "key",
-        "new",
-        "billing",
-        "--invoke",
-        "cidery.*,customer.*",
-        "--serve",
-        "crm.*",
-        "--read",
-        "group",
-        "--control",
-        "none",
-        "--group",
-        "finance",
-        "--expires",
-        "90d",
-        "--rate",
-        "100/s burst=200",
-        "--in-flight",
-        "7",
-        "--pending",
-        "1000",
-        "-o",
-        "json",
-    ];
-    let made = run(&server, &root, &arguments);
+    let made = run(&server, &root, &NEW_KEY);
     let made: serde_json::Value = serde_json::from_str(&stdout(&made)).unwrap();
     assert_eq!(validate(&schema(), "new_api_key", &made), Ok(()));
     let billing = made["secret"].as_str().unwrap();

@@ -1,5 +1,6 @@
 //! Clients in JavaScript with code of `protoc-gen-es`, over Connect and gRPC-Web: `tests/interop/web`.
 
+use std::path::Path;
 use std::process::Command;
 
 use cidery::Node;
@@ -10,6 +11,47 @@ use crate::support::Folder;
 use crate::support::any_port;
 use crate::support::binary::{stderr, stdout, tool};
 use crate::support::programs::root;
+
+/// Generates the code of the clients from the protos that a node exports.
+fn generate(address: &str, key: &str, python: &str, modules: &str, out: &Path) {
+    let protos = out.join("protos");
+    let export = Command::new(env!("CARGO_BIN_EXE_cidery"))
+        .args([
+            "export",
+            "proto",
+            "--api",
+            "--builtins",
+            "--service",
+            "customer.get",
+        ])
+        .args(["--node", address, "--out"])
+        .arg(&protos)
+        .env("CIDERY_API_KEY", key)
+        .output()
+        .unwrap();
+    assert!(export.status.success(), "{}", stderr(&export));
+    let generated = Command::new(python)
+        .args([
+            "-m",
+            "grpc_tools.protoc",
+            "--es_opt=target=js,import_extension=js",
+        ])
+        .arg(format!(
+            "--plugin=protoc-gen-es={modules}/.bin/protoc-gen-es"
+        ))
+        .arg(format!("--es_out={}", out.display()))
+        .arg("-I")
+        .arg(&protos)
+        .args([
+            "cidery/v1/invocation.proto",
+            "cidery/v1/outcome.proto",
+            "google/rpc/error_details.proto",
+            "customer/customer.proto",
+        ])
+        .output()
+        .unwrap();
+    assert!(generated.status.success(), "{}", stderr(&generated));
+}
 
 #[tokio::test]
 async fn generated_clients_call_by_connect_and_grpc_web() {
@@ -28,43 +70,7 @@ async fn generated_clients_call_by_connect_and_grpc_web() {
     let key = key.expose().to_owned();
     let run = tokio::task::spawn_blocking(move || {
         let out = folder.path();
-        let protos = out.join("protos");
-        let export = Command::new(env!("CARGO_BIN_EXE_cidery"))
-            .args([
-                "export",
-                "proto",
-                "--api",
-                "--builtins",
-                "--service",
-                "customer.get",
-            ])
-            .args(["--node", &address, "--out"])
-            .arg(&protos)
-            .env("CIDERY_API_KEY", &key)
-            .output()
-            .unwrap();
-        assert!(export.status.success(), "{}", stderr(&export));
-        let generated = Command::new(python)
-            .args([
-                "-m",
-                "grpc_tools.protoc",
-                "--es_opt=target=js,import_extension=js",
-            ])
-            .arg(format!(
-                "--plugin=protoc-gen-es={modules}/.bin/protoc-gen-es"
-            ))
-            .arg(format!("--es_out={}", out.display()))
-            .arg("-I")
-            .arg(&protos)
-            .args([
-                "cidery/v1/invocation.proto",
-                "cidery/v1/outcome.proto",
-                "google/rpc/error_details.proto",
-                "customer/customer.proto",
-            ])
-            .output()
-            .unwrap();
-        assert!(generated.status.success(), "{}", stderr(&generated));
+        generate(&address, &key, &python, &modules, out);
         // Modules are looked up beside the code that imports them.
         std::os::unix::fs::symlink(&modules, out.join("node_modules")).unwrap();
         std::fs::write(out.join("package.json"), r#"{"type":"module"}"#).unwrap();

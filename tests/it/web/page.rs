@@ -52,7 +52,7 @@ async fn the_page_has_the_status_of_each_code() {
             .position(|it| it == format!("`{name}`"))
             .unwrap();
         let statuses: Vec<&str> = statuses.trim().split(", ").collect();
-        let status = statuses.get(place).unwrap_or(statuses.last().unwrap());
+        let status = statuses.get(place).or_else(|| statuses.last()).unwrap();
         assert_eq!(*status, answer.status.to_string(), "{name}");
     }
 }
