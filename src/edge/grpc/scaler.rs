@@ -87,8 +87,8 @@ impl Metric {
 }
 
 impl Trigger {
-    /// Reads the metadata of a trigger: `service`, a name or a pattern; `metric`, by default `backlog`; `target`. Others
-    /// are for KEDA.
+    /// Reads the metadata of a trigger: `service`, a name or a pattern; `metric`, by default `backlog`; `target`.
+    /// Others are for KEDA.
     ///
     /// # Errors
     ///
