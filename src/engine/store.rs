@@ -203,9 +203,9 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// particular order. Of more than [`OLDEST_DUE_SERVICES`] services, it looks at those with most pending ones.
     fn oldest_due(&self, now: Timestamp) -> BoxFuture<'_, Result<Vec<OldestDue>>>;
 
-    /// The number of pending invocations of a service that need not be claimed at `now`, but later, counted up to `max`:
-    /// those that are due later, are held, or wait for an outcome from outside. Of those with the same concurrency key
-    /// the first one counts alone.
+    /// The number of pending invocations of a service that need not be claimed at `now`, but later, counted up to
+    /// `max`: those that are due later, are held, or wait for an outcome from outside. Of those with the same
+    /// concurrency key the first one counts alone.
     fn later_count(
         &self,
         service: ServiceName,

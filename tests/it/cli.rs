@@ -406,6 +406,7 @@ fn descriptions_show_input_and_output() {
             "# cidery, in the background, with the result afterwards",
             "# python, with the SDK",
             "# grpcurl",
+            "# curl",
             "# types for clients in Go, Node, Java and others: docs/typed-clients.md",
         ]
     );

@@ -10,19 +10,15 @@ use tokio::net::TcpListener;
 use tower_layer::Layer;
 use tower_service::Service;
 
+use crate::app::node::connection_limits::connection_limits;
 use crate::app::node::handle::NodeHandle;
 use crate::app::node::security::{Security, ServerTls};
 use crate::app::reload::Reloads;
 use crate::app::shutdown::{DRAIN_TIMEOUT, catch_signals};
 use crate::edge::auth::{AccessOptions, Authenticator};
-use crate::edge::connection::NodeMemory;
 use crate::edge::grpc::Serving;
-use crate::edge::listener::{
-    self, ConnectionAge, ConnectionLimits, Http2Limits, Shutdown, Timeouts,
-};
-use crate::edge::{
-    Allowed, HostRoutes, NodeAddress, PortMetrics, PortService, Transport, WrapRouter,
-};
+use crate::edge::listener::{self, Shutdown};
+use crate::edge::{Allowed, HostRoutes, NodeAddress, PortService, Transport, WrapRouter};
 use crate::engine::clock::Clock;
 use crate::engine::store::Store;
 use crate::engine::trace::Tracer;
@@ -265,8 +261,8 @@ impl NodeBuilder {
     }
 
     /// Adds an origin, such as `https://app.example`, whose web pages may call the node and read its answers (CORS);
-    /// `*` is every origin. Default: only pages of the node's own hosts may call. An origin that is invalid is reported by
-    /// [`start`](Self::start).
+    /// `*` is every origin. Default: only pages of the node's own hosts may call. An origin that is invalid is reported
+    /// by [`start`](Self::start).
     ///
     /// A listed origin may send the client certificate of its browser. `*` may not, and is refused where a
     /// certificate names its caller ([`AccessOptions`]).
@@ -496,35 +492,6 @@ fn first_address(address: impl ToSocketAddrs) -> Result<SocketAddr> {
         let message = format!("the address to listen on is invalid: {error}");
         Error::invalid_argument(reason::REQUEST_INVALID, message).with_source(error)
     })
-}
-
-/// The default and the largest flow-control window of HTTP/2 (RFC 9113, section 6.9.1). Connections cannot have less
-/// than the default.
-const MIN_WINDOW: u32 = 65_535;
-const MAX_WINDOW: u32 = 0x7fff_ffff;
-
-fn connection_limits(limits: &Limits, metrics: Arc<PortMetrics>) -> ConnectionLimits {
-    ConnectionLimits {
-        max_connections: limits.connections,
-        timeouts: Timeouts {
-            ping: limits.ping_interval,
-            first_byte: limits.first_byte_timeout,
-            request: limits.request_timeout,
-            unread: limits.unread_timeout,
-            age: ConnectionAge {
-                limit: limits.connection_age,
-                grace: limits.connection_age_grace,
-            },
-        },
-        http2: Http2Limits {
-            streams: limits.streams.max(1),
-            header_bytes: limits.header_bytes,
-            stream_window: limits.stream_window.clamp(MIN_WINDOW, MAX_WINDOW),
-            connection_window: limits.connection_window.clamp(MIN_WINDOW, MAX_WINDOW),
-        },
-        memory: NodeMemory::new(limits),
-        metrics,
-    }
 }
 
 /// Every service is compared with each of them when it is declared.

@@ -1,6 +1,7 @@
 //! A node: an engine, usually with a listener. Its builder, and the handle of a running one.
 
 mod builder;
+mod connection_limits;
 mod handle;
 mod security;
 

@@ -1,3 +1,5 @@
+//! Documents of declarations.
+
 use super::{Documented, document};
 use crate::codec::json;
 use crate::model::sio::{Int, Sio, Text};

@@ -1,3 +1,5 @@
+//! Messages as JSON and back.
+
 use std::sync::LazyLock;
 
 use bytes::Bytes;
@@ -54,7 +56,10 @@ fn violations(name: &str, json: &str) -> Vec<String> {
 const MESSAGES: [(&str, &str); 8] = [
     (
         "cidery.v1.InvokeRequest",
-        r#"{"service":"a.b","payload":{"n":1.5,"s":"é","l":[null,true,{"x":[]}]},"timeout":"1.500s","metadata":{"k":"v","w":""}}"#,
+        concat!(
+            r#"{"service":"a.b","payload":{"n":1.5,"s":"é","l":[null,true,{"x":[]}]},"#,
+            r#""timeout":"1.500s","metadata":{"k":"v","w":""}}"#
+        ),
     ),
     (
         "cidery.v1.InvokeRequest",
@@ -64,7 +69,10 @@ const MESSAGES: [(&str, &str); 8] = [
     ("cidery.v1.InvokeRequest", "{}"),
     (
         "cidery.v1.InvokeAsyncRequest",
-        r#"{"service":"a","startTime":"2026-01-31T12:30:00.000001Z","retryPolicy":{"maxAttempts":3,"initialInterval":"0.250s"}}"#,
+        concat!(
+            r#"{"service":"a","startTime":"2026-01-31T12:30:00.000001Z","#,
+            r#""retryPolicy":{"maxAttempts":3,"initialInterval":"0.250s"}}"#
+        ),
     ),
     (
         "cidery.v1.StreamResultsRequest",
@@ -72,7 +80,10 @@ const MESSAGES: [(&str, &str); 8] = [
     ),
     (
         "google.rpc.Status",
-        r#"{"code":5,"message":"m","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"X"},{"@type":"type.googleapis.com/google.protobuf.Duration","value":"2s"}]}"#,
+        concat!(
+            r#"{"code":5,"message":"m","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"X"},"#,
+            r#"{"@type":"type.googleapis.com/google.protobuf.Duration","value":"2s"}]}"#
+        ),
     ),
     ("google.rpc.RetryInfo", r#"{"retryDelay":"-0.000000001s"}"#),
 ];

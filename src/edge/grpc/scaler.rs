@@ -87,8 +87,8 @@ impl Metric {
 }
 
 impl Trigger {
-    /// Reads the metadata of a trigger: `service`, a name or a pattern; `metric`, by default `backlog`; `target`. Others
-    /// are for KEDA.
+    /// Reads the metadata of a trigger: `service`, a name or a pattern; `metric`, by default `backlog`; `target`.
+    /// Others are for KEDA.
     ///
     /// # Errors
     ///
@@ -122,7 +122,7 @@ impl Trigger {
             None => metric.map(Metric::default_target),
         };
         let target = target.filter(|target: &f64| target.is_finite() && *target > 0.0);
-        if target.is_none() && metric.is_some() {
+        if target.is_none() && text("target").is_some() {
             violation("target", "MALFORMED", "is no number above 0");
         }
         match (services, metric, target) {
@@ -308,7 +308,7 @@ mod tests {
         };
         let all = [("service", "a b"), ("metric", "cpu"), ("target", "0")];
         let of = |name: &str| format!("/scalerMetadata/{name}");
-        assert_eq!(paths(&all), [of("service"), of("metric")]);
+        assert_eq!(paths(&all), [of("service"), of("metric"), of("target")]);
         assert_eq!(
             paths(&[("service", "a"), ("target", "NaN")]),
             [of("target")]

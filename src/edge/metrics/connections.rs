@@ -1,9 +1,6 @@
 //! The connections of a port: how many are open, and how many were accepted.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-
-use super::port_metrics::PortMetrics;
 
 /// How many connections there are.
 #[derive(Debug, Default)]
@@ -13,6 +10,14 @@ pub(super) struct Connections {
 }
 
 impl Connections {
+    pub(super) fn begin(&self) {
+        self.accepted.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn end(&self) {
+        self.closed.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub(super) fn accepted(&self) -> u64 {
         self.accepted.load(Ordering::Relaxed)
     }
@@ -21,27 +26,5 @@ impl Connections {
         // Read first: a connection that closes meanwhile is not counted twice.
         let closed = self.closed.load(Ordering::Relaxed);
         self.accepted().saturating_sub(closed)
-    }
-}
-
-/// A connection that is open until this is dropped.
-#[derive(Debug)]
-pub(in crate::edge) struct OpenConnection(Arc<PortMetrics>);
-
-impl OpenConnection {
-    pub(in crate::edge) fn new(metrics: Arc<PortMetrics>) -> Self {
-        metrics.connections.accepted.fetch_add(1, Ordering::Relaxed);
-        Self(metrics)
-    }
-
-    pub(in crate::edge) fn metrics(&self) -> &PortMetrics {
-        &self.0
-    }
-}
-
-impl Drop for OpenConnection {
-    fn drop(&mut self) {
-        let closed = &self.0.connections.closed;
-        closed.fetch_add(1, Ordering::Relaxed);
     }
 }

@@ -8,14 +8,15 @@ mod endpoint;
 mod exposition;
 mod families;
 mod http_requests;
+mod open_connection;
 mod port_metrics;
 mod process;
 mod rpc_calls;
 mod services;
 mod text;
 
-pub(super) use self::connections::OpenConnection;
 pub(super) use self::endpoint::MetricsApi;
 pub(super) use self::http_requests::HttpRequest;
+pub(super) use self::open_connection::OpenConnection;
 pub use self::port_metrics::PortMetrics;
 pub(super) use self::rpc_calls::{RpcCall, code_of};

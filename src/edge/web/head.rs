@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use http::header::{
     ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING,
-    CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HeaderMap, HeaderName, HeaderValue, ORIGIN, PRAGMA,
-    REFERER, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+    CONTENT_LENGTH, CONTENT_TYPE, EXPECT, ORIGIN, PRAGMA, REFERER, TE, TRAILER, TRANSFER_ENCODING,
+    UPGRADE,
 };
-use http::{Request, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Version};
 
 use super::protocol::{Protocol, Shape};
 use crate::model::error::{Error, Result, Violation, reason};
@@ -72,8 +72,8 @@ impl Encodings {
     }
 }
 
-/// Replaces the headers of a request by those of a gRPC request. What is wrong with them is told later, to a caller that
-/// is authenticated.
+/// Replaces the headers of a request by those of a gRPC request. What is wrong with them is told later, to a caller
+/// that is authenticated.
 pub(super) fn translate<B>(protocol: Protocol, request: &mut Request<B>) -> Encodings {
     let headers = request.headers_mut();
     let encodings = match protocol {

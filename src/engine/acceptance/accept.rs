@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use crate::codec::{payload, sio};
 use crate::engine::acceptance::cost::{Cost, check_principal, too_many_pending};
 use crate::engine::acceptance::origin::{Acting, Origin};
+use crate::engine::acceptance::repeat::{check_same, removed};
 use crate::engine::admission::cid_reservations::{CidReservation, CidReservations, cid_in_use};
 use crate::engine::clock::{Clock, saturating_add};
 use crate::engine::control::gate::{Accepting, Gate};
@@ -16,13 +17,13 @@ use crate::engine::metrics::InvocationKind;
 use crate::engine::results::hub::Hub;
 use crate::engine::results::live::{Live, next_sequence};
 use crate::engine::routing::{Route, Routes};
-use crate::engine::store::{Acceptance, Store, Stored, Tombstone};
+use crate::engine::store::{Acceptance, Store, Stored};
 use crate::engine::trace::{SpanKind, Tracer, publish};
 use crate::model::access::Principal;
 use crate::model::call::{Accepted, Call, DurableOptions, Start};
 use crate::model::error::{Error, Result, Violation, reason};
-use crate::model::id::{Cid, ServiceName, truncated};
-use crate::model::invocation::{HELD, Invocation, Request, Terms, fingerprint};
+use crate::model::id::{Cid, ServiceName};
+use crate::model::invocation::{HELD, Invocation, Request, Terms};
 use crate::model::payload::{Format, Payload};
 use crate::model::sio::Ignored;
 
@@ -540,67 +541,4 @@ fn repeated(first: &Request, repeat: &Request, ignored: Ignored) -> Result<Accep
         already_accepted: true,
         ignored,
     })
-}
-
-/// Whether a request with a known CID or key asks for the same as the first one.
-///
-/// # Errors
-///
-/// `ALREADY_EXISTS` / `IDEMPOTENCY_MISMATCH`, or `CID_IN_USE` where the first one belongs to another principal.
-pub(in crate::engine) fn check_same(first: &Request, repeat: &Request) -> Result<()> {
-    check_owner(first.owner(), repeat)?;
-    let same = first.service == repeat.service && {
-        let decoded = |request: &Request| payload::decode(request.input.clone());
-        match (decoded(first), decoded(repeat)) {
-            (Ok(one), Ok(other)) => {
-                fingerprint(&first.service, &one) == fingerprint(&repeat.service, &other)
-            }
-            // Inputs that cannot be decoded are the same where their bytes are.
-            _ => first.input.same_bytes(&repeat.input),
-        }
-    };
-    if same {
-        return Ok(());
-    }
-    // What the caller repeated: the key, or the CID.
-    let cid = first.cid;
-    let key = repeat.terms.idempotency_key.as_deref();
-    let repeated = match key.filter(|_| repeat.cid != cid) {
-        Some(key) => {
-            let key = truncated(&key.escape_debug().to_string());
-            format!("idempotency key `{key}` was used before (CID {cid})")
-        }
-        None => format!("CID {cid} was accepted before"),
-    };
-    let service = &first.service;
-    let message = match first.group() {
-        Some(_) => format!("{repeated} for a group of other requests"),
-        None if *service != repeat.service => format!("{repeated} for a call of `{service}`"),
-        None => format!("{repeated} with another input of `{service}`"),
-    };
-    Err(Error::already_exists(reason::IDEMPOTENCY_MISMATCH, message))
-}
-
-/// Whether a CID that was accepted before belongs to the one who repeats it. Another one learns nothing of it. Where
-/// authentication is off, or the program itself asks, nobody is told apart.
-fn check_owner(first: Option<&Principal>, repeat: &Request) -> Result<()> {
-    match repeat.owner() {
-        Some(owner) if first != Some(owner) => Err(cid_in_use(repeat.cid)),
-        Some(_) | None => Ok(()),
-    }
-}
-
-/// `ALREADY_EXISTS` / `RESULT_EXPIRED`, or `CID_IN_USE` where the removed one belonged to another principal.
-pub(in crate::engine) fn removed(repeat: &Request, tombstone: &Tombstone) -> Error {
-    let owner = tombstone.owner.as_ref();
-    let owner = owner.and_then(|it| it.acting_principal.as_ref());
-    if let Err(error) = check_owner(owner, repeat) {
-        return error;
-    }
-    let cid = repeat.cid;
-    let message = format!(
-        "CID {cid} was accepted before; its outcome ({}) is no longer kept",
-        tombstone.end_time
-    );
-    Error::already_exists(reason::RESULT_EXPIRED, message)
 }

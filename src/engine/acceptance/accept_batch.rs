@@ -8,9 +8,10 @@ use tokio::sync::Notify;
 
 use crate::codec::payload;
 use crate::dict;
-use crate::engine::acceptance::accept::{Acceptor, check_same, removed, too_many_callbacks};
+use crate::engine::acceptance::accept::{Acceptor, too_many_callbacks};
 use crate::engine::acceptance::cost::Cost;
 use crate::engine::acceptance::origin::Origin;
+use crate::engine::acceptance::repeat::{check_same, removed};
 use crate::engine::admission::cid_reservations::{CidReservation, CidReservations};
 use crate::engine::clock::Clock;
 use crate::engine::control::gate::Accepting;

@@ -4,3 +4,4 @@ pub(in crate::engine) mod accept;
 pub(in crate::engine) mod accept_batch;
 mod cost;
 pub(in crate::engine) mod origin;
+mod repeat;

@@ -97,7 +97,7 @@ async fn prometheus_reads_a_node() {
     let Some(prometheus) = tool("CIDERY_PROMETHEUS", "the test with Prometheus") else {
         return;
     };
-    let server = Server::start(&["--demo"]);
+    let server = Server::start(&[]);
     let folder = Folder::new("prometheus");
     let config = format!(
         "global: {{scrape_interval: 100ms}}\nscrape_configs:\n  - job_name: cidery\n    static_configs:\n      - \

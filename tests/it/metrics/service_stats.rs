@@ -57,8 +57,9 @@ async fn calls_count_once_by_kind_and_outcome() {
     let mut call = Call::new("echo", dict! {});
     call.durable().callbacks = vec!["caller".to_owned()];
     let cid = node.client.invoke_async(call).await.unwrap().cid;
-    let parent = ended(&node.client, cid).await;
-    ended(&node.client, parent.callback_cids[0].parse().unwrap()).await;
+    ended(&node.client, cid).await;
+    let callbacks = node.client.explain(cid).await.unwrap().callback_cids;
+    ended(&node.client, callbacks[0].parse().unwrap()).await;
 
     let echo = stats_of(node.address(), "echo").await;
     assert_eq!(

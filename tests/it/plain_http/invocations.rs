@@ -16,7 +16,10 @@ const PROBLEM: &str = "content-type: application/problem+json";
 /// Accepts an invocation that is due in an hour.
 async fn later(client: &mut Client, service: &str) -> String {
     let request = format!("POST /invoke/{service}?async&delay=1h");
-    text(&client.call(&request, &[], "").await.json()["cid"])
+    let json = ["content-type: application/json"];
+    let accepted = client.call(&request, &json, r#"{"to":1}"#).await;
+    assert_eq!(accepted.status, 202, "{accepted:?}");
+    text(&accepted.json()["cid"])
 }
 
 #[tokio::test]
@@ -136,6 +139,7 @@ async fn an_invocation_is_cancelled() {
         .demo()
         .service("waits", async |context: Context| {
             context.cancelled().await;
+            Err::<(), _>(Error::cancelled("STOPPED", "stopped"))
         });
     let node = TestNode::start(builder).await;
     let mut client = Client::connect(node.address()).await;

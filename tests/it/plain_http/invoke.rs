@@ -42,7 +42,7 @@ async fn a_service_is_invoked_with_json() {
 #[tokio::test]
 async fn documents_are_answered_in_their_own_format_or_as_asked() {
     let node = Node::builder().service("rows", async |input: Value| input);
-    let node = node.service("word", async || "a word");
+    let node = node.service("word", async |_: Value| "a word");
     let node = TestNode::start(node).await;
     let mut client = Client::connect(node.address()).await;
     let csv = "content-type: text/csv; charset=utf-8";

@@ -4,6 +4,7 @@ mod claims;
 mod counts;
 mod keys;
 mod options;
+mod reads;
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -44,7 +45,7 @@ use crate::store::sqlite::commands::{
 use crate::store::sqlite::directory::StoreDirectory;
 use crate::store::sqlite::error::{closed, queue_full};
 use crate::store::sqlite::index_tail::index_tail;
-use crate::store::sqlite::queries::{self, Lookup, Readable};
+use crate::store::sqlite::queries;
 use crate::store::sqlite::queue::{Sender, bounded};
 use crate::store::sqlite::reader::Readers;
 use crate::store::sqlite::shared::StoreShared;
@@ -212,35 +213,6 @@ impl SqliteStore {
             Ok(()) => reply.await.unwrap_or_else(|_| Err(closed())),
             Err(TrySendError::Full(_)) => Err(queue_full("writes")),
             Err(TrySendError::Disconnected(_)) => Err(closed()),
-        }
-    }
-
-    /// What a query opens blobs with.
-    fn cipher(&self) -> BlobCipher {
-        self.shared.cipher.clone()
-    }
-
-    /// Where to look for an invocation.
-    fn lookup(&self, cid: Cid) -> Lookup {
-        let entries = self.shared.bookkeeping.lock();
-        let newest = entries.newest.get(cid).map(|newest| newest.id);
-        Lookup { cid, newest }
-    }
-
-    /// The invocations that could be read. The log names the first of the others.
-    fn readable(&self, found: Readable) -> Vec<Invocation> {
-        for error in &found.damaged {
-            self.shared.failures.log(error);
-        }
-        found.invocations
-    }
-
-    /// Adds to invocations that were read whether their concurrency key is busy with a claimed one.
-    fn set_key_busy<'i>(&self, invocations: impl IntoIterator<Item = &'i mut Invocation>) {
-        let entries = self.shared.bookkeeping.lock();
-        for invocation in invocations {
-            let is_head = !invocation.key_busy;
-            entries.ledger.set_key_busy(invocation, is_head);
         }
     }
 }

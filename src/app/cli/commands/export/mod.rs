@@ -49,8 +49,8 @@ enum ExportCommand {
     Proto(Proto),
     /// Write an OpenAPI document of a node's services, as the node has it at /openapi.json.
     ///
-    /// It has the path of each service over plain HTTP, with the schemas of its input and its response, and the paths of
-    /// invocations and services. It describes what the caller may invoke.
+    /// It has the path of each service over plain HTTP, with the schemas of its input and its response, and the paths
+    /// of invocations and services. It describes what the caller may invoke.
     Openapi(OpenApi),
 }
 
@@ -75,8 +75,8 @@ struct Proto {
     /// Prefix of `java_package`, such as `com.example`. Default: the package alone.
     #[arg(long, value_name = "PACKAGE", value_parser = java_package)]
     java_package: Option<String>,
-    /// Add the path of each method over plain HTTP, as an option of `google.api.http`, for gateways. Also write the files
-    /// that declare these options; with --go-package they are left out, as those of --api are.
+    /// Add the path of each method over plain HTTP, as an option of `google.api.http`, for gateways. Also write the
+    /// files that declare these options; with --go-package they are left out, as those of --api are.
     #[arg(long)]
     http_annotations: bool,
     /// Output directory, which is the import root of the files.
