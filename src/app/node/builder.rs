@@ -254,8 +254,8 @@ impl NodeBuilder {
     }
 
     /// Adds an origin, such as `https://app.example`, whose web pages may call the node and read its answers (CORS);
-    /// `*` is every origin. Default: only pages of the node's own hosts may call. An origin that is invalid is reported by
-    /// [`start`](Self::start).
+    /// `*` is every origin. Default: only pages of the node's own hosts may call. An origin that is invalid is reported
+    /// by [`start`](Self::start).
     ///
     /// A listed origin may send the client certificate of its browser. `*` may not, and is refused where a
     /// certificate names its caller ([`AccessOptions`]).
