@@ -18,7 +18,10 @@ use crate::settings::settings;
 use crate::{CALLERS, CALLS};
 
 /// The dict that `Invoke` is measured with.
-const BODY: &str = r#"{"cust_id":123456,"cust_name":"Alexis Smith","phone_no":"123-456-789","is_active":true,"balance":10.5,"city":"Springfield"}"#;
+const BODY: &str = concat!(
+    r#"{"cust_id":123456,"cust_name":"Alexis Smith","phone_no":"123-456-789","#,
+    r#""is_active":true,"balance":10.5,"city":"Springfield"}"#
+);
 const PATH: &str = "/invoke/echo";
 
 /// An axum handler.

@@ -38,7 +38,9 @@ mod web;
 mod write_timeout;
 
 pub use self::address::NodeAddress;
+#[cfg(feature = "cli")]
 pub(crate) use self::cors::AllowedOrigins;
+#[cfg(feature = "cli")]
 pub(crate) use self::http_guard::AllowedHosts;
 pub(crate) use self::router::Allowed;
 pub use self::router::{HostRoutes, PortService, WrapRouter};

@@ -71,8 +71,8 @@ pub(in crate::app) struct ListenerConfig {
     /// node are always allowed; gRPC clients may use any name.
     #[schemars(extend("x-placeholder" = "NAME"))]
     pub(in crate::app) allow_host: Vec<HostName>,
-    /// Origin, such as `https://app.example`, whose web pages may call the node and read its answers (repeatable); `*` is
-    /// every origin. Default: only pages of the own hosts may call.
+    /// Origin, such as `https://app.example`, whose web pages may call the node and read its answers (repeatable); `*`
+    /// is every origin. Default: only pages of the own hosts may call.
     #[schemars(extend("x-placeholder" = "ORIGIN"))]
     pub(in crate::app) allow_origin: Vec<OriginText>,
 }

@@ -236,8 +236,8 @@ impl NodeBuilder {
     /// Sets who may call the node, besides those with an API key. Default: nobody else.
     ///
     /// Authentication is on if the store has an API key, or ever had one, or if the options name any other credential.
-    /// It stays on, or off, until the node stops. While it is on, each gRPC call needs a credential; the program itself
-    /// calls through its [`NodeHandle`] as before.
+    /// It stays on, or off, until the node stops. While it is on, each call over gRPC or HTTP needs a credential; the
+    /// program itself calls through its [`NodeHandle`] as before.
     pub fn access(mut self, options: AccessOptions) -> Self {
         self.access = options;
         self
@@ -253,9 +253,9 @@ impl NodeBuilder {
         self
     }
 
-    /// Adds an origin, such as `https://app.example`, whose web pages may call the node and read its answers (CORS); `*`
-    /// is every origin. Default: only pages of the node's own hosts may call. An origin that is invalid is reported by
-    /// [`start`](Self::start).
+    /// Adds an origin, such as `https://app.example`, whose web pages may call the node and read its answers (CORS);
+    /// `*` is every origin. Default: only pages of the node's own hosts may call. An origin that is invalid is reported
+    /// by [`start`](Self::start).
     ///
     /// A listed origin may send the client certificate of its browser. `*` may not, and is refused where a
     /// certificate names its caller ([`AccessOptions`]).

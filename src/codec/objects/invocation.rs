@@ -53,6 +53,7 @@ pub(crate) fn invocation(invocation: &v1::Invocation) -> Dict {
 }
 
 /// `summary` and `dead_letters` in the schema.
+#[cfg(feature = "cli")]
 pub(crate) fn summary(summary: &v1::InvocationSummary) -> Value {
     dict! {
         "service": text_value(&summary.service),
@@ -102,7 +103,7 @@ pub(crate) fn attempts(invocation: &v1::Invocation) -> Value {
     Value::List(attempts.collect())
 }
 
-/// `invocation` in the schema, with its outcome, its progress and the sequence of its last event, as docs/http.md has it.
+/// `invocation` in the schema, with its outcome, its progress and the sequence of its last event: see docs/http.md.
 /// `is_full`: also its input, its attempts, its children and its callbacks.
 ///
 /// # Errors

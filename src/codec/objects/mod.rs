@@ -9,14 +9,15 @@ mod names;
 mod response;
 mod service;
 
-pub(crate) use self::event::{event, item, outcome_event};
-pub(crate) use self::invocation::{
-    attempts, change, failure, found_invocation, input, invocation, summary,
-};
-pub(crate) use self::names::{
-    failure_of, health_name, on_exhausted_name, reason_name, state_name, text_value, time_value,
-};
-pub(crate) use self::response::response_value;
-pub(crate) use self::service::{
-    control, controlled_service, location, service, service_description,
+pub(crate) use self::event::{event, outcome_event};
+pub(crate) use self::invocation::{change, found_invocation, invocation};
+pub(crate) use self::names::{state_name, text_value};
+pub(crate) use self::service::{service, service_description};
+#[cfg(feature = "cli")]
+pub(crate) use self::{
+    event::item,
+    invocation::{attempts, failure, input, summary},
+    names::{failure_of, health_name, on_exhausted_name, reason_name, time_value},
+    response::response_value,
+    service::{control, controlled_service, location},
 };

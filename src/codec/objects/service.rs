@@ -69,6 +69,7 @@ pub(crate) fn service_description(service: &v1::ServiceDescription) -> Value {
 }
 
 /// `controlled_service` in the schema.
+#[cfg(feature = "cli")]
 pub(crate) fn controlled_service(name: &str, service: &v1::ServiceDescription) -> Value {
     let mut object = dict! { "name": name };
     for (key, value) in control(&service.control.clone().unwrap_or_default()) {

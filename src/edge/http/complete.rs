@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::{HeaderName, Response, StatusCode};
 
 use super::invocations::{refused, unnamed};
-use super::media::{PROBLEM, format_of, media_type, unknown_type};
+use super::media::{PROBLEM, format_of, media_type, untyped};
 use super::problem::Problem;
 use super::query::{Query, invalid};
 use super::request::HttpRequest;
@@ -20,7 +20,8 @@ use crate::codec::proto::v1::invocation_service_server::InvocationService as _;
 use crate::codec::{json, objects};
 use crate::dict;
 use crate::edge::grpc::InvocationApi;
-use crate::model::error::{Kind, Result, reason};
+use crate::model::error::{Kind as Code, Result, reason};
+use crate::model::payload::Format;
 use crate::model::value::{Dict, Value};
 
 /// The header of the token. It may stand in the query instead, for web hooks that can send no header.
@@ -36,6 +37,10 @@ pub(super) async fn complete(
     mut request: HttpRequest,
 ) -> Result<Response<Body>, Problem> {
     let media_type = media_type(&request.parts.headers)?;
+    let kind = match media_type.as_deref() {
+        Some(PROBLEM) => Kind::Failure,
+        other => Kind::Response(format_of(other)?),
+    };
     let cid = request.cid();
     let mut query = Query::new(&request.parts.uri);
     let cid = query.take(cid.map(Some));
@@ -45,7 +50,7 @@ pub(super) async fn complete(
         return Err(unnamed());
     };
     let received = request.read_body().await?;
-    let (outcome, data_format) = outcome(media_type.as_deref(), received.bytes.clone())?;
+    let (outcome, data_format) = outcome(kind, received.bytes.clone())?;
     let message = v1::CompleteInvocationRequest {
         cid: cid.to_string(),
         token,
@@ -76,20 +81,27 @@ fn token(request: &HttpRequest, query: &mut Query) -> String {
     }
 }
 
+/// What a body is.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Failure,
+    /// In a format, if there is a body.
+    Response(Option<Format>),
+}
+
 /// The outcome in a body, and its format. Without a body it is the empty response.
-fn outcome(
-    media_type: Option<&str>,
-    body: Bytes,
-) -> Result<(Option<Outcome>, v1::DataFormat), Problem> {
-    if media_type == Some(PROBLEM) {
-        let failure = Outcome::Failure(failure(&body)?);
-        return Ok((Some(failure), v1::DataFormat::Unspecified));
-    }
-    if body.is_empty() && matches!(media_type, None | Some("application/json")) {
+fn outcome(kind: Kind, body: Bytes) -> Result<(Option<Outcome>, v1::DataFormat), Problem> {
+    let format = match kind {
+        Kind::Failure => {
+            let failure = Outcome::Failure(failure(&body)?);
+            return Ok((Some(failure), v1::DataFormat::Unspecified));
+        }
+        Kind::Response(format) => format,
+    };
+    if body.is_empty() && matches!(format, None | Some(Format::Json)) {
         return Ok((None, v1::DataFormat::Unspecified));
     }
-    let format = media_type.and_then(format_of);
-    let format = format.ok_or_else(|| unknown_type(media_type))?;
+    let format = format.ok_or_else(untyped)?;
     Ok((Some(Outcome::Document(body)), format_to_proto(format)))
 }
 
@@ -102,17 +114,17 @@ fn failure(body: &[u8]) -> Result<v1::Failure> {
     let mut text = |name| errors.take(member(&problem, name, "text", as_text));
     let (code, reason) = (text("code"), text("reason"));
     let (detail, title) = (text("detail"), text("title"));
-    let kind = code.map_or(Ok(Kind::Internal), |code| {
+    let code = code.map_or(Ok(Code::Internal), |code| {
         let message = "is the name of a gRPC status code, such as `UNAVAILABLE`";
-        Kind::from_name(&code).ok_or_else(|| invalid("code", "UNKNOWN_VALUE", message))
+        Code::from_name(&code).ok_or_else(|| invalid("code", "UNKNOWN_VALUE", message))
     });
-    let kind = errors.take(kind.map(Some)).unwrap_or(Kind::Internal);
+    let code = errors.take(code.map(Some)).unwrap_or(Code::Internal);
     let retryable = errors.take(member(&problem, "retryable", "true or false", as_bool));
     let delay = member(&problem, "retry_after", "a number of seconds", as_seconds);
     let delay = errors.take(delay);
     errors.finish()?;
     Ok(v1::Failure {
-        code: kind.grpc_code().into(),
+        code: code.grpc_code().into(),
         reason: reason.unwrap_or_else(|| reason::HANDLER_FAILED.to_owned()),
         message: detail.or(title).unwrap_or_default(),
         retryable,

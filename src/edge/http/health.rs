@@ -24,12 +24,16 @@ pub(super) fn readiness(
     health: &HealthApi,
     invoker: &Invoker,
 ) -> Response<Body> {
-    match () {
-        () if invoker.check_accepting().is_err() => answer(headers, "DRAINING", "draining"),
-        () if !health.is_node_serving() => answer(headers, "NOT_SERVING", "not serving"),
-        () if invoker.is_held() => answer(headers, "HELD", "held"),
-        () => answer(headers, "READY", "ready"),
-    }
+    let (status, text) = if invoker.check_accepting().is_err() {
+        ("DRAINING", "draining")
+    } else if !health.is_node_serving() {
+        ("NOT_SERVING", "not serving")
+    } else if invoker.is_held() {
+        ("HELD", "held")
+    } else {
+        ("READY", "ready")
+    };
+    answer(headers, status, text)
 }
 
 /// A line of text, or an object where the caller prefers JSON.

@@ -6,7 +6,7 @@ use http::header::{HeaderName, LOCATION};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
 use super::accept;
-use super::media::{format_of, media_type, unknown_type};
+use super::media::{format_of, media_type, untyped};
 use super::options::{Mode, apply};
 use super::prefer::PREFERENCE_APPLIED;
 use super::problem::Problem;
@@ -36,14 +36,14 @@ const MAX_METADATA_BYTES: usize = 4 * 1024;
 /// [`Invoker::invoke_async`](crate::engine::Invoker::invoke_async).
 pub(super) async fn invoke(mut request: HttpRequest) -> Result<Response<Body>, Problem> {
     let headers = std::mem::take(&mut request.parts.headers);
-    let media_type = media_type(&headers)?;
+    let format = format_of(media_type(&headers)?.as_deref())?;
     let requested = accept::requested(&headers)?;
     let mut call = Call::new(request.name()?, Payload::empty());
     let query = Query::new(&request.parts.uri);
     let mode = apply(&mut call, &headers, query, request.peer.invoker.now())?;
     request.parts.headers = headers;
     let received = request.read_body().await?;
-    call.input = input(media_type.as_deref(), received.bytes.clone())?;
+    call.input = input(format, received.bytes.clone())?;
     call.response_format = requested;
     if requested.is_none() && !matches!(call.input, Payload::Document(..)) {
         call.response_format = Some(Format::Json);
@@ -56,13 +56,12 @@ pub(super) async fn invoke(mut request: HttpRequest) -> Result<Response<Body>, P
     answered
 }
 
-/// The input in a body.
-fn input(media_type: Option<&str>, body: Bytes) -> Result<Payload, Problem> {
-    if body.is_empty() && matches!(media_type, None | Some("application/json")) {
+/// The input in a body. Without one it is the empty dict.
+fn input(format: Option<Format>, body: Bytes) -> Result<Payload, Problem> {
+    if body.is_empty() && matches!(format, None | Some(Format::Json)) {
         return Ok(Payload::empty());
     }
-    let format = media_type.and_then(format_of);
-    let format = format.ok_or_else(|| unknown_type(media_type))?;
+    let format = format.ok_or_else(untyped)?;
     if format == Format::Form && body.trim_ascii_start().starts_with(b"{") {
         // What `curl -d` sends without a header. A browser escapes a brace.
         let message = "is JSON, sent as a form: add the header `content-type: application/json` (`curl --json`)";

@@ -77,12 +77,24 @@ fn charset(parameters: &str) -> Option<String> {
     Some(value.trim().trim_matches('"').to_ascii_lowercase())
 }
 
-/// The format of a media type.
-pub(super) fn format_of(media_type: &str) -> Option<Format> {
+/// The format of a media type; `None` for a request without one.
+///
+/// # Errors
+///
+/// 415 for another type.
+pub(super) fn format_of(media_type: Option<&str>) -> Result<Option<Format>, Problem> {
+    let Some(media_type) = media_type else {
+        return Ok(None);
+    };
     let mut formats = FORMATS.iter();
-    formats
-        .find(|(name, _)| *name == media_type)
-        .map(|(_, format)| *format)
+    let found = formats.find(|(name, _)| *name == media_type);
+    match found {
+        Some((_, format)) => Ok(Some(*format)),
+        None => {
+            let message = format!("`{media_type}` is not supported: use one of {INPUTS}");
+            Err(unsupported(message))
+        }
+    }
 }
 
 /// 415, with the types that are supported.
@@ -92,12 +104,11 @@ pub(super) fn unsupported(message: String) -> Problem {
         .with_header(ACCEPT_POST, HeaderValue::from_static(INPUTS))
 }
 
-/// 415 for a media type, `None` for a body without one.
-pub(super) fn unknown_type(media_type: Option<&str>) -> Problem {
-    unsupported(match media_type {
-        None => format!("the body has no `content-type`: use one of {INPUTS}"),
-        Some(found) => format!("`{found}` is not supported: use one of {INPUTS}"),
-    })
+/// 415 for a body without a media type.
+pub(super) fn untyped() -> Problem {
+    unsupported(format!(
+        "the body has no `content-type`: use one of {INPUTS}"
+    ))
 }
 
 #[cfg(test)]

@@ -7,13 +7,14 @@ use jiff::Timestamp;
 
 use super::prefer::Preferences;
 use super::query::{Query, invalid};
-use crate::codec::convert::{DISPATCH_KEY, duration_to_proto, retry_policy_from_proto};
+use crate::codec::convert::{
+    DISPATCH_KEY, duration_to_proto, parse_optional_cid, retry_policy_from_proto,
+};
 use crate::codec::proto::v1;
 use crate::codec::typed::CallMode;
 use crate::edge::grpc::{apply_headers, is_metadata};
 use crate::model::call::{Call, OnDeadline, Start};
 use crate::model::error::Result;
-use crate::model::id::Cid;
 use crate::model::invocation::{OnExhausted, RetryPolicy, Terms};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -121,7 +122,7 @@ pub(super) fn apply(
 /// The CID and the idempotency key: each stands in a header or in the query.
 fn add_names(call: &mut Call, headers: &HeaderMap, query: &mut Query) {
     if let Some(text) = query.text("cid") {
-        let cid = query.take(Cid::parse(&text).map(Some));
+        let cid = query.take(parse_optional_cid("cid", &text));
         call.cid = once(query, "cid", call.cid, cid);
     }
     let of_header = query.take(idempotency_key(headers));

@@ -13,6 +13,7 @@ use tonic::metadata::MetadataMap;
 use super::body::{Received, read};
 use super::problem::Problem;
 use super::query::invalid;
+use crate::codec::convert::parse_required_cid;
 use crate::edge::connection::Connection;
 use crate::edge::credential_end::CredentialEnd;
 use crate::engine::Invoker;
@@ -55,7 +56,7 @@ impl HttpRequest {
     ///
     /// `INVALID_ARGUMENT` / `CID_INVALID`.
     pub(super) fn cid(&self) -> Result<Cid> {
-        Cid::parse(&self.name()?)
+        parse_required_cid("cid", &self.name()?)
     }
 
     /// Reads the whole body.

@@ -20,6 +20,7 @@ mod scalar;
 mod schema;
 
 pub use self::check::Checked;
+#[cfg(feature = "server")]
 pub(crate) use self::closest::closest_name;
 pub use self::declaration::{Elements, Shape, Sio};
 pub use self::element::{

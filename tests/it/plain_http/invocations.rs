@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cidery::codec::proto::v1;
 use cidery::model::call::Call;
-use cidery::{Cid, Context, Later, Node, Value, dict};
+use cidery::{Answer, Cid, Context, Error, Node, NodeBuilder, Value, dict};
 use tokio::sync::mpsc;
 
 use super::client::{Client, call, text};
@@ -189,13 +189,14 @@ async fn an_invocation_is_cancelled() {
 }
 
 /// A service that is completed from outside: the CID and the token of each call.
-pub(super) fn deferring(calls: mpsc::UnboundedSender<(Cid, String)>) -> cidery::NodeBuilder {
-    Node::builder().service("deferred", async move |context: Context| {
-        let later: Later = context.later()?;
-        calls
-            .send((context.cid(), later.token().to_owned()))
-            .unwrap();
-        Ok::<_, cidery::Error>(later)
+pub(super) fn deferring(calls: mpsc::UnboundedSender<(Cid, String)>) -> NodeBuilder {
+    Node::builder().service("deferred", move |context: Context| {
+        let calls = calls.clone();
+        async move {
+            let later = context.later()?;
+            calls.send((later.cid(), later.token())).unwrap();
+            Ok::<_, Error>(Answer::<Value>::Later(later))
+        }
     })
 }
 

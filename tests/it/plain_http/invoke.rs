@@ -217,9 +217,12 @@ async fn work_in_the_background_is_accepted_with_its_cid() {
 async fn a_caller_waits_as_long_as_it_prefers() {
     let gate = Arc::new(Notify::new());
     let open = Arc::clone(&gate);
-    let builder = Node::builder().service("gated", async move || {
-        open.notified().await;
-        dict! { "n": 1 }
+    let builder = Node::builder().service("gated", move || {
+        let open = Arc::clone(&open);
+        async move {
+            open.notified().await;
+            dict! { "n": 1 }
+        }
     });
     let node = TestNode::start(builder).await;
     let mut client = Client::connect(node.address()).await;
@@ -290,10 +293,13 @@ async fn metadata_is_sent_and_answered_in_headers() {
 async fn a_caller_that_disconnects_cancels_its_call() {
     let (started, cancelled) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let (has_started, was_cancelled) = (Arc::clone(&started), Arc::clone(&cancelled));
-    let builder = Node::builder().service("waits", async move |context: Context| {
-        has_started.notify_one();
-        context.cancelled().await;
-        was_cancelled.notify_one();
+    let builder = Node::builder().service("waits", move |context: Context| {
+        let (has_started, was_cancelled) = (Arc::clone(&has_started), Arc::clone(&was_cancelled));
+        async move {
+            has_started.notify_one();
+            context.cancelled().await;
+            was_cancelled.notify_one();
+        }
     });
     let node = TestNode::start(builder).await;
     let mut client = Client::connect(node.address()).await;

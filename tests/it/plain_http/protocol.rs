@@ -173,7 +173,10 @@ async fn a_body_is_asked_for_once_its_head_is_accepted() {
         }
     }
     let mut client = Client::connect(node.address()).await;
-    client.send(format!("POST /invoke/echo HTTP/1.1\r\nhost: localhost\r\n{JSON}\r\n{expect}\r\ncontent-length: 5000\r\n\r\n")).await;
+    let head = format!("POST /invoke/echo HTTP/1.1\r\nhost: localhost\r\n{JSON}\r\n{expect}");
+    client
+        .send(format!("{head}\r\ncontent-length: 5000\r\n\r\n"))
+        .await;
     assert_eq!(client.head().await.status, 413);
 }
 

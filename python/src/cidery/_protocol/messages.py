@@ -59,7 +59,7 @@ def set_payload(
     if parsed_format not in (None, DataFormat.DICT) and isinstance(value, (str, bytes)):
         message.document = value.encode() if isinstance(value, str) else value
         message.data_format = parsed_format.to_proto()
-    elif parsed_format in (DataFormat.CSV, DataFormat.TEXT):
+    elif parsed_format in (DataFormat.CSV, DataFormat.TEXT, DataFormat.FORM):
         raise TypeError(
             f"{parsed_format.name} is sent as text or bytes, not as a {type(value).__name__}"
         )

@@ -19,7 +19,7 @@ from cidery._sio.model_fields import type_name
 from cidery.v1 import invocation_pb2, outcome_pb2
 
 Seconds: TypeAlias = "float | datetime.timedelta"
-DataFormatName: TypeAlias = Literal["dict", "json", "csv", "text"]
+DataFormatName: TypeAlias = Literal["dict", "json", "csv", "text", "form"]
 OnDeadlineName: TypeAlias = Literal["cancel", "continue"]
 OnExhaustedName: TypeAlias = Literal["fail", "hold"]
 
@@ -35,6 +35,8 @@ class DataFormat(str, enum.Enum):
     JSON = "json"
     CSV = "csv"
     TEXT = "text"
+    FORM = "form"
+    """The fields of a form: `a=1&b=2`."""
 
     def to_proto(self) -> int:
         """The value of the contract's enum."""

@@ -1,4 +1,5 @@
-//! Every path of plain HTTP refuses callers without a credential, and those without its right, as `docs/rights.md` says.
+//! Every path of plain HTTP refuses callers without a credential, and those without its right, as `docs/rights.md`
+//! says.
 
 use cidery::Cid;
 use cidery::model::access::{NamePattern, Rights, Scope};
