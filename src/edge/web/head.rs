@@ -192,7 +192,7 @@ fn malformed(name: &HeaderName, message: &str) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use super::super::protocol::Codec;
+    use crate::edge::web::protocol::Codec;
     use super::*;
 
     const UNARY: Protocol = Protocol::Connect {
