@@ -237,7 +237,7 @@ impl NodeBuilder {
     }
 
     /// Sets what makes spans of calls. Default: nothing.
-    #[cfg(feature = "otlp")]
+    #[cfg(feature = "cli")]
     pub(crate) fn tracer(self, tracer: Tracer) -> Self {
         Self { tracer, ..self }
     }
@@ -353,8 +353,7 @@ impl NodeBuilder {
         }
         let serving = Serving::new();
         let shutdown = Shutdown::default();
-        let mut address = None;
-        let mut reloads = Reloads::default();
+        let (mut address, mut reloads) = (None, Reloads::default());
         if let Some(listener) = listener {
             let bound = local_address(&listener)?;
             log_who_may_call(
