@@ -86,6 +86,100 @@ fn child<'a>(spans: &'a [Seen], name: &str, parent: &str, kind: SpanKind) -> &'a
     span
 }
 
+/// What the spans of the trace say of its calls.
+#[track_caller]
+fn check_attributes(spans: &[Seen], cid: &str) {
+    let invoke = child(spans, INVOKE, CALLER, SpanKind::Server);
+    for (key, value) in [
+        ("rpc.system", "grpc"),
+        ("rpc.service", "cidery.v1.InvocationService"),
+        ("rpc.method", "Invoke"),
+        ("rpc.grpc.status_code", "0"),
+        ("cidery.cid", cid),
+    ] {
+        assert_eq!(invoke.attributes[key], value, "{invoke:?}");
+    }
+    let attempt = named(spans, "attempt traced.outer");
+    for (key, value) in [
+        ("cidery.cid", cid),
+        ("cidery.service", "traced.outer"),
+        ("cidery.attempt", "1"),
+        ("cidery.outcome", "succeeded"),
+    ] {
+        assert_eq!(attempt.attributes[key], value, "{attempt:?}");
+    }
+    let process = named(spans, "process traced.child");
+    for (key, value) in [
+        ("messaging.system", "cidery"),
+        ("messaging.operation.name", "process"),
+        ("messaging.operation.type", "process"),
+        ("messaging.destination.name", "traced.child"),
+        ("messaging.message.id", &process.attributes["cidery.cid"]),
+    ] {
+        assert_eq!(process.attributes[key], value, "{process:?}");
+    }
+    let publish = named(spans, "publish traced.child");
+    assert_eq!(publish.attributes["messaging.operation.name"], "publish");
+    assert_eq!(publish.attributes["messaging.operation.type"], "send");
+}
+
+/// The spans of the node and those of its worker are one tree.
+#[track_caller]
+fn check_parents(spans: &[Seen], worked: &[Value], all: &[String]) {
+    let (server, internal, client) = (SpanKind::Server, SpanKind::Internal, SpanKind::Client);
+
+    // The client calls the node, and that the worker.
+    let invoke = child(spans, INVOKE, CALLER, server);
+    let attempt = child(spans, "attempt traced.outer", &invoke.id, internal);
+    let dispatch = child(spans, "dispatch traced.outer", &attempt.id, client);
+    assert_eq!(of_worker(worked, &all[0], "parent"), dispatch.id);
+    let outer = of_worker(worked, &all[0], "id");
+
+    // The handler calls another service,
+    let invoke = child(spans, INVOKE, outer, server);
+    let nested = child(spans, "invoke traced.inner", &invoke.id, internal);
+    let attempt = child(spans, "attempt traced.inner", &nested.id, internal);
+    let dispatch = child(spans, "dispatch traced.inner", &attempt.id, client);
+    assert_eq!(of_worker(worked, &all[1], "parent"), dispatch.id);
+
+    // and hands work on,
+    let accept = child(spans, INVOKE_ASYNC, outer, server);
+    let publish = child(
+        spans,
+        "publish traced.child",
+        &accept.id,
+        SpanKind::Producer,
+    );
+    child(spans, "commit", &publish.id, internal);
+    child(spans, "queue traced.child", &publish.id, internal);
+    let process = child(
+        spans,
+        "process traced.child",
+        &publish.id,
+        SpanKind::Consumer,
+    );
+    assert_eq!(process.links, [publish.id.as_str()]);
+    let dispatch = child(spans, "dispatch traced.child", &process.id, client);
+    assert_eq!(of_worker(worked, &all[2], "parent"), dispatch.id);
+
+    // whose outcome goes to a callback.
+    let publish = child(
+        spans,
+        "publish traced.done",
+        &dispatch.id,
+        SpanKind::Producer,
+    );
+    let process = child(
+        spans,
+        "process traced.done",
+        &publish.id,
+        SpanKind::Consumer,
+    );
+    assert_eq!(process.links, [publish.id.as_str()]);
+    let dispatch = child(spans, "dispatch traced.done", &process.id, client);
+    assert_eq!(of_worker(worked, &all[3], "parent"), dispatch.id);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn one_trace_spans_client_node_worker_nested_call_child_and_callback() {
     let collector = Collector::start().await;
@@ -123,92 +217,8 @@ async fn one_trace_spans_client_node_worker_nested_call_child_and_callback() {
         assert_eq!(of_worker(&worked, name, "trace"), TRACE);
         assert_eq!(of_worker(&worked, name, "kind"), "SERVER");
     }
-    let (server, internal, client) = (SpanKind::Server, SpanKind::Internal, SpanKind::Client);
-
-    // The client calls the node, and that the worker.
-    let invoke = child(&spans, INVOKE, CALLER, server);
-    let attempt = child(&spans, "attempt traced.outer", &invoke.id, internal);
-    let dispatch = child(&spans, "dispatch traced.outer", &attempt.id, client);
-    assert_eq!(of_worker(&worked, &all[0], "parent"), dispatch.id);
-    let outer = of_worker(&worked, &all[0], "id");
-
-    // The handler calls another service,
-    let invoke = child(&spans, INVOKE, outer, server);
-    let nested = child(&spans, "invoke traced.inner", &invoke.id, internal);
-    let attempt = child(&spans, "attempt traced.inner", &nested.id, internal);
-    let dispatch = child(&spans, "dispatch traced.inner", &attempt.id, client);
-    assert_eq!(of_worker(&worked, &all[1], "parent"), dispatch.id);
-
-    // and hands work on,
-    let accept = child(&spans, INVOKE_ASYNC, outer, server);
-    let publish = child(
-        &spans,
-        "publish traced.child",
-        &accept.id,
-        SpanKind::Producer,
-    );
-    child(&spans, "commit", &publish.id, internal);
-    child(&spans, "queue traced.child", &publish.id, internal);
-    let process = child(
-        &spans,
-        "process traced.child",
-        &publish.id,
-        SpanKind::Consumer,
-    );
-    assert_eq!(process.links, [publish.id.as_str()]);
-    let dispatch = child(&spans, "dispatch traced.child", &process.id, client);
-    assert_eq!(of_worker(&worked, &all[2], "parent"), dispatch.id);
-
-    // whose outcome goes to a callback.
-    let publish = child(
-        &spans,
-        "publish traced.done",
-        &dispatch.id,
-        SpanKind::Producer,
-    );
-    let process = child(
-        &spans,
-        "process traced.done",
-        &publish.id,
-        SpanKind::Consumer,
-    );
-    assert_eq!(process.links, [publish.id.as_str()]);
-    let dispatch = child(&spans, "dispatch traced.done", &process.id, client);
-    assert_eq!(of_worker(&worked, &all[3], "parent"), dispatch.id);
-
-    // Attributes.
-    let invoke = child(&spans, INVOKE, CALLER, server);
-    for (key, value) in [
-        ("rpc.system", "grpc"),
-        ("rpc.service", "cidery.v1.InvocationService"),
-        ("rpc.method", "Invoke"),
-        ("rpc.grpc.status_code", "0"),
-        ("cidery.cid", &cid),
-    ] {
-        assert_eq!(invoke.attributes[key], value, "{invoke:?}");
-    }
-    let attempt = named(&spans, "attempt traced.outer");
-    for (key, value) in [
-        ("cidery.cid", cid.as_str()),
-        ("cidery.service", "traced.outer"),
-        ("cidery.attempt", "1"),
-        ("cidery.outcome", "succeeded"),
-    ] {
-        assert_eq!(attempt.attributes[key], value, "{attempt:?}");
-    }
-    let process = named(&spans, "process traced.child");
-    for (key, value) in [
-        ("messaging.system", "cidery"),
-        ("messaging.operation.name", "process"),
-        ("messaging.operation.type", "process"),
-        ("messaging.destination.name", "traced.child"),
-        ("messaging.message.id", &process.attributes["cidery.cid"]),
-    ] {
-        assert_eq!(process.attributes[key], value, "{process:?}");
-    }
-    let publish = named(&spans, "publish traced.child");
-    assert_eq!(publish.attributes["messaging.operation.name"], "publish");
-    assert_eq!(publish.attributes["messaging.operation.type"], "send");
+    check_parents(&spans, &worked, &all);
+    check_attributes(&spans, &cid);
     assert!(
         spans
             .iter()
