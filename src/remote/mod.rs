@@ -2,6 +2,10 @@
 
 pub mod client;
 #[cfg(feature = "otlp")]
+#[cfg_attr(
+    not(feature = "cli"),
+    allow(dead_code, unused_imports, reason = "the command configures it")
+)]
 pub(crate) mod collector;
 #[cfg(feature = "cli")]
 pub(crate) mod conformance;

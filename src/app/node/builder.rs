@@ -235,7 +235,7 @@ impl NodeBuilder {
     }
 
     /// Sets what makes spans of calls. Default: nothing.
-    #[cfg(feature = "otlp")]
+    #[cfg(feature = "cli")]
     pub(crate) fn tracer(self, tracer: Tracer) -> Self {
         Self { tracer, ..self }
     }
@@ -363,8 +363,7 @@ impl NodeBuilder {
             invoker.resume_operations();
         }
         let (serving, shutdown) = (Serving::new(), Shutdown::default());
-        let mut address = None;
-        let mut reloads = Reloads::default();
+        let (mut address, mut reloads) = (None, Reloads::default());
         if let Some(listener) = listener {
             let bound = local_address(&listener)?;
             log_who_may_call(

@@ -192,8 +192,8 @@ fn malformed(name: &HeaderName, message: &str) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use crate::edge::web::protocol::Codec;
     use super::*;
+    use crate::edge::web::protocol::Codec;
 
     const UNARY: Protocol = Protocol::Connect {
         shape: Shape::Unary,

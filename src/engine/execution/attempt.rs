@@ -45,7 +45,7 @@ struct Running {
     /// Of the log.
     span: Span,
     /// Taken when the handler has ended.
-    trace: Option<Box<AttemptTrace>>,
+    trace: Option<AttemptTrace>,
     /// Keeps the node from stopping.
     _work: TaskTrackerToken,
 }
@@ -63,7 +63,7 @@ impl Attempt {
         definition: &Arc<Definition>,
         dispatch: Arc<Dispatch>,
         input: Payload,
-        trace: Option<Box<AttemptTrace>>,
+        trace: Option<AttemptTrace>,
     ) -> Self {
         let context = Context::new(Arc::clone(&dispatch) as Arc<dyn Platform>);
         let span = tracing::info_span!(

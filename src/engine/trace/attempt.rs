@@ -30,7 +30,7 @@ impl AttemptTrace {
         tracer: &Tracer,
         info: &mut InvocationInfo,
         worker: Option<&str>,
-    ) -> Option<Box<Self>> {
+    ) -> Option<Self> {
         match tracer.is_on() {
             false => None,
             true => Self::begin_recorded(tracer, info, worker),
@@ -41,7 +41,7 @@ impl AttemptTrace {
         tracer: &Tracer,
         info: &mut InvocationInfo,
         worker: Option<&str>,
-    ) -> Option<Box<Self>> {
+    ) -> Option<Self> {
         let service = info.service.clone();
         let (kind, what) = match info.asynchronous {
             true => (SpanKind::Consumer, "process"),
@@ -66,7 +66,7 @@ impl AttemptTrace {
             dispatch.set_text("cidery.worker", worker.to_owned());
             Some(dispatch)
         });
-        Some(Box::new(Self { attempt, dispatch }))
+        Some(Self { attempt, dispatch })
     }
 
     /// Ends them. `stopped`: why the handler was asked to stop, if it was.

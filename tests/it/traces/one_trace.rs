@@ -86,8 +86,46 @@ fn child<'a>(spans: &'a [Seen], name: &str, parent: &str, kind: SpanKind) -> &'a
     span
 }
 
-/// Asserts what is whose child, across all hops.
-fn assert_chain(spans: &[Seen], worked: &[Value], all: &[String]) {
+/// What the spans of the trace say of its calls.
+#[track_caller]
+fn check_attributes(spans: &[Seen], cid: &str) {
+    let invoke = child(spans, INVOKE, CALLER, SpanKind::Server);
+    for (key, value) in [
+        ("rpc.system", "grpc"),
+        ("rpc.service", "cidery.v1.InvocationService"),
+        ("rpc.method", "Invoke"),
+        ("rpc.grpc.status_code", "0"),
+        ("cidery.cid", cid),
+    ] {
+        assert_eq!(invoke.attributes[key], value, "{invoke:?}");
+    }
+    let attempt = named(spans, "attempt traced.outer");
+    for (key, value) in [
+        ("cidery.cid", cid),
+        ("cidery.service", "traced.outer"),
+        ("cidery.attempt", "1"),
+        ("cidery.outcome", "succeeded"),
+    ] {
+        assert_eq!(attempt.attributes[key], value, "{attempt:?}");
+    }
+    let process = named(spans, "process traced.child");
+    for (key, value) in [
+        ("messaging.system", "cidery"),
+        ("messaging.operation.name", "process"),
+        ("messaging.operation.type", "process"),
+        ("messaging.destination.name", "traced.child"),
+        ("messaging.message.id", &process.attributes["cidery.cid"]),
+    ] {
+        assert_eq!(process.attributes[key], value, "{process:?}");
+    }
+    let publish = named(spans, "publish traced.child");
+    assert_eq!(publish.attributes["messaging.operation.name"], "publish");
+    assert_eq!(publish.attributes["messaging.operation.type"], "send");
+}
+
+/// The spans of the node and those of its worker are one tree.
+#[track_caller]
+fn check_parents(spans: &[Seen], worked: &[Value], all: &[String]) {
     let (server, internal, client) = (SpanKind::Server, SpanKind::Internal, SpanKind::Client);
 
     // The client calls the node, and that the worker.
@@ -142,42 +180,6 @@ fn assert_chain(spans: &[Seen], worked: &[Value], all: &[String]) {
     assert_eq!(of_worker(worked, &all[3], "parent"), dispatch.id);
 }
 
-/// Asserts what the spans tell of the calls.
-fn assert_attributes(spans: &[Seen], cid: &str) {
-    let invoke = child(spans, INVOKE, CALLER, SpanKind::Server);
-    for (key, value) in [
-        ("rpc.system", "grpc"),
-        ("rpc.service", "cidery.v1.InvocationService"),
-        ("rpc.method", "Invoke"),
-        ("rpc.grpc.status_code", "0"),
-        ("cidery.cid", cid),
-    ] {
-        assert_eq!(invoke.attributes[key], value, "{invoke:?}");
-    }
-    let attempt = named(spans, "attempt traced.outer");
-    for (key, value) in [
-        ("cidery.cid", cid),
-        ("cidery.service", "traced.outer"),
-        ("cidery.attempt", "1"),
-        ("cidery.outcome", "succeeded"),
-    ] {
-        assert_eq!(attempt.attributes[key], value, "{attempt:?}");
-    }
-    let process = named(spans, "process traced.child");
-    for (key, value) in [
-        ("messaging.system", "cidery"),
-        ("messaging.operation.name", "process"),
-        ("messaging.operation.type", "process"),
-        ("messaging.destination.name", "traced.child"),
-        ("messaging.message.id", &process.attributes["cidery.cid"]),
-    ] {
-        assert_eq!(process.attributes[key], value, "{process:?}");
-    }
-    let publish = named(spans, "publish traced.child");
-    assert_eq!(publish.attributes["messaging.operation.name"], "publish");
-    assert_eq!(publish.attributes["messaging.operation.type"], "send");
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn one_trace_spans_client_node_worker_nested_call_child_and_callback() {
     let collector = Collector::start().await;
@@ -215,8 +217,8 @@ async fn one_trace_spans_client_node_worker_nested_call_child_and_callback() {
         assert_eq!(of_worker(&worked, name, "trace"), TRACE);
         assert_eq!(of_worker(&worked, name, "kind"), "SERVER");
     }
-    assert_chain(&spans, &worked, &all);
-    assert_attributes(&spans, &cid);
+    check_parents(&spans, &worked, &all);
+    check_attributes(&spans, &cid);
     assert!(
         spans
             .iter()
