@@ -149,7 +149,7 @@ impl Running {
             log_failure(error);
         }
         if let Some(trace) = self.trace.take() {
-            self.end_trace(*trace, &outcome);
+            self.end_trace(trace, &outcome);
         }
         Poll::Ready(outcome)
     }
@@ -178,7 +178,7 @@ impl Drop for Running {
     fn drop(&mut self) {
         if let Some(trace) = self.trace.take() {
             let message = "the handler was dropped before it ended";
-            self.end_trace(*trace, &Err(Error::cancelled(reason::CANCELLED, message)));
+            self.end_trace(trace, &Err(Error::cancelled(reason::CANCELLED, message)));
         }
         self.dispatch.permits.close(self.dispatch.cancelled());
         self.dispatch.withdraw_token();
