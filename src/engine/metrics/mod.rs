@@ -7,8 +7,10 @@ mod outcomes;
 mod service_metrics;
 mod shard;
 
+#[cfg(feature = "sqlite")]
+pub(crate) use self::histogram::Bounds;
 pub use self::histogram::HistogramSnapshot;
-pub(crate) use self::histogram::{Bounds, Histogram, SECONDS};
+pub(crate) use self::histogram::{Histogram, SECONDS};
 pub use self::outcomes::{InvocationKind, OutcomeCount, OutcomeKind};
 pub(in crate::engine) use self::service_metrics::{NameRoom, Run, ServiceMetrics};
 pub(crate) use self::shard::{SHARDS, shard};
