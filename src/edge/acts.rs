@@ -8,8 +8,8 @@ use tonic::{Code, Status};
 use crate::engine::access::audit;
 use crate::model::access::Caller;
 
-/// The methods that change a node, or many invocations.
-const ACTS: [&str; 12] = [
+/// The methods that change a node, or many invocations, or copy the whole store.
+const ACTS: [&str; 13] = [
     "/cidery.v1.AdminService/PauseService",
     "/cidery.v1.AdminService/ResumeService",
     "/cidery.v1.AdminService/DisableService",
@@ -17,6 +17,7 @@ const ACTS: [&str; 12] = [
     "/cidery.v1.AdminService/ForgetService",
     "/cidery.v1.AdminService/ResumeNode",
     "/cidery.v1.AdminService/BackupStore",
+    "/cidery.v1.AdminService/ReadBackup",
     "/cidery.v1.AdminService/DeleteBackup",
     "/cidery.v1.OperationService/StartOperation",
     "/cidery.v1.OperationService/CancelOperation",
@@ -48,7 +49,16 @@ impl Act {
         // A failure has its status in the headers.
         let status = response.headers().get(Status::GRPC_STATUS);
         let code = status.map_or(Code::Ok, |status| Code::from_bytes(status.as_bytes()));
+        self.write(&format!("{code:?}"));
+    }
+
+    /// Writes that its caller left before the answer: it may be done all the same.
+    pub(super) fn abandoned(&self) {
+        self.write(&format!("{:?}", Code::Cancelled));
+    }
+
+    fn write(&self, outcome: &str) {
         let method = self.method.trim_start_matches("/cidery.v1.");
-        audit::act(self.peer, &self.caller, method, &format!("{code:?}"));
+        audit::act(self.peer, &self.caller, method, outcome);
     }
 }

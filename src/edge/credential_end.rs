@@ -52,7 +52,7 @@ impl http_body::Body for WithCredential {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream() && self.end.is_none()
+        self.inner.is_end_stream()
     }
 }
 

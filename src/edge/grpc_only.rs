@@ -76,8 +76,10 @@ impl Service<Request<Body>> for GrpcOnly {
 fn not_found(path: &str) -> Response<Body> {
     let meant = match nearest(path) {
         Some(pattern) => format!("did you mean `{pattern}`?"),
-        None => "docs/http.md has the paths, and `grpcurl -plaintext HOST:PORT list` lists the gRPC services"
-            .to_owned(),
+        None => {
+            "/docs has the paths, and `grpcurl -plaintext HOST:PORT list` lists the gRPC services"
+                .to_owned()
+        }
     };
     let message = format!("there is no path `{}`; {meant}", truncated(path));
     let error = Error::not_found(reason::PATH_UNKNOWN, message);

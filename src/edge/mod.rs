@@ -16,6 +16,7 @@ mod grpc_message;
 mod grpc_only;
 mod http;
 mod http_guard;
+mod http_headers;
 pub mod listener;
 mod message_length;
 mod metrics;

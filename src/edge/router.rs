@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::future::RouteFuture;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use tonic::Code;
 use tonic::body::Body;
@@ -42,7 +42,7 @@ use crate::edge::web;
 use crate::engine::Invoker;
 use crate::engine::trace::Tracer;
 use crate::model::access::Caller;
-use crate::model::error::Result;
+use crate::model::error::{Kind, Result};
 use crate::remote::worker_registry::WorkerRegistry;
 use crate::service::BoxFuture;
 
@@ -55,9 +55,10 @@ const HOT_PATHS: [&str; 2] = [
 ];
 
 /// Methods whose responses may go on as long as their callers like.
-const RESPONSE_STREAMS: [&str; 3] = [
+const RESPONSE_STREAMS: [&str; 4] = [
     "/cidery.v1.InvocationService/StreamResults",
     "/cidery.v1.AdminService/WatchEvents",
+    "/cidery.v1.AdminService/ReadBackup",
     "/externalscaler.ExternalScaler/StreamIsActive",
 ];
 
@@ -328,7 +329,7 @@ impl ConnectionService {
         request.extensions_mut().insert(Arc::clone(connection));
         let request = request.map(|body| RequestBody::timed(body, timeout));
         let context = HttpContext {
-            begun,
+            begun: Some(begun),
             connection: Arc::clone(connection),
             cors,
         };
@@ -410,7 +411,7 @@ impl ResponseContext {
     /// The response in the form of gRPC.
     fn finish(&mut self, response: Response<Body>) -> Response<Body> {
         let mut response = self.mapper.map_response(response);
-        if let Some(act) = &self.act {
+        if let Some(act) = self.act.take() {
             act.ended(&response);
         }
         if let Some(end) = self.credential_end.take() {
@@ -436,23 +437,41 @@ impl Drop for ResponseContext {
     /// A call whose response is not there yet belongs to a caller that left.
     fn drop(&mut self) {
         self.end_call(Code::Cancelled);
+        // It may be done, or not: its caller does not know either.
+        if let Some(act) = self.act.take() {
+            act.abandoned();
+        }
     }
 }
 
 /// What the response to an HTTP request needs of it.
 #[derive(Debug)]
 pub struct HttpContext {
-    begun: HttpRequest,
+    /// Until its response is there.
+    begun: Option<HttpRequest>,
     connection: Arc<Connection>,
     cors: Cors,
 }
 
 impl HttpContext {
-    fn respond<B>(&self, mut response: Response<B>) -> Response<B> {
+    fn respond<B>(&mut self, mut response: Response<B>) -> Response<B> {
         self.cors.apply(response.headers_mut());
-        let metrics = self.connection.metrics();
-        metrics.http.end(self.begun, response.status());
+        self.count(response.status());
         response
+    }
+
+    fn count(&mut self, status: StatusCode) {
+        if let Some(begun) = self.begun.take() {
+            self.connection.metrics().http.end(begun, status);
+        }
+    }
+}
+
+impl Drop for HttpContext {
+    /// A request whose response is not there yet belongs to a caller that left.
+    fn drop(&mut self) {
+        let status = Kind::Cancelled.http_status();
+        self.count(StatusCode::from_u16(status).unwrap_or_default());
     }
 }
 

@@ -60,14 +60,12 @@ impl ServerSpan {
         span.set_text("rpc.system", "grpc");
         span.set_text("rpc.service", method.service.to_owned());
         span.set_text("rpc.method", method.name.to_owned());
-        match trace.tracestate.filter(|_| caller.is_some()) {
-            Some(tracestate) => span.set_tracestate(tracestate),
-            // That of another trace.
-            None => drop(request.headers_mut().remove(TRACESTATE_HEADER)),
+        let tracestate = trace.tracestate.filter(|_| caller.is_some());
+        if let Some(tracestate) = tracestate {
+            span.set_tracestate(tracestate);
         }
-        if let Ok(context) = HeaderValue::try_from(span.context().to_string()) {
-            request.headers_mut().insert(TRACEPARENT_HEADER, context);
-        }
+        let is_of_another = tracestate.is_none();
+        pass_on(&span, is_of_another, request.headers_mut());
         Some(Self { span: Some(span) })
     }
 
@@ -103,6 +101,17 @@ impl ServerSpan {
         if let Some(error) = error {
             span.fail(error);
         }
+    }
+}
+
+/// Makes a span the parent of what the request with these headers causes. `is_of_another`: their `tracestate` belongs to
+/// another trace.
+pub(super) fn pass_on(span: &Span, is_of_another: bool, headers: &mut HeaderMap) {
+    if is_of_another {
+        headers.remove(TRACESTATE_HEADER);
+    }
+    if let Ok(context) = HeaderValue::try_from(span.context().to_string()) {
+        headers.insert(TRACEPARENT_HEADER, context);
     }
 }
 

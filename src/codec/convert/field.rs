@@ -1,11 +1,11 @@
 //! Single fields of requests: enums, CIDs, page sizes, optional texts.
 
-use crate::model::error::{Error, Result, Violation, reason};
+use crate::model::error::{Error, Result, Violation, Violations, reason};
 use crate::model::id::Cid;
 
-/// The errors of the fields of a request, which are reported at once.
+/// The errors of the fields of a request, which are reported at once, and how many more there are.
 #[derive(Debug, Default)]
-pub struct FieldErrors(Vec<Error>);
+pub struct FieldErrors(Vec<Error>, usize);
 
 impl FieldErrors {
     /// The value of a field; its default where it is invalid.
@@ -22,6 +22,11 @@ impl FieldErrors {
         self.0.push(error);
     }
 
+    /// Counts invalid fields that are not listed.
+    pub fn omit(&mut self, count: usize) {
+        self.1 += count;
+    }
+
     /// Rejects a request that has invalid fields.
     ///
     /// # Errors
@@ -36,8 +41,15 @@ impl FieldErrors {
             return Err(last);
         }
         self.0.push(last);
-        let violations = self.0.iter().flat_map(|error| error.violations_at(""));
-        Error::reject(reason::REQUEST_INVALID, violations.collect())
+        let mut violations = Violations::default();
+        for error in &self.0 {
+            error
+                .violations_at("")
+                .into_iter()
+                .for_each(|violation| violations.add(violation));
+        }
+        violations.omitted += self.1;
+        violations.reject(reason::REQUEST_INVALID)
     }
 }
 

@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
+
 use crate::codec::json;
 use crate::dict;
 use crate::model::error::Result;
@@ -69,9 +71,13 @@ pub fn document<'a>(services: impl IntoIterator<Item = Documented<'a>>) -> Resul
         info.insert("version", env!("CARGO_PKG_VERSION"));
     }
     if let Some(Value::List(tags)) = entry(&mut document, "tags") {
-        let mut names: Vec<_> = services.iter().map(|service| tag(service.name)).collect();
-        names.dedup();
-        tags.extend(names.iter().map(|name| dict! { "name": *name }.into()));
+        // Names of tags are unique.
+        let common: Vec<Value> = tags.iter().map(|tag| tag["name"].clone()).collect();
+        let names: BTreeSet<_> = services.iter().map(|service| tag(service.name)).collect();
+        let names = names
+            .into_iter()
+            .filter(|name| !common.contains(&Value::from(*name)));
+        tags.extend(names.map(|name| dict! { "name": name }.into()));
     }
     if let Some(Value::Dict(paths)) = entry(&mut document, "paths") {
         let of_services = services.iter().map(|service| {
@@ -104,7 +110,7 @@ fn tag(service: &str) -> &str {
 fn operation(service: &Documented<'_>) -> Dict {
     let sio = service.sio;
     let mut operation = dict! {
-        "operationId": service.name,
+        "operationId": format!("invoke.{}", service.name),
         "tags": vec![tag(service.name)],
         "summary": summary(service),
     };

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
 
@@ -17,7 +17,7 @@ use crate::codec::proto::health::health_check_response::ServingStatus;
 use crate::codec::proto::health::health_server::Health;
 use crate::edge::caller::on_behalf_of_caller;
 use crate::engine::Invoker;
-use crate::model::error::Result;
+use crate::model::error::{Error, Result, reason};
 
 /// How often a watch polls the status, for changes without a notification, such as a failing disk.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
@@ -45,12 +45,21 @@ impl Default for Serving {
     }
 }
 
+/// How many streams of `Watch` are open at once, at most: one a connection of a client that balances its calls.
+const MAX_WATCHES: usize = 10_000;
+/// When one that was refused may try again.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+/// The largest request, in bytes: a stream keeps the name that it was asked for.
+pub(super) const MAX_REQUEST_BYTES: usize = 1_024;
+
 /// The implementation of `Health`.
 #[derive(Clone, Debug)]
 pub struct HealthApi {
     invoker: Invoker,
     catalog: Catalog,
     serving: Serving,
+    /// The streams of `Watch` that may be opened. They need no credential.
+    watches: Arc<Semaphore>,
 }
 
 impl HealthApi {
@@ -61,6 +70,7 @@ impl HealthApi {
             invoker,
             catalog,
             serving,
+            watches: Arc::new(Semaphore::new(MAX_WATCHES)),
         }
     }
 
@@ -185,11 +195,19 @@ impl Health for HealthApi {
         &self,
         request: Request<health::HealthCheckRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
+        let permit = Arc::clone(&self.watches).try_acquire_owned();
+        let permit = into_status(permit.map_err(|_| {
+            let message = format!("{MAX_WATCHES} streams of health are open already");
+            Error::resource_exhausted(reason::STREAM_LIMIT, message).with_retry_after(RETRY_AFTER)
+        }))?;
         let (sender, receiver) = tokio::sync::mpsc::channel(1);
         let watch = self
             .clone()
             .send_changes(request.into_inner().service, sender);
-        self.invoker.tasks().spawn("health watch", watch);
+        self.invoker.tasks().spawn("health watch", async move {
+            watch.await;
+            drop(permit);
+        });
         let stream = tokio_stream::wrappers::ReceiverStream::new(receiver);
         Ok(Response::new(Box::pin(stream)))
     }

@@ -103,7 +103,7 @@ pub(super) fn other_services(
         )))
         .add_service(WithoutOversizeResults::new(worker, worker_limit))
         .add_service(ExternalScalerServer::new(ScalerApi::new(invoker.clone())))
-        .add_service(HealthServer::new(health))
+        .add_service(HealthServer::new(health).max_decoding_message_size(health::MAX_REQUEST_BYTES))
         .add_service(reflection_v1::server_reflection_server::ServerReflectionServer::new(v1))
         .add_service(
             reflection_v1alpha::server_reflection_server::ServerReflectionServer::new(v1alpha),

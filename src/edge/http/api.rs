@@ -11,7 +11,7 @@ use super::counted_body::counted;
 use super::problem::Problem;
 use super::request::{HttpRequest, Peer};
 use super::route::Route;
-use super::{complete, event_stream, health, invocations, invoke, services};
+use super::{complete, event_stream, health, invocations, invoke, services, span};
 use crate::codec::status::{CID_HEADER, cid_value};
 use crate::edge::address::NodeAddress;
 use crate::edge::connection::Connection;
@@ -75,8 +75,9 @@ impl HttpApi {
             let cid = response.headers_mut().entry(CID_HEADER);
             cid.or_insert_with(|| cid_value(Cid::new()));
             match is_head {
-                true => without_body(response),
-                false => response,
+                // A stream has no length.
+                true if route != Route::Events => without_body(response),
+                _ => response,
             }
         })
     }
@@ -117,7 +118,9 @@ impl Inner {
         };
         let name = Route::of(request.uri().path()).map_or("", |(_, name)| name);
         let name = name.to_owned();
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
+        let (tracer, method) = (self.invoker.tracer(), parts.method.as_str());
+        let span = span::begin(tracer, route, method, &mut parts.headers);
         let request = HttpRequest {
             peer: Peer {
                 invoker: self.invoker.on_behalf_of(caller),
@@ -128,6 +131,18 @@ impl Inner {
             body,
             credential_end,
         };
+        let answered = self.answer_caller(route, request).await;
+        if let Some(span) = span {
+            span::end(span, &answered);
+        }
+        answered
+    }
+
+    async fn answer_caller(
+        &self,
+        route: Route,
+        request: HttpRequest,
+    ) -> Result<Response<Body>, Problem> {
         let (invocations, discovery) = (&self.invocations, &self.discovery);
         match route {
             Route::Invoke => invoke::invoke(request).await,

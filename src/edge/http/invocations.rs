@@ -108,7 +108,7 @@ fn wait(query: &mut Query) -> Option<Duration> {
     Some(wait)
 }
 
-/// Answers `DELETE /invocations/{cid}`: 200 where it has ended, 202 where its handler is asked to stop.
+/// Answers `DELETE /invocations/{cid}`: 200 where that ends it at once, 202 where its handler is asked to stop.
 ///
 /// # Errors
 ///

@@ -22,6 +22,7 @@ mod request;
 mod respond;
 mod route;
 mod services;
+mod span;
 
 pub(super) use self::api::HttpApi;
 pub(super) use self::problem::Problem;

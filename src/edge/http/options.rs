@@ -13,60 +13,16 @@ use crate::codec::convert::{
 use crate::codec::proto::v1;
 use crate::codec::typed::CallMode;
 use crate::edge::grpc::{apply_headers, is_metadata};
+use crate::edge::http_headers::is_of_http;
 use crate::model::call::{Call, OnDeadline, Start};
 use crate::model::error::Result;
 use crate::model::invocation::{OnExhausted, RetryPolicy, Terms};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
-/// Headers of HTTP, of browsers and of proxies, which are no metadata of a call.
-const HTTP_HEADERS: [&str; 38] = [
-    "accept",
-    "accept-charset",
-    "accept-language",
-    "cache-control",
-    "content-disposition",
-    "content-encoding",
-    "content-language",
-    "content-location",
-    "content-md5",
-    "dnt",
-    "expect",
-    "forwarded",
-    "from",
-    "idempotency-key",
-    "if-match",
-    "if-modified-since",
-    "if-none-match",
-    "if-range",
-    "if-unmodified-since",
-    "keep-alive",
-    "last-event-id",
-    "max-forwards",
-    "origin",
-    "pragma",
-    "prefer",
-    "priority",
-    "proxy-connection",
-    "range",
-    "referer",
-    "save-data",
-    "upgrade",
-    "upgrade-insecure-requests",
-    "via",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-port",
-    "x-forwarded-proto",
-    "x-real-ip",
-];
-
 /// Whether a header is metadata of a call.
 fn is_http_metadata(name: &str) -> bool {
-    is_metadata(name)
-        && !HTTP_HEADERS.contains(&name)
-        && !name.starts_with("sec-")
-        && !name.starts_with("access-control-")
+    is_metadata(name) && !is_of_http(name)
 }
 
 /// How the caller wants its answer.

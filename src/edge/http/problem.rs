@@ -36,6 +36,18 @@ impl From<Error> for Problem {
 }
 
 impl Problem {
+    /// What failed.
+    pub(super) fn error(&self) -> &Error {
+        &self.error
+    }
+
+    /// The status of its response.
+    pub(super) fn status(&self) -> StatusCode {
+        let of_kind = || StatusCode::from_u16(self.error.kind().http_status()).ok();
+        let status = self.status.or_else(of_kind);
+        status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
     /// A failure with a status of HTTP that no kind of error has.
     pub(in crate::edge) fn new(status: StatusCode, error: Error) -> Self {
         Self {

@@ -14,6 +14,9 @@ use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::id::truncated;
 use crate::model::sio::closest_name;
 
+/// How many unknown parameters are listed; further ones are counted.
+const MAX_UNKNOWN: usize = 50;
+
 /// The parameters that were not read yet, and what is wrong with those that were.
 #[derive(Debug, Default)]
 pub(super) struct Query {
@@ -139,7 +142,12 @@ impl Query {
             true => HashSet::new(),
             false => self.known.iter().copied().collect(),
         };
-        for (name, _) in std::mem::take(&mut self.pairs) {
+        let omitted = self.pairs.len().saturating_sub(MAX_UNKNOWN);
+        self.errors.omit(omitted);
+        for (name, _) in std::mem::take(&mut self.pairs)
+            .into_iter()
+            .take(MAX_UNKNOWN)
+        {
             let name = truncated(&name);
             let message = match closest_name(&name, &known) {
                 Some(meant) => format!("is not a parameter of this path: did you mean `{meant}`?"),

@@ -80,6 +80,19 @@ impl Route {
         }
     }
 
+    /// Its path, with names in braces.
+    pub(super) fn pattern(self) -> &'static str {
+        let mut paths = PATHS.iter();
+        paths
+            .find(|(_, route)| *route == self)
+            .map_or("", |it| it.0)
+    }
+
+    /// Whether those who watch the node ask for it, and not callers of services: it has no span.
+    pub(super) fn is_of_operators(self) -> bool {
+        self.is_open() || matches!(self, Self::Metrics | Self::OpenApi)
+    }
+
     /// Whether it needs no credential: probes have none, nor have browsers that open a page, and it tells nothing else.
     pub(super) fn is_open(self) -> bool {
         matches!(self, Self::Health | Self::Ready | Self::Docs)

@@ -2,14 +2,11 @@
 
 use std::time::Duration;
 
-use http::header::{
-    ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING,
-    CONTENT_LENGTH, CONTENT_TYPE, EXPECT, ORIGIN, PRAGMA, REFERER, TE, TRAILER, TRANSFER_ENCODING,
-    UPGRADE,
-};
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, TE};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Version};
 
 use super::protocol::{Protocol, Shape};
+use crate::edge::http_headers::is_of_http;
 use crate::model::error::{Error, Result, Violation, reason};
 
 const TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
@@ -23,33 +20,6 @@ const IDENTITY: &str = "identity";
 const MAX_GRPC_TIMEOUT: u64 = 99_999_999;
 /// The most digits of a `connect-timeout-ms`.
 const MAX_TIMEOUT_DIGITS: usize = 10;
-
-/// Headers of HTTP and of browsers, which gRPC does not have: a handler would get them as metadata of its call.
-const DROPPED: [HeaderName; 21] = [
-    ACCEPT,
-    ACCEPT_ENCODING,
-    ACCEPT_LANGUAGE,
-    CACHE_CONTROL,
-    CONNECTION,
-    CONTENT_ENCODING,
-    CONTENT_LENGTH,
-    EXPECT,
-    ORIGIN,
-    PRAGMA,
-    REFERER,
-    TRAILER,
-    TRANSFER_ENCODING,
-    UPGRADE,
-    CONNECT_VERSION,
-    CONNECT_TIMEOUT,
-    CONNECT_ENCODING,
-    CONNECT_ACCEPT,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("priority"),
-    HeaderName::from_static("x-grpc-web"),
-];
-/// What browsers say about the page, and their preferences.
-const SEC_PREFIX: &str = "sec-";
 
 /// How the bodies of a call are encoded, and what is wrong with its headers.
 #[derive(Debug)]
@@ -111,15 +81,13 @@ pub(super) fn translate<B>(protocol: Protocol, request: &mut Request<B>) -> Enco
             encodings
         }
     };
-    for name in &DROPPED {
-        headers.remove(name);
-    }
-    let of_browser: Vec<HeaderName> = headers
+    // A handler would get them as metadata of its call.
+    let of_http: Vec<HeaderName> = headers
         .keys()
-        .filter(|name| name.as_str().starts_with(SEC_PREFIX))
+        .filter(|name| is_of_http(name.as_str()))
         .cloned()
         .collect();
-    for name in of_browser {
+    for name in of_http {
         headers.remove(name);
     }
     headers.insert(TE, HeaderValue::from_static("trailers"));

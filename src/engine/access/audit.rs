@@ -17,16 +17,14 @@ use crate::model::id::truncated;
 
 /// The target of its events.
 pub const TARGET: &str = "cidery::audit";
-/// How many refusals are written each second, at most: whoever is refused decides how often. The others are counted.
-const REFUSALS_PER_SECOND: u32 = 50;
+/// How many refusals, and how many connections, are written each second, at most: callers decide how often there are
+/// some. The others are counted.
+const ENTRIES_PER_SECOND: u32 = 50;
 
-/// How fast refusals may be written. One for the process, as its log is.
-static REFUSALS: LazyLock<DefaultDirectRateLimiter> = LazyLock::new(|| {
-    let rate = NonZeroU32::new(REFUSALS_PER_SECOND).unwrap_or(NonZeroU32::MIN);
-    RateLimiter::direct(Quota::per_second(rate))
-});
-/// How many refusals were not written since the last one that was.
-static OMITTED: AtomicU64 = AtomicU64::new(0);
+/// Refusals. One limit for the process, as its log is.
+static REFUSALS: LazyLock<Limited> = LazyLock::new(Limited::new);
+/// Connections with a credential.
+static CONNECTIONS: LazyLock<Limited> = LazyLock::new(Limited::new);
 /// What takes the lines, in place of `tracing`.
 static SINK: OnceLock<Sink> = OnceLock::new();
 
@@ -37,6 +35,36 @@ pub(crate) type Sink = Box<dyn Fn(&[u8]) + Send + Sync>;
 #[cfg(feature = "cli")]
 pub(crate) fn install(sink: Sink) -> bool {
     SINK.set(sink).is_ok()
+}
+
+/// Entries that are written up to a rate.
+struct Limited {
+    rate: DefaultDirectRateLimiter,
+    /// How many were not written since the last one that was.
+    omitted: AtomicU64,
+}
+
+impl Limited {
+    fn new() -> Self {
+        let rate = NonZeroU32::new(ENTRIES_PER_SECOND).unwrap_or(NonZeroU32::MIN);
+        Self {
+            rate: RateLimiter::direct(Quota::per_second(rate)),
+            omitted: AtomicU64::new(0),
+        }
+    }
+
+    fn write(&self, entry: &Entry<'_>) {
+        if self.rate.check().is_err() {
+            self.omitted.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        let omitted = self.omitted.swap(0, Ordering::Relaxed);
+        let entry = Entry {
+            omitted: Some(omitted).filter(|omitted| *omitted > 0),
+            ..*entry
+        };
+        entry.write();
+    }
 }
 
 /// An entry. It has names and ids, never a secret.
@@ -55,7 +83,7 @@ struct Entry<'a> {
     reason: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     outcome: Option<&'a str>,
-    /// How many refusals were left out before this one.
+    /// How many of its kind were left out before this one.
     #[serde(skip_serializing_if = "Option::is_none")]
     omitted: Option<u64>,
 }
@@ -138,18 +166,12 @@ pub(crate) fn credential_refused(peer: SocketAddr, key_id: Option<&str>, what: &
 }
 
 fn write_refused(entry: &Entry<'_>, what: &str, reason: &str) {
-    if REFUSALS.check().is_err() {
-        OMITTED.fetch_add(1, Ordering::Relaxed);
-        return;
-    }
-    let omitted = OMITTED.swap(0, Ordering::Relaxed);
     let entry = Entry {
         what: Some(&truncated(what)),
         reason: Some(reason),
-        omitted: Some(omitted).filter(|omitted| *omitted > 0),
         ..*entry
     };
-    entry.write();
+    REFUSALS.write(&entry);
 }
 
 /// Writes what an operator asked for, and how it ended: `Ok`, or the name of a gRPC status.
@@ -158,6 +180,17 @@ pub(crate) fn act(peer: SocketAddr, caller: &Caller, what: &str, outcome: &str) 
         peer: Some(peer),
         what: Some(what),
         outcome: Some(outcome),
+        ..Entry::of(caller, "act")
+    };
+    entry.write();
+}
+
+/// Writes that a caller changed several invocations at once.
+pub(crate) fn changed_invocations(caller: &Caller, what: &str, changed: usize) {
+    let what = format!("{changed} invocations {what}");
+    let entry = Entry {
+        what: Some(&what),
+        outcome: Some("Ok"),
         ..Entry::of(caller, "act")
     };
     entry.write();
@@ -179,10 +212,13 @@ pub(super) fn first_use(caller: &Caller) {
 }
 
 /// Writes that a connection has a credential, or another one than before.
+///
+/// At most 50 a second are written: whoever has a credential decides how often it connects. The next one says how many
+/// were left out.
 pub(crate) fn connected(peer: SocketAddr, caller: &Caller) {
     let entry = Entry {
         peer: Some(peer),
         ..Entry::of(caller, "connected")
     };
-    entry.write();
+    CONNECTIONS.write(&entry);
 }

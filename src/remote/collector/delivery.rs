@@ -183,7 +183,7 @@ impl Losses {
         if dropped > self.reported && self.log.is_due("dropped", Instant::now()).is_some() {
             tracing::warn!(
                 dropped,
-                "spans were dropped: the collector takes fewer than there are"
+                "spans were dropped: they were not delivered in time"
             );
             self.reported = dropped;
         }

@@ -65,7 +65,7 @@ async fn an_unknown_path_names_the_nearest_one() {
         ("/invocation/x/events", "/invocations/{cid}/events"),
         ("/helthz", "/healthz"),
         ("/invoke/a/b", "/invoke/{service}"),
-        ("/", "docs/http.md"),
+        ("/", "/docs"),
     ] {
         let answer = client.call(&format!("GET {path}"), &[], "").await;
         assert_eq!(

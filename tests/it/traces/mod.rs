@@ -3,6 +3,7 @@
 mod collector;
 mod losses;
 mod one_trace;
+mod plain_http;
 mod sampling;
 mod spans;
 

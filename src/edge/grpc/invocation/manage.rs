@@ -9,6 +9,7 @@ use crate::codec::convert::{
 };
 use crate::codec::filter::resolve;
 use crate::codec::proto::v1;
+use crate::engine::access::audit;
 use crate::engine::{InvocationView, Invoker};
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::id::Cid;
@@ -147,16 +148,31 @@ async fn refused(invoker: &Invoker, cid: Cid, error: &Error) -> v1::InvocationCh
     }
 }
 
-/// Logs what an operator changed: one line for each request.
-fn log(what: &str, changes: &[v1::InvocationChange], cancel_reason: Option<&str>) {
+/// Logs what a caller changed: one line for each request that changed something. More than one at once is an act in
+/// the audit log, too.
+fn log(
+    invoker: &Invoker,
+    what: &str,
+    changes: &[v1::InvocationChange],
+    cancel_reason: Option<&str>,
+) {
     let refused = changes.iter().filter(|one| one.failure.is_some()).count();
+    let changed = changes.len() - refused;
+    if changed == 0 {
+        return;
+    }
+    if changes.len() > 1 {
+        audit::changed_invocations(invoker.caller(), what, changed);
+    }
+    let principal = invoker.caller().identity().map(|it| it.principal.as_str());
     let only = match changes {
         [only] => Some(only.cid.as_str()),
         _ => None,
     };
     tracing::info!(
         cid = only,
-        changed = changes.len() - refused,
+        principal,
+        changed,
         refused,
         reason = cancel_reason,
         "invocations {what}"
@@ -193,7 +209,7 @@ pub(super) async fn cancel(
     };
     let changes = apply_to_each(selection.cids, change).await;
     if !dry_run {
-        log("cancelled", &changes, cancel_reason.as_deref());
+        log(invoker, "cancelled", &changes, cancel_reason.as_deref());
     }
     Ok(v1::CancelInvocationsResponse {
         changes,
@@ -228,7 +244,7 @@ pub(super) async fn purge(
     };
     let changes = apply_to_each(selection.cids, change).await;
     if !dry_run {
-        log("purged", &changes, None);
+        log(invoker, "purged", &changes, None);
     }
     Ok(v1::PurgeInvocationsResponse {
         changes,
@@ -275,7 +291,7 @@ pub(super) async fn retry(
     let change = async |cid| retry_one(invoker, cid, &retries, dry_run).await;
     let changes = apply_to_each(selection.cids, change).await;
     if !dry_run {
-        log("retried", &changes, None);
+        log(invoker, "retried", &changes, None);
     }
     Ok(v1::RetryInvocationsResponse {
         changes,
