@@ -104,8 +104,8 @@ impl ServerSpan {
     }
 }
 
-/// Makes a span the parent of what the request with these headers causes. `is_of_another`: their `tracestate` belongs to
-/// another trace.
+/// Makes a span the parent of what the request with these headers causes. `is_of_another`: their `tracestate` belongs
+/// to another trace.
 pub(super) fn pass_on(span: &Span, is_of_another: bool, headers: &mut HeaderMap) {
     if is_of_another {
         headers.remove(TRACESTATE_HEADER);

@@ -3,7 +3,7 @@
 use cidery::codec::proto::otlp::trace::v1::span::SpanKind;
 
 use super::collector::Collector;
-use super::{CALLER, TRACE, Traced, has, named, recorded};
+use super::{CALLER, Seen, TRACE, Traced, has, named, recorded};
 use crate::plain_http::client::call;
 
 const INVOKE: &str = "POST /invoke/{service}";
@@ -45,9 +45,12 @@ async fn a_request_of_plain_http_has_a_span_below_which_its_attempt_is() {
 
     let refused = call(address, "POST /invoke/customer.get", &headers, "{}").await;
     assert_eq!(refused.status, 400);
-    let failed = |spans: &[super::Seen]| spans.iter().any(|span| span.is_error);
-    let spans = collector.until("the refused request", failed).await;
-    let failed = spans.iter().find(|span| span.is_error).unwrap();
-    assert_eq!(failed.attributes["http.response.status_code"], "400");
-    assert_eq!(failed.attributes["error.type"], "INPUT_INVALID");
+    // What the caller did wrong is no error of the node.
+    let status = |span: &Seen| span.attributes.get("http.response.status_code").cloned();
+    let is_refused = |span: &Seen| status(span).as_deref() == Some("400");
+    let spans = collector.until("the refused request", |spans| spans.iter().any(is_refused));
+    let spans = spans.await;
+    let refused = spans.iter().find(|span| is_refused(span)).unwrap();
+    assert_eq!(refused.attributes["cidery.reason"], "INPUT_INVALID");
+    assert!(!refused.is_error, "{refused:?}");
 }
