@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -63,12 +63,14 @@ class Logs(Service):
 
 
 @pytest.fixture(scope="module")
-def provider() -> tuple[TracerProvider, InMemorySpanExporter]:
+def provider() -> Iterator[tuple[TracerProvider, InMemorySpanExporter]]:
     exporter = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    trace.set_tracer_provider(provider)
-    return provider, exporter
+    with pytest.MonkeyPatch.context() as patch:
+        # The provider of a process is set once, and would be that of all other tests.
+        patch.setattr(trace, "_TRACER_PROVIDER", provider)
+        yield provider, exporter
 
 
 @pytest.fixture
