@@ -49,23 +49,17 @@ impl ServerSpan {
             return None;
         }
         let headers = request.headers();
-        let trace = trace_headers(headers);
-        let caller = trace.traceparent.and_then(TraceContext::parse);
         // A call of a worker's handler is part of the trace of that handler, or of none.
-        if caller.is_none() && headers.contains_key(DISPATCH_HEADER) {
+        if headers.contains_key(DISPATCH_HEADER) && caller_of(headers).is_none() {
             return None;
         }
-        let method = Method::of(path);
-        let mut span = tracer.request(caller, SpanKind::Server, || method.to_string())?;
+        // It shares its text: a call that is not recorded allocates nothing.
+        let uri = request.uri().clone();
+        let method = Method::of(uri.path());
+        let mut span = begin_span(tracer, request.headers_mut(), || method.to_string())?;
         span.set_text("rpc.system", "grpc");
         span.set_text("rpc.service", method.service.to_owned());
         span.set_text("rpc.method", method.name.to_owned());
-        let tracestate = trace.tracestate.filter(|_| caller.is_some());
-        if let Some(tracestate) = tracestate {
-            span.set_tracestate(tracestate);
-        }
-        let is_of_another = tracestate.is_none();
-        pass_on(&span, is_of_another, request.headers_mut());
         Some(Self { span: Some(span) })
     }
 
@@ -104,15 +98,33 @@ impl ServerSpan {
     }
 }
 
-/// Makes a span the parent of what the request with these headers causes. `is_of_another`: their `tracestate` belongs
-/// to another trace.
-pub(super) fn pass_on(span: &Span, is_of_another: bool, headers: &mut HeaderMap) {
-    if is_of_another {
-        headers.remove(TRACESTATE_HEADER);
+/// Begins the span of a request, if its trace is recorded, and makes it the parent of what the request causes.
+pub(super) fn begin_span(
+    tracer: &Tracer,
+    headers: &mut HeaderMap,
+    name: impl FnOnce() -> String,
+) -> Option<Span> {
+    let caller = caller_of(headers);
+    let mut span = tracer.request(caller, SpanKind::Server, name)?;
+    match trace_headers(headers)
+        .tracestate
+        .filter(|_| caller.is_some())
+    {
+        Some(tracestate) => span.set_tracestate(tracestate),
+        // That of another trace.
+        None => drop(headers.remove(TRACESTATE_HEADER)),
     }
     if let Ok(context) = HeaderValue::try_from(span.context().to_string()) {
         headers.insert(TRACEPARENT_HEADER, context);
     }
+    Some(span)
+}
+
+/// The trace context of the caller.
+fn caller_of(headers: &HeaderMap) -> Option<TraceContext> {
+    trace_headers(headers)
+        .traceparent
+        .and_then(TraceContext::parse)
 }
 
 impl Drop for ServerSpan {

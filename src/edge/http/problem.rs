@@ -80,13 +80,10 @@ impl Problem {
 
     /// The answer.
     pub(in crate::edge) fn into_response(self) -> Response<Body> {
+        let status = self.status();
         let Self {
-            error,
-            status,
-            mut headers,
+            error, mut headers, ..
         } = self;
-        let status = status.or_else(|| StatusCode::from_u16(error.kind().http_status()).ok());
-        let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let cid = error.cid().unwrap_or_else(Cid::new);
         let error = error.with_cid(cid);
         tracing::debug!(%cid, reason = error.reason(), %status, "request rejected: {error}");

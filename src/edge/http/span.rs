@@ -6,10 +6,8 @@ use http::{HeaderMap, Response};
 use super::problem::Problem;
 use super::route::Route;
 use crate::codec::status::CID_HEADER;
-use crate::edge::grpc::trace_headers;
-use crate::edge::server_span::pass_on;
-use crate::engine::trace::{Span, SpanKind, Tracer};
-use crate::model::trace::TraceContext;
+use crate::edge::server_span::begin_span;
+use crate::engine::trace::{Span, Tracer};
 
 /// Begins the span of a request, if its trace is recorded. What the request causes has it as its parent.
 pub(super) fn begin(
@@ -21,18 +19,10 @@ pub(super) fn begin(
     if !tracer.is_on() || route.is_of_operators() {
         return None;
     }
-    let trace = trace_headers(headers);
-    let caller = trace.traceparent.and_then(TraceContext::parse);
     let pattern = route.pattern();
-    let mut span = tracer.request(caller, SpanKind::Server, || format!("{method} {pattern}"))?;
+    let mut span = begin_span(tracer, headers, || format!("{method} {pattern}"))?;
     span.set_text("http.request.method", method.to_owned());
     span.set_text("http.route", pattern);
-    let tracestate = trace.tracestate.filter(|_| caller.is_some());
-    if let Some(tracestate) = tracestate {
-        span.set_tracestate(tracestate);
-    }
-    let is_of_another = tracestate.is_none();
-    pass_on(&span, is_of_another, headers);
     Some(span)
 }
 
