@@ -42,7 +42,7 @@ mod write_timeout;
 
 pub use self::address::NodeAddress;
 #[cfg(feature = "cli")]
-pub(crate) use self::cors::AllowedOrigins;
+pub(crate) use self::cors::{ANY_WITH_CERTIFICATES, AllowedOrigins};
 #[cfg(feature = "cli")]
 pub(crate) use self::http_guard::AllowedHosts;
 pub use self::metrics::PortMetrics;

@@ -43,7 +43,7 @@ impl PortAuth {
                         uris: &certificate.uris,
                         dns_names: &certificate.dns_names,
                     };
-                    authenticator.identify(&connection.credentials, names);
+                    authenticator.identify(&connection.credentials, connection.peer, names);
                 }
                 let authenticated =
                     authenticator.authenticate(request, connection.peer, &connection.credentials);

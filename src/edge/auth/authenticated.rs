@@ -1,5 +1,6 @@
 //! A caller that was authenticated, and how long its credential is valid.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -37,6 +38,14 @@ impl Authenticated {
             caller,
             validity: Some(Arc::new(Validity::new(Some(expire_time)))),
         }
+    }
+
+    /// The same caller, as it calls from an address.
+    pub(super) fn at(mut self, peer: SocketAddr) -> Self {
+        if let Caller::Authenticated(identity) = &mut self.caller {
+            Arc::make_mut(identity).peer = Some(peer);
+        }
+        self
     }
 
     pub(super) fn is_valid(&self, now: Timestamp) -> bool {

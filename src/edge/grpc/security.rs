@@ -8,7 +8,7 @@ use tonic::{Extensions, Request, Response, Status};
 use super::request::{into_status, malformed_page_token};
 use crate::codec::convert::{
     FieldErrors, api_key_to_proto, duration_from_proto, page_size_from_proto, quota_from_proto,
-    rights_from_proto, rights_to_proto, timestamp_to_proto,
+    quota_to_proto, rights_from_proto, rights_to_proto, timestamp_to_proto,
 };
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::security_service_server::SecurityService;
@@ -163,6 +163,7 @@ fn caller_to_proto(caller: &Caller, expire_time: Option<Timestamp>) -> v1::GetCa
         credential: credential.into(),
         api_key_id,
         expire_time: expire_time.map(timestamp_to_proto),
+        quota: None,
     }
 }
 
@@ -175,7 +176,12 @@ impl SecurityService for SecurityApi {
         let extensions = request.extensions();
         let expire_time = extensions.get::<ExpireTime>().map(|it| it.0);
         let caller = self.caller(extensions);
-        Ok(Response::new(caller_to_proto(&caller, expire_time)))
+        let quota = self.invoker.quota_of(&caller);
+        let quota = quota_to_proto(&quota);
+        Ok(Response::new(v1::GetCallerResponse {
+            quota,
+            ..caller_to_proto(&caller, expire_time)
+        }))
     }
 
     async fn create_api_key(

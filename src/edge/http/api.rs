@@ -108,7 +108,7 @@ impl Inner {
         let connection = connection.ok_or_else(no_connection)?;
         let authenticated = self.auth.authenticate(&mut request, &connection)?;
         let credential_end = match route {
-            Route::Events => self.auth.end(authenticated.as_ref()),
+            Route::Events | Route::Invocation => self.auth.end(authenticated.as_ref()),
             _ => None,
         };
         let caller = match authenticated {

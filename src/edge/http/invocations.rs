@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use axum::body::Body;
+use futures_util::future::OptionFuture;
 use http::{Response, StatusCode};
 use tonic::Status;
 
@@ -73,7 +74,7 @@ pub(super) async fn list(
 /// As for `GetInvocation`.
 pub(super) async fn get(
     api: &InvocationApi,
-    request: HttpRequest,
+    mut request: HttpRequest,
 ) -> Result<Response<Body>, Problem> {
     let cid = request.cid();
     let mut query = Query::new(&request.parts.uri);
@@ -90,7 +91,11 @@ pub(super) async fn get(
         view: view.into(),
         ..v1::GetInvocationRequest::default()
     };
-    let found = api.get_invocation(request.to_grpc(message)).await;
+    let credential_end = OptionFuture::from(request.credential_end.take());
+    let found = tokio::select! {
+        Some(error) = credential_end => return Err(Problem::from(error).with_cid(cid)),
+        found = api.get_invocation(request.to_grpc(message)) => found,
+    };
     let found = found.map_err(|status| refused(&status).with_cid(cid))?;
     let found = found.into_inner().invocation.unwrap_or_default();
     let is_full = view == v1::InvocationView::Full;

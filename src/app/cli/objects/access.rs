@@ -48,6 +48,7 @@ pub(in crate::app::cli) fn caller(caller: &v1::GetCallerResponse) -> Value {
         "credential": credential,
         "api_key_id": text_value(&caller.api_key_id),
         "expire_time": time_value(caller.expire_time.as_ref()),
+        "quota": caller.quota.as_ref().map(quota),
     }
     .into()
 }
