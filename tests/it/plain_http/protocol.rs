@@ -256,3 +256,21 @@ async fn half_a_body_is_given_up() {
         (504, "REQUEST_INCOMPLETE")
     );
 }
+
+/// A query has as many wrong parameters as its caller likes: so many are listed, and the others counted.
+#[tokio::test]
+async fn violations_of_a_query_are_listed_up_to_a_limit() {
+    let node = node().await;
+    let wrong: Vec<String> = (0..1_500).map(|n| format!("x{n}")).collect();
+    let path = format!("POST /invoke/echo?{}", wrong.join("&"));
+    let answer = call(node.address(), &path, &[], "").await;
+    assert_eq!(
+        (answer.status, answer.reason().as_str()),
+        (400, "REQUEST_INVALID")
+    );
+    let listed = answer.paths().len();
+    let problem = answer.json();
+    let omitted = i64::try_from(wrong.len() - listed).unwrap();
+    assert!(omitted > 0, "{listed}");
+    assert_eq!(problem["violations_omitted"], Value::from(omitted));
+}
