@@ -4,6 +4,7 @@ mod acts;
 mod address;
 pub(crate) mod auth;
 mod caller;
+mod challenge;
 #[cfg(feature = "cli")]
 pub(crate) mod conformance;
 pub mod connection;

@@ -29,10 +29,9 @@ use crate::edge::grpc::{
     not_grpc,
 };
 use crate::edge::grpc_only::GrpcOnly;
-use crate::edge::http::{HttpApi, Route};
+use crate::edge::http::{HttpApi, Problem, Route};
 use crate::edge::http_guard::{AllowedHosts, HttpGuard};
 use crate::edge::metrics::{HttpRequest, MetricsApi, PortMetrics, RpcCall, code_of};
-use crate::edge::plain_text::plain_text;
 use crate::edge::port_auth::PortAuth;
 use crate::edge::request_body::{RequestBody, RequestMemory};
 use crate::edge::response_body::ResponseBody;
@@ -316,8 +315,8 @@ impl ConnectionService {
             Err(refusal) => {
                 // Not the query, which may have the token of a completion.
                 tracing::debug!(path = request.uri().path(), ?refusal, "request refused");
-                let response = plain_text(refusal.status(), refusal.message());
-                return refused(response.map(Body::new));
+                let problem = Problem::new(refusal.status(), refusal.error());
+                return refused(problem.into_response().map(Body::new));
             }
         };
         if let Some(preflight) = cors.preflight(&request) {

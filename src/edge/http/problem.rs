@@ -8,6 +8,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use crate::codec::failure::failure_dict;
 use crate::codec::json;
 use crate::codec::status::{CID_HEADER, cid_value};
+use crate::edge::challenge::challenge;
 use crate::model::error::{Error, Kind, reason};
 use crate::model::id::Cid;
 use crate::model::value::{Dict, Value};
@@ -94,7 +95,7 @@ impl Problem {
             headers.insert(RETRY_AFTER, seconds.into());
         }
         if error.kind() == Kind::Unauthenticated {
-            headers.insert(WWW_AUTHENTICATE, challenge(&error));
+            headers.insert(WWW_AUTHENTICATE, challenge(error.reason()));
         }
         let body = json::write(&Value::Dict(members(&error, status))).unwrap_or_default();
         let mut response = Response::new(Body::from(body));
@@ -104,20 +105,12 @@ impl Problem {
     }
 }
 
-/// What the caller has to send (RFC 6750).
-fn challenge(error: &Error) -> HeaderValue {
-    HeaderValue::from_static(match error.reason() {
-        reason::CREDENTIAL_INVALID => "Bearer realm=\"cidery\", error=\"invalid_token\"",
-        _ => "Bearer realm=\"cidery\"",
-    })
-}
-
 /// The members of a problem: those of the RFC, and those that failures have everywhere.
 pub(super) fn members(error: &Error, status: StatusCode) -> Dict {
     let name = utf8_percent_encode(error.reason(), UNRESERVED);
     let mut members = Dict::from_iter([
         ("type", Value::from(format!("{TYPE_PREFIX}{name}"))),
-        ("title", title(error.kind()).into()),
+        ("title", title(error.kind(), status).into()),
         ("status", i64::from(status.as_u16()).into()),
         ("detail", error.message().into()),
     ]);
@@ -144,9 +137,13 @@ const OMITTED: &str = "violations_omitted";
 const UNRESERVED: &percent_encoding::AsciiSet =
     &NON_ALPHANUMERIC.remove(b'_').remove(b'-').remove(b'.');
 
-/// The kind in words: `Not found`.
-fn title(kind: Kind) -> String {
-    let words = kind.name().to_ascii_lowercase().replace('_', " ");
+/// The kind in words, or the status where that is not of the kind: `Not found`, `Method not allowed`.
+fn title(kind: Kind, status: StatusCode) -> String {
+    let of_kind = kind.http_status() == status.as_u16();
+    let words = match status.canonical_reason().filter(|_| !of_kind) {
+        Some(words) => words.to_ascii_lowercase(),
+        None => kind.name().to_ascii_lowercase().replace('_', " "),
+    };
     let mut chars = words.chars();
     let first = chars.next().map(|first| first.to_ascii_uppercase());
     first.into_iter().chain(chars).collect()
