@@ -11,6 +11,7 @@ pub mod connection;
 mod connection_age;
 mod connection_task;
 mod cors;
+mod counting;
 mod credential_end;
 pub mod grpc;
 mod grpc_message;

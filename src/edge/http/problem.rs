@@ -13,7 +13,8 @@ use crate::model::error::{Error, Kind, reason};
 use crate::model::id::Cid;
 use crate::model::value::{Dict, Value};
 
-const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
+/// The media type of a failure.
+pub(super) const PROBLEM: &str = "application/problem+json";
 /// The prefix of the types of problems; the reason follows.
 const TYPE_PREFIX: &str = "urn:cidery:reason:";
 
@@ -88,7 +89,7 @@ impl Problem {
         let cid = error.cid().unwrap_or_else(Cid::new);
         let error = error.with_cid(cid);
         tracing::debug!(%cid, reason = error.reason(), %status, "request rejected: {error}");
-        headers.insert(CONTENT_TYPE, PROBLEM);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM));
         headers.insert(CID_HEADER, cid_value(cid));
         if let Some(delay) = error.retry_after() {
             let seconds = delay.as_secs() + u64::from(delay.subsec_nanos() > 0);
