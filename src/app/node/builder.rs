@@ -509,7 +509,7 @@ fn log_who_may_call(address: NodeAddress, insecure: bool, requires_authenticatio
     match requires_authentication {
         true if is_plain => tracing::warn!(
             %address,
-            "authentication is on, without TLS: whoever sees the network reads the credentials of callers, and \
+            "authentication is on, without TLS: an observer of the network reads the credentials of callers, and \
              everything else"
         ),
         true => tracing::info!("authentication is on: each call needs a credential"),

@@ -65,7 +65,7 @@ pub(in crate::engine) struct StatusReader {
     pub(in crate::engine) gates: Arc<Gates>,
     /// Set by the listener with TLS.
     pub(in crate::engine) certificate: ArcSwapOption<NodeCertificate>,
-    /// Set by whoever reads something again.
+    /// Set by each reload.
     pub(in crate::engine) reload_failures: ReloadFailures,
 }
 
