@@ -175,7 +175,7 @@ impl Drop for Shell {
     }
 }
 
-/// The folders of the binary, of the installed tools, and of the system.
+/// The folders of the binary, of the examples, of the installed tools, and of the system.
 fn search_path() -> OsString {
     let grpcurl = tool("CIDERY_GRPCURL", "the grpcurl lines of the documents");
     let sdk = tool("CIDERY_SDK", "the Python lines of the documents");
@@ -184,7 +184,8 @@ fn search_path() -> OsString {
         .as_deref()
         .and_then(|grpcurl| Path::new(grpcurl).parent());
     let sdk = sdk.as_deref().map(Path::new);
-    let own = [binary, grpcurl, sdk]
+    let examples = binary.map(|binary| binary.join("examples"));
+    let own = [binary, examples.as_deref(), grpcurl, sdk]
         .into_iter()
         .flatten()
         .map(Path::to_owned);
