@@ -9,6 +9,7 @@ mod attacks;
 mod bad_input;
 mod calls;
 mod cancellation;
+mod cast;
 mod chaos;
 mod check_worker;
 mod checks;
