@@ -6,11 +6,15 @@ use super::help_text::{Entry, Help, Section};
 use super::proto::escaped;
 use crate::support::page::{assert_page, wrapped};
 
-const HEAD: &str = "<!-- Made from the help of the program by tests/it/reference: scripts/docs --update. -->\n\n\
-    # Commands\n\n\
-    Every command of the program `cidery`, as `cidery help COMMAND` explains it. [The command line](../cli.md) says how \
-    commands work together: output for programs, bulk changes, exit codes. Options of `cidery serve` are also options of \
-    [a file and the environment](../configuration.md).\n";
+const HEAD: &str = "\
+<!-- Made from the help of the program by tests/it/reference: scripts/docs --update. -->
+
+# Commands
+
+Every command of the program `cidery`, as `cidery help COMMAND` explains it. [The command line](../cli.md)
+says how commands work together: output for programs, bulk changes, exit codes. Options of `cidery serve`
+are also options of [a file and the environment](../configuration.md).
+";
 
 /// Adds a bullet with an option, an argument or a command.
 fn add_entry(page: &mut String, entry: &Entry) {
@@ -28,23 +32,22 @@ fn add_entry(page: &mut String, entry: &Entry) {
         };
         write!(text, " {name}: `{value}`.").unwrap();
     }
-    page.push_str(&indented(&text, "  "));
+    page.push_str(&indented(&text, ""));
     for (value, meaning) in &entry.values {
         let colon = ["", ": "][usize::from(!meaning.is_empty())];
-        let text = format!("  * `{value}`{colon}{}", escaped(meaning));
-        page.push_str(&indented(&text, "    "));
+        let text = format!("* `{value}`{colon}{}", escaped(meaning));
+        page.push_str(&indented(&text, "  "));
     }
 }
 
-/// A bullet whose further lines are indented.
-fn indented(text: &str, indent: &str) -> String {
-    let lines = wrapped(text);
-    let mut lines = lines.lines();
-    let mut bullet = lines.next().unwrap_or_default().to_owned() + "\n";
-    for line in lines {
-        writeln!(bullet, "{indent}{line}").unwrap();
-    }
-    bullet
+/// A bullet after some spaces, whose further lines are indented below its text.
+fn indented(bullet: &str, spaces: &str) -> String {
+    let lines = wrapped(bullet);
+    let lines = lines.lines().enumerate().map(|(at, line)| {
+        let below = ["", "  "][usize::from(at > 0)];
+        format!("{spaces}{below}{line}\n")
+    });
+    lines.collect()
 }
 
 fn add_section(page: &mut String, section: &Section, left_out: &[&Entry]) {
@@ -100,7 +103,7 @@ fn page() -> String {
         panic!("the program has one list of options");
     };
     let common: Vec<_> = options.entries.iter().collect();
-    let mut page = wrapped(HEAD);
+    let mut page = HEAD.to_owned();
     page.push_str("\n| command | what it does |\n|---|---|\n");
     for group in &groups {
         for entry in group.entries.iter().filter(|entry| entry.name != "help") {

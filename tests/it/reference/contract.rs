@@ -24,7 +24,7 @@ const SHARED: [(&str, &str); 2] = [
 ];
 
 const MADE: &str =
-    "<!-- Made from proto/cidery/v1 by tests/it/reference: scripts/docs --update. -->\n";
+    "<!-- Made from proto/cidery/v1 by tests/it/reference: scripts/docs --update. -->";
 
 /// The anchor of a heading that is a name.
 fn anchor(name: &str) -> String {
@@ -61,7 +61,7 @@ impl Page<'_> {
     /// Adds a comment, with an empty line between its paragraphs.
     fn comment(&mut self, path: &[i32]) {
         let comment = escaped(self.file.comment(path)).replace('\n', "\n\n");
-        self.add(&wrapped(&comment).trim_end().to_owned());
+        self.add(wrapped(&comment).trim_end());
     }
 
     /// The name of a type, as a link where the documentation has it.
@@ -169,8 +169,9 @@ fn page(file: &File, places: &Places) -> String {
     let mut page = Page {
         file,
         places,
-        text: String::from(MADE),
+        text: String::new(),
     };
+    page.add(MADE);
     page.add(&format!("# {}", title(file)));
     let shared = SHARED.iter().find(|(name, _)| *name == file.name);
     if let Some((_, about)) = shared {
@@ -180,11 +181,13 @@ fn page(file: &File, places: &Places) -> String {
     for (at, service) in (0..).zip(&file.descriptor.service) {
         let path = [part::SERVICES, at];
         page.comment(&path);
-        page.add(&format!(
-            "`cidery.v1.{}` in [`{}.proto`]({source}). [Rights](../rights.md) says what each method needs.",
+        let place = format!(
+            "`cidery.v1.{}`, in [`{}.proto`]({source}).",
             service.name(),
             file.name
-        ));
+        );
+        page.add(&place);
+        page.add("[Rights](../rights.md) says what each method needs.");
         page.add("## Methods");
         for (at, method) in (0..).zip(&service.method) {
             page.method(&[&path[..], &[part::METHODS, at]].concat(), method);
@@ -209,14 +212,26 @@ fn page(file: &File, places: &Places) -> String {
     page.text.trim_end().to_owned() + "\n"
 }
 
+const INDEX: &str = "\
+# The contract
+
+The gRPC services of a node, all on one port, in the package `cidery.v1`. The contract only grows:
+[Upgrading](../upgrade.md#clients-and-workers).
+
+| page | what it is for | methods |
+|---|---|---|
+";
+
+const INDEX_END: &str = "
+[Failures](../errors.md) have a reason and details; [typed methods](../sio.md#typed-methods) are made from
+declarations. The node also has reflection, `grpc.health.v1.Health`, and the
+[external scaler](../metrics.md#autoscaling-with-keda) of KEDA.
+";
+
 /// The page that leads to the others.
 fn index(files: &[File]) -> String {
-    let mut text = format!(
-        "{MADE}# The contract\n\nThe gRPC services of a node, all on one port, in the package `cidery.v1`. The contract \
-         only grows: [Upgrading](../upgrade.md#clients-and-workers).\n\n| page | what it is for | methods |\n|---|---|---|\n"
-    );
+    let mut text = format!("{MADE}\n\n{INDEX}");
     for file in files {
-        let name = title(file);
         let (about, methods) = match file.descriptor.service.first() {
             Some(service) => {
                 let comment = file.cell(&[part::SERVICES, 0]);
@@ -234,11 +249,10 @@ fn index(files: &[File]) -> String {
                 ((*about).to_owned(), "none: they share it".to_owned())
             }
         };
+        let name = title(file);
         writeln!(text, "| [{name}]({}.md) | {about} | {methods} |", file.name).unwrap();
     }
-    text + "\n[Failures](../errors.md) have a reason and details; [typed methods](../sio.md#typed-methods) are made from \
-            declarations. The node also has reflection, `grpc.health.v1.Health`, and the [external \
-            scaler](../metrics.md#autoscaling-with-keda) of KEDA.\n"
+    text + INDEX_END
 }
 
 #[test]
@@ -249,16 +263,7 @@ fn pages_of_the_contract_are_made_from_it() {
     for file in &files {
         assert_page(&format!("reference/{}.md", file.name), &page(file, &places));
     }
-    assert_page("reference/index.md", &wrapped_prose(&index(&files)));
-}
-
-/// Lines of tables stay as they are.
-fn wrapped_prose(text: &str) -> String {
-    let lines = text.lines().map(|line| match line.starts_with('|') {
-        true => format!("{line}\n"),
-        false => wrapped(&format!("{line}\n")),
-    });
-    lines.collect()
+    assert_page("reference/index.md", &index(&files));
 }
 
 /// What the pages show of the contract: a field, its type with a link, and its comment.

@@ -159,14 +159,42 @@ fn value_of(line: &str) -> Option<(&str, &str)> {
     Some(line.split_once(':').unwrap_or((line, "")))
 }
 
+const HELP: &str = "\
+Do it
+
+More
+words.
+
+Usage: x do [OPTIONS]
+
+Commands:
+  new   Make one,
+        or two
+  help  Help
+
+Options:
+  -o, --output <F>
+          Output
+          format
+
+          Possible values:
+          - a: One
+            line
+          - b
+
+          [env: X=]
+          [default: a]
+
+      --plain
+          Plain
+
+A note
+of two lines.
+";
+
 #[test]
 fn a_help_text_is_read_as_it_is_printed() {
-    let help = Help::parse(
-        "Do it\n\nMore\nwords.\n\nUsage: x do [OPTIONS]\n\nCommands:\n  new   Make one,\n        or two\n  help  Help\n\n\
-         Options:\n  -o, --output <F>\n          Output\n          format\n\n          Possible values:\n          \
-         - a: One\n            line\n          - b\n          \n          [env: X=]\n          [default: a]\n\n      \
-         --plain\n          Plain\n\nA note\nof two lines.\n",
-    );
+    let help = Help::parse(HELP);
     assert_eq!(
         (help.about.as_str(), help.usage.as_str()),
         ("Do it\n\nMore words.", "x do [OPTIONS]")
