@@ -4,4 +4,5 @@
 mod commands;
 mod contract;
 mod help_text;
+mod mentions;
 mod proto;
