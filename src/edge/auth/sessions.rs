@@ -246,6 +246,7 @@ impl fmt::Debug for Sessions {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::clock::ManualClock;
     use crate::model::access::{Credential, Identity, Quota, Rights};
 
     fn caller(name: &str) -> (Authenticated, Arc<Validity>) {
@@ -268,13 +269,56 @@ mod tests {
         ([127, 0, 0, 1], 1).into()
     }
 
-    fn sessions() -> (Sessions, Clock) {
-        let clock = Clock::manual(Timestamp::UNIX_EPOCH);
+    fn sessions() -> (Sessions, ManualClock) {
+        let time = ManualClock::at(Timestamp::UNIX_EPOCH);
+        let clock = Clock::Manual(time.clone());
         let (idle, lifetime) = (Duration::from_mins(10), Duration::from_hours(1));
-        (Sessions::new(idle, lifetime, clock.clone()), clock)
+        (Sessions::new(idle, lifetime, clock), time)
     }
 
-    fn token(sessions: &Sessions, name: &str) -> String {
-        sessions.begin(caller(name).0, peer()).unwrap().token
+    fn begin(sessions: &Sessions, name: &str) -> Result<String> {
+        let begun = sessions.begin(caller(name).0, peer());
+        begun.map(|session| session.token)
+    }
+
+    #[test]
+    fn the_node_has_a_limit_and_those_that_have_ended_make_room() {
+        let (sessions, time) = sessions();
+        let principals = MAX_SESSIONS / MAX_SESSIONS_PER_PRINCIPAL;
+        for n in 0..principals {
+            for _ in 0..MAX_SESSIONS_PER_PRINCIPAL {
+                begin(&sessions, &format!("p{n}")).unwrap();
+            }
+        }
+        let error = begin(&sessions, "another").unwrap_err();
+        assert_eq!(error.reason(), "SESSION_LIMIT");
+        // One that is there takes the place of its oldest.
+        begin(&sessions, "p0").unwrap();
+        assert_eq!(sessions.table().len(), MAX_SESSIONS);
+        time.advance(Duration::from_mins(10));
+        begin(&sessions, "another").unwrap();
+        assert_eq!(sessions.table().len(), 1);
+    }
+
+    #[test]
+    fn a_token_is_kept_as_a_hash_and_shown_nowhere() {
+        let (sessions, _) = sessions();
+        let token = begin(&sessions, "ann").unwrap();
+        assert_eq!(token.len(), 43);
+        assert!(sessions.find(&token, peer()).is_some());
+        assert!(sessions.find("other", peer()).is_none());
+        assert!(sessions.table().contains_key(&hash(&token)));
+        assert_eq!(format!("{sessions:?}"), "Sessions { sessions: 1 }");
+    }
+
+    #[test]
+    fn the_end_of_its_key_is_the_end_of_a_session() {
+        let (sessions, _) = sessions();
+        let (ann, key) = caller("ann");
+        let session = sessions.begin(ann, peer()).unwrap();
+        assert!(sessions.find(&session.token, peer()).is_some());
+        key.revoke();
+        assert!(sessions.find(&session.token, peer()).is_none());
+        assert_eq!(sessions.table().len(), 0);
     }
 }
