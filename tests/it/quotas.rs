@@ -193,6 +193,7 @@ fn principal(name: &str) -> Caller {
         rights: Rights::all(),
         quota: Quota::default(),
         credential: Credential::Token,
+        peer: None,
     }))
 }
 

@@ -1,5 +1,6 @@
 //! A caller that was authenticated, and how long its credential is valid.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -62,6 +63,14 @@ impl Authenticated {
     pub(super) fn until(caller: Caller, expire_time: Timestamp) -> Self {
         let validity = Validity::new(Some(expire_time));
         Self::new(caller, Some(Arc::new(validity)))
+    }
+
+    /// The same caller, as it calls from an address.
+    pub(super) fn at(mut self, peer: SocketAddr) -> Self {
+        if let Caller::Authenticated(identity) = &mut self.caller {
+            Arc::make_mut(identity).peer = Some(peer);
+        }
+        self
     }
 
     pub(super) fn is_valid(&self, now: Timestamp) -> bool {

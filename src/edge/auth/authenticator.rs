@@ -25,6 +25,7 @@ use crate::engine::access::{KeyRing, Presented, audit};
 use crate::engine::clock::Clock;
 use crate::engine::log_limit::LogLimit;
 use crate::engine::store::Store;
+use crate::model::access::Identity;
 use crate::model::error::{Error, Kind, Result, reason};
 use crate::model::value::Dict;
 use crate::service::runtime::Tasks;
@@ -139,9 +140,17 @@ impl Authenticator {
     pub(in crate::edge) fn identify(
         &self,
         connection: &ConnectionCredentials,
+        peer: SocketAddr,
         names: PeerNames<'_>,
     ) {
-        connection.identify(|| certificates::identify(names, &self.0.options));
+        let identify = || {
+            let identity = certificates::identify(names, &self.0.options)?;
+            let peer = Some(peer);
+            Some(Identity { peer, ..identity })
+        };
+        if let Some(caller) = connection.identify(identify) {
+            audit::connected(peer, caller);
+        }
     }
 
     /// Finds out who makes a request, and takes the credential out of it.
@@ -172,8 +181,9 @@ impl Authenticator {
                 let credential = bearer::credential(&header).map_err(Refusal::from);
                 let presented =
                     credential.and_then(|credential| self.present(credential, peer.ip(), now));
-                let authenticated =
-                    presented.map_err(|refusal| self.refuse(refusal, path, peer))?;
+                let authenticated = presented
+                    .map_err(|refusal| self.refuse(refusal, path, peer))?
+                    .at(peer);
                 if connection.remember(header, &authenticated) {
                     audit::connected(peer, &authenticated.caller);
                 }
@@ -237,7 +247,7 @@ impl Authenticator {
         if let Some(validity) = &found.validity {
             KeyRing::note_use(&found.caller, validity, self.0.keys.clock().now());
         }
-        Ok(Some(found))
+        Ok(Some(found.at(peer)))
     }
 
     /// Looks at a credential that the connection did not have before.
@@ -292,8 +302,16 @@ impl Authenticator {
         if let Some(caller) = connection.certificate() {
             return Ok(Authenticated::for_ever(caller.clone()));
         }
-        let message = "the node asks who calls: send an API key as `authorization: Bearer …`; clients of Cidery read \
-                       it from `CIDERY_API_KEY`";
+        let message = match connection.has_unknown_certificate() {
+            false => {
+                "the node asks who calls: send an API key as `authorization: Bearer …`; clients of Cidery read it from \
+                 `CIDERY_API_KEY`"
+            }
+            true => {
+                "no `certificate_rule` of the node has a name of the client certificate: add one, or send an API key \
+                 as `authorization: Bearer …`"
+            }
+        };
         let error = Error::new(Kind::Unauthenticated, reason::CREDENTIAL_REQUIRED, message);
         self.log(&error, None, path, peer);
         Err(error)

@@ -206,6 +206,7 @@ mod tests {
             rights: Rights::default(),
             quota: Quota::default(),
             credential: Credential::ApiKey("id".into()),
+            peer: None,
         }));
         let authenticated = Authenticated {
             validity: Some(Arc::clone(&validity)),

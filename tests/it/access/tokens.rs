@@ -59,11 +59,10 @@ impl Issuer {
 
 fn options(jwks: &Path) -> AccessOptions {
     let mut access = AccessOptions::default();
-    access.jwt = Some(JwtOptions::new(
-        jwks.to_str().unwrap(),
-        "https://issuer.example",
-        "cidery",
-    ));
+    let jwks = jwks.to_str().unwrap();
+    let mut jwt = JwtOptions::new(jwks, "https://issuer.example", "cidery");
+    jwt.group_claim = Some("team".to_owned());
+    access.jwt = Some(jwt);
     let operator = Rights {
         read: Scope::All,
         administer: true,
@@ -116,6 +115,9 @@ async fn a_token_of_the_issuer_is_accepted_with_its_roles() {
     assert_eq!(caller.credential(), v1::CredentialKind::Token);
     assert!(!caller.rights.unwrap().administer);
     assert_eq!(caller.expire_time.unwrap().seconds, EXP + 60);
+    assert_eq!(caller.group, "");
+    let of_group = issuer.client(&valid(&with("team", json!("sales")))).await;
+    assert_eq!(of_group.caller().await.unwrap().group, "sales");
     let operator = valid(&with("cidery_roles", json!(["operator", "unknown"])));
     let client = issuer.client(&operator).await;
     // Verified once, then known: on this connection and on others.
@@ -157,7 +159,13 @@ async fn other_tokens_are_refused() {
         ),
         (valid(&with("exp", json!(1_000))), "has expired"),
         (valid(&with("nbf", json!(EXP))), "not valid yet"),
-        (valid(&with("sub", json!(""))), "names no principal"),
+        (
+            valid(&with("sub", json!(""))),
+            "principal of the token is empty",
+        ),
+        (valid(&without("sub")), "names no principal"),
+        (valid(&with("team", json!(5))), "group of the token"),
+        (valid(&with("team", json!("a/b"))), "group of the token"),
         (valid(&without("exp")), ""),
         (valid(&without("aud")), "no `exp`, `iss` or `aud`"),
         (valid(&without("iss")), "no `exp`, `iss` or `aud`"),

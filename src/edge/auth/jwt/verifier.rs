@@ -130,15 +130,14 @@ impl TokenVerifier {
             .ok_or("the token is signed with a key that is not known")?;
         let claims = decode::<Claims>(token, key, &self.validation(header.alg));
         let claims = claims.map_err(|error| refusal(error.kind()))?.claims;
-        let meaning = claims.meaning(&self.options, now);
-        let meaning = meaning
-            .map_err(|_| "the token has expired, is not valid yet, or names no principal")?;
+        let meaning = claims.meaning(&self.options, now)?;
         let identity = Identity {
             principal: meaning.principal,
-            group: None,
+            group: meaning.group,
             rights: rights_of_roles(&meaning.roles, &self.roles),
             quota: Quota::default(),
             credential: Credential::Token,
+            peer: None,
         };
         let caller = Caller::Authenticated(Arc::new(identity));
         let authenticated = Authenticated::until(caller, meaning.expire_time);
