@@ -13,7 +13,7 @@ use http::{HeaderValue, Method, Request, Response, StatusCode};
 use tower_service::Service;
 
 use crate::edge::grpc::{Catalog, NotGrpc, not_grpc};
-use crate::edge::http::{HttpApi, Problem, Route, nearest};
+use crate::edge::http::{HttpApi, Problem, nearest};
 use crate::model::error::{Error, reason};
 use crate::model::id::truncated;
 use crate::service::BoxFuture;
@@ -38,10 +38,10 @@ impl GrpcOnly {
 
     /// The answer to a request that is no gRPC call.
     fn respond(&self, why: NotGrpc, request: Request<Body>) -> BoxFuture<'static, Response<Body>> {
-        let path = request.uri().path();
-        if let Some((route, _)) = Route::of(path) {
+        if let Some(route) = self.http.route_of(&request) {
             return self.http.respond(route, request);
         }
+        let path = request.uri().path();
         let response = match self.catalog.has_method(path) {
             true => refusal(why),
             // About the server, not about a path of it (RFC 9110, 9.3.7).

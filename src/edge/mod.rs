@@ -1,5 +1,6 @@
 //! The network edge: the listener, TLS, HTTP routing on one port, status mapping, and the gRPC services.
 
+mod accept_encoding;
 mod acts;
 mod address;
 pub(crate) mod auth;
@@ -10,9 +11,12 @@ pub(crate) mod conformance;
 pub mod connection;
 mod connection_age;
 mod connection_task;
+#[cfg(feature = "console")]
+pub mod console;
 mod cors;
 mod counting;
 mod credential_end;
+mod etag;
 pub mod grpc;
 mod grpc_message;
 mod grpc_only;
@@ -23,6 +27,8 @@ pub mod listener;
 mod message_length;
 mod metrics;
 mod openapi;
+mod origin;
+mod page_headers;
 #[cfg(feature = "tls")]
 mod plain_refusal;
 mod plain_text;

@@ -13,7 +13,8 @@ mod sio;
 mod time;
 
 pub use self::access::{
-    api_key_to_proto, rights_from_proto, rights_to_proto, scope_from_proto, scope_to_proto,
+    api_key_to_proto, caller_to_proto, rights_from_proto, rights_to_proto, scope_from_proto,
+    scope_to_proto,
 };
 pub use self::declaration::{declaration_from_proto, declaration_hash, declaration_to_proto};
 pub use self::failure::{failure_from_proto, failure_to_proto};
@@ -56,5 +57,6 @@ pub use self::results::reply::reply_to_proto;
 pub use self::results::state::state_to_proto;
 pub use self::sio::{sio_from_proto, sio_to_proto};
 pub use self::time::{
-    duration_from_proto, duration_to_proto, timestamp_from_proto, timestamp_to_proto,
+    duration_from_proto, duration_to_proto, optional_timestamp_from_proto, timestamp_from_proto,
+    timestamp_to_proto,
 };

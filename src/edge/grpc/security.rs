@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
 use tonic::{Extensions, Request, Response, Status};
 
 use super::request::{into_status, malformed_page_token};
 use crate::codec::convert::{
-    FieldErrors, api_key_to_proto, duration_from_proto, page_size_from_proto, quota_from_proto,
-    quota_to_proto, rights_from_proto, rights_to_proto, timestamp_to_proto,
+    FieldErrors, api_key_to_proto, caller_to_proto, duration_from_proto, page_size_from_proto,
+    quota_from_proto, rights_from_proto, timestamp_to_proto,
 };
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::security_service_server::SecurityService;
@@ -16,7 +15,7 @@ use crate::edge::auth::ExpireTime;
 use crate::edge::caller::on_behalf_of_caller;
 use crate::engine::Invoker;
 use crate::engine::access::{KeyRing, ListedKey, NewApiKey, audit};
-use crate::model::access::{Caller, Credential, Principal, Rights};
+use crate::model::access::{Caller, Principal, Rights};
 use crate::model::error::{Error, Result, reason};
 
 /// How many keys a page has, by default and at most.
@@ -142,31 +141,6 @@ fn listed_to_proto(listed: &ListedKey) -> v1::ApiKey {
     }
 }
 
-fn caller_to_proto(caller: &Caller, expire_time: Option<Timestamp>) -> v1::GetCallerResponse {
-    let Some(identity) = caller.identity() else {
-        return v1::GetCallerResponse {
-            rights: Some(rights_to_proto(&Rights::all())),
-            credential: v1::CredentialKind::None.into(),
-            ..v1::GetCallerResponse::default()
-        };
-    };
-    let (credential, api_key_id) = match &identity.credential {
-        Credential::ApiKey(id) => (v1::CredentialKind::ApiKey, id.to_string()),
-        Credential::Token => (v1::CredentialKind::Token, String::new()),
-        Credential::Certificate => (v1::CredentialKind::Certificate, String::new()),
-    };
-    let group = identity.group.as_ref().map(Principal::to_string);
-    v1::GetCallerResponse {
-        principal: identity.principal.to_string(),
-        group: group.unwrap_or_default(),
-        rights: Some(rights_to_proto(&identity.rights)),
-        credential: credential.into(),
-        api_key_id,
-        expire_time: expire_time.map(timestamp_to_proto),
-        quota: None,
-    }
-}
-
 #[tonic::async_trait]
 impl SecurityService for SecurityApi {
     async fn get_caller(
@@ -177,11 +151,8 @@ impl SecurityService for SecurityApi {
         let expire_time = extensions.get::<ExpireTime>().map(|it| it.0);
         let caller = self.caller(extensions);
         let quota = self.invoker.quota_of(&caller);
-        let quota = quota_to_proto(&quota);
-        Ok(Response::new(v1::GetCallerResponse {
-            quota,
-            ..caller_to_proto(&caller, expire_time)
-        }))
+        let caller = caller_to_proto(&caller, &quota, expire_time);
+        Ok(Response::new(caller))
     }
 
     async fn create_api_key(

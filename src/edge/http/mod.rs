@@ -15,6 +15,7 @@ mod invocations;
 mod invoke;
 mod media;
 mod options;
+mod page;
 mod prefer;
 mod problem;
 mod query;
@@ -22,6 +23,8 @@ mod request;
 mod respond;
 mod route;
 mod services;
+#[cfg(feature = "console")]
+mod session;
 mod span;
 
 pub(super) use self::api::HttpApi;

@@ -31,10 +31,16 @@ pub(in crate::edge) enum Route {
     Docs,
     /// What the node counts.
     Metrics,
+    /// The web console: its page and files.
+    #[cfg(feature = "console")]
+    Console,
+    /// Who has logged in to it.
+    #[cfg(feature = "console")]
+    Session,
 }
 
-/// All paths: a name in braces stands for one segment.
-const PATHS: [(&str, Route); 12] = [
+/// All paths: a name in braces stands for one segment, and `{path…}` at the end for all that follow.
+const PATHS: &[(&str, Route)] = &[
     ("/invoke/{service}", Route::Invoke),
     ("/invocations", Route::Invocations),
     ("/invocations/{cid}", Route::Invocation),
@@ -47,6 +53,14 @@ const PATHS: [(&str, Route); 12] = [
     ("/openapi.json", Route::OpenApi),
     ("/docs", Route::Docs),
     ("/metrics", Route::Metrics),
+    #[cfg(feature = "console")]
+    ("/", Route::Console),
+    #[cfg(feature = "console")]
+    ("/console", Route::Console),
+    #[cfg(feature = "console")]
+    ("/console/session", Route::Session),
+    #[cfg(feature = "console")]
+    ("/console/{path…}", Route::Console),
 ];
 
 impl Route {
@@ -77,6 +91,10 @@ impl Route {
             | Self::OpenApi
             | Self::Docs
             | Self::Metrics => "GET, HEAD, OPTIONS",
+            #[cfg(feature = "console")]
+            Self::Console => "GET, HEAD, OPTIONS",
+            #[cfg(feature = "console")]
+            Self::Session => "GET, HEAD, POST, DELETE, OPTIONS",
         }
     }
 
@@ -90,17 +108,40 @@ impl Route {
 
     /// Whether those who watch the node ask for it, and not callers of services: it has no span.
     pub(super) fn is_of_operators(self) -> bool {
-        self.is_open() || matches!(self, Self::Metrics | Self::OpenApi)
+        self.is_open() || self.is_console() || matches!(self, Self::Metrics | Self::OpenApi)
     }
 
     /// Whether it needs no credential: probes have none, nor have browsers that open a page, and it tells nothing else.
+    /// That of sessions asks for one itself.
     pub(super) fn is_open(self) -> bool {
-        matches!(self, Self::Health | Self::Ready | Self::Docs)
+        matches!(self, Self::Health | Self::Ready | Self::Docs) || self.is_console_page()
+    }
+
+    /// Whether it is a path of the console.
+    pub(super) fn is_console(self) -> bool {
+        #[cfg(feature = "console")]
+        return matches!(self, Self::Console | Self::Session);
+        #[cfg(not(feature = "console"))]
+        false
+    }
+
+    /// Whether it is a page or a file of the console: the same for all.
+    pub(in crate::edge) fn is_console_page(self) -> bool {
+        #[cfg(feature = "console")]
+        return self == Self::Console;
+        #[cfg(not(feature = "console"))]
+        false
     }
 }
 
+/// What stands for all segments that follow.
+const REST: &str = "{path…}";
+
 /// The segment of a path that stands for the name in a pattern; empty where the pattern has none.
 fn name_in<'a>(pattern: &str, path: &'a str) -> Option<&'a str> {
+    if let Some(prefix) = pattern.strip_suffix(REST) {
+        return path.strip_prefix(prefix);
+    }
     let Some((prefix, rest)) = pattern.split_once('{') else {
         return (pattern == path).then_some("");
     };
@@ -118,10 +159,12 @@ pub(in crate::edge) fn nearest(path: &str) -> Option<&'static str> {
         let end = pattern.get(1..).and_then(|rest| rest.find('/'));
         end.map_or(pattern, |end| pattern.get(..=end).unwrap_or(pattern))
     };
-    let roots: HashSet<&'static str> = PATHS.iter().map(|(pattern, _)| root(pattern)).collect();
+    // Pages are for people, who do not guess their paths.
+    let paths = PATHS.iter().filter(|(_, route)| !route.is_console());
+    let paths = paths.map(|(pattern, _)| *pattern);
+    let roots: HashSet<&'static str> = paths.clone().map(root).collect();
     let meant = closest_name(&first, &roots)?;
-    let below = PATHS.iter().map(|(pattern, _)| *pattern);
-    let below = below.filter(|pattern| root(pattern) == meant);
+    let below = paths.filter(|pattern| root(pattern) == meant);
     below.min_by_key(|pattern| pattern.matches('/').count().abs_diff(count + 1))
 }
 
@@ -150,6 +193,13 @@ mod tests {
             ("/healthz", Some((Route::Health, ""))),
             ("/healthz/", None),
             ("//healthz", None),
+            #[cfg(feature = "console")]
+            ("/", Some((Route::Console, ""))),
+            #[cfg(feature = "console")]
+            ("/console/session", Some((Route::Session, ""))),
+            #[cfg(feature = "console")]
+            ("/console/a/b.js", Some((Route::Console, "a/b.js"))),
+            ("/consoles", None),
         ] {
             assert_eq!(Route::of(path), expected, "{path}");
         }
