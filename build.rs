@@ -4,6 +4,10 @@
 //! `ListValue` become `bytes`, which is the same on the wire, so that payloads stay encoded until they are read. The
 //! original set is kept for reflection: callers never see the patch.
 
+#[cfg(feature = "console")]
+#[path = "build/console.rs"]
+mod console;
+
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
@@ -41,6 +45,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=proto");
     println!("cargo::rerun-if-changed=third_party");
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
+    #[cfg(feature = "console")]
+    console::embed(&out)?;
 
     let files = API.iter().chain([&HEALTH, &SCALER]).map(Path::new);
     let original = protox::compile(files, ["proto", "third_party"])?;

@@ -112,6 +112,7 @@
 //! | feature | default | enables |
 //! |---|---|---|
 //! | `server` | yes | a node in your program: [`Node`], [`MemoryStore`], and [`testing`] for tests of services |
+//! | `console` | yes | the web console of a node, embedded in the program: [`ConsoleOptions`]. Implies `server` |
 //! | `tls` | no | `https://`: `ClientTls`, and `ServerTls` of a node. Needs a C compiler, for `ring` |
 //! | `sqlite` | no | `SqliteStore`: a node that stores invocations on disk. Implies `server`, needs a C compiler |
 //! | `cli` | no | the program `cidery`. Implies `sqlite` and `tls`; libraries do not need it |
@@ -260,6 +261,9 @@ pub use crate::edge::auth::JwtOptions;
 #[cfg(feature = "server")]
 #[doc(inline)]
 pub use crate::edge::auth::{AccessOptions, CertificateRule};
+#[cfg(feature = "console")]
+#[doc(inline)]
+pub use crate::edge::console::ConsoleOptions;
 #[cfg(all(feature = "server", feature = "tls"))]
 #[doc(inline)]
 pub use crate::edge::tls::ServerTls;

@@ -13,7 +13,7 @@ use http::{HeaderValue, Request, Response, StatusCode};
 use tower_service::Service;
 
 use crate::edge::grpc::{Catalog, NotGrpc, not_grpc};
-use crate::edge::http::{HttpApi, Problem, Route, nearest};
+use crate::edge::http::{HttpApi, Problem, nearest};
 use crate::edge::plain_text::plain_text;
 use crate::model::error::{Error, reason};
 use crate::model::id::truncated;
@@ -39,10 +39,10 @@ impl GrpcOnly {
 
     /// The answer to a request that is no gRPC call.
     fn respond(&self, why: NotGrpc, request: Request<Body>) -> BoxFuture<'static, Response<Body>> {
-        let path = request.uri().path();
-        if let Some((route, _)) = Route::of(path) {
+        if let Some(route) = self.http.route_of(&request) {
             return self.http.respond(route, request);
         }
+        let path = request.uri().path();
         let response = match self.catalog.has_method(path) {
             true => refusal(why),
             false => not_found(path),

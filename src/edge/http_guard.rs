@@ -10,15 +10,19 @@ use std::sync::Arc;
 
 use http::header::{HOST, HeaderName, HeaderValue, ORIGIN};
 use http::uri::Authority;
-use http::{HeaderMap, Request, StatusCode};
+use http::{HeaderMap, Method, Request, StatusCode};
 
 use crate::edge::cors::{AllowedOrigins, Cors};
+use crate::edge::origin::{Origin, authority_of};
 use crate::model::error::{Error, Result, reason};
 
 /// Hosts that no other machine can have. Any port: it may be forwarded.
 const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 /// Set by browsers, not by pages: `cross-site` where the page is from another site.
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+/// Set by browsers: `navigate` where a request opens an address, and `document` where that is a tab or a window.
+const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 
 /// Host names under which browsers may reach the node, besides loopback and its own address.
 #[derive(Clone, Debug, Default)]
@@ -92,11 +96,13 @@ impl HttpGuard {
     }
 
     /// Checks `Host` (and the authority in the request line, which replaces it), `Origin` and `Sec-Fetch-Site`.
-    /// `local` is the address at which the connection was accepted. Returns what the browser is told.
+    /// `local` is the address at which the connection was accepted. `is_page`: the path is a page that is the same for
+    /// all and tells nothing, to which other sites may link. Returns what the browser is told.
     pub(super) fn check<B>(
         &self,
         request: &Request<B>,
         local: Option<SocketAddr>,
+        is_page: bool,
     ) -> std::result::Result<Cors, Refusal> {
         let headers = request.headers();
         let hosts = headers.get_all(HOST).iter().map(HeaderValue::as_bytes);
@@ -120,10 +126,11 @@ impl HttpGuard {
         if cors.is_allowed() {
             return Ok(cors);
         }
-        let is_own = |(origin, port)| self.is_own(&origin, port, local);
+        let is_own = |origin: Origin| self.is_own(&origin.authority, origin.default_port, local);
         let mut origins = headers.get_all(ORIGIN).iter();
-        let is_same = origins.all(|origin| origin_of(origin).is_some_and(is_own));
-        match is_same && !is_cross_site(headers) {
+        let is_same = origins.all(|origin| Origin::parse(origin).is_some_and(is_own));
+        let is_from_elsewhere = is_cross_site(headers) && !(is_page && is_link(request));
+        match is_same && !is_from_elsewhere {
             true => Ok(cors),
             false => Err(Refusal::Origin),
         }
@@ -148,26 +155,18 @@ impl HttpGuard {
     }
 }
 
-/// Parses `HOST[:PORT]`, without user information.
-fn authority_of(text: &[u8]) -> Option<Authority> {
-    let authority = Authority::try_from(text).ok()?;
-    (!authority.as_str().contains('@')).then_some(authority)
-}
-
-/// Parses `SCHEME://HOST[:PORT]`: the authority and the default port. The origin `null` has none.
-fn origin_of(value: &HeaderValue) -> Option<(Authority, u16)> {
-    let (scheme, authority) = value.to_str().ok()?.split_once("://")?;
-    let port = match scheme {
-        "http" => 80,
-        "https" => 443,
-        _ => return None,
-    };
-    Some((authority_of(authority.as_bytes())?, port))
-}
-
 fn is_cross_site(headers: &HeaderMap) -> bool {
     let mut sites = headers.get_all(SEC_FETCH_SITE).iter();
     sites.any(|site| site == "cross-site")
+}
+
+/// Whether someone followed a link to the address: the page becomes the one of the tab, and no other page can read it.
+fn is_link<B>(request: &Request<B>) -> bool {
+    let headers = request.headers();
+    let is = |name, expected: &str| headers.get(name).is_some_and(|value| value == expected);
+    request.method() == Method::GET
+        && is(SEC_FETCH_MODE, "navigate")
+        && is(SEC_FETCH_DEST, "document")
 }
 
 #[cfg(test)]
@@ -175,6 +174,14 @@ mod tests {
     use super::*;
 
     fn check(local: &str, headers: &[(&str, &str)]) -> std::result::Result<(), Refusal> {
+        check_path(local, headers, false)
+    }
+
+    fn check_path(
+        local: &str,
+        headers: &[(&str, &str)],
+        is_page: bool,
+    ) -> std::result::Result<(), Refusal> {
         let mut allowed = AllowedHosts::default();
         for name in ["Node.Example", "10.1.2.3", "::2"] {
             allowed.add(name).unwrap();
@@ -191,7 +198,7 @@ mod tests {
         let mut origins = AllowedOrigins::default();
         origins.add("https://page.example").unwrap();
         let guard = HttpGuard::new(allowed, origins);
-        guard.check(&request, Some(local)).map(drop)
+        guard.check(&request, Some(local), is_page).map(drop)
     }
 
     #[test]
@@ -299,6 +306,31 @@ mod tests {
         ] {
             let headers = [("host", "localhost"), ("sec-fetch-site", site)];
             assert_eq!(check("127.0.0.1:80", &headers), expected, "{site}");
+        }
+    }
+
+    #[test]
+    fn other_sites_may_link_to_pages_and_embed_none() {
+        let link = [
+            ("host", "localhost"),
+            ("sec-fetch-site", "cross-site"),
+            ("sec-fetch-mode", "navigate"),
+            ("sec-fetch-dest", "document"),
+        ];
+        let local = "127.0.0.1:80";
+        assert_eq!(check_path(local, &link, true), Ok(()));
+        assert_eq!(check_path(local, &link, false), Err(Refusal::Origin));
+        for (at, other) in [
+            (0, ("host", "evil.example")),
+            (2, ("sec-fetch-mode", "cors")),
+            (2, ("sec-fetch-mode", "no-cors")),
+            (3, ("sec-fetch-dest", "iframe")),
+            (3, ("origin", "https://evil.example")),
+        ] {
+            let mut headers = link;
+            headers[at] = other;
+            let checked = check_path(local, &headers, true);
+            assert!(checked.is_err(), "{other:?}");
         }
     }
 

@@ -1,5 +1,6 @@
 //! The network edge: the listener, TLS, HTTP routing on one port, status mapping, and the gRPC services.
 
+mod accept_encoding;
 mod acts;
 mod address;
 pub(crate) mod auth;
@@ -9,8 +10,11 @@ pub(crate) mod conformance;
 pub mod connection;
 mod connection_age;
 mod connection_task;
+#[cfg(feature = "console")]
+pub mod console;
 mod cors;
 mod credential_end;
+mod etag;
 pub mod grpc;
 mod grpc_message;
 mod grpc_only;
@@ -21,6 +25,8 @@ pub mod listener;
 mod message_length;
 mod metrics;
 mod openapi;
+mod origin;
+mod page_headers;
 #[cfg(feature = "tls")]
 mod plain_refusal;
 mod plain_text;

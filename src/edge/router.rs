@@ -22,6 +22,8 @@ use crate::edge::acts::Act;
 use crate::edge::address::NodeAddress;
 use crate::edge::auth::{Authenticated, Authenticator};
 use crate::edge::connection::Connection;
+#[cfg(feature = "console")]
+use crate::edge::console::ConsoleOptions;
 use crate::edge::cors::{AllowedOrigins, Cors};
 use crate::edge::credential_end::{CredentialEnd, end_with};
 use crate::edge::grpc::{
@@ -84,6 +86,8 @@ pub struct PortService {
     tracer: Tracer,
     request_timeout: Duration,
     metrics: Arc<PortMetrics>,
+    /// Whether other sites may link to the pages of the console: only the node itself answers at their paths.
+    may_be_linked: bool,
 }
 
 /// Whom web browsers may call, and from where.
@@ -93,6 +97,19 @@ pub(crate) struct Allowed {
     pub(crate) hosts: AllowedHosts,
     /// Origins of pages.
     pub(crate) origins: AllowedOrigins,
+    /// The page of the node itself.
+    #[cfg(feature = "console")]
+    pub(crate) console: ConsoleOptions,
+}
+
+impl Allowed {
+    /// Whether the node serves its console.
+    fn has_console(&self) -> bool {
+        #[cfg(feature = "console")]
+        return self.console.enabled;
+        #[cfg(not(feature = "console"))]
+        false
+    }
 }
 
 /// Wraps the router of a port, for example in tower layers of the host.
@@ -137,6 +154,8 @@ impl PortService {
         let auth = PortAuth::new(authenticator, invoker.requires_authentication());
         let metrics = PortMetrics::new()?;
         let endpoint = MetricsApi::new(workers.clone(), Arc::clone(&metrics));
+        let has_console = allowed.has_console();
+        let may_be_linked = has_console && !host.routes.has_routes() && host.wrap.is_none();
         let http = HttpApi::new(
             invoker,
             workers,
@@ -145,6 +164,7 @@ impl PortService {
             address,
             auth.clone(),
             endpoint,
+            has_console,
         );
         let combine = |routes: Routes| {
             let grpc = routes.prepare().into_axum_router();
@@ -166,6 +186,7 @@ impl PortService {
             tracer: invoker.tracer().clone(),
             request_timeout: invoker.limits().request_timeout,
             metrics,
+            may_be_linked,
         })
     }
 
@@ -305,12 +326,15 @@ impl ConnectionService {
     #[inline(never)]
     fn call_http(&self, mut request: Request<Incoming>) -> ResponseFuture {
         let Self { port, connection } = self;
-        let begun = HttpRequest::begin(Route::pattern_of(request.uri().path()), request.method());
+        let path = request.uri().path();
+        let begun = HttpRequest::begin(Route::pattern_of(path), request.method());
+        let is_page =
+            port.may_be_linked && Route::of(path).is_some_and(|(route, _)| route.is_console());
         let refused = |response: Response<Body>| {
             port.metrics.http.end(begun, response.status());
             ResponseFuture::Refused(Some(response))
         };
-        let cors = match port.guard.check(&request, connection.local) {
+        let cors = match port.guard.check(&request, connection.local, is_page) {
             Ok(cors) => cors,
             Err(refusal) => {
                 // Not the query, which may have the token of a completion.

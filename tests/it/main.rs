@@ -98,6 +98,7 @@ mod typed_clients;
 mod typed_outcomes;
 mod typed_refusals;
 mod web;
+mod web_console;
 mod worker_hello;
 mod worker_resume;
 mod worker_start;

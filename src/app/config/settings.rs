@@ -25,6 +25,8 @@ use super::texts::{
 use crate::app::shutdown::DRAIN_TIMEOUT;
 use crate::app::telemetry::LogFormat;
 use crate::codec::units::{DurationText, SizeText};
+#[cfg(feature = "console")]
+use crate::edge::console::ConsoleOptions;
 use crate::engine::Limits;
 use crate::remote::protocol::endpoint::DEFAULT_PORT;
 use crate::store::SqliteOptions;
@@ -39,6 +41,10 @@ pub(in crate::app) struct Config {
     /// How connections are encrypted.
     #[serde(flatten)]
     pub(in crate::app) tls: TlsConfig,
+    /// What browsers are shown.
+    #[cfg(feature = "console")]
+    #[serde(flatten)]
+    pub(in crate::app) console: ConsoleConfig,
     /// Who may call.
     #[serde(flatten)]
     pub(in crate::app) access: AccessConfig,
@@ -90,6 +96,47 @@ impl Default for ListenerConfig {
             allow_host: Vec::new(),
             allow_origin: Vec::new(),
         }
+    }
+}
+
+/// What browsers are shown.
+#[cfg(feature = "console")]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(default)]
+pub(in crate::app) struct ConsoleConfig {
+    /// Serve the web console at `/` and below `/console/`; `--console=false` turns it off.
+    pub(in crate::app) console: bool,
+    /// How long someone who has logged in to the console stays so without a request.
+    #[serde(with = "DurationText")]
+    #[schemars(extend("x-minimum" = "1m", "x-maximum" = "7d"))]
+    pub(in crate::app) console_session_idle: Duration,
+    /// How long someone who has logged in to the console stays so at most.
+    #[serde(with = "DurationText")]
+    #[schemars(extend("x-minimum" = "1m", "x-maximum" = "7d"))]
+    pub(in crate::app) console_session_lifetime: Duration,
+}
+
+#[cfg(feature = "console")]
+impl Default for ConsoleConfig {
+    fn default() -> Self {
+        let options = ConsoleOptions::default();
+        Self {
+            console: options.enabled,
+            console_session_idle: options.session_idle,
+            console_session_lifetime: options.session_lifetime,
+        }
+    }
+}
+
+#[cfg(feature = "console")]
+impl ConsoleConfig {
+    /// The options of the node.
+    pub(in crate::app) fn options(&self) -> ConsoleOptions {
+        let mut options = ConsoleOptions::default();
+        options.enabled = self.console;
+        options.session_idle = self.console_session_idle;
+        options.session_lifetime = self.console_session_lifetime;
+        options
     }
 }
 

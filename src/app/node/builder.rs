@@ -16,6 +16,8 @@ use crate::app::node::security::{Security, ServerTls};
 use crate::app::reload::Reloads;
 use crate::app::shutdown::{DRAIN_TIMEOUT, catch_signals};
 use crate::edge::auth::{AccessOptions, Authenticator};
+#[cfg(feature = "console")]
+use crate::edge::console::ConsoleOptions;
 use crate::edge::grpc::Serving;
 use crate::edge::listener::{self, Shutdown};
 use crate::edge::{Allowed, HostRoutes, NodeAddress, PortService, Transport, WrapRouter};
@@ -270,6 +272,13 @@ impl NodeBuilder {
         if let Err(error) = self.allowed.origins.add(origin) {
             self.error.get_or_insert(error);
         }
+        self
+    }
+
+    /// Sets whether the node serves its web console, and how long its sessions last. Default: it does.
+    #[cfg(feature = "console")]
+    pub fn console(mut self, options: ConsoleOptions) -> Self {
+        self.allowed.console = options;
         self
     }
 

@@ -11,7 +11,7 @@ use super::counted_body::counted;
 use super::problem::Problem;
 use super::request::{HttpRequest, Peer};
 use super::route::Route;
-use super::{complete, event_stream, health, invocations, invoke, services, span};
+use super::{complete, event_stream, health, invocations, invoke, page, services, span};
 use crate::codec::status::{CID_HEADER, cid_value};
 use crate::edge::address::NodeAddress;
 use crate::edge::connection::Connection;
@@ -38,6 +38,7 @@ struct Inner {
     health: HealthApi,
     metrics: MetricsApi,
     auth: PortAuth,
+    has_console: bool,
 }
 
 impl HttpApi {
@@ -50,6 +51,7 @@ impl HttpApi {
         address: Option<NodeAddress>,
         auth: PortAuth,
         metrics: MetricsApi,
+        has_console: bool,
     ) -> Self {
         Self(Arc::new(Inner {
             invoker: invoker.clone(),
@@ -58,7 +60,15 @@ impl HttpApi {
             health: HealthApi::new(invoker.clone(), catalog.clone(), serving.clone()),
             metrics,
             auth,
+            has_console,
         }))
+    }
+
+    /// The route of a request; `None` where its path is not one of the node.
+    pub(in crate::edge) fn route_of(&self, request: &Request<Body>) -> Option<Route> {
+        let (route, _) = Route::of(request.uri().path())?;
+        let is_there = !route.is_console() || (self.0.has_console && page::is_there(request));
+        is_there.then_some(route)
     }
 
     /// Answers a request for a route.
@@ -74,6 +84,9 @@ impl HttpApi {
             let mut response = answered.unwrap_or_else(Problem::into_response);
             let cid = response.headers_mut().entry(CID_HEADER);
             cid.or_insert_with(|| cid_value(Cid::new()));
+            if route.is_console() {
+                page::isolate(response.headers_mut());
+            }
             match is_head {
                 // A stream has no length.
                 true if route != Route::Events => without_body(response),
@@ -100,6 +113,8 @@ impl Inner {
             let headers = request.headers();
             return Ok(match route {
                 Route::Docs => openapi::page(),
+                #[cfg(feature = "console")]
+                Route::Console => page::answer(&request),
                 Route::Ready => health::readiness(headers, &self.health, &self.invoker),
                 _ => health::health(headers, &self.health),
             });
@@ -158,6 +173,8 @@ impl Inner {
             Route::Metrics => Box::pin(measure(&self.metrics, request)).await,
             Route::OpenApi => Box::pin(describe(request)).await,
             Route::Health | Route::Ready | Route::Docs => Err(no_connection().into()),
+            #[cfg(feature = "console")]
+            Route::Console => Err(no_connection().into()),
         }
     }
 }

@@ -15,6 +15,7 @@ mod invocations;
 mod invoke;
 mod media;
 mod options;
+mod page;
 mod prefer;
 mod problem;
 mod query;

@@ -31,10 +31,13 @@ pub(in crate::edge) enum Route {
     Docs,
     /// What the node counts.
     Metrics,
+    /// The web console: its page and files.
+    #[cfg(feature = "console")]
+    Console,
 }
 
-/// All paths: a name in braces stands for one segment.
-const PATHS: [(&str, Route); 12] = [
+/// All paths: a name in braces stands for one segment, and `{path…}` at the end for all that follow.
+const PATHS: &[(&str, Route)] = &[
     ("/invoke/{service}", Route::Invoke),
     ("/invocations", Route::Invocations),
     ("/invocations/{cid}", Route::Invocation),
@@ -47,6 +50,12 @@ const PATHS: [(&str, Route); 12] = [
     ("/openapi.json", Route::OpenApi),
     ("/docs", Route::Docs),
     ("/metrics", Route::Metrics),
+    #[cfg(feature = "console")]
+    ("/", Route::Console),
+    #[cfg(feature = "console")]
+    ("/console", Route::Console),
+    #[cfg(feature = "console")]
+    ("/console/{path…}", Route::Console),
 ];
 
 impl Route {
@@ -77,6 +86,8 @@ impl Route {
             | Self::OpenApi
             | Self::Docs
             | Self::Metrics => "GET, HEAD, OPTIONS",
+            #[cfg(feature = "console")]
+            Self::Console => "GET, HEAD, OPTIONS",
         }
     }
 
@@ -95,12 +106,26 @@ impl Route {
 
     /// Whether it needs no credential: probes have none, nor have browsers that open a page, and it tells nothing else.
     pub(super) fn is_open(self) -> bool {
-        matches!(self, Self::Health | Self::Ready | Self::Docs)
+        matches!(self, Self::Health | Self::Ready | Self::Docs) || self.is_console()
+    }
+
+    /// Whether it is a page or a file of the console.
+    pub(in crate::edge) fn is_console(self) -> bool {
+        #[cfg(feature = "console")]
+        return self == Self::Console;
+        #[cfg(not(feature = "console"))]
+        false
     }
 }
 
+/// What stands for all segments that follow.
+const REST: &str = "{path…}";
+
 /// The segment of a path that stands for the name in a pattern; empty where the pattern has none.
 fn name_in<'a>(pattern: &str, path: &'a str) -> Option<&'a str> {
+    if let Some(prefix) = pattern.strip_suffix(REST) {
+        return path.strip_prefix(prefix);
+    }
     let Some((prefix, rest)) = pattern.split_once('{') else {
         return (pattern == path).then_some("");
     };
@@ -118,10 +143,12 @@ pub(in crate::edge) fn nearest(path: &str) -> Option<&'static str> {
         let end = pattern.get(1..).and_then(|rest| rest.find('/'));
         end.map_or(pattern, |end| pattern.get(..=end).unwrap_or(pattern))
     };
-    let roots: HashSet<&'static str> = PATHS.iter().map(|(pattern, _)| root(pattern)).collect();
+    // Pages are for people, who do not guess their paths.
+    let paths = PATHS.iter().filter(|(_, route)| !route.is_console());
+    let paths = paths.map(|(pattern, _)| *pattern);
+    let roots: HashSet<&'static str> = paths.clone().map(root).collect();
     let meant = closest_name(&first, &roots)?;
-    let below = PATHS.iter().map(|(pattern, _)| *pattern);
-    let below = below.filter(|pattern| root(pattern) == meant);
+    let below = paths.filter(|pattern| root(pattern) == meant);
     below.min_by_key(|pattern| pattern.matches('/').count().abs_diff(count + 1))
 }
 
@@ -150,6 +177,11 @@ mod tests {
             ("/healthz", Some((Route::Health, ""))),
             ("/healthz/", None),
             ("//healthz", None),
+            #[cfg(feature = "console")]
+            ("/", Some((Route::Console, ""))),
+            #[cfg(feature = "console")]
+            ("/console/a/b.js", Some((Route::Console, "a/b.js"))),
+            ("/consoles", None),
         ] {
             assert_eq!(Route::of(path), expected, "{path}");
         }

@@ -4,12 +4,13 @@ mod page;
 
 use axum::body::Body;
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, VARY};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use sha2::{Digest as _, Sha256};
 
 pub(in crate::edge) use self::page::page;
 use crate::codec::openapi::{Documented, document};
+use crate::edge::etag::is_match;
 use crate::engine::Invoker;
 use crate::model::error::{Error, Result, reason};
 
@@ -77,16 +78,4 @@ impl Described {
         }
         response
     }
-}
-
-/// Whether the caller has the document with this tag (RFC 9110, 13.1.2).
-fn is_match(headers: &HeaderMap, etag: &str) -> bool {
-    let values = headers.get_all(IF_NONE_MATCH).iter();
-    let mut tags = values
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|all| all.split(','));
-    tags.any(|tag| {
-        let tag = tag.trim();
-        tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag
-    })
 }

@@ -7,14 +7,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::Response;
-use http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY,
-    X_CONTENT_TYPE_OPTIONS,
-};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use sha2::{Digest as _, Sha256};
 
-const CROSS_ORIGIN_OPENER_POLICY: HeaderName =
-    HeaderName::from_static("cross-origin-opener-policy");
+use crate::edge::page_headers::isolate;
 
 /// The page, and the policy by which a browser runs nothing but its own script.
 static PAGE: LazyLock<(Bytes, String)> = LazyLock::new(|| {
@@ -39,14 +35,11 @@ pub(in crate::edge) fn page() -> Response<Body> {
     let mut response = Response::new(Body::from(page.clone()));
     let headers = response.headers_mut();
     if let Ok(policy) = HeaderValue::try_from(policy) {
-        headers.insert(CONTENT_SECURITY_POLICY, policy);
+        isolate(headers, policy);
     }
     for (name, value) in [
         (CONTENT_TYPE, "text/html; charset=utf-8"),
         (CACHE_CONTROL, "no-cache"),
-        (CROSS_ORIGIN_OPENER_POLICY, "same-origin"),
-        (REFERRER_POLICY, "no-referrer"),
-        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }

@@ -6,6 +6,7 @@ use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, TE};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Version};
 
 use super::protocol::{Protocol, Shape};
+use crate::edge::accept_encoding::accepts_gzip;
 use crate::edge::http_headers::is_of_http;
 use crate::model::error::{Error, Result, Violation, reason};
 
@@ -138,19 +139,6 @@ fn is_gzipped(headers: &HeaderMap, name: &HeaderName) -> Result<bool> {
             Err(Error::unimplemented(reason::NOT_SUPPORTED, message))
         }
     }
-}
-
-fn accepts_gzip(headers: &HeaderMap, name: &HeaderName) -> bool {
-    let values = headers.get_all(name).iter();
-    let mut encodings = values
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|all| all.split(','));
-    encodings.any(|encoding| {
-        let (name, parameters) = encoding.split_once(';').unwrap_or((encoding, ""));
-        let weight = parameters.trim().strip_prefix("q=").unwrap_or("1");
-        let is_refused = weight.parse::<f32>().is_ok_and(|weight| weight <= 0.0);
-        name.trim().eq_ignore_ascii_case(GZIP) && !is_refused
-    })
 }
 
 fn malformed(name: &HeaderName, message: &str) -> Error {

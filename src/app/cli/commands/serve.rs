@@ -223,6 +223,10 @@ fn builder(config: &Config) -> NodeBuilder {
     for origin in &listener.allow_origin {
         builder = builder.allow_origin(origin.as_ref());
     }
+    #[cfg(feature = "console")]
+    {
+        builder = builder.console(config.console.options());
+    }
     if run.demo {
         builder = builder.demo();
     }
