@@ -8,9 +8,19 @@ from urllib.parse import urlsplit
 
 import pytest
 from node import Node
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Request,
+    expect,
+    sync_playwright,
+)
 
 CHROMIUM = os.environ.get("CIDERY_CHROMIUM", "/usr/bin/chromium")
+# Nothing takes as long: a machine that is busy with other tests does.
+TIMEOUT_MS = 30_000
 WIDE = {"width": 1440, "height": 900}
 NARROW = {"width": 390, "height": 844}
 # Chromium runs as root in containers, with little shared memory, and is to call nothing by itself.
@@ -23,6 +33,7 @@ ARGUMENTS = [
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    expect.set_options(timeout=TIMEOUT_MS)
     config.addinivalue_line("markers", "fails: the page is meant to get refusals, which browsers report")
 
 
@@ -71,7 +82,7 @@ def open_context(browser: Browser, request: pytest.FixtureRequest) -> Iterator[C
     def open_context(node: Node, **options: object) -> BrowserContext:
         watch.host = node.address
         context = browser.new_context(**{"viewport": WIDE, "base_url": node.url, **options})  # type: ignore[arg-type]
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(TIMEOUT_MS)
         context.on("console", watch.of_console)
         context.on("weberror", lambda error: watch.errors.append(str(error.error)))
         context.on("request", watch.of_request)

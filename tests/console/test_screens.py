@@ -104,7 +104,7 @@ def test_screens_fit_narrow_pages(
     body = page.locator(".screen-body").evaluate("body => [body.scrollWidth, body.clientWidth]")
     assert body[0] <= body[1] + 1
     page.get_by_role("button", name="Menu").click()
-    page.get_by_role("link", name="Workers").click()
+    page.get_by_role("navigation").get_by_role("link", name="Workers").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Workers")
 
 
@@ -123,6 +123,7 @@ def test_the_theme_is_that_of_the_system_and_of_the_switch(
     assert page.evaluate(background) == light
 
 
+@pytest.mark.fails
 def test_a_node_that_does_not_answer_is_said(
     open_context: Callable[..., BrowserContext],
 ) -> None:
@@ -134,14 +135,11 @@ def test_a_node_that_does_not_answer_is_said(
         page.route("**/cidery.v1.**", lambda route: route.abort())
         with page.expect_event("requestfailed"):
             pass
-        expect(page.get_by_role("alert").filter(has_text="does not answer")).to_be_visible()
+        expect(page.locator(".banner")).to_contain_text("The node does not answer")
         page.unroute("**/cidery.v1.**")
-        expect(page.get_by_role("alert").filter(has_text="does not answer")).to_be_hidden()
+        expect(page.locator(".banner")).to_be_hidden()
     finally:
         node.stop()
-
-
-test_a_node_that_does_not_answer_is_said = pytest.mark.fails(test_a_node_that_does_not_answer_is_said)
 
 
 def test_search_is_in_the_address(page: Page) -> None:

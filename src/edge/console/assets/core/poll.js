@@ -1,9 +1,10 @@
 // Repeats a request while its screen is open and seen. What it costs the node is bounded: between two requests it waits
-// a hundred times as long as the last one took, so that an open console takes at most a hundredth of one core. A browser
-// has six connections to a node over HTTP/1.1, of all its tabs together: what is not seen makes no request.
+// many times as long as the last one took, so that a node that is slow is asked less often. A browser has six connections
+// to a node over HTTP/1.1, of all its tabs together: what is not seen makes no request.
 
-const COST = 100;
-const LONGEST_MS = 60_000;
+/** How many times as long as a request took the next one is waited for. */
+const SPARING = 20;
+const LONGEST_MS = 20_000;
 const FAILED_MS = 5_000;
 
 /**
@@ -34,7 +35,7 @@ export function poll(scope, everyMs, task) {
     let wait = everyMs;
     try {
       await task(scope);
-      wait = Math.min(LONGEST_MS, Math.max(everyMs, (performance.now() - start) * COST));
+      wait = Math.min(LONGEST_MS, Math.max(everyMs, (performance.now() - start) * SPARING));
     } catch {
       // The task shows its failure itself.
       wait = Math.max(everyMs, FAILED_MS);

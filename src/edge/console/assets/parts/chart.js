@@ -25,7 +25,7 @@ const HEIGHT = 148;
 export function chart(title, format, scope) {
   const legend = h("div", { class: "chart-legend" });
   const place = h("div", { class: "chart-place", role: "img", "aria-label": `${title}, last hour` });
-  const element = h("figure", { class: "chart" }, h("figcaption", null, h("h3", null, title), legend), place);
+  const element = h("figure", { class: "chart" }, h("figcaption", null, h("h2", null, title), legend), place);
   /** @type {uPlot | null} */
   let plot = null;
   /** @type {[number[], Series[]]} */

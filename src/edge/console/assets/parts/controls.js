@@ -75,6 +75,7 @@ export function menu(label, items, kind = "") {
   const show = (/** @type {boolean} */ isOpen) => {
     list.hidden = !isOpen;
     button.setAttribute("aria-expanded", String(isOpen));
+    if (isOpen) putBelow(list, button);
   };
   for (const item of items) {
     const entry = h(
@@ -105,6 +106,20 @@ export function menu(label, items, kind = "") {
     button.focus();
   }));
   return root;
+}
+
+/**
+ * Puts a list below its button, or above where there is no room: over everything, so that no scrolled area cuts it off.
+ *
+ * @param {HTMLElement} list
+ * @param {HTMLElement} button
+ */
+function putBelow(list, button) {
+  const at = button.getBoundingClientRect();
+  const room = window.innerHeight - at.bottom;
+  const isAbove = room < list.offsetHeight + 8 && at.top > room;
+  list.style.top = `${isAbove ? at.top - list.offsetHeight - 4 : at.bottom + 4}px`;
+  list.style.left = `${Math.max(8, Math.min(at.right - list.offsetWidth, window.innerWidth - list.offsetWidth - 8))}px`;
 }
 
 /**

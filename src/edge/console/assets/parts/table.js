@@ -22,7 +22,7 @@ import { fill, h } from "../core/dom.js";
  */
 export function table({ label, columns, key, href }) {
   const body = h("tbody");
-  const head = columns.map((column) => h("th", { scope: "col", class: column.kind }, column.label));
+  const head = columns.map((column) => h("th", { scope: "col", class: column.kind }, column.label || h("span", { class: "visually-hidden" }, "Actions")));
   const element = h(
     "div",
     { class: "table-wrap" },
