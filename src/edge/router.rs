@@ -152,6 +152,11 @@ impl PortService {
         let typed = grpc::typed_methods(invoker, workers, &catalog);
         let types = grpc::message_types(invoker, workers, &catalog)?;
         let auth = PortAuth::new(authenticator, invoker.requires_authentication());
+        #[cfg(feature = "console")]
+        let auth = {
+            let is_tls = address.is_some_and(|address| address.is_tls);
+            auth.with_console(authenticator, &allowed.console, is_tls)
+        };
         let metrics = PortMetrics::new()?;
         let endpoint = MetricsApi::new(workers.clone(), Arc::clone(&metrics));
         let has_console = allowed.has_console();
@@ -329,7 +334,7 @@ impl ConnectionService {
         let path = request.uri().path();
         let begun = HttpRequest::begin(Route::pattern_of(path), request.method());
         let is_page =
-            port.may_be_linked && Route::of(path).is_some_and(|(route, _)| route.is_console());
+            port.may_be_linked && Route::of(path).is_some_and(|(route, _)| route.is_console_page());
         let refused = |response: Response<Body>| {
             port.metrics.http.end(begun, response.status());
             ResponseFuture::Refused(Some(response))
@@ -346,6 +351,8 @@ impl ConnectionService {
         if let Some(preflight) = cors.preflight(&request) {
             return refused(preflight.map(Body::new));
         }
+        #[cfg(feature = "console")]
+        port.auth.take_cookie(&mut request);
         if let Some(protocol) = web::Protocol::of(&request) {
             return self.call_web(request, protocol, cors);
         }

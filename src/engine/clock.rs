@@ -67,7 +67,7 @@ impl Clock {
     }
 
     /// Sleeps until an instant, unless the clock is stepped meanwhile: see `Timer`.
-    pub(super) async fn sleep_until(&self, time: Timestamp) {
+    pub(crate) async fn sleep_until(&self, time: Timestamp) {
         match self {
             Self::System | Self::Steady { .. } | Self::Stepped(_) => {
                 tokio::time::sleep_until(self.instant(time)).await;

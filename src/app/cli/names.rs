@@ -5,8 +5,8 @@ use prost_types::Timestamp;
 use super::times::age;
 use crate::codec::convert::timestamp_from_proto;
 pub(super) use crate::codec::objects::{
-    failure_of as failure, health_name, on_exhausted_name, reason_name, state_name, text_value,
-    time_value,
+    failure_of as failure, health_name, on_exhausted_name, reason_name, scope_name, state_name,
+    text_value, time_value,
 };
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::operation_action::Action;
@@ -72,14 +72,6 @@ pub(super) fn node_health_name(health: i32) -> &'static str {
 pub(super) fn backup_phase_name(phase: i32) -> &'static str {
     let phase = v1::BackupPhase::try_from(phase).unwrap_or_default();
     phase.as_str_name().trim_start_matches("BACKUP_PHASE_")
-}
-
-/// The name of a scope, such as `OWN`.
-pub(super) fn scope_name(scope: i32) -> &'static str {
-    match v1::Scope::try_from(scope).unwrap_or_default() {
-        v1::Scope::Unspecified => "OWN",
-        scope => scope.as_str_name().trim_start_matches("SCOPE_"),
-    }
 }
 
 /// The name of a reason to be pending, such as `QUEUED`.

@@ -1,10 +1,12 @@
 //! API keys and rights.
 
+use jiff::Timestamp;
+
 use super::field::{FieldErrors, enum_from_proto};
 use super::quota::quota_to_proto;
 use super::time::timestamp_to_proto;
 use crate::codec::proto::v1;
-use crate::model::access::{ApiKey, NamePattern, Principal, Rights, Scope};
+use crate::model::access::{ApiKey, Caller, Credential, NamePattern, Principal, Rights, Scope};
 use crate::model::error::{Error, Result, Violation, reason};
 
 /// Converts rights. `path` is that of their field.
@@ -95,6 +97,33 @@ pub fn api_key_to_proto(key: &ApiKey) -> v1::ApiKey {
         revoke_time: key.revoke_time.map(timestamp_to_proto),
         last_use_time: None,
         quota: quota_to_proto(&key.quota),
+    }
+}
+
+/// Converts a caller to the contract's form. `expire_time`: when its credential expires.
+#[must_use]
+pub fn caller_to_proto(caller: &Caller, expire_time: Option<Timestamp>) -> v1::GetCallerResponse {
+    let Some(identity) = caller.identity() else {
+        return v1::GetCallerResponse {
+            rights: Some(rights_to_proto(&Rights::all())),
+            credential: v1::CredentialKind::None.into(),
+            ..v1::GetCallerResponse::default()
+        };
+    };
+    let (credential, api_key_id) = match &identity.credential {
+        Credential::ApiKey(id) => (v1::CredentialKind::ApiKey, id.to_string()),
+        Credential::Token => (v1::CredentialKind::Token, String::new()),
+        Credential::Certificate => (v1::CredentialKind::Certificate, String::new()),
+    };
+    let group = identity.group.as_ref().map(Principal::to_string);
+    v1::GetCallerResponse {
+        principal: identity.principal.to_string(),
+        group: group.unwrap_or_default(),
+        rights: Some(rights_to_proto(&identity.rights)),
+        credential: credential.into(),
+        api_key_id,
+        expire_time: expire_time.map(timestamp_to_proto),
+        quota: quota_to_proto(&identity.quota),
     }
 }
 

@@ -17,6 +17,10 @@ use super::connection_credentials::ConnectionCredentials;
 use super::jwt::TokenVerifier;
 use super::options::AccessOptions;
 use super::principal_list;
+#[cfg(feature = "console")]
+use super::session_cookie::SessionCookie;
+#[cfg(feature = "console")]
+use super::sessions::Sessions;
 use crate::engine::access::{KeyRing, Presented, audit};
 use crate::engine::clock::Clock;
 use crate::engine::log_limit::LogLimit;
@@ -182,6 +186,60 @@ impl Authenticator {
         Ok(authenticated)
     }
 
+    /// Finds out whose API key it is, with which someone logs in to the console.
+    ///
+    /// # Errors
+    ///
+    /// `UNAUTHENTICATED` / `CREDENTIAL_INVALID`; `RESOURCE_EXHAUSTED` / `ATTEMPTS_LIMIT`.
+    #[cfg(feature = "console")]
+    pub(in crate::edge) fn log_in(
+        &self,
+        key: &str,
+        path: &str,
+        peer: SocketAddr,
+    ) -> Result<Authenticated> {
+        let refusal = match self.0.keys.present(key) {
+            Presented::Valid(key) => {
+                let now = self.0.keys.clock().now();
+                KeyRing::note_use(&key.caller, &key.validity, now);
+                return Ok(Authenticated::new(key.caller, Some(key.validity)));
+            }
+            Presented::Refused(error, key_id) => Refusal { error, key_id },
+            Presented::Other => NO_KEY.into(),
+        };
+        Err(self.refuse(refusal, path, peer))
+    }
+
+    /// Finds out who has a session of the console.
+    ///
+    /// # Errors
+    ///
+    /// As for [`authenticate`](Self::authenticate); `PERMISSION_DENIED` / `CROSS_SITE`, which no secret could change: it
+    /// is not counted.
+    #[cfg(feature = "console")]
+    pub(in crate::edge) fn resume(
+        &self,
+        sessions: &Sessions,
+        cookie: &SessionCookie,
+        path: &str,
+        peer: SocketAddr,
+    ) -> Result<Option<Authenticated>> {
+        let token = cookie
+            .token()
+            .inspect_err(|error| self.log(error, None, path, peer))?;
+        let Some(token) = token else {
+            return Ok(None);
+        };
+        let Some(found) = sessions.find(token, peer) else {
+            let message = "the session has ended: log in again";
+            return Err(self.refuse(message.into(), path, peer));
+        };
+        if let Some(validity) = &found.validity {
+            KeyRing::note_use(&found.caller, validity, self.0.keys.clock().now());
+        }
+        Ok(Some(found))
+    }
+
     /// Looks at a credential that the connection did not have before.
     fn present(
         &self,
@@ -190,10 +248,7 @@ impl Authenticator {
         now: Timestamp,
     ) -> Result<Authenticated, Refusal> {
         match self.0.keys.present(credential) {
-            Presented::Valid(key) => Ok(Authenticated {
-                caller: key.caller,
-                validity: Some(key.validity),
-            }),
+            Presented::Valid(key) => Ok(Authenticated::new(key.caller, Some(key.validity))),
             Presented::Refused(error, key_id) => Err(Refusal { error, key_id }),
             Presented::Other => self.present_token(credential, peer, now),
         }

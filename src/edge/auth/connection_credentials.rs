@@ -37,6 +37,12 @@ impl ConnectionCredentials {
         self.certificate.get()?.as_ref()
     }
 
+    /// Whether its client certificate names a caller.
+    #[cfg(feature = "console")]
+    pub(in crate::edge) fn has_certificate(&self) -> bool {
+        self.certificate().is_some()
+    }
+
     /// Whom a header proves, if it is that of the last request, and is valid still.
     pub(super) fn last(&self, header: &HeaderValue, now: Timestamp) -> Option<Authenticated> {
         let last = self.last.load();

@@ -13,6 +13,10 @@ mod fuzz_tests;
 mod jwt;
 mod options;
 mod principal_list;
+#[cfg(feature = "console")]
+mod session_cookie;
+#[cfg(feature = "console")]
+mod sessions;
 
 pub(super) use self::authenticated::{Authenticated, ExpireTime};
 pub(crate) use self::authenticator::Authenticator;
@@ -21,3 +25,7 @@ pub(super) use self::connection_credentials::ConnectionCredentials;
 #[cfg(feature = "jwt")]
 pub use self::jwt::JwtOptions;
 pub use self::options::{AccessOptions, CertificateRule};
+#[cfg(feature = "console")]
+pub(super) use self::session_cookie::{SessionCookie, cross_site};
+#[cfg(feature = "console")]
+pub(super) use self::sessions::{NewSession, Sessions};

@@ -35,8 +35,8 @@ pub(in crate::edge) struct Found {
 }
 
 /// Finds what answers a request for a path. `is_page`: whether the caller asks for a page, as a browser does where
-/// someone opens an address. Each path below `/console/` that is no file is a screen of the console, whose script reads
-/// the path; `/` is one only for browsers.
+/// someone opens an address. Each path below `/console/` that cannot be a file is a screen of the console, whose script
+/// reads the path; `/` is one only for browsers.
 pub(in crate::edge) fn find(path: &str, is_page: bool) -> Option<Found> {
     let page = || {
         Some(Found {
@@ -50,11 +50,7 @@ pub(in crate::edge) fn find(path: &str, is_page: bool) -> Option<Found> {
                 asset,
                 is_versioned,
             }),
-            // Names of services have dots: `curl` gets no page in place of a file that is not there.
-            None => {
-                let last = name.rsplit('/').next().unwrap_or_default();
-                (is_page || !last.contains('.')).then(page)?
-            }
+            None => (!Asset::is_name(name)).then(page)?,
         },
         None => is_page.then(page)?,
     }
@@ -115,10 +111,11 @@ mod tests {
             ("/console/app.css", true, Some("app.css")),
             ("/console/services", false, Some("index.html")),
             ("/console/services/customer.get", true, Some("index.html")),
-            ("/console/services/customer.get", false, None),
+            ("/console/services/customer.get", false, Some("index.html")),
             ("/console/@0/app.css", false, Some("app.css")),
             ("/console/@0/other.css", false, None),
             ("/console/other.js", false, None),
+            ("/console/other.js", true, None),
         ] {
             let found = find(path, is_page).map(|found| found.asset.path);
             assert_eq!(found, expected, "{path} {is_page}");

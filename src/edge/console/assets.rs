@@ -22,7 +22,7 @@ pub(super) struct Asset {
 static ASSETS: &[Asset] = include!(concat!(env!("OUT_DIR"), "/console/assets.rs"));
 
 /// The types of files, by the end of their names.
-const TYPES: [(&str, &str); 9] = [
+const TYPES: [(&str, &str); 10] = [
     (".css", "text/css; charset=utf-8"),
     (".html", "text/html; charset=utf-8"),
     (".ico", "image/x-icon"),
@@ -32,6 +32,7 @@ const TYPES: [(&str, &str); 9] = [
     (".svg", "image/svg+xml"),
     (".txt", "text/plain; charset=utf-8"),
     (".woff2", "font/woff2"),
+    ("LICENSE", "text/plain; charset=utf-8"),
 ];
 
 impl Asset {
@@ -54,6 +55,16 @@ impl Asset {
                 Some((Self::named(path)?, version == VERSION))
             }
         }
+    }
+
+    /// Whether a path below `/console/` can only be that of a file: it is in a folder of files, or has an extension and
+    /// is in none. Others are screens: names of services have dots, too.
+    pub(super) fn is_name(path: &str) -> bool {
+        let Some((first, _)) = path.split_once('/') else {
+            return path.contains('.');
+        };
+        let mut folders = ASSETS.iter().filter_map(|asset| asset.path.split_once('/'));
+        first.starts_with(VERSION_MARK) || folders.any(|(folder, _)| folder == first)
     }
 
     pub(super) fn content_type(&self) -> HeaderValue {

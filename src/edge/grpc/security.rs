@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
 use tonic::{Extensions, Request, Response, Status};
 
 use super::request::{into_status, malformed_page_token};
 use crate::codec::convert::{
-    FieldErrors, api_key_to_proto, duration_from_proto, page_size_from_proto, quota_from_proto,
-    rights_from_proto, rights_to_proto, timestamp_to_proto,
+    FieldErrors, api_key_to_proto, caller_to_proto, duration_from_proto, page_size_from_proto,
+    quota_from_proto, rights_from_proto, timestamp_to_proto,
 };
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::security_service_server::SecurityService;
@@ -16,7 +15,7 @@ use crate::edge::auth::ExpireTime;
 use crate::edge::caller::on_behalf_of_caller;
 use crate::engine::Invoker;
 use crate::engine::access::{KeyRing, ListedKey, NewApiKey, audit};
-use crate::model::access::{Caller, Credential, Principal, Rights};
+use crate::model::access::{Caller, Principal, Rights};
 use crate::model::error::{Error, Result, reason};
 
 /// How many keys a page has, by default and at most.
@@ -139,30 +138,6 @@ fn listed_to_proto(listed: &ListedKey) -> v1::ApiKey {
     v1::ApiKey {
         last_use_time: listed.last_use.map(timestamp_to_proto),
         ..api_key_to_proto(&listed.key)
-    }
-}
-
-fn caller_to_proto(caller: &Caller, expire_time: Option<Timestamp>) -> v1::GetCallerResponse {
-    let Some(identity) = caller.identity() else {
-        return v1::GetCallerResponse {
-            rights: Some(rights_to_proto(&Rights::all())),
-            credential: v1::CredentialKind::None.into(),
-            ..v1::GetCallerResponse::default()
-        };
-    };
-    let (credential, api_key_id) = match &identity.credential {
-        Credential::ApiKey(id) => (v1::CredentialKind::ApiKey, id.to_string()),
-        Credential::Token => (v1::CredentialKind::Token, String::new()),
-        Credential::Certificate => (v1::CredentialKind::Certificate, String::new()),
-    };
-    let group = identity.group.as_ref().map(Principal::to_string);
-    v1::GetCallerResponse {
-        principal: identity.principal.to_string(),
-        group: group.unwrap_or_default(),
-        rights: Some(rights_to_proto(&identity.rights)),
-        credential: credential.into(),
-        api_key_id,
-        expire_time: expire_time.map(timestamp_to_proto),
     }
 }
 

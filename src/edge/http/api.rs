@@ -11,6 +11,8 @@ use super::counted_body::counted;
 use super::problem::Problem;
 use super::request::{HttpRequest, Peer};
 use super::route::Route;
+#[cfg(feature = "console")]
+use super::session;
 use super::{complete, event_stream, health, invocations, invoke, page, services, span};
 use crate::codec::status::{CID_HEADER, cid_value};
 use crate::edge::address::NodeAddress;
@@ -67,7 +69,8 @@ impl HttpApi {
     /// The route of a request; `None` where its path is not one of the node.
     pub(in crate::edge) fn route_of(&self, request: &Request<Body>) -> Option<Route> {
         let (route, _) = Route::of(request.uri().path())?;
-        let is_there = !route.is_console() || (self.0.has_console && page::is_there(request));
+        let is_there = !route.is_console_page() || page::is_there(request);
+        let is_there = is_there && (self.0.has_console || !route.is_console());
         is_there.then_some(route)
     }
 
@@ -110,17 +113,14 @@ impl Inner {
             return Err(Problem::method_not_allowed(route.methods()));
         }
         if route.is_open() {
-            let headers = request.headers();
-            return Ok(match route {
-                Route::Docs => openapi::page(),
-                #[cfg(feature = "console")]
-                Route::Console => page::answer(&request),
-                Route::Ready => health::readiness(headers, &self.health, &self.invoker),
-                _ => health::health(headers, &self.health),
-            });
+            return Ok(self.answer_all(route, &request));
         }
         let connection = request.extensions_mut().remove::<Arc<Connection>>();
         let connection = connection.ok_or_else(no_connection)?;
+        #[cfg(feature = "console")]
+        if route == Route::Session {
+            return Box::pin(session::answer(&self.auth, &connection, request)).await;
+        }
         let authenticated = self.auth.authenticate(&mut request, &connection)?;
         let credential_end = match route {
             Route::Events => self.auth.end(authenticated.as_ref()),
@@ -153,6 +153,18 @@ impl Inner {
         answered
     }
 
+    /// The answers that are the same for all callers.
+    fn answer_all(&self, route: Route, request: &Request<Body>) -> Response<Body> {
+        let headers = request.headers();
+        match route {
+            Route::Docs => openapi::page(),
+            #[cfg(feature = "console")]
+            Route::Console => page::answer(request),
+            Route::Ready => health::readiness(headers, &self.health, &self.invoker),
+            _ => health::health(headers, &self.health),
+        }
+    }
+
     async fn answer_caller(
         &self,
         route: Route,
@@ -174,7 +186,7 @@ impl Inner {
             Route::OpenApi => Box::pin(describe(request)).await,
             Route::Health | Route::Ready | Route::Docs => Err(no_connection().into()),
             #[cfg(feature = "console")]
-            Route::Console => Err(no_connection().into()),
+            Route::Console | Route::Session => Err(no_connection().into()),
         }
     }
 }

@@ -23,6 +23,8 @@ mod request;
 mod respond;
 mod route;
 mod services;
+#[cfg(feature = "console")]
+mod session;
 mod span;
 
 pub(super) use self::api::HttpApi;

@@ -34,6 +34,9 @@ pub(in crate::edge) enum Route {
     /// The web console: its page and files.
     #[cfg(feature = "console")]
     Console,
+    /// Who has logged in to it.
+    #[cfg(feature = "console")]
+    Session,
 }
 
 /// All paths: a name in braces stands for one segment, and `{path…}` at the end for all that follow.
@@ -54,6 +57,8 @@ const PATHS: &[(&str, Route)] = &[
     ("/", Route::Console),
     #[cfg(feature = "console")]
     ("/console", Route::Console),
+    #[cfg(feature = "console")]
+    ("/console/session", Route::Session),
     #[cfg(feature = "console")]
     ("/console/{path…}", Route::Console),
 ];
@@ -88,6 +93,8 @@ impl Route {
             | Self::Metrics => "GET, HEAD, OPTIONS",
             #[cfg(feature = "console")]
             Self::Console => "GET, HEAD, OPTIONS",
+            #[cfg(feature = "console")]
+            Self::Session => "GET, HEAD, POST, DELETE, OPTIONS",
         }
     }
 
@@ -101,16 +108,25 @@ impl Route {
 
     /// Whether those who watch the node ask for it, and not callers of services: it has no span.
     pub(super) fn is_of_operators(self) -> bool {
-        self.is_open() || matches!(self, Self::Metrics | Self::OpenApi)
+        self.is_open() || self.is_console() || matches!(self, Self::Metrics | Self::OpenApi)
     }
 
     /// Whether it needs no credential: probes have none, nor have browsers that open a page, and it tells nothing else.
+    /// That of sessions asks for one itself.
     pub(super) fn is_open(self) -> bool {
         matches!(self, Self::Health | Self::Ready | Self::Docs) || self.is_console()
     }
 
-    /// Whether it is a page or a file of the console.
-    pub(in crate::edge) fn is_console(self) -> bool {
+    /// Whether it is a path of the console.
+    pub(super) fn is_console(self) -> bool {
+        #[cfg(feature = "console")]
+        return matches!(self, Self::Console | Self::Session);
+        #[cfg(not(feature = "console"))]
+        false
+    }
+
+    /// Whether it is a page or a file of the console: the same for all.
+    pub(in crate::edge) fn is_console_page(self) -> bool {
         #[cfg(feature = "console")]
         return self == Self::Console;
         #[cfg(not(feature = "console"))]
@@ -179,6 +195,8 @@ mod tests {
             ("//healthz", None),
             #[cfg(feature = "console")]
             ("/", Some((Route::Console, ""))),
+            #[cfg(feature = "console")]
+            ("/console/session", Some((Route::Session, ""))),
             #[cfg(feature = "console")]
             ("/console/a/b.js", Some((Route::Console, "a/b.js"))),
             ("/consoles", None),

@@ -206,6 +206,22 @@ pub(crate) fn key_changed(caller: &Caller, event: &'static str, id: &str, princi
     entry.write();
 }
 
+/// Writes that someone logged in to the console, or out of it: `reason` says why, where the caller did not ask for it.
+#[cfg(feature = "console")]
+pub(crate) fn session(
+    peer: SocketAddr,
+    caller: &Caller,
+    event: &'static str,
+    reason: Option<&str>,
+) {
+    let entry = Entry {
+        peer: Some(peer),
+        reason,
+        ..Entry::of(caller, event)
+    };
+    entry.write();
+}
+
 /// Writes that a credential is used for the first time since the node started.
 pub(super) fn first_use(caller: &Caller) {
     Entry::of(caller, "first_use").write();

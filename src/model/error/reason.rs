@@ -59,6 +59,8 @@ reasons! {
     CREDENTIAL_REQUIRED
     /// A client would send its credential in plain text over a network.
     CREDENTIAL_UNPROTECTED
+    /// A request for a session of the console, or with one, is not from the page of the node.
+    CROSS_SITE
     /// The deadline passed before the service responded.
     DEADLINE_EXCEEDED
     /// A service's declaration is invalid; the violations say where.
@@ -199,6 +201,8 @@ reasons! {
     SERVICE_PAUSED
     /// No service with this name was ever declared.
     SERVICE_UNKNOWN
+    /// A node has as many sessions of its console as it may have.
+    SESSION_LIMIT
     /// The signals that stop the process cannot be caught.
     SIGNALS_FAILED
     /// A handler asks for state that the node does not have.

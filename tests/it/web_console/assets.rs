@@ -52,6 +52,7 @@ async fn a_browser_gets_the_page_and_others_what_they_got_before() {
         ("/", &["accept: */*"]),
         ("/", &["accept: application/json"]),
         ("/console/other.js", &["accept: */*"]),
+        ("/console/other.js", &[NAVIGATION]),
         ("/consoles", &[NAVIGATION]),
     ] {
         let answer = get(node.address(), path, headers).await;

@@ -60,6 +60,7 @@ fn rows(caller: &v1::GetCallerResponse) -> Vec<[String; 2]> {
             "administers",
             if rights.administer { "yes" } else { "no" }.to_owned(),
         ),
+        ("quota", objects::quota_text(caller.quota.as_ref())),
     ];
     let rows = rows.into_iter().filter(|(_, value)| !value.is_empty());
     rows.map(|(name, value)| [name.to_owned(), value]).collect()

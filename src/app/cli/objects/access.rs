@@ -1,6 +1,7 @@
-//! The objects of API keys and of callers.
+//! The objects of API keys.
 
 use crate::app::cli::names::{scope_name, text_value, time_value};
+use crate::codec::objects::{quota, rights};
 use crate::codec::proto::v1;
 use crate::dict;
 use crate::model::rate::Rate;
@@ -30,49 +31,6 @@ fn key_dict(key: &v1::ApiKey) -> Dict {
         "revoke_time": time_value(key.revoke_time.as_ref()),
         "last_use_time": time_value(key.last_use_time.as_ref()),
         "quota": key.quota.as_ref().map(quota),
-    }
-}
-
-/// `caller` in the schema.
-pub(in crate::app::cli) fn caller(caller: &v1::GetCallerResponse) -> Value {
-    let credential = match caller.credential() {
-        v1::CredentialKind::None | v1::CredentialKind::Unspecified => "NONE",
-        v1::CredentialKind::ApiKey => "API_KEY",
-        v1::CredentialKind::Token => "TOKEN",
-        v1::CredentialKind::Certificate => "CERTIFICATE",
-    };
-    dict! {
-        "principal": text_value(&caller.principal),
-        "group": text_value(&caller.group),
-        "rights": rights(caller.rights.as_ref()),
-        "credential": credential,
-        "api_key_id": text_value(&caller.api_key_id),
-        "expire_time": time_value(caller.expire_time.as_ref()),
-    }
-    .into()
-}
-
-/// `rights` in the schema.
-fn rights(rights: Option<&v1::Rights>) -> Value {
-    let rights = rights.cloned().unwrap_or_default();
-    dict! {
-        "invoke": rights.invoke,
-        "serve": rights.serve,
-        "read": scope_name(rights.read),
-        "control": scope_name(rights.control),
-        "administer": rights.administer,
-    }
-    .into()
-}
-
-/// `quota` in the schema.
-fn quota(quota: &v1::Quota) -> Dict {
-    let number = |n: u64| (n > 0).then_some(n);
-    dict! {
-        "rate": (quota.rate > 0.0).then_some(quota.rate),
-        "burst": number(quota.burst.into()),
-        "in_flight": number(quota.in_flight),
-        "pending": number(quota.pending),
     }
 }
 
