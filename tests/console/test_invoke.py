@@ -32,7 +32,6 @@ def test_the_form_invokes_a_service(page: Page) -> None:
 def test_violations_are_shown_at_their_fields(page: Page) -> None:
     opened(page, "customer.import")
     page.get_by_role("button", name="Add").click()
-    page.get_by_role("button", name="Add").click()
     items = page.locator(".item")
     items.nth(0).get_by_label("cust_id").fill("1")
     items.nth(0).get_by_label("cust_name").fill("Ann")

@@ -1,5 +1,5 @@
-// The shell: navigation, theme, session, keys, and the screen that the address names. Screens are modules that are loaded
-// when they are first opened.
+// The shell: navigation, theme, session, keys, and the screen that the address names. Screens are modules that are
+// loaded when they are first opened.
 
 import { connection } from "./api/connect.js";
 import { logOut, mayAdminister, readSession, session } from "./api/session.js";
@@ -13,16 +13,40 @@ import { icon } from "./parts/icon.js";
 import { empty, failureBox } from "./parts/notice.js";
 
 /** @typedef {{default: (context: import("./parts/screen.js").Context) => HTMLElement}} ScreenModule */
-/** @typedef {{label: string, icon: import("./parts/icon.js").IconName, key: string, load: () => Promise<ScreenModule>, detail?: () => Promise<ScreenModule>}} Entry */
+/**
+ * @typedef {object} Entry
+ * @property {string} label
+ * @property {import("./parts/icon.js").IconName} icon
+ * @property {string} key that opens it, after `g`
+ * @property {() => Promise<ScreenModule>} load
+ * @property {() => Promise<ScreenModule>} [detail] where the address names one thing
+ */
 
 /** @type {Record<string, Entry>} */
 const SCREENS = {
   overview: { label: "Overview", icon: "overview", key: "o", load: () => import("./screens/overview.js") },
-  services: { label: "Services", icon: "services", key: "s", load: () => import("./screens/services.js"), detail: () => import("./screens/service.js") },
+  services: {
+    label: "Services",
+    icon: "services",
+    key: "s",
+    load: () => import("./screens/services.js"),
+    detail: () => import("./screens/service.js"),
+  },
   invoke: { label: "Invoke", icon: "invoke", key: "n", load: () => import("./screens/invoke.js") },
-  invocations: { label: "Invocations", icon: "invocations", key: "i", load: () => import("./screens/invocations.js"), detail: () => import("./screens/invocation.js") },
+  invocations: {
+    label: "Invocations",
+    icon: "invocations",
+    key: "i",
+    load: () => import("./screens/invocations.js"),
+    detail: () => import("./screens/invocation.js"),
+  },
   groups: { label: "Groups", icon: "groups", key: "g", load: () => import("./screens/groups.js") },
-  "dead-letters": { label: "Dead letters", icon: "dead-letters", key: "d", load: () => import("./screens/dead_letters.js") },
+  "dead-letters": {
+    label: "Dead letters",
+    icon: "dead-letters",
+    key: "d",
+    load: () => import("./screens/dead_letters.js"),
+  },
   operations: { label: "Operations", icon: "operations", key: "p", load: () => import("./screens/operations.js") },
   workers: { label: "Workers", icon: "workers", key: "w", load: () => import("./screens/workers.js") },
 };
@@ -60,14 +84,22 @@ async function show() {
 }
 
 function navigation() {
-  const links = Object.entries(SCREENS).map(([name, entry]) => h(
-    "a",
-    { href: href([name]), dataset: { name }, title: `${entry.label} (g ${entry.key})` },
-    icon(entry.icon),
-    h("span", null, entry.label),
-  ));
+  const links = Object.entries(SCREENS).map(([name, entry]) =>
+    h(
+      "a",
+      { href: href([name]), dataset: { name }, title: `${entry.label} (g ${entry.key})` },
+      icon(entry.icon),
+      h("span", null, entry.label),
+    ),
+  );
   const caller = session().caller;
-  const switcher = h("button", { class: "icon-button", onclick: () => { nextTheme(); label(); } });
+  const switcher = h("button", {
+    class: "icon-button",
+    onclick: () => {
+      nextTheme();
+      label();
+    },
+  });
   const label = () => {
     const name = theme();
     switcher.setAttribute("aria-label", `Theme: ${name}`);
@@ -75,18 +107,31 @@ function navigation() {
     fill(switcher, icon(name));
   };
   label();
-  const leave = h("button", { class: "icon-button", title: "Log out", "aria-label": "Log out", onclick: leaveSession }, icon("logout"));
+  const leave = h(
+    "button",
+    { class: "icon-button", title: "Log out", "aria-label": "Log out", onclick: leaveSession },
+    icon("logout"),
+  );
   return h(
     "nav",
     { class: "side", "aria-label": "Console" },
-    h("a", { class: "brand", href: href([]) }, h("img", { src: "/console/icon.svg", alt: "", width: "20", height: "20" }), "Cidery"),
+    h(
+      "a",
+      { class: "brand", href: href([]) },
+      h("img", { src: "/console/icon.svg", alt: "", width: "20", height: "20" }),
+      "Cidery",
+    ),
     h("div", { class: "nav" }, ...links),
     h(
       "div",
       { class: "side-foot" },
       h("span", { class: "who", title: "Who uses the console" }, caller?.principal || "no authentication"),
       session().session && leave,
-      h("button", { class: "icon-button", title: "Keys (?)", "aria-label": "Keys", onclick: showKeys }, icon("keyboard")),
+      h(
+        "button",
+        { class: "icon-button", title: "Keys (?)", "aria-label": "Keys", onclick: showKeys },
+        icon("keyboard"),
+      ),
       switcher,
     ),
   );
@@ -98,16 +143,38 @@ async function leaveSession() {
 }
 
 function showKeys() {
-  const rows = knownKeys().reverse().map((key) => h("div", null, h("dt", null, ...key.key.split(" ").map((part) => h("kbd", null, part))), h("dd", null, key.label)));
+  const rows = knownKeys()
+    .reverse()
+    .map((key) =>
+      h(
+        "div",
+        null,
+        h("dt", null, ...key.key.split(" ").map((part) => h("kbd", null, part))),
+        h("dd", null, key.label),
+      ),
+    );
   dialog("Keys", () => [h("div", { class: "dialog-body" }, h("dl", { class: "keys" }, ...rows))]);
 }
 
 function globalKeys() {
   addKeys([
-    ...Object.entries(SCREENS).map(([name, { label, key }]) => ({ key: `g ${key}`, label: `Go to ${label}`, run: () => open(href([name])) })),
-    { key: "/", label: "Search, or filter", run: () => /** @type {HTMLElement | null} */ (main.querySelector("[data-search], .filter-text"))?.focus() },
+    ...Object.entries(SCREENS).map(([name, { label, key }]) => ({
+      key: `g ${key}`,
+      label: `Go to ${label}`,
+      run: () => open(href([name])),
+    })),
+    {
+      key: "/",
+      label: "Search, or filter",
+      run: () => /** @type {HTMLElement | null} */ (main.querySelector("[data-search], .filter-text"))?.focus(),
+    },
     { key: "Escape", label: "Back", run: () => place().path.length > 1 && history.back() },
-    { key: "t", label: "Light or dark", run: () => /** @type {HTMLElement | null} */ (document.querySelector(".side-foot .icon-button:last-child"))?.click() },
+    {
+      key: "t",
+      label: "Light or dark",
+      run: () =>
+        /** @type {HTMLElement | null} */ (document.querySelector(".side-foot .icon-button:last-child"))?.click(),
+    },
     { key: "?", label: "These keys", run: showKeys },
   ]);
 }
@@ -134,7 +201,11 @@ async function enter() {
     fill(document.body, login.default(enter));
     return;
   }
-  const opener = h("button", { class: "icon-button", "aria-label": "Menu", onclick: () => document.body.classList.toggle("nav-open") }, icon("menu"));
+  const opener = h(
+    "button",
+    { class: "icon-button", "aria-label": "Menu", onclick: () => document.body.classList.toggle("nav-open") },
+    icon("menu"),
+  );
   fill(
     document.body,
     h("a", { class: "skip", href: "#main" }, "Skip to the content"),
@@ -151,4 +222,13 @@ startKeys();
 globalKeys();
 watchConnection();
 start(show);
-enter().catch((error) => fill(document.body, h("div", { class: "lone" }, failureBox(error, () => location.reload()))));
+enter().catch((error) =>
+  fill(
+    document.body,
+    h(
+      "div",
+      { class: "lone" },
+      failureBox(error, () => location.reload()),
+    ),
+  ),
+);

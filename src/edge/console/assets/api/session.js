@@ -1,5 +1,5 @@
-// Who uses the console, and what they may do. With authentication on, an API key is exchanged for a session, whose cookie
-// no script can read; a client certificate needs no session.
+// Who uses the console, and what they may do. With authentication on, an API key is exchanged for a session, whose
+// cookie no script can read; a client certificate needs no session.
 
 import { failureOf, send } from "./connect.js";
 

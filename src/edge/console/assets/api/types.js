@@ -1,5 +1,5 @@
-// The messages of the contract that the console reads, as JSON: `proto/cidery/v1`. Fields with their default are absent,
-// 64-bit integers are texts. Types only.
+// The messages of the contract that the console reads, as JSON: `proto/cidery/v1`. Fields with their default are
+// absent, 64-bit integers are texts. Types only.
 
 /** @typedef {any} Json a `Struct` or `Value` as what it stands for */
 
@@ -127,7 +127,7 @@
  */
 /** @typedef {{elements?: Element[], list?: boolean, value?: boolean}} Elements */
 /** @typedef {{input?: Elements, output?: Elements, responseElem?: string, unknownKeys?: string}} SimpleIo */
-/** @typedef {{maxAttempts?: number, initialInterval?: string, multiplier?: number, maxInterval?: string}} RetryPolicy */
+/** @typedef {{maxAttempts?: number, initialInterval?: string, maxInterval?: string}} RetryPolicy */
 /**
  * @typedef {object} ServiceOptions
  * @property {boolean} [idempotent]
@@ -280,7 +280,7 @@
  * @property {string} [refused]
  * @property {number} [durationP50]
  * @property {number} [durationP99]
- * @property {string} [inFlight]
+ * @property {string} [running]
  * @property {string} [queued]
  * @property {string} [pending]
  * @property {number} [oldestDueAge]

@@ -45,5 +45,8 @@ export function rememberCall(call, declared) {
 
 /** @param {string} service */
 export function forgetCalls(service) {
-  save(KEY, load(KEY, /** @type {PastCall[]} */ ([])).filter((call) => call.service !== service));
+  save(
+    KEY,
+    load(KEY, /** @type {PastCall[]} */ ([])).filter((call) => call.service !== service),
+  );
 }

@@ -81,7 +81,8 @@ function python(call, input) {
   if (call.timeout) options.push(`timeout=${Number.parseFloat(call.timeout)}`);
   if (call.idempotencyKey) options.push(`idempotency_key=${quoted(call.idempotencyKey)}`);
   const method = call.isAsync ? "invoke_async" : "invoke";
-  return `from cidery import Client\n\nwith Client(${quoted(node())}) as client:\n    print(client.${method}(${options.join(", ")}))`;
+  const body = `with Client(${quoted(node())}) as client:\n    print(client.${method}(${options.join(", ")}))`;
+  return `from cidery import Client\n\n${body}`;
 }
 
 const quoted = (/** @type {string} */ text) => JSON.stringify(text);

@@ -77,7 +77,8 @@ function candidates(done, words) {
   const known = FIELDS[field] ?? { hint: "", operators: ["="] };
   if (next === "field") return fields(words);
   if (next === "operator") return known.operators.map((text) => ({ text, hint: field }));
-  if (next === "value") return (known.values?.(words) ?? []).map((value) => ({ text: quoted(value), hint: known.hint }));
+  if (next === "value")
+    return (known.values?.(words) ?? []).map((value) => ({ text: quoted(value), hint: known.hint }));
   return isInValues ? [{ text: "OR", hint: `another ${field}` }] : [{ text: "AND", hint: "another criterion" }];
 }
 
@@ -134,7 +135,9 @@ function isOf(criterion, field) {
  * @param {string} field
  */
 export function without(text, field) {
-  return criteria(text).filter((criterion) => !isOf(criterion, field)).join(" AND ");
+  return criteria(text)
+    .filter((criterion) => !isOf(criterion, field))
+    .join(" AND ");
 }
 
 /**
@@ -158,6 +161,9 @@ export function withCriterion(text, field, value) {
  */
 export function valuesOf(text, field) {
   const criterion = criteria(text).find((one) => isOf(one, field)) ?? "";
-  const values = criterion.replace(/^\(?\s*[\w.]+\s*(>=|<=|[=<>:])/, "").replace(/[()]/g, " ").split(/\s+OR\s+|\s+/);
+  const values = criterion
+    .replace(/^\(?\s*[\w.]+\s*(>=|<=|[=<>:])/, "")
+    .replace(/[()]/g, " ")
+    .split(/\s+OR\s+|\s+/);
   return values.map((value) => value.trim().replace(/^(["'])(.*)\1$/, "$2")).filter((value) => value !== "");
 }

@@ -13,8 +13,10 @@ export class JsonNumber {
 /** @typedef {JsonValue[]} JsonArray */
 /** @typedef {Map<string, JsonValue>} JsonDict */
 
-const TOKEN = /[ \t\n\r]+|"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null|[[\]{},:]/y;
-const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
+const TEXT = String.raw`"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"`;
+const DIGITS = String.raw`-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?`;
+const TOKEN = new RegExp(String.raw`[ \t\n\r]+|${TEXT}|${DIGITS}|true|false|null|[[\]{},:]`, "y");
+const NUMBER = new RegExp(`^${DIGITS}$`);
 /** The node refuses what nests deeper. */
 const DEEPEST = 128;
 
@@ -50,7 +52,8 @@ export function* tokens(text) {
  */
 function fault(text, at) {
   const before = text.slice(0, at).split("\n");
-  const what = at < text.length ? `\`${text.slice(at, at + 10).split("\n")[0]}\` is not expected` : "the text ends too early";
+  const what =
+    at < text.length ? `\`${text.slice(at, at + 10).split("\n")[0]}\` is not expected` : "the text ends too early";
   return `line ${before.length}, column ${(before.at(-1) ?? "").length + 1}: ${what}`;
 }
 
@@ -93,7 +96,7 @@ export function parse(text) {
   /** @param {number} depth @returns {JsonDict} */
   function dict(depth) {
     const entries = /** @type {JsonDict} */ (new Map());
-    for (take("{"); all[next]?.text !== "}"; ) {
+    for (take("{"); all[next]?.text !== "}";) {
       if (entries.size > 0) take(",");
       const key = all[next]?.text ?? "";
       if (!key.startsWith('"')) throw fail();
@@ -123,10 +126,19 @@ export function write(value, indent = "", margin = "") {
     return indent ? `${open}\n${inner}${parts.join(`,\n${inner}`)}\n${margin}${close}` : open + parts.join(",") + close;
   };
   if (value instanceof JsonNumber) return value.text;
-  if (Array.isArray(value)) return wrap("[", value.map((item) => write(item, indent, inner)), "]");
+  if (Array.isArray(value))
+    return wrap(
+      "[",
+      value.map((item) => write(item, indent, inner)),
+      "]",
+    );
   if (value instanceof Map) {
     const colon = indent ? ": " : ":";
-    return wrap("{", [...value].map(([key, item]) => JSON.stringify(key) + colon + write(item, indent, inner)), "}");
+    return wrap(
+      "{",
+      [...value].map(([key, item]) => JSON.stringify(key) + colon + write(item, indent, inner)),
+      "}",
+    );
   }
   return JSON.stringify(value);
 }

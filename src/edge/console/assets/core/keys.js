@@ -1,5 +1,5 @@
-// Keys. A screen registers those that it knows for as long as it is open; `g` and a letter opens a screen, and `?` lists
-// what there is.
+// Keys. A screen registers those that it knows for as long as it is open; `g` and a letter opens a screen, and `?`
+// lists what there is.
 
 /**
  * @typedef {object} Key

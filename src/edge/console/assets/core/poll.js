@@ -1,6 +1,6 @@
 // Repeats a request while its screen is open and seen. What it costs the node is bounded: between two requests it waits
-// many times as long as the last one took, so that a node that is slow is asked less often. A browser has six connections
-// to a node over HTTP/1.1, of all its tabs together: what is not seen makes no request.
+// many times as long as the last one took, so that a node that is slow is asked less often. A browser has six
+// connections to a node over HTTP/1.1, of all its tabs together: what is not seen makes no request.
 
 /** How many times as long as a request took the next one is waited for. */
 const SPARING = 20;

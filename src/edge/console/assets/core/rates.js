@@ -21,7 +21,8 @@ export class RateBook {
     const at = toMs(answer.observeTime);
     if (this.readings[0]?.startTime !== answer.startTime) this.readings = [];
     this.readings.push(answer);
-    while (this.readings.length > 2 && at - toMs(this.readings[1]?.observeTime ?? "") >= WINDOW_MS) this.readings.shift();
+    while (this.readings.length > 2 && at - toMs(this.readings[1]?.observeTime ?? "") >= WINDOW_MS)
+      this.readings.shift();
   }
 
   /**
@@ -38,7 +39,9 @@ export class RateBook {
     const seconds = (toMs(last.observeTime) - toMs(first?.observeTime ?? last.startTime)) / 1000;
     const calls = countOf(stats) - countOf(before);
     const bounds = stats.duration?.bounds ?? [];
-    const counts = (stats.duration?.counts ?? []).map((value, at) => Number(value) - Number(before?.duration?.counts[at] ?? 0));
+    const counts = (stats.duration?.counts ?? []).map(
+      (value, at) => Number(value) - Number(before?.duration?.counts[at] ?? 0),
+    );
     return {
       calls,
       rate: seconds > 0 ? calls / seconds : 0,

@@ -17,9 +17,21 @@ export function typeOf(element) {
 
 /** @type {Record<string, string>} */
 const NAMES = {
-  AS_IS: "any value", TEXT: "text", INT: "whole number", FLOAT: "number", DECIMAL: "decimal", BOOL: "true or false",
-  DATE: "date", DATE_TIME: "date and time", UUID: "UUID", BYTES: "bytes, base64", LIST: "list", DICT: "dict",
-  DICT_LIST: "list of dicts", CSV: "comma-separated texts", SECRET: "secret",
+  AS_IS: "any value",
+  TEXT: "text",
+  INT: "whole number",
+  FLOAT: "number",
+  DECIMAL: "decimal",
+  BOOL: "true or false",
+  DATE: "date",
+  DATE_TIME: "date and time",
+  UUID: "UUID",
+  BYTES: "bytes, base64",
+  LIST: "list",
+  DICT: "dict",
+  DICT_LIST: "list of dicts",
+  CSV: "comma-separated texts",
+  SECRET: "secret",
 };
 const INT64 = ["-9223372036854775808", "9223372036854775807"];
 
@@ -62,11 +74,13 @@ export function masked(value, declared) {
 function maskDict(value, elements) {
   if (Array.isArray(value)) return value.map((item) => maskDict(item, elements));
   if (!(value instanceof Map)) return value;
-  return new Map([...value].map(([key, item]) => {
-    const element = elements?.find((one) => one.name === key);
-    const isSecret = !element && SECRET_NAME.test(key);
-    return [key, isSecret ? MASK : maskElement(item, element)];
-  }));
+  return new Map(
+    [...value].map(([key, item]) => {
+      const element = elements?.find((one) => one.name === key);
+      const isSecret = !element && SECRET_NAME.test(key);
+      return [key, isSecret ? MASK : maskElement(item, element)];
+    }),
+  );
 }
 
 /**

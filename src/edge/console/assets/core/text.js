@@ -21,7 +21,9 @@ export function visible(text) {
  * @param {number} most characters
  */
 export function oneLine(text, most = 300) {
-  const line = visible(text.slice(0, most + 1)).replace(/\s+/g, " ").trim();
+  const line = visible(text.slice(0, most + 1))
+    .replace(/\s+/g, " ")
+    .trim();
   return text.length > most ? `${line.slice(0, most)}…` : line;
 }
 

@@ -65,7 +65,11 @@ export function duration(ms) {
 function coarse(ms, both = false) {
   const s = Math.floor(Math.abs(ms) / 1000);
   /** @type {[number, string, number, string][]} */
-  const units = [[86_400, "d", 3600, "h"], [3600, "h", 60, "m"], [60, "m", 1, "s"]];
+  const units = [
+    [86_400, "d", 3600, "h"],
+    [3600, "h", 60, "m"],
+    [60, "m", 1, "s"],
+  ];
   for (const [unit, name, part, partName] of units) {
     if (s < unit) continue;
     const rest = Math.floor((s % unit) / part);

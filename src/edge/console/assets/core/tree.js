@@ -13,7 +13,9 @@ export function treeOf(invocations) {
   const below = new Map();
   const roots = [];
   for (const invocation of byCid.values()) {
-    const above = [invocation.inReplyTo, invocation.parentCid, invocation.groupCid].find((cid) => cid && byCid.has(cid));
+    const above = [invocation.inReplyTo, invocation.parentCid, invocation.groupCid].find(
+      (cid) => cid && byCid.has(cid),
+    );
     if (above) below.set(above, [...(below.get(above) ?? []), invocation]);
     else roots.push(invocation);
   }

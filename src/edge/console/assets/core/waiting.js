@@ -37,16 +37,30 @@ function firstReason(invocation, service) {
     case "PENDING_REASON_NO_WORKER":
       return noWorker(invocation, service);
     case "PENDING_REASON_NO_COMPATIBLE_WORKER":
-      return `No connected worker accepts its input${invocation.lastFailure?.message ? `: ${invocation.lastFailure.message}` : ""}.`;
+      return `No connected worker accepts its input${said(invocation.lastFailure?.message)}.`;
     case "PENDING_REASON_KEY_BUSY":
-      return invocation.keyHolderCid ? `${key} with another invocation.` : `${key}: an earlier invocation has not ended.`;
+      return invocation.keyHolderCid
+        ? `${key} with another invocation.`
+        : `${key}: an earlier invocation has not ended.`;
     case "PENDING_REASON_PAUSED":
       return paused(invocation, service);
     case "PENDING_REASON_HELD":
-      return `All attempts have failed (${invocation.attempt ?? 0}). It is held until it is released, retried or cancelled.`;
+      return `${none(invocation)} It is held until it is released, retried or cancelled.`;
     default:
-      return invocation.waitingForCompletion ? "Its handler answered “later”: it waits until its outcome is given from outside." : null;
+      return invocation.waitingForCompletion
+        ? "Its handler answered “later”: it waits until its outcome is given from outside."
+        : null;
   }
+}
+
+/** @param {Invocation} invocation */
+function none(invocation) {
+  return `No attempt is left after ${plural(invocation.attempt, "attempt")}.`;
+}
+
+/** @param {string | undefined} text */
+function said(text) {
+  return text ? `: ${text}` : "";
 }
 
 /** @param {Invocation} invocation */
@@ -64,10 +78,13 @@ function queued(invocation, service) {
   const ahead = invocation.invocationsAhead;
   let place = "It is queued";
   if (ahead === 0) place = "It is the next one";
-  else if (ahead !== undefined && ahead > COUNTED_MAX) place = `More than ${count(COUNTED_MAX)} invocations are before it`;
+  else if (ahead !== undefined && ahead > COUNTED_MAX)
+    place = `More than ${count(COUNTED_MAX)} invocations are before it`;
   else if (ahead !== undefined) place = `${plural(ahead, "invocation is", "invocations are")} before it`;
   const limit = service?.effectiveOptions?.concurrency;
-  return limit ? `${place}; ${plural(service?.running, "handler")} of \`${invocation.service}\` run, its limit is ${count(limit)}.` : `${place}.`;
+  return limit
+    ? `${place}; ${plural(service?.running, "handler")} of \`${invocation.service}\` run, its limit is ${count(limit)}.`
+    : `${place}.`;
 }
 
 /**
@@ -76,7 +93,8 @@ function queued(invocation, service) {
  */
 function noWorker(invocation, service) {
   const away = (service?.locations ?? []).filter((location) => location.away).map((location) => location.workerName);
-  return `No worker serves \`${invocation.service}\`: start one${away.length > 0 ? ` (${away.join(", ")} may reconnect)` : ""}.`;
+  const others = away.length > 0 ? ` (${away.join(", ")} may reconnect)` : "";
+  return `No worker serves \`${invocation.service}\`: start one${others}.`;
 }
 
 /**

@@ -1,5 +1,5 @@
-// Changes of all invocations that match a filter: first a dry run that counts them, then a confirmation, then the progress
-// of the operation, which goes on in the node when the dialog is closed.
+// Changes of all invocations that match a filter: first a dry run that counts them, then a confirmation, then the
+// progress of the operation, which goes on in the node when the dialog is closed.
 
 import { getOperation, startOperation } from "../api/node.js";
 import { fill, h, uniqueId } from "../core/dom.js";
@@ -16,10 +16,28 @@ import { loading, messagePlace, toast } from "./notice.js";
 
 /** @type {Record<Verb, {title: string, button: string, says: string, isDangerous?: boolean}>} */
 export const VERBS = {
-  cancel: { title: "Cancel invocations", button: "Cancel", says: "Pending ones end at once, running ones are asked to stop.", isDangerous: true },
-  retry: { title: "Retry invocations", button: "Retry", says: "Each failed one gets a new CID; held ones are released." },
-  release: { title: "Release held invocations", button: "Release", says: "Each has one more attempt, under the same CID." },
-  purge: { title: "Purge invocations", button: "Purge", says: "Their outcomes are removed for good.", isDangerous: true },
+  cancel: {
+    title: "Cancel invocations",
+    button: "Cancel",
+    says: "Pending ones end at once, running ones are asked to stop.",
+    isDangerous: true,
+  },
+  retry: {
+    title: "Retry invocations",
+    button: "Retry",
+    says: "Each failed one gets a new CID; held ones are released.",
+  },
+  release: {
+    title: "Release held invocations",
+    button: "Release",
+    says: "Each has one more attempt, under the same CID.",
+  },
+  purge: {
+    title: "Purge invocations",
+    button: "Purge",
+    says: "Their outcomes are removed for good.",
+    isDangerous: true,
+  },
 };
 
 /**
@@ -33,7 +51,13 @@ export function bulkDialog(verb, filter, done) {
   const element = dialog(title, ({ close }) => {
     const body = h("div", { class: "dialog-body" }, loading(3));
     const reason = h("input", { type: "text", id: uniqueId("reason"), maxlength: "500" });
-    const patch = h("input", { type: "text", id: uniqueId("patch"), class: "mono", placeholder: '{"key": "value"}', spellcheck: "false" });
+    const patch = h("input", {
+      type: "text",
+      id: uniqueId("patch"),
+      class: "mono",
+      placeholder: '{"key": "value"}',
+      spellcheck: "false",
+    });
     const rate = h("input", { type: "number", id: uniqueId("rate"), min: "1", max: "100000", value: "2000" });
     const message = messagePlace();
 
@@ -70,10 +94,11 @@ export function bulkDialog(verb, filter, done) {
           "div",
           { class: "dialog-actions" },
           action("Close", { run: close }),
-          matched > 0 && action(`${VERBS[verb].button} ${plural(matched, "invocation")}`, {
-            run: begin,
-            kind: VERBS[verb].isDangerous ? "danger" : "primary",
-          }),
+          matched > 0 &&
+            action(`${VERBS[verb].button} ${plural(matched, "invocation")}`, {
+              run: begin,
+              kind: VERBS[verb].isDangerous ? "danger" : "primary",
+            }),
         ),
       );
     }
@@ -81,7 +106,11 @@ export function bulkDialog(verb, filter, done) {
     async function begin() {
       message.clear();
       try {
-        const answer = await startOperation({ ...request(), id: newUuid(), maxPerSecond: Number(rate.value) || undefined });
+        const answer = await startOperation({
+          ...request(),
+          id: newUuid(),
+          maxPerSecond: Number(rate.value) || undefined,
+        });
         await follow(answer.operation.id ?? "");
       } catch (error) {
         if (!life.signal.aborted) message.show(error);
@@ -92,9 +121,16 @@ export function bulkDialog(verb, filter, done) {
     async function follow(id) {
       let operation = await getOperation(id, false, life.signal);
       for (;;) {
-        fill(body, operationView(operation), h("div", { class: "dialog-actions" },
-          h("a", { class: "button", href: href(["operations"]), onclick: close }, "All operations"),
-          action("Close", { run: close, kind: "primary" })));
+        fill(
+          body,
+          operationView(operation),
+          h(
+            "div",
+            { class: "dialog-actions" },
+            h("a", { class: "button", href: href(["operations"]), onclick: close }, "All operations"),
+            action("Close", { run: close, kind: "primary" }),
+          ),
+        );
         if (operation.state !== "OPERATION_STATE_RUNNING") break;
         operation = await getOperation(id, true, life.signal);
       }
@@ -117,14 +153,18 @@ function labelled(text, control) {
 
 /** @param {Summary[]} summaries */
 function breakdown(summaries) {
-  const rows = summaries.slice(0, 8).map((one) => h(
-    "tr",
-    null,
-    h("td", null, one.service || "group"),
-    h("td", null, words(one.pendingReason ?? one.state, one.pendingReason ? "PENDING_REASON_" : "STATE_")),
-    h("td", { class: "mono small" }, oneLine(one.failureReason ?? "")),
-    h("td", { class: "number" }, count(one.count)),
-  ));
+  const rows = summaries
+    .slice(0, 8)
+    .map((one) =>
+      h(
+        "tr",
+        null,
+        h("td", null, one.service || "group"),
+        h("td", null, words(one.pendingReason ?? one.state, one.pendingReason ? "PENDING_REASON_" : "STATE_")),
+        h("td", { class: "mono small" }, oneLine(one.failureReason ?? "")),
+        h("td", { class: "number" }, count(one.count)),
+      ),
+    );
   const rest = summaries.length - rows.length;
   return h(
     "div",
@@ -145,10 +185,26 @@ export function operationView(operation) {
   return h(
     "div",
     { class: "operation" },
-    h("p", { role: "status" }, h("b", null, words(operation.state, "OPERATION_STATE_")), ` · ${count(operation.changed)} changed of ${count(operation.matched)} matched`),
-    h("progress", { max: matched, value: operation.state === "OPERATION_STATE_SUCCEEDED" ? matched : processed, "aria-label": "Progress of the operation" }),
+    h(
+      "p",
+      { role: "status" },
+      h("b", null, words(operation.state, "OPERATION_STATE_")),
+      ` · ${count(operation.changed)} changed of ${count(operation.matched)} matched`,
+    ),
+    h("progress", {
+      max: matched,
+      value: operation.state === "OPERATION_STATE_SUCCEEDED" ? matched : processed,
+      "aria-label": "Progress of the operation",
+    }),
     operation.failure && h("p", { class: "tone-warn" }, oneLine(operation.failure.message ?? "")),
-    ...(operation.refusals ?? []).map((refusal) => h("p", { class: "small" },
-      `${count(refusal.count)} refused: `, h("span", { class: "mono" }, refusal.reason), refusal.message ? ` · ${oneLine(refusal.message)}` : "")),
+    ...(operation.refusals ?? []).map((refusal) =>
+      h(
+        "p",
+        { class: "small" },
+        `${count(refusal.count)} refused: `,
+        h("span", { class: "mono" }, refusal.reason),
+        refusal.message ? ` · ${oneLine(refusal.message)}` : "",
+      ),
+    ),
   );
 }

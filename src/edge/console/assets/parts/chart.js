@@ -35,12 +35,22 @@ export function chart(title, format, scope) {
   function showLegend(at) {
     const [times, series] = data;
     const index = at ?? times.length - 1;
-    fill(legend, ...series.map(({ label, colour, values, isDashed }) => {
-      const key = h("span", { class: `key${isDashed ? " key-dashed" : ""}` });
-      key.style.setProperty("--key", `var(${colour})`);
-      const value = values[index];
-      return h("span", { class: "legend-item" }, key, label, " ", h("b", { class: "number" }, value === null || value === undefined ? "–" : format(value)));
-    }));
+    fill(
+      legend,
+      ...series.map(({ label, colour, values, isDashed }) => {
+        const key = h("span", { class: `key${isDashed ? " key-dashed" : ""}` });
+        key.style.setProperty("--key", `var(${colour})`);
+        const value = values[index];
+        return h(
+          "span",
+          { class: "legend-item" },
+          key,
+          label,
+          " ",
+          h("b", { class: "number" }, value === null || value === undefined ? "–" : format(value)),
+        );
+      }),
+    );
     const said = series.map(({ label, values }) => `${label} ${format(values.at(-1) ?? 0)}`).join(", ");
     place.setAttribute("aria-label", `${title}, last hour. Now: ${said}`);
   }
@@ -50,7 +60,11 @@ export function chart(title, format, scope) {
     plot?.destroy();
     plot = null;
     if (times.length === 0 || place.clientWidth === 0) return;
-    plot = new uPlot(options(place.clientWidth, series, format, showLegend), [times, ...series.map((one) => one.values)], place);
+    plot = new uPlot(
+      options(place.clientWidth, series, format, showLegend),
+      [times, ...series.map((one) => one.values)],
+      place,
+    );
   }
   const sizes = new ResizeObserver(() => {
     if (!plot) draw();
@@ -85,27 +99,50 @@ export function chart(title, format, scope) {
 function options(width, series, format, showLegend) {
   const page = getComputedStyle(document.documentElement);
   const colour = (/** @type {string} */ name) => resolved(page, name);
-  const axis = { stroke: colour("--text-2"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false }, font: "11px system-ui" };
+  const axis = {
+    stroke: colour("--text-2"),
+    grid: { stroke: colour("--line"), width: 1 },
+    ticks: { show: false },
+    font: "11px system-ui",
+  };
   return {
     width,
     height: HEIGHT,
     padding: /** @type {[number, number, number, number]} */ ([8, 8, 0, 0]),
     legend: { show: false },
     cursor: { y: false, points: { size: 6 }, drag: { x: false, y: false } },
-    scales: { y: { range: (/** @type {unknown} */ _, /** @type {number} */ __, /** @type {number} */ high) => /** @type {[number, number]} */ ([0, high > 0 ? high * 1.1 : 1]) } },
+    scales: {
+      y: {
+        range: (/** @type {unknown} */ _, /** @type {number} */ __, /** @type {number} */ high) =>
+          /** @type {[number, number]} */ ([0, high > 0 ? high * 1.1 : 1]),
+      },
+    },
     axes: [
-      { ...axis, size: 24, space: 80, values: (/** @type {unknown} */ _, /** @type {number[]} */ times) => times.map(clock) },
-      { ...axis, size: 56, space: 32, values: (/** @type {unknown} */ _, /** @type {number[]} */ values) => values.map(format) },
+      {
+        ...axis,
+        size: 24,
+        space: 80,
+        values: (/** @type {unknown} */ _, /** @type {number[]} */ times) => times.map(clock),
+      },
+      {
+        ...axis,
+        size: 56,
+        space: 32,
+        values: (/** @type {unknown} */ _, /** @type {number[]} */ values) => values.map(format),
+      },
     ],
-    series: [{}, ...series.map((one) => ({
-      label: one.label,
-      stroke: colour(one.colour),
-      width: 1.5,
-      dash: one.isDashed ? [4, 3] : undefined,
-      fill: one.isFilled ? `${colour(one.colour)}24` : undefined,
-      points: { show: false },
-      spanGaps: false,
-    }))],
+    series: [
+      {},
+      ...series.map((one) => ({
+        label: one.label,
+        stroke: colour(one.colour),
+        width: 1.5,
+        dash: one.isDashed ? [4, 3] : undefined,
+        fill: one.isFilled ? `${colour(one.colour)}24` : undefined,
+        points: { show: false },
+        spanGaps: false,
+      })),
+    ],
     hooks: { setCursor: [(/** @type {uPlot} */ self) => showLegend(self.cursor.idx ?? null)] },
   };
 }

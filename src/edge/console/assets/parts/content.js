@@ -1,5 +1,5 @@
-// Shows an input, an output or an item as text. It comes from outside and is never HTML: JSON is coloured token by token,
-// and what is long is shown in part, with all of it to copy and to save.
+// Shows an input, an output or an item as text. It comes from outside and is never HTML: JSON is coloured token by
+// token, and what is long is shown in part, with all of it to copy and to save.
 
 import { h } from "../core/dom.js";
 import { bytes } from "../core/format.js";
@@ -59,9 +59,19 @@ export function textView(text, what, isJson) {
   return h(
     "div",
     { class: "content-box" },
-    h("div", { class: "content-tools" }, copyButton(() => text, what), save),
+    h(
+      "div",
+      { class: "content-tools" },
+      copyButton(() => text, what),
+      save,
+    ),
     pre,
-    rest > 0 && h("p", { class: "quiet small" }, `The first ${bytes(shown.length)} of ${bytes(text.length)} are shown. Copy or save it for the rest.`),
+    rest > 0 &&
+      h(
+        "p",
+        { class: "quiet small" },
+        `The first ${bytes(shown.length)} of ${bytes(text.length)} are shown. Copy or save it for the rest.`,
+      ),
   );
 }
 
@@ -78,7 +88,9 @@ function coloured(text) {
       nodes.push(document.createTextNode(text.slice(at, token.at)));
       const isKey = token.text.startsWith('"') && all[index + 1]?.text === ":";
       const kind = isKey ? "key" : kindOf(token.text);
-      nodes.push(kind ? h("span", { class: `json-${kind}` }, visible(token.text)) : document.createTextNode(token.text));
+      nodes.push(
+        kind ? h("span", { class: `json-${kind}` }, visible(token.text)) : document.createTextNode(token.text),
+      );
       at = token.at + token.text.length;
     });
   } catch {

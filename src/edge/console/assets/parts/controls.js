@@ -5,6 +5,7 @@ import { icon } from "./icon.js";
 import { toast } from "./notice.js";
 
 /** @typedef {import("../core/dom.js").Child} Child */
+/** @typedef {import("./icon.js").IconName} IconName */
 
 /**
  * @param {string} text
@@ -30,7 +31,11 @@ export async function copyText(text, what) {
  * @param {string} what
  */
 export function copyButton(text, what) {
-  const button = h("button", { class: "icon-button", title: `Copy ${what}`, "aria-label": `Copy ${what}` }, icon("copy"));
+  const button = h(
+    "button",
+    { class: "icon-button", title: `Copy ${what}`, "aria-label": `Copy ${what}` },
+    icon("copy"),
+  );
   button.addEventListener("click", () => copyText(text(), what));
   return button;
 }
@@ -39,12 +44,16 @@ export function copyButton(text, what) {
  * A button. One that is not allowed says why: it can be focused, so that the reason is read.
  *
  * @param {string} label
- * @param {{run: () => void, icon?: import("./icon.js").IconName, kind?: string, denied?: string | null, key?: string}} options
+ * @param {{run: () => void, icon?: IconName, kind?: string, denied?: string | null, key?: string}} options
  */
 export function action(label, { run, icon: name, kind = "", denied = null, key }) {
   const button = h(
     "button",
-    { class: `button ${kind}`, title: denied ?? (key ? `${label} (${key})` : null), "aria-disabled": denied ? "true" : null },
+    {
+      class: `button ${kind}`,
+      title: denied ?? (key ? `${label} (${key})` : null),
+      "aria-disabled": denied ? "true" : null,
+    },
     name && icon(name),
     h("span", null, label),
   );
@@ -61,7 +70,7 @@ export function action(label, { run, icon: name, kind = "", denied = null, key }
  * A button that opens a menu.
  *
  * @param {string} label
- * @param {{label: string, hint?: string, icon?: import("./icon.js").IconName, denied?: string | null, run: () => void}[]} items
+ * @param {{label: string, hint?: string, icon?: IconName, denied?: string | null, run: () => void}[]} items
  * @param {string} [kind]
  */
 export function menu(label, items, kind = "") {
@@ -101,10 +110,12 @@ export function menu(label, items, kind = "") {
   root.addEventListener("focusout", (event) => {
     if (!root.contains(/** @type {Node | null} */ (event.relatedTarget))) show(false);
   });
-  root.addEventListener("keydown", (event) => moveInMenu(event, list, () => {
-    show(false);
-    button.focus();
-  }));
+  root.addEventListener("keydown", (event) =>
+    moveInMenu(event, list, () => {
+      show(false);
+      button.focus();
+    }),
+  );
   return root;
 }
 
@@ -152,16 +163,21 @@ export function tabs(label, tabs, { selected, onSelect } = {}) {
   const bar = h("div", { class: "tabs", role: "tablist", "aria-label": label });
   /** @type {Map<string, Node>} */
   const made = new Map();
-  const buttons = tabs.map((tab) => h(
-    "button",
-    { class: "tab", role: "tab", id: uniqueId("tab"), "aria-controls": panel.id, onclick: () => choose(tab.id) },
-    tab.label,
-  ));
+  const buttons = tabs.map((tab) =>
+    h(
+      "button",
+      { class: "tab", role: "tab", id: uniqueId("tab"), "aria-controls": panel.id, onclick: () => choose(tab.id) },
+      tab.label,
+    ),
+  );
   fill(bar, buttons);
 
   /** @param {string} id */
   function select(id) {
-    const at = Math.max(0, tabs.findIndex((tab) => tab.id === id));
+    const at = Math.max(
+      0,
+      tabs.findIndex((tab) => tab.id === id),
+    );
     const tab = tabs[at];
     if (!tab) return;
     buttons.forEach((button, index) => {

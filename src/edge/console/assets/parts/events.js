@@ -1,5 +1,5 @@
-// The events of an invocation, live: what has happened, and what happens, without a gap. A stream that is cut off goes on
-// after the last event; while the page is not seen there is none, since a browser has few connections.
+// The events of an invocation, live: what has happened, and what happens, without a gap. A stream that is cut off goes
+// on after the last event; while the page is not seen there is none, since a browser has few connections.
 
 import { ApiError } from "../api/connect.js";
 import { streamResults } from "../api/node.js";
@@ -7,9 +7,9 @@ import { fill, h } from "../core/dom.js";
 import { words } from "../core/format.js";
 import { oneLine } from "../core/text.js";
 import { exact, toMs } from "../core/time.js";
+import { contentView, textOf } from "./content.js";
 import { icon } from "./icon.js";
 import { failureBox } from "./notice.js";
-import { textOf } from "./content.js";
 
 /** @typedef {import("../api/types.js").InvocationEvent} InvocationEvent */
 
@@ -100,17 +100,42 @@ function eventLine(event, items) {
   return h(
     "li",
     { class: `event tone-${tone}` },
-    h("time", { class: "mono quiet small", datetime: event.eventTime, title: ms ? exact(ms) : "" }, ms ? exact(ms).slice(11, 23) : ""),
+    h(
+      "time",
+      { class: "mono quiet small", datetime: event.eventTime, title: ms ? exact(ms) : "" },
+      ms ? exact(ms).slice(11, 23) : "",
+    ),
     icon(/** @type {import("./icon.js").IconName} */ (ICONS[name] ?? "pending")),
     h("span", { class: "event-name" }, words(name)),
-    h("span", { class: "event-detail" }, detail),
+    event.item ? itemDetail(event.item, detail) : h("span", { class: "event-detail" }, detail),
   );
+}
+
+/**
+ * An item: its beginning, and all of it once it is opened.
+ *
+ * @param {import("../api/types.js").Content} item
+ * @param {string} detail
+ */
+function itemDetail(item, detail) {
+  const element = h("details", { class: "event-detail" }, h("summary", null, detail));
+  const show = () => element.append(contentView(item, "item"));
+  element.addEventListener("toggle", show, { once: true });
+  return element;
 }
 
 /** @type {Record<string, string>} */
 const ICONS = {
-  accepted: "pending", started: "running", item: "plus", retry_scheduled: "backoff", succeeded: "succeeded",
-  failed: "failed", cancelled: "cancelled", expired: "expired", not_found: "warning", held: "held",
+  accepted: "pending",
+  started: "running",
+  item: "plus",
+  retry_scheduled: "backoff",
+  succeeded: "succeeded",
+  failed: "failed",
+  cancelled: "cancelled",
+  expired: "expired",
+  not_found: "warning",
+  held: "held",
 };
 
 /**
@@ -140,5 +165,11 @@ function describe(event, items) {
 export function progressBar(progress) {
   const percent = progress.fraction === undefined ? null : Math.round(100 * progress.fraction);
   const bar = percent === null ? null : h("progress", { max: "100", value: percent, "aria-label": "Progress" });
-  return h("div", { class: "progress" }, bar, h("span", { class: "number" }, percent === null ? "" : `${percent} %`), h("span", { class: "quiet" }, oneLine(progress.message ?? "")));
+  return h(
+    "div",
+    { class: "progress" },
+    bar,
+    h("span", { class: "number" }, percent === null ? "" : `${percent} %`),
+    h("span", { class: "quiet" }, oneLine(progress.message ?? "")),
+  );
 }

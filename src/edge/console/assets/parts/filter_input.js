@@ -11,12 +11,27 @@ import { icon } from "./icon.js";
  * @param {(text: string) => void} options.onApply
  */
 export function filterInput({ value, vocabulary, onApply }) {
-  const list = h("div", { class: "suggestions", role: "listbox", id: uniqueId("suggestions"), "aria-label": "Suggestions", hidden: true });
+  const list = h("div", {
+    class: "suggestions",
+    role: "listbox",
+    id: uniqueId("suggestions"),
+    "aria-label": "Suggestions",
+    hidden: true,
+  });
   const fault = h("p", { class: "field-fault", id: uniqueId("fault"), role: "alert" });
   const input = h("input", {
-    class: "filter-text mono", type: "text", value, spellcheck: "false", autocomplete: "off", role: "combobox",
-    placeholder: "Filter: state = FAILED AND accept_time > -1h", "aria-label": "Filter", "aria-expanded": "false",
-    "aria-controls": list.id, "aria-autocomplete": "list", "aria-describedby": fault.id,
+    class: "filter-text mono",
+    type: "text",
+    value,
+    spellcheck: "false",
+    autocomplete: "off",
+    role: "combobox",
+    placeholder: "Filter: state = FAILED AND accept_time > -1h",
+    "aria-label": "Filter",
+    "aria-expanded": "false",
+    "aria-controls": list.id,
+    "aria-autocomplete": "list",
+    "aria-describedby": fault.id,
   });
   const clear = h("button", { class: "icon-button", type: "button", "aria-label": "Clear the filter" }, icon("close"));
   /** @type {import("../core/filter.js").Suggestions} */
@@ -26,12 +41,26 @@ export function filterInput({ value, vocabulary, onApply }) {
   function show() {
     shown = suggest(input.value, input.selectionStart ?? 0, vocabulary());
     chosen = -1;
-    fill(list, ...shown.items.map((item, at) => h(
-      "div",
-      { class: "suggestion", role: "option", id: `${list.id}-${at}`, "aria-selected": "false", onmousedown: (/** @type {Event} */ event) => { event.preventDefault(); take(at); } },
-      h("span", { class: "mono" }, item.text),
-      h("span", { class: "quiet small" }, item.hint),
-    )));
+    fill(
+      list,
+      ...shown.items.map((item, at) =>
+        h(
+          "div",
+          {
+            class: "suggestion",
+            role: "option",
+            id: `${list.id}-${at}`,
+            "aria-selected": "false",
+            onmousedown: (/** @type {Event} */ event) => {
+              event.preventDefault();
+              take(at);
+            },
+          },
+          h("span", { class: "mono" }, item.text),
+          h("span", { class: "quiet small" }, item.hint),
+        ),
+      ),
+    );
     open(shown.items.length > 0);
   }
   /** @param {boolean} isOpen */
@@ -86,7 +115,13 @@ export function filterInput({ value, vocabulary, onApply }) {
   });
   clear.hidden = value === "";
 
-  const element = h("div", { class: "filter" }, h("div", { class: "filter-box" }, icon("search"), input, clear), list, fault);
+  const element = h(
+    "div",
+    { class: "filter" },
+    h("div", { class: "filter-box" }, icon("search"), input, clear),
+    list,
+    fault,
+  );
   return {
     element,
     focus: () => input.focus(),

@@ -50,18 +50,35 @@ export function historyCharts(service, scope, onSamples) {
    */
   function draw(known, interval, observed) {
     const { times, at } = regular(known, interval, observed);
-    const perSecond = (/** @type {(sample: Sample) => number} */ read) => at.map((sample) => (sample ? read(sample) / (interval / 1000) : 0));
+    const perSecond = (/** @type {(sample: Sample) => number} */ read) =>
+      at.map((sample) => (sample ? read(sample) / (interval / 1000) : 0));
     const ms = (/** @type {number | undefined} */ seconds) => (seconds === undefined ? null : seconds * 1000);
     calls.show(times, [
-      { label: "succeeded", colour: "--accent", isFilled: true, values: perSecond((sample) => Number(sample.succeeded ?? 0)) },
-      { label: "failed", colour: "--bad", values: perSecond((sample) => Number(sample.failed ?? 0) + Number(sample.expired ?? 0)) },
-      { label: "refused", colour: "--warn", isDashed: true, values: perSecond((sample) => Number(sample.refused ?? 0)) },
+      {
+        label: "succeeded",
+        colour: "--accent",
+        isFilled: true,
+        values: perSecond((sample) => Number(sample.succeeded ?? 0)),
+      },
+      {
+        label: "failed",
+        colour: "--bad",
+        values: perSecond((sample) => Number(sample.failed ?? 0) + Number(sample.expired ?? 0)),
+      },
+      {
+        label: "refused",
+        colour: "--warn",
+        isDashed: true,
+        values: perSecond((sample) => Number(sample.refused ?? 0)),
+      },
     ]);
     latency.show(times, [
       { label: "p50", colour: "--accent", values: at.map((sample) => ms(sample?.durationP50)) },
       { label: "p99", colour: "--text-2", isDashed: true, values: at.map((sample) => ms(sample?.durationP99)) },
     ]);
-    queue.show(times, [{ label: "age", colour: "--accent", isFilled: true, values: at.map((sample) => ms(sample?.oldestDueAge) ?? 0) }]);
+    queue.show(times, [
+      { label: "age", colour: "--accent", isFilled: true, values: at.map((sample) => ms(sample?.oldestDueAge) ?? 0) },
+    ]);
   }
   return element;
 }
@@ -77,7 +94,10 @@ function regular(samples, interval, observed) {
   const last = samples.at(-1);
   const end = Math.floor(toMs(observed ?? last?.time ?? new Date().toISOString()) / interval);
   const bySlot = new Map(samples.map((sample) => [Math.floor(toMs(sample.time) / interval), sample]));
-  const slots = Array.from({ length: Math.ceil(HOUR_MS / interval) }, (_, index) => end - Math.ceil(HOUR_MS / interval) + 1 + index);
+  const slots = Array.from(
+    { length: Math.ceil(HOUR_MS / interval) },
+    (_, index) => end - Math.ceil(HOUR_MS / interval) + 1 + index,
+  );
   return { times: slots.map((slot) => (slot * interval) / 1000), at: slots.map((slot) => bySlot.get(slot) ?? null) };
 }
 
@@ -89,7 +109,8 @@ function regular(samples, interval, observed) {
  */
 export function lastMinute(samples, interval) {
   const some = samples.slice(-Math.max(1, Math.round(60_000 / interval)));
-  const sum = (/** @type {(sample: Sample) => number} */ read) => some.reduce((total, sample) => total + read(sample), 0);
+  const sum = (/** @type {(sample: Sample) => number} */ read) =>
+    some.reduce((total, sample) => total + read(sample), 0);
   const seconds = (some.length * interval) / 1000 || 1;
   const failed = sum((sample) => Number(sample.failed ?? 0));
   const calls = failed + sum((sample) => Number(sample.succeeded ?? 0));

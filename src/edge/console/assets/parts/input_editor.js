@@ -17,7 +17,11 @@ export function inputEditor(declared, initial) {
   const fault = h("p", { class: "field-fault", id: uniqueId("fault"), role: "alert" });
   const note = h("p", { class: "quiet small" });
   const raw = h("textarea", {
-    class: "mono raw-json", rows: "12", spellcheck: "false", "aria-label": "Input as JSON", "aria-describedby": fault.id,
+    class: "mono raw-json",
+    rows: "12",
+    spellcheck: "false",
+    "aria-label": "Input as JSON",
+    "aria-describedby": fault.id,
   });
   const place = h("div");
   const formTab = tab("Form");
@@ -36,7 +40,7 @@ export function inputEditor(declared, initial) {
     fault.textContent = "";
     if (wantsForm && form && !isForm) {
       try {
-        form.write(raw.value.trim() === "" ? undefined : parse(raw.value));
+        if (raw.value.trim() !== "") form.write(parse(raw.value));
       } catch (error) {
         note.textContent = `The form cannot show this input: ${messageOf(error)}.`;
         wantsForm = false;
@@ -51,7 +55,8 @@ export function inputEditor(declared, initial) {
     fill(place, isForm && form ? form.element : raw);
   }
 
-  if (!form) note.textContent = "The service declares no input: any JSON is accepted.";
+  if (!form && declared) note.textContent = "The service takes no input that a form could show.";
+  else if (!form) note.textContent = "The service declares no input: any JSON is accepted.";
   raw.value = initial || (form ? "" : "{}");
   show(true);
   if (form && !initial) raw.value = write(form.read() ?? new Map(), "  ");

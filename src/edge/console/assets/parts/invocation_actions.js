@@ -30,15 +30,27 @@ export function invocationActions(invocation, changed) {
     buttons.push(action("Complete…", { run: () => completeDialog(invocation, changed), kind: "primary", denied }));
   }
   if (isHeld(invocation)) {
-    buttons.push(action("Release", { run: () => change("Retry", invocation, changed), icon: "release", kind: "primary", denied }));
+    buttons.push(
+      action("Release", { run: () => change("Retry", invocation, changed), icon: "release", kind: "primary", denied }),
+    );
   }
   if (isOver && invocation.state !== "STATE_SUCCEEDED" && invocation.service) {
-    buttons.push(action("Retry", { run: () => change("Retry", invocation, changed), icon: "retry", kind: "primary", denied, key: "r" }));
+    buttons.push(
+      action("Retry", {
+        run: () => change("Retry", invocation, changed),
+        icon: "retry",
+        kind: "primary",
+        denied,
+        key: "r",
+      }),
+    );
   }
   if ((isOver ? invocation.state !== "STATE_SUCCEEDED" : isHeld(invocation)) && invocation.service) {
-    buttons.push(action("Edit and retry…", { run: () => retryDialog(invocation, changed), denied: edited, key: "e" }));
+    const run = () => retryDialog(invocation, changed);
+    buttons.push(action("Edit and retry…", { run, denied: edited, key: "e" }));
   }
-  if (!isOver) buttons.push(action("Cancel…", { run: () => cancelDialog(invocation, changed), icon: "stop", denied, key: "c" }));
+  if (!isOver)
+    buttons.push(action("Cancel…", { run: () => cancelDialog(invocation, changed), icon: "stop", denied, key: "c" }));
   if (isOver) buttons.push(action("Purge…", { run: () => purgeDialog(invocation, changed), icon: "trash", denied }));
   return buttons;
 }
@@ -77,10 +89,30 @@ export function cancelDialog(invocation, changed) {
       close();
       change("Cancel", invocation, changed, { reason: reason.value });
     };
-    const form = h("form", { class: "dialog-body", onsubmit: (/** @type {Event} */ event) => { event.preventDefault(); run(); } },
-      h("p", null, invocation.state === "STATE_RUNNING" ? "Its handler is asked to stop, and is stopped by force after a grace period." : "It ends at once."),
+    const form = h(
+      "form",
+      {
+        class: "dialog-body",
+        onsubmit: (/** @type {Event} */ event) => {
+          event.preventDefault();
+          run();
+        },
+      },
+      h(
+        "p",
+        null,
+        invocation.state === "STATE_RUNNING"
+          ? "Its handler is asked to stop, and is stopped by force after a grace period."
+          : "It ends at once.",
+      ),
       h("div", { class: "field" }, h("label", { for: reason.id }, "Reason, part of the outcome (optional)"), reason),
-      h("div", { class: "dialog-actions" }, button("Keep it", close), h("button", { class: "button danger", type: "submit" }, "Cancel the invocation")));
+      h(
+        "div",
+        { class: "dialog-actions" },
+        button("Keep it", close),
+        h("button", { class: "button danger", type: "submit" }, "Cancel the invocation"),
+      ),
+    );
     return [form];
   });
 }
@@ -90,15 +122,25 @@ export function cancelDialog(invocation, changed) {
  * @param {() => void} changed
  */
 function purgeDialog(invocation, changed) {
-  dialog("Purge the invocation", ({ close }) => [h("div", { class: "dialog-body" },
-    h("p", null, "The invocation and its outcome are removed for good, before the end of their retention."),
-    h("div", { class: "dialog-actions" }, button("Keep it", close), action("Purge", {
-      kind: "danger",
-      run: () => {
-        close();
-        change("Purge", invocation, changed);
-      },
-    })))]);
+  dialog("Purge the invocation", ({ close }) => [
+    h(
+      "div",
+      { class: "dialog-body" },
+      h("p", null, "The invocation and its outcome are removed for good, before the end of their retention."),
+      h(
+        "div",
+        { class: "dialog-actions" },
+        button("Keep it", close),
+        action("Purge", {
+          kind: "danger",
+          run: () => {
+            close();
+            change("Purge", invocation, changed);
+          },
+        }),
+      ),
+    ),
+  ]);
 }
 
 /**
@@ -118,30 +160,49 @@ function button(label, run) {
 export async function retryDialog(invocation, changed) {
   const service = invocation.service ?? "";
   const described = await getService(service).catch(() => null);
-  dialog("Retry with another input", ({ close }) => {
-    const editor = inputEditor(described?.declaration.sio?.input, textOf(invocation.input)?.text ?? "");
-    const message = messagePlace();
-    async function run() {
-      message.clear();
-      try {
-        const request = { cids: [invocation.cid], document: toBase64(editor.read()), dataFormat: "DATA_FORMAT_JSON" };
-        const answer = await changeInvocations("Retry", request);
-        const [result] = answer.changes ?? [];
-        if (result?.failure) throw refused(result.failure);
-        close();
-        toast("Retried with the new input");
-        if (result?.newCid) open(href(["invocations", result.newCid]));
-        else changed();
-      } catch (error) {
-        if (error instanceof ApiError && error.violations.length > 0) editor.showViolations(error.violations);
-        else if (!(error instanceof SyntaxError)) message.show(error);
+  dialog(
+    "Retry with another input",
+    ({ close }) => {
+      const editor = inputEditor(described?.declaration.sio?.input, textOf(invocation.input)?.text ?? "");
+      const message = messagePlace();
+      async function run() {
+        message.clear();
+        try {
+          const request = { cids: [invocation.cid], document: toBase64(editor.read()), dataFormat: "DATA_FORMAT_JSON" };
+          const answer = await changeInvocations("Retry", request);
+          const [result] = answer.changes ?? [];
+          if (result?.failure) throw refused(result.failure);
+          close();
+          toast("Retried with the new input");
+          if (result?.newCid) open(href(["invocations", result.newCid]));
+          else changed();
+        } catch (error) {
+          if (error instanceof ApiError && error.violations.length > 0) editor.showViolations(error.violations);
+          else if (!(error instanceof SyntaxError)) message.show(error);
+        }
       }
-    }
-    return [h("div", { class: "dialog-body" },
-      h("p", { class: "quiet" }, `The new invocation of ${service} has a CID of its own, and \`retry_of\` is this one.`),
-      editor.element, message,
-      h("div", { class: "dialog-actions" }, button("Close", close), action("Retry", { run, kind: "primary", icon: "retry" })))];
-  }, "wide");
+      return [
+        h(
+          "div",
+          { class: "dialog-body" },
+          h(
+            "p",
+            { class: "quiet" },
+            `The new invocation of ${service} has a CID of its own, and \`retry_of\` is this one.`,
+          ),
+          editor.element,
+          message,
+          h(
+            "div",
+            { class: "dialog-actions" },
+            button("Close", close),
+            action("Retry", { run, kind: "primary", icon: "retry" }),
+          ),
+        ),
+      ];
+    },
+    "wide",
+  );
 }
 
 /** @param {import("../api/types.js").Failure} failure */
@@ -158,9 +219,26 @@ function refused(failure) {
  */
 export function completeDialog(invocation, changed) {
   dialog("Complete the invocation", ({ close }) => {
-    const token = h("input", { type: "password", id: uniqueId("token"), autocomplete: "off", required: true, autofocus: true });
-    const kind = h("select", { id: uniqueId("kind") }, h("option", { value: "response" }, "Response"), h("option", { value: "failure" }, "Failure"));
-    const response = h("textarea", { class: "mono", id: uniqueId("response"), rows: "6", spellcheck: "false", value: "{}" });
+    const token = h("input", {
+      type: "password",
+      id: uniqueId("token"),
+      autocomplete: "off",
+      required: true,
+      autofocus: true,
+    });
+    const kind = h(
+      "select",
+      { id: uniqueId("kind") },
+      h("option", { value: "response" }, "Response"),
+      h("option", { value: "failure" }, "Failure"),
+    );
+    const response = h("textarea", {
+      class: "mono",
+      id: uniqueId("response"),
+      rows: "6",
+      spellcheck: "false",
+      value: "{}",
+    });
     const reason = h("input", { type: "text", id: uniqueId("reason"), class: "mono", placeholder: "UPPER_SNAKE_CASE" });
     const text = h("input", { type: "text", id: uniqueId("message") });
     const message = messagePlace();
@@ -172,7 +250,8 @@ export function completeDialog(invocation, changed) {
     });
     async function run() {
       const failure = { code: "CODE_INTERNAL", reason: reason.value || undefined, message: text.value };
-      const outcome = kind.value === "failure" ? { failure } : { document: toBase64(response.value), dataFormat: "DATA_FORMAT_JSON" };
+      const outcome =
+        kind.value === "failure" ? { failure } : { document: toBase64(response.value), dataFormat: "DATA_FORMAT_JSON" };
       try {
         await completeInvocation({ cid: invocation.cid, token: token.value, ...outcome });
         close();
@@ -182,10 +261,34 @@ export function completeDialog(invocation, changed) {
         message.show(error);
       }
     }
-    return [h("form", { class: "dialog-body", onsubmit: (/** @type {Event} */ event) => { event.preventDefault(); run(); } },
-      h("p", { class: "quiet" }, "Its handler answered “later”, and gave away a token with which the outcome is given."),
-      field("Token", token), field("Outcome", kind), ofResponse, ofFailure, message,
-      h("div", { class: "dialog-actions" }, button("Close", close), h("button", { class: "button primary", type: "submit" }, "Complete")))];
+    return [
+      h(
+        "form",
+        {
+          class: "dialog-body",
+          onsubmit: (/** @type {Event} */ event) => {
+            event.preventDefault();
+            run();
+          },
+        },
+        h(
+          "p",
+          { class: "quiet" },
+          "Its handler answered “later”, and gave away a token with which the outcome is given.",
+        ),
+        field("Token", token),
+        field("Outcome", kind),
+        ofResponse,
+        ofFailure,
+        message,
+        h(
+          "div",
+          { class: "dialog-actions" },
+          button("Close", close),
+          h("button", { class: "button primary", type: "submit" }, "Complete"),
+        ),
+      ),
+    ];
   });
 }
 

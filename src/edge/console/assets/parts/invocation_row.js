@@ -10,11 +10,22 @@ import { stateBadge, lookOf } from "./state.js";
 /** @typedef {import("../api/types.js").Invocation & {isGone?: boolean}} RowInvocation */
 
 /** @type {[string, string][]} */
-const HEADINGS = [["check", ""], ["state", "State"], ["service", "Service"], ["detail", "Detail"], ["cid", "CID"], ["attempt", "Attempt"], ["took", "Took"], ["when", "Accepted"]];
+const HEADINGS = [
+  ["check", ""],
+  ["state", "State"],
+  ["service", "Service"],
+  ["detail", "Detail"],
+  ["cid", "CID"],
+  ["attempt", "Attempt"],
+  ["took", "Took"],
+  ["when", "Accepted"],
+];
 
 /** @param {HTMLElement} check all or none */
 export function rowHead(check) {
-  const cells = HEADINGS.map(([name, label]) => h("span", { class: `cell cell-${name}`, role: "columnheader" }, name === "check" ? check : label));
+  const cells = HEADINGS.map(([name, label]) =>
+    h("span", { class: `cell cell-${name}`, role: "columnheader" }, name === "check" ? check : label),
+  );
   return h("div", { class: "row row-head", role: "row", "aria-rowindex": "1" }, ...cells);
 }
 
@@ -37,7 +48,10 @@ export function makeRow(choose, canChoose) {
     h("span", { class: "cell cell-check", role: "gridcell" }, check),
     state,
     h("span", { class: "cell cell-service", role: "gridcell" }, service),
-    detail, cid, attempt, took,
+    detail,
+    cid,
+    attempt,
+    took,
     h("span", { class: "cell cell-when number", role: "gridcell" }, when),
   );
   let shownCid = "";
@@ -88,7 +102,8 @@ export function makeRow(choose, canChoose) {
 function detailOf(invocation) {
   const failure = invocation.outcome?.failure ?? invocation.lastFailure;
   if (invocation.isGone) return "does not match any more";
-  if (failure && invocation.state !== "STATE_SUCCEEDED") return oneLine(`${failure.reason ?? ""}: ${failure.message ?? ""}`);
+  if (failure && invocation.state !== "STATE_SUCCEEDED")
+    return oneLine(`${failure.reason ?? ""}: ${failure.message ?? ""}`);
   const progress = invocation.progress;
   if (invocation.state === "STATE_RUNNING" && progress) {
     const percent = progress.fraction === undefined ? "" : `${Math.round(progress.fraction * 100)} % `;
@@ -96,7 +111,9 @@ function detailOf(invocation) {
   }
   if (invocation.group) return `${invocation.group.ended ?? 0} of ${invocation.group.members ?? 0} have ended`;
   if (invocation.concurrencyKey) return `key ${oneLine(invocation.concurrencyKey, 80)}`;
-  const metadata = Object.entries(invocation.metadata ?? {}).slice(0, 3).map(([key, value]) => `${key}=${oneLine(value, 40)}`);
+  const metadata = Object.entries(invocation.metadata ?? {})
+    .slice(0, 3)
+    .map(([key, value]) => `${key}=${oneLine(value, 40)}`);
   return metadata.join("  ");
 }
 

@@ -52,7 +52,8 @@ export function invokeForm(described, input, send) {
   const tools = ["curl", "grpcurl", "Python", "cidery"];
   const copies = tools.map((tool) => ({
     label: tool,
-    run: () => withCommands((all) => copyText(all.find((one) => one.tool === tool)?.text ?? "", `the call for ${tool}`)),
+    run: () =>
+      withCommands((all) => copyText(all.find((one) => one.tool === tool)?.text ?? "", `the call for ${tool}`)),
   }));
   const showAll = { label: "Show all…", run: () => withCommands(showCommands) };
 
@@ -82,7 +83,19 @@ export function invokeForm(described, input, send) {
 
 /** @param {{tool: string, text: string}[]} all */
 function showCommands(all) {
-  dialog("The same call", () => [h("div", { class: "dialog-body" }, ...all.map(({ tool, text }) => h("section", null, h("h3", null, tool), textView(text, `call for ${tool}`, false))))], "wide");
+  dialog(
+    "The same call",
+    () => [
+      h(
+        "div",
+        { class: "dialog-body" },
+        ...all.map(({ tool, text }) =>
+          h("section", null, h("h3", null, tool), textView(text, `call for ${tool}`, false)),
+        ),
+      ),
+    ],
+    "wide",
+  );
 }
 
 /** The options of a call. Those of background calls alone say so. */
@@ -106,13 +119,27 @@ function optionFields() {
     h(
       "div",
       { class: "option-grid" },
-      timeout.element, key.element, delay.element, attempts.element, lock.element,
-      h("div", { class: "field" }, h("label", { for: metadata.id }, "Metadata"), metadata, h("p", { class: "field-help" }, "One KEY=VALUE a line. Not kept in the history.")),
+      timeout.element,
+      key.element,
+      delay.element,
+      attempts.element,
+      lock.element,
+      h(
+        "div",
+        { class: "field" },
+        h("label", { for: metadata.id }, "Metadata"),
+        metadata,
+        h("p", { class: "field-help" }, "One KEY=VALUE a line. Not kept in the history."),
+      ),
       h("div", { class: "field check" }, hold, h("label", { for: hold.id }, "Hold it when all attempts have failed")),
     ),
   );
   const seconds = (/** @type {string} */ value) => (/^\d+(\.\d+)?$/.test(value) ? `${value}s` : value) || undefined;
-  const entries = () => metadata.value.split("\n").map((line) => line.trim()).filter((line) => line.includes("="));
+  const entries = () =>
+    metadata.value
+      .split("\n")
+      .map((line) => line.trim())
+      .filter((line) => line.includes("="));
   return {
     element,
     values: () => ({ timeout: timeout.input.value.trim(), idempotencyKey: key.input.value.trim() }),
@@ -121,7 +148,9 @@ function optionFields() {
       const both = {
         timeout: toProto(seconds(timeout.input.value.trim())),
         idempotencyKey: key.input.value.trim() || undefined,
-        metadata: Object.fromEntries(entries().map((line) => [line.slice(0, line.indexOf("=")), line.slice(line.indexOf("=") + 1)])),
+        metadata: Object.fromEntries(
+          entries().map((line) => [line.slice(0, line.indexOf("=")), line.slice(line.indexOf("=") + 1)]),
+        ),
       };
       if (!isAsync) return both;
       return {
@@ -154,7 +183,13 @@ function toProto(value) {
  * @param {string} help
  */
 function text(label, placeholder, help) {
-  const input = h("input", { type: "text", id: uniqueId("option"), placeholder, autocomplete: "off", spellcheck: "false" });
+  const input = h("input", {
+    type: "text",
+    id: uniqueId("option"),
+    placeholder,
+    autocomplete: "off",
+    spellcheck: "false",
+  });
   const note = h("p", { class: "field-help", id: uniqueId("help") }, help);
   input.setAttribute("aria-describedby", note.id);
   return { input, element: h("div", { class: "field" }, h("label", { for: input.id }, label), input, note) };

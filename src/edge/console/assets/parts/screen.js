@@ -2,6 +2,7 @@
 
 import { h } from "../core/dom.js";
 
+/** @typedef {import("../core/dom.js").Child} Child */
 /**
  * @typedef {object} Context what a screen is given
  * @property {string[]} path after its own segment
@@ -11,12 +12,17 @@ import { h } from "../core/dom.js";
 
 /**
  * @param {string} title
- * @param {{actions?: import("../core/dom.js").Child[], before?: import("../core/dom.js").Child, after?: import("../core/dom.js").Child[]}} [parts]
+ * @param {{actions?: Child[], before?: Child, after?: Child[]}} [parts]
  */
 export function screenHead(title, { actions = [], before = null, after = [] } = {}) {
   document.title = `${title} · Cidery`;
   const heading = h("h1", { tabindex: "-1", id: "title" }, title);
-  return h("header", { class: "screen-head" }, h("div", { class: "screen-title" }, before, heading, ...after), h("div", { class: "screen-actions" }, ...actions));
+  return h(
+    "header",
+    { class: "screen-head" },
+    h("div", { class: "screen-title" }, before, heading, ...after),
+    h("div", { class: "screen-actions" }, ...actions),
+  );
 }
 
 /**
@@ -24,7 +30,12 @@ export function screenHead(title, { actions = [], before = null, after = [] } = 
  * @param {...import("../core/dom.js").Child} content
  */
 export function screen(head, ...content) {
-  return h("section", { class: "screen", "aria-labelledby": "title" }, head, h("div", { class: "screen-body" }, ...content));
+  return h(
+    "section",
+    { class: "screen", "aria-labelledby": "title" },
+    head,
+    h("div", { class: "screen-body" }, ...content),
+  );
 }
 
 /**

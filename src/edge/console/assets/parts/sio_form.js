@@ -1,5 +1,5 @@
-// A form made from the declared input of a service. It writes and reads JSON with all digits; what a field cannot hold is
-// left to the raw JSON beside it.
+// A form made from the declared input of a service. It writes and reads JSON with all digits; what a field cannot hold
+// is left to the raw JSON beside it.
 
 import { fill, h, uniqueId } from "../core/dom.js";
 import { typeOf, typeText } from "../core/sio.js";
@@ -29,7 +29,10 @@ export function sioForm(declared) {
   const elements = declared?.elements ?? [];
   if (declared?.value && elements[0]) return field({ ...elements[0], name: "value" });
   if (elements.length === 0) return null;
-  return declared?.list ? listField("", { name: "", type: "ELEMENT_TYPE_DICT", elements }) : dictField("", elements);
+  if (!declared?.list) return dictField("", elements);
+  const form = listField("", { name: "", type: "ELEMENT_TYPE_DICT", elements });
+  form.write([new Map()]);
+  return form;
 }
 
 /**
@@ -40,7 +43,10 @@ function field(element) {
   const type = typeOf(element);
   if (type === "DICT" && element.elements?.length) return framed(element, dictField(element.name, element.elements));
   if (type === "DICT_LIST" && element.elements?.length) {
-    return framed(element, listField(element.name, { name: "", type: "ELEMENT_TYPE_DICT", elements: element.elements }));
+    return framed(
+      element,
+      listField(element.name, { name: "", type: "ELEMENT_TYPE_DICT", elements: element.elements }),
+    );
   }
   if (type === "LIST" && element.item) return framed(element, listField(element.name, { ...element.item, name: "" }));
   return leafField(element);
@@ -55,11 +61,21 @@ function field(element) {
 function leafField(element) {
   const input = scalarInput(element);
   const fault = h("p", { class: "field-fault", id: uniqueId("fault") });
-  const help = h("p", { class: "field-help", id: uniqueId("help") }, typeText(element), element.description ? ` · ${element.description}` : null);
+  const help = h(
+    "p",
+    { class: "field-help", id: uniqueId("help") },
+    typeText(element),
+    element.description ? ` · ${element.description}` : null,
+  );
   input.control.id = uniqueId("field");
   input.control.setAttribute("aria-describedby", `${help.id} ${fault.id}`);
   if (!element.optional) input.control.setAttribute("aria-required", "true");
-  const label = h("label", { for: input.control.id }, element.name || "item", !element.optional && h("span", { class: "required", title: "Required" }, " *"));
+  const label = h(
+    "label",
+    { for: input.control.id },
+    element.name || "item",
+    !element.optional && h("span", { class: "required", title: "Required" }, " *"),
+  );
   const clear = () => {
     fault.textContent = "";
     input.control.removeAttribute("aria-invalid");
@@ -88,8 +104,18 @@ function leafField(element) {
  * @returns {Field}
  */
 function framed(element, inner) {
-  const help = h("p", { class: "field-help" }, typeText(element), element.description ? ` · ${element.description}` : null);
-  const legend = h("legend", null, element.name, !element.optional && h("span", { class: "required", title: "Required" }, " *"));
+  const help = h(
+    "p",
+    { class: "field-help" },
+    typeText(element),
+    element.description ? ` · ${element.description}` : null,
+  );
+  const legend = h(
+    "legend",
+    null,
+    element.name,
+    !element.optional && h("span", { class: "required", title: "Required" }, " *"),
+  );
   return {
     ...inner,
     element: h("fieldset", { class: "field-group", dataset: { name: element.name } }, legend, help, inner.element),
@@ -157,7 +183,11 @@ function listField(name, item) {
   function add() {
     const one = isDict ? dictField("", item.elements ?? []) : leafField({ ...item, name: "" });
     const row = h("div", { class: "item" }, one.element);
-    const remove = h("button", { class: "icon-button", type: "button", "aria-label": "Remove the item" }, icon("close"));
+    const remove = h(
+      "button",
+      { class: "icon-button", type: "button", "aria-label": "Remove the item" },
+      icon("close"),
+    );
     remove.addEventListener("click", () => {
       items = items.filter((other) => other !== one);
       row.remove();

@@ -47,7 +47,8 @@ function choice(element, values, valueOf) {
     read: () => (control.value === "" ? undefined : valueOf(control.value)),
     write(value) {
       const text = value === undefined || value === null ? "" : plainText(value);
-      if (text !== "" && !values.includes(text)) throw new TypeError(`\`${text}\` is none of the values of ${element.name}`);
+      if (text !== "" && !values.includes(text))
+        throw new TypeError(`\`${text}\` is none of the values of ${element.name}`);
       control.value = text;
     },
   };
@@ -58,7 +59,12 @@ function choice(element, values, valueOf) {
  * @returns {Scalar}
  */
 function jsonInput(element) {
-  const control = h("textarea", { class: "mono", rows: "3", spellcheck: "false", placeholder: defaultOf(element) ?? "JSON" });
+  const control = h("textarea", {
+    class: "mono",
+    rows: "3",
+    spellcheck: "false",
+    placeholder: defaultOf(element) ?? "JSON",
+  });
   return {
     element: control,
     control,

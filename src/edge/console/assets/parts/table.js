@@ -1,7 +1,9 @@
-// A table of few rows, such as services and workers. Its rows are kept while it changes, so that nothing jumps: a row is
-// made once for its key, and then only updated. Rows are walked with j and k, and opened with Enter.
+// A table of few rows, such as services and workers. Its rows are kept while it changes, so that nothing jumps: a row
+// is made once for its key, and then only updated. Rows are walked with j and k, and opened with Enter.
 
 import { fill, h } from "../core/dom.js";
+
+/** @typedef {import("../core/dom.js").Child} Child */
 
 /**
  * @template T
@@ -22,7 +24,9 @@ import { fill, h } from "../core/dom.js";
  */
 export function table({ label, columns, key, href }) {
   const body = h("tbody");
-  const head = columns.map((column) => h("th", { scope: "col", class: column.kind }, column.label || h("span", { class: "visually-hidden" }, "Actions")));
+  const head = columns.map((column) =>
+    h("th", { scope: "col", class: column.kind }, column.label || h("span", { class: "visually-hidden" }, "Actions")),
+  );
   const element = h(
     "div",
     { class: "table-wrap" },
@@ -96,9 +100,13 @@ export function tableKeys(walked) {
 /**
  * Names with their values, in columns.
  *
- * @param {[string, import("../core/dom.js").Child | import("../core/dom.js").Child[]][]} facts those without a value are left out
+ * @param {[string, Child | Child[]][]} facts those without a value are left out
  */
 export function factList(facts) {
   const given = facts.filter(([, value]) => value !== null && value !== undefined && value !== "" && value !== false);
-  return h("dl", { class: "facts" }, ...given.map(([name, value]) => h("div", null, h("dt", null, name), h("dd", null, value))));
+  return h(
+    "dl",
+    { class: "facts" },
+    ...given.map(([name, value]) => h("div", null, h("dt", null, name), h("dd", null, value))),
+  );
 }

@@ -32,7 +32,11 @@ export function timeline(nodes, current) {
     "div",
     { class: "timeline" },
     h("div", { class: "timeline-axis", "aria-hidden": "true" }, h("span"), axis(to - from)),
-    h("ol", { class: "timeline-rows" }, ...rows.map(({ node, invocation, spans }) => row(node, invocation, spans, from, to, current.cid))),
+    h(
+      "ol",
+      { class: "timeline-rows" },
+      ...rows.map(({ node, invocation, spans }) => row(node, invocation, spans, from, to, current.cid)),
+    ),
   );
 }
 
@@ -61,7 +65,13 @@ function row(node, invocation, spans, from, to, currentCid) {
   const track = h("div", { class: "timeline-track" }, ...spans.map((span) => bar(span, from, to)));
   const last = spans.at(-1);
   const total = last ? duration(last.to - toMs(invocation.acceptTime)) : "";
-  return h("li", { class: invocation.cid === currentCid ? "current" : null }, label, track, h("span", { class: "number quiet small" }, total));
+  return h(
+    "li",
+    { class: invocation.cid === currentCid ? "current" : null },
+    label,
+    track,
+    h("span", { class: "number quiet small" }, total),
+  );
 }
 
 /**
@@ -104,7 +114,10 @@ function spansOf(invocation) {
   }
   for (const attempt of attempts) {
     const start = toMs(attempt.startTime);
-    if (start > at) spans.push(span(at, start, "wait", attempt.number === 1 ? "waited for its first attempt" : "waited for its next attempt"));
+    if (start > at)
+      spans.push(
+        span(at, start, "wait", attempt.number === 1 ? "waited for its first attempt" : "waited for its next attempt"),
+      );
     at = attempt.endTime ? toMs(attempt.endTime) : end;
     const isCancelled = !attempt.failure && invocation.state === "STATE_CANCELLED";
     const kind = attempt.failure ? "bad" : attempt.endTime ? (isCancelled ? "idle" : "good") : "busy";

@@ -1,5 +1,5 @@
-// A list of any length: only the rows that are seen are elements, and they are used again while it scrolls. All rows have
-// the same height, so that its scroll bar is right before they are loaded.
+// A list of any length: only the rows that are seen are elements, and they are used again while it scrolls. All rows
+// have the same height, so that its scroll bar is right before they are loaded.
 
 import { h } from "../core/dom.js";
 
@@ -25,7 +25,12 @@ const HEIGHT_MAX = 16_000_000;
  */
 export function virtualList(label, head, { make, update, seen, open }) {
   const space = h("div", { class: "virtual-space", role: "rowgroup" });
-  const element = h("div", { class: "virtual", role: "grid", tabindex: "0", "aria-label": label, "aria-rowcount": "0" }, head, space);
+  const element = h(
+    "div",
+    { class: "virtual", role: "grid", tabindex: "0", "aria-label": label, "aria-rowcount": "0" },
+    head,
+    space,
+  );
   /** @type {Map<number, R>} */
   const shown = new Map();
   /** @type {R[]} */

@@ -27,7 +27,8 @@ export default function deadLetters({ scope }) {
   const place = h("div", null, loading());
   const list = table({ label: "Dead letters", columns: columns(() => reads.now()), key: (one) => filterOf(one) });
   const denied = missing("administer");
-  const all = (/** @type {import("../parts/bulk.js").Verb} */ verb, /** @type {string} */ filter) => () => bulkDialog(verb, filter, () => reads.now());
+  const all = (/** @type {import("../parts/bulk.js").Verb} */ verb, /** @type {string} */ filter) => () =>
+    bulkDialog(verb, filter, () => reads.now());
   const everything = menu("Change all", [
     { label: "Retry all…", icon: "retry", denied, run: all("retry", "dead_letter = true") },
     { label: "Release held…", icon: "release", denied, run: all("release", "pending_reason = HELD") },
@@ -39,11 +40,19 @@ export default function deadLetters({ scope }) {
     try {
       const answer = await summarizeInvocations("dead_letter = true", signal);
       found.textContent = count(answer.total);
-      if (!answer.summaries?.length) fill(place, empty("No dead letters", "What fails for good, or is held when its attempts have failed, is listed here."));
+      if (!answer.summaries?.length)
+        fill(
+          place,
+          empty("No dead letters", "What fails for good, or is held when its attempts have failed, is listed here."),
+        );
       else if (!list.element.isConnected) fill(place, list.element);
       list.show(answer.summaries ?? []);
     } catch (error) {
-      if (!signal.aborted && !list.element.isConnected) fill(place, failureBox(error, () => reads.now()));
+      if (!signal.aborted && !list.element.isConnected)
+        fill(
+          place,
+          failureBox(error, () => reads.now()),
+        );
       throw error;
     }
   });
@@ -76,20 +85,47 @@ function columns(changed) {
     },
     { label: "State", cell: (one) => stateBadge(one) },
     { label: "Count", kind: "number", cell: (one) => count(one.count) },
-    { label: "Message of the last one", kind: "optional", cell: (one) => h("a", { class: "quiet clip two-lines", href: href(["invocations", one.exampleCid ?? ""]) }, oneLine(one.exampleMessage ?? "", 160) || "–") },
+    {
+      label: "Message of the last one",
+      kind: "optional",
+      cell: (one) =>
+        h(
+          "a",
+          { class: "quiet clip two-lines", href: href(["invocations", one.exampleCid ?? ""]) },
+          oneLine(one.exampleMessage ?? "", 160) || "–",
+        ),
+    },
     { label: "Oldest", kind: "number optional", cell: (one) => ago(one.firstAcceptTime) },
     { label: "Newest", kind: "number", cell: (one) => ago(one.lastAcceptTime) },
     {
       label: "",
       kind: "number",
       cell(one) {
-        const run = (/** @type {import("../parts/bulk.js").Verb} */ verb) => () => bulkDialog(verb, filterOf(one), changed);
+        const run = (/** @type {import("../parts/bulk.js").Verb} */ verb) => () =>
+          bulkDialog(verb, filterOf(one), changed);
         const isHeld = one.pendingReason !== undefined;
         const items = isHeld
-          ? [{ label: "Release…", icon: "release", run: run("release") }, { label: "Retry…", icon: "retry", run: run("retry") }, { label: "Cancel…", icon: "stop", run: run("cancel") }]
-          : [{ label: "Retry…", icon: "retry", run: run("retry") }, { label: "Purge…", icon: "trash", run: run("purge") }];
-        const button = menu("Change", items.map((item) => ({ ...item, icon: /** @type {import("../parts/icon.js").IconName} */ (item.icon), denied })), "small");
-        button.querySelector("button")?.setAttribute("aria-label", `Change the ${plural(one.count, "dead letter")} of ${one.service || "group"}`);
+          ? [
+              { label: "Release…", icon: "release", run: run("release") },
+              { label: "Retry…", icon: "retry", run: run("retry") },
+              { label: "Cancel…", icon: "stop", run: run("cancel") },
+            ]
+          : [
+              { label: "Retry…", icon: "retry", run: run("retry") },
+              { label: "Purge…", icon: "trash", run: run("purge") },
+            ];
+        const button = menu(
+          "Change",
+          items.map((item) => ({
+            ...item,
+            icon: /** @type {import("../parts/icon.js").IconName} */ (item.icon),
+            denied,
+          })),
+          "small",
+        );
+        button
+          .querySelector("button")
+          ?.setAttribute("aria-label", `Change the ${plural(one.count, "dead letter")} of ${one.service || "group"}`);
         return button;
       },
     },

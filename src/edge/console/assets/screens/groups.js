@@ -32,10 +32,28 @@ const COLUMNS = [
   { label: "State", cell: (one) => stateBadge(one) },
   {
     label: "Members",
-    cell: (one) => h("progress", { max: Math.max(1, one.group?.members ?? 0), value: one.group?.ended ?? 0, "aria-label": "Members that have ended" }),
+    cell: (one) =>
+      h("progress", {
+        max: Math.max(1, one.group?.members ?? 0),
+        value: one.group?.ended ?? 0,
+        "aria-label": "Members that have ended",
+      }),
   },
-  { label: "Ended", kind: "number", cell: (one) => h("a", { href: href(["invocations"], { filter: `group = ${one.cid}` }) }, `${count(one.group?.ended)} of ${count(one.group?.members)}`) },
-  { label: "Took", kind: "number optional", cell: (one) => duration((one.endTime ? toMs(one.endTime) : now()) - toMs(one.acceptTime)) },
+  {
+    label: "Ended",
+    kind: "number",
+    cell: (one) =>
+      h(
+        "a",
+        { href: href(["invocations"], { filter: `group = ${one.cid}` }) },
+        `${count(one.group?.ended)} of ${count(one.group?.members)}`,
+      ),
+  },
+  {
+    label: "Took",
+    kind: "number optional",
+    cell: (one) => duration((one.endTime ? toMs(one.endTime) : now()) - toMs(one.acceptTime)),
+  },
   { label: "Accepted", kind: "number", cell: (one) => ago(one.acceptTime) },
 ];
 
@@ -54,11 +72,29 @@ export default function groups({ scope }) {
     try {
       const answer = await listInvocations({ filter: GROUPS, pageSize: SHOWN_MAX }, signal);
       const all = answer.invocations ?? [];
-      if (all.length === 0) fill(place, empty("No groups", "A batch (", h("code", null, "InvokeBatch"), ") is accepted as a group, which ends with its last member."));
-      else if (!list.element.isConnected) fill(place, list.element, answer.nextPageToken && h("p", { class: "quiet" }, `The newest ${SHOWN_MAX} are shown.`));
+      if (all.length === 0)
+        fill(
+          place,
+          empty(
+            "No groups",
+            "A batch (",
+            h("code", null, "InvokeBatch"),
+            ") is accepted as a group, which ends with its last member.",
+          ),
+        );
+      else if (!list.element.isConnected)
+        fill(
+          place,
+          list.element,
+          answer.nextPageToken && h("p", { class: "quiet" }, `The newest ${SHOWN_MAX} are shown.`),
+        );
       list.show(all);
     } catch (error) {
-      if (!signal.aborted && !list.element.isConnected) fill(place, failureBox(error, () => reads.now()));
+      if (!signal.aborted && !list.element.isConnected)
+        fill(
+          place,
+          failureBox(error, () => reads.now()),
+        );
       throw error;
     }
   });

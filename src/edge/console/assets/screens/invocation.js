@@ -6,11 +6,12 @@ import { fill, h, setText } from "../core/dom.js";
 import { addKeys } from "../core/keys.js";
 import { poll } from "../core/poll.js";
 import { href, rewriteQuery } from "../core/router.js";
-import { oneLine, visible } from "../core/text.js";
+import { visible } from "../core/text.js";
 import { ago, duration, toMs } from "../core/time.js";
 import { treeOf } from "../core/tree.js";
 import { whyItWaits } from "../core/waiting.js";
-import { contentView, textView } from "../parts/content.js";
+import { attemptList, failureView } from "../parts/attempts.js";
+import { contentView } from "../parts/content.js";
 import { copyButton, tabs } from "../parts/controls.js";
 import { liveEvents, progressBar } from "../parts/events.js";
 import { icon } from "../parts/icon.js";
@@ -31,7 +32,11 @@ const TREE_MAX = 100;
 /** @param {import("../parts/screen.js").Context} context */
 export default function invocation({ path, query, scope }) {
   const cid = path[0] ?? "";
-  const back = h("a", { class: "icon-button", href: href(["invocations"]), "aria-label": "All invocations" }, icon("back"));
+  const back = h(
+    "a",
+    { class: "icon-button", href: href(["invocations"]), "aria-label": "All invocations" },
+    icon("back"),
+  );
   const badge = h("span", null);
   const buttons = h("div", { class: "screen-actions" });
   const head = screenHead("Invocation", { before: back, after: [badge], actions: [buttons] });
@@ -79,16 +84,29 @@ export default function invocation({ path, query, scope }) {
     reads.now();
   }
   view.onEvent(reread);
-  addKeys([
-    { key: "c", label: "Cancel it", run: () => known && !hasEnded(known) && cancelDialog(known, reread) },
-    ...["Retry", "Edit and retry…"].map((label) => ({
-      key: label === "Retry" ? "r" : "e",
-      label,
-      run: () => [...buttons.querySelectorAll("button")].find((button) => button.textContent?.startsWith(label))?.click(),
-    })),
-    { key: "u", label: "To the list", run: () => back.click() },
-  ], scope);
-  return screen(head, h("p", { class: "cid-line" }, h("span", { class: "mono quiet" }, visible(cid)), copyButton(() => cid, "the CID")), place);
+  addKeys(
+    [
+      { key: "c", label: "Cancel it", run: () => known && !hasEnded(known) && cancelDialog(known, reread) },
+      ...["Retry", "Edit and retry…"].map((label) => ({
+        key: label === "Retry" ? "r" : "e",
+        label,
+        run: () =>
+          [...buttons.querySelectorAll("button")].find((button) => button.textContent?.startsWith(label))?.click(),
+      })),
+      { key: "u", label: "To the list", run: () => back.click() },
+    ],
+    scope,
+  );
+  return screen(
+    head,
+    h(
+      "p",
+      { class: "cid-line" },
+      h("span", { class: "mono quiet" }, visible(cid)),
+      copyButton(() => cid, "the CID"),
+    ),
+    place,
+  );
 }
 
 /**
@@ -96,7 +114,15 @@ export default function invocation({ path, query, scope }) {
  * @param {string} cid
  */
 function notFound(error, cid) {
-  return h("div", null, failureBox(error), empty("This invocation is not shown", `${visible(cid)} was never accepted, has been removed after its retention, or belongs to another principal.`));
+  return h(
+    "div",
+    null,
+    failureBox(error),
+    empty(
+      "This invocation is not shown",
+      `${visible(cid)} was never accepted, has been removed after its retention, or belongs to another principal.`,
+    ),
+  );
 }
 
 /**
@@ -113,7 +139,12 @@ async function readTree(invocation, scope) {
     root === invocation.cid ? null : getInvocation(root, scope).catch(() => null),
   ]);
   const all = [...(members.invocations ?? []), ...(above ? [above] : []), invocation];
-  return { invocations: [...new Map(all.map((one) => [one.cid, one])).values()], isCut: Boolean(members.nextPageToken), field, root };
+  return {
+    invocations: [...new Map(all.map((one) => [one.cid, one])).values()],
+    isCut: Boolean(members.nextPageToken),
+    field,
+    root,
+  };
 }
 
 /** @typedef {Awaited<ReturnType<typeof readTree>>} Tree */
@@ -135,15 +166,28 @@ function invocationView(cid, tab, scope) {
   const details = h("div");
   let changed = () => {};
   let shown = "";
-  const more = tabs("Details", [
-    { id: "attempts", label: "Attempts", panel: () => attempts },
-    { id: "events", label: "Events", panel: () => liveEvents(cid, scope, { onEvent: (event) => event.progress || changed() }) },
-    { id: "details", label: "Details", panel: () => details },
-  ], { selected: tab, onSelect: (id) => rewriteQuery({ tab: id }) });
-  const element = h("div", { class: "invocation" }, notice, facts,
+  const more = tabs(
+    "Details",
+    [
+      { id: "attempts", label: "Attempts", panel: () => attempts },
+      {
+        id: "events",
+        label: "Events",
+        panel: () => liveEvents(cid, scope, { onEvent: (event) => event.progress || changed() }),
+      },
+      { id: "details", label: "Details", panel: () => details },
+    ],
+    { selected: tab, onSelect: (id) => rewriteQuery({ tab: id }) },
+  );
+  const element = h(
+    "div",
+    { class: "invocation" },
+    notice,
+    facts,
     panel("Timeline", times),
     h("div", { class: "two" }, panel("Input", input), panel("Outcome", outcome)),
-    h("section", { class: "panel" }, more.bar, more.panel));
+    h("section", { class: "panel" }, more.bar, more.panel),
+  );
 
   return {
     element,
@@ -158,8 +202,24 @@ function invocationView(cid, tab, scope) {
      */
     show(invocation, service, tree) {
       fill(notice, waitNotice(invocation, service));
-      if (tree) fill(times, timeline(treeOf(tree.invocations), invocation), tree.isCut && h("p", { class: "quiet small" }, `The first ${TREE_MAX} are drawn. `, h("a", { href: href(["invocations"], { filter: `${tree.field} = ${tree.root}` }) }, "All of them")));
-      const now = JSON.stringify([invocation.sequence, invocation.state, invocation.progress, invocation.attempts?.length]);
+      if (tree)
+        fill(
+          times,
+          timeline(treeOf(tree.invocations), invocation),
+          tree.isCut &&
+            h(
+              "p",
+              { class: "quiet small" },
+              `The first ${TREE_MAX} are drawn. `,
+              h("a", { href: href(["invocations"], { filter: `${tree.field} = ${tree.root}` }) }, "All of them"),
+            ),
+        );
+      const now = JSON.stringify([
+        invocation.sequence,
+        invocation.state,
+        invocation.progress,
+        invocation.attempts?.length,
+      ]);
       if (now === shown) return;
       shown = now;
       fill(facts, mainFacts(invocation));
@@ -179,21 +239,39 @@ function waitNotice(invocation, service) {
   const why = whyItWaits(invocation, service);
   if (!why) return null;
   const holder = invocation.keyHolderCid;
-  return h("div", { class: "notice", role: "status" }, icon("due"), h("div", null, h("b", null, "Why it waits. "), visible(why),
-    holder && [" ", h("a", { href: href(["invocations", holder]) }, "Open the invocation that holds the key")]));
+  return h(
+    "div",
+    { class: "notice", role: "status" },
+    icon("due"),
+    h(
+      "div",
+      null,
+      h("b", null, "Why it waits. "),
+      visible(why),
+      holder && [" ", h("a", { href: href(["invocations", holder]) }, "Open the invocation that holds the key")],
+    ),
+  );
 }
 
 /** @param {Invocation} invocation */
 function mainFacts(invocation) {
   const start = invocation.firstAttemptTime;
-  const attempt = invocation.attempt ? `${invocation.attempt}${invocation.maxAttempts ? ` of ${invocation.maxAttempts}` : ""}` : "none yet";
+  const attempt = invocation.attempt
+    ? `${invocation.attempt}${invocation.maxAttempts ? ` of ${invocation.maxAttempts}` : ""}`
+    : "none yet";
   return factList([
     ["Accepted", ago(invocation.acceptTime)],
     ["Waited", start ? duration(toMs(start) - toMs(invocation.acceptTime)) : null],
     ["Took", start && invocation.endTime ? duration(toMs(invocation.endTime) - toMs(start)) : null],
-    [invocation.endTime ? "Ended" : "Due", invocation.endTime ? ago(invocation.endTime) : invocation.startTime ? ago(invocation.startTime) : null],
+    [
+      invocation.endTime ? "Ended" : "Due",
+      invocation.endTime ? ago(invocation.endTime) : invocation.startTime ? ago(invocation.startTime) : null,
+    ],
     ["Attempt", invocation.service ? attempt : null],
-    ["Members", invocation.group ? `${invocation.group.ended ?? 0} of ${invocation.group.members ?? 0} have ended` : null],
+    [
+      "Members",
+      invocation.group ? `${invocation.group.ended ?? 0} of ${invocation.group.members ?? 0} have ended` : null,
+    ],
     ["Principal", invocation.principal && visible(invocation.principal)],
     ["Parent", link(invocation.parentCid)],
     ["Callback of", link(invocation.inReplyTo)],
@@ -214,48 +292,39 @@ function outcomeView(invocation) {
   const outcome = invocation.outcome;
   const failure = outcome?.failure ?? invocation.lastFailure;
   const progress = !hasEnded(invocation) && invocation.progress ? progressBar(invocation.progress) : null;
-  if (failure) return h("div", null, progress, !outcome?.failure && h("p", { class: "quiet small" }, "Of the last attempt"), failureView(failure));
+  if (failure)
+    return h(
+      "div",
+      null,
+      progress,
+      !outcome?.failure && h("p", { class: "quiet small" }, "Of the last attempt"),
+      failureView(failure),
+    );
   if (!outcome) return h("div", null, progress ?? h("p", { class: "quiet" }, "It has not ended yet"));
   const metadata = Object.entries(outcome.metadata ?? {});
-  return h("div", null, contentView(outcome, "response"), metadata.length > 0 && factList(metadata.map(([key, value]) => [key, h("span", { class: "mono" }, visible(value))])));
-}
-
-/** @param {import("../api/types.js").Failure} failure */
-function failureView(failure) {
-  const violations = (failure.details ?? []).flatMap((detail) => detail["fieldViolations"] ?? []);
-  return h("div", { class: "failure" },
-    h("p", null, h("span", { class: "mono strong tone-bad" }, visible(failure.reason ?? failure.code)), h("span", { class: "quiet small mono" }, ` ${failure.code.replace("CODE_", "")}`)),
-    h("p", { class: "failure-message" }, visible((failure.message ?? "").slice(0, 4000))),
-    violations.length > 0 && h("ul", { class: "violations" }, ...violations.map((/** @type {any} */ one) => h("li", null, h("code", null, visible(one.field || "/")), ` ${visible(one.description ?? "")}`))));
-}
-
-/** @param {Invocation} invocation */
-function attemptList(invocation) {
-  const attempts = invocation.attempts ?? [];
-  if (attempts.length === 0) return h("p", { class: "quiet" }, "No attempt yet");
-  return h("ol", { class: "attempts" }, ...[...attempts].reverse().map((attempt) => h(
-    "li",
+  return h(
+    "div",
     null,
-    h("div", { class: "attempt-head" },
-      h("span", { class: `tone-${attempt.failure ? "bad" : attempt.endTime ? "good" : "busy"}` }, icon(attempt.failure ? "failed" : attempt.endTime ? "succeeded" : "running", attempt.failure ? "failed" : attempt.endTime ? "ended" : "running")),
-      h("b", null, `Attempt ${attempt.number}`),
-      h("span", { class: "quiet" }, attempt.worker ? `on ${oneLine(attempt.worker, 80)}` : "in the node"),
-      h("span", { class: "quiet" }, ago(attempt.startTime)),
-      h("span", { class: "number" }, attempt.endTime ? duration(toMs(attempt.endTime) - toMs(attempt.startTime)) : "")),
-    attempt.failure && failureView(attempt.failure),
-    attempt.trace && h("details", null, h("summary", null, "Trace"), textView(attempt.trace, "trace", false)),
-  )));
+    contentView(outcome, "response"),
+    metadata.length > 0 &&
+      factList(metadata.map(([key, value]) => [key, h("span", { class: "mono" }, visible(value))])),
+  );
 }
 
 /** @param {Invocation} invocation */
 function detailFacts(invocation) {
   const metadata = Object.entries(invocation.metadata ?? {});
   const group = invocation.group;
-  return h("div", null,
+  return h(
+    "div",
+    null,
     factList([
       ["CID", h("span", { class: "mono" }, invocation.cid)],
       ["Root", link(invocation.rootCid)],
-      ["Idempotency key", invocation.idempotencyKey && h("span", { class: "mono" }, visible(invocation.idempotencyKey))],
+      [
+        "Idempotency key",
+        invocation.idempotencyKey && h("span", { class: "mono" }, visible(invocation.idempotencyKey)),
+      ],
       ["Acts for it", invocation.actingPrincipal && visible(invocation.actingPrincipal)],
       ["Deadline", invocation.deadline && ago(invocation.deadline)],
       ["Expires", invocation.expireTime && ago(invocation.expireTime)],
@@ -264,5 +333,7 @@ function detailFacts(invocation) {
       ["On final", group?.onFinal?.join(", ")],
     ]),
     metadata.length > 0 && h("h3", null, "Metadata"),
-    metadata.length > 0 && factList(metadata.map(([key, value]) => [visible(key), h("span", { class: "mono" }, visible(value))])));
+    metadata.length > 0 &&
+      factList(metadata.map(([key, value]) => [visible(key), h("span", { class: "mono" }, visible(value))])),
+  );
 }

@@ -40,8 +40,18 @@ export default function invocations({ query, scope }) {
   const area = h("div", { class: "list-area" }, loading(10));
   const picked = h("div", { class: "picked", hidden: true });
   const pill = h("button", { class: "button small pill", hidden: true, onclick: () => toTop() });
-  const live = h("button", { class: "button small", "aria-pressed": "true", onclick: () => setLive(!isLive) }, h("span", { class: "live-dot" }), "Live");
-  const all = h("input", { type: "checkbox", "aria-label": "Select the loaded ones", disabled: !mayControl(), tabindex: "-1" });
+  const live = h(
+    "button",
+    { class: "button small", "aria-pressed": "true", onclick: () => setLive(!isLive) },
+    h("span", { class: "live-dot" }),
+    "Live",
+  );
+  const all = h("input", {
+    type: "checkbox",
+    "aria-label": "Select the loaded ones",
+    disabled: !mayControl(),
+    tabindex: "-1",
+  });
   const list = virtualList("Invocations", rowHead(all), {
     make: () => makeRow(choose, mayControl()),
     update: (row, index) => row.show(pages.row(index), chosen.has(pages.row(index)?.cid ?? "")),
@@ -66,7 +76,11 @@ export default function invocations({ query, scope }) {
     if (scope.aborted) return;
     const isFilter = error instanceof ApiError && error.violations.some((one) => one.field.includes("filter"));
     input.fault(isFilter ? messageOf(error).replace(/^`\/filter_expression`: /, "") : "");
-    if (!isFilter && pages.length === 0) fill(area, failureBox(error, () => lists.now()));
+    if (!isFilter && pages.length === 0)
+      fill(
+        area,
+        failureBox(error, () => lists.now()),
+      );
     if (isFilter) fill(area, empty("The filter is not valid", "See the message below it."));
   }
 
@@ -105,7 +119,7 @@ export default function invocations({ query, scope }) {
     pill.textContent = fresh >= 100 ? "100 or more new" : `${fresh} new`;
   }
 
-  /** New ones are put in at the top while nothing is read or chosen there; otherwise a button says how many there are. */
+  /** New ones are put in at the top while nothing is read or chosen there; otherwise a button counts them. */
   async function refresh() {
     try {
       if (pages.next === undefined || (isLive && isIdle())) {
@@ -130,7 +144,9 @@ export default function invocations({ query, scope }) {
   }
   function learn() {
     for (const page of pages.pages) {
-      for (const row of page.rows ?? []) for (const key of Object.keys(row.metadata ?? {})) if (!words_.metadata.includes(key) && words_.metadata.length < 50) words_.metadata.push(key);
+      for (const row of page.rows ?? [])
+        for (const key of Object.keys(row.metadata ?? {}))
+          if (!words_.metadata.includes(key) && words_.metadata.length < 50) words_.metadata.push(key);
     }
   }
 
@@ -146,7 +162,10 @@ export default function invocations({ query, scope }) {
       byState[name] = (byState[name] ?? 0) + Number(one.count);
       if (one.failureReason && !words_.reasons.includes(one.failureReason)) words_.reasons.push(one.failureReason);
     }
-    const total = chosenStates.length > 0 ? chosenStates.reduce((sum, name) => sum + (byState[name.toUpperCase()] ?? 0), 0) : Number(answer.total ?? 0);
+    const total =
+      chosenStates.length > 0
+        ? chosenStates.reduce((sum, name) => sum + (byState[name.toUpperCase()] ?? 0), 0)
+        : Number(answer.total ?? 0);
     pages.total = total;
     found.textContent = count(total);
     showChips(byState, Number(answer.total ?? 0), chosenStates);
@@ -163,8 +182,13 @@ export default function invocations({ query, scope }) {
       const isNow = name === "" ? now.length === 0 : now.includes(name);
       const look = name ? lookOf({ state: `STATE_${name}` }) : null;
       const next = name === "" || isNow ? without(filter, "state") : withCriterion(filter, "state", name);
-      return h("button", { class: `chip ${look ? `tone-${look.tone}` : ""}`, "aria-pressed": String(isNow), onclick: () => apply(next) },
-        look && icon(look.icon), h("span", { class: "chip-name" }, name ? words(name) : "all"), h("span", { class: "number" }, count(number)));
+      return h(
+        "button",
+        { class: `chip ${look ? `tone-${look.tone}` : ""}`, "aria-pressed": String(isNow), onclick: () => apply(next) },
+        look && icon(look.icon),
+        h("span", { class: "chip-name" }, name ? words(name) : "all"),
+        h("span", { class: "number" }, count(number)),
+      );
     };
     fill(chips, chip("", total), ...STATE_NAMES.map((name) => chip(name, byState[name] ?? 0)));
   }
@@ -186,9 +210,20 @@ export default function invocations({ query, scope }) {
     all.checked = chosen.size > 0;
     list.redraw();
     const run = (/** @type {"Cancel" | "Retry" | "Purge"} */ verb) => () => changeChosen(verb);
-    fill(picked, h("b", { class: "number" }, plural(chosen.size, "selected", "selected")),
-      action("Cancel", { run: run("Cancel"), icon: "stop" }), action("Retry", { run: run("Retry"), icon: "retry" }), action("Purge", { run: run("Purge"), icon: "trash" }),
-      h("span", { class: "grow" }), action("Select none", { run: () => { chosen.clear(); showPicked(); } }));
+    fill(
+      picked,
+      h("b", { class: "number" }, plural(chosen.size, "selected", "selected")),
+      action("Cancel", { run: run("Cancel"), icon: "stop" }),
+      action("Retry", { run: run("Retry"), icon: "retry" }),
+      action("Purge", { run: run("Purge"), icon: "trash" }),
+      h("span", { class: "grow" }),
+      action("Select none", {
+        run: () => {
+          chosen.clear();
+          showPicked();
+        },
+      }),
+    );
   }
   /** @param {"Cancel" | "Retry" | "Purge"} verb */
   async function changeChosen(verb) {
@@ -197,7 +232,9 @@ export default function invocations({ query, scope }) {
       const refused = (answer.changes ?? []).filter((change) => change.failure);
       const done = (answer.changes ?? []).length - refused.length;
       const why = refused[0]?.failure?.reason;
-      toast(`${verb}: ${count(done)} changed${refused.length > 0 ? `, ${count(refused.length)} refused (${why})` : ""}`);
+      toast(
+        `${verb}: ${count(done)} changed${refused.length > 0 ? `, ${count(refused.length)} refused (${why})` : ""}`,
+      );
       chosen.clear();
       showPicked();
       toTop();
@@ -208,7 +245,11 @@ export default function invocations({ query, scope }) {
   }
 
   const denied = missing("administer");
-  const bulk = (/** @type {import("../parts/bulk.js").Verb} */ verb) => () => bulkDialog(verb, filter, () => { toTop(); counts.now(); });
+  const bulk = (/** @type {import("../parts/bulk.js").Verb} */ verb) => () =>
+    bulkDialog(verb, filter, () => {
+      toTop();
+      counts.now();
+    });
   const bulkMenu = menu("Change all that match", [
     { label: "Retry…", icon: "retry", denied, run: bulk("retry") },
     { label: "Release held…", icon: "release", denied, run: bulk("release") },
@@ -218,28 +259,71 @@ export default function invocations({ query, scope }) {
 
   const lists = poll(scope, LIST_MS, refresh);
   const counts = poll(scope, COUNT_MS, recount);
-  listServices(scope).then((answer) => {
-    words_.services = (answer.services ?? []).map((one) => one.name);
-  }, () => {});
-  addKeys([
-    { key: "j", label: "Next invocation", run: () => list.move(1) },
-    { key: "k", label: "Previous invocation", run: () => list.move(-1) },
-    { key: "Enter", label: "Open the invocation", run: () => { const row = pages.row(list.cursor()); if (row) open(href(["invocations", row.cid])); } },
-    { key: "x", label: "Select the invocation", run: () => { const row = pages.row(list.cursor()); if (row && mayControl()) choose(row.cid, !chosen.has(row.cid)); } },
-    { key: "l", label: "Live on or off", run: () => setLive(!isLive) },
-    { key: "Escape", label: "To the top", run: () => { chosen.clear(); showPicked(); toTop(); } },
-  ], scope);
+  listServices(scope).then(
+    (answer) => {
+      words_.services = (answer.services ?? []).map((one) => one.name);
+    },
+    () => {},
+  );
+  addKeys(
+    [
+      { key: "j", label: "Next invocation", run: () => list.move(1) },
+      { key: "k", label: "Previous invocation", run: () => list.move(-1) },
+      {
+        key: "Enter",
+        label: "Open the invocation",
+        run: () => {
+          const row = pages.row(list.cursor());
+          if (row) open(href(["invocations", row.cid]));
+        },
+      },
+      {
+        key: "x",
+        label: "Select the invocation",
+        run: () => {
+          const row = pages.row(list.cursor());
+          if (row && mayControl()) choose(row.cid, !chosen.has(row.cid));
+        },
+      },
+      { key: "l", label: "Live on or off", run: () => setLive(!isLive) },
+      {
+        key: "Escape",
+        label: "To the top",
+        run: () => {
+          chosen.clear();
+          showPicked();
+          toTop();
+        },
+      },
+    ],
+    scope,
+  );
 
-  const element = screen(screenHead("Invocations", { after: [found], actions: [live, bulkMenu] }),
-    h("div", { class: "toolbar" }, input.element), h("div", { class: "toolbar" }, chips, h("span", { class: "grow" }), pill), picked, area);
+  const element = screen(
+    screenHead("Invocations", { after: [found], actions: [live, bulkMenu] }),
+    h("div", { class: "toolbar" }, input.element),
+    h("div", { class: "toolbar" }, chips, h("span", { class: "grow" }), pill),
+    picked,
+    area,
+  );
   element.classList.add("screen-full");
   return element;
 
   function nothing() {
-    return empty("No invocations", "Work in the background, and calls with an idempotency key, are listed here. ", h("a", { href: href(["invoke"]) }, "Invoke a service"));
+    return empty(
+      "No invocations",
+      "Work in the background, and calls with an idempotency key, are listed here. ",
+      h("a", { href: href(["invoke"]) }, "Invoke a service"),
+    );
   }
   function noMatch() {
-    return empty("Nothing matches", "No stored invocation matches ", h("code", null, filter), ". ", h("button", { class: "link", onclick: () => apply("") }, "Show all"));
+    return empty(
+      "Nothing matches",
+      "No stored invocation matches ",
+      h("code", null, filter),
+      ". ",
+      h("button", { class: "link", onclick: () => apply("") }, "Show all"),
+    );
   }
 }
 
@@ -249,5 +333,9 @@ export default function invocations({ query, scope }) {
  * @param {Record<string, string>} values of fields of the filter
  */
 export function listOf(values) {
-  return href(["invocations"], { filter: Object.entries(values).map(([field, value]) => `${field} = ${quoted(value)}`).join(" AND ") });
+  return href(["invocations"], {
+    filter: Object.entries(values)
+      .map(([field, value]) => `${field} = ${quoted(value)}`)
+      .join(" AND "),
+  });
 }

@@ -28,12 +28,15 @@ export default function invokeScreen({ query, scope }) {
     fill(body, empty("Choose a service", "Its input becomes a form; violations are shown at the fields."));
     return element;
   }
-  getService(service, scope).then((described) => {
-    about.append(healthBadge(described.health), h("a", { href: href(["services", service]) }, "About the service"));
-    fill(body, bench(described, query.get("input") ?? "", scope));
-  }, (error) => {
-    if (!scope.aborted) fill(body, failureBox(error));
-  });
+  getService(service, scope).then(
+    (described) => {
+      about.append(healthBadge(described.health), h("a", { href: href(["services", service]) }, "About the service"));
+      fill(body, bench(described, query.get("input") ?? "", scope));
+    },
+    (error) => {
+      if (!scope.aborted) fill(body, failureBox(error));
+    },
+  );
   return element;
 }
 
@@ -44,17 +47,27 @@ export default function invokeScreen({ query, scope }) {
 function servicePicker(service, scope) {
   const names = h("datalist", { id: uniqueId("services") });
   const input = h("input", {
-    type: "text", class: "search mono", value: service, list: names.id, placeholder: "Name of a service",
-    "aria-label": "Service", "data-search": "", spellcheck: "false", autocomplete: "off",
+    type: "text",
+    class: "search mono",
+    value: service,
+    list: names.id,
+    placeholder: "Name of a service",
+    "aria-label": "Service",
+    "data-search": "",
+    spellcheck: "false",
+    autocomplete: "off",
   });
   const go = () => {
     if (input.value.trim() && input.value.trim() !== service) open(href(["invoke"], { service: input.value.trim() }));
   };
   input.addEventListener("change", go);
   input.addEventListener("keydown", (event) => event.key === "Enter" && go());
-  listServices(scope).then((answer) => {
-    fill(names, ...(answer.services ?? []).map((one) => h("option", { value: one.name }, one.description ?? "")));
-  }, () => {});
+  listServices(scope).then(
+    (answer) => {
+      fill(names, ...(answer.services ?? []).map((one) => h("option", { value: one.name }, one.description ?? "")));
+    },
+    () => {},
+  );
   return h("div", { class: "picker" }, input, names);
 }
 
@@ -109,15 +122,37 @@ function bench(described, input, scope) {
 
   function showHistory() {
     const calls = pastCalls(service);
-    fill(history, calls.length > 0 && panel("Last calls", h("ol", { class: "past-calls" }, ...calls.slice(0, 20).map((call) => pastCall(call, form.editor.write))),
-      h("button", { class: "button small", onclick: () => { forgetCalls(service); showHistory(); } }, "Forget them")));
+    fill(
+      history,
+      calls.length > 0 &&
+        panel(
+          "Last calls",
+          h("ol", { class: "past-calls" }, ...calls.slice(0, 20).map((call) => pastCall(call, form.editor.write))),
+          h(
+            "button",
+            {
+              class: "button small",
+              onclick: () => {
+                forgetCalls(service);
+                showHistory();
+              },
+            },
+            "Forget them",
+          ),
+        ),
+    );
   }
   showHistory();
   fill(result, empty("No call yet", "Ctrl+Enter invokes, Ctrl+Shift+Enter does so in the background."));
   return h(
     "div",
     { class: "bench" },
-    h("section", { class: "bench-form", "aria-label": "Call" }, described.declaration.description && h("p", { class: "quiet" }, described.declaration.description), form.element),
+    h(
+      "section",
+      { class: "bench-form", "aria-label": "Call" },
+      described.declaration.description && h("p", { class: "quiet" }, described.declaration.description),
+      form.element,
+    ),
     h("section", { class: "bench-result", "aria-label": "Result" }, result, history),
   );
 }
@@ -130,11 +165,23 @@ function waiting(running) {
     time.textContent = duration(performance.now() - start);
     if (!time.isConnected || running.signal.aborted) clearInterval(timer);
   }, 200);
-  return h("div", { class: "result-head", role: "status" }, badge("Running", "running", "busy"), time, h("span", { class: "grow" }), h("button", { class: "button", onclick: () => running.abort() }, icon("stop"), "Cancel"));
+  return h(
+    "div",
+    { class: "result-head", role: "status" },
+    badge("Running", "running", "busy"),
+    time,
+    h("span", { class: "grow" }),
+    h("button", { class: "button", onclick: () => running.abort() }, icon("stop"), "Cancel"),
+  );
 }
 
 function cancelled() {
-  return h("div", { class: "result-head", role: "status" }, badge("Cancelled", "cancelled", "idle"), h("span", { class: "quiet" }, "The caller disconnected, which cancels the call."));
+  return h(
+    "div",
+    { class: "result-head", role: "status" },
+    badge("Cancelled", "cancelled", "idle"),
+    h("span", { class: "quiet" }, "The caller disconnected, which cancels the call."),
+  );
 }
 
 /**
@@ -143,10 +190,27 @@ function cancelled() {
  */
 function succeeded(answer, ms) {
   const metadata = Object.entries(answer.metadata ?? {});
-  return h("div", null,
-    h("div", { class: "result-head", role: "status" }, badge("Succeeded", "succeeded", "good"), h("span", { class: "number quiet" }, duration(ms)), h("span", { class: "grow" }), cidText(answer.cid)),
+  return h(
+    "div",
+    null,
+    h(
+      "div",
+      { class: "result-head", role: "status" },
+      badge("Succeeded", "succeeded", "good"),
+      h("span", { class: "number quiet" }, duration(ms)),
+      h("span", { class: "grow" }),
+      cidText(answer.cid),
+    ),
     contentView(answer, "response"),
-    metadata.length > 0 && h("dl", { class: "facts" }, ...metadata.map(([key, value]) => h("div", null, h("dt", { class: "mono" }, key), h("dd", { class: "mono" }, value)))));
+    metadata.length > 0 &&
+      h(
+        "dl",
+        { class: "facts" },
+        ...metadata.map(([key, value]) =>
+          h("div", null, h("dt", { class: "mono" }, key), h("dd", { class: "mono" }, value)),
+        ),
+      ),
+  );
 }
 
 /**
@@ -155,10 +219,26 @@ function succeeded(answer, ms) {
  */
 function failed(error, ms) {
   const failure = error instanceof ApiError ? error : null;
-  return h("div", null,
-    h("div", { class: "result-head" }, badge("Failed", "failed", "bad"), h("span", { class: "number quiet" }, duration(ms)), h("span", { class: "grow" }), failure?.cid && cidText(failure.cid)),
+  return h(
+    "div",
+    null,
+    h(
+      "div",
+      { class: "result-head" },
+      badge("Failed", "failed", "bad"),
+      h("span", { class: "number quiet" }, duration(ms)),
+      h("span", { class: "grow" }),
+      failure?.cid && cidText(failure.cid),
+    ),
     failureBox(error),
-    failure && failure.violations.length > 0 && h("ul", { class: "violations" }, ...failure.violations.map((one) => h("li", null, h("code", null, one.field || "/"), ` ${one.description}`))));
+    failure &&
+      failure.violations.length > 0 &&
+      h(
+        "ul",
+        { class: "violations" },
+        ...failure.violations.map((one) => h("li", null, h("code", null, one.field || "/"), ` ${one.description}`)),
+      ),
+  );
 }
 
 /**
@@ -168,17 +248,33 @@ function failed(error, ms) {
 function accepted(answer, scope) {
   const result = h("div");
   const events = liveEvents(answer.cid, scope, {
-    onEnd: (event) => event.succeeded && fill(result, h("h3", null, "Response"), contentView(event.succeeded, "response")),
+    onEnd: (event) =>
+      event.succeeded && fill(result, h("h3", null, "Response"), contentView(event.succeeded, "response")),
   });
-  return h("div", null,
-    h("div", { class: "result-head", role: "status" }, badge(answer.alreadyAccepted ? "Accepted before" : "Accepted", "pending", "busy"), h("span", { class: "grow" }),
-      h("a", { class: "button", href: href(["invocations", answer.cid]) }, "Open the invocation"), copyButton(() => answer.cid, "the CID")),
-    events, result);
+  return h(
+    "div",
+    null,
+    h(
+      "div",
+      { class: "result-head", role: "status" },
+      badge(answer.alreadyAccepted ? "Accepted before" : "Accepted", "pending", "busy"),
+      h("span", { class: "grow" }),
+      h("a", { class: "button", href: href(["invocations", answer.cid]) }, "Open the invocation"),
+      copyButton(() => answer.cid, "the CID"),
+    ),
+    events,
+    result,
+  );
 }
 
 /** @param {string} cid */
 function cidText(cid) {
-  return h("span", { class: "cid" }, h("span", { class: "mono small quiet" }, cid), copyButton(() => cid, "the CID"));
+  return h(
+    "span",
+    { class: "cid" },
+    h("span", { class: "mono small quiet" }, cid),
+    copyButton(() => cid, "the CID"),
+  );
 }
 
 /**
@@ -187,9 +283,27 @@ function cidText(cid) {
  */
 function pastCall(call, use) {
   const tone = call.result === "succeeded" ? "good" : call.result === "accepted" ? "busy" : "bad";
-  return h("li", null,
-    h("span", { class: `tone-${tone}` }, icon(call.result === "succeeded" ? "succeeded" : call.result === "accepted" ? "pending" : "failed", call.result)),
-    h("button", { class: "past-input mono", title: "Use this input again", disabled: call.input === "", onclick: () => use(call.input) }, call.input || "(not kept)"),
-    call.isAsync && call.cid ? h("a", { href: href(["invocations", call.cid]), class: "small" }, "open") : h("span", { class: "quiet small mono clip" }, call.result),
-    h("span", { class: "quiet small" }, ago(call.time)));
+  return h(
+    "li",
+    null,
+    h(
+      "span",
+      { class: `tone-${tone}` },
+      icon(call.result === "succeeded" ? "succeeded" : call.result === "accepted" ? "pending" : "failed", call.result),
+    ),
+    h(
+      "button",
+      {
+        class: "past-input mono",
+        title: "Use this input again",
+        disabled: call.input === "",
+        onclick: () => use(call.input),
+      },
+      call.input || "(not kept)",
+    ),
+    call.isAsync && call.cid
+      ? h("a", { href: href(["invocations", call.cid]), class: "small" }, "open")
+      : h("span", { class: "quiet small mono clip" }, call.result),
+    h("span", { class: "quiet small" }, ago(call.time)),
+  );
 }

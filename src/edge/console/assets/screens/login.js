@@ -10,7 +10,14 @@ import { messagePlace } from "../parts/notice.js";
  */
 export default function login(entered) {
   document.title = "Log in · Cidery";
-  const key = h("input", { type: "password", id: "key", autocomplete: "current-password", required: true, autofocus: true, spellcheck: "false" });
+  const key = h("input", {
+    type: "password",
+    id: "key",
+    autocomplete: "current-password",
+    required: true,
+    autofocus: true,
+    spellcheck: "false",
+  });
   const button = h("button", { class: "button primary", type: "submit" }, "Log in");
   const message = messagePlace();
   const form = h(
@@ -18,8 +25,19 @@ export default function login(entered) {
     { class: "login" },
     h("img", { src: "/console/icon.svg", alt: "", width: "32", height: "32" }),
     h("h1", null, "Log in to this node"),
-    h("div", { class: "field" }, h("label", { for: "key" }, "API key"), key,
-      h("p", { class: "field-help" }, "It is exchanged for a session, and not kept in the browser. ", h("code", null, "cidery key new NAME"), " makes one.")),
+    h(
+      "div",
+      { class: "field" },
+      h("label", { for: "key" }, "API key"),
+      key,
+      h(
+        "p",
+        { class: "field-help" },
+        "It is exchanged for a session, and not kept in the browser. ",
+        h("code", null, "cidery key new NAME"),
+        " makes one.",
+      ),
+    ),
     message,
     button,
   );

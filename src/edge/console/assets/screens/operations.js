@@ -29,17 +29,34 @@ const LOOKS = {
 
 /** @param {import("../parts/screen.js").Context} context */
 export default function operations({ scope }) {
-  if (!mayAdminister()) return screen(screenHead("Operations"), empty("Operations are for who administers the node", missing("administer")));
+  if (!mayAdminister())
+    return screen(
+      screenHead("Operations"),
+      empty("Operations are for who administers the node", missing("administer")),
+    );
   const place = h("div", null, loading());
   const list = table({ label: "Operations", columns: columns(() => reads.now()), key: (one) => one.id ?? "" });
   const reads = poll(scope, EVERY_MS, async (signal) => {
     try {
       const answer = await listOperations(signal);
-      if (!answer.operations?.length) fill(place, empty("No operations", "A change of all invocations that match a filter is started from ", h("a", { href: href(["invocations"]) }, "the list"), "."));
+      if (!answer.operations?.length)
+        fill(
+          place,
+          empty(
+            "No operations",
+            "A change of all invocations that match a filter is started from ",
+            h("a", { href: href(["invocations"]) }, "the list"),
+            ".",
+          ),
+        );
       else if (!list.element.isConnected) fill(place, list.element);
       list.show(answer.operations ?? []);
     } catch (error) {
-      if (!signal.aborted && !list.element.isConnected) fill(place, failureBox(error, () => reads.now()));
+      if (!signal.aborted && !list.element.isConnected)
+        fill(
+          place,
+          failureBox(error, () => reads.now()),
+        );
       throw error;
     }
   });
@@ -57,8 +74,16 @@ function columns(changed) {
       label: "Operation",
       kind: "wide",
       cell: (one) => [
-        h("a", { class: "strong", href: href(["invocations"], { filter: one.filterExpression || undefined }) }, Object.keys(one.action)[0] ?? ""),
-        h("div", { class: "mono small quiet clip" }, one.all ? "all invocations" : visible(one.filterExpression || JSON.stringify(one.filter ?? {}))),
+        h(
+          "a",
+          { class: "strong", href: href(["invocations"], { filter: one.filterExpression || undefined }) },
+          Object.keys(one.action)[0] ?? "",
+        ),
+        h(
+          "div",
+          { class: "mono small quiet clip" },
+          one.all ? "all invocations" : visible(one.filterExpression || JSON.stringify(one.filter ?? {})),
+        ),
       ],
     },
     {
@@ -72,7 +97,14 @@ function columns(changed) {
     {
       label: "Progress",
       cell: (one) => [
-        h("progress", { max: Math.max(1, Number(one.matched ?? 0)), value: one.state === "OPERATION_STATE_SUCCEEDED" ? Math.max(1, Number(one.matched ?? 0)) : Number(one.processed ?? 0), "aria-label": "Progress" }),
+        h("progress", {
+          max: Math.max(1, Number(one.matched ?? 0)),
+          value:
+            one.state === "OPERATION_STATE_SUCCEEDED"
+              ? Math.max(1, Number(one.matched ?? 0))
+              : Number(one.processed ?? 0),
+          "aria-label": "Progress",
+        }),
         one.failure && h("div", { class: "small tone-warn clip" }, oneLine(one.failure.message ?? "")),
       ],
     },
@@ -83,11 +115,13 @@ function columns(changed) {
     {
       label: "",
       kind: "number",
-      cell: (one) => one.state === "OPERATION_STATE_RUNNING" && action("Cancel", {
-        icon: "stop",
-        kind: "small",
-        run: () => cancelOperation(one.id ?? "").then(changed, (error) => toast(messageOf(error))),
-      }),
+      cell: (one) =>
+        one.state === "OPERATION_STATE_RUNNING" &&
+        action("Cancel", {
+          icon: "stop",
+          kind: "small",
+          run: () => cancelOperation(one.id ?? "").then(changed, (error) => toast(messageOf(error))),
+        }),
     },
   ];
 }
@@ -96,5 +130,12 @@ function columns(changed) {
 function refused(one) {
   const all = one.refusals ?? [];
   const total = all.reduce((sum, refusal) => sum + Number(refusal.count), 0);
-  return h("span", { title: all.map((refusal) => `${refusal.count} ${refusal.reason}`).join("\n") || null, class: total ? "tone-warn" : "quiet" }, count(total));
+  return h(
+    "span",
+    {
+      title: all.map((refusal) => `${refusal.count} ${refusal.reason}`).join("\n") || null,
+      class: total ? "tone-warn" : "quiet",
+    },
+    count(total),
+  );
 }

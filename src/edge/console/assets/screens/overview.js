@@ -31,8 +31,13 @@ export default function overview({ scope }) {
   const health = h("span");
   const said = h("span", { class: "quiet" });
   const head = screenHead("Overview", { after: [health, said] });
-  if (!mayAdminister()) return screen(head, empty("The overview is for who administers the node", missing("administer")));
-  const tiles = h("div", { class: "tiles" }, ...Array.from({ length: 6 }, () => h("div", { class: "tile skeleton-tile" })));
+  if (!mayAdminister())
+    return screen(head, empty("The overview is for who administers the node", missing("administer")));
+  const tiles = h(
+    "div",
+    { class: "tiles" },
+    ...Array.from({ length: 6 }, () => h("div", { class: "tile skeleton-tile" })),
+  );
   const attention = h("div", null, loading(4));
   let perSecond = "–";
   /** @type {Status | null} */
@@ -73,12 +78,44 @@ function tilesOf(status, perSecond) {
   const limit = Number(status.storeBytesLimit ?? 0);
   return [
     tile("Calls per second", perSecond, "over the last minute", href(["services"])),
-    tile("Running", count(status.running), plural(status.services, "service"), href(["invocations"], { filter: "state = RUNNING" })),
-    tile("Pending", count(status.pending), oldest ? ["due ", ago(oldest.dueTime)] : "none is due", href(["invocations"], { filter: "state = PENDING" })),
-    tile("Failed, last hour", count(failed), failed > 0 ? "stored invocations" : "none", href(["invocations"], { filter: "state = FAILED AND end_time > -1h" }), failed > 0 ? "bad" : ""),
-    tile("Held", count(held), held > 0 ? "wait for an operator" : "none", href(["dead-letters"]), held > 0 ? "bad" : ""),
-    tile("Workers", count(status.workers), Number(status.workersAway ?? 0) > 0 ? `${count(status.workersAway)} away` : "connected", href(["workers"])),
-    tile("Store", bytes(status.storeSizeBytes), limit > 0 ? `${percent(Number(status.storeSizeBytes ?? 0), limit)} of ${bytes(limit)}` : status.store, null),
+    tile(
+      "Running",
+      count(status.running),
+      plural(status.services, "service"),
+      href(["invocations"], { filter: "state = RUNNING" }),
+    ),
+    tile(
+      "Pending",
+      count(status.pending),
+      oldest ? ["due ", ago(oldest.dueTime)] : "none is due",
+      href(["invocations"], { filter: "state = PENDING" }),
+    ),
+    tile(
+      "Failed, last hour",
+      count(failed),
+      failed > 0 ? "stored invocations" : "none",
+      href(["invocations"], { filter: "state = FAILED AND end_time > -1h" }),
+      failed > 0 ? "bad" : "",
+    ),
+    tile(
+      "Held",
+      count(held),
+      held > 0 ? "wait for an operator" : "none",
+      href(["dead-letters"]),
+      held > 0 ? "bad" : "",
+    ),
+    tile(
+      "Workers",
+      count(status.workers),
+      Number(status.workersAway ?? 0) > 0 ? `${count(status.workersAway)} away` : "connected",
+      href(["workers"]),
+    ),
+    tile(
+      "Store",
+      bytes(status.storeSizeBytes),
+      limit > 0 ? `${percent(Number(status.storeSizeBytes ?? 0), limit)} of ${bytes(limit)}` : status.store,
+      null,
+    ),
   ];
 }
 
@@ -90,28 +127,76 @@ function tilesOf(status, perSecond) {
  * @param {string} [tone]
  */
 function tile(label, value, detail, address, tone = "") {
-  const content = [h("span", { class: "tile-label" }, label), h("span", { class: `tile-value number ${tone ? `tone-${tone}` : ""}` }, value), h("span", { class: "quiet small" }, ...[detail].flat())];
+  const content = [
+    h("span", { class: "tile-label" }, label),
+    h("span", { class: `tile-value number ${tone ? `tone-${tone}` : ""}` }, value),
+    h("span", { class: "quiet small" }, ...[detail].flat()),
+  ];
   return address ? h("a", { class: "tile", href: address }, ...content) : h("div", { class: "tile" }, ...content);
 }
 
 /** @param {Status} status */
 function attentionOf(status) {
   const parts = [
-    list("What needs an operator", (status.healthReasons ?? []).map((one) => [icon("warning"), h("span", { class: "grow" }, visible(one.message)), h("span", { class: "mono quiet small" }, one.reason)])),
-    list("Failing, last hour", (status.failingServices ?? []).map((one) => [
-      serviceLink(one.service), h("span", { class: "mono small tone-bad" }, visible(one.reason ?? "")), h("span", { class: "grow quiet clip" }, oneLine(one.exampleMessage ?? "")),
-      h("span", { class: "number" }, `${count(one.failures)} of ${count(one.calls)}`)])),
-    list("Due longest", (status.oldestDue ?? []).map((one) => [
-      serviceLink(one.service), h("a", { class: "mono small", href: href(["invocations", one.cid]) }, one.cid.slice(-12)), h("span", { class: "grow quiet" }, words(one.pendingReason, "PENDING_REASON_")),
-      h("span", { class: "number quiet" }, plural(one.pending, "pending", "pending")), ago(one.dueTime)])),
-    list("Paused and disabled", (status.controls ?? []).map((one) => [
-      serviceLink(one.service), badge(one.disabled ? "Disabled" : "Paused", "held", "warn"), h("span", { class: "grow quiet clip" }, visible(one.reason ?? "")), ago(one.time)])),
-    list("Served by no worker", (status.unservedServices ?? []).map((one) => [
-      serviceLink(one.service), h("span", { class: "grow" }), h("span", { class: "number" }, plural(one.pending, "pending", "pending")), h("span", { class: "quiet" }, "served ", ago(one.lastServedTime))])),
-    list("Limits that are near", (status.limits ?? []).filter((one) => Number(one.used ?? 0) * 2 >= Number(one.limit ?? 1)).map((one) => [
-      h("span", { class: "mono" }, one.name), h("span", { class: "grow quiet" }, one.service || "the node"), h("span", { class: "number" }, `${count(one.used)} of ${count(one.limit)}`)])),
+    list(
+      "What needs an operator",
+      (status.healthReasons ?? []).map((one) => [
+        icon("warning"),
+        h("span", { class: "grow" }, visible(one.message)),
+        h("span", { class: "mono quiet small" }, one.reason),
+      ]),
+    ),
+    list(
+      "Failing, last hour",
+      (status.failingServices ?? []).map((one) => [
+        serviceLink(one.service),
+        h("span", { class: "mono small tone-bad" }, visible(one.reason ?? "")),
+        h("span", { class: "grow quiet clip" }, oneLine(one.exampleMessage ?? "")),
+        h("span", { class: "number" }, `${count(one.failures)} of ${count(one.calls)}`),
+      ]),
+    ),
+    list(
+      "Due longest",
+      (status.oldestDue ?? []).map((one) => [
+        serviceLink(one.service),
+        h("a", { class: "mono small", href: href(["invocations", one.cid]) }, one.cid.slice(-12)),
+        h("span", { class: "grow quiet" }, words(one.pendingReason, "PENDING_REASON_")),
+        h("span", { class: "number quiet" }, plural(one.pending, "pending", "pending")),
+        ago(one.dueTime),
+      ]),
+    ),
+    list(
+      "Paused and disabled",
+      (status.controls ?? []).map((one) => [
+        serviceLink(one.service),
+        badge(one.disabled ? "Disabled" : "Paused", "held", "warn"),
+        h("span", { class: "grow quiet clip" }, visible(one.reason ?? "")),
+        ago(one.time),
+      ]),
+    ),
+    list(
+      "Served by no worker",
+      (status.unservedServices ?? []).map((one) => [
+        serviceLink(one.service),
+        h("span", { class: "grow" }),
+        h("span", { class: "number" }, plural(one.pending, "pending", "pending")),
+        h("span", { class: "quiet" }, "served ", ago(one.lastServedTime)),
+      ]),
+    ),
+    list(
+      "Limits that are near",
+      (status.limits ?? [])
+        .filter((one) => Number(one.used ?? 0) * 2 >= Number(one.limit ?? 1))
+        .map((one) => [
+          h("span", { class: "mono" }, one.name),
+          h("span", { class: "grow quiet" }, one.service || "the node"),
+          h("span", { class: "number" }, `${count(one.used)} of ${count(one.limit)}`),
+        ]),
+    ),
   ].filter((part) => part !== null);
-  return parts.length > 0 ? parts : [empty("Nothing needs attention", "No failures in the last hour, nothing held, nothing waits.")];
+  return parts.length > 0
+    ? parts
+    : [empty("Nothing needs attention", "No failures in the last hour, nothing held, nothing waits.")];
 }
 
 /** @param {string} name */
@@ -124,5 +209,7 @@ function serviceLink(name) {
  * @param {Child[][]} rows
  */
 function list(title, rows) {
-  return rows.length === 0 ? null : panel(title, h("ul", { class: "plain-list" }, ...rows.map((row) => h("li", null, ...row))));
+  return rows.length === 0
+    ? null
+    : panel(title, h("ul", { class: "plain-list" }, ...rows.map((row) => h("li", null, ...row))));
 }

@@ -40,7 +40,11 @@ export default function service({ path, scope }) {
     try {
       described = await getService(name, signal);
     } catch (error) {
-      if (!signal.aborted) fill(place, failureBox(error, () => reads.now()));
+      if (!signal.aborted)
+        fill(
+          place,
+          failureBox(error, () => reads.now()),
+        );
       throw error;
     }
     fill(health, healthBadge(described.health));
@@ -72,7 +76,14 @@ function actions(described, changed) {
     }
     changed();
   };
-  const given = [action("Invoke", { run: () => open(href(["invoke"], { service: name })), icon: "invoke", kind: "primary", denied: missingInvoke(name) })];
+  const given = [
+    action("Invoke", {
+      run: () => open(href(["invoke"], { service: name })),
+      icon: "invoke",
+      kind: "primary",
+      denied: missingInvoke(name),
+    }),
+  ];
   if (control?.paused) given.push(action("Resume", { run: () => run("Resume"), denied }));
   else given.push(action("Pause…", { run: () => pauseDialog("Pause", name, changed), icon: "pause", denied }));
   if (control?.disabled) given.push(action("Enable", { run: () => run("Enable"), denied }));
@@ -90,14 +101,25 @@ function pauseDialog(verb, service, changed) {
     const reason = h("input", { type: "text", id: uniqueId("reason"), maxlength: "500", autofocus: true });
     const background = h("input", { type: "checkbox", id: uniqueId("background") });
     const message = messagePlace();
-    const says = verb === "Pause"
-      ? "Background calls are accepted, and wait. Synchronous calls are refused. What runs goes on."
-      : "Every call is refused, and what is pending waits.";
-    const form = h("form", { class: "dialog-body" }, h("p", null, says),
+    const says =
+      verb === "Pause"
+        ? "Background calls are accepted, and wait. Synchronous calls are refused. What runs goes on."
+        : "Every call is refused, and what is pending waits.";
+    const form = h(
+      "form",
+      { class: "dialog-body" },
+      h("p", null, says),
       h("div", { class: "field" }, h("label", { for: reason.id }, "Reason, shown to callers"), reason),
-      verb === "Pause" && h("div", { class: "field check" }, background, h("label", { for: background.id }, "Synchronous calls go on")),
+      verb === "Pause" &&
+        h("div", { class: "field check" }, background, h("label", { for: background.id }, "Synchronous calls go on")),
       message,
-      h("div", { class: "dialog-actions" }, action("Close", { run: close }), h("button", { class: "button danger", type: "submit" }, verb)));
+      h(
+        "div",
+        { class: "dialog-actions" },
+        action("Close", { run: close }),
+        h("button", { class: "button danger", type: "submit" }, verb),
+      ),
+    );
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
       try {
@@ -127,32 +149,52 @@ function content(described, load, served, scope) {
     { id: "input", label: "Input schema", panel: () => schema(described.inputSchema, "input schema") },
     { id: "output", label: "Output schema", panel: () => schema(described.outputSchema, "output schema") },
   ]);
-  return h("div", { class: "service" },
+  return h(
+    "div",
+    { class: "service" },
     control && controlNotice(control),
     declaration.description && h("p", null, visible(declaration.description)),
     load,
     mayAdminister() && historyCharts(declaration.name, scope),
     h("section", { class: "panel" }, h("h2", null, "Simple IO"), schemas.bar, schemas.panel),
-    h("div", { class: "two" }, panel("Served by", served), panel("Options and limits", optionFacts(described))));
+    h("div", { class: "two" }, panel("Served by", served), panel("Options and limits", optionFacts(described))),
+  );
 }
 
 /** @param {import("../api/types.js").ServiceControl} control */
 function controlNotice(control) {
   const what = control.disabled ? "Disabled" : control.backgroundOnly ? "Paused, background work only" : "Paused";
-  return h("div", { class: "notice notice-warn", role: "status" }, icon("held"), h("div", null, h("b", null, what), control.time && [" ", ago(control.time)],
-    control.principal && ` by ${visible(control.principal)}`, control.reason && `: ${visible(control.reason)}`));
+  return h(
+    "div",
+    { class: "notice notice-warn", role: "status" },
+    icon("held"),
+    h(
+      "div",
+      null,
+      h("b", null, what),
+      control.time && [" ", ago(control.time)],
+      control.principal && ` by ${visible(control.principal)}`,
+      control.reason && `: ${visible(control.reason)}`,
+    ),
+  );
 }
 
 /** @param {ServiceDescription} described */
 function loadFacts(described) {
   const name = described.declaration.name;
-  const to = (/** @type {string} */ state, /** @type {string | undefined} */ value) => h("a", { href: href(["invocations"], { filter: `service = ${name} AND state = ${state}` }) }, count(value));
+  const to = (/** @type {string} */ state, /** @type {string | undefined} */ value) =>
+    h("a", { href: href(["invocations"], { filter: `service = ${name} AND state = ${state}` }) }, count(value));
   return factList([
     ["Running", to("RUNNING", described.running)],
     ["Pending", to("PENDING", described.pending)],
     ["Queued calls", count(described.queued)],
     ["Invocations", h("a", { href: href(["invocations"], { filter: `service = ${name}` }) }, "all")],
-    ["Typed method", described.typedMethod ? h("span", { class: "mono" }, described.typedMethod) : described.typedMethodNote && h("span", { class: "quiet" }, oneLine(described.typedMethodNote))],
+    [
+      "Typed method",
+      described.typedMethod
+        ? h("span", { class: "mono" }, described.typedMethod)
+        : described.typedMethodNote && h("span", { class: "quiet" }, oneLine(described.typedMethodNote)),
+    ],
     ["Last served", described.lastServedTime && ago(described.lastServedTime)],
   ]);
 }
@@ -160,9 +202,22 @@ function loadFacts(described) {
 /** @param {ServiceDescription} described */
 function elements(described) {
   const sio = described.declaration.sio;
-  return h("div", { class: "two" },
-    h("div", null, h("h3", null, "Input", sio?.input?.list && h("span", { class: "tag" }, "list")), elementTable(sio?.input, "input")),
-    h("div", null, h("h3", null, "Output", sio?.output?.list && h("span", { class: "tag" }, "list")), elementTable(sio?.output, "output")));
+  return h(
+    "div",
+    { class: "two" },
+    h(
+      "div",
+      null,
+      h("h3", null, "Input", sio?.input?.list && h("span", { class: "tag" }, "list")),
+      elementTable(sio?.input, "input"),
+    ),
+    h(
+      "div",
+      null,
+      h("h3", null, "Output", sio?.output?.list && h("span", { class: "tag" }, "list")),
+      elementTable(sio?.output, "output"),
+    ),
+  );
 }
 
 /**
@@ -172,14 +227,39 @@ function elements(described) {
 function elementTable(declared, what) {
   const rows = [...flat(declared?.elements ?? [], 0)];
   if (rows.length === 0) return h("p", { class: "quiet" }, declared ? "Nothing" : "Any value");
-  return h("div", { class: "table-wrap" }, h("table", { class: "table dense", "aria-label": `Elements of the ${what}` },
-    h("thead", null, h("tr", null, ...["Name", "Type", "Description"].map((label) => h("th", { scope: "col" }, label)))),
-    h("tbody", null, ...rows.map(({ element, depth }) => {
-      const name = h("span", { class: "mono" }, element.name || "value");
-      name.style.paddingInlineStart = `${depth * 12}px`;
-      return h("tr", null, h("td", null, name, !element.optional && h("span", { class: "required", title: "Required" }, " *")),
-        h("td", null, typeText(element), element.defaultJson && h("span", { class: "quiet" }, ` = ${oneLine(element.defaultJson, 60)}`)), h("td", { class: "quiet" }, visible(element.description ?? "")));
-    }))));
+  return h(
+    "div",
+    { class: "table-wrap" },
+    h(
+      "table",
+      { class: "table dense", "aria-label": `Elements of the ${what}` },
+      h(
+        "thead",
+        null,
+        h("tr", null, ...["Name", "Type", "Description"].map((label) => h("th", { scope: "col" }, label))),
+      ),
+      h(
+        "tbody",
+        null,
+        ...rows.map(({ element, depth }) => {
+          const name = h("span", { class: "mono" }, element.name || "value");
+          name.style.paddingInlineStart = `${depth * 12}px`;
+          return h(
+            "tr",
+            null,
+            h("td", null, name, !element.optional && h("span", { class: "required", title: "Required" }, " *")),
+            h(
+              "td",
+              null,
+              typeText(element),
+              element.defaultJson && h("span", { class: "quiet" }, ` = ${oneLine(element.defaultJson, 60)}`),
+            ),
+            h("td", { class: "quiet" }, visible(element.description ?? "")),
+          );
+        }),
+      ),
+    ),
+  );
 }
 
 /**
@@ -206,11 +286,25 @@ function schema(text, what) {
 function locations(described) {
   const all = described.locations ?? [];
   if (all.length === 0) return h("p", { class: "quiet" }, "No worker is connected for it");
-  return h("ul", { class: "plain-list" }, ...all.map((one) => h("li", null,
-    h("span", { class: "grow" }, one.workerId ? visible(one.workerName ?? "") : "the node", one.buildId && h("span", { class: "quiet mono small" }, ` ${oneLine(one.buildId, 40)}`)),
-    one.away && badge("Away", "warning", "warn"),
-    h("span", { class: "quiet" }, plural(one.running, "running", "running")),
-    h("span", { class: "quiet" }, ago(one.sinceTime)))));
+  return h(
+    "ul",
+    { class: "plain-list" },
+    ...all.map((one) =>
+      h(
+        "li",
+        null,
+        h(
+          "span",
+          { class: "grow" },
+          one.workerId ? visible(one.workerName ?? "") : "the node",
+          one.buildId && h("span", { class: "quiet mono small" }, ` ${oneLine(one.buildId, 40)}`),
+        ),
+        one.away && badge("Away", "warning", "warn"),
+        h("span", { class: "quiet" }, plural(one.running, "running", "running")),
+        h("span", { class: "quiet" }, ago(one.sinceTime)),
+      ),
+    ),
+  );
 }
 
 /** @param {ServiceDescription} described */
@@ -225,7 +319,10 @@ function optionFacts(described) {
     ["Rate", options.rate ? `${options.rate}/s${options.burst ? `, burst ${count(options.burst)}` : ""}` : "any"],
     ["Timeout", time(options.timeout)],
     ["Attempt timeout", time(options.attemptTimeout)],
-    ["Attempts", retry ? `${count(retry.maxAttempts)}, ${time(retry.initialInterval)} to ${time(retry.maxInterval)}` : null],
+    [
+      "Attempts",
+      retry ? `${count(retry.maxAttempts)}, ${time(retry.initialInterval)} to ${time(retry.maxInterval)}` : null,
+    ],
     ["When exhausted", words(options.onExhausted, "ON_EXHAUSTED_")],
     ["Retention", time(options.retention)],
     ["Of failures", time(options.failureRetention)],

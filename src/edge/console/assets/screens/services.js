@@ -64,22 +64,35 @@ function errors(row) {
   const rates = row.rates;
   if (!rates || rates.calls === 0) return "–";
   const reason = row.stats?.lastFailureReason;
-  return h("span", { class: rates.failed > 0 ? "tone-bad" : "quiet", title: reason ? `Last failure: ${reason}` : null }, percent(rates.failed, rates.calls));
+  return h(
+    "span",
+    { class: rates.failed > 0 ? "tone-bad" : "quiet", title: reason ? `Last failure: ${reason}` : null },
+    percent(rates.failed, rates.calls),
+  );
 }
 
 /** @param {Row} row */
 function pending(row) {
   const oldest = row.stats?.oldestDueTime;
   if (!Number(row.pending ?? 0)) return h("span", { class: "quiet" }, "0");
-  const link = h("a", { href: href(["invocations"], { filter: `service = ${row.name} AND state = PENDING` }) }, count(row.pending));
+  const link = h(
+    "a",
+    { href: href(["invocations"], { filter: `service = ${row.name} AND state = PENDING` }) },
+    count(row.pending),
+  );
   return oldest ? [link, h("div", { class: "quiet small" }, "due ", ago(oldest))] : link;
 }
 
 /** @param {import("../parts/screen.js").Context} context */
 export default function services({ query, scope }) {
   const search = h("input", {
-    type: "search", class: "search", placeholder: "Search services", "aria-label": "Search services",
-    value: query.get("search") ?? "", "data-search": "", spellcheck: "false",
+    type: "search",
+    class: "search",
+    placeholder: "Search services",
+    "aria-label": "Search services",
+    value: query.get("search") ?? "",
+    "data-search": "",
+    spellcheck: "false",
   });
   const found = h("span", { class: "quiet", role: "status" });
   const list = table({
@@ -100,15 +113,28 @@ export default function services({ query, scope }) {
       .filter((one) => `${one.name} ${one.description ?? ""}`.toLowerCase().includes(text))
       .map((one) => ({ ...one, rates: book.of(one.name), stats: stats.get(one.name) }));
     found.textContent = text ? `${rows.length} of ${known.length}` : plural(known.length, "service");
-    if (known.length === 0) fill(place, empty("No services", "A node serves what it was built with, and what workers announce: ", h("code", null, "cidery serve --demo"), " has some to try."));
-    else if (rows.length === 0) fill(place, empty("No service matches", `Nothing has “${search.value}” in its name or description.`));
+    if (known.length === 0)
+      fill(
+        place,
+        empty(
+          "No services",
+          "A node serves what it was built with, and what workers announce: ",
+          h("code", null, "cidery serve --demo"),
+          " has some to try.",
+        ),
+      );
+    else if (rows.length === 0)
+      fill(place, empty("No service matches", `Nothing has “${search.value}” in its name or description.`));
     else if (!list.element.isConnected) fill(place, list.element);
     list.show(rows);
   }
 
   poll(scope, EVERY_MS, async (signal) => {
     try {
-      const [services, counted] = await Promise.all([listServices(signal), mayAdminister() ? listServiceStats([], signal) : null]);
+      const [services, counted] = await Promise.all([
+        listServices(signal),
+        mayAdminister() ? listServiceStats([], signal) : null,
+      ]);
       known = services.services ?? [];
       if (counted) {
         book.add(counted);

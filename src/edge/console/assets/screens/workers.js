@@ -22,7 +22,14 @@ const PAGES_MAX = 4;
 
 /** @type {import("../parts/table.js").Column<Worker>[]} */
 const COLUMNS = [
-  { label: "Worker", kind: "wide", cell: (one) => [h("span", { class: "strong" }, visible(one.name || "unnamed")), h("div", { class: "mono small quiet" }, one.id)] },
+  {
+    label: "Worker",
+    kind: "wide",
+    cell: (one) => [
+      h("span", { class: "strong" }, visible(one.name || "unnamed")),
+      h("div", { class: "mono small quiet" }, one.id),
+    ],
+  },
   { label: "State", cell: stateOf },
   { label: "Build", cell: (one) => h("span", { class: "mono small" }, oneLine(one.buildId ?? "–", 40)) },
   { label: "In flight", kind: "number", cell: inFlight },
@@ -40,19 +47,27 @@ function stateOf(one) {
 /** @param {Worker} one */
 function inFlight(one) {
   const [used, most] = [one.inFlight ?? 0, one.maxInFlight ?? 0];
-  return [h("span", null, `${count(used)} of ${count(most)}`), h("meter", { min: 0, max: Math.max(1, most), value: used, "aria-label": "Credits in use" })];
+  return [
+    h("span", null, `${count(used)} of ${count(most)}`),
+    h("meter", { min: 0, max: Math.max(1, most), value: used, "aria-label": "Credits in use" }),
+  ];
 }
 
 /** @param {Worker} one */
 function servicesOf(one) {
   const names = one.services ?? [];
-  const links = names.slice(0, 3).flatMap((name, at) => [at > 0 ? ", " : null, h("a", { href: href(["services", name]) }, name)]);
-  return names.length > 3 ? [...links, h("span", { class: "quiet", title: names.join("\n") }, ` and ${plural(names.length - 3, "other")}`)] : links;
+  const links = names
+    .slice(0, 3)
+    .flatMap((name, at) => [at > 0 ? ", " : null, h("a", { href: href(["services", name]) }, name)]);
+  return names.length > 3
+    ? [...links, h("span", { class: "quiet", title: names.join("\n") }, ` and ${plural(names.length - 3, "other")}`)]
+    : links;
 }
 
 /** @param {import("../parts/screen.js").Context} context */
 export default function workers({ scope }) {
-  if (!mayAdminister()) return screen(screenHead("Workers"), empty("The workers are for who administers the node", missing("administer")));
+  if (!mayAdminister())
+    return screen(screenHead("Workers"), empty("The workers are for who administers the node", missing("administer")));
   const found = h("span", { class: "quiet", role: "status" });
   const place = h("div", null, loading());
   const list = table({ label: "Workers", columns: COLUMNS, key: (one) => one.id });
@@ -61,12 +76,26 @@ export default function workers({ scope }) {
       const all = await readAll(signal);
       const credits = all.reduce((sum, one) => sum + (one.maxInFlight ?? 0), 0);
       const used = all.reduce((sum, one) => sum + (one.inFlight ?? 0), 0);
-      found.textContent = all.length > 0 ? `${plural(all.length, "worker")}, ${count(used)} of ${count(credits)} credits used` : "";
-      if (all.length === 0) fill(place, empty("No workers", "The node itself serves what it was built with. A worker connects with the SDK: ", h("code", null, "python -m cidery work"), " or a Rust program."));
+      found.textContent =
+        all.length > 0 ? `${plural(all.length, "worker")}, ${count(used)} of ${count(credits)} credits used` : "";
+      if (all.length === 0)
+        fill(
+          place,
+          empty(
+            "No workers",
+            "The node itself serves what it was built with. A worker connects with the SDK: ",
+            h("code", null, "python -m cidery work"),
+            " or a Rust program.",
+          ),
+        );
       else if (!list.element.isConnected) fill(place, list.element);
       list.show(all);
     } catch (error) {
-      if (!signal.aborted && !list.element.isConnected) fill(place, failureBox(error, () => reads.now()));
+      if (!signal.aborted && !list.element.isConnected)
+        fill(
+          place,
+          failureBox(error, () => reads.now()),
+        );
       throw error;
     }
   });
