@@ -32,9 +32,8 @@ ARGUMENTS = [
 ]
 
 
-def pytest_configure(config: pytest.Config) -> None:
+def pytest_configure() -> None:
     expect.set_options(timeout=TIMEOUT_MS)
-    config.addinivalue_line("markers", "fails: the page is meant to get refusals, which browsers report")
 
 
 @pytest.fixture(scope="session")
