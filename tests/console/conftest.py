@@ -72,7 +72,9 @@ class Watch:
 
 
 @pytest.fixture
-def open_context(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Callable[..., BrowserContext]]:
+def open_context(
+    browser: Browser, request: pytest.FixtureRequest
+) -> Iterator[Callable[..., BrowserContext]]:
     """Opens browsers as of other people: without what others stored. Their errors fail the test."""
     contexts: list[BrowserContext] = []
     watch = Watch()

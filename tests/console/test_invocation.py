@@ -16,7 +16,12 @@ def opened(page: Page, cid: str, service: str) -> None:
 
 
 def test_it_is_followed_until_its_end(page: Page, node: Node) -> None:
-    cid = node.start("demo.flaky", {"failures": 2}, callbacks=["cidery.echo"], retryPolicy={"maxAttempts": 4, "initialInterval": "0.2s"})
+    cid = node.start(
+        "demo.flaky",
+        {"failures": 2},
+        callbacks=["cidery.echo"],
+        retryPolicy={"maxAttempts": 4, "initialInterval": "0.2s"},
+    )
     opened(page, cid, "demo.flaky")
     expect(page.locator(".screen-title .badge")).to_have_text("Succeeded")
     # Two failures, with what was waited for, and the attempt that succeeded.
@@ -72,7 +77,12 @@ def test_it_is_retried_with_an_edited_input(page: Page, node: Node) -> None:
 
 
 def test_a_held_one_is_released(page: Page, node: Node) -> None:
-    cid = node.start("demo.fail", {"code": "UNAVAILABLE", "message": "down"}, onExhausted="ON_EXHAUSTED_HOLD", **ONCE)
+    cid = node.start(
+        "demo.fail",
+        {"code": "UNAVAILABLE", "message": "down"},
+        onExhausted="ON_EXHAUSTED_HOLD",
+        **ONCE,
+    )
     opened(page, cid, "demo.fail")
     expect(page.locator(".screen-title .badge")).to_have_text("Held")
     page.get_by_role("button", name="Release").click()

@@ -17,7 +17,9 @@ def busy() -> Iterator[Node]:
     """A node with some failures among many invocations."""
     node = Node()
     node.fill(3000)
-    last = [node.start("demo.fail", {"message": f"number {number}"}, **ONCE) for number in range(FAILED)]
+    last = [
+        node.start("demo.fail", {"message": f"number {number}"}, **ONCE) for number in range(FAILED)
+    ]
     for cid in last:
         node.wait(cid)
     yield node
@@ -41,7 +43,15 @@ def test_a_filter_is_suggested_and_linked(page: Page) -> None:
     field = page.get_by_role("combobox", name="Filter")
     page.keyboard.press("/")
     expect(field).to_be_focused()
-    for word, option in [("sta", "state"), ("=", None), ("fai", "FAILED"), ("A", "AND"), ("serv", "service"), ("=", None), ("fail", "demo.fail")]:
+    for word, option in [
+        ("sta", "state"),
+        ("=", None),
+        ("fai", "FAILED"),
+        ("A", "AND"),
+        ("serv", "service"),
+        ("=", None),
+        ("fail", "demo.fail"),
+    ]:
         page.keyboard.type(word)
         if option is None:
             page.keyboard.type(" ")
@@ -114,7 +124,9 @@ def test_all_that_match_are_retried(page: Page, busy: Node) -> None:
     matched = {"filterExpression": "service = demo.fail"}
     assert busy.call("InvocationService/SummarizeInvocations", matched)["total"] == str(FAILED)
     dialog.get_by_role("button", name=f"Retry {FAILED} invocations").click()
-    expect(dialog.get_by_role("status")).to_contain_text(f"succeeded · {FAILED} changed of {FAILED} matched")
+    expect(dialog.get_by_role("status")).to_contain_text(
+        f"succeeded · {FAILED} changed of {FAILED} matched"
+    )
     dialog.get_by_role("link", name="All operations").click()
     expect(page.get_by_role("table", name="Operations")).to_contain_text(f"{FAILED} of {FAILED}")
     assert busy.call("InvocationService/SummarizeInvocations", matched)["total"] == str(2 * FAILED)
@@ -129,5 +141,7 @@ def test_dead_letters_are_grouped_and_purged(page: Page, busy: Node) -> None:
     row.get_by_role("button", name="Change the 1 dead letter of demo.fail").click()
     row.get_by_role("menuitem", name="Cancel…").click()
     page.get_by_role("dialog").get_by_role("button", name="Cancel 1 invocation").click()
-    expect(page.get_by_role("dialog").get_by_role("status")).to_contain_text("1 changed of 1 matched")
+    expect(page.get_by_role("dialog").get_by_role("status")).to_contain_text(
+        "1 changed of 1 matched"
+    )
     assert busy.state(cid) == "STATE_CANCELLED"

@@ -75,7 +75,11 @@ def test_the_form_and_the_json_are_the_same_input(page: Page) -> None:
     page.get_by_role("tab", name="JSON").click()
     editor.fill('{"other": 7}')
     page.get_by_role("tab", name="Form").click()
-    expect(page.get_by_text("The form has no", exact=False).or_(page.get_by_text("cannot show this input"))).to_be_visible()
+    expect(
+        page.get_by_text("The form has no", exact=False).or_(
+            page.get_by_text("cannot show this input")
+        )
+    ).to_be_visible()
 
 
 def test_a_call_in_the_background_is_followed_live(page: Page, node: Node) -> None:
@@ -122,7 +126,9 @@ def test_a_call_is_copied_for_other_clients(
 
 def test_the_history_has_no_secrets(page: Page) -> None:
     opened(page, "cidery.echo")
-    page.get_by_label("Input as JSON").fill('{"user": "ann", "password": "hunter2", "nested": {"api_key": "k-1"}}')
+    page.get_by_label("Input as JSON").fill(
+        '{"user": "ann", "password": "hunter2", "nested": {"api_key": "k-1"}}'
+    )
     page.get_by_role("button", name="Invoke", exact=True).click()
     past = page.get_by_role("button", name="ann", exact=False).filter(has_text="user")
     expect(past).to_be_visible()
@@ -131,6 +137,8 @@ def test_the_history_has_no_secrets(page: Page) -> None:
     assert "hunter2" not in stored and "k-1" not in stored
     page.get_by_label("Input as JSON").fill("{}")
     past.click()
-    expect(page.get_by_label("Input as JSON")).to_have_value('{"user":"ann","password":"…","nested":{"api_key":"…"}}')
+    expect(page.get_by_label("Input as JSON")).to_have_value(
+        '{"user":"ann","password":"…","nested":{"api_key":"…"}}'
+    )
     page.get_by_role("button", name="Forget them").click()
     assert "ann" not in page.evaluate("() => JSON.stringify({...localStorage})")
