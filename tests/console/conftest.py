@@ -1,4 +1,4 @@
-"""Fixtures: a node that all tests share, and pages that fail a test when they report an error or leave the host."""
+"""Fixtures: a node that all tests share, and pages whose errors fail a test."""
 
 from __future__ import annotations
 

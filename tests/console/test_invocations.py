@@ -1,4 +1,4 @@
-"""The list of invocations: its filter, its links, any number of rows, and changes of some and of all."""
+"""The list of invocations: its filter, any number of rows, and changes of some and of all."""
 
 from __future__ import annotations
 

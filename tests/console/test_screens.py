@@ -1,4 +1,4 @@
-"""Each screen, empty and filled: it opens, is accessible, fits, and needs nothing from elsewhere."""
+"""Each screen, empty and filled: it opens, is accessible, fits, and needs nothing else."""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""What a large store costs: the first screen, and the processor time of a node whose console is open. Ratios and shares
-depend on the machine: `scripts/test --soak` measures them."""
+"""What a large store costs: the first screen, and the processor time of a node with a console.
+
+Ratios and shares depend on the machine: `scripts/test --soak` measures them.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,7 @@ LOADS = 7
 
 
 def usable_after(browser: Browser, node: Node, path: str, ready: str) -> float:
-    """The median of the milliseconds until the rows of a screen are there, in browsers that know nothing of it."""
+    """The median of the milliseconds until a screen is there, in browsers that know nothing of it."""
     taken = []
     for _ in range(LOADS):
         context = browser.new_context(viewport=WIDE, base_url=node.url)
