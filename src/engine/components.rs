@@ -28,6 +28,7 @@ use crate::engine::events::EventBus;
 use crate::engine::execution::executor::Executor;
 use crate::engine::execution::pending_completions::PendingCompletions;
 use crate::engine::execution::runtime::HandlerRuntime;
+use crate::engine::history::{self, History};
 use crate::engine::lifecycle::Lifecycle;
 use crate::engine::limits::{Limits, MAX_HANDLERS};
 use crate::engine::operations::Operations;
@@ -318,6 +319,7 @@ impl SharedComponents {
             gates: Arc::clone(&self.gates),
             certificate: ArcSwapOption::empty(),
             reload_failures: ReloadFailures::default(),
+            history: Arc::new(History::default()),
         }
     }
 
@@ -428,6 +430,13 @@ impl SharedComponents {
         retention::start(kept, clock.clone(), of_node, &lifecycle);
         unread_backups::remove(Arc::clone(&store), clock.clone(), &lifecycle);
         failing::start(Arc::clone(&routes), &lifecycle);
+        history::start(
+            Arc::clone(&engine.status.history),
+            Arc::clone(&routes),
+            Arc::clone(&store),
+            clock.clone(),
+            &lifecycle,
+        );
         let groups = Groups {
             store: Arc::clone(&store),
             committer: Arc::clone(&committer),

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::MutexGuard;
 
 use super::Invoker;
 use crate::codec::proto::v1;
 use crate::engine::access::Reach;
 use crate::engine::events::{EventBus, Watcher};
+use crate::engine::history::HistoryPage;
 use crate::engine::operations::OperationPlace;
 use crate::engine::operations::request::OperationRequest;
 use crate::engine::results::examples::{InvocationSummaries, with_examples};
@@ -260,6 +262,22 @@ impl Invoker {
     pub async fn service_stats(&self, query: &StatsQuery) -> Result<StatsPage> {
         self.check_read_all()?;
         Ok(self.0.status.service_stats(query).await)
+    }
+
+    /// The last hour of a service, or of the node, in samples of [`HISTORY_INTERVAL`](crate::engine::HISTORY_INTERVAL):
+    /// those after a time, the oldest first. Samples are left out in which nothing happened, and there was nothing.
+    ///
+    /// # Errors
+    ///
+    /// As for [`check_read_all`](Self::check_read_all).
+    pub fn history(&self, service: Option<&str>, after: Option<Timestamp>) -> Result<HistoryPage> {
+        self.check_read_all()?;
+        let status = &self.0.status;
+        Ok(HistoryPage {
+            samples: status.history.samples(service, after),
+            time: self.0.clock.now(),
+            start_time: status.start_time,
+        })
     }
 
     /// How much work the services have whose names match a pattern.

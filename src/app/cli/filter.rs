@@ -220,6 +220,7 @@ impl FilterArgs {
             group_cid: cid(self.group),
             dead_letter: self.dead_letter,
             principals: self.principals,
+            groups_only: false,
         };
         combine(by_options, self.text.unwrap_or_default())
     }

@@ -55,6 +55,7 @@ pub(super) fn combine(
         root_cid: either("--root", options.root_cid, text.root_cid)?,
         group_cid: either("--group", options.group_cid, text.group_cid)?,
         dead_letter: options.dead_letter || text.dead_letter,
+        groups_only: options.groups_only || text.groups_only,
         principals: either("--principal", options.principals, text.principals)?,
     })
 }

@@ -57,5 +57,6 @@ pub use self::results::reply::reply_to_proto;
 pub use self::results::state::state_to_proto;
 pub use self::sio::{sio_from_proto, sio_to_proto};
 pub use self::time::{
-    duration_from_proto, duration_to_proto, timestamp_from_proto, timestamp_to_proto,
+    duration_from_proto, duration_to_proto, optional_timestamp_from_proto, timestamp_from_proto,
+    timestamp_to_proto,
 };

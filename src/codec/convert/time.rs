@@ -42,7 +42,7 @@ pub fn timestamp_from_proto(time: &prost_types::Timestamp) -> Option<Timestamp> 
 /// # Errors
 ///
 /// `INVALID_ARGUMENT` / `REQUEST_INVALID` outside the range of a [`Timestamp`].
-pub(super) fn optional_timestamp_from_proto(
+pub fn optional_timestamp_from_proto(
     field: &str,
     time: Option<prost_types::Timestamp>,
 ) -> Result<Option<Timestamp>> {

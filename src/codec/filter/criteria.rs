@@ -10,7 +10,7 @@ use crate::codec::proto::v1;
 use crate::model::id::{Cid, ServiceName};
 
 /// The fields, in the order of the documentation.
-const FIELDS: [&str; 13] = [
+const FIELDS: [&str; 14] = [
     "service",
     "state",
     "pending_reason",
@@ -23,6 +23,7 @@ const FIELDS: [&str; 13] = [
     "parent",
     "root",
     "group",
+    "kind",
     "dead_letter",
 ];
 /// How similar a name must be to be meant for a field.
@@ -87,6 +88,7 @@ fn add(filter: &mut v1::InvocationFilter, term: &Term, now: Timestamp) -> Result
         "parent" => filter.parent_cid = one_equal(term, cid)?,
         "root" => filter.root_cid = one_equal(term, cid)?,
         "group" => filter.group_cid = one_equal(term, cid)?,
+        "kind" => filter.groups_only = one_equal(term, is_group)?,
         "dead_letter" => filter.dead_letter = one_equal(term, is_true)?,
         unknown => return Err(vec![Fault::new(term.at, "UNKNOWN_KEY", no_field(unknown))]),
     }
@@ -227,6 +229,13 @@ fn is_true(value: &Value) -> Result<bool, Fault> {
     match value.text.as_str() {
         "true" => Ok(true),
         _ => Err(Fault::new(value.at, "UNKNOWN_VALUE", "must be `true`")),
+    }
+}
+
+fn is_group(value: &Value) -> Result<bool, Fault> {
+    match value.text.eq_ignore_ascii_case("group") {
+        true => Ok(true),
+        false => Err(Fault::new(value.at, "UNKNOWN_VALUE", "must be `GROUP`")),
     }
 }
 

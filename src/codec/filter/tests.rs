@@ -96,6 +96,10 @@ fn criteria_are_those_of_the_message() {
                 it.dead_letter = true;
             },
         ),
+        ("kind = group AND state = RUNNING", &|it| {
+            it.groups_only = true;
+            it.states = vec![v1::State::Running.into()];
+        }),
         (
             "((root = '01890a5d-ac96-774b-bcce-b302099a8057') AND (group = 01890a5d-ac96-774b-bcce-b302099a8057))",
             &|it| {
@@ -205,6 +209,7 @@ const REFUSED: &[(&str, &str)] = &[
         "dead_letter = false",
         "UNKNOWN_VALUE column 15: must be `true`",
     ),
+    ("kind = MEMBER", "UNKNOWN_VALUE column 8: must be `GROUP`"),
     ("failure_reason = ''", "EMPTY column 18: must not be empty"),
     (
         "state = STATE_FAILED",
@@ -287,11 +292,13 @@ prop_compose! {
         times in (any_time(), any_time(), any_time(), any_time()),
         metadata in prop::collection::hash_map("\\PC{1,4}", ".{0,4}", 0..3),
         dead_letter: bool,
+        groups_only: bool,
         related: bool,
     ) -> v1::InvocationFilter {
         let cid = if related { "01890a5d-ac96-774b-bcce-b302099a8057" } else { "" };
         v1::InvocationFilter {
             services, states, pending_reasons, principals, failure_reasons, failure_text, metadata, dead_letter,
+            groups_only,
             accepted_after: times.0, accepted_before: times.1, ended_after: times.2, ended_before: times.3,
             parent_cid: cid.to_owned(), root_cid: cid.to_owned(), group_cid: cid.to_owned(),
         }

@@ -50,6 +50,7 @@ pub fn write(filter: &v1::InvocationFilter) -> String {
     ] {
         add((!cid.is_empty()).then(|| format!("{field} = {}", quoted(cid))));
     }
+    add(filter.groups_only.then(|| "kind = GROUP".to_owned()));
     add(filter.dead_letter.then(|| "dead_letter = true".to_owned()));
     terms.join(" AND ")
 }

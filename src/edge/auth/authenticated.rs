@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 #[cfg(feature = "console")]
-use super::sessions::SessionLife;
+use super::session_life::SessionLife;
 use crate::engine::access::Validity;
 use crate::engine::clock::Clock;
 use crate::model::access::Caller;

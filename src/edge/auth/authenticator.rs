@@ -214,8 +214,8 @@ impl Authenticator {
     ///
     /// # Errors
     ///
-    /// As for [`authenticate`](Self::authenticate); `PERMISSION_DENIED` / `CROSS_SITE`, which no secret could change: it
-    /// is not counted.
+    /// As for [`authenticate`](Self::authenticate); `PERMISSION_DENIED` / `CROSS_SITE`, which no secret could change:
+    /// it is not counted.
     #[cfg(feature = "console")]
     pub(in crate::edge) fn resume(
         &self,

@@ -16,6 +16,8 @@ mod principal_list;
 #[cfg(feature = "console")]
 mod session_cookie;
 #[cfg(feature = "console")]
+mod session_life;
+#[cfg(feature = "console")]
 mod sessions;
 
 pub(super) use self::authenticated::{Authenticated, ExpireTime};

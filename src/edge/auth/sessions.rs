@@ -5,18 +5,18 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use foldhash::fast::RandomState;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
 use super::authenticated::Authenticated;
-use crate::engine::access::{Validity, audit};
+use super::session_life::SessionLife;
+use crate::engine::access::audit;
 use crate::engine::clock::Clock;
 use crate::model::access::{Caller, Principal};
 use crate::model::error::{Error, Result, reason};
@@ -51,57 +51,10 @@ struct Session {
     peer: SocketAddr,
 }
 
-/// How long a session lasts, shared by all that was opened with it.
-#[derive(Debug)]
-pub(in crate::edge) struct SessionLife {
-    /// The end that no use puts off, or the end that someone put to it.
-    validity: Validity,
-    idle: SignedDuration,
-    /// When it was used last, in milliseconds since 1970.
-    last_use: AtomicI64,
-}
-
 /// What the browser of a new session is told.
 pub(in crate::edge) struct NewSession {
     pub(in crate::edge) token: String,
     pub(in crate::edge) max_age: Duration,
-}
-
-impl SessionLife {
-    fn touch(&self, now: Timestamp) {
-        self.last_use
-            .fetch_max(now.as_millisecond(), Ordering::Relaxed);
-    }
-
-    /// When it ends unless it is used before.
-    fn idle_end(&self) -> Timestamp {
-        let last = Timestamp::from_millisecond(self.last_use.load(Ordering::Relaxed));
-        let end = last.ok().and_then(|last| last.checked_add(self.idle).ok());
-        end.unwrap_or(Timestamp::MAX)
-    }
-
-    /// Whether it lasts at a time.
-    pub(super) fn is_valid(&self, now: Timestamp) -> bool {
-        self.validity.is_valid(now) && now < self.idle_end()
-    }
-
-    /// When it ends at the latest.
-    pub(in crate::edge) fn expire_time(&self) -> Option<Timestamp> {
-        self.validity.expire_time()
-    }
-
-    /// Resolves once it has ended.
-    pub(super) async fn ended(&self, clock: &Clock) {
-        let idle = async {
-            while clock.now() < self.idle_end() {
-                clock.sleep_until(self.idle_end()).await;
-            }
-        };
-        tokio::select! {
-            _ = self.validity.ended(clock) => {}
-            () = idle => {}
-        }
-    }
 }
 
 impl Sessions {
@@ -143,12 +96,7 @@ impl Sessions {
             let error = Error::resource_exhausted(reason::SESSION_LIMIT, message);
             return Err(error.with_info("console_sessions", MAX_SESSIONS));
         }
-        let end = now.checked_add(self.0.lifetime).ok();
-        let life = SessionLife {
-            validity: Validity::new(end),
-            idle: SignedDuration::try_from(self.0.idle).unwrap_or(SignedDuration::MAX),
-            last_use: AtomicI64::new(now.as_millisecond()),
-        };
+        let life = SessionLife::new(now, self.0.idle, self.0.lifetime);
         let session = Session {
             authenticated,
             life: Arc::new(life),
@@ -188,7 +136,7 @@ impl Sessions {
     pub(in crate::edge) fn end(&self, token: &str, peer: SocketAddr) {
         let ended = self.table().remove(&hash(token));
         if let Some(session) = ended {
-            session.life.validity.revoke();
+            session.life.end();
             audit::session(peer, &session.authenticated.caller, "log_out", None);
         }
     }
@@ -210,10 +158,10 @@ fn end_one_too_many(table: &mut HashMap<TokenHash, Session, RandomState>, princi
     if own.clone().count() < MAX_SESSIONS_PER_PRINCIPAL {
         return;
     }
-    let oldest = own.min_by_key(|(_, session)| session.life.last_use.load(Ordering::Relaxed));
+    let oldest = own.min_by_key(|(_, session)| session.life.last_use());
     let oldest = oldest.map(|(key, _)| *key);
     if let Some(session) = oldest.and_then(|key| table.remove(&key)) {
-        session.life.validity.revoke();
+        session.life.end();
         let caller: &Caller = &session.authenticated.caller;
         let why = Some(reason::SESSION_LIMIT);
         audit::session(session.peer, caller, "log_out", why);
@@ -246,6 +194,7 @@ impl fmt::Debug for Sessions {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::access::Validity;
     use crate::engine::clock::ManualClock;
     use crate::model::access::{Credential, Identity, Quota, Rights};
 

@@ -32,7 +32,7 @@ const TYPES: [(&str, &str); 10] = [
     (".svg", "image/svg+xml"),
     (".txt", "text/plain; charset=utf-8"),
     (".woff2", "font/woff2"),
-    ("LICENSE", "text/plain; charset=utf-8"),
+    ("/LICENSE", "text/plain; charset=utf-8"),
 ];
 
 impl Asset {

@@ -30,6 +30,7 @@ pub(super) fn filter(query: &mut Query, now: Timestamp) -> Option<v1::Invocation
         failure_text: query.text("failure_text").unwrap_or_default(),
         dead_letter: query.flag("dead_letter"),
         principals: several(query, "principals", "principal"),
+        groups_only: query.flag("groups_only"),
     };
     (filter != v1::InvocationFilter::default()).then_some(filter)
 }
@@ -85,7 +86,7 @@ mod tests {
     #[test]
     fn a_query_has_the_words_of_the_contract_and_of_the_command_line() {
         let text = "service=a.b&services=c,d&state=failed&states=PENDING&pending=held&failure=X&parent=p\
-                    &accepted_after=-1h&metadata.order=7&dead_letter&principal=me&failure_text=disk";
+                    &accepted_after=-1h&metadata.order=7&dead_letter&groups_only&principal=me&failure_text=disk";
         let mut query = Query::new(&format!("/x?{text}").parse().unwrap());
         let now: Timestamp = "2026-11-30T10:00:00Z".parse().unwrap();
         let found = filter(&mut query, now).unwrap();
@@ -101,6 +102,7 @@ mod tests {
             metadata: [("order".to_owned(), "7".to_owned())].into(),
             failure_text: "disk".to_owned(),
             dead_letter: true,
+            groups_only: true,
             principals: vec!["me".to_owned()],
             ..v1::InvocationFilter::default()
         };

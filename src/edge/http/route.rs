@@ -114,7 +114,7 @@ impl Route {
     /// Whether it needs no credential: probes have none, nor have browsers that open a page, and it tells nothing else.
     /// That of sessions asks for one itself.
     pub(super) fn is_open(self) -> bool {
-        matches!(self, Self::Health | Self::Ready | Self::Docs) || self.is_console()
+        matches!(self, Self::Health | Self::Ready | Self::Docs) || self.is_console_page()
     }
 
     /// Whether it is a path of the console.

@@ -30,8 +30,8 @@ const JSON: &str = "application/json";
 ///
 /// # Errors
 ///
-/// `PERMISSION_DENIED` / `CROSS_SITE`; the errors of authentication, of a body, and of its JSON; `FAILED_PRECONDITION` /
-/// `AUTHENTICATION_OFF`; `RESOURCE_EXHAUSTED` / `SESSION_LIMIT`.
+/// `PERMISSION_DENIED` / `CROSS_SITE`; the errors of authentication, of a body, and of its JSON;
+/// `FAILED_PRECONDITION` / `AUTHENTICATION_OFF`; `RESOURCE_EXHAUSTED` / `SESSION_LIMIT`.
 pub(super) async fn answer(
     auth: &PortAuth,
     connection: &Arc<Connection>,
@@ -165,7 +165,7 @@ fn api_key(body: &[u8]) -> Result<String> {
     }
     match key {
         Some(Value::Text(key)) => Ok(key.trim().to_owned()),
-        _ => Err(refused("/api_key", "REQUIRED", "is required, and a text")),
+        _ => Err(refused("/api_key", "MISSING", "is required, and a text")),
     }
 }
 

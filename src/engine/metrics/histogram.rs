@@ -16,31 +16,31 @@ pub(crate) struct Bounds {
 }
 
 /// Durations, observed in nanoseconds and shown in seconds: from a handler in the process to a long attempt.
-pub(crate) static SECONDS: Bounds = Bounds::new(
-    &[
-        100_000,
-        250_000,
-        500_000,
-        1_000_000,
-        2_500_000,
-        5_000_000,
-        10_000_000,
-        25_000_000,
-        50_000_000,
-        100_000_000,
-        250_000_000,
-        500_000_000,
-        1_000_000_000,
-        2_500_000_000,
-        5_000_000_000,
-        10_000_000_000,
-        30_000_000_000,
-        60_000_000_000,
-        300_000_000_000,
-        900_000_000_000,
-    ],
-    1e9,
-);
+pub(crate) static SECONDS: Bounds = Bounds::new(&SECONDS_UPPER, 1e9);
+
+/// The upper bounds of [`SECONDS`] in nanoseconds. The last bucket has none.
+pub(crate) const SECONDS_UPPER: [u64; 20] = [
+    100_000,
+    250_000,
+    500_000,
+    1_000_000,
+    2_500_000,
+    5_000_000,
+    10_000_000,
+    25_000_000,
+    50_000_000,
+    100_000_000,
+    250_000_000,
+    500_000_000,
+    1_000_000_000,
+    2_500_000_000,
+    5_000_000_000,
+    10_000_000_000,
+    30_000_000_000,
+    60_000_000_000,
+    300_000_000_000,
+    900_000_000_000,
+];
 
 impl Bounds {
     /// Bounds in the unit of observations, of which `per_shown` are one of the unit that is shown.

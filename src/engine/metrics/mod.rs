@@ -10,7 +10,7 @@ mod shard;
 #[cfg(feature = "sqlite")]
 pub(crate) use self::histogram::Bounds;
 pub use self::histogram::HistogramSnapshot;
-pub(crate) use self::histogram::{Histogram, SECONDS};
+pub(crate) use self::histogram::{Histogram, SECONDS, SECONDS_UPPER};
 pub use self::outcomes::{InvocationKind, OutcomeCount, OutcomeKind};
 pub(in crate::engine) use self::service_metrics::{NameRoom, Run, ServiceMetrics};
 pub(crate) use self::shard::{SHARDS, shard};

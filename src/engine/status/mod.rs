@@ -38,6 +38,7 @@ pub use self::service_stats::{ServiceStats, StatsPage, StatsQuery};
 pub use self::worker::{WorkerBuild, WorkerCounts, WorkerStatus};
 use crate::engine::clock::Clock;
 use crate::engine::control::gates::Gates;
+use crate::engine::history::History;
 use crate::engine::lifecycle::Lifecycle;
 use crate::engine::limits::Limits;
 use crate::engine::routing::{Route, Routes};
@@ -67,6 +68,8 @@ pub(in crate::engine) struct StatusReader {
     pub(in crate::engine) certificate: ArcSwapOption<NodeCertificate>,
     /// Set by whoever reads something again.
     pub(in crate::engine) reload_failures: ReloadFailures,
+    /// The last hour.
+    pub(in crate::engine) history: Arc<History>,
 }
 
 /// What the routing table tells of all services.

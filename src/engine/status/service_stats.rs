@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use foldhash::fast::RandomState;
 use jiff::Timestamp;
 
+use crate::engine::history::RecentCalls;
 use crate::engine::metrics::{HistogramSnapshot, OutcomeCount};
 use crate::engine::routing::Route;
 use crate::engine::status::{StatusReader, within};
@@ -46,6 +47,8 @@ pub struct ServiceStats {
     pub crashes: u64,
     /// The reason of its last failure in the last hour.
     pub last_failure_reason: Option<String>,
+    /// How it did in the last minutes; `None` where it was not called.
+    pub recent: Option<RecentCalls>,
     /// Whether metrics name it: as long as there are few services, those are named that are served, have been called or
     /// have pending invocations.
     pub is_named: bool,
@@ -142,6 +145,7 @@ impl StatusReader {
             retries: metrics.retries(),
             crashes: metrics.crashes(),
             last_failure_reason: route.tally.last_reason(),
+            recent: self.history.recent(route.name().as_str()),
             is_named: self.is_used(route) && metrics.is_named(),
         }
     }

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::command_line::serve;
+use crate::plain_http::client::call;
 use crate::support::binary::{cidery, stderr, stdout};
 use crate::support::console::blocks;
 use crate::support::{Folder, secret_of};
@@ -84,7 +85,7 @@ fn a_node_takes_the_options_of_tokens_as_shown() {
 }
 
 /// What the audit log of the test has.
-const AUDITED: [&[(&str, &str)]; 8] = [
+const AUDITED: [&[(&str, &str)]; 10] = [
     &[
         ("event", "first_use"),
         ("principal", "root"),
@@ -127,6 +128,12 @@ const AUDITED: [&[(&str, &str)]; 8] = [
         ("credential", "none"),
         ("reason", "CREDENTIAL_INVALID"),
     ],
+    &[
+        ("event", "log_in"),
+        ("principal", "root"),
+        ("peer", "127.0.0.1"),
+    ],
+    &[("event", "log_out"), ("principal", "root")],
 ];
 
 /// What the audit log has of a key, an act, and refusals.
@@ -151,6 +158,7 @@ fn the_audit_log_has_who_did_what() {
     run(&billing, &["key", "list"]);
     run(&billing, &["invoke", "customer.get"]);
     run("cdy_x_y", &["whoami"]);
+    let cookie = log_in_and_out(&server.address, &key);
     server.terminate();
     let text = std::fs::read_to_string(&audit).unwrap();
     let lines = text.lines().map(|line| serde_json::from_str(line).unwrap());
@@ -167,7 +175,25 @@ fn the_audit_log_has_who_did_what() {
     for key in [&key, &billing] {
         assert!(!text.contains(secret_of(key)), "{text}");
     }
+    assert!(!text.contains(&cookie), "{text}");
     assert_eq!(mode(&audit), 0o600);
+}
+
+/// Has a session of the console for a moment. Returns the value of its cookie.
+fn log_in_and_out(address: &str, key: &str) -> String {
+    let address = address.parse().unwrap();
+    let (json, page) = ("content-type: application/json", "cidery-console: 1");
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let body = format!("{{\"api_key\":\"{key}\"}}");
+        let begun = call(address, "POST /console/session", &[json, page], &body).await;
+        let set = begun.header("set-cookie").unwrap();
+        let cookie = set.split(';').next().unwrap();
+        let header = format!("cookie: {cookie}");
+        let ended = call(address, "DELETE /console/session", &[&header, page], "").await;
+        assert_eq!(ended.status, 204, "{ended:?}");
+        cookie.split_once('=').unwrap().1.to_owned()
+    })
 }
 
 fn mode(file: &Path) -> u32 {

@@ -2,6 +2,7 @@
 
 mod deployed;
 mod exposition;
+mod history;
 mod scaler;
 mod service_stats;
 

@@ -20,13 +20,14 @@ const ROOMS: [&str; 8] = [
     "model", "codec", "service", "engine", "store", "remote", "edge", "app",
 ];
 /// The folders of the engine: each uses only those before it.
-const ENGINE_FOLDERS: [&str; 12] = [
+const ENGINE_FOLDERS: [&str; 13] = [
     "metrics",
     "access",
     "admission",
     "control",
     "routing",
     "results",
+    "history",
     "status",
     "events",
     "acceptance",

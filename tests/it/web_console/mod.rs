@@ -2,6 +2,7 @@
 
 mod assets;
 mod modules;
+mod lists;
 mod sessions;
 
 use std::net::SocketAddr;

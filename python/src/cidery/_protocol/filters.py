@@ -53,6 +53,8 @@ class FilterOptions(TypedDict, total=False):
     root_cid: str
     """The CID of the root of the call chain."""
     group_cid: str
+    groups_only: Literal[True]
+    """Groups, without their members: not with `services=`."""
     filter_expression: str
     """The filter as text, such as `service = customer.get AND state = FAILED`."""
 
@@ -157,5 +159,6 @@ _CONVERTERS: dict[str, Callable[[Any, str], Any]] = {
     "parent_cid": _text,
     "root_cid": _text,
     "group_cid": _text,
+    "groups_only": _true,
 }
 _FILTER_NAMES = ", ".join(f"`{name}`" for name in (*_CONVERTERS, "filter_expression"))

@@ -3,6 +3,7 @@ from cidery.v1 import operation_pb2 as _operation_pb2
 from cidery.v1 import outcome_pb2 as _outcome_pb2
 from cidery.v1 import service_pb2 as _service_pb2
 from cidery.v1 import worker_pb2 as _worker_pb2
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
@@ -335,7 +336,7 @@ class ListServiceStatsResponse(_message.Message):
     def __init__(self, stats: _Optional[_Iterable[_Union[ServiceStats, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., observe_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class ServiceStats(_message.Message):
-    __slots__ = ("service", "outcomes", "duration", "queue_wait", "queued", "pending", "running", "oldest_due_time", "workers", "worker_credits", "retries", "crashes", "last_failure_reason")
+    __slots__ = ("service", "outcomes", "duration", "queue_wait", "queued", "pending", "running", "oldest_due_time", "workers", "worker_credits", "retries", "crashes", "last_failure_reason", "recent")
     SERVICE_FIELD_NUMBER: _ClassVar[int]
     OUTCOMES_FIELD_NUMBER: _ClassVar[int]
     DURATION_FIELD_NUMBER: _ClassVar[int]
@@ -349,6 +350,7 @@ class ServiceStats(_message.Message):
     RETRIES_FIELD_NUMBER: _ClassVar[int]
     CRASHES_FIELD_NUMBER: _ClassVar[int]
     LAST_FAILURE_REASON_FIELD_NUMBER: _ClassVar[int]
+    RECENT_FIELD_NUMBER: _ClassVar[int]
     service: str
     outcomes: _containers.RepeatedCompositeFieldContainer[OutcomeCount]
     duration: Histogram
@@ -362,7 +364,70 @@ class ServiceStats(_message.Message):
     retries: int
     crashes: int
     last_failure_reason: str
-    def __init__(self, service: _Optional[str] = ..., outcomes: _Optional[_Iterable[_Union[OutcomeCount, _Mapping]]] = ..., duration: _Optional[_Union[Histogram, _Mapping]] = ..., queue_wait: _Optional[_Union[Histogram, _Mapping]] = ..., queued: _Optional[int] = ..., pending: _Optional[int] = ..., running: _Optional[int] = ..., oldest_due_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., workers: _Optional[int] = ..., worker_credits: _Optional[int] = ..., retries: _Optional[int] = ..., crashes: _Optional[int] = ..., last_failure_reason: _Optional[str] = ...) -> None: ...
+    recent: RecentCalls
+    def __init__(self, service: _Optional[str] = ..., outcomes: _Optional[_Iterable[_Union[OutcomeCount, _Mapping]]] = ..., duration: _Optional[_Union[Histogram, _Mapping]] = ..., queue_wait: _Optional[_Union[Histogram, _Mapping]] = ..., queued: _Optional[int] = ..., pending: _Optional[int] = ..., running: _Optional[int] = ..., oldest_due_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., workers: _Optional[int] = ..., worker_credits: _Optional[int] = ..., retries: _Optional[int] = ..., crashes: _Optional[int] = ..., last_failure_reason: _Optional[str] = ..., recent: _Optional[_Union[RecentCalls, _Mapping]] = ...) -> None: ...
+
+class RecentCalls(_message.Message):
+    __slots__ = ("period", "calls", "failed", "duration_p50", "duration_p99")
+    PERIOD_FIELD_NUMBER: _ClassVar[int]
+    CALLS_FIELD_NUMBER: _ClassVar[int]
+    FAILED_FIELD_NUMBER: _ClassVar[int]
+    DURATION_P50_FIELD_NUMBER: _ClassVar[int]
+    DURATION_P99_FIELD_NUMBER: _ClassVar[int]
+    period: _duration_pb2.Duration
+    calls: int
+    failed: int
+    duration_p50: float
+    duration_p99: float
+    def __init__(self, period: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., calls: _Optional[int] = ..., failed: _Optional[int] = ..., duration_p50: _Optional[float] = ..., duration_p99: _Optional[float] = ...) -> None: ...
+
+class GetHistoryRequest(_message.Message):
+    __slots__ = ("service", "from_time")
+    SERVICE_FIELD_NUMBER: _ClassVar[int]
+    FROM_TIME_FIELD_NUMBER: _ClassVar[int]
+    service: str
+    from_time: _timestamp_pb2.Timestamp
+    def __init__(self, service: _Optional[str] = ..., from_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class GetHistoryResponse(_message.Message):
+    __slots__ = ("samples", "interval", "observe_time", "start_time")
+    SAMPLES_FIELD_NUMBER: _ClassVar[int]
+    INTERVAL_FIELD_NUMBER: _ClassVar[int]
+    OBSERVE_TIME_FIELD_NUMBER: _ClassVar[int]
+    START_TIME_FIELD_NUMBER: _ClassVar[int]
+    samples: _containers.RepeatedCompositeFieldContainer[HistorySample]
+    interval: _duration_pb2.Duration
+    observe_time: _timestamp_pb2.Timestamp
+    start_time: _timestamp_pb2.Timestamp
+    def __init__(self, samples: _Optional[_Iterable[_Union[HistorySample, _Mapping]]] = ..., interval: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., observe_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class HistorySample(_message.Message):
+    __slots__ = ("time", "succeeded", "failed", "cancelled", "expired", "refused", "duration_p50", "duration_p99", "running", "queued", "pending", "oldest_due_age")
+    TIME_FIELD_NUMBER: _ClassVar[int]
+    SUCCEEDED_FIELD_NUMBER: _ClassVar[int]
+    FAILED_FIELD_NUMBER: _ClassVar[int]
+    CANCELLED_FIELD_NUMBER: _ClassVar[int]
+    EXPIRED_FIELD_NUMBER: _ClassVar[int]
+    REFUSED_FIELD_NUMBER: _ClassVar[int]
+    DURATION_P50_FIELD_NUMBER: _ClassVar[int]
+    DURATION_P99_FIELD_NUMBER: _ClassVar[int]
+    RUNNING_FIELD_NUMBER: _ClassVar[int]
+    QUEUED_FIELD_NUMBER: _ClassVar[int]
+    PENDING_FIELD_NUMBER: _ClassVar[int]
+    OLDEST_DUE_AGE_FIELD_NUMBER: _ClassVar[int]
+    time: _timestamp_pb2.Timestamp
+    succeeded: int
+    failed: int
+    cancelled: int
+    expired: int
+    refused: int
+    duration_p50: float
+    duration_p99: float
+    running: int
+    queued: int
+    pending: int
+    oldest_due_age: float
+    def __init__(self, time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., succeeded: _Optional[int] = ..., failed: _Optional[int] = ..., cancelled: _Optional[int] = ..., expired: _Optional[int] = ..., refused: _Optional[int] = ..., duration_p50: _Optional[float] = ..., duration_p99: _Optional[float] = ..., running: _Optional[int] = ..., queued: _Optional[int] = ..., pending: _Optional[int] = ..., oldest_due_age: _Optional[float] = ...) -> None: ...
 
 class OutcomeCount(_message.Message):
     __slots__ = ("kind", "outcome", "count")

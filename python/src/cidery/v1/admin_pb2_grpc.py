@@ -50,6 +50,11 @@ class AdminServiceStub(object):
                 request_serializer=cidery_dot_v1_dot_admin__pb2.ListServiceStatsRequest.SerializeToString,
                 response_deserializer=cidery_dot_v1_dot_admin__pb2.ListServiceStatsResponse.FromString,
                 _registered_method=True)
+        self.GetHistory = channel.unary_unary(
+                '/cidery.v1.AdminService/GetHistory',
+                request_serializer=cidery_dot_v1_dot_admin__pb2.GetHistoryRequest.SerializeToString,
+                response_deserializer=cidery_dot_v1_dot_admin__pb2.GetHistoryResponse.FromString,
+                _registered_method=True)
         self.PauseService = channel.unary_unary(
                 '/cidery.v1.AdminService/PauseService',
                 request_serializer=cidery_dot_v1_dot_admin__pb2.PauseServiceRequest.SerializeToString,
@@ -128,6 +133,14 @@ class AdminServiceServicer(object):
     def ListServiceStats(self, request, context):
         """Lists what the services of the node have done since it started, and what they do now. Counts and histograms only
         grow: rates and quantiles follow from the difference of two responses with the same `start_time`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetHistory(self, request, context):
+        """Returns the last hour of a service, or of the node, in samples of ten seconds: rates, latencies and queues, for
+        charts. Kept in memory since the node started.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -232,6 +245,11 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.ListServiceStats,
                     request_deserializer=cidery_dot_v1_dot_admin__pb2.ListServiceStatsRequest.FromString,
                     response_serializer=cidery_dot_v1_dot_admin__pb2.ListServiceStatsResponse.SerializeToString,
+            ),
+            'GetHistory': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetHistory,
+                    request_deserializer=cidery_dot_v1_dot_admin__pb2.GetHistoryRequest.FromString,
+                    response_serializer=cidery_dot_v1_dot_admin__pb2.GetHistoryResponse.SerializeToString,
             ),
             'PauseService': grpc.unary_unary_rpc_method_handler(
                     servicer.PauseService,
@@ -371,6 +389,33 @@ class AdminService(object):
             '/cidery.v1.AdminService/ListServiceStats',
             cidery_dot_v1_dot_admin__pb2.ListServiceStatsRequest.SerializeToString,
             cidery_dot_v1_dot_admin__pb2.ListServiceStatsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetHistory(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/cidery.v1.AdminService/GetHistory',
+            cidery_dot_v1_dot_admin__pb2.GetHistoryRequest.SerializeToString,
+            cidery_dot_v1_dot_admin__pb2.GetHistoryResponse.FromString,
             options,
             channel_credentials,
             insecure,

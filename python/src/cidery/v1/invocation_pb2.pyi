@@ -28,6 +28,7 @@ class InvocationView(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     INVOCATION_VIEW_UNSPECIFIED: _ClassVar[InvocationView]
     INVOCATION_VIEW_BASIC: _ClassVar[InvocationView]
     INVOCATION_VIEW_FULL: _ClassVar[InvocationView]
+    INVOCATION_VIEW_SUMMARY: _ClassVar[InvocationView]
 ON_DEADLINE_UNSPECIFIED: OnDeadline
 ON_DEADLINE_CANCEL: OnDeadline
 ON_DEADLINE_CONTINUE: OnDeadline
@@ -37,6 +38,7 @@ ON_EXHAUSTED_HOLD: OnExhausted
 INVOCATION_VIEW_UNSPECIFIED: InvocationView
 INVOCATION_VIEW_BASIC: InvocationView
 INVOCATION_VIEW_FULL: InvocationView
+INVOCATION_VIEW_SUMMARY: InvocationView
 
 class InvokeRequest(_message.Message):
     __slots__ = ("service", "payload", "value", "document", "data_format", "response_format", "timeout", "metadata", "cid", "idempotency_key", "on_deadline")
@@ -352,7 +354,7 @@ class GetInvocationResponse(_message.Message):
     def __init__(self, invocation: _Optional[_Union[_outcome_pb2.Invocation, _Mapping]] = ...) -> None: ...
 
 class InvocationFilter(_message.Message):
-    __slots__ = ("services", "states", "pending_reasons", "failure_reasons", "accepted_after", "accepted_before", "ended_after", "ended_before", "parent_cid", "root_cid", "group_cid", "metadata", "failure_text", "dead_letter", "principals")
+    __slots__ = ("services", "states", "pending_reasons", "failure_reasons", "accepted_after", "accepted_before", "ended_after", "ended_before", "parent_cid", "root_cid", "group_cid", "metadata", "failure_text", "dead_letter", "principals", "groups_only")
     class MetadataEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -375,6 +377,7 @@ class InvocationFilter(_message.Message):
     FAILURE_TEXT_FIELD_NUMBER: _ClassVar[int]
     DEAD_LETTER_FIELD_NUMBER: _ClassVar[int]
     PRINCIPALS_FIELD_NUMBER: _ClassVar[int]
+    GROUPS_ONLY_FIELD_NUMBER: _ClassVar[int]
     services: _containers.RepeatedScalarFieldContainer[str]
     states: _containers.RepeatedScalarFieldContainer[_outcome_pb2.State]
     pending_reasons: _containers.RepeatedScalarFieldContainer[_outcome_pb2.PendingReason]
@@ -390,7 +393,8 @@ class InvocationFilter(_message.Message):
     failure_text: str
     dead_letter: bool
     principals: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, services: _Optional[_Iterable[str]] = ..., states: _Optional[_Iterable[_Union[_outcome_pb2.State, str]]] = ..., pending_reasons: _Optional[_Iterable[_Union[_outcome_pb2.PendingReason, str]]] = ..., failure_reasons: _Optional[_Iterable[str]] = ..., accepted_after: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., accepted_before: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ended_after: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ended_before: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., parent_cid: _Optional[str] = ..., root_cid: _Optional[str] = ..., group_cid: _Optional[str] = ..., metadata: _Optional[_Mapping[str, str]] = ..., failure_text: _Optional[str] = ..., dead_letter: bool = ..., principals: _Optional[_Iterable[str]] = ...) -> None: ...
+    groups_only: bool
+    def __init__(self, services: _Optional[_Iterable[str]] = ..., states: _Optional[_Iterable[_Union[_outcome_pb2.State, str]]] = ..., pending_reasons: _Optional[_Iterable[_Union[_outcome_pb2.PendingReason, str]]] = ..., failure_reasons: _Optional[_Iterable[str]] = ..., accepted_after: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., accepted_before: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ended_after: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ended_before: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., parent_cid: _Optional[str] = ..., root_cid: _Optional[str] = ..., group_cid: _Optional[str] = ..., metadata: _Optional[_Mapping[str, str]] = ..., failure_text: _Optional[str] = ..., dead_letter: bool = ..., principals: _Optional[_Iterable[str]] = ..., groups_only: bool = ...) -> None: ...
 
 class InvocationSummary(_message.Message):
     __slots__ = ("service", "state", "pending_reason", "failure_reason", "count", "first_accept_time", "last_accept_time", "last_end_time", "example_cid", "example_message")

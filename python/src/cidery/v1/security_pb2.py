@@ -26,7 +26,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x63idery/v1/security.proto\x12\tcidery.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"~\n\x06Rights\x12\x0e\n\x06invoke\x18\x01 \x03(\t\x12\r\n\x05serve\x18\x02 \x03(\t\x12\x1e\n\x04read\x18\x03 \x01(\x0e\x32\x10.cidery.v1.Scope\x12!\n\x07\x63ontrol\x18\x04 \x01(\x0e\x32\x10.cidery.v1.Scope\x12\x12\n\nadminister\x18\x05 \x01(\x08\"H\n\x05Quota\x12\x0c\n\x04rate\x18\x01 \x01(\x01\x12\r\n\x05\x62urst\x18\x02 \x01(\r\x12\x11\n\tin_flight\x18\x03 \x01(\x04\x12\x0f\n\x07pending\x18\x04 \x01(\x04\"\x12\n\x10GetCallerRequest\"\xcc\x01\n\x11GetCallerResponse\x12\x11\n\tprincipal\x18\x01 \x01(\t\x12\r\n\x05group\x18\x02 \x01(\t\x12!\n\x06rights\x18\x03 \x01(\x0b\x32\x11.cidery.v1.Rights\x12-\n\ncredential\x18\x04 \x01(\x0e\x32\x19.cidery.v1.CredentialKind\x12\x12\n\napi_key_id\x18\x05 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xd4\x02\n\x06\x41piKey\x12\n\n\x02id\x18\x01 \x01(\t\x12\x11\n\tprincipal\x18\x02 \x01(\t\x12\r\n\x05group\x18\x03 \x01(\t\x12!\n\x06rights\x18\x04 \x01(\x0b\x32\x11.cidery.v1.Rights\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\ncreated_by\x18\x06 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0brevoke_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rlast_use_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1f\n\x05quota\x18\n \x01(\x0b\x32\x10.cidery.v1.Quota\"\xa3\x01\n\x13\x43reateApiKeyRequest\x12\x11\n\tprincipal\x18\x01 \x01(\t\x12\r\n\x05group\x18\x02 \x01(\t\x12!\n\x06rights\x18\x03 \x01(\x0b\x32\x11.cidery.v1.Rights\x12&\n\x03ttl\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x1f\n\x05quota\x18\x05 \x01(\x0b\x32\x10.cidery.v1.Quota\"O\n\x14\x43reateApiKeyResponse\x12\"\n\x07\x61pi_key\x18\x01 \x01(\x0b\x32\x11.cidery.v1.ApiKey\x12\x13\n\x06secret\x18\x02 \x01(\tB\x03\x80\x01\x01\";\n\x12ListApiKeysRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\"S\n\x13ListApiKeysResponse\x12#\n\x08\x61pi_keys\x18\x01 \x03(\x0b\x32\x11.cidery.v1.ApiKey\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"!\n\x13RevokeApiKeyRequest\x12\n\n\x02id\x18\x01 \x01(\t\":\n\x14RevokeApiKeyResponse\x12\"\n\x07\x61pi_key\x18\x01 \x01(\x0b\x32\x11.cidery.v1.ApiKey*]\n\x05Scope\x12\x15\n\x11SCOPE_UNSPECIFIED\x10\x00\x12\x0e\n\nSCOPE_NONE\x10\x01\x12\r\n\tSCOPE_OWN\x10\x02\x12\x0f\n\x0bSCOPE_GROUP\x10\x03\x12\r\n\tSCOPE_ALL\x10\x04*\xa4\x01\n\x0e\x43redentialKind\x12\x1f\n\x1b\x43REDENTIAL_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43REDENTIAL_KIND_NONE\x10\x01\x12\x1b\n\x17\x43REDENTIAL_KIND_API_KEY\x10\x02\x12\x19\n\x15\x43REDENTIAL_KIND_TOKEN\x10\x03\x12\x1f\n\x1b\x43REDENTIAL_KIND_CERTIFICATE\x10\x04\x32\xc9\x02\n\x0fSecurityService\x12\x46\n\tGetCaller\x12\x1b.cidery.v1.GetCallerRequest\x1a\x1c.cidery.v1.GetCallerResponse\x12O\n\x0c\x43reateApiKey\x12\x1e.cidery.v1.CreateApiKeyRequest\x1a\x1f.cidery.v1.CreateApiKeyResponse\x12L\n\x0bListApiKeys\x12\x1d.cidery.v1.ListApiKeysRequest\x1a\x1e.cidery.v1.ListApiKeysResponse\x12O\n\x0cRevokeApiKey\x12\x1e.cidery.v1.RevokeApiKeyRequest\x1a\x1f.cidery.v1.RevokeApiKeyResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x63idery/v1/security.proto\x12\tcidery.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"~\n\x06Rights\x12\x0e\n\x06invoke\x18\x01 \x03(\t\x12\r\n\x05serve\x18\x02 \x03(\t\x12\x1e\n\x04read\x18\x03 \x01(\x0e\x32\x10.cidery.v1.Scope\x12!\n\x07\x63ontrol\x18\x04 \x01(\x0e\x32\x10.cidery.v1.Scope\x12\x12\n\nadminister\x18\x05 \x01(\x08\"H\n\x05Quota\x12\x0c\n\x04rate\x18\x01 \x01(\x01\x12\r\n\x05\x62urst\x18\x02 \x01(\r\x12\x11\n\tin_flight\x18\x03 \x01(\x04\x12\x0f\n\x07pending\x18\x04 \x01(\x04\"\x12\n\x10GetCallerRequest\"\xed\x01\n\x11GetCallerResponse\x12\x11\n\tprincipal\x18\x01 \x01(\t\x12\r\n\x05group\x18\x02 \x01(\t\x12!\n\x06rights\x18\x03 \x01(\x0b\x32\x11.cidery.v1.Rights\x12-\n\ncredential\x18\x04 \x01(\x0e\x32\x19.cidery.v1.CredentialKind\x12\x12\n\napi_key_id\x18\x05 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1f\n\x05quota\x18\x07 \x01(\x0b\x32\x10.cidery.v1.Quota\"\xd4\x02\n\x06\x41piKey\x12\n\n\x02id\x18\x01 \x01(\t\x12\x11\n\tprincipal\x18\x02 \x01(\t\x12\r\n\x05group\x18\x03 \x01(\t\x12!\n\x06rights\x18\x04 \x01(\x0b\x32\x11.cidery.v1.Rights\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\ncreated_by\x18\x06 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0brevoke_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rlast_use_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1f\n\x05quota\x18\n \x01(\x0b\x32\x10.cidery.v1.Quota\"\xa3\x01\n\x13\x43reateApiKeyRequest\x12\x11\n\tprincipal\x18\x01 \x01(\t\x12\r\n\x05group\x18\x02 \x01(\t\x12!\n\x06rights\x18\x03 \x01(\x0b\x32\x11.cidery.v1.Rights\x12&\n\x03ttl\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x1f\n\x05quota\x18\x05 \x01(\x0b\x32\x10.cidery.v1.Quota\"O\n\x14\x43reateApiKeyResponse\x12\"\n\x07\x61pi_key\x18\x01 \x01(\x0b\x32\x11.cidery.v1.ApiKey\x12\x13\n\x06secret\x18\x02 \x01(\tB\x03\x80\x01\x01\";\n\x12ListApiKeysRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\"S\n\x13ListApiKeysResponse\x12#\n\x08\x61pi_keys\x18\x01 \x03(\x0b\x32\x11.cidery.v1.ApiKey\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"!\n\x13RevokeApiKeyRequest\x12\n\n\x02id\x18\x01 \x01(\t\":\n\x14RevokeApiKeyResponse\x12\"\n\x07\x61pi_key\x18\x01 \x01(\x0b\x32\x11.cidery.v1.ApiKey*]\n\x05Scope\x12\x15\n\x11SCOPE_UNSPECIFIED\x10\x00\x12\x0e\n\nSCOPE_NONE\x10\x01\x12\r\n\tSCOPE_OWN\x10\x02\x12\x0f\n\x0bSCOPE_GROUP\x10\x03\x12\r\n\tSCOPE_ALL\x10\x04*\xa4\x01\n\x0e\x43redentialKind\x12\x1f\n\x1b\x43REDENTIAL_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43REDENTIAL_KIND_NONE\x10\x01\x12\x1b\n\x17\x43REDENTIAL_KIND_API_KEY\x10\x02\x12\x19\n\x15\x43REDENTIAL_KIND_TOKEN\x10\x03\x12\x1f\n\x1b\x43REDENTIAL_KIND_CERTIFICATE\x10\x04\x32\xc9\x02\n\x0fSecurityService\x12\x46\n\tGetCaller\x12\x1b.cidery.v1.GetCallerRequest\x1a\x1c.cidery.v1.GetCallerResponse\x12O\n\x0c\x43reateApiKey\x12\x1e.cidery.v1.CreateApiKeyRequest\x1a\x1f.cidery.v1.CreateApiKeyResponse\x12L\n\x0bListApiKeys\x12\x1d.cidery.v1.ListApiKeysRequest\x1a\x1e.cidery.v1.ListApiKeysResponse\x12O\n\x0cRevokeApiKey\x12\x1e.cidery.v1.RevokeApiKeyRequest\x1a\x1f.cidery.v1.RevokeApiKeyResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,10 +35,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_CREATEAPIKEYRESPONSE'].fields_by_name['secret']._loaded_options = None
   _globals['_CREATEAPIKEYRESPONSE'].fields_by_name['secret']._serialized_options = b'\200\001\001'
-  _globals['_SCOPE']._serialized_start=1364
-  _globals['_SCOPE']._serialized_end=1457
-  _globals['_CREDENTIALKIND']._serialized_start=1460
-  _globals['_CREDENTIALKIND']._serialized_end=1624
+  _globals['_SCOPE']._serialized_start=1397
+  _globals['_SCOPE']._serialized_end=1490
+  _globals['_CREDENTIALKIND']._serialized_start=1493
+  _globals['_CREDENTIALKIND']._serialized_end=1657
   _globals['_RIGHTS']._serialized_start=104
   _globals['_RIGHTS']._serialized_end=230
   _globals['_QUOTA']._serialized_start=232
@@ -46,21 +46,21 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETCALLERREQUEST']._serialized_start=306
   _globals['_GETCALLERREQUEST']._serialized_end=324
   _globals['_GETCALLERRESPONSE']._serialized_start=327
-  _globals['_GETCALLERRESPONSE']._serialized_end=531
-  _globals['_APIKEY']._serialized_start=534
-  _globals['_APIKEY']._serialized_end=874
-  _globals['_CREATEAPIKEYREQUEST']._serialized_start=877
-  _globals['_CREATEAPIKEYREQUEST']._serialized_end=1040
-  _globals['_CREATEAPIKEYRESPONSE']._serialized_start=1042
-  _globals['_CREATEAPIKEYRESPONSE']._serialized_end=1121
-  _globals['_LISTAPIKEYSREQUEST']._serialized_start=1123
-  _globals['_LISTAPIKEYSREQUEST']._serialized_end=1182
-  _globals['_LISTAPIKEYSRESPONSE']._serialized_start=1184
-  _globals['_LISTAPIKEYSRESPONSE']._serialized_end=1267
-  _globals['_REVOKEAPIKEYREQUEST']._serialized_start=1269
-  _globals['_REVOKEAPIKEYREQUEST']._serialized_end=1302
-  _globals['_REVOKEAPIKEYRESPONSE']._serialized_start=1304
-  _globals['_REVOKEAPIKEYRESPONSE']._serialized_end=1362
-  _globals['_SECURITYSERVICE']._serialized_start=1627
-  _globals['_SECURITYSERVICE']._serialized_end=1956
+  _globals['_GETCALLERRESPONSE']._serialized_end=564
+  _globals['_APIKEY']._serialized_start=567
+  _globals['_APIKEY']._serialized_end=907
+  _globals['_CREATEAPIKEYREQUEST']._serialized_start=910
+  _globals['_CREATEAPIKEYREQUEST']._serialized_end=1073
+  _globals['_CREATEAPIKEYRESPONSE']._serialized_start=1075
+  _globals['_CREATEAPIKEYRESPONSE']._serialized_end=1154
+  _globals['_LISTAPIKEYSREQUEST']._serialized_start=1156
+  _globals['_LISTAPIKEYSREQUEST']._serialized_end=1215
+  _globals['_LISTAPIKEYSRESPONSE']._serialized_start=1217
+  _globals['_LISTAPIKEYSRESPONSE']._serialized_end=1300
+  _globals['_REVOKEAPIKEYREQUEST']._serialized_start=1302
+  _globals['_REVOKEAPIKEYREQUEST']._serialized_end=1335
+  _globals['_REVOKEAPIKEYRESPONSE']._serialized_start=1337
+  _globals['_REVOKEAPIKEYRESPONSE']._serialized_end=1395
+  _globals['_SECURITYSERVICE']._serialized_start=1660
+  _globals['_SECURITYSERVICE']._serialized_end=1989
 # @@protoc_insertion_point(module_scope)

@@ -66,20 +66,22 @@ class GetCallerRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetCallerResponse(_message.Message):
-    __slots__ = ("principal", "group", "rights", "credential", "api_key_id", "expire_time")
+    __slots__ = ("principal", "group", "rights", "credential", "api_key_id", "expire_time", "quota")
     PRINCIPAL_FIELD_NUMBER: _ClassVar[int]
     GROUP_FIELD_NUMBER: _ClassVar[int]
     RIGHTS_FIELD_NUMBER: _ClassVar[int]
     CREDENTIAL_FIELD_NUMBER: _ClassVar[int]
     API_KEY_ID_FIELD_NUMBER: _ClassVar[int]
     EXPIRE_TIME_FIELD_NUMBER: _ClassVar[int]
+    QUOTA_FIELD_NUMBER: _ClassVar[int]
     principal: str
     group: str
     rights: Rights
     credential: CredentialKind
     api_key_id: str
     expire_time: _timestamp_pb2.Timestamp
-    def __init__(self, principal: _Optional[str] = ..., group: _Optional[str] = ..., rights: _Optional[_Union[Rights, _Mapping]] = ..., credential: _Optional[_Union[CredentialKind, str]] = ..., api_key_id: _Optional[str] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    quota: Quota
+    def __init__(self, principal: _Optional[str] = ..., group: _Optional[str] = ..., rights: _Optional[_Union[Rights, _Mapping]] = ..., credential: _Optional[_Union[CredentialKind, str]] = ..., api_key_id: _Optional[str] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., quota: _Optional[_Union[Quota, _Mapping]] = ...) -> None: ...
 
 class ApiKey(_message.Message):
     __slots__ = ("id", "principal", "group", "rights", "create_time", "created_by", "expire_time", "revoke_time", "last_use_time", "quota")

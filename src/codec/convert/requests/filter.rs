@@ -42,6 +42,10 @@ pub fn filter_from_proto(filter: Option<v1::InvocationFilter>) -> Result<Filter>
             None => {}
         }
     }
+    if filter.groups_only && !filter.services.is_empty() {
+        let message = "a group has no service: name services, or ask for groups";
+        errors.refuse(Violation::new("/filter/services", "CONFLICT", message));
+    }
     errors.finish()?;
     // Only pending invocations have a reason to be pending. The store knows one of the reasons.
     let is_held = |reason: &v1::PendingReason| *reason == v1::PendingReason::Held;
@@ -50,9 +54,11 @@ pub fn filter_from_proto(filter: Option<v1::InvocationFilter>) -> Result<Filter>
         states = states_from_proto(v1::State::Pending);
     }
     let services = filter.services.iter().map(|name| ServiceName::parse(name));
+    // Groups are stored under the empty name, which no request has.
+    let of_groups = filter.groups_only.then(|| Ok(ServiceName::none()));
     let failure_text = Some(filter.failure_text).filter(|text| !text.is_empty());
     Ok(Filter {
-        services: services.collect::<Result<_>>()?,
+        services: services.chain(of_groups).collect::<Result<_>>()?,
         states,
         cids: Vec::new(),
         include_waiting: false,

@@ -3,6 +3,7 @@
 mod backups;
 mod control;
 mod events;
+mod history;
 mod stats;
 mod status;
 mod workers;
@@ -69,6 +70,14 @@ impl AdminService for AdminApi {
         self.check(request.extensions())?;
         let listed = stats::list(&self.invoker, request.into_inner());
         into_status(listed.await).map(Response::new)
+    }
+
+    async fn get_history(
+        &self,
+        request: Request<v1::GetHistoryRequest>,
+    ) -> Result<Response<v1::GetHistoryResponse>, Status> {
+        self.check(request.extensions())?;
+        into_status(history::get(&self.invoker, request.get_ref())).map(Response::new)
     }
 
     async fn pause_service(

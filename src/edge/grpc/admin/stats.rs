@@ -1,9 +1,9 @@
 //! `ListServiceStats`: what the services have done since the node started, page by page.
 
-use crate::codec::convert::{page_size_from_proto, timestamp_to_proto};
+use crate::codec::convert::{duration_to_proto, page_size_from_proto, timestamp_to_proto};
 use crate::codec::proto::v1;
 use crate::engine::metrics::{HistogramSnapshot, InvocationKind, OutcomeCount, OutcomeKind};
-use crate::engine::{Invoker, ServiceStats, StatsPage, StatsQuery};
+use crate::engine::{Invoker, RecentCalls, ServiceStats, StatsPage, StatsQuery};
 use crate::model::error::{Error, Result, Violation, reason};
 
 const DEFAULT_PAGE: usize = 100;
@@ -66,6 +66,17 @@ fn to_proto(stats: ServiceStats) -> v1::ServiceStats {
         retries: stats.retries,
         crashes: stats.crashes,
         last_failure_reason: stats.last_failure_reason.unwrap_or_default(),
+        recent: stats.recent.map(recent_to_proto),
+    }
+}
+
+fn recent_to_proto(recent: RecentCalls) -> v1::RecentCalls {
+    v1::RecentCalls {
+        period: Some(duration_to_proto(recent.period)),
+        calls: recent.calls,
+        failed: recent.failed,
+        duration_p50: recent.duration_p50.map(|it| it.as_secs_f64()),
+        duration_p99: recent.duration_p99.map(|it| it.as_secs_f64()),
     }
 }
 

@@ -106,7 +106,7 @@ pub(super) async fn get(
         true => Some(invoker.outlook(&found).await),
         false => None,
     };
-    let mut invocation = view::to_proto(invoker, found, full)?;
+    let mut invocation = view::view_to_proto(invoker, found, view)?;
     if let Some(outlook) = outlook {
         view::add_outlook(&mut invocation, outlook);
     }
@@ -135,7 +135,6 @@ pub(super) async fn list(
     };
     let mut errors = FieldErrors::default();
     let view: v1::InvocationView = errors.take(enum_from_proto("/view", message.view));
-    let full = view == v1::InvocationView::Full;
     let size = page_size_from_proto(message.page_size, DEFAULT_PAGE, MAX_PAGE);
     let size = errors.take(size);
     let before = errors.take(filter::parse_page_token(&message.page_token));
@@ -146,7 +145,7 @@ pub(super) async fn list(
     let (mut invocations, mut room) = (Vec::with_capacity(page.found.len()), LIST_PAGE_BYTES);
     for mut found in page.found {
         view::mask_outcome(invoker, &mut found);
-        let mut invocation = view::to_proto(invoker, found, full)?;
+        let mut invocation = view::view_to_proto(invoker, found, view)?;
         view::leave_out_large(&mut invocation, room);
         room = room.saturating_sub(invocation.encoded_len());
         invocations.push(invocation);

@@ -12,12 +12,40 @@ use crate::model::error::Result;
 use crate::model::invocation::EventKind;
 use crate::model::payload::Payload;
 
-/// Converts an invocation to its message; the full view includes the input, its secrets masked.
-pub(super) fn to_proto(
+/// Converts an invocation to its message in a view.
+pub(super) fn view_to_proto(
     invoker: &Invoker,
-    mut found: InvocationView,
-    full: bool,
+    found: InvocationView,
+    view: v1::InvocationView,
 ) -> Result<v1::Invocation> {
+    match view {
+        v1::InvocationView::Unspecified | v1::InvocationView::Basic => {
+            to_proto(invoker, found, false)
+        }
+        v1::InvocationView::Full => to_proto(invoker, found, true),
+        v1::InvocationView::Summary => summary_to_proto(invoker, found),
+    }
+}
+
+/// Without what may be large.
+fn summary_to_proto(invoker: &Invoker, found: InvocationView) -> Result<v1::Invocation> {
+    let mut shown = outline_to_proto(invoker, found)?;
+    shown.metadata.clear();
+    if let Some(progress) = &mut shown.progress {
+        progress.value = None;
+    }
+    if let Some(failure) = &mut shown.last_failure {
+        failure.details.clear();
+    }
+    let outcome = shown.outcome.as_mut().and_then(|it| it.outcome.as_mut());
+    if let Some(v1::outcome::Outcome::Failure(failure)) = outcome {
+        failure.details.clear();
+    }
+    Ok(shown)
+}
+
+/// Converts an invocation to its message; the full view includes the input, its secrets masked.
+fn to_proto(invoker: &Invoker, mut found: InvocationView, full: bool) -> Result<v1::Invocation> {
     if full {
         mask_input(invoker, &mut found);
     }

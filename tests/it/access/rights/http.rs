@@ -49,7 +49,7 @@ async fn as_caller(node: &TestNode, caller: Option<&str>, request: &str) -> Answ
 #[tokio::test]
 async fn the_documented_right_is_needed_and_enough() {
     let documented = documented();
-    assert_eq!(documented.len(), 13, "{documented:?}");
+    assert_eq!(documented.len(), 15, "{documented:?}");
     let rights = ["invoke", "read", "control"];
     let mut people: Vec<_> = rights.into_iter().map(|it| (it, only(it))).collect();
     people.push(("nobody", none()));
