@@ -7,12 +7,13 @@ import { call, stream } from "./connect.js";
 /** @typedef {{cid: string, state?: string, newCid?: string, failure?: import("./types.js").Failure}} Change */
 
 /**
- * @param {{filter: string, pageSize: number, pageToken?: string}} query
+ * @param {{filter: string, pageSize: number, pageToken?: string, view?: string}} query
  * @param {AbortSignal} [signal]
  * @returns {Promise<InvocationPage>}
  */
-export function listInvocations({ filter, pageSize, pageToken }, signal) {
-  return call("InvocationService/ListInvocations", { filterExpression: filter, pageSize, pageToken }, signal);
+export function listInvocations({ filter, pageSize, pageToken, view = "INVOCATION_VIEW_SUMMARY" }, signal) {
+  const request = { filterExpression: filter, pageSize, pageToken, view };
+  return call("InvocationService/ListInvocations", request, signal);
 }
 
 /**

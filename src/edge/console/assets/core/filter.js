@@ -29,6 +29,7 @@ const FIELDS = {
   parent: { hint: "CID of the parent", operators: ["="] },
   root: { hint: "CID of the root", operators: ["="] },
   group: { hint: "CID of the group", operators: ["="] },
+  kind: { hint: "groups alone", operators: ["="], values: () => ["GROUP"] },
 };
 
 const TOKEN = /\s+|"(?:[^"\\]|\\.)*"?|'(?:[^'\\]|\\.)*'?|[()]|>=|<=|[=<>:]|[^\s()=<>:"']+/g;

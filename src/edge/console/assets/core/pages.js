@@ -153,8 +153,8 @@ export class Pages {
  * @returns {Invocation & {isGone?: boolean}}
  */
 function slim(invocation) {
-  const { outcome, lastFailure, metadata, progress, ...rest } = invocation;
+  const { outcome, lastFailure, progress, ...rest } = invocation;
   const failure = outcome?.failure ?? lastFailure;
   const short = failure && { code: failure.code, reason: failure.reason, message: failure.message?.slice(0, 300) };
-  return { ...rest, lastFailure: short, metadata, progress: progress && { ...progress, value: undefined } };
+  return { ...rest, lastFailure: short, progress };
 }

@@ -110,11 +110,7 @@ function detailOf(invocation) {
     return percent + oneLine(progress.message ?? "");
   }
   if (invocation.group) return `${invocation.group.ended ?? 0} of ${invocation.group.members ?? 0} have ended`;
-  if (invocation.concurrencyKey) return `key ${oneLine(invocation.concurrencyKey, 80)}`;
-  const metadata = Object.entries(invocation.metadata ?? {})
-    .slice(0, 3)
-    .map(([key, value]) => `${key}=${oneLine(value, 40)}`);
-  return metadata.join("  ");
+  return invocation.concurrencyKey ? `key ${oneLine(invocation.concurrencyKey, 80)}` : "";
 }
 
 /** @param {RowInvocation} invocation */

@@ -33,7 +33,7 @@ export default function invocations({ query, scope }) {
   /** @type {Set<string>} */
   const chosen = new Set();
   /** @type {import("../core/filter.js").Vocabulary} */
-  const words_ = { services: [], reasons: [], metadata: [] };
+  const vocabulary = { services: [], reasons: [], metadata: [] };
   let pages = new Pages(filter, scope, drawn);
   const found = h("span", { class: "quiet number", role: "status" });
   const chips = h("div", { class: "chips", role: "group", "aria-label": "States" });
@@ -63,7 +63,7 @@ export default function invocations({ query, scope }) {
   });
   list.element.id = "invocations";
   scope.addEventListener("abort", () => list.close());
-  const input = filterInput({ value: filter, vocabulary: () => words_, onApply: apply });
+  const input = filterInput({ value: filter, vocabulary: () => vocabulary, onApply: apply });
 
   function drawn() {
     const rows = pages.length;
@@ -133,7 +133,6 @@ export default function invocations({ query, scope }) {
         showFresh(newer < 0 ? (top.invocations ?? []).length : newer);
       }
       input.fault("");
-      learn();
     } catch (error) {
       failed(error);
       throw error;
@@ -142,12 +141,13 @@ export default function invocations({ query, scope }) {
   function isIdle() {
     return list.isAtTop() && list.cursor() < 0 && chosen.size === 0 && !list.element.matches(":hover");
   }
-  function learn() {
-    for (const page of pages.pages) {
-      for (const row of page.rows ?? [])
-        for (const key of Object.keys(row.metadata ?? {}))
-          if (!words_.metadata.includes(key) && words_.metadata.length < 50) words_.metadata.push(key);
-    }
+  /** Keys of metadata that are suggested: those of the newest ones. */
+  async function learn() {
+    const newest = { filter: "", pageSize: 20, view: "INVOCATION_VIEW_BASIC" };
+    const [answer, services] = await Promise.all([listInvocations(newest, scope), listServices(scope)]);
+    const keys = (answer.invocations ?? []).flatMap((one) => Object.keys(one.metadata ?? {}));
+    vocabulary.metadata = [...new Set(keys)].sort().slice(0, 20);
+    vocabulary.services = (services.services ?? []).map((one) => one.name);
   }
 
   async function recount() {
@@ -160,7 +160,8 @@ export default function invocations({ query, scope }) {
     for (const one of summaries) {
       const name = one.state.slice("STATE_".length);
       byState[name] = (byState[name] ?? 0) + Number(one.count);
-      if (one.failureReason && !words_.reasons.includes(one.failureReason)) words_.reasons.push(one.failureReason);
+      if (one.failureReason && !vocabulary.reasons.includes(one.failureReason))
+        vocabulary.reasons.push(one.failureReason);
     }
     const total =
       chosenStates.length > 0
@@ -259,12 +260,7 @@ export default function invocations({ query, scope }) {
 
   const lists = poll(scope, LIST_MS, refresh);
   const counts = poll(scope, COUNT_MS, recount);
-  listServices(scope).then(
-    (answer) => {
-      words_.services = (answer.services ?? []).map((one) => one.name);
-    },
-    () => {},
-  );
+  learn().catch(() => {});
   addKeys(
     [
       { key: "j", label: "Next invocation", run: () => list.move(1) },
