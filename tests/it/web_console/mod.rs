@@ -1,6 +1,7 @@
 //! The web console of a node: its page and files, and the sessions of those who log in.
 
 mod assets;
+mod modules;
 mod lists;
 mod sessions;
 

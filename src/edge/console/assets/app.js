@@ -1,46 +1,234 @@
-// Shows the status of the node.
+// The shell: navigation, theme, session, keys, and the screen that the address names. Screens are modules that are
+// loaded when they are first opened.
 
+import { connection } from "./api/connect.js";
+import { logOut, mayAdminister, readSession, session } from "./api/session.js";
+import { fill, h } from "./core/dom.js";
+import { addKeys, knownKeys, startKeys } from "./core/keys.js";
+import { href, open, place, start } from "./core/router.js";
+import { applyTheme, nextTheme, theme } from "./core/theme.js";
+import { tickTimes } from "./core/time.js";
+import { dialog } from "./parts/controls.js";
+import { icon } from "./parts/icon.js";
+import { empty, failureBox } from "./parts/notice.js";
+
+/** @typedef {{default: (context: import("./parts/screen.js").Context) => HTMLElement}} ScreenModule */
 /**
- * Calls a method of `AdminService`.
- * @param {string} method
- * @returns {Promise<any>}
+ * @typedef {object} Entry
+ * @property {string} label
+ * @property {import("./parts/icon.js").IconName} icon
+ * @property {string} key that opens it, after `g`
+ * @property {() => Promise<ScreenModule>} load
+ * @property {() => Promise<ScreenModule>} [detail] where the address names one thing
  */
-async function call(method) {
-  const response = await fetch(`/cidery.v1.AdminService/${method}`, {
-    method: "POST",
-    headers: { "content-type": "application/json", "cidery-console": "1" },
-    body: "{}",
+
+/** @type {Record<string, Entry>} */
+const SCREENS = {
+  overview: { label: "Overview", icon: "overview", key: "o", load: () => import("./screens/overview.js") },
+  services: {
+    label: "Services",
+    icon: "services",
+    key: "s",
+    load: () => import("./screens/services.js"),
+    detail: () => import("./screens/service.js"),
+  },
+  invoke: { label: "Invoke", icon: "invoke", key: "n", load: () => import("./screens/invoke.js") },
+  invocations: {
+    label: "Invocations",
+    icon: "invocations",
+    key: "i",
+    load: () => import("./screens/invocations.js"),
+    detail: () => import("./screens/invocation.js"),
+  },
+  groups: { label: "Groups", icon: "groups", key: "g", load: () => import("./screens/groups.js") },
+  "dead-letters": {
+    label: "Dead letters",
+    icon: "dead-letters",
+    key: "d",
+    load: () => import("./screens/dead_letters.js"),
+  },
+  operations: { label: "Operations", icon: "operations", key: "p", load: () => import("./screens/operations.js") },
+  workers: { label: "Workers", icon: "workers", key: "w", load: () => import("./screens/workers.js") },
+};
+
+const main = h("main", { id: "main" });
+const banner = h("div", { class: "banner", role: "alert", hidden: true });
+let life = new AbortController();
+
+/** Shows the screen that the address names. */
+async function show() {
+  life.abort();
+  life = new AbortController();
+  const scope = life.signal;
+  const { path, query } = place();
+  const name = path[0] ?? (mayAdminister() ? "overview" : "services");
+  const entry = SCREENS[name];
+  document.body.classList.remove("nav-open");
+  for (const link of document.querySelectorAll(".nav a")) {
+    const isHere = /** @type {HTMLElement} */ (link).dataset.name === name;
+    if (isHere) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  if (!entry) {
+    fill(main, empty("There is no such page", h("a", { href: href([]) }, "Go to the start")));
+    return;
+  }
+  try {
+    const isDetail = path.length > 1 && entry.detail;
+    const module = await (isDetail ? entry.detail?.() : entry.load());
+    if (scope.aborted || !module) return;
+    fill(main, module.default({ path: path.slice(1), query, scope }));
+  } catch (error) {
+    if (!scope.aborted) fill(main, failureBox(error, show));
+  }
+}
+
+function navigation() {
+  const links = Object.entries(SCREENS).map(([name, entry]) =>
+    h(
+      "a",
+      { href: href([name]), dataset: { name }, title: `${entry.label} (g ${entry.key})` },
+      icon(entry.icon),
+      h("span", null, entry.label),
+    ),
+  );
+  const caller = session().caller;
+  const switcher = h("button", {
+    class: "icon-button",
+    onclick: () => {
+      nextTheme();
+      label();
+    },
   });
-  const answer = await response.json();
-  if (!response.ok) {
-    throw new Error(answer.message ?? response.statusText);
-  }
-  return answer;
+  const label = () => {
+    const name = theme();
+    switcher.setAttribute("aria-label", `Theme: ${name}`);
+    switcher.title = `Theme: ${name} (t)`;
+    fill(switcher, icon(name));
+  };
+  label();
+  const leave = h(
+    "button",
+    { class: "icon-button", title: "Log out", "aria-label": "Log out", onclick: leaveSession },
+    icon("logout"),
+  );
+  return h(
+    "nav",
+    { class: "side", "aria-label": "Console" },
+    h(
+      "a",
+      { class: "brand", href: href([]) },
+      h("img", { src: "/console/icon.svg", alt: "", width: "20", height: "20" }),
+      "Cidery",
+    ),
+    h("div", { class: "nav" }, ...links),
+    h(
+      "div",
+      { class: "side-foot" },
+      h("span", { class: "who", title: "Who uses the console" }, caller?.principal || "no authentication"),
+      session().session && leave,
+      h(
+        "button",
+        { class: "icon-button", title: "Keys (?)", "aria-label": "Keys", onclick: showKeys },
+        icon("keyboard"),
+      ),
+      switcher,
+    ),
+  );
 }
 
-/**
- * Shows a text as text: it is never read as markup.
- * @param {string} id
- * @param {string} text
- */
-function show(id, text) {
-  const element = document.getElementById(id);
-  if (element) {
-    element.textContent = text;
-  }
+async function leaveSession() {
+  await logOut();
+  location.assign(href([]));
 }
 
-try {
-  const status = await call("GetStatus");
-  show("state", status.health.replace("NODE_HEALTH_", ""));
-  const facts = document.getElementById("facts");
-  for (const name of ["version", "startTime", "services", "workers", "running", "pending", "store"]) {
-    const term = document.createElement("dt");
-    const fact = document.createElement("dd");
-    term.textContent = name;
-    fact.textContent = String(status[name] ?? 0);
-    facts?.append(term, fact);
-  }
-} catch (error) {
-  show("state", error instanceof Error ? error.message : String(error));
+function showKeys() {
+  const rows = knownKeys()
+    .reverse()
+    .map((key) =>
+      h(
+        "div",
+        null,
+        h("dt", null, ...key.key.split(" ").map((part) => h("kbd", null, part))),
+        h("dd", null, key.label),
+      ),
+    );
+  dialog("Keys", () => [h("div", { class: "dialog-body" }, h("dl", { class: "keys" }, ...rows))]);
 }
+
+function globalKeys() {
+  addKeys([
+    ...Object.entries(SCREENS).map(([name, { label, key }]) => ({
+      key: `g ${key}`,
+      label: `Go to ${label}`,
+      run: () => open(href([name])),
+    })),
+    {
+      key: "/",
+      label: "Search, or filter",
+      run: () => /** @type {HTMLElement | null} */ (main.querySelector("[data-search], .filter-text"))?.focus(),
+    },
+    { key: "Escape", label: "Back", run: () => place().path.length > 1 && history.back() },
+    {
+      key: "t",
+      label: "Light or dark",
+      run: () =>
+        /** @type {HTMLElement | null} */ (document.querySelector(".side-foot .icon-button:last-child"))?.click(),
+    },
+    { key: "?", label: "These keys", run: showKeys },
+  ]);
+}
+
+function watchConnection() {
+  connection.addEventListener("lost", () => {
+    banner.hidden = false;
+    fill(banner, icon("warning"), "The node does not answer. The console tries again.");
+  });
+  connection.addEventListener("reached", () => {
+    banner.hidden = true;
+  });
+  connection.addEventListener("unauthenticated", async () => {
+    if ((await readSession()).caller === null) await enter();
+  });
+}
+
+/** Asks for a credential where there is none, and shows the console where there is. */
+async function enter() {
+  const { caller } = await readSession();
+  if (caller === null) {
+    life.abort();
+    const login = await import("./screens/login.js");
+    fill(document.body, login.default(enter));
+    return;
+  }
+  const opener = h(
+    "button",
+    { class: "icon-button", "aria-label": "Menu", onclick: () => document.body.classList.toggle("nav-open") },
+    icon("menu"),
+  );
+  fill(
+    document.body,
+    h("a", { class: "skip", href: "#main" }, "Skip to the content"),
+    h("div", { class: "topbar" }, opener, h("a", { class: "brand", href: href([]) }, "Cidery")),
+    navigation(),
+    h("div", { class: "content-area" }, banner, main),
+  );
+  await show();
+}
+
+applyTheme();
+tickTimes();
+startKeys();
+globalKeys();
+watchConnection();
+start(show);
+enter().catch((error) =>
+  fill(
+    document.body,
+    h(
+      "div",
+      { class: "lone" },
+      failureBox(error, () => location.reload()),
+    ),
+  ),
+);

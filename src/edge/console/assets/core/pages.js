@@ -1,0 +1,160 @@
+// The rows of a list of invocations, page by page, in bounded memory. A page is reached by the token at the end of the
+// one before it; tokens stay valid, so that pages far from what is seen are dropped, and loaded again by theirs.
+
+import { listInvocations } from "../api/node.js";
+
+/** @typedef {import("../api/types.js").Invocation} Invocation */
+/**
+ * @typedef {object} Page
+ * @property {string} token with which it was loaded
+ * @property {number} start the index of its first row
+ * @property {number} length
+ * @property {Invocation[] | null} rows null where they were dropped
+ */
+
+/** The first page is small: it is on the screen sooner. */
+const FIRST = 100;
+const NEXT = 500;
+/** Pages on the way to what is seen. */
+const SKIPPED = 1000;
+/** Pages whose rows are kept. */
+const KEPT = 24;
+
+export class Pages {
+  /**
+   * @param {string} filter
+   * @param {AbortSignal} signal
+   * @param {() => void} changed
+   */
+  constructor(filter, signal, changed) {
+    this.filter = filter;
+    this.signal = signal;
+    this.changed = changed;
+    /** @type {Page[]} */
+    this.pages = [];
+    /** @type {string | undefined} of the page after the last one; empty if there is none */
+    this.next = undefined;
+    this.isLoading = false;
+    this.wanted = { from: 0, to: FIRST };
+    /** How many match in all, as far as it was counted. */
+    this.total = 0;
+  }
+
+  /** How many rows are reached by tokens. */
+  get reached() {
+    const last = this.pages.at(-1);
+    return last ? last.start + last.length : 0;
+  }
+
+  get isComplete() {
+    return this.next === "";
+  }
+
+  /** How long the list is, as far as it is known. */
+  get length() {
+    return this.isComplete ? this.reached : Math.max(this.total, this.reached + (this.next ? 1 : 0));
+  }
+
+  /** @param {number} index */
+  pageAt(index) {
+    return this.pages.find((page) => index >= page.start && index < page.start + page.length);
+  }
+
+  /**
+   * @param {number} index
+   * @returns {Invocation | undefined} undefined while it is not loaded
+   */
+  row(index) {
+    const page = this.pageAt(index);
+    return page?.rows?.[index - page.start];
+  }
+
+  /** Loads the first page, and forgets the others. */
+  async reload() {
+    const answer = await listInvocations({ filter: this.filter, pageSize: FIRST }, this.signal);
+    const rows = (answer.invocations ?? []).map(slim);
+    this.pages = [{ token: "", start: 0, length: rows.length, rows }];
+    this.next = answer.nextPageToken ?? "";
+    this.changed();
+  }
+
+  /**
+   * Loads what is seen, one page after the other.
+   *
+   * @param {number} from
+   * @param {number} to
+   */
+  async want(from, to) {
+    this.wanted = { from, to };
+    if (this.isLoading) return;
+    this.isLoading = true;
+    try {
+      for (;;) {
+        const dropped = this.pages.find((page) => page.rows === null && this.isSeen(page));
+        if (dropped) await this.refresh(dropped);
+        else if (this.next && this.wanted.to > this.reached) await this.loadNext();
+        else break;
+      }
+    } finally {
+      this.isLoading = false;
+    }
+  }
+
+  /** @param {Page} page */
+  isSeen(page) {
+    return page.start < this.wanted.to && page.start + page.length > this.wanted.from;
+  }
+
+  async loadNext() {
+    const token = this.next ?? "";
+    const pageSize = this.wanted.from - this.reached > 2 * NEXT ? SKIPPED : NEXT;
+    const answer = await listInvocations({ filter: this.filter, pageSize, pageToken: token }, this.signal);
+    if (this.next !== token) return;
+    const rows = (answer.invocations ?? []).map(slim);
+    if (rows.length > 0) this.pages.push({ token, start: this.reached, length: rows.length, rows });
+    this.next = answer.nextPageToken ?? "";
+    this.drop();
+    this.changed();
+  }
+
+  /**
+   * Reads a page again. Its rows keep their places: what does not match any more stays, as it was last seen.
+   *
+   * @param {Page} page
+   */
+  async refresh(page) {
+    const query = { filter: this.filter, pageSize: page.length, pageToken: page.token };
+    const answer = await listInvocations(query, this.signal);
+    const rows = (answer.invocations ?? []).map(slim);
+    const fresh = new Map(rows.map((row) => [row.cid, row]));
+    page.rows = page.rows?.map((row) => fresh.get(row.cid) ?? { ...row, isGone: true }) ?? rows;
+    if (page.rows.length < page.length) page.length = page.rows.length;
+    this.drop();
+    this.changed();
+  }
+
+  /** Reads the seen rows again, and says whether there are new ones before the first. */
+  async refreshSeen() {
+    for (const page of this.pages.filter((page) => page.rows !== null && this.isSeen(page))) await this.refresh(page);
+  }
+
+  drop() {
+    const kept = this.pages.filter((page) => page.rows !== null && !this.isSeen(page));
+    const middle = (this.wanted.from + this.wanted.to) / 2;
+    kept.sort((a, b) => Math.abs(b.start - middle) - Math.abs(a.start - middle));
+    for (const page of kept.slice(0, Math.max(0, kept.length - KEPT))) page.rows = null;
+  }
+}
+
+/**
+ * What a row shows: the payload of an outcome may be large.
+ *
+ * @param {Invocation} invocation
+ * @returns {Invocation & {isGone?: boolean}}
+ */
+function slim(invocation) {
+  const { outcome, lastFailure, progress, ...rest } = invocation;
+  const failure = outcome?.failure ?? lastFailure;
+  const short = failure && { code: failure.code, reason: failure.reason, message: failure.message?.slice(0, 300) };
+  return { ...rest, lastFailure: short, progress };
+}

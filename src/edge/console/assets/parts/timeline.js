@@ -1,0 +1,159 @@
+// The timeline of a call tree: for each invocation its waits and its attempts, on one axis of time.
+
+import { h } from "../core/dom.js";
+import { words } from "../core/format.js";
+import { href } from "../core/router.js";
+import { oneLine } from "../core/text.js";
+import { duration, exact, now, toMs } from "../core/time.js";
+import { icon } from "./icon.js";
+import { hasEnded, lookOf } from "./state.js";
+
+/** @typedef {import("../api/types.js").Invocation} Invocation */
+/** @typedef {{from: number, to: number, kind: string, title: string}} Span */
+
+/** A span that is shorter than this share of the axis is still seen. */
+const WIDTH_MIN = 0.4;
+/** Ticks of the axis, at most. */
+const TICKS = 5;
+
+/**
+ * @param {import("../core/tree.js").Node[]} nodes
+ * @param {Invocation} current with its attempts
+ */
+export function timeline(nodes, current) {
+  const rows = nodes.map((node) => {
+    const invocation = node.invocation.cid === current.cid ? current : node.invocation;
+    return { node, invocation, spans: spansOf(invocation) };
+  });
+  const from = Math.min(...rows.map(({ invocation }) => toMs(invocation.acceptTime)));
+  const ends = rows.flatMap(({ spans }) => spans.map((span) => span.to));
+  const to = Math.max(from + 1, ...ends);
+  return h(
+    "div",
+    { class: "timeline" },
+    h("div", { class: "timeline-axis", "aria-hidden": "true" }, h("span"), axis(to - from)),
+    h(
+      "ol",
+      { class: "timeline-rows" },
+      ...rows.map(({ node, invocation, spans }) => row(node, invocation, spans, from, to, current.cid)),
+    ),
+  );
+}
+
+/**
+ * @param {import("../core/tree.js").Node} node
+ * @param {Invocation} invocation
+ * @param {Span[]} spans
+ * @param {number} from
+ * @param {number} to
+ * @param {string} currentCid
+ */
+function row(node, invocation, spans, from, to, currentCid) {
+  const look = lookOf(invocation);
+  const name = invocation.service || "group";
+  const kind = { root: "", child: "", callback: "callback", member: "member", retry: "retry" }[node.kind];
+  const label = h(
+    "div",
+    { class: "timeline-label" },
+    h("span", { class: `tone-${look.tone}`, title: look.label }, icon(look.icon, look.label)),
+    invocation.cid === currentCid
+      ? h("strong", { "aria-current": "true" }, name)
+      : h("a", { href: href(["invocations", invocation.cid]) }, name),
+    kind && h("span", { class: "tag" }, kind),
+  );
+  label.style.paddingInlineStart = `${Math.min(node.depth, 8) * 16}px`;
+  const track = h("div", { class: "timeline-track" }, ...spans.map((span) => bar(span, from, to)));
+  const last = spans.at(-1);
+  const total = last ? duration(last.to - toMs(invocation.acceptTime)) : "";
+  return h(
+    "li",
+    { class: invocation.cid === currentCid ? "current" : null },
+    label,
+    track,
+    h("span", { class: "number quiet small" }, total),
+  );
+}
+
+/**
+ * @param {Span} span
+ * @param {number} from
+ * @param {number} to
+ */
+function bar(span, from, to) {
+  const element = h("div", { class: `bar bar-${span.kind}`, title: span.title, role: "img", "aria-label": span.title });
+  const width = Math.max(WIDTH_MIN, (100 * (span.to - span.from)) / (to - from));
+  element.style.left = `${Math.min(100 - WIDTH_MIN, (100 * (span.from - from)) / (to - from))}%`;
+  element.style.width = `${width}%`;
+  return element;
+}
+
+/** @param {number} length in milliseconds */
+function axis(length) {
+  const step = length / TICKS;
+  const ticks = Array.from({ length: TICKS }, (_, at) => {
+    const tick = h("span", { class: "tick" }, at === 0 ? "0" : duration(step * at));
+    tick.style.left = `${(100 * at) / TICKS}%`;
+    return tick;
+  });
+  return h("div", { class: "timeline-ticks" }, ...ticks);
+}
+
+/**
+ * Waits and attempts of an invocation, in order.
+ *
+ * @param {Invocation} invocation
+ * @returns {Span[]}
+ */
+function spansOf(invocation) {
+  const end = invocation.endTime ? toMs(invocation.endTime) : Math.max(now(), toMs(invocation.acceptTime));
+  const attempts = invocation.attempts ?? derivedAttempts(invocation);
+  const spans = [];
+  let at = toMs(invocation.acceptTime);
+  if (!invocation.service) {
+    return [span(at, end, hasEnded(invocation) ? "good" : "busy", "its members")];
+  }
+  for (const attempt of attempts) {
+    const start = toMs(attempt.startTime);
+    if (start > at)
+      spans.push(
+        span(at, start, "wait", attempt.number === 1 ? "waited for its first attempt" : "waited for its next attempt"),
+      );
+    at = attempt.endTime ? toMs(attempt.endTime) : end;
+    const isCancelled = !attempt.failure && invocation.state === "STATE_CANCELLED";
+    const kind = attempt.failure ? "bad" : attempt.endTime ? (isCancelled ? "idle" : "good") : "busy";
+    const failure = attempt.failure ? `: ${oneLine(attempt.failure.message ?? attempt.failure.reason ?? "", 120)}` : "";
+    spans.push(span(start, at, kind, `attempt ${attempt.number}${failure}`));
+  }
+  if (!invocation.endTime && invocation.state === "STATE_PENDING") {
+    spans.push(span(at, end, "wait", `waits: ${words(invocation.pendingReason, "PENDING_REASON_")}`));
+  } else if (end > at) {
+    const isRunning = invocation.state === "STATE_RUNNING";
+    spans.push(span(at, end, isRunning ? "busy" : "wait", isRunning ? "runs" : "waited"));
+  }
+  return spans;
+}
+
+/**
+ * The attempts of an invocation of which only times are known: they are one.
+ *
+ * @param {Invocation} invocation
+ * @returns {import("../api/types.js").Attempt[]}
+ */
+function derivedAttempts(invocation) {
+  if (!invocation.firstAttemptTime) return [];
+  const failure = invocation.outcome?.failure ?? invocation.lastFailure;
+  const isOver = hasEnded(invocation) || invocation.state === "STATE_PENDING";
+  const endTime = invocation.endTime ?? (isOver ? invocation.firstAttemptTime : undefined);
+  return [{ number: 1, startTime: invocation.firstAttemptTime, endTime, failure }];
+}
+
+/**
+ * @param {number} from
+ * @param {number} to
+ * @param {string} kind
+ * @param {string} text
+ * @returns {Span}
+ */
+function span(from, to, kind, text) {
+  return { from, to, kind, title: `${text}, ${duration(to - from)}, from ${exact(from).slice(11)}` };
+}

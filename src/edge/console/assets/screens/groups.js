@@ -1,0 +1,103 @@
+// The groups: invocations that were accepted together, how far they are, and what comes after them.
+
+import { listInvocations } from "../api/node.js";
+import { fill, h } from "../core/dom.js";
+import { count } from "../core/format.js";
+import { addKeys } from "../core/keys.js";
+import { poll } from "../core/poll.js";
+import { href } from "../core/router.js";
+import { ago, duration, now, toMs } from "../core/time.js";
+import { empty, failureBox, loading } from "../parts/notice.js";
+import { screen, screenHead } from "../parts/screen.js";
+import { stateBadge } from "../parts/state.js";
+import { table, tableKeys } from "../parts/table.js";
+
+/** @typedef {import("../api/types.js").Invocation} Invocation */
+
+const EVERY_MS = 3000;
+/** The newest ones; others are found by the filter of the list. */
+const SHOWN_MAX = 200;
+const GROUPS = "kind = GROUP";
+
+/** @type {import("../parts/table.js").Column<Invocation>[]} */
+const COLUMNS = [
+  {
+    label: "Group",
+    kind: "wide",
+    cell: (one) => [
+      h("a", { class: "strong mono", href: href(["invocations", one.cid]) }, one.cid),
+      h("div", { class: "quiet small clip" }, follows(one) || "nothing follows"),
+    ],
+  },
+  { label: "State", cell: (one) => stateBadge(one) },
+  {
+    label: "Members",
+    cell: (one) =>
+      h("progress", {
+        max: Math.max(1, one.group?.members ?? 0),
+        value: one.group?.ended ?? 0,
+        "aria-label": "Members that have ended",
+      }),
+  },
+  {
+    label: "Ended",
+    kind: "number",
+    cell: (one) =>
+      h(
+        "a",
+        { href: href(["invocations"], { filter: `group = ${one.cid}` }) },
+        `${count(one.group?.ended)} of ${count(one.group?.members)}`,
+      ),
+  },
+  {
+    label: "Took",
+    kind: "number optional",
+    cell: (one) => duration((one.endTime ? toMs(one.endTime) : now()) - toMs(one.acceptTime)),
+  },
+  { label: "Accepted", kind: "number", cell: (one) => ago(one.acceptTime) },
+];
+
+/** @param {Invocation} one */
+function follows(one) {
+  const each = one.group?.onEach?.map((name) => `each: ${name}`) ?? [];
+  const final = one.group?.onFinal?.map((name) => `final: ${name}`) ?? [];
+  return [...each, ...final].join(", ");
+}
+
+/** @param {import("../parts/screen.js").Context} context */
+export default function groups({ scope }) {
+  const place = h("div", null, loading());
+  const list = table({ label: "Groups", columns: COLUMNS, key: (one) => one.cid });
+  const reads = poll(scope, EVERY_MS, async (signal) => {
+    try {
+      const answer = await listInvocations({ filter: GROUPS, pageSize: SHOWN_MAX }, signal);
+      const all = answer.invocations ?? [];
+      if (all.length === 0)
+        fill(
+          place,
+          empty(
+            "No groups",
+            "A batch (",
+            h("code", null, "InvokeBatch"),
+            ") is accepted as a group, which ends with its last member.",
+          ),
+        );
+      else if (!list.element.isConnected)
+        fill(
+          place,
+          list.element,
+          answer.nextPageToken && h("p", { class: "quiet" }, `The newest ${SHOWN_MAX} are shown.`),
+        );
+      list.show(all);
+    } catch (error) {
+      if (!signal.aborted && !list.element.isConnected)
+        fill(
+          place,
+          failureBox(error, () => reads.now()),
+        );
+      throw error;
+    }
+  });
+  addKeys(tableKeys(list), scope);
+  return screen(screenHead("Groups"), place);
+}

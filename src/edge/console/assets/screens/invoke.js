@@ -1,0 +1,309 @@
+// Invokes a service: a form of its declared input, raw JSON, what came back, live events, and the last calls.
+
+import { ApiError } from "../api/connect.js";
+import { getService, invoke, invokeAsync, listServices } from "../api/node.js";
+import { forgetCalls, pastCalls, rememberCall } from "../core/call_history.js";
+import { fill, h, uniqueId } from "../core/dom.js";
+import { href, open, rewriteQuery } from "../core/router.js";
+import { ago, duration } from "../core/time.js";
+import { contentView } from "../parts/content.js";
+import { copyButton } from "../parts/controls.js";
+import { liveEvents } from "../parts/events.js";
+import { icon } from "../parts/icon.js";
+import { invokeForm } from "../parts/invoke_form.js";
+import { empty, failureBox, loading } from "../parts/notice.js";
+import { panel, screen, screenHead } from "../parts/screen.js";
+import { badge, healthBadge } from "../parts/state.js";
+
+/** @typedef {import("../api/types.js").ServiceDescription} ServiceDescription */
+
+/** @param {import("../parts/screen.js").Context} context */
+export default function invokeScreen({ query, scope }) {
+  const service = query.get("service") ?? "";
+  const body = h("div", null, service ? loading() : null);
+  const picker = servicePicker(service, scope);
+  const about = h("div", { class: "toolbar" }, picker);
+  const element = screen(screenHead("Invoke"), about, body);
+  if (!service) {
+    fill(body, empty("Choose a service", "Its input becomes a form; violations are shown at the fields."));
+    return element;
+  }
+  getService(service, scope).then(
+    (described) => {
+      about.append(healthBadge(described.health), h("a", { href: href(["services", service]) }, "About the service"));
+      fill(body, bench(described, query.get("input") ?? "", scope));
+    },
+    (error) => {
+      if (!scope.aborted) fill(body, failureBox(error));
+    },
+  );
+  return element;
+}
+
+/**
+ * @param {string} service
+ * @param {AbortSignal} scope
+ */
+function servicePicker(service, scope) {
+  const names = h("datalist", { id: uniqueId("services") });
+  const input = h("input", {
+    type: "text",
+    class: "search mono",
+    value: service,
+    list: names.id,
+    placeholder: "Name of a service",
+    "aria-label": "Service",
+    "data-search": "",
+    spellcheck: "false",
+    autocomplete: "off",
+  });
+  const go = () => {
+    if (input.value.trim() && input.value.trim() !== service) open(href(["invoke"], { service: input.value.trim() }));
+  };
+  input.addEventListener("change", go);
+  input.addEventListener("keydown", (event) => event.key === "Enter" && go());
+  listServices(scope).then(
+    (answer) => {
+      fill(names, ...(answer.services ?? []).map((one) => h("option", { value: one.name }, one.description ?? "")));
+    },
+    () => {},
+  );
+  return h("div", { class: "picker" }, input, names);
+}
+
+/**
+ * @param {ServiceDescription} described
+ * @param {string} input
+ * @param {AbortSignal} scope
+ */
+function bench(described, input, scope) {
+  const service = described.declaration.name;
+  const result = h("div", { class: "result" });
+  const history = h("div");
+  let running = new AbortController();
+  const form = invokeForm(described, input, run);
+  scope.addEventListener("abort", () => running.abort());
+
+  /** @param {import("../parts/invoke_form.js").Request} call */
+  async function run({ input: text, isAsync, request }) {
+    running.abort();
+    running = new AbortController();
+    const { signal } = running;
+    const start = performance.now();
+    if (!isAsync) fill(result, waiting(running));
+    rewriteQuery({ service });
+    /** @param {string} cid @param {string} outcome */
+    const remember = (cid, outcome) => {
+      const call = { service, cid, time: new Date().toISOString(), input: text, isAsync, result: outcome };
+      rememberCall(call, described.declaration.sio?.input);
+      showHistory();
+    };
+    try {
+      if (isAsync) {
+        const answer = await invokeAsync(request, signal);
+        fill(result, accepted(answer, signal));
+        remember(answer.cid, "accepted");
+      } else {
+        const answer = await invoke(request, signal);
+        fill(result, succeeded(answer, performance.now() - start));
+        remember(answer.cid, "succeeded");
+      }
+    } catch (error) {
+      if (signal.aborted) {
+        fill(result, cancelled());
+        return;
+      }
+      const failure = error instanceof ApiError ? error : null;
+      if (failure?.violations.length) form.editor.showViolations(failure.violations);
+      fill(result, failed(error, performance.now() - start));
+      remember(failure?.cid ?? "", failure?.reason || failure?.code || "failed");
+    }
+  }
+
+  function showHistory() {
+    const calls = pastCalls(service);
+    fill(
+      history,
+      calls.length > 0 &&
+        panel(
+          "Last calls",
+          h("ol", { class: "past-calls" }, ...calls.slice(0, 20).map((call) => pastCall(call, form.editor.write))),
+          h(
+            "button",
+            {
+              class: "button small",
+              onclick: () => {
+                forgetCalls(service);
+                showHistory();
+              },
+            },
+            "Forget them",
+          ),
+        ),
+    );
+  }
+  showHistory();
+  fill(result, empty("No call yet", "Ctrl+Enter invokes, Ctrl+Shift+Enter does so in the background."));
+  return h(
+    "div",
+    { class: "bench" },
+    h(
+      "section",
+      { class: "bench-form", "aria-label": "Call" },
+      described.declaration.description && h("p", { class: "quiet" }, described.declaration.description),
+      form.element,
+    ),
+    h("section", { class: "bench-result", "aria-label": "Result" }, result, history),
+  );
+}
+
+/** @param {AbortController} running */
+function waiting(running) {
+  const start = performance.now();
+  const time = h("span", { class: "number quiet" }, "0 s");
+  const timer = setInterval(() => {
+    time.textContent = duration(performance.now() - start);
+    if (!time.isConnected || running.signal.aborted) clearInterval(timer);
+  }, 200);
+  return h(
+    "div",
+    { class: "result-head", role: "status" },
+    badge("Running", "running", "busy"),
+    time,
+    h("span", { class: "grow" }),
+    h("button", { class: "button", onclick: () => running.abort() }, icon("stop"), "Cancel"),
+  );
+}
+
+function cancelled() {
+  return h(
+    "div",
+    { class: "result-head", role: "status" },
+    badge("Cancelled", "cancelled", "idle"),
+    h("span", { class: "quiet" }, "The caller disconnected, which cancels the call."),
+  );
+}
+
+/**
+ * @param {Awaited<ReturnType<typeof invoke>>} answer
+ * @param {number} ms
+ */
+function succeeded(answer, ms) {
+  const metadata = Object.entries(answer.metadata ?? {});
+  return h(
+    "div",
+    null,
+    h(
+      "div",
+      { class: "result-head", role: "status" },
+      badge("Succeeded", "succeeded", "good"),
+      h("span", { class: "number quiet" }, duration(ms)),
+      h("span", { class: "grow" }),
+      cidText(answer.cid),
+    ),
+    contentView(answer, "response"),
+    metadata.length > 0 &&
+      h(
+        "dl",
+        { class: "facts" },
+        ...metadata.map(([key, value]) =>
+          h("div", null, h("dt", { class: "mono" }, key), h("dd", { class: "mono" }, value)),
+        ),
+      ),
+  );
+}
+
+/**
+ * @param {unknown} error
+ * @param {number} ms
+ */
+function failed(error, ms) {
+  const failure = error instanceof ApiError ? error : null;
+  return h(
+    "div",
+    null,
+    h(
+      "div",
+      { class: "result-head" },
+      badge("Failed", "failed", "bad"),
+      h("span", { class: "number quiet" }, duration(ms)),
+      h("span", { class: "grow" }),
+      failure?.cid && cidText(failure.cid),
+    ),
+    failureBox(error),
+    failure &&
+      failure.violations.length > 0 &&
+      h(
+        "ul",
+        { class: "violations" },
+        ...failure.violations.map((one) => h("li", null, h("code", null, one.field || "/"), ` ${one.description}`)),
+      ),
+  );
+}
+
+/**
+ * @param {{cid: string, alreadyAccepted?: boolean}} answer
+ * @param {AbortSignal} scope
+ */
+function accepted(answer, scope) {
+  const result = h("div");
+  const events = liveEvents(answer.cid, scope, {
+    onEnd: (event) =>
+      event.succeeded && fill(result, h("h3", null, "Response"), contentView(event.succeeded, "response")),
+  });
+  return h(
+    "div",
+    null,
+    h(
+      "div",
+      { class: "result-head", role: "status" },
+      badge(answer.alreadyAccepted ? "Accepted before" : "Accepted", "pending", "busy"),
+      h("span", { class: "grow" }),
+      h("a", { class: "button", href: href(["invocations", answer.cid]) }, "Open the invocation"),
+      copyButton(() => answer.cid, "the CID"),
+    ),
+    events,
+    result,
+  );
+}
+
+/** @param {string} cid */
+function cidText(cid) {
+  return h(
+    "span",
+    { class: "cid" },
+    h("span", { class: "mono small quiet" }, cid),
+    copyButton(() => cid, "the CID"),
+  );
+}
+
+/**
+ * @param {import("../core/call_history.js").PastCall} call
+ * @param {(input: string) => void} use
+ */
+function pastCall(call, use) {
+  const tone = call.result === "succeeded" ? "good" : call.result === "accepted" ? "busy" : "bad";
+  return h(
+    "li",
+    null,
+    h(
+      "span",
+      { class: `tone-${tone}` },
+      icon(call.result === "succeeded" ? "succeeded" : call.result === "accepted" ? "pending" : "failed", call.result),
+    ),
+    h(
+      "button",
+      {
+        class: "past-input mono",
+        title: "Use this input again",
+        disabled: call.input === "",
+        onclick: () => use(call.input),
+      },
+      call.input || "(not kept)",
+    ),
+    call.isAsync && call.cid
+      ? h("a", { href: href(["invocations", call.cid]), class: "small" }, "open")
+      : h("span", { class: "quiet small mono clip" }, call.result),
+    h("span", { class: "quiet small" }, ago(call.time)),
+  );
+}

@@ -1,0 +1,118 @@
+// The workers that are connected: their builds, what they serve, how many of their credits are used, and who is away.
+
+import { listWorkers } from "../api/node.js";
+import { mayAdminister, missing } from "../api/session.js";
+import { fill, h } from "../core/dom.js";
+import { count, plural } from "../core/format.js";
+import { addKeys } from "../core/keys.js";
+import { poll } from "../core/poll.js";
+import { href } from "../core/router.js";
+import { oneLine, visible } from "../core/text.js";
+import { ago } from "../core/time.js";
+import { empty, failureBox, loading } from "../parts/notice.js";
+import { screen, screenHead } from "../parts/screen.js";
+import { badge } from "../parts/state.js";
+import { table, tableKeys } from "../parts/table.js";
+
+/** @typedef {import("../api/types.js").Worker} Worker */
+
+const EVERY_MS = 3000;
+/** Pages of 500: a node has more workers rarely, and then a filter by service is due. */
+const PAGES_MAX = 4;
+
+/** @type {import("../parts/table.js").Column<Worker>[]} */
+const COLUMNS = [
+  {
+    label: "Worker",
+    kind: "wide",
+    cell: (one) => [
+      h("span", { class: "strong" }, visible(one.name || "unnamed")),
+      h("div", { class: "mono small quiet" }, one.id),
+    ],
+  },
+  { label: "State", cell: stateOf },
+  { label: "Build", cell: (one) => h("span", { class: "mono small" }, oneLine(one.buildId ?? "–", 40)) },
+  { label: "In flight", kind: "number", cell: inFlight },
+  { label: "Services", cell: servicesOf },
+  { label: "Address", kind: "optional", cell: (one) => h("span", { class: "mono small" }, visible(one.peer ?? "")) },
+  { label: "Connected", kind: "number", cell: (one) => ago(one.connectTime) },
+];
+
+/** @param {Worker} one */
+function stateOf(one) {
+  if (one.away) return badge("Away", "warning", "warn");
+  return one.draining ? badge("Draining", "expired", "warn") : badge("Connected", "succeeded", "good");
+}
+
+/** @param {Worker} one */
+function inFlight(one) {
+  const [used, most] = [one.inFlight ?? 0, one.maxInFlight ?? 0];
+  return [
+    h("span", null, `${count(used)} of ${count(most)}`),
+    h("meter", { min: 0, max: Math.max(1, most), value: used, "aria-label": "Credits in use" }),
+  ];
+}
+
+/** @param {Worker} one */
+function servicesOf(one) {
+  const names = one.services ?? [];
+  const links = names
+    .slice(0, 3)
+    .flatMap((name, at) => [at > 0 ? ", " : null, h("a", { href: href(["services", name]) }, name)]);
+  return names.length > 3
+    ? [...links, h("span", { class: "quiet", title: names.join("\n") }, ` and ${plural(names.length - 3, "other")}`)]
+    : links;
+}
+
+/** @param {import("../parts/screen.js").Context} context */
+export default function workers({ scope }) {
+  if (!mayAdminister())
+    return screen(screenHead("Workers"), empty("The workers are for who administers the node", missing("administer")));
+  const found = h("span", { class: "quiet", role: "status" });
+  const place = h("div", null, loading());
+  const list = table({ label: "Workers", columns: COLUMNS, key: (one) => one.id });
+  const reads = poll(scope, EVERY_MS, async (signal) => {
+    try {
+      const all = await readAll(signal);
+      const credits = all.reduce((sum, one) => sum + (one.maxInFlight ?? 0), 0);
+      const used = all.reduce((sum, one) => sum + (one.inFlight ?? 0), 0);
+      found.textContent =
+        all.length > 0 ? `${plural(all.length, "worker")}, ${count(used)} of ${count(credits)} credits used` : "";
+      if (all.length === 0)
+        fill(
+          place,
+          empty(
+            "No workers",
+            "The node itself serves what it was built with. A worker connects with the SDK: ",
+            h("code", null, "python -m cidery work"),
+            " or a Rust program.",
+          ),
+        );
+      else if (!list.element.isConnected) fill(place, list.element);
+      list.show(all);
+    } catch (error) {
+      if (!signal.aborted && !list.element.isConnected)
+        fill(
+          place,
+          failureBox(error, () => reads.now()),
+        );
+      throw error;
+    }
+  });
+  addKeys(tableKeys(list), scope);
+  return screen(screenHead("Workers", { after: [found] }), place);
+}
+
+/** @param {AbortSignal} signal */
+async function readAll(signal) {
+  /** @type {Worker[]} */
+  const all = [];
+  let token = "";
+  for (let page = 0; page < PAGES_MAX; page += 1) {
+    const answer = await listWorkers(token, signal);
+    all.push(...(answer.workers ?? []));
+    token = answer.nextPageToken ?? "";
+    if (!token) break;
+  }
+  return all;
+}

@@ -1,0 +1,102 @@
+"""Fixtures: a node that all tests share, and pages whose errors fail a test."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from urllib.parse import urlsplit
+
+import pytest
+from node import Node
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Request,
+    expect,
+    sync_playwright,
+)
+
+CHROMIUM = os.environ.get("CIDERY_CHROMIUM", "/usr/bin/chromium")
+# Nothing takes as long: a machine that is busy with other tests does.
+TIMEOUT_MS = 30_000
+WIDE = {"width": 1440, "height": 900}
+NARROW = {"width": 390, "height": 844}
+# Chromium runs as root in containers, with little shared memory, and is to call nothing by itself.
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+    "--disable-component-update",
+]
+
+
+def pytest_configure() -> None:
+    expect.set_options(timeout=TIMEOUT_MS)
+
+
+@pytest.fixture(scope="session")
+def node() -> Iterator[Node]:
+    node = Node()
+    yield node
+    node.stop()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+class Watch:
+    """What pages of a context reported, and whom they called."""
+
+    def __init__(self) -> None:
+        self.errors: list[str] = []
+        self.hosts: set[str] = set()
+        self.host = ""
+        self.expects_refusals = False
+
+    def of_console(self, message: ConsoleMessage) -> None:
+        is_refusal = "Failed to load resource" in message.text and self.expects_refusals
+        if message.type in ("error", "warning") and not is_refusal:
+            self.errors.append(message.text)
+
+    def of_request(self, request: Request) -> None:
+        url = urlsplit(request.url)
+        if url.scheme not in ("data", "blob"):
+            self.hosts.add(url.netloc)
+
+
+@pytest.fixture
+def open_context(
+    browser: Browser, request: pytest.FixtureRequest
+) -> Iterator[Callable[..., BrowserContext]]:
+    """Opens browsers as of other people: without what others stored. Their errors fail the test."""
+    contexts: list[BrowserContext] = []
+    watch = Watch()
+    watch.expects_refusals = request.node.get_closest_marker("fails") is not None
+
+    def open_context(node: Node, **options: object) -> BrowserContext:
+        watch.host = node.address
+        context = browser.new_context(**{"viewport": WIDE, "base_url": node.url, **options})  # type: ignore[arg-type]
+        context.set_default_timeout(TIMEOUT_MS)
+        context.on("console", watch.of_console)
+        context.on("weberror", lambda error: watch.errors.append(str(error.error)))
+        context.on("request", watch.of_request)
+        contexts.append(context)
+        return context
+
+    yield open_context
+    for context in contexts:
+        context.close()
+    assert watch.errors == []
+    assert watch.hosts <= {watch.host}, "a request left the host"
+
+
+@pytest.fixture
+def page(node: Node, open_context: Callable[..., BrowserContext]) -> Page:
+    return open_context(node).new_page()

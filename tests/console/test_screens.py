@@ -1,0 +1,152 @@
+"""Each screen, empty and filled: it opens, is accessible, fits, and needs nothing else."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from conftest import NARROW, WIDE
+from node import Node
+from playwright.sync_api import BrowserContext, Page, expect
+
+SCREENS = {
+    "/": "Overview",
+    "/console/services": "Services",
+    "/console/services/customer.get": "customer.get",
+    "/console/invoke": "Invoke",
+    "/console/invoke?service=customer.import": "Invoke",
+    "/console/invocations": "Invocations",
+    "/console/groups": "Groups",
+    "/console/dead-letters": "Dead letters",
+    "/console/operations": "Operations",
+    "/console/workers": "Workers",
+}
+AXE = Path(os.environ.get("CIDERY_CONSOLE_MODULES", "node_modules")) / "axe-core/axe.min.js"
+
+
+@pytest.fixture(scope="module")
+def filled() -> Iterator[Node]:
+    node = Node()
+    held = {"onExhausted": "ON_EXHAUSTED_HOLD", "retryPolicy": {"maxAttempts": 1}}
+    node.wait(node.start("demo.fail", {"message": "no stock"}, retryPolicy={"maxAttempts": 1}))
+    node.start("demo.fail", {"code": "UNAVAILABLE", "message": "down"}, **held)
+    node.wait(node.start("demo.count", {"to": 3}, callbacks=["cidery.echo"]))
+    node.start("customer.get", {"cust_id": 1}, delay="3600s")
+    node.fill(30)
+    retry = {"action": {"retry": {}}, "filterExpression": "state = FAILED"}
+    node.call("OperationService/StartOperation", retry)
+    node.call("AdminService/PauseService", {"service": "demo.sleep", "reason": "ticket 4711"})
+    yield node
+    node.stop()
+
+
+def shown(page: Page, path: str, title: str) -> None:
+    page.goto(path)
+    expect(page.get_by_role("heading", level=1)).to_have_text(title)
+    expect(page.locator("main .loading, main .skeleton-tile")).to_have_count(0)
+    expect(page.locator("main .failure-box")).to_have_count(0)
+
+
+@pytest.mark.parametrize("path", SCREENS)
+def test_an_empty_node_has_each_screen(page: Page, path: str) -> None:
+    shown(page, path, SCREENS[path])
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("path", SCREENS)
+def test_screens_are_accessible(
+    filled: Node, open_context: Callable[..., BrowserContext], path: str, theme: str
+) -> None:
+    # Axe is a script that the policy of the page does not allow.
+    page = open_context(filled, color_scheme=theme, bypass_csp=True).new_page()
+    shown(page, path, SCREENS[path])
+    assert violations(page) == []
+
+
+def test_dialogs_and_an_invocation_are_accessible(
+    filled: Node, open_context: Callable[..., BrowserContext]
+) -> None:
+    page = open_context(filled, bypass_csp=True).new_page()
+    shown(page, "/console/dead-letters", "Dead letters")
+    page.get_by_role("link", name="no stock").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("demo.fail")
+    expect(page.get_by_role("list").filter(has_text="demo.fail").first).to_be_visible()
+    assert violations(page) == []
+    page.get_by_role("button", name="Edit and retry…").click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    assert violations(page) == []
+    page.get_by_role("button", name="Close").first.click()
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_contain_text("Go to Invocations")
+    assert violations(page) == []
+
+
+def violations(page: Page) -> list[str]:
+    page.add_script_tag(path=AXE)
+    result = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [
+        f"{found['id']}: {node['target']} {node['any'] and node['any'][0]['message']}"
+        for found in result["violations"]
+        for node in found["nodes"]
+    ]
+
+
+@pytest.mark.parametrize("path", SCREENS)
+def test_screens_fit_narrow_pages(
+    filled: Node, open_context: Callable[..., BrowserContext], path: str
+) -> None:
+    page = open_context(filled, viewport=NARROW).new_page()
+    shown(page, path, SCREENS[path])
+    widths = page.evaluate("() => [document.documentElement.scrollWidth, innerWidth]")
+    assert widths[0] <= widths[1]
+    body = page.locator(".screen-body").evaluate("body => [body.scrollWidth, body.clientWidth]")
+    assert body[0] <= body[1] + 1
+    page.get_by_role("button", name="Menu").click()
+    page.get_by_role("navigation").get_by_role("link", name="Workers").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Workers")
+
+
+def test_the_theme_is_that_of_the_system_and_of_the_switch(
+    node: Node, open_context: Callable[..., BrowserContext]
+) -> None:
+    page = open_context(node, color_scheme="dark", viewport=WIDE).new_page()
+    shown(page, "/console/services", "Services")
+    background = "() => getComputedStyle(document.body).backgroundColor"
+    dark = page.evaluate(background)
+    page.get_by_role("button", name="Theme: system").click()
+    light = page.evaluate(background)
+    assert light == "rgb(255, 255, 255)" != dark
+    page.reload()
+    expect(page.get_by_role("button", name="Theme: light")).to_be_visible()
+    assert page.evaluate(background) == light
+
+
+@pytest.mark.fails
+def test_a_node_that_does_not_answer_is_said(
+    open_context: Callable[..., BrowserContext],
+) -> None:
+    node = Node()
+    try:
+        page = open_context(node).new_page()
+        shown(page, "/console/workers", "Workers")
+        # The requests fail as they do without a network.
+        page.route("**/cidery.v1.**", lambda route: route.abort())
+        with page.expect_event("requestfailed"):
+            pass
+        expect(page.locator(".banner")).to_contain_text("The node does not answer")
+        page.unroute("**/cidery.v1.**")
+        expect(page.locator(".banner")).to_be_hidden()
+    finally:
+        node.stop()
+
+
+def test_search_is_in_the_address(page: Page) -> None:
+    shown(page, "/console/services", "Services")
+    page.keyboard.press("/")
+    page.keyboard.type("import")
+    expect(page.locator("tbody tr")).to_have_count(1)
+    page.reload()
+    expect(page.locator("tbody tr")).to_have_count(1)
+    expect(page.get_by_role("link", name="customer.import")).to_be_visible()
