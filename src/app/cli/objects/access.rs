@@ -34,7 +34,11 @@ fn key_dict(key: &v1::ApiKey) -> Dict {
 }
 
 /// `caller` in the schema.
-pub(in crate::app::cli) fn caller(caller: &v1::GetCallerResponse) -> Value {
+pub(in crate::app::cli) fn caller(
+    caller: &v1::GetCallerResponse,
+    node: &str,
+    context: Option<&str>,
+) -> Value {
     let credential = match caller.credential() {
         v1::CredentialKind::None | v1::CredentialKind::Unspecified => "NONE",
         v1::CredentialKind::ApiKey => "API_KEY",
@@ -48,6 +52,8 @@ pub(in crate::app::cli) fn caller(caller: &v1::GetCallerResponse) -> Value {
         "credential": credential,
         "api_key_id": text_value(&caller.api_key_id),
         "expire_time": time_value(caller.expire_time.as_ref()),
+        "node": node,
+        "context": context,
     }
     .into()
 }
