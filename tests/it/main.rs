@@ -91,6 +91,7 @@ mod terms;
 mod testing;
 mod tidy;
 mod tls;
+mod tools;
 mod traces;
 mod tutorial;
 mod typed;
