@@ -83,13 +83,10 @@ impl Run {
 
     /// Waits until the output has so many lines. The pipe writes them at least each second.
     fn wait_for_lines(&self, lines: usize) {
-        let begun = std::time::Instant::now();
+        let begun = Instant::now();
         while self.lines_of_output() < lines {
-            assert!(
-                begun.elapsed() < crate::support::PATIENCE * 4,
-                "no progress"
-            );
-            std::thread::yield_now();
+            assert!(begun.elapsed() < PATIENCE * 4, "no progress");
+            std::thread::park_timeout(POLL_INTERVAL);
         }
     }
 

@@ -53,11 +53,8 @@ fn with_candidates(command: Command) -> Command {
 
 /// Adds the candidates of an argument, by what its value is.
 fn with_candidates_of(argument: Arg, command: &str) -> Arg {
-    let is = |name: &str| {
-        argument
-            .get_value_names()
-            .is_some_and(|it| it.contains(&name.into()))
-    };
+    let mut value_names = argument.get_value_names().unwrap_or_default().iter();
+    let is_cid = value_names.any(|name| name == "CID");
     let (id, long) = (argument.get_id().as_str(), argument.get_long());
     match (command, id, long) {
         (_, "context", Some(_)) | ("use" | "show" | "remove", "name", None) => {
@@ -72,7 +69,7 @@ fn with_candidates_of(argument: Arg, command: &str) -> Arg {
             "name" | "names" | "service",
             None,
         ) => argument.add(ArgValueCompleter::new(services)),
-        _ if is("CID") => argument.add(ArgValueCandidates::new(cids)),
+        _ if is_cid => argument.add(ArgValueCandidates::new(cids)),
         ("show" | "follow" | "cancel", "id" | "ids", None) => {
             argument.add(ArgValueCandidates::new(operations))
         }
