@@ -95,6 +95,7 @@ mod terms;
 mod testing;
 mod tidy;
 mod tls;
+mod tools;
 mod traces;
 mod tutorials;
 mod typed;

@@ -9,6 +9,8 @@ mod bulk;
 mod changes;
 mod cid_arg;
 mod commands;
+mod complete;
+mod contexts;
 mod control_text;
 mod credential_args;
 mod detach;
@@ -42,13 +44,13 @@ mod usage;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use self::args::GlobalArgs;
 use self::commands::{
-    cancel, cert, check_worker, completions, config, dead_letters, demo, describe, events, explain,
-    export, health, invocations, invoke, key, operations, purge, release, result, resume, retry,
-    serve, service, services, status, store, whoami, workers,
+    bench, cancel, cert, check_worker, completions, config, context, dead_letters, demo, describe,
+    events, explain, export, health, invocations, invoke, key, man, operations, pipe, purge,
+    release, result, resume, retry, serve, service, services, status, store, whoami, workers,
 };
 use self::node_option::NodeArgs;
 use self::printer::Printer;
@@ -65,7 +67,7 @@ struct Cli {
     global: GlobalArgs,
     /// Each command that connects to a node has it, too: clap gives this value to them.
     #[command(flatten)]
-    _node: NodeArgs,
+    node: NodeArgs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -76,6 +78,8 @@ enum Command {
     Demo(demo::Demo),
     /// Invoke a service, synchronously or in the background.
     Invoke(Box<invoke::Invoke>),
+    /// Invoke a service once for each row of standard input.
+    Pipe(Box<pipe::Pipe>),
     /// Get the result of an invocation.
     Result(result::ShowResult),
     /// List invocations.
@@ -112,6 +116,8 @@ enum Command {
     Status(status::Status),
     /// Show whether a node serves, for probes.
     Health(health::Health),
+    /// Measure how long calls of a service take.
+    Bench(Box<bench::Bench>),
     /// Watch what happens on a node.
     Events(Box<events::Events>),
     /// Check a worker against the worker protocol.
@@ -120,6 +126,8 @@ enum Command {
     Service(service::Service),
     /// Make, list and revoke API keys.
     Key(key::Key),
+    /// Name nodes, and what reaching them takes.
+    Context(context::Context),
     /// Show who the node takes you for, and what you may do.
     Whoami(whoami::Whoami),
     /// Start the invocations of a node that was started with `--hold`.
@@ -132,13 +140,20 @@ enum Command {
     Config(config::Config),
     /// Export service definitions.
     Export(export::Export),
-    /// Generate a shell completion script.
+    /// Print the completion script of a shell.
+    ///
+    /// It completes names of services, elements of inputs, CIDs, operations and contexts, too: it asks the node for them.
     Completions(completions::Completions),
+    /// Write manual pages: one for each command.
+    Man(man::Man),
 }
 
 /// Runs the command line of this process.
 #[must_use]
 pub fn main() -> ExitCode {
+    if complete::answer(command) {
+        return ExitCode::SUCCESS;
+    }
     let mut command = command();
     let parsed = command.try_get_matches_from_mut(std::env::args_os());
     let parsed = parsed.and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, matches)));
@@ -148,9 +163,11 @@ pub fn main() -> ExitCode {
     };
     cli.global.apply_color();
     let printer = Printer::new(cli.global);
-    if let Err(error) = node_option::check(&command, &matches) {
-        return printer.fail(&error);
-    }
+    let node = cli.node.clone();
+    let connects = match node_option::check(&command, &matches, &node) {
+        Ok(connects) => connects,
+        Err(error) => return printer.fail(&error),
+    };
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -166,13 +183,14 @@ pub fn main() -> ExitCode {
     };
     let log = log.map(|filter| telemetry::init(LogFormat::Human, filter));
     let outcome = match log.transpose() {
-        Ok(_guard) => runtime.block_on(run(cli, &printer)),
+        Ok(_guard) => runtime.block_on(run(cli, &matches, &printer)),
         Err(error) => Err(error),
     };
     // The command has waited for its tasks already; only blocking ones can be left.
     runtime.shutdown_timeout(Duration::from_millis(100));
     match outcome {
         Ok(code) => code,
+        Err(error) if connects => printer.fail(&node.name_context(error)),
         Err(error) => printer.fail(&error),
     }
 }
@@ -184,12 +202,14 @@ fn command() -> clap::Command {
 }
 
 /// Runs a command. The exit code is 0 unless it fails or is ended by a signal.
-async fn run(cli: Cli, printer: &Printer) -> Result<ExitCode> {
+async fn run(cli: Cli, matches: &ArgMatches, printer: &Printer) -> Result<ExitCode> {
     let done = match cli.command {
         Command::Serve(command) => return command.run(printer).await,
         Command::Demo(command) => return command.run(printer).await,
         Command::Status(command) => return command.run(printer).await,
         Command::Health(command) => return command.run(printer).await,
+        Command::Bench(command) => return Box::pin(command.run(printer)).await,
+        Command::Pipe(command) => return Box::pin(command.run(printer)).await,
         Command::Invoke(command) => command.run(printer).await,
         Command::Result(command) => command.run(printer).await,
         Command::Invocations(command) => command.run(printer).await,
@@ -207,13 +227,15 @@ async fn run(cli: Cli, printer: &Printer) -> Result<ExitCode> {
         Command::CheckWorker(command) => command.run(printer).await,
         Command::Service(command) => command.run(printer).await,
         Command::Key(command) => command.run(printer).await,
+        Command::Context(command) => command.run(matches, printer),
         Command::Whoami(command) => command.run(printer).await,
         Command::Resume(command) => command.run(printer).await,
         Command::Store(command) => return command.run(printer).await,
         Command::Cert(command) => command.run(printer),
         Command::Config(command) => command.run(printer),
         Command::Export(command) => command.run(printer).await,
-        Command::Completions(command) => command.run(printer, &mut self::command()),
+        Command::Completions(command) => command.run(printer),
+        Command::Man(command) => command.run(printer, &self::command()),
     };
     done.map(|()| ExitCode::SUCCESS)
 }

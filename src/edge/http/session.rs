@@ -123,12 +123,12 @@ fn show(
         Some(found) => {
             let expire_time = found.expire_time().map(|it| it.0);
             let quota = quota(&found.caller);
-            objects::caller(&caller_to_proto(&found.caller, &quota, expire_time))
+            objects::caller(&caller_to_proto(&found.caller, &quota, expire_time)).into()
         }
         None if is_on => Value::Null,
         None => {
             let anyone = Caller::Trusted;
-            objects::caller(&caller_to_proto(&anyone, &quota(&anyone), None))
+            objects::caller(&caller_to_proto(&anyone, &quota(&anyone), None)).into()
         }
     };
     let session_end = session.and_then(|session| session.expire_time());

@@ -191,6 +191,8 @@ reasons! {
     RESPONSE_MISMATCH
     /// The outcome of an invocation was removed; its tombstone remains.
     RESULT_EXPIRED
+    /// Rows of a pipe have failed (`cidery pipe`).
+    ROWS_FAILED
     /// The last event that a caller has seen of an invocation was never stored here.
     SEQUENCE_UNKNOWN
     /// A worker that resumes its session announces something else than before; the violations say what.

@@ -22,8 +22,18 @@ impl Whoami {
     pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<()> {
         let client = self.node.connect(printer).await?;
         let caller = client.caller().await?;
-        if !printer.object(&caller.principal, || objects::caller(&caller)) {
-            printer.properties(&rows(&caller));
+        let context = self.node.context_name();
+        let object = || objects::caller(&caller, client.node(), context.as_deref());
+        if !printer.object(&caller.principal, object) {
+            let mut rows = rows(&caller);
+            let of_connection = [
+                ("node", Some(client.node())),
+                ("context", context.as_deref()),
+            ];
+            for (name, value) in of_connection {
+                rows.extend(value.map(|value| [name.to_owned(), value.to_owned()]));
+            }
+            printer.properties(&rows);
         }
         Ok(())
     }

@@ -5,6 +5,7 @@
 
 mod access;
 mod backup;
+mod context;
 mod explanation;
 mod node_event;
 mod operation;
@@ -13,6 +14,7 @@ mod worker;
 
 pub(super) use self::access::{api_key, new_api_key, quota_text, rights_text};
 pub(super) use self::backup::stored_backup;
+pub(super) use self::context::context;
 pub(super) use self::explanation::{Explanation, explanation};
 pub(super) use self::node_event::node_event;
 pub(super) use self::operation::operation;

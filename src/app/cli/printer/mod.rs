@@ -14,7 +14,7 @@ use std::process::ExitCode;
 
 use tracing::{Level, enabled};
 
-pub(super) use self::failure::of_stored;
+pub(super) use self::failure::{in_context, of_stored};
 use self::style::{BOLD, DIM, GREEN, YELLOW};
 pub(super) use self::table::Column;
 use super::args::{GlobalArgs, Output};
