@@ -54,6 +54,7 @@ mod languages;
 mod layers;
 mod limits;
 mod limits_page;
+mod live;
 mod manage;
 mod manage_cli;
 mod metrics;

@@ -12,6 +12,9 @@ mod commands;
 mod control_text;
 mod credential_args;
 mod detach;
+mod element_text;
+mod event_stream;
+mod event_text;
 mod filter;
 mod filter_text;
 mod follow;
@@ -20,6 +23,7 @@ mod groups;
 mod id_prefix;
 mod input;
 mod last;
+mod lost;
 mod names;
 mod node_option;
 mod objects;
@@ -37,7 +41,9 @@ mod summary_table;
 mod times;
 mod tips;
 mod tls_args;
+mod top;
 mod usage;
+mod watch;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -48,7 +54,7 @@ use self::args::GlobalArgs;
 use self::commands::{
     cancel, cert, check_worker, completions, config, dead_letters, demo, describe, events, explain,
     export, health, invocations, invoke, key, operations, purge, release, result, resume, retry,
-    serve, service, services, status, store, whoami, workers,
+    serve, service, services, status, store, tail, whoami, workers,
 };
 use self::node_option::NodeArgs;
 use self::printer::Printer;
@@ -112,8 +118,12 @@ enum Command {
     Status(status::Status),
     /// Show whether a node serves, for probes.
     Health(health::Health),
+    /// Show what a node does, on the whole screen.
+    Top(commands::top::Top),
     /// Watch what happens on a node.
     Events(Box<events::Events>),
+    /// Read what becomes of invocations, one line each.
+    Tail(tail::Tail),
     /// Check a worker against the worker protocol.
     CheckWorker(check_worker::CheckWorker),
     /// Pause, disable and forget services.
@@ -190,20 +200,22 @@ async fn run(cli: Cli, printer: &Printer) -> Result<ExitCode> {
         Command::Demo(command) => return command.run(printer).await,
         Command::Status(command) => return command.run(printer).await,
         Command::Health(command) => return command.run(printer).await,
+        Command::Top(command) => return Box::pin(command.run(printer)).await,
         Command::Invoke(command) => command.run(printer).await,
         Command::Result(command) => command.run(printer).await,
-        Command::Invocations(command) => command.run(printer).await,
+        Command::Invocations(command) => return Box::pin(command.run(printer)).await,
         Command::Cancel(command) => command.run(printer).await,
         Command::Retry(command) => command.run(printer).await,
         Command::Release(command) => command.run(printer).await,
         Command::Purge(command) => command.run(printer).await,
-        Command::Operations(command) => Box::pin(command.run(printer)).await,
+        Command::Operations(command) => return Box::pin(command.run(printer)).await,
         Command::Explain(command) => command.run(printer).await,
-        Command::DeadLetters(command) => Box::pin(command.run(printer)).await,
-        Command::Services(command) => command.run(printer).await,
+        Command::DeadLetters(command) => return Box::pin(command.run(printer)).await,
+        Command::Services(command) => return command.run(printer).await,
         Command::Describe(command) => command.run(printer).await,
-        Command::Workers(command) => command.run(printer).await,
+        Command::Workers(command) => return command.run(printer).await,
         Command::Events(command) => command.run(printer).await,
+        Command::Tail(command) => return command.run(printer).await,
         Command::CheckWorker(command) => command.run(printer).await,
         Command::Service(command) => command.run(printer).await,
         Command::Key(command) => command.run(printer).await,
