@@ -52,9 +52,9 @@ fn interval(text: &str) -> std::result::Result<Duration, String> {
         Some(seconds) => seconds,
         None => duration(text)?,
     };
-    match interval {
-        MIN_INTERVAL.. => Ok(interval),
-        _ => Err("must be at least 0.5 seconds".to_owned()),
+    match interval < MIN_INTERVAL {
+        true => Err("must be at least 0.5 seconds".to_owned()),
+        false => Ok(interval),
     }
 }
 

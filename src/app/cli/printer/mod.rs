@@ -114,10 +114,8 @@ impl Printer {
 
     /// The same printer, whose data and notes are kept on a page, as text for people.
     pub(super) fn on_page(&self, page: &Arc<Page>) -> Self {
-        let global = GlobalArgs {
-            output: Output::Table,
-            ..self.global
-        };
+        let mut global = self.global;
+        global.output = Output::Table;
         Self {
             global,
             page: Some(Arc::clone(page)),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use futures_util::future::BoxFuture;
+use futures_util::future::LocalBoxFuture;
 use futures_util::stream::FuturesUnordered;
 use tokio::time::Instant;
 
@@ -92,7 +92,7 @@ pub(super) enum Answer {
 pub(super) struct Poller {
     client: ContractClient,
     printer: Printer,
-    running: FuturesUnordered<BoxFuture<'static, Done>>,
+    running: FuturesUnordered<LocalBoxFuture<'static, Done>>,
     /// When the next one of a kind is due; `None` while it runs.
     due: HashMap<Request, Option<Instant>>,
 }

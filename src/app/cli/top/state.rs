@@ -232,9 +232,8 @@ impl State {
         match view {
             View::Service(_) => {
                 self.data.open_service();
-                if let [.., last] = &mut self.tables {
-                    *last = TableView::new(0, false);
-                }
+                let [.., last] = &mut self.tables;
+                *last = TableView::new(0, false);
             }
             _ => {
                 self.data.open_invocation();

@@ -241,7 +241,7 @@ fn a_node_that_is_lost() {
 #[test]
 fn a_node_that_refuses() {
     let mut state = State::new("127.0.0.1:24337", now());
-    let denied = Error::permission_denied(reason::PERMISSION_DENIED, "`admin` is not granted");
+    let denied = Error::permission_denied(reason::NOT_PERMITTED, "`admin` is not granted");
     state.take(&Request::Stats, Err(denied));
     check("refused", &mut state);
 }

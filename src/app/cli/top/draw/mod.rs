@@ -11,8 +11,7 @@ use ratatui::style::Modifier;
 use ratatui::text::Line;
 use ratatui::widgets::{Clear, Paragraph};
 
-pub(super) use self::text::Theme;
-use self::text::{cut, fit};
+use self::text::{Theme, cut, fit};
 use super::data::Connection;
 use super::keys::{KEYS, Mode};
 use super::state::State;
