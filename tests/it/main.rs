@@ -56,6 +56,7 @@ mod languages;
 mod layers;
 mod limits;
 mod limits_page;
+mod live;
 mod manage;
 mod manage_cli;
 mod metrics;

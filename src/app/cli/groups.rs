@@ -20,6 +20,8 @@ const GROUPS: [(&str, &[&str]); 4] = [
             "services",
             "describe",
             "workers",
+            "top",
+            "tail",
             "events",
             "bench",
             "whoami",

@@ -14,6 +14,9 @@ mod contexts;
 mod control_text;
 mod credential_args;
 mod detach;
+mod element_text;
+mod event_stream;
+mod event_text;
 mod filter;
 mod filter_text;
 mod follow;
@@ -22,6 +25,7 @@ mod groups;
 mod id_prefix;
 mod input;
 mod last;
+mod lost;
 mod names;
 mod node_option;
 mod objects;
@@ -39,7 +43,9 @@ mod summary_table;
 mod times;
 mod tips;
 mod tls_args;
+mod top;
 mod usage;
+mod watch;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -50,7 +56,7 @@ use self::args::GlobalArgs;
 use self::commands::{
     bench, cancel, cert, check_worker, completions, config, context, dead_letters, demo, describe,
     events, explain, export, health, invocations, invoke, key, man, operations, pipe, purge,
-    release, result, resume, retry, serve, service, services, status, store, whoami, workers,
+    release, result, resume, retry, serve, service, services, status, store, tail, whoami, workers,
 };
 use self::node_option::NodeArgs;
 use self::printer::Printer;
@@ -118,8 +124,12 @@ enum Command {
     Health(health::Health),
     /// Measure how long calls of a service take.
     Bench(Box<bench::Bench>),
+    /// Show what a node does, on the whole screen.
+    Top(commands::top::Top),
     /// Watch what happens on a node.
     Events(Box<events::Events>),
+    /// Read what becomes of invocations, one line each.
+    Tail(tail::Tail),
     /// Check a worker against the worker protocol.
     CheckWorker(check_worker::CheckWorker),
     /// Pause, disable and forget services.
@@ -210,20 +220,22 @@ async fn run(cli: Cli, matches: &ArgMatches, printer: &Printer) -> Result<ExitCo
         Command::Health(command) => return command.run(printer).await,
         Command::Bench(command) => return Box::pin(command.run(printer)).await,
         Command::Pipe(command) => return Box::pin(command.run(printer)).await,
+        Command::Top(command) => return Box::pin(command.run(printer)).await,
         Command::Invoke(command) => command.run(printer).await,
         Command::Result(command) => command.run(printer).await,
-        Command::Invocations(command) => command.run(printer).await,
+        Command::Invocations(command) => return Box::pin(command.run(printer)).await,
         Command::Cancel(command) => command.run(printer).await,
         Command::Retry(command) => command.run(printer).await,
         Command::Release(command) => command.run(printer).await,
         Command::Purge(command) => command.run(printer).await,
-        Command::Operations(command) => Box::pin(command.run(printer)).await,
+        Command::Operations(command) => return Box::pin(command.run(printer)).await,
         Command::Explain(command) => command.run(printer).await,
-        Command::DeadLetters(command) => Box::pin(command.run(printer)).await,
-        Command::Services(command) => command.run(printer).await,
+        Command::DeadLetters(command) => return Box::pin(command.run(printer)).await,
+        Command::Services(command) => return command.run(printer).await,
         Command::Describe(command) => command.run(printer).await,
-        Command::Workers(command) => command.run(printer).await,
+        Command::Workers(command) => return command.run(printer).await,
         Command::Events(command) => command.run(printer).await,
+        Command::Tail(command) => return command.run(printer).await,
         Command::CheckWorker(command) => command.run(printer).await,
         Command::Service(command) => command.run(printer).await,
         Command::Key(command) => command.run(printer).await,

@@ -30,5 +30,7 @@ pub(super) mod service;
 pub(super) mod services;
 pub(super) mod status;
 pub(super) mod store;
+pub(super) mod tail;
+pub(super) mod top;
 pub(super) mod whoami;
 pub(super) mod workers;

@@ -50,8 +50,8 @@ impl Pipe {
             printer.note(Tone::Quiet, text);
             return ended(&state);
         }
-        let mut sink = Sink::open(&self, &plan, &mut state, *printer)?;
-        let mut progress = Progress::new(*printer, input.total_bytes(), state.rows());
+        let mut sink = Sink::open(&self, &plan, &mut state, printer.clone())?;
+        let mut progress = Progress::new(printer.clone(), input.total_bytes(), state.rows());
         input.skip(&state).await?;
         let caller = Caller::new(&self, client, &state, progress.notes());
         let calls = calls(&self, input, &plan, &caller);

@@ -63,12 +63,13 @@ impl<'a> Sink<'a> {
         };
         let out = pipe.out.as_ref().map(|path| open(path, out_bytes));
         let failed = pipe.failed.as_ref().map(|path| open(path, failed_bytes));
+        let is_csv = writes_csv(pipe.format, printer.is_table());
         let mut sink = Self {
             printer,
             out: out.transpose()?,
             failed: failed.transpose()?,
             options: pipe.csv_options(),
-            is_csv: writes_csv(pipe.format, printer.is_table()),
+            is_csv,
             columns: plan.output_columns(),
             saved: Instant::now(),
         };
