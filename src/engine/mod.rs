@@ -322,7 +322,8 @@ impl Invoker {
     }
 
     /// Retries an invocation that ended without a response: as a new one, with the same input or another. One that is
-    /// held is released as it is; with another input it ends as cancelled, and a new one takes its place.
+    /// held is released as it is; with another input it ends as cancelled, and a new one takes its place, which is a
+    /// call of the caller. It counts against the rate of the caller.
     ///
     /// # Errors
     ///
@@ -333,6 +334,7 @@ impl Invoker {
         if input.is_some() {
             self.check_retry_input(cid).await?;
         }
+        self.0.quotas.check(&self.1, 1)?;
         let by = self.acting();
         self.0.maintenance.retry(cid, input, by).await
     }
