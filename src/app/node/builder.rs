@@ -12,7 +12,7 @@ use tower_service::Service;
 
 use crate::app::node::connection_limits::connection_limits;
 use crate::app::node::handle::NodeHandle;
-use crate::app::node::security::{Security, ServerTls};
+use crate::app::node::security::{self, Security, ServerTls};
 use crate::app::reload::Reloads;
 use crate::app::shutdown::{DRAIN_TIMEOUT, catch_signals};
 use crate::edge::auth::{AccessOptions, Authenticator};
@@ -368,13 +368,15 @@ impl NodeBuilder {
             tracer: self.tracer,
         };
         let invoker = Invoker::start(parts, tasks.clone()).await?;
-        authenticator.keep_keys(&tasks, invoker.closing());
+        authenticator.keep_keys(&invoker);
         let workers = WorkerRegistry::start(&invoker).await?;
         if !self.hold {
             invoker.resume_operations();
         }
         let (serving, shutdown) = (Serving::new(), Shutdown::default());
         let (mut address, mut reloads) = (None, Reloads::default());
+        #[cfg(feature = "jwt")]
+        security::add_token_keys(&authenticator, &invoker, &mut reloads);
         if let Some(listener) = listener {
             let bound = local_address(&listener)?;
             log_who_may_call(

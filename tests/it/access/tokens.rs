@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use cidery::codec::proto::v1;
+use cidery::engine::WorkerCounts;
 use cidery::model::access::{Rights, Scope};
 use cidery::remote::client::ContractClient;
 use cidery::{AccessOptions, ClientCredential, Clock, JwtOptions, Node, NodeHandle};
@@ -10,7 +11,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::{Value, json};
 
 use super::{ping, refusal};
-use crate::support::{Folder, any_port};
+use crate::support::{Folder, PATIENCE, any_port};
 
 /// An Ed25519 key of RFC 8037, as PKCS #8, and its public part.
 const PRIVATE: [u8; 48] = [
@@ -207,6 +208,45 @@ async fn new_keys_of_the_issuer_are_read() {
     // The key that was withdrawn proves nothing any more.
     let old = issuer.refusal(&old).await;
     assert!(old.1.contains("not known"), "{old:?}");
+}
+
+/// An operator who withdraws a key does not wait: a reload (SIGHUP) reads the file, and what cannot be read is a reason.
+#[tokio::test]
+async fn a_reload_reads_the_keys_of_the_issuer() {
+    let issuer = Issuer::start().await;
+    let old = issuer.client(&valid(&claims())).await;
+    assert_eq!(old.caller().await.unwrap().principal, "token:a");
+    let file = issuer.folder.path().join("jwks.json");
+    std::fs::write(&file, "no keys").unwrap();
+    let failed = issuer.node.reload().await.unwrap_err();
+    assert_eq!(failed.reason(), "ACCESS_INVALID");
+    let status = issuer.node.invoker().status(WorkerCounts::default()).await;
+    let reason = status.health_reasons.iter().find(|it| it.reason == "RELOAD_FAILED");
+    assert!(reason.unwrap().message.contains("keys of tokens"), "{reason:?}");
+    // Those of before are used on.
+    old.caller().await.unwrap();
+    std::fs::write(&file, jwks("two")).unwrap();
+    issuer.node.reload().await.unwrap();
+    let refused = old.caller().await.unwrap_err();
+    assert!(refused.message().contains("not known"), "{refused:?}");
+}
+
+/// Nobody asks for an unknown key, and no token is presented anew: the file is read all the same.
+#[tokio::test(start_paused = true)]
+async fn the_keys_of_the_issuer_are_read_at_intervals() {
+    let issuer = Issuer::start().await;
+    let old = issuer.client(&valid(&claims())).await;
+    old.caller().await.unwrap();
+    let file = issuer.folder.path().join("jwks.json");
+    std::fs::write(&file, jwks("two")).unwrap();
+    old.caller().await.unwrap();
+    tokio::time::advance(std::time::Duration::from_secs(601)).await;
+    let refused = async {
+        while old.caller().await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, refused).await.unwrap();
 }
 
 #[tokio::test]
