@@ -285,7 +285,9 @@ mod tests {
         let mut shown = Shown::default();
         assert!(shown.insert("a"));
         assert!(!shown.insert("a"));
-        (0..MAX_SHOWN).for_each(|n| drop(shown.insert(&n.to_string())));
+        for n in 0..MAX_SHOWN {
+            assert!(shown.insert(&n.to_string()));
+        }
         assert_eq!(shown.cids.len(), MAX_SHOWN);
         // It was forgotten.
         assert!(shown.insert("a"));
