@@ -85,6 +85,10 @@ enum Command {
     /// Invoke a service, synchronously or in the background.
     Invoke(Box<invoke::Invoke>),
     /// Invoke a service once for each row of standard input.
+    ///
+    /// The rows of the output are in the order of the input: the columns of --keep, then the elements of the response.
+    /// With --state, a pipe that was ended continues where it was, and each row is in the output once. With --async,
+    /// each row is stored by the node before it runs, and runs once, also if the node or the pipe is ended meanwhile.
     Pipe(Box<pipe::Pipe>),
     /// Get the result of an invocation.
     Result(result::ShowResult),
@@ -123,6 +127,10 @@ enum Command {
     /// Show whether a node serves, for probes.
     Health(health::Health),
     /// Measure how long calls of a service take.
+    ///
+    /// Callers call one after the other (--callers), or calls begin at a fixed rate (--rate), whether or not earlier
+    /// ones have been answered: then latencies count from the time when a call should have begun. What fails is counted
+    /// by its reason, and is not among the latencies. No call is retried.
     Bench(Box<bench::Bench>),
     /// Show what a node does, on the whole screen.
     Top(commands::top::Top),
@@ -137,6 +145,11 @@ enum Command {
     /// Make, list and revoke API keys.
     Key(key::Key),
     /// Name nodes, and what reaching them takes.
+    ///
+    /// A context has the address of a node, and the files with its API key, its CA and a client certificate. Commands
+    /// use the one of --context, of `CIDERY_CONTEXT`, or that `cidery context use` has chosen, unless a node is given by
+    /// --node or `CIDERY_NODE`. They are in the file `cidery/contexts.toml` of `$XDG_CONFIG_HOME` (default:
+    /// `~/.config`), which has paths of files with keys, and never a key.
     Context(context::Context),
     /// Show who the node takes you for, and what you may do.
     Whoami(whoami::Whoami),
@@ -152,9 +165,17 @@ enum Command {
     Export(export::Export),
     /// Print the completion script of a shell.
     ///
-    /// It completes names of services, elements of inputs, CIDs, operations and contexts, too: it asks the node for them.
+    /// bash: `cidery completions bash > ~/.local/share/bash-completion/completions/cidery`;
+    /// zsh: `cidery completions zsh > _cidery` in a folder of `$fpath`;
+    /// fish: `cidery completions fish > ~/.config/fish/completions/cidery.fish`.
+    ///
+    /// It completes names of services, elements of inputs, CIDs, operations and contexts, too: it asks the node for
+    /// them, for at most half a second. Print it again after an update.
     Completions(completions::Completions),
     /// Write manual pages: one for each command.
+    ///
+    /// With --dir, all pages are written to a folder, such as `~/.local/share/man/man1`: `man cidery-invoke` shows that
+    /// of `cidery invoke`. Otherwise, the page of one command is printed: `cidery man invoke | man -l -`.
     Man(man::Man),
 }
 

@@ -7,13 +7,6 @@ use crate::app::cli::printer::Printer;
 use crate::model::error::Result;
 
 /// Print the completion script of a shell.
-///
-/// bash: `cidery completions bash > ~/.local/share/bash-completion/completions/cidery`;
-/// zsh: `cidery completions zsh > _cidery` in a folder of `$fpath`;
-/// fish: `cidery completions fish > ~/.config/fish/completions/cidery.fish`.
-///
-/// It completes names of services, elements of inputs, CIDs, operations and contexts, too: it asks the node for them,
-/// for at most half a second. Print it again after an update.
 #[derive(Args, Debug)]
 pub(in crate::app::cli) struct Completions {
     /// The shell.

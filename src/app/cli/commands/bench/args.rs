@@ -17,10 +17,6 @@ const MAX_DURATION: Duration = Duration::from_hours(24);
 const DEFAULT_DURATION: Duration = Duration::from_secs(10);
 
 /// Measure how long calls of a service take.
-///
-/// Callers call one after the other (--callers), or calls begin at a fixed rate (--rate), whether or not earlier ones
-/// have been answered: then latencies count from the time when a call should have begun. What fails is counted by its
-/// reason, and is not among the latencies. No call is retried.
 #[derive(Args, Debug)]
 pub(in crate::app::cli) struct Bench {
     /// Name of the service.

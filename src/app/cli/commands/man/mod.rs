@@ -14,9 +14,6 @@ use crate::dict;
 use crate::model::error::{Error, Result};
 
 /// Write manual pages: one for each command.
-///
-/// With --dir, all pages are written to a folder, such as `~/.local/share/man/man1`: `man cidery-invoke` shows that of
-/// `cidery invoke`. Otherwise, the page of one command is printed: `cidery man invoke | man -l -`.
 #[derive(Args, Debug)]
 pub(in crate::app::cli) struct Man {
     /// Command whose page is printed, such as `service pause`. Default: `cidery` itself.

@@ -4,7 +4,7 @@ use clap::Command;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 
-use super::texts::{environment, examples, exit_codes, files, plain};
+use super::texts::{environment, examples, exit_codes, files, plain, release_date};
 
 /// The name of a page, without its section: `cidery-service-pause`.
 pub(super) fn name(command: &Command) -> String {
@@ -13,8 +13,14 @@ pub(super) fn name(command: &Command) -> String {
 
 /// The page of a command, in the format of `man`.
 pub(super) fn page(command: &Command) -> Vec<u8> {
-    let man = Man::new(command.clone())
+    // The help of a command only names the options of all commands; its page explains them.
+    let explained = command.clone().mut_args(|option| {
+        let option = option.hide_long_help(false);
+        option.hide_short_help(false)
+    });
+    let man = Man::new(explained)
         .title(name(command))
+        .date(release_date())
         .source(concat!("cidery ", env!("CARGO_PKG_VERSION")))
         .manual("Cidery Manual");
     let mut page = Vec::new();
@@ -28,7 +34,31 @@ pub(super) fn page(command: &Command) -> Vec<u8> {
         let _ = man.render_subcommands_section(&mut page);
     }
     let _ = sections(command).to_writer(&mut page);
-    page
+    spaced(&String::from_utf8_lossy(&page)).into_bytes()
+}
+
+/// Without requests for space that formatters warn about: those beside others, and those before a new paragraph. The
+/// preamble, which each section begins with, is needed once.
+fn spaced(page: &str) -> String {
+    let mut lines: Vec<&str> = Vec::new();
+    let is_space = |line: &str| matches!(line, ".br" | ".sp" | ".PP");
+    for line in page.lines() {
+        let is_preamble = line.starts_with(".ie ") || line.starts_with(".el ");
+        if is_preamble && lines.contains(&line) {
+            continue;
+        }
+        let last = lines.last().copied().unwrap_or_default();
+        let begins_paragraph = line == ".TP" || line.starts_with(".SH");
+        if line == ".br" && last == ".sp" || line.is_empty() && last == ".TP" {
+            continue;
+        }
+        if line.is_empty() || begins_paragraph || matches!(line, ".PP" | ".RS 4") {
+            let kept = lines.iter().rposition(|line| !is_space(line));
+            lines.truncate(kept.map_or(0, |at| at + 1));
+        }
+        lines.push(if line.is_empty() { ".sp" } else { line });
+    }
+    lines.join("\n") + "\n"
 }
 
 /// The sections after the options.
@@ -81,7 +111,6 @@ fn add_examples(roff: &mut Roff, markdown: &str) {
     for line in markdown.lines() {
         match (line.starts_with("```"), is_code) {
             (true, false) => {
-                roff.control("PP", []);
                 roff.control("RS", ["4"]);
                 roff.control("nf", []);
                 is_code = true;
@@ -95,5 +124,17 @@ fn add_examples(roff: &mut Roff, markdown: &str) {
             (false, false) if line.is_empty() => drop(roff.control("PP", [])),
             (false, false) => drop(roff.text([roman(plain(line))])),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_for_space_do_not_follow_one_another() {
+        let page = ".el a\n.TP\nx\n.br\n\n.br\ny\n\n.TP\n\nz\n.el a\n.PP\n.RS 4\n";
+        let expected = ".el a\n.TP\nx\n.sp\ny\n.TP\nz\n.RS 4\n";
+        assert_eq!(spaced(page), expected);
     }
 }

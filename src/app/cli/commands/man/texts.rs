@@ -5,6 +5,17 @@ const EXAMPLES: &str = include_str!("../../../../../docs/cli-examples.md");
 /// Tables of what all commands have in common.
 const CLI: &str = include_str!("../../../../../docs/cli.md");
 
+const CHANGELOG: &str = include_str!("../../../../../CHANGELOG.md");
+
+/// The date of the release that this version is, or follows.
+pub(super) fn release_date() -> &'static str {
+    let mut headings = CHANGELOG
+        .lines()
+        .filter_map(|line| line.strip_prefix("## "));
+    let date = headings.find_map(|heading| heading.split_once(" - "));
+    date.map_or("", |(_, date)| date)
+}
+
 /// The part of a document from a heading to the next one of its level.
 fn section<'a>(document: &'a str, heading: &str) -> &'a str {
     let begin = format!("\n## {heading}\n");
@@ -88,6 +99,11 @@ mod tests {
     fn marks_of_links_and_code_are_removed() {
         let text = "see [the `CLI`](cli.md#x) and [1], `a|b`";
         assert_eq!(plain(text), "see the CLI and [1], a|b");
+    }
+
+    #[test]
+    fn the_date_is_that_of_a_release() {
+        assert!(release_date().parse::<jiff::civil::Date>().is_ok());
     }
 
     #[test]

@@ -30,10 +30,6 @@ impl RowFormat {
 }
 
 /// Invoke a service once for each row of standard input.
-///
-/// The rows of the output are in the order of the input: the columns of --keep, then the elements of the response. With
-/// --state, a pipe that was ended continues where it was, and each row is in the output once. With --async, each row is
-/// stored by the node before it runs, and runs once, also if the node or the pipe is ended meanwhile.
 #[derive(Args, Debug)]
 pub(in crate::app::cli) struct Pipe {
     /// Name of the service.
