@@ -104,10 +104,15 @@ pub(crate) struct Allowed {
 
 impl Allowed {
     /// Whether the node serves its console.
+    #[cfg(feature = "console")]
     fn has_console(&self) -> bool {
-        #[cfg(feature = "console")]
-        return self.console.enabled;
-        #[cfg(not(feature = "console"))]
+        self.console.enabled
+    }
+
+    /// Whether the node serves its console.
+    #[cfg(not(feature = "console"))]
+    #[expect(clippy::unused_self, reason = "as with the feature `console`")]
+    fn has_console(&self) -> bool {
         false
     }
 }

@@ -86,11 +86,13 @@ async fn each_interval_has_what_happened_in_it() {
     assert!(0.0 < p50 && p50 <= p99, "{p50} {p99}");
 
     let of = async |service| history(node.address(), service, None).await.samples;
-    let [ping] = &of("cidery.ping").await[..] else {
+    let samples = of("cidery.ping").await;
+    let [ping] = samples.as_slice() else {
         panic!("one sample");
     };
     assert_eq!((ping.succeeded, ping.failed, ping.time), (3, 0, first.time));
-    let [fails] = &of("fails").await[..] else {
+    let samples = of("fails").await;
+    let [fails] = samples.as_slice() else {
         panic!("one sample");
     };
     assert_eq!((fails.succeeded, fails.failed, fails.pending), (0, 1, 1));
