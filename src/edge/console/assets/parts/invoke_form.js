@@ -19,13 +19,12 @@ import { textView } from "./content.js";
 
 /**
  * @param {ServiceDescription} described
- * @param {string} input to begin with
  * @param {(request: Request) => void} send
  */
-export function invokeForm(described, input, send) {
+export function invokeForm(described, send) {
   const service = described.declaration.name;
   const denied = missingInvoke(service);
-  const editor = inputEditor(described.declaration.sio?.input, input);
+  const editor = inputEditor(described.declaration.sio?.input, "");
   const options = optionFields();
 
   /** @param {boolean} isAsync */
