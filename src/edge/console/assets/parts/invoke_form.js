@@ -1,6 +1,6 @@
 // The form that invokes a service: its input, the options of the call, and the same call for other clients.
 
-import { missingInvoke } from "../api/session.js";
+import { missingInvoke, session } from "../api/session.js";
 import { commands } from "../core/commands.js";
 import { h, uniqueId } from "../core/dom.js";
 import { toBase64 } from "../core/text.js";
@@ -42,8 +42,8 @@ export function invokeForm(described, send) {
   /** @param {(all: {tool: string, text: string}[]) => void} use */
   function withCommands(use) {
     try {
-      const { timeout, idempotencyKey } = options.values();
-      use(commands({ service, input: editor.read(), isAsync: false, timeout, idempotencyKey }, described));
+      const needsKey = session().authentication;
+      use(commands({ service, input: editor.read(), isAsync: false, needsKey, ...options.values() }, described));
     } catch {
       // The editor shows what is wrong.
     }

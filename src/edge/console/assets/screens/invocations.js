@@ -7,7 +7,7 @@ import { fill, h } from "../core/dom.js";
 import { quoted, valuesOf, withCriterion, without } from "../core/filter.js";
 import { count, plural, words } from "../core/format.js";
 import { addKeys } from "../core/keys.js";
-import { Pages } from "../core/pages.js";
+import { Pages } from "../api/pages.js";
 import { poll } from "../core/poll.js";
 import { href, open, rewriteQuery } from "../core/router.js";
 import { bulkDialog } from "../parts/bulk.js";
