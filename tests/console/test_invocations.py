@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from node import Node
 from playwright.sync_api import BrowserContext, Page, expect
+
+from node import Node
 
 FAILED = 12
 ONCE = {"retryPolicy": {"maxAttempts": 1}}

@@ -6,8 +6,9 @@ import json
 from collections.abc import Callable
 
 import pytest
-from node import Node
 from playwright.sync_api import BrowserContext, Page, expect
+
+from node import Node
 
 
 def opened(page: Page, service: str) -> Page:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from node import Node
 from playwright.sync_api import Page, expect
+
+from node import Node
 
 NAME = "() => document.activeElement.ariaLabel || document.activeElement.textContent"
 IS_SEEN = """() => {

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from node import BINARY, Node, Refused
 from playwright.sync_api import BrowserContext, Page, expect
+
+from node import BINARY, Node, Refused
 
 
 def new_key(data: Path, name: str, *options: str) -> str:
