@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
 import pytest
+from node import Node
 from playwright.sync_api import (
     Browser,
     BrowserContext,
@@ -16,8 +17,6 @@ from playwright.sync_api import (
     expect,
     sync_playwright,
 )
-
-from node import Node
 
 CHROMIUM = os.environ.get("CIDERY_CHROMIUM", "/usr/bin/chromium")
 # Nothing takes as long: a machine that is busy with other tests does.

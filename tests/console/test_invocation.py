@@ -5,9 +5,8 @@ from __future__ import annotations
 import base64
 
 import pytest
-from playwright.sync_api import Page, Route, expect
-
 from node import Node
+from playwright.sync_api import Page, Route, expect
 
 ONCE = {"retryPolicy": {"maxAttempts": 1}}
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
-
 from node import Node
+from playwright.sync_api import BrowserContext, Page, expect
 
 FAILED = 12
 ONCE = {"retryPolicy": {"maxAttempts": 1}}

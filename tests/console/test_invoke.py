@@ -6,9 +6,8 @@ import json
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
-
 from node import Node
+from playwright.sync_api import BrowserContext, Page, expect
 
 
 def opened(page: Page, service: str) -> Page:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from playwright.sync_api import Page, expect
-
 from node import Node
+from playwright.sync_api import Page, expect
 
 NAME = "() => document.activeElement.ariaLabel || document.activeElement.textContent"
 IS_SEEN = """() => {

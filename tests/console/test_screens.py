@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
-
 from conftest import NARROW, WIDE
 from node import Node
+from playwright.sync_api import BrowserContext, Page, expect
 
 SCREENS = {
     "/": "Overview",

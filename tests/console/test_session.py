@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
-
 from node import BINARY, Node, Refused
+from playwright.sync_api import BrowserContext, Page, expect
 
 
 def new_key(data: Path, name: str, *options: str) -> str:
