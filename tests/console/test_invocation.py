@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 from node import Node
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 ONCE = {"retryPolicy": {"maxAttempts": 1}}
 
@@ -135,3 +137,33 @@ def test_five_megabytes_are_shown_in_part(page: Page, node: Node) -> None:
 def test_an_unknown_one_is_said(page: Page) -> None:
     page.goto("/console/invocations/01890a5d-ac96-774b-bcce-b302099a8057")
     expect(page.get_by_text("This invocation is not shown")).to_be_visible()
+
+
+def test_an_outcome_is_given_from_outside(page: Page, node: Node) -> None:
+    # No demo service answers "later": the page is told that this one did.
+    cid = node.start("demo.sleep", {"seconds": 300})
+    sent: list[dict[str, object]] = []
+
+    def deferred(route: Route) -> None:
+        answer = route.fetch()
+        body = answer.json()
+        body["invocation"]["waitingForCompletion"] = True
+        route.fulfill(response=answer, json=body)
+
+    def completed(route: Route) -> None:
+        sent.append(route.request.post_data_json)
+        route.fulfill(json={"state": "STATE_SUCCEEDED"})
+
+    page.route("**/cidery.v1.InvocationService/GetInvocation", deferred)
+    page.route("**/cidery.v1.InvocationService/CompleteInvocation", completed)
+    opened(page, cid, "demo.sleep")
+    expect(page.locator(".notice")).to_contain_text("until its outcome is given from outside")
+    page.get_by_role("button", name="Complete…").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Token").fill("t-1")
+    dialog.get_by_label("Response, JSON").fill('{"paid": true}')
+    dialog.get_by_role("button", name="Complete", exact=True).click()
+    expect(page.get_by_text("Completed")).to_be_visible()
+    page.unroute_all(behavior="wait")
+    assert [(one["cid"], one["token"]) for one in sent] == [(cid, "t-1")]
+    assert base64.b64decode(str(sent[0]["document"])) == b'{"paid": true}'

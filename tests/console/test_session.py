@@ -116,7 +116,7 @@ def test_who_may_only_read_has_no_buttons_that_work(
     button.click()
     expect(page.get_by_text("Needs the right `control`").last).to_be_visible()
     page.goto("/console/workers")
-    expect(page.get_by_text("The workers are for who administers the node")).to_be_visible()
+    expect(page.get_by_text("Workers cannot be shown")).to_be_visible()
     # The node does not rely on the buttons.
     with pytest.raises(Refused):
         guarded.node.call("InvocationService/RetryInvocations", {"cids": [cid]}, key=guarded.reader)

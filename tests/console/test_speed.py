@@ -21,7 +21,7 @@ LOADS = 7
 
 
 def usable_after(browser: Browser, node: Node, path: str, ready: str) -> float:
-    """The median of the milliseconds until a screen is there, in browsers that know nothing of it."""
+    """The median of the milliseconds until a screen is there, in new browsers."""
     taken = []
     for _ in range(LOADS):
         context = browser.new_context(viewport=WIDE, base_url=node.url)

@@ -2,7 +2,7 @@
 // loaded when they are first opened.
 
 import { connection } from "./api/connect.js";
-import { logOut, mayAdminister, readSession, session } from "./api/session.js";
+import { logOut, mayAdminister, missing, readSession, session } from "./api/session.js";
 import { fill, h } from "./core/dom.js";
 import { addKeys, knownKeys, startKeys } from "./core/keys.js";
 import { href, open, place, start } from "./core/router.js";
@@ -11,6 +11,7 @@ import { tickTimes } from "./core/time.js";
 import { dialog } from "./parts/controls.js";
 import { icon } from "./parts/icon.js";
 import { empty, failureBox } from "./parts/notice.js";
+import { screen, screenHead } from "./parts/screen.js";
 
 /** @typedef {{default: (context: import("./parts/screen.js").Context) => HTMLElement}} ScreenModule */
 /**
@@ -18,13 +19,20 @@ import { empty, failureBox } from "./parts/notice.js";
  * @property {string} label
  * @property {import("./parts/icon.js").IconName} icon
  * @property {string} key that opens it, after `g`
+ * @property {import("./api/session.js").Right} [needs]
  * @property {() => Promise<ScreenModule>} load
  * @property {() => Promise<ScreenModule>} [detail] where the address names one thing
  */
 
 /** @type {Record<string, Entry>} */
 const SCREENS = {
-  overview: { label: "Overview", icon: "overview", key: "o", load: () => import("./screens/overview.js") },
+  overview: {
+    label: "Overview",
+    icon: "overview",
+    key: "o",
+    needs: "administer",
+    load: () => import("./screens/overview.js"),
+  },
   services: {
     label: "Services",
     icon: "services",
@@ -37,18 +45,32 @@ const SCREENS = {
     label: "Invocations",
     icon: "invocations",
     key: "i",
+    needs: "read",
     load: () => import("./screens/invocations.js"),
     detail: () => import("./screens/invocation.js"),
   },
-  groups: { label: "Groups", icon: "groups", key: "g", load: () => import("./screens/groups.js") },
+  groups: { label: "Groups", icon: "groups", key: "g", needs: "read", load: () => import("./screens/groups.js") },
   "dead-letters": {
     label: "Dead letters",
     icon: "dead-letters",
     key: "d",
+    needs: "read",
     load: () => import("./screens/dead_letters.js"),
   },
-  operations: { label: "Operations", icon: "operations", key: "p", load: () => import("./screens/operations.js") },
-  workers: { label: "Workers", icon: "workers", key: "w", load: () => import("./screens/workers.js") },
+  operations: {
+    label: "Operations",
+    icon: "operations",
+    key: "p",
+    needs: "administer",
+    load: () => import("./screens/operations.js"),
+  },
+  workers: {
+    label: "Workers",
+    icon: "workers",
+    key: "w",
+    needs: "administer",
+    load: () => import("./screens/workers.js"),
+  },
 };
 
 const main = h("main", { id: "main" });
@@ -71,6 +93,11 @@ async function show() {
   }
   if (!entry) {
     fill(main, empty("There is no such page", h("a", { href: href([]) }, "Go to the start")));
+    return;
+  }
+  const denied = entry.needs ? missing(entry.needs) : null;
+  if (denied) {
+    fill(main, screen(screenHead(entry.label), empty(`${entry.label} cannot be shown`, denied)));
     return;
   }
   try {

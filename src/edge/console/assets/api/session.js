@@ -60,16 +60,6 @@ export function mayAdminister() {
   return current.caller?.rights.administer === true;
 }
 
-/** Whether the caller may change invocations: at least its own ones. */
-export function mayControl() {
-  return (current.caller?.rights.control ?? "NONE") !== "NONE";
-}
-
-/** Whether the caller may read invocations: at least its own ones. */
-export function mayRead() {
-  return (current.caller?.rights.read ?? "NONE") !== "NONE";
-}
-
 /**
  * Whether the caller may invoke a service.
  *
@@ -88,14 +78,17 @@ function matches(pattern, name) {
   return new RegExp(`^${parts.join(".*")}$`).test(name);
 }
 
+/** @typedef {"administer" | "control" | "read"} Right */
+
 /**
- * Why a button is disabled; null if it is not.
+ * Why a button is disabled, or a screen is not shown; null if it is.
  *
- * @param {"administer" | "control"} right
+ * @param {Right} right of `read` and `control`, at least that over its own invocations
  * @returns {string | null}
  */
 export function missing(right) {
-  const has = right === "administer" ? mayAdminister() : mayControl();
+  const rights = current.caller?.rights;
+  const has = right === "administer" ? rights?.administer : (rights?.[right] ?? "NONE") !== "NONE";
   return has ? null : `Needs the right \`${right}\`, which ${current.caller?.principal ?? "the caller"} does not have`;
 }
 

@@ -285,6 +285,6 @@
  * @property {string} [pending]
  * @property {number} [oldestDueAge]
  */
-/** @typedef {{samples?: Sample[], interval?: string, startTime?: string, observeTime?: string}} HistoryAnswer */
+/** @typedef {{samples?: Sample[], interval?: string, startTime: string, observeTime: string}} HistoryAnswer */
 
 export {};

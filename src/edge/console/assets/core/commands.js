@@ -1,6 +1,5 @@
 // The same call in other clients, ready to paste: `curl`, `grpcurl`, Python and the command line. Secrets are left out.
 
-import { session } from "../api/session.js";
 import { JsonNumber, parse, write } from "./json_text.js";
 import { masked } from "./sio.js";
 
@@ -12,6 +11,7 @@ import { masked } from "./sio.js";
  * @property {boolean} isAsync
  * @property {string} timeout such as `2s`; empty if there is none
  * @property {string} idempotencyKey
+ * @property {boolean} needsKey whether the node asks who calls
  */
 /** @typedef {import("../api/types.js").ServiceDescription} ServiceDescription */
 
@@ -50,7 +50,7 @@ function curl(call, input) {
   const url = `${location.origin}/invoke/${call.service}${given ? `?${given}` : ""}`;
   const words = [`curl ${given ? quote(url) : url}`, `--json ${quote(input)}`];
   if (call.idempotencyKey) words.push(`-H ${quote(`idempotency-key: "${call.idempotencyKey}"`)}`);
-  if (session().authentication) words.push(`-H "authorization: Bearer ${TOKEN}"`);
+  if (call.needsKey) words.push(`-H "authorization: Bearer ${TOKEN}"`);
   return words.join(" \\\n  ");
 }
 
@@ -67,7 +67,7 @@ function grpcurl(call, input, typed) {
   if (call.idempotencyKey) message.set("idempotencyKey", call.idempotencyKey);
   const path = isTyped ? typed : `cidery.v1.InvocationService/${call.isAsync ? "InvokeAsync" : "Invoke"}`;
   const words = [`grpcurl${isTls() ? "" : " -plaintext"}`];
-  if (session().authentication) words.push(`-H "authorization: Bearer ${TOKEN}"`);
+  if (call.needsKey) words.push(`-H "authorization: Bearer ${TOKEN}"`);
   words.push(`-d ${quote(write(isTyped ? input : message))}`, `${location.host} ${path}`);
   return words.join(" \\\n  ");
 }

@@ -54,7 +54,7 @@ export function textView(text, what, isJson) {
   if (isJson && shown.length <= COLOURED_MAX) pre.append(...coloured(shown));
   else pre.textContent = visible(shown);
   const rest = text.length - shown.length;
-  const save = h("button", { class: "icon-button", title: `Save ${what}`, "aria-label": `Save ${what}` }, icon("down"));
+  const save = h("button", { class: "icon-button", title: `Save ${what}`, "aria-label": `Save ${what}` }, icon("save"));
   save.addEventListener("click", () => saveText(text, `${what}.${isJson ? "json" : "txt"}`));
   return h(
     "div",

@@ -2,7 +2,7 @@
 
 import { getHistory } from "../api/node.js";
 import { fill, h } from "../core/dom.js";
-import { count, rate } from "../core/format.js";
+import { rate } from "../core/format.js";
 import { poll } from "../core/poll.js";
 import { duration, durationMs, toMs } from "../core/time.js";
 import { chart } from "./chart.js";
@@ -17,7 +17,7 @@ const HOUR_MS = 3_600_000;
 /**
  * @param {string} service of the node where it is empty
  * @param {AbortSignal} scope
- * @param {(samples: Sample[], intervalMs: number) => void} [onSamples]
+ * @param {(perSecond: number) => void} [onSamples] told the calls per second of the last minute
  */
 export function historyCharts(service, scope, onSamples) {
   const calls = chart("Calls per second", rate, scope);
@@ -39,19 +39,19 @@ export function historyCharts(service, scope, onSamples) {
     const fresh = (answer.samples ?? []).filter((sample) => !fromTime || sample.time > fromTime);
     const interval = durationMs(answer.interval) || EVERY_MS;
     samples = [...samples, ...fresh].slice(-Math.ceil(HOUR_MS / interval));
-    draw(samples, interval, answer.observeTime);
-    onSamples?.(samples, interval);
+    draw(samples, interval, answer);
+    onSamples?.(lastMinute(samples, answer.observeTime));
   });
 
   /**
    * @param {Sample[]} known
    * @param {number} interval in milliseconds
-   * @param {string | undefined} observed
+   * @param {import("../api/types.js").HistoryAnswer} answer
    */
-  function draw(known, interval, observed) {
-    const { times, at } = regular(known, interval, observed);
+  function draw(known, interval, answer) {
+    const { times, at, isBefore } = regular(known, interval, answer);
     const perSecond = (/** @type {(sample: Sample) => number} */ read) =>
-      at.map((sample) => (sample ? read(sample) / (interval / 1000) : 0));
+      at.map((sample, index) => (sample ? read(sample) / (interval / 1000) : isBefore(index) ? null : 0));
     const ms = (/** @type {number | undefined} */ seconds) => (seconds === undefined ? null : seconds * 1000);
     calls.show(times, [
       {
@@ -88,31 +88,33 @@ export function historyCharts(service, scope, onSamples) {
  *
  * @param {Sample[]} samples
  * @param {number} interval
- * @param {string | undefined} observed
+ * @param {import("../api/types.js").HistoryAnswer} answer
  */
-function regular(samples, interval, observed) {
-  const last = samples.at(-1);
-  const end = Math.floor(toMs(observed ?? last?.time ?? new Date().toISOString()) / interval);
-  const bySlot = new Map(samples.map((sample) => [Math.floor(toMs(sample.time) / interval), sample]));
-  const slots = Array.from(
-    { length: Math.ceil(HOUR_MS / interval) },
-    (_, index) => end - Math.ceil(HOUR_MS / interval) + 1 + index,
-  );
-  return { times: slots.map((slot) => (slot * interval) / 1000), at: slots.map((slot) => bySlot.get(slot) ?? null) };
+function regular(samples, interval, { observeTime, startTime }) {
+  const slotOf = (/** @type {string} */ time) => Math.floor(toMs(time) / interval);
+  const bySlot = new Map(samples.map((sample) => [slotOf(sample.time), sample]));
+  // The interval that goes on has no sample yet.
+  const end = Math.max(slotOf(observeTime) - 1, ...bySlot.keys());
+  const begin = slotOf(startTime);
+  const length = Math.ceil(HOUR_MS / interval);
+  const slots = Array.from({ length }, (_, index) => end - length + 1 + index);
+  return {
+    times: slots.map((slot) => (slot * interval) / 1000),
+    at: slots.map((slot) => bySlot.get(slot) ?? null),
+    isBefore: (/** @type {number} */ index) => (slots[index] ?? 0) < begin,
+  };
 }
 
+const MINUTE_MS = 60_000;
+
 /**
- * What the last minute says, in numbers.
+ * The calls per second of the last minute.
  *
  * @param {Sample[]} samples
- * @param {number} interval
+ * @param {string} observed
  */
-export function lastMinute(samples, interval) {
-  const some = samples.slice(-Math.max(1, Math.round(60_000 / interval)));
-  const sum = (/** @type {(sample: Sample) => number} */ read) =>
-    some.reduce((total, sample) => total + read(sample), 0);
-  const seconds = (some.length * interval) / 1000 || 1;
-  const failed = sum((sample) => Number(sample.failed ?? 0));
-  const calls = failed + sum((sample) => Number(sample.succeeded ?? 0));
-  return { rate: calls / seconds, calls, failed, said: count(calls) };
+function lastMinute(samples, observed) {
+  const some = samples.filter((sample) => toMs(observed) - toMs(sample.time) < MINUTE_MS);
+  const calls = some.reduce((sum, sample) => sum + Number(sample.succeeded ?? 0) + Number(sample.failed ?? 0), 0);
+  return calls / (MINUTE_MS / 1000);
 }

@@ -1,6 +1,6 @@
 // The form that invokes a service: its input, the options of the call, and the same call for other clients.
 
-import { missingInvoke } from "../api/session.js";
+import { missingInvoke, session } from "../api/session.js";
 import { commands } from "../core/commands.js";
 import { h, uniqueId } from "../core/dom.js";
 import { toBase64 } from "../core/text.js";
@@ -19,13 +19,12 @@ import { textView } from "./content.js";
 
 /**
  * @param {ServiceDescription} described
- * @param {string} input to begin with
  * @param {(request: Request) => void} send
  */
-export function invokeForm(described, input, send) {
+export function invokeForm(described, send) {
   const service = described.declaration.name;
   const denied = missingInvoke(service);
-  const editor = inputEditor(described.declaration.sio?.input, input);
+  const editor = inputEditor(described.declaration.sio?.input, "");
   const options = optionFields();
 
   /** @param {boolean} isAsync */
@@ -43,8 +42,8 @@ export function invokeForm(described, input, send) {
   /** @param {(all: {tool: string, text: string}[]) => void} use */
   function withCommands(use) {
     try {
-      const { timeout, idempotencyKey } = options.values();
-      use(commands({ service, input: editor.read(), isAsync: false, timeout, idempotencyKey }, described));
+      const needsKey = session().authentication;
+      use(commands({ service, input: editor.read(), isAsync: false, needsKey, ...options.values() }, described));
     } catch {
       // The editor shows what is wrong.
     }

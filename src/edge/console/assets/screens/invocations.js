@@ -2,12 +2,12 @@
 
 import { ApiError } from "../api/connect.js";
 import { changeInvocations, listInvocations, listServices, summarizeInvocations } from "../api/node.js";
-import { mayControl, missing } from "../api/session.js";
+import { missing } from "../api/session.js";
 import { fill, h } from "../core/dom.js";
 import { quoted, valuesOf, withCriterion, without } from "../core/filter.js";
 import { count, plural, words } from "../core/format.js";
 import { addKeys } from "../core/keys.js";
-import { Pages } from "../core/pages.js";
+import { Pages } from "../api/pages.js";
 import { poll } from "../core/poll.js";
 import { href, open, rewriteQuery } from "../core/router.js";
 import { bulkDialog } from "../parts/bulk.js";
@@ -49,11 +49,11 @@ export default function invocations({ query, scope }) {
   const all = h("input", {
     type: "checkbox",
     "aria-label": "Select the loaded ones",
-    disabled: !mayControl(),
+    disabled: missing("control") !== null,
     tabindex: "-1",
   });
   const list = virtualList("Invocations", rowHead(all), {
-    make: () => makeRow(choose, mayControl()),
+    make: () => makeRow(choose, missing("control") === null),
     update: (row, index) => row.show(pages.row(index), chosen.has(pages.row(index)?.cid ?? "")),
     seen: (from, to) => pages.want(from, to).catch(failed),
     open: (index) => {
@@ -278,7 +278,7 @@ export default function invocations({ query, scope }) {
         label: "Select the invocation",
         run: () => {
           const row = pages.row(list.cursor());
-          if (row && mayControl()) choose(row.cid, !chosen.has(row.cid));
+          if (row && !missing("control")) choose(row.cid, !chosen.has(row.cid));
         },
       },
       { key: "l", label: "Live on or off", run: () => setLive(!isLive) },

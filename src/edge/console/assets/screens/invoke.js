@@ -31,7 +31,7 @@ export default function invokeScreen({ query, scope }) {
   getService(service, scope).then(
     (described) => {
       about.append(healthBadge(described.health), h("a", { href: href(["services", service]) }, "About the service"));
-      fill(body, bench(described, query.get("input") ?? "", scope));
+      fill(body, bench(described, scope));
     },
     (error) => {
       if (!scope.aborted) fill(body, failureBox(error));
@@ -73,15 +73,14 @@ function servicePicker(service, scope) {
 
 /**
  * @param {ServiceDescription} described
- * @param {string} input
  * @param {AbortSignal} scope
  */
-function bench(described, input, scope) {
+function bench(described, scope) {
   const service = described.declaration.name;
   const result = h("div", { class: "result" });
   const history = h("div");
   let running = new AbortController();
-  const form = invokeForm(described, input, run);
+  const form = invokeForm(described, run);
   scope.addEventListener("abort", () => running.abort());
 
   /** @param {import("../parts/invoke_form.js").Request} call */

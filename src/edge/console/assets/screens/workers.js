@@ -1,7 +1,6 @@
 // The workers that are connected: their builds, what they serve, how many of their credits are used, and who is away.
 
 import { listWorkers } from "../api/node.js";
-import { mayAdminister, missing } from "../api/session.js";
 import { fill, h } from "../core/dom.js";
 import { count, plural } from "../core/format.js";
 import { addKeys } from "../core/keys.js";
@@ -66,8 +65,6 @@ function servicesOf(one) {
 
 /** @param {import("../parts/screen.js").Context} context */
 export default function workers({ scope }) {
-  if (!mayAdminister())
-    return screen(screenHead("Workers"), empty("The workers are for who administers the node", missing("administer")));
   const found = h("span", { class: "quiet", role: "status" });
   const place = h("div", null, loading());
   const list = table({ label: "Workers", columns: COLUMNS, key: (one) => one.id });
@@ -83,9 +80,7 @@ export default function workers({ scope }) {
           place,
           empty(
             "No workers",
-            "The node itself serves what it was built with. A worker connects with the SDK: ",
-            h("code", null, "python -m cidery work"),
-            " or a Rust program.",
+            "The node itself serves what it was built with. Programs with the Python SDK or the Rust library connect.",
           ),
         );
       else if (!list.element.isConnected) fill(place, list.element);

@@ -1,9 +1,9 @@
 // The rows of a list of invocations, page by page, in bounded memory. A page is reached by the token at the end of the
 // one before it; tokens stay valid, so that pages far from what is seen are dropped, and loaded again by theirs.
 
-import { listInvocations } from "../api/node.js";
+import { listInvocations } from "./node.js";
 
-/** @typedef {import("../api/types.js").Invocation} Invocation */
+/** @typedef {import("./types.js").Invocation} Invocation */
 /**
  * @typedef {object} Page
  * @property {string} token with which it was loaded
