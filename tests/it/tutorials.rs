@@ -1,5 +1,7 @@
 //! The tutorials: all of their commands, run in one shell as a reader would, print what they show.
 
+use std::path::Path;
+
 use cidery::remote::client::ContractClient;
 
 use crate::support::PATIENCE;
@@ -50,6 +52,10 @@ async fn each_command_of_the_tutorial_in_rust_prints_what_it_shows() {
     };
     assert!(include_str!("../../examples/reports.rs").contains(worker));
     assert!(include_str!("../../examples/reports_client.rs").contains(client));
+    let programs = Path::new(env!("CARGO_BIN_EXE_cidery")).parent().unwrap();
+    let programs = ["reports", "reports_client"].map(|name| programs.join("examples").join(name));
+    let is_built = programs.iter().all(|program| program.is_file());
+    assert!(is_built, "build them with `cargo build --examples`");
     check(&RUST).await;
 }
 
