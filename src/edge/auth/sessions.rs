@@ -208,10 +208,7 @@ mod tests {
             credential: Credential::ApiKey("id".into()),
             peer: None,
         }));
-        let authenticated = Authenticated {
-            validity: Some(Arc::clone(&validity)),
-            ..Authenticated::for_ever(caller)
-        };
+        let authenticated = Authenticated::new(caller, Some(Arc::clone(&validity)));
         (authenticated, validity)
     }
 

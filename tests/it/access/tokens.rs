@@ -221,8 +221,14 @@ async fn a_reload_reads_the_keys_of_the_issuer() {
     let failed = issuer.node.reload().await.unwrap_err();
     assert_eq!(failed.reason(), "ACCESS_INVALID");
     let status = issuer.node.invoker().status(WorkerCounts::default()).await;
-    let reason = status.reasons.iter().find(|it| it.reason == "RELOAD_FAILED");
-    assert!(reason.unwrap().message.contains("keys of tokens"), "{reason:?}");
+    let reason = status
+        .reasons
+        .iter()
+        .find(|it| it.reason == "RELOAD_FAILED");
+    assert!(
+        reason.unwrap().message.contains("keys of tokens"),
+        "{reason:?}"
+    );
     // Those of before are used on.
     old.caller().await.unwrap();
     std::fs::write(&file, jwks("two")).unwrap();
