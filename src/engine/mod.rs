@@ -240,6 +240,7 @@ impl Invoker {
         let reach = Reach::to_read(&self.1)?;
         self.0.results.follow(FollowRequest {
             owners: reach.owners().cloned(),
+            principal: self.1.principal().cloned(),
             ..request
         })
     }

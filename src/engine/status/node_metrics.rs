@@ -46,7 +46,7 @@ impl StatusReader {
             services: self.service_stats(&all).await,
             concurrency: self.limits.node_concurrency,
             store: self.store.metrics(),
-            followed: hub.followed(),
+            followed: hub.followed().all(),
             event_watchers,
             spans_dropped: tracer.dropped(),
         }
