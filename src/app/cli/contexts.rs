@@ -1,7 +1,7 @@
 //! Contexts: named nodes, with what reaching them takes. Read for `--context`, written by `cidery context`.
 //!
-//! They are in the file `cidery/contexts.toml` of the user's configuration directory: `$XDG_CONFIG_HOME`, or `~/.config`.
-//! It has paths of files with keys, and never a key.
+//! They are in the file `cidery/contexts.toml` of the user's configuration directory: `$XDG_CONFIG_HOME`, or
+//! `~/.config`. It has paths of files with keys, and never a key.
 
 use std::collections::BTreeMap;
 use std::fs::File;

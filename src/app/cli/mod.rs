@@ -147,8 +147,8 @@ enum Command {
     /// Name nodes, and what reaching them takes.
     ///
     /// A context has the address of a node, and the files with its API key, its CA and a client certificate. Commands
-    /// use the one of --context, of `CIDERY_CONTEXT`, or that `cidery context use` has chosen, unless a node is given by
-    /// --node or `CIDERY_NODE`. They are in the file `cidery/contexts.toml` of `$XDG_CONFIG_HOME` (default:
+    /// use the one of --context, of `CIDERY_CONTEXT`, or that `cidery context use` has chosen, unless a node is given
+    /// by --node or `CIDERY_NODE`. They are in the file `cidery/contexts.toml` of `$XDG_CONFIG_HOME` (default:
     /// `~/.config`), which has paths of files with keys, and never a key.
     Context(context::Context),
     /// Show who the node takes you for, and what you may do.

@@ -50,7 +50,7 @@ fn names_that_the_node_knows_are_completed() {
     assert_eq!(at(&["result", "0190f5a2-7b"]), [cid]);
     assert_eq!(at(&["result", "la"]), ["last"]);
     assert_eq!(at(&["services", "--context", "p"]), ["prod"]);
-    assert_eq!(at(&["context", "use", ""]), ["prod"]);
+    assert_eq!(at(&["context", "use", "p"]), ["prod"]);
     assert_eq!(at(&["invocations", "--state", "fa"]), ["failed"]);
     assert_eq!(at(&["invocations", "--filter", "acc"]), ["accept_time "]);
     let state = at(&["invocations", "--filter", "service = x AND state = FA"]);

@@ -200,7 +200,7 @@ fn the_key_of_a_context_is_for_its_node() {
     let data = data.to_str().unwrap();
     let made = run(
         &folder,
-        &["key", "new", "ann", "--data-dir", data, "--administer"],
+        &["key", "new", "ann", "--data-dir", data, "--admin"],
         &[],
     );
     assert!(made.status.success(), "{}", stderr(&made));

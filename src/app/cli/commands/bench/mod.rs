@@ -37,13 +37,16 @@ impl Bench {
             duration_text(plan.warm_up),
             plan.length()
         );
-        printer.note(Tone::Quiet, &note);
         let measured = Arc::new(Measured::new(plan.connections, plan.warm_up));
         let load = Load::new(&plan, Arc::new(target), Arc::clone(&measured), Tasks::new());
         let is_interrupted = tokio::select! {
+            // The signal is caught before the note says so.
             biased;
             () = interrupt() => true,
-            () = load.run() => false,
+            () = async {
+                printer.note(Tone::Quiet, &note);
+                load.run().await;
+            } => false,
         };
         let result = measured.result();
         report::print(&plan, &result, is_interrupted, printer);

@@ -7,7 +7,6 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use super::args::RowFormat;
 use super::line_splitter::LineSplitter;
-use super::state::State;
 use crate::app::cli::args::usage_error;
 use crate::app::cli::stdin::cannot_read;
 use crate::codec::csv::{Columns, RowSplitter, RowText};
@@ -113,18 +112,18 @@ impl Input {
         self.rows.recv().await.transpose()
     }
 
-    /// Passes over the rows that are written already.
+    /// Passes over the rows that are written already: so many, with this digest.
     ///
     /// # Errors
     ///
     /// `INVALID_ARGUMENT` / `USAGE_INVALID` where they are not those that were written.
-    pub(super) async fn skip(&mut self, state: &State) -> Result<()> {
+    pub(super) async fn skip(&mut self, rows: u64, written: Chain) -> Result<()> {
         let mut chain = self.origin;
-        for _ in 0..state.rows() {
+        for _ in 0..rows {
             let record = self.next().await?.ok_or_else(other_input)?;
             chain = record.chain;
         }
-        match chain == state.chain() {
+        match chain == written {
             true => Ok(()),
             false => Err(other_input()),
         }

@@ -52,7 +52,7 @@ impl Pipe {
         }
         let mut sink = Sink::open(&self, &plan, &mut state, printer.clone())?;
         let mut progress = Progress::new(printer.clone(), input.total_bytes(), state.rows());
-        input.skip(&state).await?;
+        input.skip(state.rows(), state.chain()).await?;
         let caller = Caller::new(&self, client, &state, progress.notes());
         let calls = calls(&self, input, &plan, &caller);
         let ended_by = drive(calls, &plan, &mut sink, &mut state, &mut progress).await;
