@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from node import BINARY, Node, Refused
+from node import BINARY, Node
 from playwright.sync_api import BrowserContext, Page, expect
 
 
@@ -113,10 +113,11 @@ def test_who_may_only_read_has_no_buttons_that_work(
     page.goto(f"/console/invocations/{cid}")
     button = page.get_by_role("button", name="Retry", exact=False).first
     expect(button).to_have_attribute("aria-disabled", "true")
-    button.click()
+    button.click(force=True)
     expect(page.get_by_text("Needs the right `control`").last).to_be_visible()
     page.goto("/console/workers")
     expect(page.get_by_text("Workers cannot be shown")).to_be_visible()
     # The node does not rely on the buttons.
-    with pytest.raises(Refused):
-        guarded.node.call("InvocationService/RetryInvocations", {"cids": [cid]}, key=guarded.reader)
+    request = {"cids": [cid]}
+    answer = guarded.node.call("InvocationService/RetryInvocations", request, key=guarded.reader)
+    assert "failure" in answer["changes"][0]
