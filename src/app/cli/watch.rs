@@ -30,8 +30,8 @@ const ROUND_SECONDS: u64 = 30;
 pub(super) struct WatchArgs {
     /// Show it again every 2 seconds, or every SECONDS (at least 0.5), until Ctrl-C.
     ///
-    /// In a terminal it is drawn in place; elsewhere each round is printed after the one before, with `--output json` as
-    /// one line. A node that goes away is tried again.
+    /// In a terminal it is drawn in place; elsewhere each round is printed after the one before, with `--output json`
+    /// as one line. A node that goes away is tried again.
     #[arg(
         short,
         long,

@@ -56,8 +56,8 @@ impl Executor {
     /// Invokes a service for a caller from outside, and waits. Returns the reply and the CID of its invocation: that of
     /// the first one, where the idempotency key of the call is known.
     ///
-    /// `cid` is the CID of the call; the caller brought it if `call.cid` names it. `acting`: the principals of the call,
-    /// or why it is refused. `in_flight`: the call in the quota of its caller, until it has ended.
+    /// `cid` is the CID of the call; the caller brought it if `call.cid` names it. `acting`: the principals of the
+    /// call, or why it is refused. `in_flight`: the call in the quota of its caller, until it has ended.
     ///
     /// # Errors
     ///

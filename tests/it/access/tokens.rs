@@ -210,7 +210,8 @@ async fn new_keys_of_the_issuer_are_read() {
     assert!(old.1.contains("not known"), "{old:?}");
 }
 
-/// An operator who withdraws a key does not wait: a reload (SIGHUP) reads the file, and what cannot be read is a reason.
+/// An operator who withdraws a key does not wait: a reload (SIGHUP) reads the file, and what cannot be read is a
+/// reason.
 #[tokio::test]
 async fn a_reload_reads_the_keys_of_the_issuer() {
     let issuer = Issuer::start().await;

@@ -75,7 +75,7 @@ async fn the_summary_of_an_invocation_leaves_out_what_may_be_large() {
     let answers = async || dict! { "text": "x".repeat(10_000) };
     let fails = async || {
         let violation = Violation::new("/a", "WRONG", "is wrong");
-        Err::<(), _>(Error::internal("BROKEN", "broken").with_violation(violation))
+        Err::<(), _>(Error::failed_precondition("BROKEN", "broken").with_violation(violation))
     };
     let builder = Node::builder()
         .service("answers", answers)

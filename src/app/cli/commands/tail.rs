@@ -35,9 +35,9 @@ const SERVICE_WIDTH: usize = 24;
 
 /// Read what becomes of invocations: those that end, attempts that fail, invocations that are held.
 ///
-/// One line each: the time, the service, what happened, the CID, the time since the first attempt started, the number of
-/// the attempt, and the reason of a failure. What ended while the node could not be reached is shown once it is back;
-/// attempts that failed meanwhile are not. Ctrl-C ends the command.
+/// One line each: the time, the service, what happened, the CID, the time since the first attempt started, the number
+/// of the attempt, and the reason of a failure. What ended while the node could not be reached is shown once it is
+/// back; attempts that failed meanwhile are not. Ctrl-C ends the command.
 ///
 /// `cidery events` has also what happens to services, workers and operations, and is for alerts and programs.
 #[derive(Args, Debug)]

@@ -11,9 +11,9 @@ use crate::model::error::Result;
 
 /// Show what a node does, on the whole screen: services with their rates, durations and queues, workers, failures.
 ///
-/// It asks the node once a second. Rates and durations are those of the last five seconds. `?` shows the keys: a service
-/// or an invocation can be opened, an invocation cancelled or retried. A node that goes away is shown with its last
-/// data until it is back.
+/// It asks the node once a second. Rates and durations are those of the last five seconds. `?` shows the keys: a
+/// service or an invocation can be opened, an invocation cancelled or retried. A node that goes away is shown with its
+/// last data until it is back.
 ///
 /// Without a terminal, use `cidery status`, or `cidery services --watch`.
 #[derive(Args, Debug)]

@@ -1,5 +1,5 @@
-//! The state of `top`, without a screen and without a connection: what is known of the node, what is looked at, and what
-//! follows from a key.
+//! The state of `top`, without a screen and without a connection: what is known of the node, what is looked at, and
+//! what follows from a key.
 
 use jiff::Timestamp;
 

@@ -153,8 +153,8 @@ impl TokenVerifier {
         validation
     }
 
-    /// Reads the keys again for a token whose key they do not have, at most once a minute. Those of a server are fetched
-    /// by a task.
+    /// Reads the keys again for a token whose key they do not have, at most once a minute. Those of a server are
+    /// fetched by a task.
     fn read_for_unknown(&self) {
         {
             let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
