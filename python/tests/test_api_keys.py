@@ -64,6 +64,14 @@ def test_a_client_sends_its_key(guarded: Guarded) -> None:
     assert "wrong" not in f"{wrong.value!r} {wrong.value}"
 
 
+def test_a_stream_that_is_refused_says_why(guarded: Guarded) -> None:
+    """A stream refused in headers alone is "Stream removed" to gRPC's C core: it has no status there."""
+    with Client(guarded.address, api_key="cdy_a_wrong") as client:
+        with pytest.raises(Unauthenticated) as wrong:
+            list(client.results(["019e2f30-6a5c-7cc1-a9e2-3f0a1c9d4b11"]))
+        assert wrong.value.reason == "CREDENTIAL_INVALID"
+
+
 def test_a_key_comes_from_the_environment_or_a_file(
     guarded: Guarded, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

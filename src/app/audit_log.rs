@@ -1,13 +1,16 @@
 //! The file of the audit log.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use super::log_queue::{LogGuard, LogQueue};
 use crate::engine::access::audit;
 use crate::model::error::{Error, Result, reason};
+
+/// What users may do with a file who are neither its owner nor of its group.
+const OTHERS: u32 = 0o007;
 
 /// Writes the audit log of this process to a file, or to standard output for `-`. The last lines are written when the
 /// guard is dropped.
@@ -61,10 +64,16 @@ impl AuditFile {
     }
 }
 
-/// Only the user of the node reads it: it has the names of callers.
+/// Only the user of the node reads it: it has the names of callers. A group that an operator gave a file to stays.
 fn append(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
-    options.create(true).append(true).mode(0o600).open(path)
+    let file = options.create(true).append(true).mode(0o600).open(path)?;
+    let there = file.metadata()?;
+    let mode = there.mode() & 0o777;
+    if there.is_file() && mode & OTHERS != 0 {
+        file.set_permissions(Permissions::from_mode(mode & !OTHERS))?;
+    }
+    Ok(file)
 }
 
 impl Write for AuditFile {
@@ -98,6 +107,10 @@ mod tests {
         assert_eq!(std::fs::read(&path).unwrap(), b"2\n3\n");
         let mode = std::fs::metadata(&path).unwrap().mode();
         assert_eq!(mode & 0o777, 0o600);
+        std::fs::set_permissions(&path, Permissions::from_mode(0o646)).unwrap();
+        AuditFile::open(&path).unwrap();
+        let mode = std::fs::metadata(&path).unwrap().mode();
+        assert_eq!(mode & 0o777, 0o640);
         std::fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -25,7 +25,7 @@ impl fmt::Debug for Reloads {
 
 impl Reloads {
     /// Adds one, with a name for the log.
-    #[cfg(feature = "tls")]
+    #[cfg(any(feature = "tls", feature = "jwt"))]
     pub(in crate::app) fn add(&mut self, name: &'static str, reload: Reload) {
         self.0.push((name, reload));
     }

@@ -15,6 +15,10 @@ use http::{Method, Request, Response, StatusCode};
 
 use crate::model::error::{Error, Result, reason};
 
+/// Why `*` is refused beside certificates that name their callers: a page of any origin would call with the certificate
+/// of the browser, which adds it by itself.
+pub(crate) const ANY_WITH_CERTIFICATES: &str =
+    "`*` cannot be combined with certificates that name their callers: allow single origins";
 /// Every origin.
 const ANY: &str = "*";
 /// How long a browser may remember a preflight, in seconds: Chromium's limit.

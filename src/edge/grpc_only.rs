@@ -9,12 +9,11 @@ use axum::routing::future::RouteFuture;
 use futures_util::FutureExt as _;
 use futures_util::future::{Either, Map, ready};
 use http::header::ALLOW;
-use http::{HeaderValue, Request, Response, StatusCode};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
 use tower_service::Service;
 
 use crate::edge::grpc::{Catalog, NotGrpc, not_grpc};
 use crate::edge::http::{HttpApi, Problem, nearest};
-use crate::edge::plain_text::plain_text;
 use crate::model::error::{Error, reason};
 use crate::model::id::truncated;
 use crate::service::BoxFuture;
@@ -45,6 +44,8 @@ impl GrpcOnly {
         let path = request.uri().path();
         let response = match self.catalog.has_method(path) {
             true => refusal(why),
+            // About the server, not about a path of it (RFC 9110, 9.3.7).
+            false if path == "*" && request.method() == Method::OPTIONS => no_content(),
             false => not_found(path),
         };
         Box::pin(ready(response))
@@ -72,6 +73,13 @@ impl Service<Request<Body>> for GrpcOnly {
     }
 }
 
+/// 204.
+fn no_content() -> Response<Body> {
+    let mut response = Response::default();
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
+}
+
 /// 404, with the path that is probably meant.
 fn not_found(path: &str) -> Response<Body> {
     let meant = match nearest(path) {
@@ -88,25 +96,26 @@ fn not_found(path: &str) -> Response<Body> {
 
 /// The answer to a request for a gRPC method that is no gRPC call.
 fn refusal(why: NotGrpc) -> Response<Body> {
-    match why {
+    let problem = match why {
         NotGrpc::Method => {
-            let mut response = plain_text(
-                StatusCode::METHOD_NOT_ALLOWED,
-                "a gRPC method, which is called with POST: by a gRPC client (`grpcurl -plaintext HOST:PORT \
-                 PACKAGE.SERVICE/METHOD`), or with JSON (`-H 'content-type: application/json'`)",
-            );
+            let message = "a gRPC method, which is called with POST: by a gRPC client (`grpcurl -plaintext HOST:PORT \
+                           PACKAGE.SERVICE/METHOD`), or with JSON (`-H 'content-type: application/json'`)";
+            let error = Error::unimplemented(reason::METHOD_NOT_ALLOWED, message);
             let post = HeaderValue::from_static("POST");
-            response.headers_mut().insert(ALLOW, post);
-            response
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, error).with_header(ALLOW, post)
         }
-        NotGrpc::ContentType => plain_text(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "a gRPC method, which accepts `application/json`, `application/proto`, `application/connect+json`, \
-             `application/connect+proto`, `application/grpc-web` and, over HTTP/2, `application/grpc`",
-        ),
-        NotGrpc::Version => plain_text(
-            StatusCode::HTTP_VERSION_NOT_SUPPORTED,
-            "gRPC requires HTTP/2; a proxy in between may use HTTP/1.1",
-        ),
-    }
+        NotGrpc::ContentType => {
+            let message = "a gRPC method, which accepts `application/json`, `application/proto`, \
+                           `application/connect+json`, `application/connect+proto`, `application/grpc-web` and, over \
+                           HTTP/2, `application/grpc`";
+            let error = Error::invalid_argument(reason::MEDIA_TYPE_UNSUPPORTED, message);
+            Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, error)
+        }
+        NotGrpc::Version => {
+            let message = "gRPC requires HTTP/2; a proxy in between may use HTTP/1.1";
+            let error = Error::unimplemented(reason::HTTP_VERSION_UNSUPPORTED, message);
+            Problem::new(StatusCode::HTTP_VERSION_NOT_SUPPORTED, error)
+        }
+    };
+    problem.into_response()
 }

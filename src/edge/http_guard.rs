@@ -14,7 +14,7 @@ use http::{HeaderMap, Method, Request, StatusCode};
 
 use crate::edge::cors::{AllowedOrigins, Cors};
 use crate::edge::origin::{Origin, authority_of};
-use crate::model::error::{Error, Result, reason};
+use crate::model::error::{Error, Kind, Result, reason};
 
 /// Hosts that no other machine can have. Any port: it may be forwarded.
 const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
@@ -77,13 +77,18 @@ impl Refusal {
         }
     }
 
-    pub(super) fn message(self) -> &'static str {
-        match self {
-            Self::Host => "the node has no such host name: allow it where the node is configured",
-            Self::Origin => {
-                "requests from pages of other hosts are refused: allow the origin where the node is configured"
-            }
-        }
+    pub(super) fn error(self) -> Error {
+        let (reason, message) = match self {
+            Self::Host => (
+                reason::HOST_REFUSED,
+                "the node has no such host name: allow it where the node is configured",
+            ),
+            Self::Origin => (
+                reason::ORIGIN_REFUSED,
+                "requests from pages of other hosts are refused: allow the origin where the node is configured",
+            ),
+        };
+        Error::new(Kind::PermissionDenied, reason, message)
     }
 }
 

@@ -53,7 +53,7 @@ const NAMES: [&str; 49] = [
     "x-user-agent",
 ];
 
-/// Whether a header belongs to HTTP, or to whoever passes requests on.
+/// Whether a header belongs to HTTP, or to proxies.
 pub(super) fn is_of_http(name: &str) -> bool {
     NAMES.contains(&name) || name.starts_with("sec-") || name.starts_with("access-control-")
 }

@@ -271,7 +271,7 @@ async fn serve_connection<S, B>(
         biased;
         ended = drained => ended,
         () = shutdown.abort.cancelled() => return,
-        // At once, with the calls on it: whoever has a stolen key must not go on.
+        // At once, with the calls on it: a thief of a key must not go on.
         () = connection.withdrawn() => return,
     };
     if let Err(error) = ended {

@@ -5,6 +5,7 @@ mod acts;
 mod address;
 pub(crate) mod auth;
 mod caller;
+mod challenge;
 #[cfg(feature = "cli")]
 pub(crate) mod conformance;
 pub mod connection;
@@ -13,6 +14,7 @@ mod connection_task;
 #[cfg(feature = "console")]
 pub mod console;
 mod cors;
+mod counting;
 mod credential_end;
 mod etag;
 pub mod grpc;
@@ -48,7 +50,7 @@ mod write_timeout;
 
 pub use self::address::NodeAddress;
 #[cfg(feature = "cli")]
-pub(crate) use self::cors::AllowedOrigins;
+pub(crate) use self::cors::{ANY_WITH_CERTIFICATES, AllowedOrigins};
 #[cfg(feature = "cli")]
 pub(crate) use self::http_guard::AllowedHosts;
 pub use self::metrics::PortMetrics;

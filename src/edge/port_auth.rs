@@ -87,7 +87,7 @@ fn identify(authenticator: &Authenticator, connection: &Connection) {
             uris: &certificate.uris,
             dns_names: &certificate.dns_names,
         };
-        authenticator.identify(&connection.credentials, names);
+        authenticator.identify(&connection.credentials, connection.peer, names);
     }
 }
 

@@ -21,14 +21,9 @@ use tonic::Status;
 use super::connection::Connection;
 use super::message_length::MessageLengths;
 use crate::codec::status::to_status;
+use crate::edge::counting::{DECODED_FACTOR, UNCOUNTED_BYTES};
 use crate::engine::byte_budget::Reservation;
 use crate::model::error::{Error, Result, reason};
-
-/// Messages of at most so many bytes are not counted: their stream costs more than they do.
-const UNCOUNTED_BYTES: usize = 1024;
-/// How much memory of the node a message takes, in multiples of its length: it is kept as it is while the value is made
-/// that it is decoded to.
-const DECODED_FACTOR: usize = 2;
 
 /// The memory of one request, from when it is read until it is answered. The body and the response hold it.
 #[derive(Debug)]

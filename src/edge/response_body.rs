@@ -18,13 +18,12 @@ use super::grpc_message::unescape_message;
 use super::metrics::{RpcCall, code_of};
 use super::stream_task;
 use crate::codec::status::to_status;
+use crate::edge::counting::UNCOUNTED_BYTES;
 use crate::engine::byte_budget::Reservation;
 use crate::model::error::Result;
 
 /// The largest frame. The transport takes one from a stream whose peer does not read.
 const FRAME_BYTES: usize = 16 * 1024;
-/// Frames of at most so many bytes are not counted: their stream costs more than they do.
-const UNCOUNTED_BYTES: usize = 1024;
 
 /// The body of a response.
 #[derive(Debug)]

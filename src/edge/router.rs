@@ -31,10 +31,9 @@ use crate::edge::grpc::{
     not_grpc,
 };
 use crate::edge::grpc_only::GrpcOnly;
-use crate::edge::http::{HttpApi, Route};
+use crate::edge::http::{HttpApi, Problem, Route};
 use crate::edge::http_guard::{AllowedHosts, HttpGuard};
 use crate::edge::metrics::{HttpRequest, MetricsApi, PortMetrics, RpcCall, code_of};
-use crate::edge::plain_text::plain_text;
 use crate::edge::port_auth::PortAuth;
 use crate::edge::request_body::{RequestBody, RequestMemory};
 use crate::edge::response_body::ResponseBody;
@@ -56,8 +55,9 @@ const HOT_PATHS: [&str; 2] = [
     "/cidery.v1.InvocationService/InvokeAsync",
 ];
 
-/// Methods whose responses may go on as long as their callers like.
-const RESPONSE_STREAMS: [&str; 4] = [
+/// Methods whose callers may wait as long as they like: for the next message of a stream, or for an outcome.
+const WAITING: [&str; 5] = [
+    "/cidery.v1.InvocationService/GetInvocation",
     "/cidery.v1.InvocationService/StreamResults",
     "/cidery.v1.AdminService/WatchEvents",
     "/cidery.v1.AdminService/ReadBackup",
@@ -104,10 +104,15 @@ pub(crate) struct Allowed {
 
 impl Allowed {
     /// Whether the node serves its console.
+    #[cfg(feature = "console")]
     fn has_console(&self) -> bool {
-        #[cfg(feature = "console")]
-        return self.console.enabled;
-        #[cfg(not(feature = "console"))]
+        self.console.enabled
+    }
+
+    /// Whether the node serves its console.
+    #[cfg(not(feature = "console"))]
+    #[expect(clippy::unused_self, reason = "as with the feature `console`")]
+    fn has_console(&self) -> bool {
         false
     }
 }
@@ -200,15 +205,15 @@ impl PortService {
         Arc::clone(&self.metrics)
     }
 
-    /// When a stream ends because of its credential.
+    /// When a request ends because of its credential: one that reads for as long as its caller likes.
     fn credential_end(
         &self,
         path: &str,
         authenticated: Option<&Authenticated>,
     ) -> Option<CredentialEnd> {
         let authenticated = authenticated?;
-        let is_stream = LONG_LIVED_STREAMS.contains(&path) || RESPONSE_STREAMS.contains(&path);
-        is_stream.then(|| self.auth.end(Some(authenticated)))?
+        let waits = LONG_LIVED_STREAMS.contains(&path) || WAITING.contains(&path);
+        waits.then(|| self.auth.end(Some(authenticated)))?
     }
 
     /// Whether a path is that of a method that bypasses the router.
@@ -344,8 +349,8 @@ impl ConnectionService {
             Err(refusal) => {
                 // Not the query, which may have the token of a completion.
                 tracing::debug!(path = request.uri().path(), ?refusal, "request refused");
-                let response = plain_text(refusal.status(), refusal.message());
-                return refused(response.map(Body::new));
+                let problem = Problem::new(refusal.status(), refusal.error());
+                return refused(problem.into_response().map(Body::new));
             }
         };
         if let Some(preflight) = cors.preflight(&request) {
@@ -393,7 +398,7 @@ impl ConnectionService {
                     };
                     let request = call.request(request.map(body), &context.memory, &connection);
                     let response = match request.await {
-                        Ok(request) => port.respond(request).await,
+                        Ok(request) => context.until_credential_end(port.respond(request)).await,
                         Err(error) => to_status(&error).into_http(),
                     };
                     let response = context.finish(response);
@@ -418,7 +423,7 @@ pub struct ResponseContext {
     memory: Arc<RequestMemory>,
     /// What an operator asked for, if it is that.
     act: Option<Box<Act>>,
-    /// Of a stream.
+    /// Of a request that waits, and of its stream.
     credential_end: Option<CredentialEnd>,
     /// The call, until its status is known.
     call: Option<RpcCall>,
@@ -454,6 +459,33 @@ impl ResponseContext {
         match self.span.take() {
             Some(span) => span.follow(response),
             None => response,
+        }
+    }
+
+    /// The response to a request that waits still, once its credential is no longer valid.
+    fn poll_credential_end(&mut self, cx: &mut Context<'_>) -> Option<Response<ResponseBody>> {
+        let end = self.credential_end.as_mut()?;
+        let Poll::Ready(error) = end.as_mut().poll(cx) else {
+            return None;
+        };
+        self.credential_end = None;
+        Some(self.respond(to_status(&error).into_http()))
+    }
+
+    /// As [`poll_credential_end`](Self::poll_credential_end), or the response.
+    async fn until_credential_end(
+        &mut self,
+        response: impl Future<Output = Response<Body>>,
+    ) -> Response<Body> {
+        let Some(mut end) = self.credential_end.take() else {
+            return response.await;
+        };
+        tokio::select! {
+            error = &mut end => to_status(&error).into_http(),
+            response = response => {
+                self.credential_end = Some(end);
+                response
+            }
         }
     }
 
@@ -536,7 +568,13 @@ impl Future for ResponseFuture {
     type Output = Result<Response<ResponseBody>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Poll::Ready(match self.get_mut() {
+        let this = self.get_mut();
+        if let Self::Invocation(_, context) | Self::Grpc(_, context) = this
+            && let Some(response) = context.poll_credential_end(cx)
+        {
+            return Poll::Ready(Ok(response));
+        }
+        Poll::Ready(match this {
             Self::Invocation(future, context) => {
                 ready!(Pin::new(future).poll(cx)).map(|response| context.respond(response))
             }

@@ -198,6 +198,7 @@ impl SharedComponents {
             Arc::clone(&lifecycle),
             FollowLimits {
                 stream_cids: limits.stream_cids,
+                principal_stream_cids: limits.principal_stream_cids,
                 node_stream_cids: limits.node_stream_cids,
             },
         );

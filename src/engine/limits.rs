@@ -176,6 +176,9 @@ pub struct Limits {
     /// How many CIDs one result stream may follow. Default: 100 000.
     #[schemars(range(min = 1))]
     pub stream_cids: usize,
+    /// How many CIDs all result streams of one principal may follow. Default: 500 000.
+    #[schemars(range(min = 1))]
+    pub principal_stream_cids: usize,
     /// How many CIDs all result streams may follow. Default: 1 000 000.
     #[schemars(range(min = 1))]
     pub node_stream_cids: usize,
@@ -265,6 +268,7 @@ impl Default for Limits {
             node_running_bytes: 256 * MIB,
             unread_timeout: Duration::from_secs(30),
             stream_cids: 100_000,
+            principal_stream_cids: 500_000,
             node_stream_cids: 1_000_000,
             caused_invocations: 100_000,
             counted_invocations: 1_000_000,

@@ -71,7 +71,7 @@ pub use self::status::{
 };
 use self::store::{Filter, Store};
 use self::trace::Tracer;
-use crate::model::access::Caller;
+use crate::model::access::{Caller, Quota};
 use crate::model::batch::{AcceptedGroup, Batch};
 use crate::model::call::{Accepted, Call};
 use crate::model::error::Result;
@@ -116,6 +116,20 @@ impl Invoker {
     #[must_use]
     pub fn tracer(&self) -> &Tracer {
         &self.0.executor.runtime().tracer
+    }
+
+    /// What a caller may use: the quota of its credential, and that of each principal where it says nothing.
+    #[must_use]
+    pub fn quota_of(&self, caller: &Caller) -> Quota {
+        let of_all = Quota {
+            rate: self.limits().principal_rate,
+            in_flight: self.limits().principal_in_flight,
+            pending: self.limits().principal_pending,
+        };
+        match caller.identity() {
+            Some(identity) => identity.quota.or(of_all),
+            None => Quota::default(),
+        }
     }
 
     /// Whether callers from outside must prove who they are.
@@ -226,6 +240,7 @@ impl Invoker {
         let reach = Reach::to_read(&self.1)?;
         self.0.results.follow(FollowRequest {
             owners: reach.owners().cloned(),
+            principal: self.1.principal().cloned(),
             ..request
         })
     }
@@ -308,7 +323,8 @@ impl Invoker {
     }
 
     /// Retries an invocation that ended without a response: as a new one, with the same input or another. One that is
-    /// held is released as it is; with another input it ends as cancelled, and a new one takes its place.
+    /// held is released as it is; with another input it ends as cancelled, and a new one takes its place, which is a
+    /// call of the caller. It counts against the rate of the caller.
     ///
     /// # Errors
     ///
@@ -319,6 +335,7 @@ impl Invoker {
         if input.is_some() {
             self.check_retry_input(cid).await?;
         }
+        self.0.quotas.check(&self.1, 1)?;
         let by = self.acting();
         self.0.maintenance.retry(cid, input, by).await
     }

@@ -299,7 +299,8 @@ impl Invoker {
         self.check_read_all()?;
         let (status, hub) = (&self.0.status, self.0.executor.runtime().hub.as_ref());
         let watchers = self.0.events.watchers();
-        Ok(status.node_metrics(workers, hub, watchers).await)
+        let tracer = self.tracer();
+        Ok(status.node_metrics(workers, hub, watchers, tracer).await)
     }
 
     /// The events of the node, for those who send them.

@@ -2,12 +2,16 @@
 
 use super::{InvocationPage, Invoker};
 use crate::engine::acceptance::origin::Acting;
-use crate::engine::access::{Reach, Right, check_serve, check_service, identity, not_permitted};
+use crate::engine::access::{
+    Reach, Right, check_call, check_serve, check_service, identity, not_permitted,
+};
+use crate::engine::durable::operations::maintenance::retry_of;
 use crate::engine::results::reading::cid_unknown;
 use crate::engine::store::Filter;
 use crate::model::access::{Caller, Identity, Scope};
 use crate::model::error::Result;
 use crate::model::id::{Cid, ServiceName};
+use crate::model::payload::Payload;
 
 impl Invoker {
     /// Whether the caller may administer the node.
@@ -139,13 +143,16 @@ impl Invoker {
         }
     }
 
-    /// Whether the caller may retry an invocation with another input: as invoking its service.
+    /// Whether the caller may retry an invocation with another input: it may read it, since all but the input is kept,
+    /// and invoke its service and its callbacks, since the retry is its own call.
     pub(in crate::engine) async fn check_retry_input(&self, cid: Cid) -> Result<()> {
         if let Caller::Trusted = self.caller() {
             return Ok(());
         }
-        let found = self.0.results.get(cid).await?;
-        self.check_invoke(found.invocation.request.service.as_str())
+        let reach = Reach::to_read(self.caller())?;
+        let found = self.0.results.get_of(cid, reach.owners()).await?;
+        let call = retry_of(&found.invocation.request, Some(Payload::empty()));
+        check_call(self.caller(), &call)
     }
 
     /// Whether the caller may give the outcome of an invocation: it may change it, or serve its service.

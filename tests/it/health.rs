@@ -202,3 +202,19 @@ async fn healthz_answers_ok_while_serving_and_503_while_draining() {
     drop((watch, health));
     stopping.await.unwrap();
 }
+
+/// Health needs no credential: what a stranger can hold with it is bounded.
+#[tokio::test]
+async fn names_of_health_checks_are_short() {
+    let node = TestNode::demo().await;
+    let mut health = client(&node).await;
+    let long = of(&"a".repeat(1_100));
+    for refused in [
+        health.check(long.clone()).await.unwrap_err(),
+        health.watch(long).await.unwrap_err(),
+    ] {
+        let error = error_of(&refused);
+        assert_eq!(error.kind(), Kind::ResourceExhausted);
+        assert_eq!(error.reason(), "MESSAGE_TOO_LARGE", "{error:?}");
+    }
+}

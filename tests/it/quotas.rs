@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cidery::codec::proto::v1;
+use cidery::engine::FollowRequest;
 use cidery::model::access::{Caller, Credential, Identity, Principal, Quota, Rights};
 use cidery::model::batch::Batch;
 use cidery::model::call::{Call, Start};
@@ -193,6 +194,7 @@ fn principal(name: &str) -> Caller {
         rights: Rights::all(),
         quota: Quota::default(),
         credential: Credential::Token,
+        peer: None,
     }))
 }
 
@@ -420,4 +422,30 @@ async fn a_quota_of_a_credential_takes_the_place_of_that_of_the_node() {
     of_key.invoke(Cid::new(), ping()).await.unwrap();
     let refused = of_node.invoke(Cid::new(), ping()).await.unwrap_err();
     assert_eq!(refused.fact("burst"), Some("5"));
+}
+
+/// Streams wait for as long as their callers like: one principal does not take those of all.
+#[tokio::test]
+async fn the_streams_of_a_principal_follow_so_many_cids() {
+    let builder = Node::builder().limits(|limits| limits.principal_stream_cids = 3);
+    let node = TestNode::start(builder).await;
+    let unknown = |cids: usize| FollowRequest {
+        cids: (0..cids).map(|_| (Cid::new(), 0)).collect(),
+        wait_for_accept: true,
+        ..FollowRequest::default()
+    };
+    let follow = |name: &str, cids: usize| {
+        let invoker = node.handle.invoker().on_behalf_of(principal(name));
+        invoker.follow(unknown(cids))
+    };
+    let first = follow("one", 2).unwrap();
+    let refused = follow("one", 2).unwrap_err();
+    assert_eq!(refused.reason(), "STREAM_LIMIT");
+    assert_eq!(refused.fact("principal_stream_cids"), Some("3"));
+    assert!(refused.message().contains("`one`") && refused.retry_after().is_some());
+    let _other = follow("other", 3).unwrap();
+    drop(first);
+    let _again = follow("one", 3).unwrap();
+    // The program itself, and callers while authentication is off, have the limit of the node alone.
+    node.handle.invoker().follow(unknown(9)).unwrap();
 }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::args::usage_error;
+use super::contexts::Context;
 use crate::model::error::Result;
 use crate::remote::ClientCredential;
 
@@ -38,16 +39,18 @@ impl CredentialArgs {
     /// The identifiers of the options.
     pub(super) const NAMES: [&str; 2] = ["api_key_file", "insecure_key"];
 
-    /// The credential; `None` where none is given.
+    /// The credential, that of a context where none is given; `None` where there is neither.
     ///
     /// # Errors
     ///
     /// `INVALID_ARGUMENT` / `USAGE_INVALID` for a file that cannot be read; `UNAUTHENTICATED` / `CREDENTIAL_INVALID`
     /// for what is no key.
-    pub(super) fn credential(&self) -> Result<Option<ClientCredential>> {
-        let key = match &self.api_key_file {
-            Some(file) => Some(read(file)?),
-            None => std::env::var(VARIABLE).ok().filter(|key| !key.is_empty()),
+    pub(super) fn credential(&self, context: Option<&Context>) -> Result<Option<ClientCredential>> {
+        let variable = || std::env::var(VARIABLE).ok().filter(|key| !key.is_empty());
+        let of_context = context.and_then(|context| context.api_key_file.as_ref());
+        let key = match (&self.api_key_file, variable(), of_context) {
+            (Some(file), _, _) | (None, None, Some(file)) => Some(read(file)?),
+            (None, variable, _) => variable,
         };
         let credential = key.map(|key| ClientCredential::api_key(&key)).transpose()?;
         Ok(credential.map(|credential| match self.insecure_key {

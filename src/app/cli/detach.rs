@@ -102,12 +102,16 @@ async fn or_interrupted(
     tokio::select! {
         // The signal is caught before the command shows anything.
         biased;
-        caught = tokio::signal::ctrl_c() => if caught.is_err() {
-            // Signals cannot be caught: they end the process.
-            return std::future::pending().await;
-        },
+        () = interrupt() => {},
         outcome = command => return outcome,
     }
     interrupted();
     std::process::exit(i32::from(INTERRUPTED));
+}
+
+/// Waits for Ctrl-C. Where signals cannot be caught, they end the process.
+pub(super) async fn interrupt() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending().await
+    }
 }

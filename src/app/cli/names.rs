@@ -124,6 +124,11 @@ pub(super) fn shown_cids<'a>(
     cids.map(|cid| prefix(cid, length).to_owned()).collect()
 }
 
+/// The beginning of a CID, which identifies it among those of a node that is not very busy.
+pub(super) fn short_cid(cid: &str) -> &str {
+    prefix(cid, SHORT_CID)
+}
+
 fn prefix(cid: &str, length: usize) -> &str {
     cid.get(..length).unwrap_or(cid)
 }

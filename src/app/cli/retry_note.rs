@@ -26,7 +26,7 @@ pub(super) fn across_restarts(client: &ContractClient, printer: &Printer) -> Con
 
 /// Prints each message once.
 fn note(client: ContractClient, printer: &Printer, time: &'static str) -> ContractClient {
-    let printer = *printer;
+    let printer = printer.clone();
     let last = Mutex::new(String::new());
     client.on_retry(Arc::new(move |error, waited| {
         if waited < QUIET_TIME {

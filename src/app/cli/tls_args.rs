@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::contexts::Context;
 use crate::remote::ClientTls;
 
 /// TLS of a command that connects to a node. `cidery --help` shows these options; elsewhere that of the node names
@@ -45,10 +46,15 @@ impl ClientTlsArgs {
     /// The names of the options.
     pub(super) const NAMES: [&str; 3] = ["ca", "cert", "key"];
 
-    /// What they say; `None` where none is given.
-    pub(super) fn tls(&self) -> Option<ClientTls> {
-        let mut tls = self.ca.as_ref().map(|ca| ClientTls::new().ca_file(ca));
-        if let (Some(cert), Some(key)) = (&self.cert, &self.key) {
+    /// What they say, and a context where they say nothing; `None` where neither does.
+    pub(super) fn tls(&self, context: Option<&Context>) -> Option<ClientTls> {
+        let ca = self.ca.as_ref().or(context.and_then(|it| it.ca.as_ref()));
+        let mut tls = ca.map(|ca| ClientTls::new().ca_file(ca));
+        let pair = match (&self.cert, &self.key) {
+            (Some(cert), Some(key)) => Some((cert, key)),
+            _ => context.and_then(|it| it.cert.as_ref().zip(it.key.as_ref())),
+        };
+        if let Some((cert, key)) = pair {
             tls = Some(tls.unwrap_or_default().certificate_files(cert, key));
         }
         tls

@@ -25,6 +25,7 @@ impl AccessConfig {
             if let Some(claim) = &self.jwt_principal_claim {
                 jwt.principal_claim.clone_from(claim);
             }
+            jwt.group_claim.clone_from(&self.jwt_group_claim);
             if let Some(claim) = &self.jwt_roles_claim {
                 jwt.roles_claim.clone_from(claim);
             }
@@ -41,10 +42,11 @@ impl AccessConfig {
     /// What does not fit together. `has_client_ca`: whether the node verifies client certificates.
     pub(super) fn check(&self, has_client_ca: bool) -> Vec<Violation> {
         let has_jwks = self.jwt_jwks.is_some();
-        let needs_jwks = [
+        let needs_jwks: [_; 5] = [
             (self.jwt_issuer.is_some(), "jwt_issuer"),
             (self.jwt_audience.is_some(), "jwt_audience"),
             (self.jwt_principal_claim.is_some(), "jwt_principal_claim"),
+            (self.jwt_group_claim.is_some(), "jwt_group_claim"),
             (self.jwt_roles_claim.is_some(), "jwt_roles_claim"),
         ];
         let mut needs: Vec<_> = needs_jwks
@@ -68,6 +70,10 @@ impl AccessConfig {
             ),
         ]);
         let mut violations = missing(&needs);
+        let jwks = self.jwt_jwks.as_deref().map(JwtOptions::check_jwks);
+        if let Some(Err(why)) = jwks {
+            violations.push(Violation::new("/jwt_jwks", "INVALID", why));
+        }
         let names: Vec<String> = self.roles().map(|(name, _)| name).collect();
         for (index, name) in names.iter().enumerate() {
             if names.iter().take(index).any(|before| before == name) {

@@ -14,8 +14,9 @@ const PREFIX: &str = "CIDERY_";
 /// The variable that names the file.
 pub(super) const FILE: &str = "CONFIG";
 /// Variables of clients and workers. A node does not read them, and they are often set beside it.
-const OF_CLIENTS: [&str; 9] = [
+const OF_CLIENTS: [&str; 10] = [
     "NODE",
+    "CONTEXT",
     "API_KEY",
     "API_KEY_FILE",
     "CA",

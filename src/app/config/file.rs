@@ -51,10 +51,16 @@ pub(super) fn parse(path: &Arc<PathBuf>, text: &str) -> (Vec<Entry>, Vec<Problem
         let message = error.message().lines().collect::<Vec<_>>().join(", ");
         Problem::new(Origin::File(Arc::clone(path), at), "MALFORMED", message)
     });
-    let problems = problems.collect();
+    let mut problems: Vec<Problem> = problems.collect();
+    // Of a line that cannot be read, only that is said, once.
+    problems.dedup_by_key(|problem| problem.origin.line());
     let mut entries = Vec::new();
     let origin = |at: usize| Origin::File(Arc::clone(path), line(at));
     collect(table.get_ref(), "", &origin, &mut entries);
+    entries.retain(|entry| {
+        let mut malformed = problems.iter().map(|problem| problem.origin.line());
+        malformed.all(|line| line != entry.origin.line())
+    });
     (entries, problems)
 }
 

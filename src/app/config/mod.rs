@@ -40,6 +40,7 @@ pub(in crate::app) use self::entry::Origin;
 pub(in crate::app) use self::environment::is_known_variable;
 pub(in crate::app) use self::flags::{ConfigArgs, HiddenConfigArgs};
 pub(in crate::app) use self::limit_text::rate;
+pub(in crate::app) use self::nearest::nearest_key;
 pub(in crate::app) use self::options::{schema, value_text};
 pub(in crate::app) use self::problem::{IN_CONFIG, Problem};
 pub(in crate::app) use self::reload::Reload;

@@ -6,7 +6,10 @@ const MIN_SIMILARITY: f64 = 0.85;
 const MAX_BYTES: usize = 100;
 
 /// The key that is probably meant: its last part is similar, and of several such keys that of the most similar table.
-pub(super) fn nearest_key<'a>(key: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(in crate::app) fn nearest_key<'a>(
+    key: &str,
+    known: impl Iterator<Item = &'a str>,
+) -> Option<&'a str> {
     if key.len() > MAX_BYTES {
         return None;
     }

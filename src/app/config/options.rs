@@ -45,7 +45,7 @@ pub(in crate::app) struct Declared {
     pub(super) placeholder: String,
     /// Its value is never shown, see [`Secret`](super::secret::Secret).
     pub(in crate::app) is_secret: bool,
-    /// Its texts contain commas: they are not split.
+    /// Its texts contain commas: only line feeds separate them.
     is_whole: bool,
     /// A reload changes it.
     pub(in crate::app) reloads: bool,
@@ -138,9 +138,9 @@ impl Declared {
                     .map(Value::from)
                     .map_err(|_| "use a whole number".to_owned())
             }
-            Kind::Texts if self.is_whole => Ok([text].into_iter().collect()),
             Kind::Texts => {
-                let texts = text.split(',').map(str::trim);
+                let between = if self.is_whole { '\n' } else { ',' };
+                let texts = text.split(between).map(str::trim);
                 Ok(texts.filter(|text| !text.is_empty()).collect())
             }
             Kind::Duration | Kind::Size | Kind::Text | Kind::OneOf(_) => Ok(text.into()),

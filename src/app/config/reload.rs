@@ -67,7 +67,12 @@ impl Reload {
             }
         }
         let changed = changed.join(", ");
-        tracing::info!(file = loaded.file_text(), changed, "configuration reloaded");
+        let changed = Some(changed).filter(|changed| !changed.is_empty());
+        let file = loaded.file_text();
+        match changed {
+            Some(changed) => tracing::info!(file, changed, "configuration reloaded"),
+            None => tracing::info!(file, "configuration reloaded: nothing to apply has changed"),
+        }
         for key in waiting {
             tracing::warn!(key, "needs a restart");
         }

@@ -4,7 +4,7 @@ use crate::codec::convert::rights_from_proto;
 use crate::codec::proto::v1;
 use crate::model::access::Rights;
 
-/// The words that say what somebody may do.
+/// The words that say what a principal may do.
 pub(super) const RIGHTS: &str = "`invoke=`, `serve=`, `read=`, `control=` and `admin`";
 
 /// Parses a role: its name, then what it allows.

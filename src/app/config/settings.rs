@@ -180,6 +180,9 @@ pub(in crate::app) struct AccessConfig {
     /// Claim with the name of the principal. Default: `sub`.
     #[schemars(extend("x-placeholder" = "CLAIM"))]
     pub(in crate::app) jwt_principal_claim: Option<String>,
+    /// Claim with the group of the principal, or the path to it. Default: tokens have no group.
+    #[schemars(extend("x-placeholder" = "CLAIM"))]
+    pub(in crate::app) jwt_group_claim: Option<String>,
     /// Claim with the roles, or the path to it, such as `realm_access.roles`. Default: `cidery_roles`.
     #[schemars(extend("x-placeholder" = "CLAIM"))]
     pub(in crate::app) jwt_roles_claim: Option<String>,

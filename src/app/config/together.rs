@@ -6,6 +6,7 @@ use super::entry::Origin;
 use super::problem::Problem;
 use super::resolve::Given;
 use super::settings::Config;
+use crate::edge::ANY_WITH_CERTIFICATES;
 use crate::model::error::Violation;
 
 /// What does not fit together, each at the place of its option.
@@ -16,6 +17,7 @@ pub(super) fn problems(config: &Config, given: &BTreeMap<String, Given>) -> Vec<
         config.access.check(has_client_ca),
         config.store.check(),
         config.traces.check(),
+        check_origins(config),
     ];
     let violations = checks.into_iter().flatten();
     let problems = violations.map(|violation| {
@@ -26,6 +28,18 @@ pub(super) fn problems(config: &Config, given: &BTreeMap<String, Given>) -> Vec<
         Problem::new(origin, violation.code, violation.message).of_key(&key)
     });
     problems.collect()
+}
+
+/// Pages of every origin cannot be allowed where certificates name their callers.
+fn check_origins(config: &Config) -> Vec<Violation> {
+    let has_rules = !config.access.certificate_rule.is_empty();
+    let origins = config.listener.allow_origin.iter().enumerate();
+    let any = origins.filter(|(_, origin)| has_rules && origin.as_ref() == "*");
+    let violations = any.map(|(index, _)| {
+        let path = format!("/allow_origin/{index}");
+        Violation::new(path, "CONFLICT", ANY_WITH_CERTIFICATES)
+    });
+    violations.collect()
 }
 
 /// What is missing: whether it is, the key that needs it, and the key that is needed.

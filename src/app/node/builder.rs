@@ -12,7 +12,7 @@ use tower_service::Service;
 
 use crate::app::node::connection_limits::connection_limits;
 use crate::app::node::handle::NodeHandle;
-use crate::app::node::security::{Security, ServerTls};
+use crate::app::node::security::{self, Security, ServerTls};
 use crate::app::reload::Reloads;
 use crate::app::shutdown::{DRAIN_TIMEOUT, catch_signals};
 use crate::edge::auth::{AccessOptions, Authenticator};
@@ -20,7 +20,9 @@ use crate::edge::auth::{AccessOptions, Authenticator};
 use crate::edge::console::ConsoleOptions;
 use crate::edge::grpc::Serving;
 use crate::edge::listener::{self, Shutdown};
-use crate::edge::{Allowed, HostRoutes, NodeAddress, PortService, Transport, WrapRouter};
+use crate::edge::{
+    ANY_WITH_CERTIFICATES, Allowed, HostRoutes, NodeAddress, PortService, Transport, WrapRouter,
+};
 use crate::engine::clock::Clock;
 use crate::engine::store::Store;
 use crate::engine::trace::Tracer;
@@ -366,13 +368,15 @@ impl NodeBuilder {
             tracer: self.tracer,
         };
         let invoker = Invoker::start(parts, tasks.clone()).await?;
-        authenticator.keep_keys(&tasks, invoker.closing());
+        authenticator.keep_keys(&invoker);
         let workers = WorkerRegistry::start(&invoker).await?;
         if !self.hold {
             invoker.resume_operations();
         }
         let (serving, shutdown) = (Serving::new(), Shutdown::default());
         let (mut address, mut reloads) = (None, Reloads::default());
+        #[cfg(feature = "jwt")]
+        security::add_token_keys(&authenticator, &invoker, &mut reloads);
         if let Some(listener) = listener {
             let bound = local_address(&listener)?;
             log_who_may_call(
@@ -427,13 +431,14 @@ impl NodeBuilder {
         }
     }
 
-    /// Pages of every origin would call with the certificate of the browser, which it adds by itself.
     fn check_origins(&self) -> Result<()> {
         if !self.allowed.origins.has_any() || self.access.certificates.is_empty() {
             return Ok(());
         }
-        let message = "`*` cannot be combined with certificates that name their callers: allow single origins";
-        Err(Error::invalid_argument(reason::ORIGIN_INVALID, message))
+        Err(Error::invalid_argument(
+            reason::ORIGIN_INVALID,
+            ANY_WITH_CERTIFICATES,
+        ))
     }
 
     /// Starts the node and serves until a signal, then stops it gracefully: a rolling restart fails no call.
@@ -515,7 +520,7 @@ fn log_who_may_call(address: NodeAddress, insecure: bool, requires_authenticatio
     match requires_authentication {
         true if is_plain => tracing::warn!(
             %address,
-            "authentication is on, without TLS: whoever sees the network reads the credentials of callers, and \
+            "authentication is on, without TLS: an observer of the network reads the credentials of callers, and \
              everything else"
         ),
         true => tracing::info!("authentication is on: each call needs a credential"),

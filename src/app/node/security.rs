@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::app::reload::Reloads;
+#[cfg(feature = "jwt")]
+use crate::edge::auth::Authenticator;
 use crate::edge::listener::Shutdown;
 #[cfg(feature = "tls")]
 pub(super) use crate::edge::tls::ServerTls;
@@ -16,7 +18,7 @@ use crate::engine::NodeCertificate;
 use crate::engine::clock::Clock;
 use crate::engine::{Invoker, Limits};
 use crate::model::error::Result;
-#[cfg(feature = "tls")]
+#[cfg(any(feature = "tls", feature = "jwt"))]
 use crate::service::BoxFuture;
 
 /// The TLS of a build without it: nothing can be set.
@@ -103,4 +105,22 @@ impl Security {
     pub(super) fn start(self, _: &Invoker, _: &Shutdown, _: &mut Reloads) -> Transport {
         Transport::Plain
     }
+}
+
+/// Adds the keys of tokens to what the node reloads.
+#[cfg(feature = "jwt")]
+pub(super) fn add_token_keys(
+    authenticator: &Authenticator,
+    invoker: &Invoker,
+    reloads: &mut Reloads,
+) {
+    if !authenticator.has_tokens() {
+        return;
+    }
+    let (authenticator, invoker) = (authenticator.clone(), invoker.clone());
+    let reload = move || -> BoxFuture<'static, Result<()>> {
+        let (authenticator, invoker) = (authenticator.clone(), invoker.clone());
+        Box::pin(async move { authenticator.reload_keys(&invoker).await })
+    };
+    reloads.add("keys of tokens", Box::new(reload));
 }

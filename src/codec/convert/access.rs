@@ -6,7 +6,9 @@ use super::field::{FieldErrors, enum_from_proto};
 use super::quota::quota_to_proto;
 use super::time::timestamp_to_proto;
 use crate::codec::proto::v1;
-use crate::model::access::{ApiKey, Caller, Credential, NamePattern, Principal, Rights, Scope};
+use crate::model::access::{
+    ApiKey, Caller, Credential, NamePattern, Principal, Quota, Rights, Scope,
+};
 use crate::model::error::{Error, Result, Violation, reason};
 
 /// Converts rights. `path` is that of their field.
@@ -100,9 +102,13 @@ pub fn api_key_to_proto(key: &ApiKey) -> v1::ApiKey {
     }
 }
 
-/// Converts a caller to the contract's form. `expire_time`: when its credential expires.
+/// Converts a caller to the contract's form. `quota`: what it may use. `expire_time`: when its credential expires.
 #[must_use]
-pub fn caller_to_proto(caller: &Caller, expire_time: Option<Timestamp>) -> v1::GetCallerResponse {
+pub fn caller_to_proto(
+    caller: &Caller,
+    quota: &Quota,
+    expire_time: Option<Timestamp>,
+) -> v1::GetCallerResponse {
     let Some(identity) = caller.identity() else {
         return v1::GetCallerResponse {
             rights: Some(rights_to_proto(&Rights::all())),
@@ -123,7 +129,7 @@ pub fn caller_to_proto(caller: &Caller, expire_time: Option<Timestamp>) -> v1::G
         credential: credential.into(),
         api_key_id,
         expire_time: expire_time.map(timestamp_to_proto),
-        quota: quota_to_proto(&identity.quota),
+        quota: quota_to_proto(quota),
     }
 }
 

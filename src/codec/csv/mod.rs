@@ -7,9 +7,16 @@
 mod malformed;
 mod read;
 mod row_lines;
+mod row_scanner;
+#[cfg(feature = "cli")]
+mod row_splitter;
 #[cfg(test)]
 mod tests;
 mod write;
 
 pub use self::read::{read, read_checked};
+#[cfg(feature = "cli")]
+pub(crate) use self::row_splitter::{Columns, RowSplitter, RowText};
 pub use self::write::write;
+#[cfg(feature = "cli")]
+pub(crate) use self::write::write_row;

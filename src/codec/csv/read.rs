@@ -11,14 +11,14 @@ use crate::codec::cell;
 use crate::codec::limits::MAX_KEYS;
 use crate::model::error::{Error, Result, TOO_MANY_KEYS, Violation, reason};
 use crate::model::id::truncated;
-use crate::model::sio::{Checked, CsvOptions, Elements, Sio};
+use crate::model::sio::{Checked, CsvOptions, Element, Elements, Sio};
 use crate::model::value::{Dict, Value};
 
 /// The byte order mark that spreadsheets write.
 const BYTE_ORDER_MARK: char = '\u{feff}';
 const TOO_MANY_CELLS: &str = "TOO_MANY_CELLS";
-const NOT_UTF8: &str = "NOT_UTF8";
-const NOT_UTF8_MESSAGE: &str = "is not UTF-8";
+pub(super) const NOT_UTF8: &str = "NOT_UTF8";
+pub(super) const NOT_UTF8_MESSAGE: &str = "is not UTF-8";
 
 /// Reads a document without a declaration: all cells are texts.
 ///
@@ -83,22 +83,12 @@ pub fn read_checked(bytes: &[u8], sio: &Sio, declared: &Elements) -> Result<Chec
             .collect(),
     };
     for_each_row(bytes, sio.csv, columns, |columns, row| {
-        let mut dict = Dict::with_capacity(columns.len());
-        let mut violations = Vec::new();
+        let named = columns.iter().zip(row.cells.iter());
+        let named = named.map(|((name, element), cell)| (name.as_str(), *element, cell));
+        let (dict, mut violations) = row_dict(named, has_secrets);
         if row.cells.len() > columns.len() {
             let message = too_many_cells(columns.len(), &row);
-            violations.push(Violation::new("", TOO_MANY_CELLS, message));
-        }
-        for ((name, element), cell) in columns.iter().zip(row.cells.iter()) {
-            let value = match str::from_utf8(cell) {
-                Ok(text) => cell::value(*element, text, "cell", has_secrets),
-                Err(_) => Err(Violation::new("", NOT_UTF8, NOT_UTF8_MESSAGE)),
-            };
-            match value {
-                Ok(Some(value)) => drop(dict.insert(name.as_str(), value)),
-                Ok(None) => {}
-                Err(violation) => violations.push(violation.under(name)),
-            }
+            violations.insert(0, Violation::new("", TOO_MANY_CELLS, message));
         }
         check.add(row.line, dict, violations);
     })?;
@@ -107,14 +97,35 @@ pub fn read_checked(bytes: &[u8], sio: &Sio, declared: &Elements) -> Result<Chec
         .map_err(|violations| violations.into_error(reason::INPUT_INVALID))
 }
 
-fn too_many_cells(columns: usize, row: &Row<'_>) -> String {
+/// The values of cells, each with the name and the element of its column, and what is wrong with them.
+pub(super) fn row_dict<'a>(
+    columns: impl Iterator<Item = (&'a str, Option<&'a Element>, &'a [u8])>,
+    has_secrets: bool,
+) -> (Dict, Vec<Violation>) {
+    let mut dict = Dict::with_capacity(columns.size_hint().0);
+    let mut violations = Vec::new();
+    for (name, element, cell) in columns {
+        let value = match str::from_utf8(cell) {
+            Ok(text) => cell::value(element, text, "cell", has_secrets),
+            Err(_) => Err(Violation::new("", NOT_UTF8, NOT_UTF8_MESSAGE)),
+        };
+        match value {
+            Ok(Some(value)) => drop(dict.insert(name, value)),
+            Ok(None) => {}
+            Err(violation) => violations.push(violation.under(name)),
+        }
+    }
+    (dict, violations)
+}
+
+pub(super) fn too_many_cells(columns: usize, row: &Row<'_>) -> String {
     format!("has {} cells; there are {columns} columns", row.cells.len())
 }
 
 /// One row of a document.
-struct Row<'a> {
-    cells: &'a ByteRecord,
-    line: u64,
+pub(super) struct Row<'a> {
+    pub(super) cells: &'a ByteRecord,
+    pub(super) line: u64,
 }
 
 /// Calls `each` for each row. `columns` receives the header, if there is one, before the first row.
@@ -165,7 +176,7 @@ fn for_each_row<C>(
     Ok(())
 }
 
-fn header(row: &Row<'_>) -> Result<Vec<String>> {
+pub(super) fn header(row: &Row<'_>) -> Result<Vec<String>> {
     let mut names = Vec::with_capacity(row.cells.len());
     let mut seen = HashSet::new();
     let mut malformed = MalformedRows::default();

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use csv::{QuoteStyle, Terminator, WriterBuilder};
+use csv::{QuoteStyle, Terminator, Writer, WriterBuilder};
 
 use crate::codec::json;
 use crate::model::error::{Error, Result, reason};
@@ -33,15 +33,7 @@ pub fn write(value: &Value, declared: Option<&Elements>, options: CsvOptions) ->
             );
         }
     }
-    let mut writer = WriterBuilder::new()
-        .delimiter(options.delimiter)
-        .quote(options.quote)
-        .quote_style(QuoteStyle::Necessary)
-        .terminator(Terminator::CRLF)
-        .from_writer(Vec::new());
-    let written = |outcome: csv::Result<()>| {
-        outcome.map_err(|error| Error::invalid_argument(reason::VALUE_INVALID, error.to_string()))
-    };
+    let mut writer = writer(options).from_writer(Vec::new());
     if columns.is_empty() {
         return Ok(Vec::new());
     }
@@ -54,6 +46,41 @@ pub fn write(value: &Value, declared: Option<&Elements>, options: CsvOptions) ->
             .map(|name| row.get(name).map_or_else(|| Ok(String::new()), cell));
         written(writer.write_record(cells.collect::<Result<Vec<_>>>()?))?;
     }
+    finished(writer)
+}
+
+/// Writes one row, with a CRLF line ending: its cells are these values, in this order.
+///
+/// # Errors
+///
+/// `VALUE_INVALID` for values that cannot be encoded.
+#[cfg(feature = "cli")]
+pub(crate) fn write_row<'a>(
+    values: impl IntoIterator<Item = &'a Value>,
+    options: CsvOptions,
+) -> Result<Vec<u8>> {
+    let cells: Vec<String> = values.into_iter().map(cell).collect::<Result<_>>()?;
+    // The buffer of the writer is as large as most rows.
+    let mut writer = writer(options).buffer_capacity(512).from_writer(Vec::new());
+    written(writer.write_record(cells))?;
+    finished(writer)
+}
+
+fn writer(options: CsvOptions) -> WriterBuilder {
+    let mut builder = WriterBuilder::new();
+    builder
+        .delimiter(options.delimiter)
+        .quote(options.quote)
+        .quote_style(QuoteStyle::Necessary)
+        .terminator(Terminator::CRLF);
+    builder
+}
+
+fn written(outcome: csv::Result<()>) -> Result<()> {
+    outcome.map_err(|error| Error::invalid_argument(reason::VALUE_INVALID, error.to_string()))
+}
+
+fn finished(writer: Writer<Vec<u8>>) -> Result<Vec<u8>> {
     writer
         .into_inner()
         .map_err(|error| Error::internal(reason::VALUE_INVALID, error.to_string()))

@@ -10,7 +10,7 @@ use crate::codec::proto::v1;
 use crate::model::id::{Cid, ServiceName};
 
 /// The fields, in the order of the documentation.
-const FIELDS: [&str; 14] = [
+pub(crate) const FIELDS: [&str; 14] = [
     "service",
     "state",
     "pending_reason",

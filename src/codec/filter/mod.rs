@@ -13,6 +13,8 @@ mod write;
 
 use jiff::Timestamp;
 
+#[cfg(feature = "cli")]
+pub(crate) use self::criteria::FIELDS;
 use self::criteria::to_filter;
 use self::fault::to_error;
 use self::parser::terms;

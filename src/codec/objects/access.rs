@@ -6,7 +6,7 @@ use crate::dict;
 use crate::model::value::{Dict, Value};
 
 /// `caller` in the schema.
-pub(crate) fn caller(caller: &v1::GetCallerResponse) -> Value {
+pub(crate) fn caller(caller: &v1::GetCallerResponse) -> Dict {
     let credential = match caller.credential() {
         v1::CredentialKind::None | v1::CredentialKind::Unspecified => "NONE",
         v1::CredentialKind::ApiKey => "API_KEY",
@@ -22,7 +22,6 @@ pub(crate) fn caller(caller: &v1::GetCallerResponse) -> Value {
         "expire_time": time_value(caller.expire_time.as_ref()),
         "quota": caller.quota.as_ref().map(quota),
     }
-    .into()
 }
 
 /// `rights` in the schema.

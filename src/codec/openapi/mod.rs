@@ -15,7 +15,7 @@ use crate::model::value::{Dict, Value};
 /// What all documents have.
 const COMMON: &str = include_str!("common.json");
 /// The options of a call, in the order in which they are shown.
-const OPTIONS: [&str; 16] = [
+const OPTIONS: [&str; 20] = [
     "async",
     "timeout",
     "on_deadline",
@@ -25,6 +25,10 @@ const OPTIONS: [&str; 16] = [
     "start_time",
     "expiration",
     "deadline",
+    "retry_policy.max_attempts",
+    "retry_policy.initial_interval",
+    "retry_policy.multiplier",
+    "retry_policy.max_interval",
     "retention",
     "concurrency_key",
     "on_exhausted",
@@ -34,13 +38,15 @@ const OPTIONS: [&str; 16] = [
     "Prefer",
 ];
 /// The failures of a call, by their status.
-const FAILURES: [(&str, &str); 10] = [
+const FAILURES: [(&str, &str); 12] = [
     ("400", "Invalid"),
     ("401", "Unauthenticated"),
     ("403", "NotPermitted"),
     ("404", "NotFound"),
     ("406", "NotAcceptable"),
     ("409", "Conflict"),
+    ("413", "TooLarge"),
+    ("415", "UnsupportedMediaType"),
     ("429", "TooMany"),
     ("503", "Unavailable"),
     ("504", "Timeout"),
@@ -59,16 +65,24 @@ pub struct Documented<'a> {
 }
 
 /// The document of services, as JSON that ends with a line break. The same services make the same text.
+/// `asks_who_calls`: whether a call needs a credential.
 ///
 /// # Errors
 ///
 /// `INTERNAL` where it cannot be written.
-pub fn document<'a>(services: impl IntoIterator<Item = Documented<'a>>) -> Result<String> {
+pub fn document<'a>(
+    services: impl IntoIterator<Item = Documented<'a>>,
+    asks_who_calls: bool,
+) -> Result<String> {
     let mut services: Vec<_> = services.into_iter().collect();
     services.sort_by_key(|service| service.name);
     let mut document = json::read(COMMON.as_bytes())?;
     if let Some(Value::Dict(info)) = entry(&mut document, "info") {
         info.insert("version", env!("CARGO_PKG_VERSION"));
+    }
+    if asks_who_calls && let Some(Value::List(security)) = entry(&mut document, "security") {
+        // Any of them will do. Without authentication none is needed, which the document says.
+        *security = ["bearer", "certificate"].map(credential).into();
     }
     if let Some(Value::List(tags)) = entry(&mut document, "tags") {
         // Names of tags are unique.
@@ -124,7 +138,17 @@ fn operation(service: &Documented<'_>) -> Dict {
     if sio.input.is_some() {
         content.insert("example", sio.sample_input());
     }
-    let body = dict! { "content": dict! { "application/json": content } };
+    let text = || dict! { "schema": dict! { "type": "string" } };
+    // Its fields are texts, which are converted.
+    let form = dict! { "schema": dict! { "type": "object" } };
+    let body = dict! {
+        "content": dict! {
+            "application/json": content,
+            "application/x-www-form-urlencoded": form,
+            "text/csv": text(),
+            "text/plain": text(),
+        },
+    };
     operation.insert("requestBody", body);
     operation.insert("responses", responses(sio));
     operation
@@ -141,7 +165,12 @@ fn summary(service: &Documented<'_>) -> String {
 }
 
 fn responses(sio: &Sio) -> Dict {
-    let content = dict! { "application/json": dict! { "schema": schema(sio.output_schema()) } };
+    let text = || dict! { "schema": dict! { "type": "string" } };
+    let content = dict! {
+        "application/json": dict! { "schema": schema(sio.output_schema()) },
+        "text/csv": text(),
+        "text/plain": text(),
+    };
     let succeeded = dict! {
         "description": "The response.",
         "headers": dict! { "cidery-cid": reference("headers", "Cid") },
@@ -164,6 +193,11 @@ fn schema(schema: Option<Value>) -> Value {
         schema.remove("$schema");
     }
     schema
+}
+
+/// A way to say who calls.
+fn credential(name: &str) -> Value {
+    Dict::from_iter([(name, Value::List(Vec::new()))]).into()
 }
 
 fn reference(kind: &str, name: &str) -> Value {

@@ -17,8 +17,8 @@ fn example() -> Value {
         service("customer.get", "Finds a customer. By its number.", &sio),
         service("audit", "", &undeclared),
     ];
-    let text = document(services).unwrap();
-    assert_eq!(document(services.into_iter().rev()).unwrap(), text);
+    let text = document(services, false).unwrap();
+    assert_eq!(document(services.into_iter().rev(), false).unwrap(), text);
     json::read(text.as_bytes()).unwrap()
 }
 
@@ -64,4 +64,16 @@ fn references_can_be_followed() {
     }
     let document = example();
     check(&document, &document);
+}
+
+#[test]
+fn credentials_are_required_where_the_node_asks_who_calls() {
+    for (asks, expected) in [
+        (false, r#"[{}]"#),
+        (true, r#"[{"bearer":[]},{"certificate":[]}]"#),
+    ] {
+        let document = document([], asks).unwrap();
+        let document: serde_json::Value = serde_json::from_str(&document).unwrap();
+        assert_eq!(document["security"].to_string(), expected);
+    }
 }

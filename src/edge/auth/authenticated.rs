@@ -1,5 +1,6 @@
 //! A caller that was authenticated, and how long its credential is valid.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -7,6 +8,8 @@ use jiff::Timestamp;
 #[cfg(feature = "console")]
 use super::session_life::SessionLife;
 use crate::engine::access::Validity;
+#[cfg(feature = "jwt")]
+use crate::engine::access::ValidityGroup;
 use crate::engine::clock::Clock;
 use crate::model::access::Caller;
 use crate::model::error::{Error, Kind, reason};
@@ -57,24 +60,24 @@ impl Authenticated {
         self.session.as_deref()
     }
 
-    /// A caller whose credential expires.
+    /// A caller whose credential expires, and ends with its group.
     #[cfg(feature = "jwt")]
-    pub(super) fn until(caller: Caller, expire_time: Timestamp) -> Self {
-        let validity = Validity::new(Some(expire_time));
+    pub(super) fn until(caller: Caller, expire_time: Timestamp, group: Arc<ValidityGroup>) -> Self {
+        let validity = Validity::of_group(expire_time, group);
         Self::new(caller, Some(Arc::new(validity)))
+    }
+
+    /// The same caller, as it calls from an address.
+    pub(super) fn at(mut self, peer: SocketAddr) -> Self {
+        if let Caller::Authenticated(identity) = &mut self.caller {
+            Arc::make_mut(identity).peer = Some(peer);
+        }
+        self
     }
 
     pub(super) fn is_valid(&self, now: Timestamp) -> bool {
         let validity = self.validity.as_ref();
         validity.is_none_or(|validity| validity.is_valid(now))
-    }
-
-    /// Ends the credential.
-    #[cfg(feature = "jwt")]
-    pub(super) fn revoke(&self) {
-        if let Some(validity) = &self.validity {
-            validity.revoke();
-        }
     }
 
     /// When the credential expires, if it does.

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use http::Request;
 use jiff::Timestamp;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use super::attempts::Attempts;
 use super::authenticated::Authenticated;
@@ -21,14 +20,18 @@ use super::principal_list;
 use super::session_cookie::SessionCookie;
 #[cfg(feature = "console")]
 use super::sessions::Sessions;
+use crate::engine::Invoker;
 use crate::engine::access::{KeyRing, Presented, audit};
 use crate::engine::clock::Clock;
 use crate::engine::log_limit::LogLimit;
 use crate::engine::store::Store;
+use crate::model::access::Identity;
 use crate::model::error::{Error, Kind, Result, reason};
 use crate::model::value::Dict;
-use crate::service::runtime::Tasks;
 
+/// The keys of tokens, in the health of the node and as a task.
+#[cfg(feature = "jwt")]
+const TOKEN_KEYS: &str = "keys of tokens";
 /// Why a credential is refused that could only be an API key.
 const NO_KEY: &str = "the credential is not an API key";
 
@@ -81,9 +84,10 @@ impl Authenticator {
             Some(jwt) => Some(TokenVerifier::new(jwt.clone(), options.roles.clone())?),
             None => None,
         };
-        #[cfg(all(feature = "jwt", feature = "tls"))]
-        if let Some(tokens) = &tokens {
-            tokens.fetch().await;
+        #[cfg(feature = "jwt")]
+        if let Some(tokens) = tokens.as_ref().filter(|tokens| tokens.fetches()) {
+            // The failure is logged, and the keys are fetched again.
+            let _ = tokens.reload().await;
         }
         Ok(Self(Arc::new(Inner {
             is_on: !keys.is_empty() || options.has_credentials(),
@@ -101,26 +105,51 @@ impl Authenticator {
         self.0.is_on
     }
 
-    /// Keeps the keys of tokens fresh until the node closes, if they are on a server.
-    #[cfg(all(feature = "jwt", feature = "tls"))]
-    pub(crate) fn keep_keys(&self, tasks: &Tasks, closing: &CancellationToken) {
-        let (this, closing) = (self.clone(), closing.clone());
-        if self.0.tokens.as_ref().is_some_and(TokenVerifier::fetches) {
-            tasks.spawn("token keys", async move {
-                if let Some(tokens) = &this.0.tokens {
-                    tokio::select! {
-                        () = tokens.keep_fetching() => {}
-                        () = closing.cancelled() => {}
-                    }
-                }
-            });
-        }
+    /// Whether it has keys of tokens, which can be read again.
+    pub(crate) fn has_tokens(&self) -> bool {
+        #[cfg(feature = "jwt")]
+        let has_tokens = self.0.tokens.is_some();
+        #[cfg(not(feature = "jwt"))]
+        let has_tokens = false;
+        has_tokens
     }
 
-    /// Without TLS no keys are on a server.
-    #[cfg(not(all(feature = "jwt", feature = "tls")))]
-    #[expect(clippy::unused_self, reason = "as with the feature `tls`")]
-    pub(crate) fn keep_keys(&self, _: &Tasks, _: &CancellationToken) {}
+    /// Keeps the keys of tokens fresh until the node closes.
+    #[cfg(feature = "jwt")]
+    pub(crate) fn keep_keys(&self, invoker: &Invoker) {
+        if !self.has_tokens() {
+            return;
+        }
+        let (this, invoker) = (self.clone(), invoker.clone());
+        invoker.clone().tasks().spawn(TOKEN_KEYS, async move {
+            if let Some(tokens) = &this.0.tokens {
+                tokio::select! {
+                    () = tokens.keep_fresh(|failure| invoker.note_reload(TOKEN_KEYS, failure)) => {}
+                    () = invoker.closing().cancelled() => {}
+                }
+            }
+        });
+    }
+
+    /// Without the feature `jwt` there are no tokens.
+    #[cfg(not(feature = "jwt"))]
+    #[expect(clippy::unused_self, reason = "as with the feature `jwt`")]
+    pub(crate) fn keep_keys(&self, _: &Invoker) {}
+
+    /// Reads the keys of tokens now.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_ARGUMENT` / `ACCESS_INVALID`: those of before are used on.
+    #[cfg(feature = "jwt")]
+    pub(crate) async fn reload_keys(&self, invoker: &Invoker) -> Result<()> {
+        let Some(tokens) = &self.0.tokens else {
+            return Ok(());
+        };
+        let read = tokens.reload().await;
+        invoker.note_reload(TOKEN_KEYS, read.as_ref().err().map(String::as_str));
+        read.map_err(|why| Error::invalid_argument(reason::ACCESS_INVALID, why))
+    }
 
     /// The API keys.
     pub(in crate::edge) fn keys(&self) -> &KeyRing {
@@ -139,9 +168,17 @@ impl Authenticator {
     pub(in crate::edge) fn identify(
         &self,
         connection: &ConnectionCredentials,
+        peer: SocketAddr,
         names: PeerNames<'_>,
     ) {
-        connection.identify(|| certificates::identify(names, &self.0.options));
+        let identify = || {
+            let identity = certificates::identify(names, &self.0.options)?;
+            let peer = Some(peer);
+            Some(Identity { peer, ..identity })
+        };
+        if let Some(caller) = connection.identify(identify) {
+            audit::connected(peer, caller);
+        }
     }
 
     /// Finds out who makes a request, and takes the credential out of it.
@@ -172,8 +209,9 @@ impl Authenticator {
                 let credential = bearer::credential(&header).map_err(Refusal::from);
                 let presented =
                     credential.and_then(|credential| self.present(credential, peer.ip(), now));
-                let authenticated =
-                    presented.map_err(|refusal| self.refuse(refusal, path, peer))?;
+                let authenticated = presented
+                    .map_err(|refusal| self.refuse(refusal, path, peer))?
+                    .at(peer);
                 if connection.remember(header, &authenticated) {
                     audit::connected(peer, &authenticated.caller);
                 }
@@ -237,7 +275,7 @@ impl Authenticator {
         if let Some(validity) = &found.validity {
             KeyRing::note_use(&found.caller, validity, self.0.keys.clock().now());
         }
-        Ok(Some(found))
+        Ok(Some(found.at(peer)))
     }
 
     /// Looks at a credential that the connection did not have before.
@@ -292,8 +330,16 @@ impl Authenticator {
         if let Some(caller) = connection.certificate() {
             return Ok(Authenticated::for_ever(caller.clone()));
         }
-        let message = "the node asks who calls: send an API key as `authorization: Bearer …`; clients of Cidery read \
-                       it from `CIDERY_API_KEY`";
+        let message = match connection.has_unknown_certificate() {
+            false => {
+                "the node asks who calls: send an API key as `authorization: Bearer …`; clients of Cidery read it from \
+                 `CIDERY_API_KEY`"
+            }
+            true => {
+                "no `certificate_rule` of the node has a name of the client certificate: add one, or send an API key \
+                 as `authorization: Bearer …`"
+            }
+        };
         let error = Error::new(Kind::Unauthenticated, reason::CREDENTIAL_REQUIRED, message);
         self.log(&error, None, path, peer);
         Err(error)

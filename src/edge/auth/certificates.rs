@@ -43,6 +43,7 @@ pub(super) fn identify(names: PeerNames<'_>, options: &AccessOptions) -> Option<
             rights: rule.all_rights(&options.roles),
             quota: Quota::default(),
             credential: Credential::Certificate,
+            peer: None,
         })
     })
 }

@@ -26,10 +26,19 @@ struct Last {
 }
 
 impl ConnectionCredentials {
-    /// Finds out, the first time, whom the client certificate of the connection names.
-    pub(super) fn identify(&self, identify: impl FnOnce() -> Option<Identity>) {
-        self.certificate
-            .get_or_init(|| Some(Caller::Authenticated(Arc::new(identify()?))));
+    /// Finds out, the first time, whom the client certificate of the connection names. Returns it that time alone.
+    pub(super) fn identify(&self, identify: impl FnOnce() -> Option<Identity>) -> Option<&Caller> {
+        let mut is_first = false;
+        let caller = self.certificate.get_or_init(|| {
+            is_first = true;
+            Some(Caller::Authenticated(Arc::new(identify()?)))
+        });
+        caller.as_ref().filter(|_| is_first)
+    }
+
+    /// Whether the connection has a client certificate that names no caller of this node.
+    pub(super) fn has_unknown_certificate(&self) -> bool {
+        matches!(self.certificate.get(), Some(None))
     }
 
     /// Whom the client certificate names.

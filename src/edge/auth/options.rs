@@ -10,7 +10,8 @@ use crate::model::error::{Error, Result, Violation, reason};
 
 /// Who may call a node, besides those with an API key.
 ///
-/// With none of it, and no API key in the store, authentication is off: whoever reaches the node may do everything.
+/// With none of it, and no API key in the store, authentication is off: each client that reaches the node may do
+/// everything.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct AccessOptions {

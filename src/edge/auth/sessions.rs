@@ -206,11 +206,9 @@ mod tests {
             rights: Rights::default(),
             quota: Quota::default(),
             credential: Credential::ApiKey("id".into()),
+            peer: None,
         }));
-        let authenticated = Authenticated {
-            validity: Some(Arc::clone(&validity)),
-            ..Authenticated::for_ever(caller)
-        };
+        let authenticated = Authenticated::new(caller, Some(Arc::clone(&validity)));
         (authenticated, validity)
     }
 

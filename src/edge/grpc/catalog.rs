@@ -72,8 +72,8 @@ impl Catalog {
         })))
     }
 
-    /// Whether a path is that of a method: of a gRPC service of the node, or a typed one, as of the last update. Where
-    /// callers must prove who they are, whoever asks this has not: typed methods are not told.
+    /// Whether a path is that of a method: of a gRPC service of the node, or a typed one, as of the last update. With
+    /// authentication on, the caller is not known here yet: typed methods are not told.
     pub(in crate::edge) fn has_method(&self, path: &str) -> bool {
         match self.0.invoker.requires_authentication() {
             true => self.0.built_in.has_method(path),

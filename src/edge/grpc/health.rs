@@ -173,7 +173,7 @@ impl Health for HealthApi {
         &self,
         request: Request<health::HealthListRequest>,
     ) -> Result<Response<health::HealthListResponse>, Status> {
-        // Names are told to those that may invoke the services; whoever knows one may ask for its health.
+        // Only callers that may invoke a service see its name; a caller that knows a name may ask for its health.
         let invoker = on_behalf_of_caller(&self.invoker, request.extensions());
         let mut statuses = HashMap::from([(String::new(), response(self.combine(true)))]);
         let catalog = self.catalog.current().await;

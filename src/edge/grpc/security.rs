@@ -150,7 +150,9 @@ impl SecurityService for SecurityApi {
         let extensions = request.extensions();
         let expire_time = extensions.get::<ExpireTime>().map(|it| it.0);
         let caller = self.caller(extensions);
-        Ok(Response::new(caller_to_proto(&caller, expire_time)))
+        let quota = self.invoker.quota_of(&caller);
+        let caller = caller_to_proto(&caller, &quota, expire_time);
+        Ok(Response::new(caller))
     }
 
     async fn create_api_key(

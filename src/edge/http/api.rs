@@ -119,11 +119,17 @@ impl Inner {
         let connection = connection.ok_or_else(no_connection)?;
         #[cfg(feature = "console")]
         if route == Route::Session {
-            return Box::pin(session::answer(&self.auth, &connection, request)).await;
+            return Box::pin(session::answer(
+                &self.invoker,
+                &self.auth,
+                &connection,
+                request,
+            ))
+            .await;
         }
         let authenticated = self.auth.authenticate(&mut request, &connection)?;
         let credential_end = match route {
-            Route::Events => self.auth.end(authenticated.as_ref()),
+            Route::Events | Route::Invocation => self.auth.end(authenticated.as_ref()),
             _ => None,
         };
         let caller = match authenticated {

@@ -10,14 +10,9 @@ use tonic::Status;
 use super::problem::Problem;
 use crate::codec::status::from_status;
 use crate::edge::connection::Connection;
+use crate::edge::counting::{DECODED_FACTOR, UNCOUNTED_BYTES};
 use crate::engine::byte_budget::Reservation;
 use crate::model::error::{Error, Result, reason};
-
-/// Bodies of at most so many bytes are not counted: their request costs more than they do.
-const UNCOUNTED_BYTES: usize = 1024;
-/// How much memory of the node a body takes, in multiples of its length: it is kept while the value is made that it is
-/// decoded to.
-const DECODED_FACTOR: usize = 2;
 
 /// A body that was read, and the memory that it takes until the request is answered.
 #[derive(Debug)]

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use http::{HeaderName, Response, StatusCode};
 
 use super::invocations::{refused, unnamed};
-use super::media::{PROBLEM, format_of, media_type, untyped};
-use super::problem::Problem;
+use super::media::{format_of, media_type, untyped};
+use super::problem::{PROBLEM, Problem};
 use super::query::{Query, invalid};
 use super::request::HttpRequest;
 use super::respond::{object, with_cid};

@@ -10,13 +10,12 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
 use crate::edge::connection::Connection;
+use crate::edge::counting::UNCOUNTED_BYTES;
 use crate::engine::byte_budget::Reservation;
 use crate::model::error::Result;
 
 /// The largest frame. The transport takes one from a response whose peer does not read.
 const FRAME_BYTES: usize = 16 * 1024;
-/// Bodies of at most so many bytes are not counted: their response costs more than they do.
-const UNCOUNTED_BYTES: usize = 1024;
 
 /// A whole body.
 struct CountedBody {

@@ -27,6 +27,7 @@ use crate::codec::proto::v1::invocation_service_server::InvocationService as _;
 use crate::codec::status::from_status;
 use crate::codec::{json, objects};
 use crate::edge::connection::Connection;
+use crate::edge::counting::UNCOUNTED_BYTES;
 use crate::edge::credential_end::CredentialEnd;
 use crate::edge::grpc::{InvocationApi, ResultResponses};
 use crate::engine::byte_budget::Reservation;
@@ -40,8 +41,6 @@ const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering")
 /// How often a comment is sent where nothing happens: proxies end connections that are silent for a minute or less.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 const COMMENT: &[u8] = b":\n\n";
-/// Events of at most so many bytes are not counted: their stream costs more than they do.
-const UNCOUNTED_BYTES: usize = 1024;
 /// The event that ends a stream which fails. A browser uses `error` for itself.
 const FAILED: &str = "problem";
 

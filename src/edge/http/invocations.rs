@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use axum::body::Body;
+use futures_util::future::OptionFuture;
 use http::{Response, StatusCode};
 use tonic::Status;
 
@@ -18,7 +19,7 @@ use crate::codec::proto::v1::invocation_service_server::InvocationService as _;
 use crate::codec::status::from_status;
 use crate::dict;
 use crate::edge::grpc::InvocationApi;
-use crate::model::error::{Error, Result, reason};
+use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::value::Value;
 
 const VIEWS: [(&str, v1::InvocationView); 2] = [
@@ -29,6 +30,18 @@ const VIEWS: [(&str, v1::InvocationView); 2] = [
 /// The error of a status of gRPC, as HTTP answers it.
 pub(super) fn refused(status: &Status) -> Problem {
     from_status(status).into()
+}
+
+/// The error of a status of gRPC, whose field of the filter is a parameter with another name.
+fn refused_filter(status: &Status) -> Problem {
+    let error = from_status(status).map_violations(|violation| match violation.path.as_str() {
+        "/filter_expression" => Violation {
+            path: format!("/{}", filter::EXPRESSION),
+            ..violation
+        },
+        _ => violation,
+    });
+    error.into()
 }
 
 /// Answers `GET /invocations`.
@@ -53,7 +66,9 @@ pub(super) async fn list(
     };
     query.finish()?;
     let listed = api.list_invocations(request.to_grpc(message)).await;
-    let listed = listed.map_err(|status| refused(&status))?.into_inner();
+    let listed = listed
+        .map_err(|status| refused_filter(&status))?
+        .into_inner();
     let invocations = listed.invocations.iter().map(objects::invocation);
     let page = dict! {
         "invocations": invocations.map(Value::Dict).collect::<Vec<_>>(),
@@ -73,7 +88,7 @@ pub(super) async fn list(
 /// As for `GetInvocation`.
 pub(super) async fn get(
     api: &InvocationApi,
-    request: HttpRequest,
+    mut request: HttpRequest,
 ) -> Result<Response<Body>, Problem> {
     let cid = request.cid();
     let mut query = Query::new(&request.parts.uri);
@@ -90,7 +105,11 @@ pub(super) async fn get(
         view: view.into(),
         ..v1::GetInvocationRequest::default()
     };
-    let found = api.get_invocation(request.to_grpc(message)).await;
+    let credential_end = OptionFuture::from(request.credential_end.take());
+    let found = tokio::select! {
+        Some(error) = credential_end => return Err(Problem::from(error).with_cid(cid)),
+        found = api.get_invocation(request.to_grpc(message)) => found,
+    };
     let found = found.map_err(|status| refused(&status).with_cid(cid))?;
     let found = found.into_inner().invocation.unwrap_or_default();
     let is_full = view == v1::InvocationView::Full;

@@ -13,9 +13,6 @@ const ACCEPT_POST: HeaderName = HeaderName::from_static("accept-post");
 pub(super) const INPUTS: &str =
     "application/json, text/csv, application/x-www-form-urlencoded, text/plain";
 
-/// The media type of a failure.
-pub(super) const PROBLEM: &str = "application/problem+json";
-
 /// The formats that have a media type.
 pub(super) const FORMATS: [(&str, Format); 4] = [
     ("application/json", Format::Json),

@@ -20,6 +20,23 @@ use crate::model::invocation::{OnExhausted, RetryPolicy, Terms};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
+/// The parameters of work in the background.
+const ASYNC_ONLY: [&str; 13] = [
+    "delay",
+    "start_time",
+    "expiration",
+    "deadline",
+    "retry_policy.max_attempts",
+    "retry_policy.initial_interval",
+    "retry_policy.multiplier",
+    "retry_policy.max_interval",
+    "on_exhausted",
+    "concurrency_key",
+    "callbacks",
+    "failure_callbacks",
+    "retention",
+];
+
 /// Whether a header is metadata of a call.
 fn is_http_metadata(name: &str) -> bool {
     is_metadata(name) && !is_of_http(name)
@@ -67,9 +84,18 @@ pub(super) fn apply(
     add_names(call, headers, &mut query);
     let timeout = query.duration("timeout");
     call.timeout = timeout.or(call.timeout);
-    match is_async {
-        true => add_terms(call, &mut query, now),
-        false => add_waiting(call, &mut query, mode.wait),
+    if is_async {
+        add_terms(call, &mut query, now);
+        query.refuse_given(
+            &["on_deadline"],
+            "is for a caller that waits: not with `async`",
+        );
+    } else {
+        add_waiting(call, &mut query, mode.wait);
+        query.refuse_given(
+            &ASYNC_ONLY,
+            "needs `async`: the call then works in the background",
+        );
     }
     query.finish()?;
     Ok(mode)
@@ -294,6 +320,21 @@ mod tests {
         ] {
             let error = read(query, &[]).unwrap_err();
             assert_eq!(error.field_violations()[0].path, path, "{query}");
+        }
+        for query in ["delay=5s", "async&on_deadline=continue"] {
+            let error = read(query, &[]).unwrap_err();
+            let [violation] = error.field_violations() else {
+                panic!("{error:?}");
+            };
+            assert_eq!(violation.code, "NOT_ALLOWED");
+            assert!(violation.message.contains("`async`"), "{violation:?}");
+        }
+        // Those that are refused are all that work in the background has.
+        for name in ASYNC_ONLY {
+            let error = read(&format!("async&{name}=%00"), &[]).err();
+            let is_known =
+                error.is_none_or(|error| error.field_violations()[0].code != "UNKNOWN_KEY");
+            assert!(is_known, "{name}");
         }
     }
 

@@ -8,11 +8,13 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use crate::codec::failure::failure_dict;
 use crate::codec::json;
 use crate::codec::status::{CID_HEADER, cid_value};
+use crate::edge::challenge::challenge;
 use crate::model::error::{Error, Kind, reason};
 use crate::model::id::Cid;
 use crate::model::value::{Dict, Value};
 
-const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
+/// The media type of a failure.
+pub(super) const PROBLEM: &str = "application/problem+json";
 /// The prefix of the types of problems; the reason follows.
 const TYPE_PREFIX: &str = "urn:cidery:reason:";
 
@@ -87,14 +89,14 @@ impl Problem {
         let cid = error.cid().unwrap_or_else(Cid::new);
         let error = error.with_cid(cid);
         tracing::debug!(%cid, reason = error.reason(), %status, "request rejected: {error}");
-        headers.insert(CONTENT_TYPE, PROBLEM);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM));
         headers.insert(CID_HEADER, cid_value(cid));
         if let Some(delay) = error.retry_after() {
             let seconds = delay.as_secs() + u64::from(delay.subsec_nanos() > 0);
             headers.insert(RETRY_AFTER, seconds.into());
         }
         if error.kind() == Kind::Unauthenticated {
-            headers.insert(WWW_AUTHENTICATE, challenge(&error));
+            headers.insert(WWW_AUTHENTICATE, challenge(error.reason()));
         }
         let body = json::write(&Value::Dict(members(&error, status))).unwrap_or_default();
         let mut response = Response::new(Body::from(body));
@@ -104,20 +106,12 @@ impl Problem {
     }
 }
 
-/// What the caller has to send (RFC 6750).
-fn challenge(error: &Error) -> HeaderValue {
-    HeaderValue::from_static(match error.reason() {
-        reason::CREDENTIAL_INVALID => "Bearer realm=\"cidery\", error=\"invalid_token\"",
-        _ => "Bearer realm=\"cidery\"",
-    })
-}
-
 /// The members of a problem: those of the RFC, and those that failures have everywhere.
 pub(super) fn members(error: &Error, status: StatusCode) -> Dict {
     let name = utf8_percent_encode(error.reason(), UNRESERVED);
     let mut members = Dict::from_iter([
         ("type", Value::from(format!("{TYPE_PREFIX}{name}"))),
-        ("title", title(error.kind()).into()),
+        ("title", title(error.kind(), status).into()),
         ("status", i64::from(status.as_u16()).into()),
         ("detail", error.message().into()),
     ]);
@@ -144,9 +138,13 @@ const OMITTED: &str = "violations_omitted";
 const UNRESERVED: &percent_encoding::AsciiSet =
     &NON_ALPHANUMERIC.remove(b'_').remove(b'-').remove(b'.');
 
-/// The kind in words: `Not found`.
-fn title(kind: Kind) -> String {
-    let words = kind.name().to_ascii_lowercase().replace('_', " ");
+/// The kind in words, or the status where that is not of the kind: `Not found`, `Method not allowed`.
+fn title(kind: Kind, status: StatusCode) -> String {
+    let of_kind = kind.http_status() == status.as_u16();
+    let words = match status.canonical_reason().filter(|_| !of_kind) {
+        Some(words) => words.to_ascii_lowercase(),
+        None => kind.name().to_ascii_lowercase().replace('_', " "),
+    };
     let mut chars = words.chars();
     let first = chars.next().map(|first| first.to_ascii_uppercase());
     first.into_iter().chain(chars).collect()

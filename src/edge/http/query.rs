@@ -132,6 +132,17 @@ impl Query {
             .refuse(Violation::new(format!("/{name}"), code, message));
     }
 
+    /// Refuses parameters that a path has in another case only.
+    pub(super) fn refuse_given(&mut self, names: &[&str], message: &str) {
+        for name in names {
+            let is_given = self.pairs.iter().any(|(key, _)| key == name);
+            if is_given {
+                self.pairs.retain(|(key, _)| key != name);
+                self.refuse(name, "NOT_ALLOWED", message);
+            }
+        }
+    }
+
     /// Refuses what is wrong, and what was not read.
     ///
     /// # Errors

@@ -34,7 +34,7 @@ pub(super) struct HttpRequest {
     pub(super) name: String,
     pub(super) parts: Parts,
     pub(super) body: Body,
-    /// When a stream ends because of its credential.
+    /// When a request that waits ends because of its credential, and its stream.
     pub(super) credential_end: Option<CredentialEnd>,
 }
 

@@ -118,18 +118,27 @@ impl Route {
     }
 
     /// Whether it is a path of the console.
+    #[cfg(feature = "console")]
     pub(super) fn is_console(self) -> bool {
-        #[cfg(feature = "console")]
-        return matches!(self, Self::Console | Self::Session);
-        #[cfg(not(feature = "console"))]
-        false
+        matches!(self, Self::Console | Self::Session)
     }
 
     /// Whether it is a page or a file of the console: the same for all.
+    #[cfg(feature = "console")]
     pub(in crate::edge) fn is_console_page(self) -> bool {
-        #[cfg(feature = "console")]
-        return self == Self::Console;
-        #[cfg(not(feature = "console"))]
+        self == Self::Console
+    }
+}
+
+/// Without the console none is.
+#[cfg(not(feature = "console"))]
+#[expect(clippy::unused_self, reason = "as with the feature `console`")]
+impl Route {
+    pub(super) fn is_console(self) -> bool {
+        false
+    }
+
+    pub(in crate::edge) fn is_console_page(self) -> bool {
         false
     }
 }

@@ -17,7 +17,8 @@ use crate::dict;
 use crate::edge::auth::{Authenticated, SessionCookie, cross_site};
 use crate::edge::connection::Connection;
 use crate::edge::port_auth::PortAuth;
-use crate::model::access::Caller;
+use crate::engine::Invoker;
+use crate::model::access::{Caller, Quota};
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::value::Value;
 
@@ -33,6 +34,7 @@ const JSON: &str = "application/json";
 /// `PERMISSION_DENIED` / `CROSS_SITE`; the errors of authentication, of a body, and of its JSON;
 /// `FAILED_PRECONDITION` / `AUTHENTICATION_OFF`; `RESOURCE_EXHAUSTED` / `SESSION_LIMIT`.
 pub(super) async fn answer(
+    invoker: &Invoker,
     auth: &PortAuth,
     connection: &Arc<Connection>,
     mut request: Request<Body>,
@@ -41,7 +43,10 @@ pub(super) async fn answer(
     let mut response = match *request.method() {
         Method::POST => log_in(auth, connection, cookie, request).await?,
         Method::DELETE => log_out(auth, connection, cookie)?,
-        _ => show(auth, connection, cookie.as_ref(), &mut request)?,
+        _ => {
+            let quota = |caller: &_| invoker.quota_of(caller);
+            show(quota, auth, connection, cookie.as_ref(), &mut request)?
+        }
     };
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -91,6 +96,7 @@ fn log_out(
 
 /// Says who the caller is, and whether it has to log in.
 fn show(
+    quota: impl Fn(&Caller) -> Quota,
     auth: &PortAuth,
     connection: &Arc<Connection>,
     cookie: Option<&SessionCookie>,
@@ -116,10 +122,14 @@ fn show(
     let caller = match &found {
         Some(found) => {
             let expire_time = found.expire_time().map(|it| it.0);
-            objects::caller(&caller_to_proto(&found.caller, expire_time))
+            let quota = quota(&found.caller);
+            objects::caller(&caller_to_proto(&found.caller, &quota, expire_time)).into()
         }
         None if is_on => Value::Null,
-        None => objects::caller(&caller_to_proto(&Caller::Trusted, None)),
+        None => {
+            let anyone = Caller::Trusted;
+            objects::caller(&caller_to_proto(&anyone, &quota(&anyone), None)).into()
+        }
     };
     let session_end = session.and_then(|session| session.expire_time());
     let answer = dict! {

@@ -25,6 +25,7 @@ pub(super) fn write(
         store,
         followed,
         event_watchers,
+        spans_dropped,
     } = node;
     write_status(&mut writer, &status);
     services::write(&mut writer, services);
@@ -36,6 +37,9 @@ pub(super) fn write(
     gauge(&families::HELD, status.held_invocations);
     gauge(&families::FOLLOWED, followed);
     gauge(&families::WATCHERS, event_watchers);
+    writer
+        .begin(&families::SPANS_DROPPED)
+        .count(&[], spans_dropped);
     let mut workers = writer.begin(&families::WORKERS);
     let connected = status.workers.saturating_sub(status.workers_away);
     workers.size(&["connected"], connected);

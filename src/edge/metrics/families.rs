@@ -182,6 +182,12 @@ pub(super) static WATCHERS: Family = family(
     &[],
     "Callers that watch the events of the node.",
 );
+pub(super) static SPANS_DROPPED: Family = family(
+    "cidery_spans_dropped",
+    Type::Counter,
+    &[],
+    "Spans of traces that were not sent: the collector was away, or too slow.",
+);
 pub(super) static STORE_UP: Family = family(
     "cidery_store_up",
     Type::Gauge,
@@ -325,7 +331,7 @@ pub(super) static MAX_FILES: Family = family(
 mod tests {
     use super::*;
 
-    static ALL: [&Family; 50] = [
+    static ALL: [&Family; 51] = [
         &BUILD,
         &START_TIME,
         &HEALTH,
@@ -353,6 +359,7 @@ mod tests {
         &WORKERS,
         &FOLLOWED,
         &WATCHERS,
+        &SPANS_DROPPED,
         &STORE_UP,
         &STORE_USED,
         &STORE_LIMIT,

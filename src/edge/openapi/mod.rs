@@ -32,6 +32,7 @@ impl Described {
     pub(in crate::edge) async fn new(invoker: &Invoker, headers: &HeaderMap) -> Result<Self> {
         invoker.check_authenticated()?;
         let services = invoker.services();
+        let asks_who_calls = invoker.requires_authentication();
         // Thousands of services take a while.
         let made = invoker.tasks().compute(move || {
             let documented = services.iter().map(|service| Documented {
@@ -39,7 +40,7 @@ impl Described {
                 description: &service.effective.description,
                 sio: service.definition.declaration(),
             });
-            let text = document(documented)?;
+            let text = document(documented, asks_who_calls)?;
             let etag = Sha256::digest(&text);
             let etag: String = etag
                 .iter()

@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::certificate::peer_certificate;
-use super::clients::ConnectedClients;
+use super::clients::{ClientCertificate, ConnectedClients};
 use super::server_tls::{Accepts, Loaded, ServerTls};
 use super::socket::TlsSocket;
 use crate::edge::connection::Connection;
@@ -90,20 +90,18 @@ impl TlsAcceptor {
         // Before the check: a handshake that ends meanwhile sees the one or is seen by the other.
         self.accepts.store(Arc::clone(&accepts));
         let withdrawn = self.clients.check(&*accepts.clients);
-        for (certificate, error) in withdrawn.iter().take(MAX_LOGGED) {
-            let peer = peer_certificate(certificate.leaf()).unwrap_or_default();
-            let (subject, serial) = (peer.subject, peer.serial);
-            let why = refusal(error);
-            tracing::warn!(subject, serial, "connections closed: {why}");
-        }
-        if let Some(more) = withdrawn.len().checked_sub(MAX_LOGGED + 1) {
-            let certificates = more + 1;
-            tracing::warn!(
-                certificates,
-                "connections of more client certificates closed"
-            );
-        }
+        let withdrawn = withdrawn
+            .iter()
+            .map(|(certificate, error)| (&**certificate, refusal(error)));
+        log_closed(withdrawn);
         Ok(loaded.certificate)
+    }
+
+    /// Ends the connections whose client certificate has expired.
+    pub(super) fn end_expired(&self, now: Timestamp) {
+        let expired = self.clients.end_expired(now);
+        let why = |certificate| (certificate, "the client certificate has expired".to_owned());
+        log_closed(expired.iter().map(|it| why(&**it)));
     }
 
     /// Makes the handshake of a connection, whose first bytes are of TLS, and waits for its first request. `None` where
@@ -177,6 +175,22 @@ impl TlsAcceptor {
             Some(omitted) => tracing::warn!(%peer, omitted, "TLS handshake failed: {why}"),
             None => tracing::debug!(%peer, "TLS handshake failed: {why}"),
         }
+    }
+}
+
+/// Logs that the connections of client certificates were closed, the first ones one by one.
+fn log_closed<'a>(closed: impl ExactSizeIterator<Item = (&'a ClientCertificate, String)>) {
+    let more = closed.len().saturating_sub(MAX_LOGGED);
+    for (certificate, why) in closed.take(MAX_LOGGED) {
+        let peer = peer_certificate(certificate.leaf()).unwrap_or_default();
+        let (subject, serial) = (peer.subject, peer.serial);
+        tracing::warn!(subject, serial, "connections closed: {why}");
+    }
+    if more > 0 {
+        tracing::warn!(
+            certificates = more,
+            "connections of more client certificates closed"
+        );
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use jiff::Timestamp;
+use rustls::pki_types::CertificateDer;
 use sha2::{Digest as _, Sha256};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
@@ -38,6 +39,12 @@ pub(super) fn validity(der: &[u8]) -> Option<Validity> {
         start: time(certificate.validity().not_before.timestamp())?,
         end: time(certificate.validity().not_after.timestamp()).unwrap_or(Timestamp::MAX),
     })
+}
+
+/// When the first certificate of a chain expires; never, where none can be read.
+pub(super) fn expire_time(chain: &[CertificateDer<'_>]) -> Timestamp {
+    let ends = chain.iter().filter_map(|der| Some(validity(der)?.end));
+    ends.min().unwrap_or(Timestamp::MAX)
 }
 
 /// Reads the certificate of a client, which the handshake has verified; `None` where it is malformed.

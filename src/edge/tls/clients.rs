@@ -1,12 +1,15 @@
 //! The clients that are connected with a certificate. When the files are read again, their certificates are checked
-//! again, and the connections of those that are no longer accepted end.
+//! again, and the connections of those that are no longer accepted end, as do those of a certificate that expires.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use jiff::Timestamp;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::danger::ClientCertVerifier;
 use tokio_util::sync::CancellationToken;
+
+use super::certificate::expire_time;
 
 /// A certificate with the intermediate ones, as its client has sent them.
 type Chain = Arc<[CertificateDer<'static>]>;
@@ -19,6 +22,8 @@ pub(super) struct ConnectedClients(Mutex<HashMap<Chain, Weak<ClientCertificate>>
 #[derive(Debug)]
 pub(in crate::edge) struct ClientCertificate {
     chain: Chain,
+    /// When the first one of the chain expires.
+    expire_time: Timestamp,
     withdrawn: CancellationToken,
     clients: Arc<ConnectedClients>,
 }
@@ -35,6 +40,7 @@ impl ConnectedClients {
         }
         let certificate = Arc::new(ClientCertificate {
             chain: chain.into(),
+            expire_time: expire_time(chain),
             withdrawn: CancellationToken::new(),
             clients: Arc::clone(self),
         });
@@ -50,12 +56,26 @@ impl ConnectedClients {
     ) -> Vec<(Arc<ClientCertificate>, rustls::Error)> {
         let refused = self.all().into_iter().filter_map(|certificate| {
             let error = certificate.verify(verifier).err()?;
-            // One that connects again is another entry.
-            self.lock().remove(&certificate.chain);
-            certificate.withdrawn.cancel();
+            self.withdraw(&certificate);
             Some((certificate, error))
         });
         refused.collect()
+    }
+
+    /// Ends the connections of those that have expired at a time; returns their certificates.
+    pub(super) fn end_expired(&self, now: Timestamp) -> Vec<Arc<ClientCertificate>> {
+        let mut expired = self.all();
+        expired.retain(|certificate| certificate.expire_time <= now);
+        for certificate in &expired {
+            self.withdraw(certificate);
+        }
+        expired
+    }
+
+    fn withdraw(&self, certificate: &ClientCertificate) {
+        // One that connects again is another entry.
+        self.lock().remove(&certificate.chain);
+        certificate.withdrawn.cancel();
     }
 
     /// All that are connected. The lock is not held while they are verified: handshakes wait for it.

@@ -1,5 +1,6 @@
 //! Certificates that are replaced while the node runs: their files are looked at every few seconds, and read again
-//! where they have changed, or where an operator asks for it.
+//! where they have changed, or where an operator asks for it. As often, the connections of client certificates end that
+//! have expired.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -66,6 +67,7 @@ impl TlsReload {
                 () = stop.cancelled() => return,
                 () = self.invoker.clock().pause(INTERVAL) => {}
             }
+            self.acceptor.end_expired(self.invoker.now());
             let this = self.clone();
             // A failure is logged, and tried again.
             let _ = self.invoker.tasks().compute(move || this.read(false)).await;

@@ -12,6 +12,7 @@ use crate::codec::json;
 use crate::codec::proto_json;
 use crate::codec::status::{from_status, to_status};
 use crate::dict;
+use crate::edge::challenge::challenge;
 use crate::model::error::{Error, reason};
 use crate::model::value::{Dict, Value};
 
@@ -79,13 +80,11 @@ fn detail(any: &prost_types::Any, find: proto_json::FindType<'_>) -> Dict {
 
 /// Adds the headers of HTTP that tell a caller what to do about a failure.
 pub(super) fn add_headers(headers: &mut HeaderMap, status: &Status) {
+    let error = from_status(status);
     if status.code() == Code::Unauthenticated {
-        headers.insert(
-            WWW_AUTHENTICATE,
-            HeaderValue::from_static("Bearer realm=\"cidery\""),
-        );
+        headers.insert(WWW_AUTHENTICATE, challenge(error.reason()));
     }
-    if let Some(delay) = from_status(status).retry_after() {
+    if let Some(delay) = error.retry_after() {
         let seconds = delay.as_secs() + u64::from(delay.subsec_nanos() > 0);
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
     }

@@ -1,4 +1,4 @@
-//! Where a call comes from: the handler that makes it, and who asks and acts.
+//! Where a call comes from: the handler that makes it, and its principals.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ pub(in crate::engine) struct Parent<'a> {
     pub(in crate::engine) metadata: &'a Metadata,
 }
 
-/// Who asks and who acts.
+/// The principals of a call: who asked for it, and who acts.
 #[derive(Clone, Debug, Default)]
 pub(in crate::engine) struct Acting {
     pub(in crate::engine) principals: Option<Arc<Principals>>,
@@ -23,7 +23,7 @@ pub(in crate::engine) struct Acting {
 }
 
 impl Acting {
-    /// A caller from outside, who asks and acts.
+    /// A caller from outside: it has asked, and it acts.
     pub(in crate::engine) fn caller(caller: &Caller) -> Self {
         let Some(identity) = caller.identity() else {
             return Self::default();

@@ -17,4 +17,4 @@ pub use self::key_ring::{KeyRing, ListedKey, NewApiKey, Presented};
 pub use self::key_text::ApiKeySecret;
 pub(in crate::engine) use self::reach::Reach;
 pub(in crate::engine) use self::refusal::{Right, identity, not_permitted};
-pub(crate) use self::validity::Validity;
+pub(crate) use self::validity::{Validity, ValidityGroup};

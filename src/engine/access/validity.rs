@@ -1,5 +1,6 @@
 //! How long a credential is valid, shared by all that was opened with it.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use jiff::Timestamp;
@@ -11,10 +12,26 @@ const SECONDS_PER_MINUTE: i64 = 60;
 /// The value for "never".
 const NEVER: i64 = i64::MIN;
 
+/// Credentials that end together: tokens whose keys were withdrawn, however many there are.
+#[derive(Debug, Default)]
+pub(crate) struct ValidityGroup {
+    is_over: AtomicBool,
+    over: CancellationToken,
+}
+
+impl ValidityGroup {
+    /// Ends all credentials of the group, and what was opened with them.
+    pub(crate) fn end(&self) {
+        self.is_over.store(true, Ordering::Release);
+        self.over.cancel();
+    }
+}
+
 /// How long a credential is valid, and when it was used.
 #[derive(Debug)]
 pub(crate) struct Validity {
     expire_time: Option<Timestamp>,
+    group: Option<Arc<ValidityGroup>>,
     is_revoked: AtomicBool,
     /// Fires when the credential is revoked.
     revoked: CancellationToken,
@@ -27,9 +44,20 @@ impl Validity {
     pub(crate) fn new(expire_time: Option<Timestamp>) -> Self {
         Self {
             expire_time,
+            group: None,
             is_revoked: AtomicBool::new(false),
             revoked: CancellationToken::new(),
             last_use: AtomicI64::new(NEVER),
+        }
+    }
+
+    /// That of a credential which expires, and ends with its group.
+    #[cfg(feature = "jwt")]
+    pub(crate) fn of_group(expire_time: Timestamp, group: Arc<ValidityGroup>) -> Self {
+        Self {
+            revoked: group.over.child_token(),
+            group: Some(group),
+            ..Self::new(Some(expire_time))
         }
     }
 
@@ -40,7 +68,9 @@ impl Validity {
 
     /// Whether it was revoked.
     pub(super) fn is_revoked(&self) -> bool {
+        let group = self.group.as_ref();
         self.is_revoked.load(Ordering::Acquire)
+            || group.is_some_and(|group| group.is_over.load(Ordering::Acquire))
     }
 
     /// Whether it has expired at a time.

@@ -187,8 +187,8 @@ impl Gate {
         (before & BACKGROUND_CLOSED == 0).then_some(starting)
     }
 
-    /// Announces that an invocation is about to be accepted, and asks afterwards whether it may be: whoever closes the
-    /// gate meanwhile waits until the guard is dropped, which is once the invocation is stored, or refused.
+    /// Announces that an invocation is about to be accepted, and asks afterwards whether it may be: an operator who
+    /// closes the gate meanwhile waits until the guard is dropped: once the invocation is stored, or refused.
     #[inline]
     pub(in crate::engine) fn begin_acceptance(self: &Arc<Self>) -> Accepting {
         self.state.fetch_add(ACCEPTING, Ordering::AcqRel);

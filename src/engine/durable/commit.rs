@@ -253,7 +253,7 @@ impl Committer {
         // Callbacks come last of all children: see `Maintenance::children`.
         record.followed_by.extend(followed_by);
         let taken = self.commit_with_retry(&record).await;
-        // Before anyone is told: whoever sees the outcome finds it counted.
+        // Before followers are notified: a caller that sees the outcome finds it counted.
         if let Some(metrics) = metrics.filter(|_| taken) {
             record_metrics::count(metrics, invocation, &record);
         }

@@ -208,12 +208,9 @@ impl Dispatch {
 
     /// Whether the handler was asked to stop, or its deadline has passed: a handler that never yields does not let its
     /// own timer fire.
-    pub(in crate::engine) fn is_cancelled_or_expired(&self) -> bool {
-        self.cancelled().is_cancelled()
-            || self
-                .info()
-                .deadline
-                .is_some_and(|deadline| deadline <= Instant::now())
+    pub(in crate::engine) fn is_cancelled_or_expired(&self, now: Instant) -> bool {
+        let deadline = self.info().deadline;
+        self.cancelled().is_cancelled() || deadline.is_some_and(|deadline| deadline <= now)
     }
 
     /// Why a nested call ends when its caller does.

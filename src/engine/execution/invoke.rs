@@ -56,8 +56,8 @@ impl Executor {
     /// Invokes a service for a caller from outside, and waits. Returns the reply and the CID of its invocation: that of
     /// the first one, where the idempotency key of the call is known.
     ///
-    /// `cid` is the CID of the call; the caller brought it if `call.cid` names it. `acting`: who asks, or why it is
-    /// refused. `in_flight`: the call in the quota of its caller, until it has ended.
+    /// `cid` is the CID of the call; the caller brought it if `call.cid` names it. `acting`: the principals of the call,
+    /// or why it is refused. `in_flight`: the call in the quota of its caller, until it has ended.
     ///
     /// # Errors
     ///
@@ -321,7 +321,9 @@ impl Executor {
         parent: &'a Dispatch,
     ) -> impl Future<Output = Result<Reply>> + Send + 'a {
         async move {
-            if parent.is_cancelled_or_expired() {
+            // The clock is read once: for the deadlines, and for when the handler starts if its permits are free.
+            let begun = Instant::now();
+            if parent.is_cancelled_or_expired(begun) {
                 return Err(parent.end_reason());
             }
             let asks_who_calls = self.runtime.requires_authentication;
@@ -337,7 +339,8 @@ impl Executor {
             let callers = parent.extend_chain(&call.service)?;
             let options = route.definition.service_options();
             let own_timeout = call.timeout.or(options.timeout);
-            let (deadline, own_deadline) = nested_deadline(parent.info().deadline, own_timeout);
+            let (deadline, own_deadline) =
+                nested_deadline(begun, parent.info().deadline, own_timeout);
             let mut info = InvocationInfo {
                 cid: parent.info().cid,
                 service: route.name().clone(),
@@ -364,7 +367,7 @@ impl Executor {
             let trace = trace_nested(&self.runtime.tracer, &mut info);
             let limits = CallLimits {
                 route: &route,
-                begun: None,
+                begun: Some(begun),
                 deadline: own_deadline,
                 caller: Caller::Handler(parent),
             };
@@ -408,10 +411,11 @@ fn trace_nested(tracer: &Tracer, info: &mut InvocationInfo) -> Option<Span> {
 /// The deadline of a nested call; and the deadline that needs a timer of its own, with its timeout: none if the
 /// parent's is earlier.
 fn nested_deadline(
+    begun: Instant,
     parent: Option<Instant>,
     timeout: Option<Duration>,
 ) -> (Option<Instant>, Option<(Instant, Duration)>) {
-    let own = timeout.and_then(|timeout| Some((Instant::now().checked_add(timeout)?, timeout)));
+    let own = timeout.and_then(|timeout| Some((begun.checked_add(timeout)?, timeout)));
     match (own, parent) {
         (Some((deadline, _)), Some(parent)) if parent <= deadline => (Some(parent), None),
         (Some((deadline, timeout)), _) => (Some(deadline), Some((deadline, timeout))),

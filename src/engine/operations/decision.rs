@@ -37,8 +37,8 @@ pub(super) struct Decider<'a> {
 }
 
 impl Decider<'_> {
-    /// Whether the operation is about an invocation that matches. What ended since the start was not seen by whoever
-    /// started it, and what was retried is not retried again.
+    /// Whether the operation is about an invocation that matches. Its caller has not seen what ended since the start,
+    /// and what was retried is not retried again.
     pub(super) fn concerns(&self, invocation: &Invocation) -> bool {
         let ended_before = invocation.end_time.is_none_or(|end| end <= self.start);
         let is_own_retry = |retry| retry == self.retry_cid(invocation.request.cid);

@@ -113,7 +113,7 @@ impl OperationRequest {
         &self.selection
     }
 
-    /// Whether another request asks for the same, whoever it is from.
+    /// Whether another request asks for the same, of any caller.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         let by_text = !self.asked.filter_expression.is_empty();
         let asked = v1::Operation {

@@ -57,7 +57,7 @@ impl Runner {
             failure,
             ..entry.progress()
         };
-        // Announced once it is recorded: whoever is told of the end finds it again after a crash.
+        // Announced once it is recorded: a caller that saw the end finds it again after a crash.
         while let Err(error) = self.store.save_operation(entry.stored(ended.clone())).await {
             if entry.progress().failure.is_none() {
                 tracing::error!(operation = %entry.request.id, %error, "cannot record the end of an operation");

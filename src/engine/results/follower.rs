@@ -8,12 +8,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::engine::byte_budget::{ByteBudget, Reservation};
 use crate::engine::lifecycle::node_stopping;
+use crate::engine::results::followed::FollowedCids;
 use crate::engine::results::group_members::FollowedGroups;
 use crate::engine::results::hub::{Hub, Mailbox};
 use crate::engine::results::live::{Update, progress_version};
 use crate::engine::results::reading::{Cursor, PendingRead, Read, read};
 use crate::engine::store::{STORE_RETRY_DELAY, Store, Tombstone};
-use crate::model::access::Owners;
+use crate::model::access::{Owners, Principal};
 use crate::model::error::{Error, Kind, Result, reason};
 use crate::model::id::Cid;
 use crate::model::invocation::{Event, EventKind, ProgressRecord};
@@ -54,6 +55,9 @@ pub struct FollowRequest {
     pub budget: Option<Arc<ByteBudget>>,
     /// To whom they must belong: all others are as unknown. `None`: to anyone.
     pub owners: Option<Owners>,
+    /// The principal that follows, which follows so many CIDs at most. `None`: the node itself, or a caller while
+    /// authentication is off.
+    pub principal: Option<Principal>,
 }
 
 /// Follows any number of invocations. Ends when all of them are terminal or not found.
@@ -75,6 +79,7 @@ pub struct Follower {
     /// The groups that are followed with their members, where they are.
     groups: Option<FollowedGroups>,
     limits: FollowLimits,
+    counted: FollowedCids,
     /// Fires when the node ends all followers.
     closing: CancellationToken,
 }
@@ -84,15 +89,18 @@ pub struct Follower {
 pub(in crate::engine) struct FollowLimits {
     /// By one follower.
     pub(in crate::engine) stream_cids: usize,
+    /// By all of one principal.
+    pub(in crate::engine) principal_stream_cids: usize,
     /// By all of them.
     pub(in crate::engine) node_stream_cids: usize,
 }
 
 impl FollowLimits {
-    /// Whether one follower may have so many CIDs, beside what all of them have now.
-    fn check(self, cids: usize, hub: &Hub) -> Result<()> {
+    /// Whether one follower may have so many CIDs, beside what all of them have now, and those of its principal.
+    fn check(self, cids: usize, counted: &FollowedCids) -> Result<()> {
         let Self {
             stream_cids,
+            principal_stream_cids,
             node_stream_cids,
         } = self;
         if cids > stream_cids {
@@ -102,7 +110,16 @@ impl FollowLimits {
             return Err(Error::invalid_argument(reason::STREAM_LIMIT, message)
                 .with_info("stream_cids", stream_cids));
         }
-        if hub.followed().saturating_add(cids) > node_stream_cids {
+        if let Some((principal, followed)) = counted.of_principal()
+            && followed.saturating_add(cids) > principal_stream_cids
+        {
+            let message =
+                format!("the streams of `{principal}` follow at most {principal_stream_cids} CIDs");
+            return Err(Error::resource_exhausted(reason::STREAM_LIMIT, message)
+                .with_info("principal_stream_cids", principal_stream_cids)
+                .with_retry_after(STORE_RETRY_DELAY));
+        }
+        if counted.of_all().saturating_add(cids) > node_stream_cids {
             let message = format!("all streams follow at most {node_stream_cids} CIDs");
             return Err(Error::resource_exhausted(reason::STREAM_LIMIT, message)
                 .with_info("node_stream_cids", node_stream_cids)
@@ -118,7 +135,7 @@ impl Follower {
     /// # Errors
     ///
     /// `STREAM_LIMIT`: `INVALID_ARGUMENT` for more CIDs than one follower may have, `RESOURCE_EXHAUSTED` for more than
-    /// all may have.
+    /// all may have, or those of its principal.
     pub(super) fn new(
         request: FollowRequest,
         hub: Arc<Hub>,
@@ -133,6 +150,7 @@ impl Follower {
             members,
             budget,
             owners,
+            principal,
         } = request;
         let is_unproven = owners.is_some();
         let cursors = cids.into_iter();
@@ -146,9 +164,10 @@ impl Follower {
                 (cid, cursor)
             })
             .collect();
-        limits.check(cursors.len().max(seen.len()), &hub)?;
+        let mut counted = hub.followed().begin(principal);
+        limits.check(cursors.len().max(seen.len()), &counted)?;
         let unsubscribed = cursors.keys().copied().collect();
-        hub.count_followed(cursors.len().cast_signed());
+        counted.add(cursors.len());
         Ok(Self {
             unsubscribed,
             hub,
@@ -162,6 +181,7 @@ impl Follower {
             wait_for_accept,
             groups: members.then(|| FollowedGroups::after(seen)),
             limits,
+            counted,
             closing,
         })
     }
@@ -303,7 +323,7 @@ impl Follower {
             return Ok(());
         };
         let cids = self.cursors.len().saturating_add(members.len());
-        self.limits.check(cids, &self.hub)?;
+        self.limits.check(cids, &self.counted)?;
         for (_, member) in members {
             groups.add_member(group, member);
             if self.cursors.contains_key(&member) {
@@ -314,7 +334,7 @@ impl Follower {
                 ..Cursor::after(groups.seen(member))
             };
             self.cursors.insert(member, cursor);
-            self.hub.count_followed(1);
+            self.counted.add(1);
             self.hub.subscribe(member, &self.mailbox);
             self.mailbox.notify(member, None);
         }
@@ -325,7 +345,7 @@ impl Follower {
         let closed = self.cursors.remove(&cid);
         self.hub.unsubscribe(cid, &self.mailbox);
         if closed.is_some() {
-            self.hub.count_followed(-1);
+            self.counted.remove(1);
         }
         let Some(groups) = &mut self.groups else {
             return;
@@ -346,7 +366,6 @@ impl Drop for Follower {
         for cid in self.cursors.keys() {
             self.hub.unsubscribe(*cid, &self.mailbox);
         }
-        self.hub.count_followed(-self.cursors.len().cast_signed());
     }
 }
 

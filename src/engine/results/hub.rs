@@ -6,13 +6,13 @@
 //! and reads afterwards misses nothing.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use foldhash::fast::RandomState;
 use tokio::sync::Notify;
 
 use crate::engine::results::arc_set::ArcSet;
+use crate::engine::results::followed::Followed;
 use crate::engine::results::live::Live;
 use crate::model::id::Cid;
 
@@ -29,7 +29,7 @@ const KEPT_CIDS: usize = 64;
 pub(in crate::engine) struct Hub {
     shards: [Mutex<HashMap<Cid, Topic, RandomState>>; SHARDS],
     /// How many CIDs all followers follow.
-    followed: AtomicUsize,
+    followed: Arc<Followed>,
 }
 
 /// One CID that is live or followed.
@@ -109,15 +109,9 @@ impl Hub {
         }
     }
 
-    /// How many CIDs all followers follow.
-    pub(in crate::engine) fn followed(&self) -> usize {
-        self.followed.load(Ordering::Relaxed)
-    }
-
-    /// Counts CIDs that a follower follows from now on, or no longer.
-    pub(in crate::engine) fn count_followed(&self, change: isize) {
-        self.followed
-            .fetch_add(change.cast_unsigned(), Ordering::Relaxed);
+    /// How many CIDs are followed.
+    pub(in crate::engine) fn followed(&self) -> &Arc<Followed> {
+        &self.followed
     }
 
     pub(in crate::engine) fn subscribe(&self, cid: Cid, mailbox: &Arc<Mailbox>) {

@@ -66,7 +66,7 @@ pub(in crate::engine) struct StatusReader {
     pub(in crate::engine) gates: Arc<Gates>,
     /// Set by the listener with TLS.
     pub(in crate::engine) certificate: ArcSwapOption<NodeCertificate>,
-    /// Set by whoever reads something again.
+    /// Set by each reload.
     pub(in crate::engine) reload_failures: ReloadFailures,
     /// The last hour.
     pub(in crate::engine) history: Arc<History>,

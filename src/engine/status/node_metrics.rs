@@ -6,6 +6,7 @@ use crate::engine::status::service_stats::{StatsPage, StatsQuery};
 use crate::engine::status::worker::WorkerCounts;
 use crate::engine::status::{StatusReader, Wanted};
 use crate::engine::store::StoreMetrics;
+use crate::engine::trace::Tracer;
 
 /// What a node exports.
 #[derive(Clone, Debug)]
@@ -22,6 +23,8 @@ pub struct NodeMetrics {
     pub followed: usize,
     /// How many callers watch the events of the node.
     pub event_watchers: usize,
+    /// How many spans of traces were dropped since the node started.
+    pub spans_dropped: u64,
 }
 
 impl StatusReader {
@@ -31,6 +34,7 @@ impl StatusReader {
         workers: WorkerCounts,
         hub: &Hub,
         event_watchers: usize,
+        tracer: &Tracer,
     ) -> NodeMetrics {
         let all = StatsQuery {
             used_only: true,
@@ -42,8 +46,9 @@ impl StatusReader {
             services: self.service_stats(&all).await,
             concurrency: self.limits.node_concurrency,
             store: self.store.metrics(),
-            followed: hub.followed(),
+            followed: hub.followed().all(),
             event_watchers,
+            spans_dropped: tracer.dropped(),
         }
     }
 }

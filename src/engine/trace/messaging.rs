@@ -1,5 +1,5 @@
-//! The spans of invocations that run in the background, by the conventions of OpenTelemetry for messages: whoever
-//! accepts one publishes it, and its attempts process it. They are in one trace, and linked as well.
+//! The spans of invocations that run in the background, by the conventions of OpenTelemetry for messages: the
+//! acceptance publishes one, and its attempts process it. They are in one trace, and linked as well.
 
 use std::sync::Arc;
 

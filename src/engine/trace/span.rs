@@ -18,6 +18,11 @@ const MAX_TEXT_BYTES: usize = 256;
 pub trait SpanExporter: Send + Sync + 'static {
     /// Takes a span. It never blocks: what there is no room for is dropped.
     fn export(&self, span: SpanData);
+
+    /// How many spans were dropped so far. Default: 0, where it is not known.
+    fn dropped(&self) -> u64 {
+        0
+    }
 }
 
 /// What a span is to its parent.

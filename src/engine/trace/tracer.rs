@@ -95,6 +95,13 @@ impl Tracer {
         Some(span)
     }
 
+    /// How many spans were dropped so far; 0 where traces are off.
+    #[must_use]
+    pub(in crate::engine) fn dropped(&self) -> u64 {
+        let exporter = self.0.as_ref().map(|tracing| &tracing.recorder.exporter);
+        exporter.map_or(0, |exporter| exporter.dropped())
+    }
+
     /// The context of a trace that is not recorded, for a worker: it must not begin one of its own. `None` where traces
     /// are off: a worker then decides.
     pub(crate) fn not_recorded(&self) -> Option<TraceContext> {

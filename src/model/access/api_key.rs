@@ -39,6 +39,7 @@ impl ApiKey {
             rights: self.rights.clone(),
             quota: self.quota,
             credential: Credential::ApiKey(Arc::clone(&self.id)),
+            peer: None,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! A caller: its identity, or that there is none to check.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::{Principal, Quota, Rights};
@@ -29,6 +30,9 @@ pub struct Identity {
     pub quota: Quota,
     /// How it proved who it is.
     pub credential: Credential,
+    /// The address that it calls from, for the audit log. `None` where the node acts for it without a
+    /// connection.
+    pub peer: Option<SocketAddr>,
 }
 
 /// How a principal proved who it is.

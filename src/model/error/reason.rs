@@ -91,6 +91,10 @@ reasons! {
     HANDLER_UNKNOWN
     /// A host name is malformed.
     HOST_INVALID
+    /// An HTTP request is for a host name that the node does not have.
+    HOST_REFUSED
+    /// A request came by a version of HTTP that it cannot have.
+    HTTP_VERSION_UNSUPPORTED
     /// The same CID or key was used with another service or input.
     IDEMPOTENCY_MISMATCH
     /// An address is reachable from other machines, and there is no authentication.
@@ -155,6 +159,8 @@ reasons! {
     OPERATION_UNKNOWN
     /// An origin whose web pages may call is not a scheme, a host and a port.
     ORIGIN_INVALID
+    /// An HTTP request comes from a web page of an origin that is not allowed.
+    ORIGIN_REFUSED
     /// The output of a service does not match its declaration.
     OUTPUT_INVALID
     /// A service has so many calls that this one could not meet its deadline, or a layer of the service refused it.
@@ -185,6 +191,8 @@ reasons! {
     RESPONSE_MISMATCH
     /// The outcome of an invocation was removed; its tombstone remains.
     RESULT_EXPIRED
+    /// Rows of a pipe have failed (`cidery pipe`).
+    ROWS_FAILED
     /// The last event that a caller has seen of an invocation was never stored here.
     SEQUENCE_UNKNOWN
     /// A worker that resumes its session announces something else than before; the violations say what.

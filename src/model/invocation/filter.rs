@@ -48,7 +48,7 @@ pub struct Filter {
     pub group: Option<Cid>,
     /// One of these principals asked.
     pub principals: Vec<Principal>,
-    /// It belongs to one of these. `None`: whoever it belongs to.
+    /// It belongs to one of these principals. `None`: to any.
     pub owners: Option<Owners>,
 }
 

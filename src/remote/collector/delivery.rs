@@ -17,7 +17,7 @@ use crate::codec::proto::otlp::collector::trace::v1::ExportTraceServiceRequest;
 use crate::codec::proto::otlp::collector::trace::v1::trace_service_client::TraceServiceClient;
 use crate::codec::proto::otlp::resource::v1::Resource;
 use crate::engine::log_limit::LogLimit;
-use crate::engine::trace::SpanData;
+use crate::engine::trace::{SpanData, SpanExporter as _};
 use crate::model::error::Result;
 use crate::model::id::truncated;
 use crate::remote::protocol::backoff::Backoff;

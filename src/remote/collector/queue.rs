@@ -37,11 +37,6 @@ impl Queue {
         let count = u64::try_from(count).unwrap_or(u64::MAX);
         self.dropped.fetch_add(count, Ordering::Relaxed);
     }
-
-    /// How many spans were dropped in all.
-    pub(super) fn dropped(&self) -> u64 {
-        self.dropped.load(Ordering::Relaxed)
-    }
 }
 
 impl SpanExporter for Queue {
@@ -49,5 +44,9 @@ impl SpanExporter for Queue {
         if self.spans.try_send(span).is_err() {
             self.drop_spans(1);
         }
+    }
+
+    fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
     }
 }

@@ -6,13 +6,13 @@ const INITIAL_BACKOFF: Duration = Duration::from_millis(100);
 
 /// The backoff of a series of attempts: it doubles with each one, up to a maximum.
 #[derive(Debug)]
-pub(in crate::remote) struct Backoff {
+pub(crate) struct Backoff {
     next: Duration,
     max: Duration,
 }
 
 impl Backoff {
-    pub(in crate::remote) fn new(max: Duration) -> Self {
+    pub(crate) fn new(max: Duration) -> Self {
         let next = INITIAL_BACKOFF.min(max);
         Self { next, max }
     }
@@ -23,7 +23,7 @@ impl Backoff {
     }
 
     /// The delay before the next attempt: half of the backoff to all of it, at random.
-    pub(in crate::remote) fn next_delay(&mut self) -> Duration {
+    pub(crate) fn next_delay(&mut self) -> Duration {
         let delay = self.next.mul_f64(0.5 + fastrand::f64() / 2.0);
         self.next = (self.next * 2).min(self.max);
         delay

@@ -35,7 +35,7 @@ pub(in crate::remote) type ClientTls = ();
 
 /// Where a node is, and how to connect to it.
 #[derive(Clone, Debug)]
-pub(in crate::remote) struct NodeEndpoint {
+pub(crate) struct NodeEndpoint {
     endpoint: Endpoint,
     /// For `https://`.
     #[cfg(feature = "tls")]
@@ -50,7 +50,7 @@ impl NodeEndpoint {
     ///
     /// `INVALID_ARGUMENT` / `REQUEST_INVALID` for a malformed address, for TLS settings of an address without TLS, and
     /// for TLS in a build without it; `INVALID_ARGUMENT` / `TLS_INVALID` for files that cannot be used.
-    pub(in crate::remote) fn new(node: &str, tls: Option<ClientTls>) -> Result<Self> {
+    pub(crate) fn new(node: &str, tls: Option<ClientTls>) -> Result<Self> {
         let invalid = |why: &str| {
             let message = format!("`{}` is not an address of a node: {why}", truncated(node));
             Error::invalid_argument(reason::REQUEST_INVALID, message)

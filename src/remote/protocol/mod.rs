@@ -1,7 +1,7 @@
 //! The parts that both ends of a connection share: endpoints, TLS, batching of messages, transport errors, retry with
 //! backoff, result streams.
 
-pub(in crate::remote) mod backoff;
+pub(crate) mod backoff;
 pub(crate) mod batching;
 pub(in crate::remote) mod credential;
 pub(crate) mod declaration;

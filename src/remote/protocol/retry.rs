@@ -122,7 +122,7 @@ pub(in crate::remote) fn was_not_processed(error: &Error) -> bool {
 }
 
 /// Whether a call that is idempotent, or is accepted once by its CID or key, is safe to retry.
-pub(in crate::remote) fn is_safe_to_retry(error: &Error) -> bool {
+pub(crate) fn is_safe_to_retry(error: &Error) -> bool {
     const TEMPORARY: [&str; 5] = [
         reason::CONNECT_FAILED,
         reason::NODE_STOPPING,

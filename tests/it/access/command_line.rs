@@ -128,7 +128,13 @@ fn an_administrator_makes_keys_on_the_node() {
         assert_eq!(whoami["principal"], "billing");
         assert_eq!(whoami["credential"], "API_KEY");
         assert_eq!(whoami["rights"]["administer"], false);
+        assert_eq!(whoami["quota"], quota);
     }
+    let whoami = stdout(&run(&server, billing, &["whoami"]));
+    assert!(
+        whoami.contains("rate 100/s burst=200; in-flight 7; pending 1000"),
+        "{whoami}"
+    );
     let listed = stdout(&run(&server, &root, &["key", "list"]));
     assert!(
         listed.contains("finance") && listed.contains("VALID") && listed.contains("pending 1000"),

@@ -172,6 +172,12 @@ fn the_audit_log_has_who_did_what() {
     for fields in AUDITED {
         assert!(has(fields), "{fields:?} in {text}");
     }
+    // Each has the address that it came from.
+    for line in &lines {
+        let peer = line["peer"].as_str().unwrap_or_default();
+        let is_key = line["event"].as_str().unwrap().starts_with("key_");
+        assert!(peer.starts_with("127.0.0.1:") || is_key, "{line}");
+    }
     for key in [&key, &billing] {
         assert!(!text.contains(secret_of(key)), "{text}");
     }

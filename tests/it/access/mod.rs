@@ -2,6 +2,7 @@
 
 mod api_keys;
 mod attempts;
+mod audit;
 mod command_line;
 mod document;
 mod every_secret;

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use cidery::codec::proto::v1;
+use cidery::engine::WorkerCounts;
 use cidery::model::access::{Rights, Scope};
 use cidery::remote::client::ContractClient;
 use cidery::{AccessOptions, ClientCredential, Clock, JwtOptions, Node, NodeHandle};
@@ -10,7 +11,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::{Value, json};
 
 use super::{ping, refusal};
-use crate::support::{Folder, any_port};
+use crate::support::{Folder, PATIENCE, any_port};
 
 /// An Ed25519 key of RFC 8037, as PKCS #8, and its public part.
 const PRIVATE: [u8; 48] = [
@@ -59,11 +60,10 @@ impl Issuer {
 
 fn options(jwks: &Path) -> AccessOptions {
     let mut access = AccessOptions::default();
-    access.jwt = Some(JwtOptions::new(
-        jwks.to_str().unwrap(),
-        "https://issuer.example",
-        "cidery",
-    ));
+    let jwks = jwks.to_str().unwrap();
+    let mut jwt = JwtOptions::new(jwks, "https://issuer.example", "cidery");
+    jwt.group_claim = Some("team".to_owned());
+    access.jwt = Some(jwt);
     let operator = Rights {
         read: Scope::All,
         administer: true,
@@ -116,6 +116,9 @@ async fn a_token_of_the_issuer_is_accepted_with_its_roles() {
     assert_eq!(caller.credential(), v1::CredentialKind::Token);
     assert!(!caller.rights.unwrap().administer);
     assert_eq!(caller.expire_time.unwrap().seconds, EXP + 60);
+    assert_eq!(caller.group, "");
+    let of_group = issuer.client(&valid(&with("team", json!("sales")))).await;
+    assert_eq!(of_group.caller().await.unwrap().group, "sales");
     let operator = valid(&with("cidery_roles", json!(["operator", "unknown"])));
     let client = issuer.client(&operator).await;
     // Verified once, then known: on this connection and on others.
@@ -157,7 +160,13 @@ async fn other_tokens_are_refused() {
         ),
         (valid(&with("exp", json!(1_000))), "has expired"),
         (valid(&with("nbf", json!(EXP))), "not valid yet"),
-        (valid(&with("sub", json!(""))), "names no principal"),
+        (
+            valid(&with("sub", json!(""))),
+            "principal of the token is empty",
+        ),
+        (valid(&without("sub")), "names no principal"),
+        (valid(&with("team", json!(5))), "group of the token"),
+        (valid(&with("team", json!("a/b"))), "group of the token"),
         (valid(&without("exp")), ""),
         (valid(&without("aud")), "no `exp`, `iss` or `aud`"),
         (valid(&without("iss")), "no `exp`, `iss` or `aud`"),
@@ -199,6 +208,51 @@ async fn new_keys_of_the_issuer_are_read() {
     // The key that was withdrawn proves nothing any more.
     let old = issuer.refusal(&old).await;
     assert!(old.1.contains("not known"), "{old:?}");
+}
+
+/// An operator who withdraws a key does not wait: a reload (SIGHUP) reads the file, and what cannot be read is a reason.
+#[tokio::test]
+async fn a_reload_reads_the_keys_of_the_issuer() {
+    let issuer = Issuer::start().await;
+    let old = issuer.client(&valid(&claims())).await;
+    assert_eq!(old.caller().await.unwrap().principal, "token:a");
+    let file = issuer.folder.path().join("jwks.json");
+    std::fs::write(&file, "no keys").unwrap();
+    let failed = issuer.node.reload().await.unwrap_err();
+    assert_eq!(failed.reason(), "ACCESS_INVALID");
+    let status = issuer.node.invoker().status(WorkerCounts::default()).await;
+    let reason = status
+        .reasons
+        .iter()
+        .find(|it| it.reason == "RELOAD_FAILED");
+    assert!(
+        reason.unwrap().message.contains("keys of tokens"),
+        "{reason:?}"
+    );
+    // Those of before are used on.
+    old.caller().await.unwrap();
+    std::fs::write(&file, jwks("two")).unwrap();
+    issuer.node.reload().await.unwrap();
+    let refused = old.caller().await.unwrap_err();
+    assert!(refused.message().contains("not known"), "{refused:?}");
+}
+
+/// Nobody asks for an unknown key, and no token is presented anew: the file is read all the same.
+#[tokio::test(start_paused = true)]
+async fn the_keys_of_the_issuer_are_read_at_intervals() {
+    let issuer = Issuer::start().await;
+    let old = issuer.client(&valid(&claims())).await;
+    old.caller().await.unwrap();
+    let file = issuer.folder.path().join("jwks.json");
+    std::fs::write(&file, jwks("two")).unwrap();
+    old.caller().await.unwrap();
+    tokio::time::advance(std::time::Duration::from_secs(601)).await;
+    let refused = async {
+        while old.caller().await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, refused).await.unwrap();
 }
 
 #[tokio::test]

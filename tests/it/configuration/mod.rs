@@ -6,6 +6,7 @@ mod reference;
 mod reload;
 mod sources;
 mod supervisor;
+mod tuning;
 
 use std::path::{Path, PathBuf};
 use std::process::Output;
@@ -42,7 +43,7 @@ impl Site {
     }
 }
 
-fn run_in(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Output {
+pub(crate) fn run_in(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Output {
     let mut command = cidery();
     // Variables of the tools of other tests.
     for (name, _) in std::env::vars_os() {
@@ -57,7 +58,7 @@ fn run_in(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Ou
 
 /// The objects of `jsonl` output.
 #[track_caller]
-fn objects(output: &Output) -> Vec<Value> {
+pub(crate) fn objects(output: &Output) -> Vec<Value> {
     let text = stdout(output);
     let lines = text.lines().map(serde_json::from_str);
     lines.collect::<Result<_, _>>().expect(&text)

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::{Site, objects};
 use crate::support::binary::{cidery, stderr, stdout};
+use crate::support::page::{assert_part, wrapped};
 
 const BEGIN: &str = "<!-- Options: made by tests/it/configuration/reference.rs. -->\n";
 const END: &str = "<!-- End of the options. -->\n";
@@ -72,7 +73,7 @@ fn range(option: &Value) -> String {
 
 /// The section of the options.
 fn section(schema: &Value) -> String {
-    let mut text = String::from(BEGIN);
+    let mut text = String::new();
     let mut in_limits = false;
     text.push_str("\n## Options\n");
     for (key, option) in options(schema) {
@@ -106,46 +107,13 @@ fn section(schema: &Value) -> String {
         let ends = ["", "."][usize::from(!description.ends_with('.'))];
         write!(text, "\n{description}{ends}\n").unwrap();
     }
-    text + "\n" + END
-}
-
-/// As every page: lines of at most 120 columns.
-fn wrapped(text: &str) -> String {
-    let mut wrapped = String::new();
-    for line in text.lines() {
-        let mut width = 0;
-        for word in line.split(' ') {
-            let length = word.chars().count();
-            if width > 0 && width + 1 + length > 120 {
-                wrapped.push('\n');
-                width = 0;
-            } else if width > 0 {
-                wrapped.push(' ');
-                width += 1;
-            }
-            wrapped.push_str(word);
-            width += length;
-        }
-        wrapped.push('\n');
-    }
-    wrapped
+    text + "\n"
 }
 
 #[test]
 fn the_reference_is_that_of_the_program() {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/configuration.md");
-    let text = std::fs::read_to_string(&page).unwrap();
-    let (before, rest) = text.split_once(BEGIN).unwrap();
-    let (_, after) = rest.split_once(END).unwrap();
-    let expected = format!("{before}{}{after}", wrapped(&section(&schema())));
-    if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
-        std::fs::write(&page, &expected).unwrap();
-    }
-    let text = std::fs::read_to_string(&page).unwrap();
-    assert!(
-        text == expected,
-        "docs/configuration.md is out of date: UPDATE_SNAPSHOTS=1 writes it anew"
-    );
+    let part = wrapped(&section(&schema()));
+    assert_part("configuration.md", (BEGIN, END), &part);
 }
 
 #[test]

@@ -54,6 +54,8 @@ fn a_hang_up_changes_what_can_change_and_names_the_rest() {
     let read = log.read_until("configuration reloaded");
     assert!(!read.contains("needs a restart"), "{read}");
     log.read_until("limits.items");
+    server.signal("HUP");
+    log.read_until("nothing to apply has changed");
     server.signal("TERM");
     assert!(
         log.read_until("\"stopping\"")

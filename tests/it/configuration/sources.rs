@@ -77,6 +77,12 @@ fn a_file_is_named_or_found_where_the_node_is_started() {
     assert_eq!(from(&by_flag), expected);
     let by_variable = run_in(elsewhere.path(), &SHOW, &[("CIDERY_CONFIG", path)]);
     assert_eq!(from(&by_variable), expected);
+    let checked = run_in(
+        elsewhere.path(),
+        &["config", "check", "--config", path],
+        &[],
+    );
+    assert!(stderr(&checked).contains("1 option of"), "{checked:?}");
     let missing = run_in(elsewhere.path(), &["config", "check", "nowhere.toml"], &[]);
     assert_eq!(missing.status.code(), Some(78));
     assert!(stdout(&missing).contains("nowhere.toml"), "{missing:?}");
@@ -211,6 +217,44 @@ fn wrong_flags_alone_are_a_wrong_use_of_the_command() {
     }
 }
 
+/// What a node would refuse when it starts is found by the check as well.
+#[test]
+fn options_that_do_not_fit_together_are_found() {
+    let site = Site::new(
+        "tls_cert = \"a\"\ntls_key = \"b\"\ntls_client_ca = \"c\"\ncertificate_rule = [\"a.example\"]\n\
+         allow_origin = [\"https://a.example\", \"*\"]\n\
+         jwt_jwks = \"http://a.example/keys\"\njwt_issuer = \"a\"\njwt_audience = \"b\"\n",
+    );
+    let check = site.run(&["config", "check", "-o", "jsonl"], &[]);
+    let found = objects(&check);
+    let found = found
+        .iter()
+        .map(|it| (it["key"].as_str().unwrap(), it["line"].as_u64().unwrap()));
+    let mut found: Vec<_> = found.collect();
+    found.sort_unstable();
+    assert_eq!(found, [("allow_origin.1", 5), ("jwt_jwks", 6)]);
+    let serve = site.run(&["serve"], &[]);
+    assert_eq!(serve.status.code(), Some(78), "{}", stderr(&serve));
+}
+
+/// Rules and roles have commas: in the environment, line feeds separate them.
+#[test]
+fn lists_of_the_environment_have_several_items() {
+    let site = Site::new("");
+    let environment = [
+        ("CIDERY_ROLE", "clerk invoke=a.*,b.*\n\n  operator admin\n"),
+        ("CIDERY_ALLOW_HOST", "a.example, b.example"),
+    ];
+    let shown = site.run(&["config", "show", "--set", "-o", "jsonl"], &environment);
+    let shown = objects(&shown);
+    let values: Vec<_> = shown.iter().map(|it| it["value"].to_string()).collect();
+    let expected = [
+        r#"["a.example","b.example"]"#,
+        r#"["clerk invoke=a.*,b.*","operator admin"]"#,
+    ];
+    assert_eq!(values, expected, "{shown:#?}");
+}
+
 #[test]
 fn a_broken_file_is_refused_line_by_line() {
     let site = Site::new("listen = \ndemo = true\ndrain == \"1s\"\n");
@@ -219,6 +263,13 @@ fn a_broken_file_is_refused_line_by_line() {
     assert!(
         text.contains("cidery.toml:1") && text.contains("cidery.toml:3"),
         "{text}"
+    );
+    site.write("listen = [\n");
+    let output = site.run(&["config", "check"], &[]);
+    assert!(
+        stderr(&output).contains("has 1 problem "),
+        "{}",
+        stdout(&output)
     );
     std::fs::write(site.path(), [b'a', b' ', 0xff]).unwrap();
     assert!(stdout(&site.run(&["config", "check"], &[])).contains("is not UTF-8"));

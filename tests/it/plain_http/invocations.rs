@@ -71,6 +71,11 @@ async fn invocations_are_listed_by_filters_and_pages() {
         )
         .await;
     assert_eq!(both.reason(), "REQUEST_INVALID");
+    // The parameter has a name of its own here.
+    for request in ["filter=state%3D", "state=failed&filter=state%3DFAILED"] {
+        let request = format!("GET /invocations?{request}");
+        assert_eq!(client.call(&request, &[], "").await.paths(), ["/filter"]);
+    }
 }
 
 #[tokio::test]

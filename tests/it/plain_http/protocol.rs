@@ -256,3 +256,76 @@ async fn half_a_body_is_given_up() {
         (504, "REQUEST_INCOMPLETE")
     );
 }
+
+/// A query has as many wrong parameters as its caller likes: so many are listed, and the others counted.
+#[tokio::test]
+async fn violations_of_a_query_are_listed_up_to_a_limit() {
+    let node = node().await;
+    let wrong: Vec<String> = (0..1_500).map(|n| format!("x{n}")).collect();
+    let path = format!("POST /invoke/echo?{}", wrong.join("&"));
+    let answer = call(node.address(), &path, &[], "").await;
+    assert_eq!(
+        (answer.status, answer.reason().as_str()),
+        (400, "REQUEST_INVALID")
+    );
+    let listed = answer.paths().len();
+    let problem = answer.json();
+    let omitted = i64::try_from(wrong.len() - listed).unwrap();
+    assert!(omitted > 0, "{listed}");
+    assert_eq!(problem["violations_omitted"], Value::from(omitted));
+}
+
+/// What never reaches a path is refused in the same form.
+#[tokio::test]
+async fn what_is_refused_before_its_path_is_a_problem() {
+    let node = node().await;
+    let rpc = "/cidery.v1.InvocationService/Invoke";
+    for (request, header, status, reason) in [
+        (
+            "GET /services".to_owned(),
+            "host: evil.example",
+            421,
+            "HOST_REFUSED",
+        ),
+        (
+            "GET /services".to_owned(),
+            "origin: https://evil.example",
+            403,
+            "ORIGIN_REFUSED",
+        ),
+        (format!("GET {rpc}"), "x: y", 405, "METHOD_NOT_ALLOWED"),
+        (
+            format!("POST {rpc}"),
+            "content-type: text/plain",
+            415,
+            "MEDIA_TYPE_UNSUPPORTED",
+        ),
+        (
+            format!("POST {rpc}"),
+            "content-type: application/grpc",
+            505,
+            "HTTP_VERSION_UNSUPPORTED",
+        ),
+    ] {
+        let mut client = Client::connect(node.address()).await;
+        let host = if header.starts_with("host") {
+            header
+        } else {
+            "host: localhost"
+        };
+        let more = if header == host { "x: y" } else { header };
+        client
+            .send(format!("{request} HTTP/1.1\r\n{host}\r\n{more}\r\n\r\n"))
+            .await;
+        let answer = client.answer("GET").await;
+        assert_eq!(
+            (answer.status, answer.reason().as_str()),
+            (status, reason),
+            "{request}"
+        );
+    }
+    let title = call(node.address(), "PUT /services", &[], "").await.json()["title"].clone();
+    assert_eq!(title, "Method not allowed".into());
+    let mut client = Client::connect(node.address()).await;
+    assert_eq!(client.call("OPTIONS *", &[], "").await.status, 204);
+}

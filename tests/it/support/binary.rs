@@ -16,6 +16,7 @@ pub(crate) fn cidery() -> Command {
     for name in [
         "CIDERY_CONFIG",
         "CIDERY_NODE",
+        "CIDERY_CONTEXT",
         "CIDERY_CA",
         "CIDERY_CERT",
         "CIDERY_KEY",
@@ -47,6 +48,7 @@ pub(crate) fn cidery() -> Command {
     }
     command.env("TZ", "UTC");
     command.env("XDG_STATE_HOME", env!("CARGO_TARGET_TMPDIR"));
+    command.env("XDG_CONFIG_HOME", env!("CARGO_TARGET_TMPDIR"));
     command.stdin(Stdio::null());
     command
 }

@@ -88,6 +88,13 @@ impl Ca {
         self.client_with(uri, |params| params.serial_number = Some(serial.into()))
     }
 
+    /// A client that is valid until then.
+    pub(crate) fn client_until(&self, uri: &str, year: i32, month: u8, day: u8) -> Pair {
+        self.client_with(uri, |params| {
+            params.not_after = date_time_ymd(year, month, day)
+        })
+    }
+
     fn client_with(&self, uri: &str, change: impl FnOnce(&mut CertificateParams)) -> Pair {
         let names = vec![
             SanType::URI(uri.try_into().unwrap()),

@@ -175,7 +175,8 @@ impl Drop for Shell {
     }
 }
 
-/// The folders of the binary, of the installed tools, and of the system.
+/// The folders of the binary, of the installed tools, and of the system. That of the examples is last: one of them has
+/// the name of the program `node`.
 fn search_path() -> OsString {
     let grpcurl = tool("CIDERY_GRPCURL", "the grpcurl lines of the documents");
     let sdk = tool("CIDERY_SDK", "the Python lines of the documents");
@@ -184,12 +185,14 @@ fn search_path() -> OsString {
         .as_deref()
         .and_then(|grpcurl| Path::new(grpcurl).parent());
     let sdk = sdk.as_deref().map(Path::new);
+    let examples = binary.map(|binary| binary.join("examples"));
     let own = [binary, grpcurl, sdk]
         .into_iter()
         .flatten()
         .map(Path::to_owned);
     let inherited = std::env::var_os("PATH").unwrap_or_default();
-    std::env::join_paths(own.chain(std::env::split_paths(&inherited))).unwrap()
+    let inherited = std::env::split_paths(&inherited);
+    std::env::join_paths(own.chain(inherited).chain(examples)).unwrap()
 }
 
 /// All CIDs of a text, in order.

@@ -6,6 +6,7 @@ pub(crate) mod console;
 pub(crate) mod dynamic;
 pub(crate) mod faulty_worker;
 pub(crate) mod gated;
+pub(crate) mod page;
 pub(crate) mod programs;
 pub(crate) mod proxy;
 pub(crate) mod pty;

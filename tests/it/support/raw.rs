@@ -85,9 +85,15 @@ impl Raw {
 
     /// Sends any request.
     pub(crate) async fn send(&mut self, request: Request<()>, body: Bytes) -> Answer {
+        answer(self.start(request, body)).await
+    }
+
+    /// Sends any request, without waiting for its response.
+    pub(crate) fn start(&mut self, request: Request<()>, body: Bytes) -> ResponseFuture {
         let (response, mut send) = self.0.send_request(request, false).unwrap();
+        // A server may respond before it has read the whole request.
         let _ = send.send_data(body, true);
-        answer(response).await
+        response
     }
 
     /// Makes a whole call.

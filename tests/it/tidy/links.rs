@@ -148,6 +148,9 @@ fn linked<'a>(pages: &'a Pages, page: &'a str) -> impl Iterator<Item = String> +
         })
 }
 
+/// The contents of the site: not a page of it.
+const SUMMARY: &str = "docs/SUMMARY.md";
+
 /// The pages that no chain of links from a page leads to.
 fn unreachable(pages: &Pages, start: &str) -> Vec<String> {
     let mut reached = BTreeSet::new();
@@ -158,6 +161,7 @@ fn unreachable(pages: &Pages, start: &str) -> Vec<String> {
         }
     }
     let missed = pages.keys().filter(|page| !reached.contains(*page));
+    let missed = missed.filter(|page| *page != SUMMARY);
     missed
         .map(|page| format!("{page}: no links from {start} lead to it"))
         .collect()
@@ -174,13 +178,34 @@ fn every_page_is_reachable_from_the_readme() {
     assert_none(&unreachable(&pages(), "README.md"));
 }
 
+/// The pages that a site of these pages would not have, or would have twice.
+fn summary_faults(pages: &Pages) -> Vec<String> {
+    let listed: Vec<String> = linked(pages, SUMMARY).collect();
+    let wanted = pages.keys().filter(|page| *page != SUMMARY);
+    let faults = wanted.filter_map(
+        |page| match listed.iter().filter(|it| *it == page).count() {
+            1 => None,
+            count => Some(format!("{SUMMARY}: has {page} {count} times")),
+        },
+    );
+    faults.collect()
+}
+
+#[test]
+fn the_site_has_every_page_once() {
+    assert_none(&summary_faults(&pages()));
+}
+
 #[test]
 fn the_index_lists_every_page_of_the_documentation() {
     let pages = pages();
     let index = "docs/index.md";
-    let listed: BTreeSet<String> = linked(&pages, index).collect();
+    let mut listed: BTreeSet<String> = linked(&pages, index).collect();
+    // It has a list of its own, of pages that are made.
+    listed.extend(linked(&pages, "docs/reference/index.md"));
     let missing = pages.keys().filter(|page| {
-        page.starts_with("docs/") && page.as_str() != index && !listed.contains(*page)
+        let is_page = page.starts_with("docs/") && ![index, SUMMARY].contains(&page.as_str());
+        is_page && !listed.contains(*page)
     });
     let faults: Vec<String> = missing
         .map(|page| format!("{index}: no link to {page}"))
@@ -190,7 +215,7 @@ fn the_index_lists_every_page_of_the_documentation() {
 
 #[test]
 fn wrong_links_and_lost_pages_are_found() {
-    let pages: Pages = [
+    let mut pages: Pages = [
         ("README.md", "[a](docs/a.md) [b](docs/b.md#two) `[c](c.md)`"),
         (
             "docs/a.md",
@@ -215,4 +240,11 @@ fn wrong_links_and_lost_pages_are_found() {
     assert_eq!(faults, expected);
     let lost = unreachable(&pages, "README.md");
     assert_eq!(lost, ["docs/lost.md: no links from README.md lead to it"]);
+    let summary = "[a](a.md)\n[a](a.md)\n[b](b.md)\n[r](../README.md)";
+    pages.insert(SUMMARY.to_owned(), summary.to_owned());
+    let expected = [
+        "docs/SUMMARY.md: has docs/a.md 2 times",
+        "docs/SUMMARY.md: has docs/lost.md 0 times",
+    ];
+    assert_eq!(summary_faults(&pages), expected);
 }

@@ -1,10 +1,12 @@
 //! Client certificates that their CA has revoked.
 
 use std::process::ExitStatus;
+use std::time::Duration;
 
+use cidery::engine::clock::ManualClock;
 use cidery::model::call::Call;
 use cidery::remote::client::{ContractClient, ResultStream};
-use cidery::{ClientTls, ServerTls, dict};
+use cidery::{ClientTls, Clock, ServerTls, dict};
 
 use super::{TlsNode, assert_tls_failed, call};
 use crate::support::binary::Server;
@@ -83,6 +85,25 @@ async fn the_connections_of_a_certificate_end_once_it_is_revoked() {
     node.handle.reload().await.unwrap();
     let ended = tokio::time::timeout(PATIENCE, goes_on.next()).await;
     assert_tls_failed(ended.unwrap().map(drop), &["--tls-client-ca"]);
+}
+
+/// Streams have no end of their own: a certificate that is valid for a day opens none for longer.
+#[tokio::test]
+async fn the_connections_of_a_certificate_end_once_it_has_expired() {
+    let ca = Ca::new();
+    let time = ManualClock::at("2090-06-30T12:00:00Z".parse().unwrap());
+    let clock = Clock::Manual(time.clone());
+    let tls = ca.node().serve().client_ca_pem(&ca.pem);
+    let node = TlsNode::start_with(tls, |builder| builder.clock(clock)).await;
+    let client = |year| ca.client_until(BILLING, year, 7, 1).client_of(&ca);
+    let (_, mut expires) = streaming(&node, client(2090)).await;
+    let (other, _goes_on) = streaming(&node, client(2091)).await;
+    time.advance(Duration::from_hours(24));
+    let ended = tokio::time::timeout(PATIENCE, async {
+        while let Some(Ok(_)) = expires.next().await.transpose() {}
+    });
+    ended.await.unwrap();
+    other.invoke(Call::new("cidery.ping", ())).await.unwrap();
 }
 
 #[tokio::test]

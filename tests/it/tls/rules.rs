@@ -6,37 +6,51 @@ use cidery::model::call::Call;
 use cidery::remote::client::ContractClient;
 use cidery::{ClientTls, Error, dict};
 
-use crate::support::Folder;
 use crate::support::binary::{Server, cidery, stderr, stdout};
 use crate::support::certificates::{Ca, write};
+use crate::support::{Folder, until};
 
 /// A node whose configuration has rules.
 struct Ruled {
     server: Server,
     ca: Ca,
-    _folder: Folder,
+    folder: Folder,
 }
 
 impl Ruled {
     fn start(rules: &str) -> Self {
         let (folder, ca) = (Folder::new("rules"), Ca::new());
         let (certificate, key) = ca.node().write(&folder, "node");
+        let audit = folder.path().join("audit.jsonl");
         let cas = write(&folder, "cas.pem", &ca.pem);
         let file = format!(
             "tls_cert = {certificate:?}\ntls_key = {key:?}\ntls_client_ca = {cas:?}\n\
-             tls_client_auth = \"optional\"\n{rules}"
+             tls_client_auth = \"optional\"\naudit_log = {audit:?}\n{rules}"
         );
         let file = write(&folder, "cidery.toml", &file);
         Self {
             server: Server::start(&["--config", file.to_str().unwrap()]),
             ca,
-            _folder: folder,
+            folder,
         }
     }
 
     async fn client(&self, tls: ClientTls) -> ContractClient {
         let client = ContractClient::connect_with_tls(&self.server.address, tls).await;
         client.unwrap().max_attempts(1)
+    }
+
+    /// The lines of the audit log with a text, once there are some.
+    async fn audited(&self, text: &str) -> Vec<serde_json::Value> {
+        let path = self.folder.path().join("audit.jsonl");
+        let read = || {
+            let log = std::fs::read_to_string(&path).unwrap();
+            let lines = log.lines().filter(|line| line.contains(text));
+            let lines = lines.map(|line| serde_json::from_str(line).unwrap());
+            lines.collect::<Vec<serde_json::Value>>()
+        };
+        until("the audit log is written", || !read().is_empty()).await;
+        read()
     }
 
     /// A client with a certificate for this SPIFFE id.
@@ -83,13 +97,30 @@ certificate_rule = [
     ops.invoke(count()).await.unwrap();
     assert_eq!(reason(ops.invoke(get()).await), "NOT_PERMITTED");
 
-    for stranger in [
-        ruled.named("spiffe://example.org/other").await,
-        ruled.named("spiffe://example.org/ops/a/b").await,
-        ruled.client(ruled.ca.trusted()).await,
+    for (stranger, says) in [
+        (
+            ruled.named("spiffe://example.org/other").await,
+            "`certificate_rule`",
+        ),
+        (
+            ruled.named("spiffe://example.org/ops/a/b").await,
+            "`certificate_rule`",
+        ),
+        (ruled.client(ruled.ca.trusted()).await, "API key"),
     ] {
-        assert_eq!(reason(stranger.invoke(get()).await), "CREDENTIAL_REQUIRED");
+        let error = stranger.invoke(get()).await.err().unwrap();
+        assert_eq!(error.reason(), "CREDENTIAL_REQUIRED");
+        assert!(error.message().contains(says), "{error:?}");
     }
+    // A connection is written once, with its address; and what it was refused.
+    let connected = ruled.audited("connected").await;
+    let billing = "spiffe://example.org/billing";
+    let mut of_billing = connected.iter().filter(|it| it["principal"] == billing);
+    let line = of_billing.next().unwrap();
+    assert_eq!(line["credential"], "certificate");
+    assert!(of_billing.next().is_none(), "{connected:?}");
+    let refused = ruled.audited("invoke demo.count").await;
+    assert!(!refused.is_empty() && refused.iter().all(|it| it["peer"] == line["peer"]));
 }
 
 #[test]

@@ -7,6 +7,8 @@ use tokio::net::TcpListener;
 
 use super::collector::{Collector, Mood};
 use super::{Traced, has};
+use crate::plain_http::client::call;
+use crate::support::PATIENCE;
 use crate::support::binary::{Server, cidery, stderr};
 
 const INVOKE: &str = "cidery.v1.InvocationService/Invoke";
@@ -38,6 +40,15 @@ async fn spans_that_are_refused_are_dropped_and_logged() {
         .await
         .unwrap();
     collector.until_requests(1).await;
+    let address = node.server.address.parse().unwrap();
+    let counted = async {
+        let has_counted = async || {
+            let metrics = call(address, "GET /metrics", &[], "").await;
+            metrics.body.contains("\ncidery_spans_dropped_total 2\n")
+        };
+        while !has_counted().await {}
+    };
+    tokio::time::timeout(PATIENCE, counted).await.unwrap();
     let (log, status) = node.server.terminate();
     assert!(status.success());
     let lines: Vec<&str> = log

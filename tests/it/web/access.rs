@@ -63,7 +63,12 @@ async fn callers_are_authenticated_and_have_the_rights_of_grpc() {
             assert_eq!(answer.reason(), reason, "{method}");
         }
         if expected == 401 {
-            assert_eq!(answer.get("www-authenticate"), "Bearer realm=\"cidery\"");
+            let error = match reason {
+                "CREDENTIAL_INVALID" => ", error=\"invalid_token\"",
+                _ => "",
+            };
+            let challenge = format!("Bearer realm=\"cidery\"{error}");
+            assert_eq!(answer.get("www-authenticate"), challenge);
         }
     }
     // What a caller may not invoke is not known to it, whatever it sends.

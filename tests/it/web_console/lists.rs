@@ -80,7 +80,7 @@ async fn the_summary_of_an_invocation_leaves_out_what_may_be_large() {
     let builder = Node::builder()
         .service("answers", answers)
         .service("fails", fails);
-    let mut node = TestNode::start(builder).await;
+    let node = TestNode::start(builder).await;
     for service in ["answers", "fails"] {
         let mut request = Call::new(service, ());
         let mut metadata = Metadata::default();
@@ -89,15 +89,17 @@ async fn the_summary_of_an_invocation_leaves_out_what_may_be_large() {
         let accepted = node.client.invoke_async(request).await.unwrap();
         ended(&node.client, accepted.cid).await;
     }
-    let mut list = async |view: v1::InvocationView| {
+    let list = async |view: v1::InvocationView| {
         let request = v1::ListInvocationsRequest {
             view: view.into(),
             ..v1::ListInvocationsRequest::default()
         };
-        let listed = node.stub.list_invocations(request).await.unwrap();
+        let mut stub = node.stub.clone();
+        let listed = stub.list_invocations(request).await.unwrap();
         listed.into_inner().invocations
     };
-    let [failed, answered] = &list(v1::InvocationView::Summary).await[..] else {
+    let listed = list(v1::InvocationView::Summary).await;
+    let [failed, answered] = listed.as_slice() else {
         panic!("two invocations");
     };
     assert_eq!(answered.service, "answers");
@@ -114,7 +116,8 @@ async fn the_summary_of_an_invocation_leaves_out_what_may_be_large() {
         ("BROKEN", 0)
     );
     assert!(prost::Message::encoded_len(answered) < 500);
-    let [failed, answered] = &list(v1::InvocationView::Basic).await[..] else {
+    let listed = list(v1::InvocationView::Basic).await;
+    let [failed, answered] = listed.as_slice() else {
         panic!("two invocations");
     };
     assert_eq!(answered.metadata.len(), 1);

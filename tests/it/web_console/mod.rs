@@ -1,8 +1,8 @@
 //! The web console of a node: its page and files, and the sessions of those who log in.
 
 mod assets;
-mod modules;
 mod lists;
+mod modules;
 mod sessions;
 
 use std::net::SocketAddr;

@@ -1,30 +1,37 @@
 //! `cidery completions`.
 
-use clap::Args;
-use clap_complete::Shell;
+use clap::{Args, ValueEnum};
 
+use crate::app::cli::complete;
 use crate::app::cli::printer::Printer;
 use crate::model::error::Result;
 
-/// Generate a shell completion script.
-///
-/// bash: `cidery completions bash > ~/.local/share/bash-completion/completions/cidery`;
-/// zsh: `cidery completions zsh > _cidery` in a folder of `$fpath`;
-/// fish: `cidery completions fish > ~/.config/fish/completions/cidery.fish`.
+/// Print the completion script of a shell.
 #[derive(Args, Debug)]
 pub(in crate::app::cli) struct Completions {
     /// The shell.
     shell: Shell,
 }
 
+/// The shells for which there is a script.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Shell {
+    Bash,
+    Elvish,
+    Fish,
+    Powershell,
+    Zsh,
+}
+
 impl Completions {
-    pub(in crate::app::cli) fn run(
-        &self,
-        printer: &Printer,
-        command: &mut clap::Command,
-    ) -> Result<()> {
-        let mut script = Vec::new();
-        clap_complete::generate(self.shell, command, "cidery", &mut script);
+    pub(in crate::app::cli) fn run(&self, printer: &Printer) -> Result<()> {
+        let script = complete::script(match self.shell {
+            Shell::Bash => "bash",
+            Shell::Elvish => "elvish",
+            Shell::Fish => "fish",
+            Shell::Powershell => "powershell",
+            Shell::Zsh => "zsh",
+        })?;
         printer.raw(&script);
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! `cidery dead-letters`: what nobody but an operator runs again, and the bulk commands for it.
 
+use std::process::ExitCode;
+
 use clap::{Args, Subcommand};
 
 use super::cancel::Cancel;
@@ -11,8 +13,10 @@ use crate::app::cli::filter::note_unknown_services;
 use crate::app::cli::node_option::NodeArgs;
 use crate::app::cli::printer::{Printer, Tone};
 use crate::app::cli::summary_table::{is_held, print_summaries};
+use crate::app::cli::watch::WatchArgs;
 use crate::codec::proto::v1;
 use crate::model::error::Result;
+use crate::remote::client::ContractClient;
 
 /// Show the dead-letter queue, or change what is in it.
 #[derive(Args, Debug)]
@@ -22,6 +26,8 @@ pub(in crate::app::cli) struct DeadLetters {
     /// Only those of this service (repeatable).
     #[arg(long = "service", value_name = "NAME")]
     services: Vec<String>,
+    #[command(flatten)]
+    watch: WatchArgs,
     #[command(flatten)]
     node: NodeArgs,
 }
@@ -40,32 +46,40 @@ enum Change {
 }
 
 impl DeadLetters {
-    pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<()> {
-        match self.change {
-            None => show(&self.node, self.services, printer).await,
+    pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<ExitCode> {
+        let Some(change) = self.change else {
+            let services = &self.services;
+            let show = async |client: &_, printer: &_| show(client, services, printer).await;
+            return self.watch.run(&self.node, printer, show).await;
+        };
+        if self.watch.is_given() {
+            return Err(usage_error("`--watch` shows the queue, and has no verb"));
+        }
+        let done = match change {
             // They would change all services otherwise.
-            Some(_) if !self.services.is_empty() => {
+            _ if !self.services.is_empty() => {
                 let message =
                     "`--service` stands after the verb: `cidery dead-letters retry --service NAME`";
                 Err(usage_error(message))
             }
-            Some(Change::Release(command)) => command.of_dead_letters()?.run(printer).await,
-            Some(Change::Retry(command)) => command.of_dead_letters()?.run(printer).await,
-            Some(Change::Cancel(command)) => command.of_dead_letters()?.run(printer).await,
-            Some(Change::Purge(command)) => command.of_dead_letters()?.run(printer).await,
-        }
+            Change::Release(command) => command.of_dead_letters()?.run(printer).await,
+            Change::Retry(command) => command.of_dead_letters()?.run(printer).await,
+            Change::Cancel(command) => command.of_dead_letters()?.run(printer).await,
+            Change::Purge(command) => command.of_dead_letters()?.run(printer).await,
+        };
+        done.map(|()| ExitCode::SUCCESS)
     }
 }
 
-async fn show(node: &NodeArgs, services: Vec<String>, printer: &Printer) -> Result<()> {
-    let client = node.connect(printer).await?;
-    let found = client.dead_letters(services.clone()).await?.summaries;
+async fn show(client: &ContractClient, services: &[String], printer: &Printer) -> Result<ExitCode> {
+    let found = client.dead_letters(services.to_vec()).await?.summaries;
     print_summaries(printer, &found, "the dead-letter queue is empty");
     if found.is_empty() {
-        return note_unknown_services(&client, &services, printer).await;
+        note_unknown_services(client, services, printer).await?;
+    } else {
+        advise(printer, &found);
     }
-    advise(printer, &found);
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Says what to do with them.

@@ -1,11 +1,11 @@
 //! `cidery events`.
 
-use std::time::Duration;
-
 use clap::{Args, ValueEnum};
 
+use crate::app::cli::event_stream::{EventStream, Next};
+use crate::app::cli::event_text::{invocation_word, last_failure, last_word};
 use crate::app::cli::filter::FilterArgs;
-use crate::app::cli::names::{self, event_kind_name, service_name, state_name};
+use crate::app::cli::names::{event_kind_name, service_name};
 use crate::app::cli::node_option::NodeArgs;
 use crate::app::cli::objects;
 use crate::app::cli::printer::{Printer, Tone};
@@ -13,15 +13,14 @@ use crate::app::cli::times::{local_time, time_of_day};
 use crate::codec::convert::timestamp_from_proto;
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::watch_events_response::Subject;
-use crate::model::error::{Error, Kind, Result, reason};
-use crate::remote::client::{ContractClient, NodeEvents};
-
-/// How long the command waits before it tries to reach the node again.
-const RECONNECT_DELAY: Duration = Duration::from_millis(500);
+use crate::model::error::Result;
 
 /// Watch what happens on a node from now on: invocations that end or fail, services, workers, operations.
 ///
 /// What happened before is not shown, nor what happens while the node cannot be reached. Ctrl-C ends the command.
+///
+/// For alerts and programs. To read what becomes of invocations, `cidery tail` has a shorter line for each, and shows
+/// those as well that ended while the node could not be reached.
 #[derive(Args, Debug)]
 pub(in crate::app::cli) struct Events {
     /// Only events of this kind (repeatable, or several with commas).
@@ -99,45 +98,22 @@ impl Events {
             ..v1::WatchEventsRequest::default()
         };
         let client = self.node.connect(printer).await?;
-        let mut events = client.watch_events(request.clone()).await?;
-        printer.note(Tone::Quiet, &format!("watching {}", client.node()));
+        let mut events = EventStream::open(&client, request).await?;
+        let node = client.node();
+        printer.note(Tone::Quiet, &format!("watching {node}"));
         loop {
-            let lost = match events.next().await {
-                Ok(Some(event)) => {
+            let lost = match events.next().await? {
+                Next::Event(event) => {
                     show(printer, &event);
                     continue;
                 }
-                Ok(None) => "it ended the stream".to_owned(),
-                Err(error) if is_lost(&error) => error.to_string(),
-                Err(error) => return Err(error),
+                Next::Lost(why) => why,
             };
-            let node = client.node();
             let note = format!("lost the node {node}: {lost}; waiting for it");
             printer.note(Tone::Warning, &note);
-            events = reconnect(&client, &request).await?;
+            events.reopen().await?;
             let note = format!("watching {node} again: what happened in between is not shown");
             printer.note(Tone::Warning, &note);
-        }
-    }
-}
-
-/// Whether the node may come back.
-fn is_lost(error: &Error) -> bool {
-    error.kind() == Kind::Unavailable || error.reason() == reason::TRANSPORT
-}
-
-/// Watches again, once the node can be reached.
-async fn reconnect(
-    client: &ContractClient,
-    request: &v1::WatchEventsRequest,
-) -> Result<NodeEvents> {
-    // The command says once that it waits.
-    let client = client.clone().max_attempts(1);
-    loop {
-        tokio::time::sleep(RECONNECT_DELAY).await;
-        match client.watch_events(request.clone()).await {
-            Err(error) if is_lost(&error) => {}
-            watched => return watched,
         }
     }
 }
@@ -216,12 +192,7 @@ fn line(event: &v1::WatchEventsResponse) -> String {
 }
 
 fn of_invocation(kind: v1::EventKind, invocation: &v1::Invocation) -> (String, String) {
-    let what = match kind {
-        v1::EventKind::InvocationEnded => state_name(invocation.state).to_lowercase(),
-        v1::EventKind::AttemptFailed => "retrying".to_owned(),
-        _ => last_word(kind),
-    };
-    let failure = names::failure(invocation).or(invocation.last_failure.as_ref());
+    let failure = last_failure(invocation);
     let reason = failure.map_or_else(String::new, |failure| format!("  {}", failure.reason));
     // A group has none, nor has one that ended before it started.
     let attempt = match invocation.attempt {
@@ -229,12 +200,6 @@ fn of_invocation(kind: v1::EventKind, invocation: &v1::Invocation) -> (String, S
         attempt => format!("  attempt {attempt}"),
     };
     let (service, cid) = (service_name(invocation), &invocation.cid);
+    let what = invocation_word(kind, invocation);
     (what, format!("{service}  {cid}{attempt}{reason}"))
-}
-
-/// What happened: the last word of the kind, `draining` of `WORKER_DRAINING`.
-fn last_word(kind: v1::EventKind) -> String {
-    let name = kind.as_str_name();
-    let word = name.rsplit_once('_').map_or(name, |(_, word)| word);
-    word.to_lowercase()
 }

@@ -35,7 +35,7 @@ pub(in crate::app::cli) struct Health {
 impl Health {
     pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<ExitCode> {
         let asked = tokio::time::timeout(self.timeout, async {
-            // A probe is repeated by whoever probes.
+            // The supervisor repeats its probes.
             let client = self.node.connect(printer).await?.max_attempts(1);
             client.is_serving(&self.service).await
         });

@@ -1,5 +1,7 @@
 //! `cidery invocations`.
 
+use std::process::ExitCode;
+
 use clap::Args;
 
 use crate::app::cli::filter::{FilterArgs, note_unknown_services};
@@ -8,9 +10,11 @@ use crate::app::cli::node_option::NodeArgs;
 use crate::app::cli::objects;
 use crate::app::cli::printer::{Column, List, Printer, Row, Tone};
 use crate::app::cli::summary_table::print_summaries;
+use crate::app::cli::watch::WatchArgs;
 use crate::codec::proto::v1;
 use crate::dict;
 use crate::model::error::Result;
+use crate::remote::client::ContractClient;
 
 const NO_MATCH: &str = "no invocations match";
 /// The width of a table with whole CIDs, and with what is beside them.
@@ -39,14 +43,28 @@ pub(in crate::app::cli) struct Invocations {
     #[arg(long, conflicts_with_all = ["limit", "all"])]
     summary: bool,
     #[command(flatten)]
+    watch: WatchArgs,
+    #[command(flatten)]
     node: NodeArgs,
 }
 
 impl Invocations {
-    pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<()> {
-        let filter = self.filter.filter()?;
+    pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<ExitCode> {
+        let filter = self.filter.clone().filter()?;
+        let show = async |client: &_, printer: &_| {
+            let shown = self.show(client, filter.clone(), printer).await;
+            shown.map(|()| ExitCode::SUCCESS)
+        };
+        self.watch.run(&self.node, printer, show).await
+    }
+
+    async fn show(
+        &self,
+        client: &ContractClient,
+        filter: v1::InvocationFilter,
+        printer: &Printer,
+    ) -> Result<()> {
         let services = filter.services.clone();
-        let client = self.node.connect(printer).await?;
         if self.count {
             let count = client.summarize(filter).await?.total;
             let name = count.to_string();
@@ -54,7 +72,7 @@ impl Invocations {
                 printer.data(&name);
             }
             if count == 0 {
-                note_unknown_services(&client, &services, printer).await?;
+                note_unknown_services(client, &services, printer).await?;
             }
             return Ok(());
         }
@@ -63,7 +81,7 @@ impl Invocations {
             print_summaries(printer, &found.summaries, NO_MATCH);
             note_uncounted(printer, &found);
             if found.total == 0 {
-                note_unknown_services(&client, &services, printer).await?;
+                note_unknown_services(client, &services, printer).await?;
             }
             return Ok(());
         }
@@ -77,7 +95,7 @@ impl Invocations {
         found.truncate(limit);
         print(printer, &found);
         if found.is_empty() {
-            note_unknown_services(&client, &services, printer).await?;
+            note_unknown_services(client, &services, printer).await?;
         }
         if is_cut {
             let note = format!(

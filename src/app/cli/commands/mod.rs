@@ -1,10 +1,12 @@
 //! The commands, one module for each verb.
 
+pub(super) mod bench;
 pub(super) mod cancel;
 pub(super) mod cert;
 pub(super) mod check_worker;
 pub(super) mod completions;
 pub(super) mod config;
+pub(super) mod context;
 pub(super) mod dead_letters;
 pub(super) mod demo;
 pub(super) mod describe;
@@ -15,7 +17,9 @@ pub(super) mod health;
 pub(super) mod invocations;
 pub(super) mod invoke;
 pub(super) mod key;
+pub(super) mod man;
 pub(super) mod operations;
+pub(super) mod pipe;
 pub(super) mod purge;
 pub(super) mod release;
 pub(super) mod result;
@@ -26,5 +30,7 @@ pub(super) mod service;
 pub(super) mod services;
 pub(super) mod status;
 pub(super) mod store;
+pub(super) mod tail;
+pub(super) mod top;
 pub(super) mod whoami;
 pub(super) mod workers;

@@ -1,5 +1,7 @@
 //! `cidery operations`.
 
+use std::process::ExitCode;
+
 use clap::{Args, Subcommand, ValueEnum};
 
 use crate::app::cli::names::{action_name, age_of, operation_state_name};
@@ -8,8 +10,10 @@ use crate::app::cli::objects;
 use crate::app::cli::operation_arg::OperationArg;
 use crate::app::cli::operation_progress;
 use crate::app::cli::printer::{Column, List, Printer, Row};
+use crate::app::cli::watch::WatchArgs;
 use crate::codec::proto::v1;
 use crate::model::error::Result;
+use crate::remote::client::ContractClient;
 
 /// Show and cancel operations: changes of many invocations, which the node makes in the background.
 #[derive(Args, Debug)]
@@ -53,6 +57,8 @@ struct ListArgs {
         value_name = "NUMBER"
     )]
     limit: u32,
+    #[command(flatten)]
+    watch: WatchArgs,
     #[command(flatten)]
     node: NodeArgs,
 }
@@ -98,9 +104,9 @@ impl StateArg {
 }
 
 impl Operations {
-    pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<()> {
-        match self.verb.unwrap_or(Verb::List(self.list)) {
-            Verb::List(list) => list.run(printer).await,
+    pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<ExitCode> {
+        let done = match self.verb.unwrap_or(Verb::List(self.list)) {
+            Verb::List(list) => return list.run(printer).await,
             Verb::Show(OneArgs { id, node }) => {
                 let client = node.connect(printer).await?;
                 let id = id.resolve(&client).await?;
@@ -113,7 +119,8 @@ impl Operations {
                 operation_progress::follow(&client, id, printer).await
             }
             Verb::Cancel(several) => several.cancel(printer).await,
-        }
+        };
+        done.map(|()| ExitCode::SUCCESS)
     }
 }
 
@@ -139,13 +146,22 @@ impl SeveralArgs {
 }
 
 impl ListArgs {
-    async fn run(self, printer: &Printer) -> Result<()> {
-        let client = self.node.connect(printer).await?;
-        let states: Vec<_> = self.states.into_iter().map(StateArg::to_proto).collect();
+    async fn run(self, printer: &Printer) -> Result<ExitCode> {
+        let list = async |client: &_, printer: &_| self.list(client, printer).await;
+        self.watch.run(&self.node, printer, list).await
+    }
+
+    async fn list(&self, client: &ContractClient, printer: &Printer) -> Result<ExitCode> {
+        let states: Vec<_> = self
+            .states
+            .iter()
+            .copied()
+            .map(StateArg::to_proto)
+            .collect();
         let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
         let operations = client.operations(&states, limit).await?;
         print_list(&operations, "no operations match", printer);
-        Ok(())
+        Ok(ExitCode::SUCCESS)
     }
 }
 

@@ -296,7 +296,7 @@ async fn announce(address: Option<NodeAddress>, printer: &Printer) {
     let Some(address) = address else {
         return;
     };
-    let printer = *printer;
+    let printer = printer.clone();
     let printed = tokio::task::spawn_blocking(move || {
         if let Err(error) = printer.listening(address) {
             tracing::debug!(%error, "cannot write to standard output");

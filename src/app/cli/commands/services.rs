@@ -1,13 +1,17 @@
 //! `cidery services`.
 
+use std::process::ExitCode;
+
 use clap::Args;
 
 use crate::app::cli::names::health_name;
 use crate::app::cli::node_option::NodeArgs;
 use crate::app::cli::objects;
 use crate::app::cli::printer::{Column, List, Printer, Row};
+use crate::app::cli::watch::WatchArgs;
 use crate::codec::proto::v1;
 use crate::model::error::Result;
+use crate::remote::client::ContractClient;
 
 /// List services.
 #[derive(Args, Debug)]
@@ -16,17 +20,19 @@ pub(in crate::app::cli) struct Services {
     #[arg(default_value = "")]
     prefix: String,
     #[command(flatten)]
+    watch: WatchArgs,
+    #[command(flatten)]
     node: NodeArgs,
 }
 
 impl Services {
-    pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<()> {
-        let services = self
-            .node
-            .connect(printer)
-            .await?
-            .services(&self.prefix)
-            .await?;
+    pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<ExitCode> {
+        let list = async |client: &_, printer: &_| self.list(client, printer).await;
+        self.watch.run(&self.node, printer, list).await
+    }
+
+    async fn list(&self, client: &ContractClient, printer: &Printer) -> Result<ExitCode> {
+        let services = client.services(&self.prefix).await?;
         printer.list(List {
             columns: [
                 Column::fixed("NAME"),
@@ -42,7 +48,7 @@ impl Services {
                 false => "no service name starts with this prefix",
             },
         });
-        Ok(())
+        Ok(ExitCode::SUCCESS)
     }
 }
 

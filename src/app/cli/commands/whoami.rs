@@ -22,8 +22,18 @@ impl Whoami {
     pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<()> {
         let client = self.node.connect(printer).await?;
         let caller = client.caller().await?;
-        if !printer.object(&caller.principal, || objects::caller(&caller)) {
-            printer.properties(&rows(&caller));
+        let context = self.node.context_name();
+        let object = || objects::caller(&caller, client.node(), context.as_deref());
+        if !printer.object(&caller.principal, object) {
+            let mut rows = rows(&caller);
+            let of_connection = [
+                ("node", Some(client.node())),
+                ("context", context.as_deref()),
+            ];
+            for (name, value) in of_connection {
+                rows.extend(value.map(|value| [name.to_owned(), value.to_owned()]));
+            }
+            printer.properties(&rows);
         }
         Ok(())
     }
@@ -60,7 +70,7 @@ fn rows(caller: &v1::GetCallerResponse) -> Vec<[String; 2]> {
             "administers",
             if rights.administer { "yes" } else { "no" }.to_owned(),
         ),
-        ("quota", objects::quota_text(caller.quota.as_ref())),
+        ("may use", objects::quota_text(caller.quota.as_ref())),
     ];
     let rows = rows.into_iter().filter(|(_, value)| !value.is_empty());
     rows.map(|(name, value)| [name.to_owned(), value]).collect()

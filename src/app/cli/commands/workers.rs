@@ -1,5 +1,7 @@
 //! `cidery workers`.
 
+use std::process::ExitCode;
+
 use clap::Args;
 
 use crate::app::cli::filter::note_unknown_services;
@@ -7,8 +9,10 @@ use crate::app::cli::names::age_of;
 use crate::app::cli::node_option::NodeArgs;
 use crate::app::cli::objects;
 use crate::app::cli::printer::{Column, List, Printer, Row};
+use crate::app::cli::watch::WatchArgs;
 use crate::codec::proto::v1;
 use crate::model::error::Result;
+use crate::remote::client::ContractClient;
 
 /// List connected workers.
 #[derive(Args, Debug)]
@@ -22,12 +26,18 @@ pub(in crate::app::cli) struct Workers {
     )]
     service: String,
     #[command(flatten)]
+    watch: WatchArgs,
+    #[command(flatten)]
     node: NodeArgs,
 }
 
 impl Workers {
-    pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<()> {
-        let client = self.node.connect(printer).await?;
+    pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<ExitCode> {
+        let list = async |client: &_, printer: &_| self.list(client, printer).await;
+        self.watch.run(&self.node, printer, list).await
+    }
+
+    async fn list(&self, client: &ContractClient, printer: &Printer) -> Result<ExitCode> {
         let workers = client.workers_of(&self.service).await?;
         printer.list(List {
             columns: [
@@ -46,9 +56,10 @@ impl Workers {
             },
         });
         if workers.is_empty() && !self.service.is_empty() {
-            note_unknown_services(&client, &[self.service], printer).await?;
+            let named = std::slice::from_ref(&self.service);
+            note_unknown_services(client, named, printer).await?;
         }
-        Ok(())
+        Ok(ExitCode::SUCCESS)
     }
 }
 

@@ -1,7 +1,7 @@
-//! The objects of API keys.
+//! The objects of API keys and callers.
 
 use crate::app::cli::names::{scope_name, text_value, time_value};
-use crate::codec::objects::{quota, rights};
+use crate::codec::objects::{self, quota, rights};
 use crate::codec::proto::v1;
 use crate::dict;
 use crate::model::rate::Rate;
@@ -32,6 +32,18 @@ fn key_dict(key: &v1::ApiKey) -> Dict {
         "last_use_time": time_value(key.last_use_time.as_ref()),
         "quota": key.quota.as_ref().map(quota),
     }
+}
+
+/// `caller` in the schema.
+pub(in crate::app::cli) fn caller(
+    caller: &v1::GetCallerResponse,
+    node: &str,
+    context: Option<&str>,
+) -> Value {
+    let mut object = objects::caller(caller);
+    object.insert("node", node);
+    object.insert("context", context);
+    object.into()
 }
 
 /// A quota on one line, for people: as the options of `cidery key new`.

@@ -75,6 +75,9 @@ pub(super) fn write_text(error: &Error, err: &mut impl io::Write) -> io::Result<
     {
         writeln!(err, "  cid: {cid}")?;
     }
+    if let Some(context) = error.fact(IN_CONTEXT) {
+        writeln!(err, "  context: {}", escape::line(context))?;
+    }
     if let Some(hint) = hint(error) {
         writeln!(err, "{DIM}hint{DIM:#}: {hint}")?;
     }
@@ -101,6 +104,14 @@ pub(super) fn write_log(error: &Error) {
         "{error}"
     );
 }
+
+/// Names the context that a command failed in.
+pub(in crate::app::cli) fn in_context(error: Error, name: &str) -> Error {
+    error.with_info(IN_CONTEXT, name)
+}
+
+/// The fact with the name of a context, see [`in_context`].
+const IN_CONTEXT: &str = "context";
 
 /// Marks the failure of an invocation that the node stores: its attempts can be shown.
 pub(in crate::app::cli) fn of_stored(error: Error, cid: Cid) -> Error {
@@ -141,7 +152,9 @@ fn hint(error: &Error) -> Option<Cow<'static, str>> {
         (reason::CONFIG_INVALID, _) => {
             "`cidery config show` shows what is in force once it is mended; `docs/configuration.md` has all options"
         }
-        (reason::NOT_A_NODE, _) => "check `--node`, or the environment variable `CIDERY_NODE`",
+        (reason::NOT_A_NODE, _) => {
+            "check `--node`, the environment variable `CIDERY_NODE`, or the context"
+        }
         (reason::CONNECT_FAILED, _) => {
             "start a node with `cidery serve`, or give the address of another one with `--node HOST:PORT`"
         }

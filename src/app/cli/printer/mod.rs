@@ -4,6 +4,8 @@
 //! Not so output for programs, and CSV or text documents, that are written to a file or a pipe.
 
 mod failure;
+mod page;
+mod screen;
 mod style;
 mod table;
 mod yaml;
@@ -11,11 +13,14 @@ mod yaml;
 use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use tracing::{Level, enabled};
 
-pub(super) use self::failure::of_stored;
-use self::style::{BOLD, DIM, GREEN, YELLOW};
+pub(super) use self::failure::{in_context, of_stored};
+pub(super) use self::page::Page;
+pub(super) use self::screen::{Canvas, Screen, failed as terminal_failed};
+use self::style::{BOLD, DIM, GREEN, RED, YELLOW};
 pub(super) use self::table::Column;
 use super::args::{GlobalArgs, Output};
 use crate::app::escape;
@@ -28,13 +33,26 @@ use crate::model::id::Cid;
 use crate::model::payload::{Format, Payload};
 use crate::model::value::Value;
 
-/// The color of a note.
+/// The color of a note, or of a part of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Tone {
     Heading,
     Quiet,
     Good,
     Warning,
+    Bad,
+}
+
+impl Tone {
+    const fn style(self) -> anstyle::Style {
+        match self {
+            Self::Heading => BOLD,
+            Self::Quiet => DIM,
+            Self::Good => GREEN,
+            Self::Warning => YELLOW,
+            Self::Bad => RED,
+        }
+    }
 }
 
 /// A list, in all output formats.
@@ -58,13 +76,17 @@ pub(super) struct Row<const N: usize> {
 }
 
 /// Writes data to standard output, and everything else to standard error.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Printer {
     global: GlobalArgs,
     /// Standard output is a terminal.
     has_terminal: bool,
     /// Standard error is a terminal.
     is_interactive: bool,
+    /// Whether one value follows another, as the events of a stream do: each JSON value is one line.
+    in_rounds: bool,
+    /// What everything is written to instead; `None` where it is printed.
+    page: Option<Arc<Page>>,
 }
 
 #[expect(
@@ -77,7 +99,33 @@ impl Printer {
             global,
             has_terminal: io::stdout().is_terminal(),
             is_interactive: io::stderr().is_terminal(),
+            in_rounds: false,
+            page: None,
         }
+    }
+
+    /// The same printer, for a command that prints its output again and again.
+    pub(super) fn in_rounds(&self) -> Self {
+        Self {
+            in_rounds: true,
+            ..self.clone()
+        }
+    }
+
+    /// The same printer, whose data and notes are kept on a page, as text for people.
+    pub(super) fn on_page(&self, page: &Arc<Page>) -> Self {
+        let mut global = self.global;
+        global.output = Output::Table;
+        Self {
+            global,
+            page: Some(Arc::clone(page)),
+            ..self.clone()
+        }
+    }
+
+    /// Whether a person reads standard output: it is a terminal, and neither JSON, YAML nor identifiers.
+    pub(super) fn has_screen(&self) -> bool {
+        self.is_table() && self.has_terminal
     }
 
     /// Whether people read the output: it is neither JSON, YAML nor identifiers.
@@ -102,7 +150,10 @@ impl Printer {
 
     /// The width to which tables are fitted; `None` where they may be as wide as they are.
     pub(super) fn width(&self) -> Option<u16> {
-        table::terminal_width()
+        match &self.page {
+            Some(page) => Some(page.width()),
+            None => table::terminal_width(),
+        }
     }
 
     /// The message of a failure as a cell of a table: as much of it as the terminal is wide, or 200 characters.
@@ -113,6 +164,30 @@ impl Printer {
     /// Prints one line of data.
     pub(super) fn data(&self, line: &str) {
         self.write(escape::line(line).as_bytes(), b"\n");
+    }
+
+    /// Prints one line of data whose parts have colors, where the terminal shows them.
+    pub(super) fn colored(&self, parts: &[(Option<Tone>, String)]) {
+        let has_colors = self.has_colors();
+        let parts = parts.iter().map(|(tone, text)| {
+            let text = escape::line(text);
+            match tone.filter(|_| has_colors) {
+                Some(tone) => format!("{style}{text}{style:#}", style = tone.style()),
+                None => text.into_owned(),
+            }
+        });
+        let line: String = parts.collect();
+        self.write(line.as_bytes(), b"\n");
+    }
+
+    /// Prints a line of a page, which is escaped already.
+    pub(super) fn shown(&self, line: &str) {
+        self.write(line.as_bytes(), b"\n");
+    }
+
+    /// Whether data on standard output may have colors.
+    pub(super) fn has_colors(&self) -> bool {
+        anstream::AutoStream::choice(&io::stdout()) != anstream::ColorChoice::Never
     }
 
     /// Prints the address at which this process listens, as its first line. Standard output may be closed.
@@ -154,6 +229,10 @@ impl Printer {
     }
 
     fn try_write(&self, text: &[u8], end: &[u8]) -> io::Result<()> {
+        if let Some(page) = &self.page {
+            page.write(text, end);
+            return Ok(());
+        }
         let mut out = io::stdout().lock();
         out.write_all(text)?;
         out.write_all(end)?;
@@ -164,6 +243,8 @@ impl Printer {
     pub(super) fn value(&self, value: &Value) {
         match self.global.output {
             Output::Jsonl => self.line(value),
+            Output::Json if self.in_rounds => self.line(value),
+            Output::Yaml if self.in_rounds => self.document(value),
             Output::Yaml => self.structured(&yaml::write(value)),
             Output::Table | Output::Json | Output::Name => self.structured(&json::pretty(value)),
         }
@@ -214,9 +295,14 @@ impl Printer {
             Output::Table => return false,
             Output::Name => {}
             Output::Json | Output::Jsonl => self.line(&event()),
-            Output::Yaml => self.structured(&format!("---\n{}", yaml::write(&event()))),
+            Output::Yaml => self.document(&event()),
         }
         true
+    }
+
+    /// Prints a document of a stream in YAML.
+    fn document(&self, value: &Value) {
+        self.structured(&format!("---\n{}", yaml::write(value)));
     }
 
     /// Prints a list.
@@ -249,13 +335,16 @@ impl Printer {
 
     /// Prints one line to standard error. For programs, only a warning, as JSON.
     pub(super) fn note(&self, tone: Tone, text: &str) {
-        let style = match tone {
-            Tone::Heading => BOLD,
-            Tone::Quiet => DIM,
-            Tone::Good => GREEN,
-            Tone::Warning => YELLOW,
-        };
+        let style = tone.style();
         if self.global.quiet {
+            return;
+        }
+        if let Some(page) = &self.page {
+            let text = escape::line(text);
+            match self.has_colors() {
+                true => page.write(format!("{style}{text}{style:#}").as_bytes(), b"\n"),
+                false => page.write(text.as_bytes(), b"\n"),
+            }
             return;
         }
         let mut err = anstream::stderr().lock();

@@ -1,13 +1,14 @@
 //! Tokens that were verified: a call with one of them costs a hash.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use foldhash::fast::RandomState;
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
 use crate::edge::auth::authenticated::Authenticated;
+use crate::engine::access::ValidityGroup;
 
 /// How many tokens a generation has, at most.
 const GENERATION: usize = 5_000;
@@ -21,6 +22,8 @@ pub(super) struct TokenCache(Mutex<Generations>);
 struct Generations {
     newer: Generation,
     older: Generation,
+    /// All tokens that were verified with the keys of now, also those that were forgotten.
+    group: Arc<ValidityGroup>,
 }
 
 type Generation = HashMap<TokenHash, Authenticated, RandomState>;
@@ -56,14 +59,19 @@ impl TokenCache {
         generations.insert(token, authenticated);
     }
 
-    /// Forgets and ends all tokens: the keys of their issuer have changed.
+    /// The group of tokens that are verified with the keys of now. Taken before the keys are: a token that was verified
+    /// with others has ended.
+    pub(super) fn group(&self) -> Arc<ValidityGroup> {
+        let generations = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&generations.group)
+    }
+
+    /// Forgets and ends all tokens, also those that are in use and were forgotten: the keys of their issuer have
+    /// changed.
     pub(super) fn revoke_all(&self) {
         let mut generations = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Generations { newer, older } = std::mem::take(&mut *generations);
-        newer
-            .values()
-            .chain(older.values())
-            .for_each(Authenticated::revoke);
+        let before = std::mem::take(&mut *generations);
+        before.group.end();
     }
 }
 
@@ -93,5 +101,23 @@ mod tests {
         assert!(cache.get(token(1), now).is_none());
         let generations = cache.0.lock().unwrap();
         assert!(generations.newer.len() + generations.older.len() <= 2 * GENERATION);
+    }
+
+    /// A stream holds its token for as long as it is open, however many others come meanwhile.
+    #[test]
+    fn tokens_that_were_forgotten_end_with_the_others() {
+        let (cache, now) = (TokenCache::default(), Timestamp::UNIX_EPOCH);
+        let token = |n: usize| TokenHash::of(&n.to_string());
+        let verified = || {
+            let expire_time = Timestamp::MAX;
+            Authenticated::until(Caller::Unauthenticated, expire_time, cache.group())
+        };
+        let streaming = verified();
+        for n in 0..3 * GENERATION {
+            cache.insert(token(n), verified());
+        }
+        assert!(cache.get(token(0), now).is_none() && streaming.is_valid(now));
+        cache.revoke_all();
+        assert!(!streaming.is_valid(now) && verified().is_valid(now));
     }
 }

@@ -26,6 +26,7 @@ pub(super) struct Claims {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Meaning {
     pub(super) principal: Principal,
+    pub(super) group: Option<Principal>,
     pub(super) roles: Vec<String>,
     pub(super) expire_time: Timestamp,
 }
@@ -37,25 +38,35 @@ impl Claims {
         options: &JwtOptions,
         now: Timestamp,
     ) -> Result<Meaning, &'static str> {
-        let expire_time = seconds(self.exp, LEEWAY).ok_or("its `exp` is no time")?;
+        let expire_time = seconds(self.exp, LEEWAY).ok_or("the `exp` of the token is no time")?;
         if expire_time <= now {
-            return Err("it has expired");
+            return Err("the token has expired");
         }
         if let Some(begin) = self.nbf {
-            let begin = seconds(begin, -LEEWAY).ok_or("its `nbf` is no time")?;
+            let begin = seconds(begin, -LEEWAY).ok_or("the `nbf` of the token is no time")?;
             if begin > now {
-                return Err("it is not valid yet");
+                return Err("the token is not valid yet");
             }
         }
         let principal = self.find(&options.principal_claim).and_then(Value::as_str);
-        let principal = principal.ok_or("it names no principal")?;
+        let principal = principal.ok_or("the token names no principal")?;
         let is_name = !principal.is_empty() && !principal.contains(char::is_control);
         let principal = format!("token:{principal}");
         if !is_name || principal.len() > Principal::MAX_BYTES {
-            return Err("its principal is empty, too long, or has control characters");
+            return Err("the principal of the token is empty, too long, or has control characters");
         }
+        let group = options.group_claim.as_deref();
+        let group = group.and_then(|claim| self.find(claim)).map(|group| {
+            let group = group
+                .as_str()
+                .and_then(|name| Principal::parse_name("", name).ok());
+            group.ok_or(
+                "the group of the token is no name: use letters, digits, `.`, `_`, `-` and `@`",
+            )
+        });
         Ok(Meaning {
             principal: Principal::known(&principal),
+            group: group.transpose()?,
             roles: self.roles(&options.roles_claim),
             expire_time,
         })
@@ -114,9 +125,9 @@ mod tests {
         for (exp, nbf, expected) in [
             (NOW + 1, NOW, None),
             (NOW - 59, NOW + 60, None),
-            (NOW - 60, NOW, Some("it has expired")),
-            (NOW + 1, NOW + 61, Some("it is not valid yet")),
-            (i64::MAX, NOW, Some("its `exp` is no time")),
+            (NOW - 60, NOW, Some("the token has expired")),
+            (NOW + 1, NOW + 61, Some("the token is not valid yet")),
+            (i64::MAX, NOW, Some("the `exp` of the token is no time")),
         ] {
             let claims = serde_json::json!({"sub": "a", "exp": exp, "nbf": nbf});
             assert_eq!(meaning(claims, "x").err(), expected, "{exp} {nbf}");

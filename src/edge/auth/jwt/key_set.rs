@@ -128,7 +128,7 @@ impl PublicKey {
                 EllipticCurve::Ed25519 => vec![Algorithm::EdDSA],
                 _ => return None,
             },
-            // A symmetric key is no public one: whoever can read the set could sign.
+            // A symmetric key is no public one: each reader of the set could sign.
             _ => return None,
         };
         if let Some(only) = common.key_algorithm {

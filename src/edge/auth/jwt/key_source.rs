@@ -37,7 +37,7 @@ impl KeySource {
                 Err("this program is built without the feature `tls` of `cidery`".to_owned())
             }
             _ => Err(
-                "use `https://`: whoever can change the keys on their way can make tokens"
+                "use `https://`: an attacker who changes the keys on their way can make tokens"
                     .to_owned(),
             ),
         }

@@ -1,5 +1,7 @@
 //! The options of tokens.
 
+use super::key_source::KeySource;
+
 /// Tokens of an issuer (JSON Web Tokens, RFC 7519) as credentials.
 ///
 /// A token is accepted if a key of the issuer signed it (`RS256`, `PS256`, `ES256`, `ES384` or `EdDSA`), if its issuer
@@ -19,12 +21,24 @@ pub struct JwtOptions {
     pub audience: String,
     /// The claim with the name of the principal. Default: `sub`.
     pub principal_claim: String,
+    /// The claim with the group of the principal, spelled as one of an API key: the name of a claim, or a path with
+    /// dots. Principals of one group have what `read=group` and `control=group` allow. Default: tokens have no group.
+    pub group_claim: Option<String>,
     /// The claim with the names of the roles, a list or a text with spaces: the name of a claim, or a path with dots,
     /// such as `realm_access.roles`. Default: `cidery_roles`.
     pub roles_claim: String,
 }
 
 impl JwtOptions {
+    /// Checks where the keys of an issuer are said to be, without reading them.
+    ///
+    /// # Errors
+    ///
+    /// What to write instead.
+    pub(crate) fn check_jwks(jwks: &str) -> Result<(), String> {
+        KeySource::parse(jwks).map(drop)
+    }
+
     /// Tokens of an issuer for this node, which are checked by the keys in a file, or at a URL.
     pub fn new(
         jwks: impl Into<String>,
@@ -36,6 +50,7 @@ impl JwtOptions {
             issuer: issuer.into(),
             audience: audience.into(),
             principal_claim: "sub".to_owned(),
+            group_claim: None,
             roles_claim: "cidery_roles".to_owned(),
         }
     }

@@ -7,7 +7,6 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use jsonwebtoken::{Algorithm, Validation, decode, decode_header};
-#[cfg(feature = "tls")]
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -44,8 +43,7 @@ pub(in crate::edge::auth) struct TokenVerifier {
     roles: BTreeMap<String, Rights>,
     source: KeySource,
     keys: ArcSwap<KeySet>,
-    /// Wakes the task that fetches the keys.
-    #[cfg(feature = "tls")]
+    /// Wakes the task that reads the keys.
     wake: Notify,
     /// When they were read last.
     read: Mutex<Instant>,
@@ -87,7 +85,6 @@ impl TokenVerifier {
             roles,
             source,
             keys: ArcSwap::from_pointee(keys),
-            #[cfg(feature = "tls")]
             wake: Notify::new(),
             read: Mutex::new(Instant::now()),
             cache: TokenCache::default(),
@@ -100,7 +97,6 @@ impl TokenVerifier {
         token: &str,
         now: Timestamp,
     ) -> Option<Authenticated> {
-        self.refresh(REFRESH);
         self.cache.get(TokenHash::of(token), now)
     }
 
@@ -120,28 +116,27 @@ impl TokenVerifier {
             return Err("the token has extensions that are not known");
         }
         let id = header.kid.as_deref();
-        let mut keys = self.keys.load_full();
+        let (mut group, mut keys) = (self.cache.group(), self.keys.load_full());
         if keys.find(id, header.alg).is_none() {
-            self.refresh(UNKNOWN_KEY);
-            keys = self.keys.load_full();
+            self.read_for_unknown();
+            (group, keys) = (self.cache.group(), self.keys.load_full());
         }
         let key = keys
             .find(id, header.alg)
             .ok_or("the token is signed with a key that is not known")?;
         let claims = decode::<Claims>(token, key, &self.validation(header.alg));
         let claims = claims.map_err(|error| refusal(error.kind()))?.claims;
-        let meaning = claims.meaning(&self.options, now);
-        let meaning = meaning
-            .map_err(|_| "the token has expired, is not valid yet, or names no principal")?;
+        let meaning = claims.meaning(&self.options, now)?;
         let identity = Identity {
             principal: meaning.principal,
-            group: None,
+            group: meaning.group,
             rights: rights_of_roles(&meaning.roles, &self.roles),
             quota: Quota::default(),
             credential: Credential::Token,
+            peer: None,
         };
         let caller = Caller::Authenticated(Arc::new(identity));
-        let authenticated = Authenticated::until(caller, meaning.expire_time);
+        let authenticated = Authenticated::until(caller, meaning.expire_time, group);
         self.cache
             .insert(TokenHash::of(token), authenticated.clone());
         Ok(authenticated)
@@ -158,24 +153,27 @@ impl TokenVerifier {
         validation
     }
 
-    /// Reads the keys again, unless they were read within the interval. Those that cannot be read stay as they are.
-    fn refresh(&self, interval: Duration) {
+    /// Reads the keys again for a token whose key they do not have, at most once a minute. Those of a server are fetched
+    /// by a task.
+    fn read_for_unknown(&self) {
         {
             let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
             let now = Instant::now();
-            if now.duration_since(*read) < interval {
+            if now.duration_since(*read) < UNKNOWN_KEY {
                 return;
             }
             *read = now;
         }
         match &self.source {
-            KeySource::File(file) => self.replace(KeySet::read(file)),
+            // The failure is logged.
+            KeySource::File(file) => drop(self.replace(KeySet::read(file))),
             #[cfg(feature = "tls")]
             KeySource::Url(_) => self.wake.notify_one(),
         }
     }
 
-    fn replace(&self, read: Result<KeySet, String>) {
+    /// Uses other keys. Where they cannot be read, those of before are used on.
+    fn replace(&self, read: Result<KeySet, String>) -> Result<(), String> {
         let source = &self.source;
         match read {
             Ok(keys) if keys.is_same(&self.keys.load()) => {}
@@ -187,28 +185,34 @@ impl TokenVerifier {
             }
             Err(error) => {
                 tracing::warn!(%source, error, "cannot read the keys of tokens: those read before are used");
+                return Err(format!("{source}: {error}"));
             }
         }
+        Ok(())
     }
 
-    /// Fetches the keys, if they are on a server.
-    #[cfg(feature = "tls")]
-    pub(in crate::edge::auth) async fn fetch(&self) {
-        if let KeySource::Url(url) = &self.source {
-            let fetched = fetch(url).await;
-            self.replace(fetched.and_then(|text| KeySet::parse(&text)));
-        }
+    /// Reads the keys again.
+    ///
+    /// # Errors
+    ///
+    /// Why they could not be read: those of before are used on.
+    pub(in crate::edge::auth) async fn reload(&self) -> Result<(), String> {
+        *self.read.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        let read = match &self.source {
+            KeySource::File(file) => KeySet::read(file),
+            #[cfg(feature = "tls")]
+            KeySource::Url(url) => fetch(url).await.and_then(|text| KeySet::parse(&text)),
+        };
+        self.replace(read)
     }
 
     /// Whether the keys are on a server.
-    #[cfg(feature = "tls")]
     pub(in crate::edge::auth) fn fetches(&self) -> bool {
-        matches!(self.source, KeySource::Url(_))
+        !matches!(self.source, KeySource::File(_))
     }
 
-    /// Fetches the keys again and again.
-    #[cfg(feature = "tls")]
-    pub(in crate::edge::auth) async fn keep_fetching(&self) {
+    /// Reads the keys again and again. `note` is told why they could not be read, or that they were.
+    pub(in crate::edge::auth) async fn keep_fresh(&self, note: impl Fn(Option<&str>)) {
         loop {
             let next = match self.keys.load().is_empty() {
                 true => UNKNOWN_KEY,
@@ -218,7 +222,8 @@ impl TokenVerifier {
                 () = self.wake.notified() => {}
                 () = tokio::time::sleep(next) => {}
             }
-            self.fetch().await;
+            let read = self.reload().await;
+            note(read.err().as_deref());
         }
     }
 }

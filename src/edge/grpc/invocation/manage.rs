@@ -301,7 +301,7 @@ pub(super) async fn retry(
 
 /// How often an invocation is retried.
 enum Retries {
-    /// Only where it has not been retried: whoever selects by filter does not see which ones have.
+    /// Only where it has not been retried: a caller that selects by filter does not see which ones have.
     Once,
     /// Whether or not it has been, with another input if one is given.
     Again(Option<Payload>),

@@ -77,6 +77,7 @@ impl ResultResponses {
             wait_for_accept,
             members: true,
             owners: None,
+            principal: None,
             budget: connection.map(|connection| Arc::clone(&connection.answered)),
         })?;
         Ok(Self {

@@ -193,7 +193,8 @@ impl PrincipalState {
         let state = &*in_flight.0;
         let limit = state.max_in_flight;
         if before >= limit {
-            let message = format!("{limit} calls of `{principal}` are in flight already");
+            let message =
+                format!("too many calls of `{principal}` are in flight: its limit is {limit}");
             return Err(Error::resource_exhausted(reason::IN_FLIGHT_LIMIT, message)
                 .with_info("principal", principal)
                 .with_info("principal_in_flight", limit)
@@ -244,6 +245,7 @@ mod tests {
             rights: Rights::all(),
             quota: Quota::default(),
             credential: Credential::Token,
+            peer: None,
         }))
     }
 

@@ -94,8 +94,8 @@ impl Maintenance {
     }
 
     /// Retries an invocation that ended without a response: as a new one, with the same input or another. One that is
-    /// held is released as it is; with another input it ends as cancelled, and a new one takes its place. `by`: who
-    /// retries, and acts from then on; who asked stays.
+    /// held is released as it is; with another input it ends as cancelled, and a new one takes its place. `by`: the
+    /// caller, whose call one with another input is; with the same input it keeps its principals.
     ///
     /// # Errors
     ///
@@ -184,9 +184,10 @@ impl Maintenance {
         let request = &invocation.request;
         if invocation.state.is_terminal() {
             self.lifecycle.check_accepting()?;
+            let acting = acting_for_retry(request, input.as_ref(), by);
             let mut call = retry_of(request, input);
             call.cid = new_cid;
-            let origin = Origin::outside(retried_by(request, by));
+            let origin = Origin::outside(acting);
             return self.acceptor.accept(call, origin).await;
         }
         let route = self.routes.find(request.service.as_str())?;
@@ -212,8 +213,8 @@ impl Maintenance {
     ) -> Result<Accepted> {
         self.lifecycle.check_accepting()?;
         let (request, cid) = (&held.request, new_cid.unwrap_or_else(Cid::new));
+        let acting = acting_for_retry(request, input.as_ref(), by);
         let call = retry_of(request, input);
-        let acting = retried_by(request, by);
         let prepared = self
             .acceptor
             .prepare_successor(cid, call, acting, request.owner(), route);
@@ -317,21 +318,21 @@ impl Maintenance {
     }
 }
 
-/// Who asked for a request, and who acts for its retry.
-fn retried_by(request: &Request, by: Acting) -> Acting {
-    let asked = request.principals.as_ref().map(|it| it.principal.clone());
-    let mut principals = by.principals.map(Arc::unwrap_or_clone).unwrap_or_default();
-    if let Some(asked) = asked {
-        principals.principal = asked;
-    }
-    Acting {
-        principals: (!principals.is_empty()).then(|| Arc::new(principals)),
-        identity: by.identity,
+/// The principals of a retry. With the same input it is what was asked for, by the principal that asked, and belongs to
+/// the one that it belonged to: a caller that may control it, and not read it, reads nothing by retrying it. What the
+/// caller writes itself is a call of its own.
+fn acting_for_retry(request: &Request, input: Option<&Payload>, by: Acting) -> Acting {
+    match input {
+        Some(_) => by,
+        None => Acting {
+            principals: request.principals.clone(),
+            identity: None,
+        },
     }
 }
 
 /// The call that repeats a request under a new CID, with the same input or another.
-fn retry_of(request: &Request, input: Option<Payload>) -> Call {
+pub(in crate::engine) fn retry_of(request: &Request, input: Option<Payload>) -> Call {
     let input = input.unwrap_or_else(|| request.input.clone());
     let mut call = Call::new(request.service.to_string(), input);
     call.timeout = request.attempt_timeout;

@@ -38,6 +38,36 @@ impl ContractClient {
         }
     }
 
+    /// Lists the first workers, by name: one page of at most `max`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`workers`](Self::workers).
+    #[cfg(feature = "cli")]
+    pub(crate) async fn first_workers(&self, max: u32) -> Result<v1::ListWorkersResponse> {
+        let request = v1::ListWorkersRequest {
+            page_size: max,
+            ..v1::ListWorkersRequest::default()
+        };
+        let list = async || self.admin.clone().list_workers(request.clone()).await;
+        self.read(list).await
+    }
+
+    /// Lists the first services, by name: one page of at most `max`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`workers`](Self::workers).
+    #[cfg(feature = "cli")]
+    pub(crate) async fn first_services(&self, max: u32) -> Result<v1::ListServicesResponse> {
+        let request = v1::ListServicesRequest {
+            page_size: max,
+            ..v1::ListServicesRequest::default()
+        };
+        let list = async || self.discovery.clone().list_services(request.clone()).await;
+        self.read(list).await
+    }
+
     /// Removes a service that no worker serves any more from the node.
     ///
     /// # Errors

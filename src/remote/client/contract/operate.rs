@@ -40,6 +40,21 @@ impl ContractClient {
             .await
     }
 
+    /// Reads what the first services of the node have done, by name: one page of at most `max`.
+    ///
+    /// # Errors
+    ///
+    /// `UNAVAILABLE` where the connection is lost.
+    #[cfg(feature = "cli")]
+    pub(crate) async fn service_stats(&self, max: u32) -> Result<v1::ListServiceStatsResponse> {
+        let request = v1::ListServiceStatsRequest {
+            page_size: max,
+            ..v1::ListServiceStatsRequest::default()
+        };
+        let list = async || self.admin.clone().list_service_stats(request.clone()).await;
+        self.read(list).await
+    }
+
     /// Watches the events of the node. Those that happen after this has returned are in the stream.
     ///
     /// # Errors

@@ -293,7 +293,7 @@ impl WorkerRegistry {
         })
     }
 
-    /// The context of a dispatch, whoever has its token.
+    /// The context of a dispatch, for each holder of its token.
     pub(crate) fn dispatch(&self, token: &str) -> Option<Context> {
         Token::parse(token).and_then(|token| self.0.dispatches.find(token))
     }

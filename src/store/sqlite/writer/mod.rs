@@ -208,7 +208,7 @@ impl Writer {
         let start = Instant::now();
         transaction.commit()?;
         self.syncing += start.elapsed();
-        // Before the replies: whoever reads the metrics afterwards finds the commit.
+        // Before the replies: a caller that reads the metrics afterwards finds the commit.
         let wal_pages = self.wal.pages();
         let metrics = &self.shared.commit_metrics;
         metrics.add(rows, begun.elapsed(), wal_pages);

@@ -42,6 +42,98 @@ async fn a_retry_with_another_input_needs_the_right_to_invoke() {
     assert_eq!(retry(None, false).await, None);
 }
 
+/// A caller that may control what it may not read gets nothing to read by retrying it, and makes no call with it.
+#[tokio::test]
+async fn a_retry_shows_nothing_to_a_caller_that_may_not_read() {
+    let blind = Rights {
+        read: Scope::Own,
+        control: Scope::All,
+        ..invoking(&["a.fails"])
+    };
+    let reader = Rights {
+        read: Scope::All,
+        ..blind.clone()
+    };
+    let fails = async || Err::<(), _>(Error::failed_precondition("BROKEN", "is broken"));
+    let people = vec![
+        ("anna", invoking(&["*"])),
+        ("blind", blind),
+        ("reader", reader),
+    ];
+    let node = node_with(Node::builder().service("a.fails", fails), people).await;
+    let mut anna = client(&node, "anna").await;
+    let request = v1::InvokeAsyncRequest {
+        failure_callbacks: vec!["cidery.echo".to_owned()],
+        ..invoke_async("a.fails")
+    };
+    let accepted = anna.invoke_async(request).await.unwrap().into_inner();
+    let cid = accepted.cid;
+    ended(&mut anna, &cid).await;
+    let mut blind = client(&node, "blind").await;
+    let retry = |input| v1::RetryInvocationsRequest {
+        cids: vec![cid.clone()],
+        input,
+        ..v1::RetryInvocationsRequest::default()
+    };
+    let input = struct_pb::encode_dict(&dict! { "other": 1 }).unwrap();
+    let other = || Some(v1::retry_invocations_request::Input::Payload(input.clone()));
+    let retried = blind.retry_invocations(retry(None)).await.unwrap();
+    let change = retried.into_inner().changes.remove(0);
+    assert_eq!(change.failure, None);
+    // The same input: it belongs to anna, with all that follows from it.
+    assert_eq!(
+        refused(blind.get_invocation(get(&change.new_cid)).await),
+        "CID_UNKNOWN"
+    );
+    ended(&mut anna, &change.new_cid).await;
+    // Another input: a call of its own, whose metadata and callbacks are those of what it cannot read.
+    let reason = |response: tonic::Response<v1::RetryInvocationsResponse>| {
+        let failure = response.into_inner().changes.remove(0).failure;
+        failure.map(|failure| failure.reason).unwrap_or_default()
+    };
+    let refusal = reason(blind.retry_invocations(retry(other())).await.unwrap());
+    assert_eq!(refusal, "CID_UNKNOWN");
+    // One that reads it needs the right for its callbacks, too.
+    let mut reader = client(&node, "reader").await;
+    let refusal = reason(reader.retry_invocations(retry(other())).await.unwrap());
+    assert_eq!(refusal, "NOT_PERMITTED");
+}
+
+/// Another input is the call of the caller that writes it.
+#[tokio::test]
+async fn a_retry_with_another_input_is_a_call_of_its_caller() {
+    let operator = Rights {
+        read: Scope::All,
+        control: Scope::All,
+        ..invoking(&["*"])
+    };
+    let fails = async || Err::<(), _>(Error::failed_precondition("BROKEN", "is broken"));
+    let people = vec![("anna", invoking(&["*"])), ("operator", operator)];
+    let node = node_with(Node::builder().service("a.fails", fails), people).await;
+    let mut anna = client(&node, "anna").await;
+    let cid = accept(&mut anna, "a.fails").await;
+    ended(&mut anna, &cid).await;
+    let mut operator = client(&node, "operator").await;
+    let input = struct_pb::encode_dict(&dict! { "other": 1 }).unwrap();
+    let retried = operator.retry_invocations(v1::RetryInvocationsRequest {
+        cids: vec![cid],
+        input: Some(v1::retry_invocations_request::Input::Payload(input)),
+        ..v1::RetryInvocationsRequest::default()
+    });
+    let cid = retried
+        .await
+        .unwrap()
+        .into_inner()
+        .changes
+        .remove(0)
+        .new_cid;
+    let found = ended(&mut operator, &cid).await;
+    assert_eq!(
+        (found.principal.as_str(), found.acting_principal.as_str()),
+        ("operator", "operator")
+    );
+}
+
 /// Who may change more than it may read finds with a filter what it may read, and changes the rest by CID alone.
 #[tokio::test]
 async fn a_filter_reaches_what_may_be_read() {

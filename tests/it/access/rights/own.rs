@@ -408,53 +408,71 @@ async fn callbacks_need_the_right_of_the_caller() {
     );
 }
 
-/// What an operation retries belongs to who started it, and to the group of that one.
+/// What an operation retries belongs to its owner still, unless the operation changes its input: then the operation
+/// has written it, and it belongs to the principal that started it, and to its group.
 #[tokio::test]
-async fn a_group_sees_what_an_operation_of_its_member_retries() {
+async fn an_operation_owns_the_retries_that_it_writes() {
     let admin = Rights {
         administer: true,
         ..scoped(Scope::All, Scope::All)
     };
-    let fail = async || Err::<(), _>(Error::not_found("GONE", "gone"));
+    let fail = async |_: cidery::Value| Err::<(), _>(Error::not_found("GONE", "gone"));
     let people = vec![
         ("anna", scoped(Scope::Own, Scope::Own)),
         ("operator@team", admin),
         ("berta@team", scoped(Scope::Group, Scope::None)),
         ("carla@other", scoped(Scope::Group, Scope::None)),
     ];
-    let node = node_with(Node::builder().service("a.fail", fail), people).await;
+    let builder = Node::builder().service("a.same", fail);
+    let node = node_with(builder.service("a.other", fail), people).await;
     let mut anna = client(&node, "anna").await;
-    let cid = accept(&mut anna, "a.fail").await;
-    assert_eq!(ended(&mut anna, &cid).await.state(), v1::State::Failed);
     let channel = Channel::from_shared(format!("http://{}", node.address())).unwrap();
     let channel = channel.connect().await.unwrap();
     let mut operations = OperationServiceClient::with_interceptor(channel, Named("operator@team"));
-    let retry = v1::operation_action::Action::Retry(v1::RetryAction::default());
-    let started = operations.start_operation(v1::StartOperationRequest {
-        action: Some(v1::OperationAction {
-            action: Some(retry),
-        }),
-        filter: Some(v1::InvocationFilter {
-            services: vec!["a.fail".to_owned()],
-            ..v1::InvocationFilter::default()
-        }),
-        ..v1::StartOperationRequest::default()
-    });
-    let started = started.await.unwrap().into_inner().operation.unwrap();
-    assert_eq!(started.principal_group, "team");
-    let mut operation = started.clone();
-    while operation.state() == v1::OperationState::Running {
-        let found = operations.get_operation(v1::GetOperationRequest {
-            id: started.id.clone(),
-            wait: true,
+    for (service, patch, counts) in [
+        (
+            "a.same",
+            "",
+            [("anna", 2), ("berta@team", 0), ("carla@other", 0)],
+        ),
+        (
+            "a.other",
+            r#"{"n":1}"#,
+            [("anna", 3), ("berta@team", 1), ("carla@other", 0)],
+        ),
+    ] {
+        let cid = accept(&mut anna, service).await;
+        assert_eq!(ended(&mut anna, &cid).await.state(), v1::State::Failed);
+        let retry = v1::operation_action::Action::Retry(v1::RetryAction {
+            input_patch_json: patch.to_owned(),
+            ..v1::RetryAction::default()
         });
-        operation = found.await.unwrap().into_inner().operation.unwrap();
-    }
-    assert_eq!((operation.changed, operation.refusals.len()), (1, 0));
-    for (caller, count) in [("berta@team", 1), ("carla@other", 0)] {
-        let mut client = client(&node, caller).await;
-        let listed = client.list_invocations(list(v1::InvocationFilter::default()));
-        let listed = listed.await.unwrap().into_inner().invocations;
-        assert_eq!(listed.len(), count, "{caller}");
+        let started = operations.start_operation(v1::StartOperationRequest {
+            action: Some(v1::OperationAction {
+                action: Some(retry),
+            }),
+            filter: Some(v1::InvocationFilter {
+                services: vec![service.to_owned()],
+                ..v1::InvocationFilter::default()
+            }),
+            ..v1::StartOperationRequest::default()
+        });
+        let started = started.await.unwrap().into_inner().operation.unwrap();
+        assert_eq!(started.principal_group, "team");
+        let mut operation = started.clone();
+        while operation.state() == v1::OperationState::Running {
+            let found = operations.get_operation(v1::GetOperationRequest {
+                id: started.id.clone(),
+                wait: true,
+            });
+            operation = found.await.unwrap().into_inner().operation.unwrap();
+        }
+        assert_eq!((operation.changed, operation.refusals.len()), (1, 0));
+        for (caller, count) in counts {
+            let mut client = client(&node, caller).await;
+            let listed = client.list_invocations(list(v1::InvocationFilter::default()));
+            let listed = listed.await.unwrap().into_inner().invocations;
+            assert_eq!(listed.len(), count, "{caller} {patch}");
+        }
     }
 }

@@ -17,7 +17,7 @@ const LOCAL: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
 /// Make a CA, and certificates of a node and a client.
 ///
-/// They are for trying out TLS, not for production: whoever reads `ca-key.pem` can impersonate the node. They are valid
+/// They are for trying out TLS, not for production: a reader of `ca-key.pem` can impersonate the node. They are valid
 /// for a year. Existing files are never replaced.
 #[derive(Args, Debug)]
 pub(in crate::app::cli) struct Dev {

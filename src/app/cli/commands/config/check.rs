@@ -17,11 +17,19 @@ pub(in crate::app::cli) struct Check {
     /// File to check. Default: the one that `cidery serve` would read here.
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     file: Option<PathBuf>,
+    /// The same, as `cidery serve` takes it.
+    #[arg(
+        long = "config",
+        hide = true,
+        value_name = "FILE",
+        conflicts_with = "file"
+    )]
+    config: Option<PathBuf>,
 }
 
 impl Check {
     pub(in crate::app::cli) fn run(self, printer: &Printer) -> Result<()> {
-        let sources = Sources::of_process(ConfigArgs::of_file(self.file));
+        let sources = Sources::of_process(ConfigArgs::of_file(self.file.or(self.config)));
         let unknown = sources.unknown_variables();
         if !unknown.is_empty() {
             let text = format!("ignored, of no known meaning: {}", unknown.join(", "));

@@ -14,6 +14,8 @@ use crate::app::cli::cid_arg::CidArg;
 use crate::app::cli::node_option::NodeArgs;
 use crate::app::cli::printer::{List, Printer, Row};
 use crate::model::error::Result;
+use crate::model::id::Cid;
+use crate::remote::client::ContractClient;
 
 /// Show the history of an invocation, and what it waits for.
 #[derive(Args, Debug)]
@@ -63,6 +65,21 @@ impl Explain {
         }
         Ok(())
     }
+}
+
+/// Prints the history of one invocation with its children and callbacks, for people.
+///
+/// # Errors
+///
+/// Those of the node.
+pub(in crate::app::cli) async fn print_history(
+    client: &ContractClient,
+    cid: Cid,
+    printer: &Printer,
+) -> Result<()> {
+    let history = History::read(client, cid, 1).await?;
+    print::history(printer, &history);
+    Ok(())
 }
 
 fn row(history: &History) -> Row<0> {

@@ -10,8 +10,10 @@ use crate::app::cli::node_option::NodeArgs;
 use crate::app::cli::printer::{Printer, Tone};
 use crate::codec::convert::sio_from_proto;
 use crate::codec::openapi::{Documented, document};
+use crate::codec::proto::v1::CredentialKind;
 use crate::model::error::{Error, Result, reason};
 use crate::model::sio::Sio;
+use crate::remote::client::ContractClient;
 
 /// Write an OpenAPI document.
 #[derive(Args, Debug)]
@@ -35,12 +37,15 @@ struct Described {
 
 impl OpenApi {
     pub(super) async fn run(self, printer: &Printer) -> Result<()> {
-        let described = self.described(printer).await?;
-        let text = document(described.iter().map(|service| Documented {
+        let client = self.node.connect(printer).await?;
+        let asks_who_calls = client.caller().await?.credential() != CredentialKind::None;
+        let described = self.described(&client).await?;
+        let documented = described.iter().map(|service| Documented {
             name: &service.name,
             description: &service.description,
             sio: &service.sio,
-        }))?;
+        });
+        let text = document(documented, asks_who_calls)?;
         let Some(path) = &self.out else {
             printer.raw(text.as_bytes());
             return Ok(());
@@ -54,8 +59,7 @@ impl OpenApi {
         Ok(())
     }
 
-    async fn described(&self, printer: &Printer) -> Result<Vec<Described>> {
-        let client = self.node.connect(printer).await?;
+    async fn described(&self, client: &ContractClient) -> Result<Vec<Described>> {
         let mut described = Vec::new();
         for summary in client.services("").await? {
             if !self.services.is_empty() && !self.services.contains(&summary.name) {

@@ -13,11 +13,13 @@ use crate::app::cli::node_option::NodeArgs;
 use crate::app::cli::objects;
 use crate::app::cli::printer::Printer;
 use crate::app::cli::times::{between, duration_text};
+use crate::app::cli::watch::WatchArgs;
 use crate::codec::convert::timestamp_from_proto;
 use crate::codec::proto::v1;
 use crate::engine::clock::Clock;
 use crate::model::error::Result;
 use crate::model::size::size_text;
+use crate::remote::client::ContractClient;
 
 /// The exit code of a node that serves calls, and needs an operator soon.
 const DEGRADED: u8 = 1;
@@ -38,12 +40,18 @@ pub(in crate::app::cli) struct Status {
     #[arg(long)]
     all: bool,
     #[command(flatten)]
+    watch: WatchArgs,
+    #[command(flatten)]
     node: NodeArgs,
 }
 
 impl Status {
     pub(in crate::app::cli) async fn run(self, printer: &Printer) -> Result<ExitCode> {
-        let client = self.node.connect(printer).await?;
+        let show = async |client: &_, printer: &_| self.show(client, printer).await;
+        self.watch.run(&self.node, printer, show).await
+    }
+
+    async fn show(&self, client: &ContractClient, printer: &Printer) -> Result<ExitCode> {
         let status = client.status().await?;
         let name = node_health_name(status.health);
         if !printer.object(name, || objects::status(&status)) {

@@ -1,0 +1,157 @@
+//! `cidery bench`: what it counts, and what it reports.
+
+use serde_json::Value;
+
+use crate::support::binary::{Server, cidery, stderr, stdout};
+use crate::support::schema::validate;
+
+fn bench(server: &Server, arguments: &[&str]) -> Value {
+    let arguments = [&["bench"], arguments, &["--warm-up", "0s", "-o", "json"]].concat();
+    let output = server.run(&arguments);
+    assert!(
+        output.status.success(),
+        "{arguments:?}: {}",
+        stderr(&output)
+    );
+    let value = serde_json::from_str(&stdout(&output)).unwrap();
+    let schema = serde_json::from_str(include_str!("../../../docs/cli.schema.json")).unwrap();
+    validate(&schema, "bench", &value).unwrap();
+    value
+}
+
+#[test]
+fn callers_make_the_calls_that_are_asked_for() {
+    let server = Server::start(&[]);
+    let arguments = [
+        "cidery.ping",
+        "--count",
+        "50",
+        "--callers",
+        "4",
+        "--connections",
+        "2",
+    ];
+    let result = bench(&server, &arguments);
+    assert_eq!(
+        (&result["succeeded"], &result["failed"]),
+        (&50.into(), &0.into())
+    );
+    let counted = result["histogram"].as_array().unwrap().iter();
+    let counted: u64 = counted.map(|range| range["count"].as_u64().unwrap()).sum();
+    assert_eq!(counted, 50);
+    let latency = |key: &str| result["latency"][key].as_f64().unwrap();
+    assert!(latency("min") > 0.0 && latency("p50") <= latency("p99_9"));
+    assert!(latency("p99_9") <= latency("max"));
+}
+
+#[test]
+fn invocations_in_the_background_are_measured_to_their_outcome() {
+    let server = Server::start(&[]);
+    let accepted = bench(&server, &["demo.count", "to=1", "--async", "--count", "10"]);
+    assert_eq!(accepted["measures"], "ACCEPTANCE");
+    let arguments = [
+        "demo.sleep",
+        "seconds=0.2",
+        "--async",
+        "--await",
+        "--count",
+        "3",
+    ];
+    let ended = bench(&server, &arguments);
+    assert_eq!(ended["measures"], "OUTCOME");
+    assert!(ended["latency"]["min"].as_f64() >= Some(0.2), "{ended}");
+}
+
+/// Calls that take longer than the time between two of them: latencies count from when they were due, and what finds
+/// no room is counted.
+#[test]
+fn at_a_fixed_rate_late_calls_are_late_and_missed_ones_are_counted() {
+    let server = Server::start(&[]);
+    let arguments = [
+        "demo.sleep",
+        "seconds=0.5",
+        "--rate",
+        "100/s",
+        "--in-flight",
+        "2",
+        "--duration",
+        "1s",
+    ];
+    let result = bench(&server, &arguments);
+    let number = |key: &str| result[key].as_u64().unwrap();
+    // A hundred are due; each of the two places has room for two or three.
+    assert!((2..=8).contains(&number("succeeded")), "{result}");
+    assert!(number("missed") >= 80, "{result}");
+    assert_eq!(number("missed") + number("calls"), 100, "{result}");
+}
+
+#[test]
+fn failures_are_counted_by_code_and_reason() {
+    let server = Server::start(&[]);
+    let output = server.run(&[
+        "bench",
+        "demo.fail",
+        "code=NOT_FOUND",
+        "--count",
+        "5",
+        "-o",
+        "json",
+    ]);
+    // No call has succeeded.
+    assert_eq!(output.status.code(), Some(4), "{}", stderr(&output));
+    let result: Value = serde_json::from_str(&stdout(&output)).unwrap();
+    let failures = serde_json::json!([
+        { "code": "NOT_FOUND", "reason": "DEMO_FAILED", "count": 5 }
+    ]);
+    assert_eq!(
+        (&result["failures"], &result["latency"]),
+        (&failures, &Value::Null)
+    );
+    let unknown = server.run(&["bench", "demo.fial"]);
+    assert_eq!(unknown.status.code(), Some(4), "{}", stderr(&unknown));
+    for wrong in [
+        &["--rate", "0"][..],
+        &["--rate", "5", "--callers", "2"],
+        &["--duration", "2d"],
+        &["--await"],
+    ] {
+        let refused = server.run(&[&["bench", "cidery.ping"], wrong].concat());
+        assert_eq!(refused.status.code(), Some(2), "{wrong:?}");
+    }
+}
+
+#[test]
+fn an_interrupt_prints_what_is_measured() {
+    let server = Server::start(&[]);
+    let mut child = cidery()
+        .args([
+            "bench",
+            "cidery.ping",
+            "--duration",
+            "1h",
+            "--warm-up",
+            "0s",
+            "-v",
+        ])
+        .env("CIDERY_NODE", &server.address)
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    // It says so before it begins, and the signal is caught by then.
+    let mut err = std::io::BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("Ctrl-C prints") {
+        line.clear();
+        assert!(std::io::BufRead::read_line(&mut err, &mut line).unwrap() > 0);
+    }
+    let reader = std::thread::spawn(move || std::io::copy(&mut err, &mut std::io::sink()));
+    let pid = child.id().to_string();
+    let kill = ["-s", "INT", &pid];
+    let sent = std::process::Command::new("kill").args(kill).status();
+    assert!(sent.unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    drop(reader.join());
+    assert_eq!(output.status.code(), Some(130));
+    assert!(stdout(&output).contains("rate"), "{}", stdout(&output));
+}
