@@ -43,7 +43,7 @@ fn criteria_are_those_of_the_message() {
         change(&mut filter);
         filter
     };
-    let cases: [(&str, Change<'_>); 14] = [
+    let cases: [(&str, Change<'_>); 15] = [
         ("", &|_| {}),
         (" \n", &|_| {}),
         ("service = \"customer.get\"", &|it| {

@@ -44,7 +44,7 @@ async fn next(node: &TestNode, time: &ManualClock, service: &str) -> v1::History
     last.unwrap()
 }
 
-async fn call(node: &TestNode, service: &str) {
+async fn call(node: &TestNode, service: &'static str) {
     let _ = node.client.invoke(Call::new(service, ())).await;
 }
 
@@ -73,7 +73,7 @@ async fn each_interval_has_what_happened_in_it() {
     let running = node.client.invoke_async(Call::new("waits", ())).await;
     let running = running.unwrap().cid;
     let mut later = Call::new("fails", ());
-    later.durable().start = Start::After(INTERVAL * 100);
+    later.durable().start = Some(Start::After(INTERVAL * 100));
     node.client.invoke_async(later).await.unwrap();
     eventually("the handler", async || {
         stats_of(node.address(), "waits").await.running == 1
