@@ -44,8 +44,8 @@ async fn next(node: &TestNode, time: &ManualClock, service: &str) -> v1::History
     last.unwrap()
 }
 
-async fn call(node: &TestNode, service: &str) {
-    let _ = node.client.invoke(Call::new(service.to_owned(), ())).await;
+async fn call(node: &TestNode, service: &'static str) {
+    let _ = node.client.invoke(Call::new(service, ())).await;
 }
 
 #[tokio::test]
