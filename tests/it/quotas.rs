@@ -353,11 +353,14 @@ async fn pending_invocations_of_a_principal_are_limited() {
     other.invoke_batch(batch(2)).await.unwrap();
     one.cancel(second.cid, None).await.unwrap();
     one.invoke_async(later("a.task")).await.unwrap();
-    // A retry belongs to who retries.
-    let refused = one.retry(second.cid, None).await.unwrap_err();
-    assert_eq!(refused.reason(), "PENDING_LIMIT");
+    // A retry belongs to the principal of the original, unless its input is another: then to the caller.
     let third = node.handle.invoker().on_behalf_of(principal("third"));
-    third.retry(second.cid, None).await.unwrap();
+    for caller in [&one, &third] {
+        let refused = caller.retry(second.cid, None).await.unwrap_err();
+        assert_eq!(refused.reason(), "PENDING_LIMIT");
+        assert_eq!(refused.fact("principal"), Some("one"));
+    }
+    third.retry(second.cid, Some(().into())).await.unwrap();
     // The program itself has no limit.
     for _ in 0..3 {
         node.client.invoke_async(later("a.task")).await.unwrap();

@@ -193,8 +193,8 @@ fn a_server_that_is_no_node_is_an_error_at_once() {
         let mut command = cidery().args(command).args(["-n", &address]).output();
         let output = command.as_mut().unwrap();
         let expected = format!(
-            "error: {address} answers, but is not a Cidery node (NOT_A_NODE)\nhint: check `--node`, or the \
-             environment variable `CIDERY_NODE`\n"
+            "error: {address} answers, but is not a Cidery node (NOT_A_NODE)\nhint: check `--node`, the \
+             environment variable `CIDERY_NODE`, or the context\n"
         );
         assert!(stderr(output).ends_with(&expected), "{}", stderr(output));
         assert!(!stderr(output).contains("retrying"), "{}", stderr(output));

@@ -12,7 +12,7 @@ use cidery::{Error, Node};
 use tokio::sync::Semaphore;
 
 use super::{eventually, stats_of};
-use crate::support::TestNode;
+use crate::support::{TestNode, until};
 
 const INTERVAL: Duration = Duration::from_secs(10);
 
@@ -75,10 +75,8 @@ async fn each_interval_has_what_happened_in_it() {
     let mut later = Call::new("fails", ());
     later.durable().start = Some(Start::After(INTERVAL * 100));
     node.client.invoke_async(later).await.unwrap();
-    eventually("the handler", async || {
-        stats_of(node.address(), "waits").await.running == 1
-    })
-    .await;
+    let invoker = node.handle.invoker();
+    until("the handler runs", || invoker.running_handlers() == 1).await;
     let first = next(&node, &time, "").await;
     assert_eq!((first.succeeded, first.failed), (3, 1));
     assert_eq!((first.running, first.pending), (1, 1));
@@ -96,7 +94,7 @@ async fn each_interval_has_what_happened_in_it() {
         panic!("one sample");
     };
     assert_eq!((fails.succeeded, fails.failed, fails.pending), (0, 1, 1));
-    assert!(of("demo.hello").await.is_empty());
+    assert!(of("demo.flaky").await.is_empty());
     assert!(of("unknown").await.is_empty());
 
     // Only the newer ones are read again.
@@ -120,7 +118,7 @@ async fn each_interval_has_what_happened_in_it() {
     let recent = stats_of(node.address(), "fails").await.recent.unwrap();
     assert_eq!((recent.calls, recent.failed), (2, 2));
     assert_eq!(recent.period.unwrap().seconds, 20);
-    assert_eq!(stats_of(node.address(), "demo.hello").await.recent, None);
+    assert_eq!(stats_of(node.address(), "demo.flaky").await.recent, None);
 }
 
 #[tokio::test]
