@@ -251,7 +251,14 @@ impl<'a> Check<'a> {
     fn counts_as_absent(&self, element: &Element, value: &Value) -> bool {
         match value {
             Value::Null => element.kind != Type::AsIs,
-            Value::Text(text) => text.is_empty() && self.sio.empty_strings == EmptyStrings::Absent,
+            Value::Text(text) if text.is_empty() => {
+                // An empty text is a value where the element can be one.
+                let is_text = matches!(
+                    element.kind,
+                    Type::Text | Type::Secret | Type::AsIs | Type::Csv
+                );
+                self.sio.empty_strings == EmptyStrings::Absent && !is_text
+            }
             _ => false,
         }
     }
