@@ -320,7 +320,7 @@ class DoesNot(Service):
 
 def test_a_generator_is_found_without_running_it(tmp_path: Path) -> None:
     (tmp_path / "yields.py").write_text(YIELDS)
-    assert [(use.line, use.description) for use in find_uses(tmp_path / "yields.py")] == [
+    assert [(use.line, use.description) for use in find_uses([tmp_path / "yields.py"])[0]] == [
         (5, "`handle`: a generator as the response"),
         (12, "`self.response.payload`: a generator as the response"),
     ]

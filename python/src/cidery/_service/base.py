@@ -96,6 +96,19 @@ class BaseService(TypedService[Input, Output], BaseContext, Generic[Input, Outpu
     _companions: ClassVar[tuple[type[BaseService[Any, Any]], ...]] = ()
     """Services that a worker serves along with this one."""
 
+    def _lifecycle(self, arguments: tuple[Any, ...]) -> Generator[Hook, Any, Any]:
+        """The lifecycle of a handler; Zato's services have a further hook."""
+        return lifecycle(self, arguments)
+
+    def _take_returned(self, returned: Any) -> None:
+        """Handles the value that `handle` returns: the response."""
+        self.response.payload = returned
+
+    @classmethod
+    def _describe_missing_handle(cls) -> str:
+        """A hook of Zato's services: why a class with other handlers is not served."""
+        return ""
+
     @classmethod
     def _check_payload(cls, payload: Any) -> None:
         """A hook of Zato's services: refuses a payload by rules that no node knows."""
@@ -135,7 +148,7 @@ def lifecycle(
         yield service.validate_input, ()
         returned = yield service.handle, arguments
         if returned is not None:
-            service.response.payload = returned
+            service._take_returned(returned)
         # A response that is given later is validated by the node.
         if not service.response.is_later:
             yield service.validate_output, ()

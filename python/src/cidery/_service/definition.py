@@ -21,7 +21,7 @@ from cidery._protocol.options import (
 from cidery._protocol.tracing.handler_span import handler_span
 from cidery._protocol.tracing.trace_context import handled_trace
 from cidery._protocol.typed import build_typed
-from cidery._service.base import BaseService, lifecycle, service_class_of
+from cidery._service.base import BaseService, service_class_of
 from cidery._service.class_declaration import (
     input_parameter,
     read_class_declaration,
@@ -30,8 +30,6 @@ from cidery._service.class_declaration import (
 from cidery._service.driver import drive, drive_async
 from cidery._service.handler_context import AsyncContext, Context
 from cidery._service.log_context import LogContext
-from cidery._service.request import Request
-from cidery._service.response import HandlerResponse
 from cidery._service.service import AsyncService, Service
 from cidery._sio.annotations import Unresolved
 from cidery._sio.conversion import to_python_types
@@ -188,8 +186,8 @@ class Definition:
             value = build_typed(model, value)
         service = self.cls.__new__(self.cls)
         service.is_async = self.is_async  # type: ignore[misc]
-        request = Request(info, Bunch.of(payload), value)
-        service._bind(info, platform, request, HandlerResponse(self.sio.output))
+        request = self.cls._request_class(info, Bunch.of(payload), value)
+        service._bind(info, platform, request, self.cls._response_class(self.sio.output))
         init = self.cls.__init__
         if init is not object.__init__:
             init(service)
@@ -202,7 +200,7 @@ class Definition:
                 info = drive(platform, self._translate_info(info))
             service = self.instantiate(info, platform)
             arguments = (service.request.input,) if self._takes_input else ()
-            steps = lifecycle(service, arguments)
+            steps = service._lifecycle(arguments)
             try:
                 hook, given = next(steps)
                 while True:
@@ -227,7 +225,7 @@ class Definition:
                 info = await drive_async(platform, self._translate_info(info))
             service = self.instantiate(info, platform)
             arguments = (service.request.input,) if self._takes_input else ()
-            steps = lifecycle(service, arguments)
+            steps = service._lifecycle(arguments)
             try:
                 hook, given = next(steps)
                 while True:
