@@ -127,7 +127,7 @@ def client(node: Node) -> Iterator[Client]:
     zato.install()
     with Worker(*SERVICES, node=node.address), node.client() as client:
         with grpc.insecure_channel(node.address) as channel:
-            admin = admin_pb2_grpc.AdminServiceStub(channel)  # type: ignore[no-untyped-call]
+            admin = admin_pb2_grpc.AdminServiceStub(channel)
             admin.DisableService(admin_pb2.DisableServiceRequest(service="disabled"))
         CLIENTS.append(client)
         yield client

@@ -81,6 +81,12 @@ class Definition:
         return inspect.iscoroutinefunction(self.cls.handle)
 
     @functools.cached_property
+    def outlives_its_timeout(self) -> bool:
+        """Whether it declares a timeout, and its handler cannot be stopped at that time."""
+        has_timeout = self.cls.timeout is not None or self.cls.attempt_timeout is not None
+        return has_timeout and not self.is_async
+
+    @functools.cached_property
     def _takes_input(self) -> bool:
         """Whether `handle` gets the input as a parameter."""
         return input_parameter(self.cls.handle) is not None

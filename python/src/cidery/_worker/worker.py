@@ -71,6 +71,7 @@ class Worker:
         self._max_in_flight = max(max_in_flight, 1)
         self._drain = drain
         self._definitions: dict[str, Definition] = {}
+        self._companions: set[str] = set()
         self._connection: Connection | None = None
         self._threads = ThreadPool("cidery-handler")
         self._handler_loop = HandlerLoop()
@@ -80,12 +81,15 @@ class Worker:
     def add(self, declared: Any) -> Worker:
         """Adds a service: a class or a decorated function."""
         definition = Definition.of(declared)
-        if definition.name in self._definitions:
+        if definition.name in self._definitions.keys() - self._companions:
             raise ValueError(f"there are two services named `{definition.name}`")
+        # A service of the author takes precedence over a companion of the same name.
+        self._companions.discard(definition.name)
         self._definitions[definition.name] = definition
         for companion in definition.cls._companions:
             if companion.service_name not in self._definitions:
-                self.add(companion)
+                self._definitions[companion.service_name] = Definition.of(companion)
+                self._companions.add(companion.service_name)
         return self
 
     @property
@@ -117,7 +121,7 @@ class Worker:
         if self._connection is not None and self._connection.is_alive:
             return self
         self._connect().welcomed.result(timeout)
-        self._warn_of_unused_annotations()
+        self._warn_of_declarations()
         return self
 
     def _start_unless_stopped(self, signals: StopSignals) -> bool:
@@ -127,7 +131,7 @@ class Worker:
         if signals.wait_for(welcomed):
             return False
         welcomed.result()
-        self._warn_of_unused_annotations()
+        self._warn_of_declarations()
         return True
 
     def _connect(self, *, waits_for_node: bool = False) -> Connection:
@@ -151,9 +155,17 @@ class Worker:
         connection.start()
         return connection
 
-    def _warn_of_unused_annotations(self) -> None:
+    def _warn_of_declarations(self) -> None:
+        """Logs what services declare and do not get."""
         for definition in self._definitions.values():
             definition.warn_of_unused_annotations()
+        names = [each.name for each in self._definitions.values() if each.outlives_its_timeout]
+        if names:
+            _log.warning(
+                "%s: a timeout ends the call, not the function, which goes on in its thread with"
+                " its side effects: check `is_cancelled`, wait with `sleep`, or write a coroutine",
+                ", ".join(f"`{name}`" for name in sorted(names)),
+            )
 
     def stop(self, drain: float | None = None) -> None:
         """Stops: accepts no dispatches, and waits for running handlers up to the drain time."""
