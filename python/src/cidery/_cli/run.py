@@ -187,6 +187,8 @@ class Runner:
             max_in_flight=options.max_in_flight,
             drain=options.drain,
         )
+        # The processes of a supervisor are for handlers that burn CPU, or block.
+        worker._isolates_by_default = self._parent is not None
         try:
             if is_first:
                 # A node that is down at first is waited for, as one that is lost later.

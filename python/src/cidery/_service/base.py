@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeAlias
 
 from cidery._errors.exceptions import output_invalid
 from cidery._protocol.typed import Input, Output, TypedService
@@ -43,6 +43,7 @@ class BaseService(TypedService[Input, Output], BaseContext, Generic[Input, Outpu
     retention: ClassVar[Seconds | None] = None
     failure_retention: ClassVar[Seconds | None] = None
     pending_limit: ClassVar[int] = 0
+    isolation: ClassVar[Literal["thread", "process"] | None] = None
     rate: ClassVar[float] = 0.0
     burst: ClassVar[int] = 0
 

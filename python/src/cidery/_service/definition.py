@@ -17,6 +17,7 @@ from cidery._protocol.options import (
     RetryPolicy,
     duration,
     enum_value,
+    not_one_of,
 )
 from cidery._protocol.tracing.handler_span import handler_span
 from cidery._protocol.tracing.trace_context import handled_trace
@@ -73,6 +74,7 @@ class Definition:
             sio, models = read(service)
             input_parameter(service.handle)
             _check_coroutines(service)
+            _check_isolation(service)
         return cls(service, service.service_name, sio, models)
 
     @functools.cached_property
@@ -81,10 +83,21 @@ class Definition:
         return inspect.iscoroutinefunction(self.cls.handle)
 
     @functools.cached_property
-    def outlives_its_timeout(self) -> bool:
-        """Whether it declares a timeout, and its handler cannot be stopped at that time."""
+    def _outlives_its_timeout(self) -> bool:
+        """Whether it declares a timeout, and a thread would go on after it."""
         has_timeout = self.cls.timeout is not None or self.cls.attempt_timeout is not None
         return has_timeout and not self.is_async
+
+    def is_isolated(self, *, by_default: bool) -> bool:
+        """Whether its handler runs in a process: as declared, or by default if it has a timeout."""
+        if self.cls.isolation is not None:
+            return self.cls.isolation == "process"
+        return by_default and self._outlives_its_timeout
+
+    def goes_on_in_its_thread(self, *, is_isolated_by_default: bool) -> bool:
+        """Whether the handler goes on after its timeout."""
+        is_isolated = self.is_isolated(by_default=is_isolated_by_default)
+        return self._outlives_its_timeout and not is_isolated
 
     @functools.cached_property
     def _takes_input(self) -> bool:
@@ -291,6 +304,17 @@ def _check_coroutines(cls: type[BaseService[Any, Any]]) -> None:
     for name in _HOOKS:
         if inspect.iscoroutinefunction(getattr(cls, name)):
             raise TypeError(_unawaited_message(name))
+
+
+def _check_isolation(cls: type[BaseService[Any, Any]]) -> None:
+    if cls.isolation not in (None, "thread", "process"):
+        raise ValueError(not_one_of(cls.isolation, "isolation", ("thread", "process")))
+    if cls.isolation != "process":
+        return
+    if inspect.iscoroutinefunction(cls.handle):
+        raise TypeError("`isolation`: a coroutine is cancelled where it awaits, without a process")
+    if "<locals>" in cls.__qualname__:
+        raise TypeError("`isolation`: a process imports the class, which is local to a function")
 
 
 def _unawaited_message(name: str) -> str:

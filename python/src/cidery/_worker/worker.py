@@ -19,6 +19,8 @@ from cidery._service.definition import Definition, describe_class
 from cidery._worker.connection import Connection
 from cidery._worker.dispatch import DispatchPlatform, info_from_dispatch, run_handler
 from cidery._worker.handler_loop import HandlerLoop
+from cidery._worker.isolated_process import ProcessOptions
+from cidery._worker.isolation import IsolatedHandlers, has_zato_layer
 from cidery._worker.stop_signals import StopSignals
 from cidery._worker.thread_pool import ThreadPool
 from cidery.v1 import worker_pb2
@@ -75,6 +77,19 @@ class Worker:
         self._connection: Connection | None = None
         self._threads = ThreadPool("cidery-handler")
         self._handler_loop = HandlerLoop()
+        self._isolates_by_default = False
+        self._isolated_handlers = IsolatedHandlers(
+            ProcessOptions(
+                node=self.node,
+                api_key=api_key,
+                ca=ca,
+                cert=cert,
+                key=key,
+                insecure=insecure,
+                log_level=logging.getLogger().getEffectiveLevel(),
+                has_zato_layer=has_zato_layer(),
+            )
+        )
         for each in services:
             self.add(each)
 
@@ -159,11 +174,16 @@ class Worker:
         """Logs what services declare and do not get."""
         for definition in self._definitions.values():
             definition.warn_of_unused_annotations()
-        names = [each.name for each in self._definitions.values() if each.outlives_its_timeout]
+        names = [
+            each.name
+            for each in self._definitions.values()
+            if each.goes_on_in_its_thread(is_isolated_by_default=self._isolates_by_default)
+        ]
         if names:
             _log.warning(
                 "%s: a timeout ends the call, not the function, which goes on in its thread with"
-                " its side effects: check `is_cancelled`, wait with `sleep`, or write a coroutine",
+                " its side effects: check `is_cancelled`, wait with `sleep`, or set"
+                ' `isolation = "process"`',
                 ", ".join(f"`{name}`" for name in sorted(names)),
             )
 
@@ -177,6 +197,7 @@ class Worker:
             connection.close()
             connection.join(timeout=10.0)
         self._threads.close()
+        self._isolated_handlers.close()
         self._handler_loop.close()
 
     def stop_now(self) -> None:
@@ -231,6 +252,11 @@ class Worker:
             failure = to_failure(NotFound("SERVICE_UNKNOWN", message))
             connection.send_result(worker_pb2.DispatchResult(token=token, failure=failure))
             return lambda: None
+        if definition.is_isolated(by_default=self._isolates_by_default):
+            served = frozenset(self._definitions)
+            call = self._isolated_handlers.run(definition, dispatch, served, connection)
+            self._threads.submit(call.execute)
+            return call.cancel
         info = info_from_dispatch(dispatch)
         platform = DispatchPlatform(connection, info, token, frozenset(self._definitions))
         if not definition.is_async:
