@@ -213,7 +213,7 @@ _BY_KIND: dict[Kind, type[Reportable]] = {cls.kind: cls for cls in _BY_STATUS.va
 _BY_REASON: dict[str, type[ZatoException]] = {
     "DOCUMENT_MALFORMED": ParsingException,
     "OUTPUT_INVALID": SerialisationError,
-    "RATE_LIMITED": RateLimitReached,
+    "RATE_LIMIT": RateLimitReached,
     "SERVICE_INACTIVE": Inactive,
     "SERVICE_UNKNOWN": ServiceMissingException,
 }
