@@ -61,8 +61,10 @@ def test_the_last_assignment_replaces_earlier_ones(output: Any) -> None:
     def returns_none(self: Service) -> None:
         self.response.payload = {"b": "2"}
 
-    for handle in (assigns({"a": "1"}, {"b": "2"}), after_an_attribute, returns, returns_none):
+    for handle in (assigns({"a": "1"}, {"b": "2"}), after_an_attribute, returns_none):
         assert answered(handle, output) == {"b": "2"}
+    # What `handle` returns is not the response.
+    assert answered(returns, output) == {"a": "1"}
 
 
 @pytest.mark.parametrize("output", [None, ("a", "b", "c")])
@@ -271,7 +273,7 @@ def test_a_generator_is_refused_as_a_response(output: Any) -> None:
     assert "the payload is of type `generator`" in refused(assigns(assigned), output)
     within = {"a": (n for n in range(2))}
     assert "`/a` is of type `generator`" in refused(assigns(within), output)
-    assert answered(lambda self: {"a": list("xy")}, None) == {"a": ["x", "y"]}
+    assert answered(assigns({"a": list("xy")}), None) == {"a": ["x", "y"]}
 
 
 class Emits(Service):

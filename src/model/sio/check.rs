@@ -445,8 +445,31 @@ impl<'a> Check<'a> {
 
 #[cfg(test)]
 mod tests {
-    use crate::model::sio::{Sio, Text};
+    use crate::dict;
+    use crate::model::sio::{AsIs, Csv, EmptyStrings, Int, Secret, Sio, Text};
     use crate::model::value::{Dict, Value};
+
+    #[test]
+    fn an_empty_text_is_absent_only_where_it_is_no_value() {
+        let sio = Sio::new()
+            .empty_strings(EmptyStrings::Absent)
+            .input(Text("text"))
+            .input(Secret("secret"))
+            .input(AsIs("any"))
+            .input(Csv("csv"))
+            .input(Int("count").default(5))
+            .output(Text("text"))
+            .optional_output(Text("note"))
+            .optional_output(Int("count"));
+        let given = dict! { "text": "", "secret": "", "any": "", "csv": "", "count": "" };
+        let checked = sio.check_input(given.into()).unwrap();
+        let csv = Value::List(Vec::new());
+        let expected = dict! { "text": "", "secret": "", "any": "", "csv": csv, "count": 5 };
+        assert_eq!(checked.value, expected.into());
+        let given = dict! { "text": "", "note": "", "count": "" };
+        let output = sio.check_output(given.into()).unwrap();
+        assert_eq!(output, dict! { "text": "", "note": "" }.into());
+    }
 
     #[test]
     fn defaults_cannot_make_a_small_value_large() {

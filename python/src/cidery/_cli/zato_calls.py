@@ -6,9 +6,15 @@ import ast
 from collections.abc import Iterator
 
 from cidery._protocol.options import DataFormat
-from cidery.zato._arguments import ASYNC_OPTIONS, INVOKE_OPTIONS, REFUSED
+from cidery.zato._arguments import (
+    ASYNC_OPTIONS,
+    ASYNC_REFUSED,
+    INVOKE_OPTIONS,
+    INVOKE_REFUSED,
+)
 
 _OPTIONS = {"self.invoke": INVOKE_OPTIONS, "self.invoke_async": ASYNC_OPTIONS}
+_REFUSED = {"self.invoke": INVOKE_REFUSED, "self.invoke_async": ASYNC_REFUSED}
 _FORMATS = frozenset(each.value for each in DataFormat)
 
 
@@ -18,10 +24,11 @@ def check_call(node: ast.Call) -> Iterator[tuple[str, str]]:
     if method not in _OPTIONS:
         return
     keywords = {keyword.arg: keyword.value for keyword in node.keywords if keyword.arg}
-    for name in sorted(REFUSED.intersection(keywords)):
+    refused = _REFUSED[method]
+    for name in sorted(refused.intersection(keywords)):
         yield f"`{name}` of `{method}`", ""
     if len(node.args) > 1 or "payload" in keywords:
-        for name in sorted(keywords.keys() - _OPTIONS[method] - REFUSED):
+        for name in sorted(keywords.keys() - _OPTIONS[method] - refused):
             what = f"`{name}` of `{method}` beside a payload, which Zato ignores"
             yield what, f"`{{…, {name!r}: …}}` in the payload"
     # Positions follow Zato's signatures.

@@ -184,9 +184,10 @@ def _check_member(statement: ast.stmt) -> Iterator[Finding]:
 def _check_simple_io(node: ast.ClassDef) -> Iterator[Finding]:
     names: set[str] = set()
     for statement in node.body:
-        if isinstance(statement, ast.ClassDef) and statement.name not in SIMPLE_IO_OPTIONS:
-            advice = "`Bool('-x', default=…)` and the like"
-            yield statement.lineno, f"`SimpleIO.{statement.name}`", advice
+        if isinstance(statement, ast.ClassDef) and statement.name == "CSV":
+            yield from _check_csv(statement)
+        elif isinstance(statement, ast.ClassDef):
+            yield statement.lineno, f"`SimpleIO.{statement.name}`", "defaults of elements"
         for name in _assigned(statement):
             names.add(name)
             if name not in SIMPLE_IO_OPTIONS:
@@ -196,6 +197,13 @@ def _check_simple_io(node: ast.ClassDef) -> Iterator[Finding]:
         if side in names and others:
             what = f"`SimpleIO` has both `{side}` and `{min(others)}`: the service is not served"
             yield node.lineno, what, f"`{side} = 'a', '-b'`, or `{side}_required` alone"
+
+
+def _check_csv(node: ast.ClassDef) -> Iterator[Finding]:
+    for statement in node.body:
+        for name in _assigned(statement):
+            if f"csv_{name}" not in SIMPLE_IO_OPTIONS:
+                yield statement.lineno, f"`SimpleIO.CSV.{name}`", "`delimiter` and `quote_char`"
 
 
 def _check_attribute(

@@ -48,7 +48,8 @@ ASYNC_OPTIONS = frozenset(HandlerInvokeAsyncOptions.__annotations__) | {
 }
 """The keywords of `invoke_async` that are options: those of Zato, and those of this SDK."""
 
-REFUSED = frozenset({"set_response_func", "target", "wsgi_environ", "zato_ctx"})
+INVOKE_REFUSED = frozenset({"set_response_func", "target", "wsgi_environ"})
+ASYNC_REFUSED = frozenset({"zato_ctx"})
 """The keywords that are refused: without their effect a call would do something else."""
 
 
@@ -90,7 +91,7 @@ class InvokeArguments:
         **others: Any,
     ) -> InvokeArguments:
         """Parses the arguments of `invoke`; other keywords are the payload if there is no other."""
-        payload = _payload_of("invoke", payload, others)
+        payload = _payload_of("invoke", payload, others, INVOKE_REFUSED)
         is_csv = data_format == DATA_FORMAT.CSV
         options = Options().updated(
             {
@@ -130,7 +131,7 @@ class InvokeArguments:
         given = {name: others.pop(name) for name in sorted(ASYNC_OPTIONS & others.keys())}
         if zato_ctx:
             others["zato_ctx"] = zato_ctx
-        payload = _payload_of("invoke_async", payload, others)
+        payload = _payload_of("invoke_async", payload, others, ASYNC_REFUSED)
         payload = (
             to_json(to_plain(payload)) if to_json_string else _parse_payload(payload, data_format)
         )
@@ -165,9 +166,9 @@ class InvokeArguments:
         return response[keys[0]] if is_wrapped else response
 
 
-def _payload_of(method: str, payload: Any, others: dict[str, Any]) -> Any:
+def _payload_of(method: str, payload: Any, others: dict[str, Any], refused: frozenset[str]) -> Any:
     """The payload, or the other keywords if there is none."""
-    for name in sorted(REFUSED & others.keys()):
+    for name in sorted(refused & others.keys()):
         if others.pop(name):
             raise TypeError(f"`{name}` of `{method}` is not supported: see docs/from-zato.md")
     if is_empty(payload):

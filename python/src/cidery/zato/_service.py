@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Generator
+from types import GeneratorType
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from cidery._errors.exceptions import InvalidArgument, Violation
@@ -190,9 +191,10 @@ class Service(CideryService):
         return (yield from super()._lifecycle(arguments))
 
     def _take_returned(self, returned: Any) -> None:
-        """Only a deferred response is returned: Zato ignores what `handle` returns."""
+        """Takes a deferred response only: Zato ignores what `handle` returns."""
         cls = type(self)
-        if isinstance(returned, Later):
+        if isinstance(returned, (Later, GeneratorType)):
+            # A generator is refused as a response: its body would never run.
             self.response.payload = returned
         elif not cls._has_logged_return:
             cls._has_logged_return = True
@@ -214,6 +216,9 @@ class Service(CideryService):
     @classmethod
     def _read_declaration(cls, service: type[Service]) -> tuple[Sio, dict[str, Any]]:
         """Reads a declaration by Zato's rules."""
+        known = service.__dict__.get("_declaration")
+        if known is not None:
+            return known.sio, known.models
         add = getattr(service, "before_add_to_store", None)
         if add is not None and not add(_log):
             raise TypeError("`before_add_to_store` has refused it")
