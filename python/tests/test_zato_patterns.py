@@ -353,7 +353,7 @@ def test_callbacks_of_a_removed_group_lack_its_fields() -> None:
         Callback, {**final, "truncated": True}, in_reply_to=str(CALLBACK["group_cid"])
     )
     assert (received.on_target, received.on_final) == ([], [Callback.name])
-    assert (received.req_ts_utc, received.truncated) == ("2026-01-02T03:04:05", True)
+    assert (received.req_ts_utc, received.truncated) == ("2026-01-02T03:04:05+00:00", True)
     assert (received.data[0].response, received.data[0].truncated) == (None, True)
 
 

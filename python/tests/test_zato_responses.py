@@ -15,8 +15,8 @@ from cidery import Client, Date, Dict, EventKind, Int, Internal, InvalidArgument
 from cidery._cli.check import find_uses
 from cidery._sio.declaration import Elements
 from cidery._worker.worker import Worker
-from cidery.zato import _typing
 from cidery.zato._model import Model
+from cidery.zato._names import types as zato_types
 from cidery.zato._service import Service
 
 Handle = Callable[[Any], Any]
@@ -230,7 +230,7 @@ def test_models_are_cloned_and_created_from_dicts() -> None:
 
 
 def test_zatos_type_names_declare_their_types() -> None:
-    names = _typing.NAMES
+    names = zato_types.NAMES
     fields: list[Any] = [("a", names["strlistnone"]), ("b", names["union_"][str, int], None)]
     fields += [("c", names["dictnone"], None), ("d", names["list_"], names["list_field"]())]
     made = dataclasses.make_dataclass("Made", fields, bases=(Model,))

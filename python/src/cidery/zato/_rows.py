@@ -59,6 +59,10 @@ def _is_input(node: ast.expr, resolve: Any) -> bool:
     """Whether it is the input, or `enumerate` of it."""
     if isinstance(node, ast.Call) and ast.unparse(node.func) == "enumerate" and node.args:
         node = node.args[0]
+    if isinstance(node, ast.Name):
+        # The alias itself: its first attribute would be that of the input.
+        attribute = ast.Attribute(node, "item", ast.Load())
+        return bool(resolve(attribute) == f"{_INPUT}.item")
     return bool(resolve(node) == _INPUT)
 
 
@@ -122,8 +126,7 @@ def _alias_resolver(tree: ast.AST) -> Any:
         text = ast.unparse(node)
         end = next((i for i, sign in enumerate(text) if sign in ".[("), len(text))
         name, rest = text[:end], text[end:]
-        kinds = (ast.Attribute, ast.Subscript, ast.Name)
-        is_alias = isinstance(node, kinds) and name in names
+        is_alias = isinstance(node, (ast.Attribute, ast.Subscript)) and name in names
         return names[name] + rest if is_alias else text
 
     assigned = [node for node in ast.walk(tree) if isinstance(node, ast.Assign)]
