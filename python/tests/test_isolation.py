@@ -155,14 +155,18 @@ def test_processes_isolate_handlers_with_a_timeout(
 ) -> None:
     file = tmp_path / "isolated_by_default.py"
     file.write_text(SERVICES.replace('"isolated.', '"by-default.'))
-    run = Run(node.address, file, "--processes", "1", "--drain", "5")
-    run.wait_for("serving 8 services")
-    timed = client.invoke("by-default.timed")
-    untimed = client.invoke("by-default.untimed")
-    assert timed.parent == untimed.pid
+    run = Run(node.address, file, "--processes", "2", "--drain", "5")
+    try:
+        run.wait_for("serving 8 services", times=2)
+        timed = client.invoke("by-default.timed")
+        untimed = client.invoke("by-default.untimed")
+    finally:
+        code = run.stop()
+    # One is the child of a worker, the other one is a worker, the child of the supervisor.
     assert untimed.parent == run.process.pid
+    assert timed.parent not in (run.process.pid, untimed.parent)
     assert not any("a timeout ends the call" in line for line in run.lines)
-    assert run.stop() == 0
+    assert code == 0
 
 
 def test_a_declaration_that_cannot_be_isolated_is_refused() -> None:

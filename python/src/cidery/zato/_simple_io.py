@@ -196,7 +196,7 @@ def _default(element: Element, fallback: Any) -> Default:
         value = own if _has_local_default(element) else MISSING
     elif element.is_optional and fallback is not MISSING:
         value = to_plain(fallback)
-    elif element.is_optional and element.kind in _TEXT_TYPES:
+    elif element.kind in _TEXT_TYPES:
         value = ""
     inside: tuple[Default, ...] = ()
     if element.elements:
