@@ -465,10 +465,10 @@ mod tests {
         let checked = sio.check_input(given.into()).unwrap();
         let csv = Value::List(Vec::new());
         let expected = dict! { "text": "", "secret": "", "any": "", "csv": csv, "count": 5 };
-        assert_eq!(checked.value, expected.into());
+        assert_eq!(checked.value, Value::from(expected));
         let given = dict! { "text": "", "note": "", "count": "" };
         let output = sio.check_output(given.into()).unwrap();
-        assert_eq!(output, dict! { "text": "", "note": "" }.into());
+        assert_eq!(output, Value::from(dict! { "text": "", "note": "" }));
     }
 
     #[test]
