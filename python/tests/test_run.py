@@ -630,6 +630,7 @@ def test_the_help_names_every_option() -> None:
         "--reload",
         "--exclude",
         "--zato",
+        "--strict",
         "--processes",
         "--max-in-flight",
         "--name",
@@ -645,7 +646,7 @@ def test_worker_processes_get_all_options() -> None:
         *("run", "a.py", "b", "--node", "127.0.0.1:1", "--reload", "--zato", "--drain", "1.5"),
         *("--max-in-flight", "3", "--log-level", "warning", "--processes", "4", "--name", "n"),
         *("--exclude", "scripts", "--exclude=-x", "--ca", "a", "--cert", "b", "--key", "c"),
-        "--insecure",
+        *("--insecure", "--strict"),
     ]
     options = vars(parser().parse_args(said))
     del options["command"]

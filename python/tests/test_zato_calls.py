@@ -284,7 +284,8 @@ class HasNames(OwnService):
         self.attempt = 70
         self.cid = self.error("mine")
         answered = self.invoke_with_retry("cidery.echo", {"a": 1})
-        return {"own": [self.metadata, self.attempt, self.cid], "answered": answered}
+        own = [self.metadata, self.attempt, self.cid]
+        self.response.payload = {"own": own, "answered": answered}
 
     def error(self, text: str) -> str:  # type: ignore[override]
         return text.upper()

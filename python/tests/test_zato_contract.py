@@ -46,6 +46,7 @@ from cidery import (
 )
 from cidery._service.class_declaration import automatic_name
 from cidery.testing import Node
+from cidery.zato._service import Service as ModelService
 
 
 @pytest.fixture(scope="module")
@@ -172,7 +173,13 @@ def test_line_55_a_payload_is_a_dict_a_list_a_scalar_or_any_object(does: Calls) 
 def test_line_56_keywords_are_the_payload_without_a_payload_argument(does: Calls) -> None:
     assert does(lambda self: self.invoke("model.echo", a=1, b=2)) == {"a": 1, "b": 2}
     assert does(lambda self: self.invoke("model.echo", {}, a=1)) == {"a": 1}
-    assert does(lambda self: self.invoke("model.echo", {"a": 1}, b=2)) == {"a": 1}
+    with pytest.raises(TypeError, match="`b` is no option of `invoke`"):
+        testing.run(Beside, invokes={"x": {}})
+
+
+class Beside(ModelService):
+    def handle(self) -> None:
+        self.invoke("x", {"a": 1}, b=2)
 
 
 def test_lines_57_58_parameters_of_invoke_are_not_payload(does: Calls) -> None:
@@ -215,7 +222,7 @@ def test_line_65_a_timeout_is_an_exception_that_can_be_caught(does: Calls) -> No
             return type(error).__name__
         return "none"
 
-    assert does(catches) == "DeadlineExceeded"
+    assert does(catches) == "TimeoutException"
 
 
 def test_line_66_raise_timeout_false_returns_none(does: Calls) -> None:

@@ -80,7 +80,9 @@ TWO = {"patterns.model.target": {"a": 1}, "patterns.model.other-target": {"b": 2
 def test_line_112_there_are_three_patterns() -> None:
     class Has(ModelService):
         def handle(self) -> Any:
-            return [hasattr(self.patterns, n) for n in ("invoke_retry", "fanout", "parallel")]
+            self.response.payload = [
+                hasattr(self.patterns, n) for n in ("invoke_retry", "fanout", "parallel")
+            ]
 
     assert testing.run(Has) == [True, True, True]
 
@@ -330,7 +332,7 @@ def test_callbacks_of_a_removed_group_lack_its_fields() -> None:
         name = "patterns.model.received"
 
         def handle(self) -> Any:
-            return self.request.payload
+            self.response.payload = self.request.payload
 
     received = testing.run(Callback, CALLBACK, in_reply_to=str(CALLBACK["cid"]))
     assert (received.source, received.cid, received.target) == (
@@ -351,7 +353,7 @@ def test_callbacks_of_a_removed_group_lack_its_fields() -> None:
         Callback, {**final, "truncated": True}, in_reply_to=str(CALLBACK["group_cid"])
     )
     assert (received.on_target, received.on_final) == ([], [Callback.name])
-    assert (received.req_ts_utc, received.truncated) == ("2026-01-02T03:04:05", True)
+    assert (received.req_ts_utc, received.truncated) == ("2026-01-02T03:04:05+00:00", True)
     assert (received.data[0].response, received.data[0].truncated) == (None, True)
 
 
@@ -384,7 +386,7 @@ def test_a_name_that_exceeds_the_key_limit_is_omitted() -> None:
         name = "a" * 230
 
         def handle(self) -> Any:
-            return self.patterns.parallel.invoke({Target: {}}, Hears)
+            self.response.payload = self.patterns.parallel.invoke({Target: {}}, Hears)
 
     trial = testing.trial(Long)
     (group,) = trial.groups

@@ -15,8 +15,8 @@ from cidery import Client, Date, Dict, EventKind, Int, Internal, InvalidArgument
 from cidery._cli.check import find_uses
 from cidery._sio.declaration import Elements
 from cidery._worker.worker import Worker
-from cidery.zato import _typing
 from cidery.zato._model import Model
+from cidery.zato._names import types as zato_types
 from cidery.zato._service import Service
 
 Handle = Callable[[Any], Any]
@@ -61,8 +61,10 @@ def test_the_last_assignment_replaces_earlier_ones(output: Any) -> None:
     def returns_none(self: Service) -> None:
         self.response.payload = {"b": "2"}
 
-    for handle in (assigns({"a": "1"}, {"b": "2"}), after_an_attribute, returns, returns_none):
+    for handle in (assigns({"a": "1"}, {"b": "2"}), after_an_attribute, returns_none):
         assert answered(handle, output) == {"b": "2"}
+    # What `handle` returns is not the response.
+    assert answered(returns, output) == {"a": "1"}
 
 
 @pytest.mark.parametrize("output", [None, ("a", "b", "c")])
@@ -228,7 +230,7 @@ def test_models_are_cloned_and_created_from_dicts() -> None:
 
 
 def test_zatos_type_names_declare_their_types() -> None:
-    names = _typing.NAMES
+    names = zato_types.NAMES
     fields: list[Any] = [("a", names["strlistnone"]), ("b", names["union_"][str, int], None)]
     fields += [("c", names["dictnone"], None), ("d", names["list_"], names["list_field"]())]
     made = dataclasses.make_dataclass("Made", fields, bases=(Model,))
@@ -271,7 +273,7 @@ def test_a_generator_is_refused_as_a_response(output: Any) -> None:
     assert "the payload is of type `generator`" in refused(assigns(assigned), output)
     within = {"a": (n for n in range(2))}
     assert "`/a` is of type `generator`" in refused(assigns(within), output)
-    assert answered(lambda self: {"a": list("xy")}, None) == {"a": ["x", "y"]}
+    assert answered(assigns({"a": list("xy")}), None) == {"a": ["x", "y"]}
 
 
 class Emits(Service):
@@ -320,7 +322,7 @@ class DoesNot(Service):
 
 def test_a_generator_is_found_without_running_it(tmp_path: Path) -> None:
     (tmp_path / "yields.py").write_text(YIELDS)
-    assert [(use.line, use.description) for use in find_uses(tmp_path / "yields.py")] == [
+    assert [(use.line, use.description) for use in find_uses([tmp_path / "yields.py"])[0]] == [
         (5, "`handle`: a generator as the response"),
         (12, "`self.response.payload`: a generator as the response"),
     ]

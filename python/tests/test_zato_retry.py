@@ -152,7 +152,7 @@ def said(call: Callable[[Any], Any]) -> str:
         def handle(self) -> Any:
             with pytest.raises(ValueError, match="Could not invoke") as caught:
                 call(self.patterns.invoke_retry)
-            return str(caught.value)
+            self.response.payload = str(caught.value)
 
     text: str = testing.run(Says)
     return text
@@ -335,7 +335,7 @@ def test_a_background_retry_needs_no_service_of_the_user(worker: Worker) -> None
 def test_the_harness_records_a_background_retry() -> None:
     class Asks(ModelService):
         def handle(self) -> Any:
-            return self.patterns.invoke_retry.invoke_async(
+            self.response.payload = self.patterns.invoke_retry.invoke_async(
                 "a.target", {"n": 1}, callback="a.callback", context=5, repeats=2, minutes=1
             )
 
@@ -374,7 +374,7 @@ def test_the_harness_records_a_background_retry() -> None:
 def test_the_harness_does_not_wait_between_retries() -> None:
     class Waits(ModelService):
         def handle(self) -> Any:
-            return self.patterns.invoke_retry.invoke("a", repeats=3, minutes=60)
+            self.response.payload = self.patterns.invoke_retry.invoke("a", repeats=3, minutes=60)
 
     answers = iter([ValueError("x"), BadRequest("", "y"), {"n": 1}])
 

@@ -51,7 +51,8 @@ def run_model(simple_io: dict[str, Any], payload: Any, answers: Any = None) -> A
         SimpleIO = type("SimpleIO", (), simple_io)
 
         def handle(self) -> Any:
-            return answers
+            if answers is not None:
+                self.response.payload = answers
 
     return testing.trial(Declared, payload).service.request.input
 
@@ -296,7 +297,8 @@ class UsesUser(ModelService):
         user = self.request.input
         assert all(isinstance(role, Role) for role in user.role_list)
         names = [role.name for role in user.role_list]
-        return {"names": names, "main": user.main.name if user.main else None}
+        main = user.main.name if user.main else None
+        self.response.payload = {"names": names, "main": main}
 
 
 def test_lines_234_to_240_nested_models_report_violations_with_paths() -> None:

@@ -117,6 +117,8 @@ def parser() -> argparse.ArgumentParser:
     exclude = "leave out files and folders of a folder, such as `scripts` (repeatable)"
     run.add_argument("--exclude", action="append", default=[], metavar="PATTERN", help=exclude)
     run.add_argument("--zato", action="store_true", help="serve modules of Zato unchanged")
+    strict = "with --zato: do not serve modules that use what it does not support"
+    run.add_argument("--strict", action="store_true", help=strict)
     processes = "number of worker processes (default: %(default)s)"
     run.add_argument("--processes", type=_positive, default=1, metavar="N", help=processes)
     in_flight = "maximum concurrent calls of each worker (default: %(default)s)"

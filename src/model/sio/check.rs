@@ -251,7 +251,14 @@ impl<'a> Check<'a> {
     fn counts_as_absent(&self, element: &Element, value: &Value) -> bool {
         match value {
             Value::Null => element.kind != Type::AsIs,
-            Value::Text(text) => text.is_empty() && self.sio.empty_strings == EmptyStrings::Absent,
+            Value::Text(text) if text.is_empty() => {
+                // An empty text is a value where the element can be one.
+                let is_text = matches!(
+                    element.kind,
+                    Type::Text | Type::Secret | Type::AsIs | Type::Csv
+                );
+                self.sio.empty_strings == EmptyStrings::Absent && !is_text
+            }
             _ => false,
         }
     }
@@ -438,8 +445,31 @@ impl<'a> Check<'a> {
 
 #[cfg(test)]
 mod tests {
-    use crate::model::sio::{Sio, Text};
+    use crate::dict;
+    use crate::model::sio::{AsIs, Csv, EmptyStrings, Int, Secret, Sio, Text};
     use crate::model::value::{Dict, Value};
+
+    #[test]
+    fn an_empty_text_is_absent_only_where_it_is_no_value() {
+        let sio = Sio::new()
+            .empty_strings(EmptyStrings::Absent)
+            .input(Text("text"))
+            .input(Secret("secret"))
+            .input(AsIs("any"))
+            .input(Csv("csv"))
+            .input(Int("count").default(5))
+            .output(Text("text"))
+            .optional_output(Text("note"))
+            .optional_output(Int("count"));
+        let given = dict! { "text": "", "secret": "", "any": "", "csv": "", "count": "" };
+        let checked = sio.check_input(given.into()).unwrap();
+        let csv = Value::List(Vec::new());
+        let expected = dict! { "text": "", "secret": "", "any": "", "csv": csv, "count": 5 };
+        assert_eq!(checked.value, Value::from(expected));
+        let given = dict! { "text": "", "note": "", "count": "" };
+        let output = sio.check_output(given.into()).unwrap();
+        assert_eq!(output, Value::from(dict! { "text": "", "note": "" }));
+    }
 
     #[test]
     fn defaults_cannot_make_a_small_value_large() {

@@ -18,7 +18,7 @@ pub enum EmptyStrings {
     /// They are texts: an empty `Text` is valid, an empty `Int` is a violation.
     #[default]
     Refuse,
-    /// They count as absent, in elements of every type.
+    /// They count as absent, except in elements that can be an empty text: `Text`, `Secret`, `Csv` and `AsIs`.
     Absent,
 }
 

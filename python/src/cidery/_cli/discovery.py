@@ -199,6 +199,10 @@ def find_without_handle(module: ModuleType) -> Iterator[str]:
             continue
         own = vars(value)
         methods = [name for name in own if inspect.isfunction(own[name])]
+        hint = value._describe_missing_handle()
+        if hint:
+            yield f"{describe_class(value)} {hint}"
+            continue
         closest = difflib.get_close_matches("handle", methods, 1)
         if closest or not _DECLARES.isdisjoint(own):
             hint = f"; is `{closest[0]}` a typo?" if closest else ""

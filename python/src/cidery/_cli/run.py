@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,8 @@ class RunOptions:
     reload: bool = False
     exclude: Sequence[str] = ()
     zato: bool = False
+    strict: bool = False
+    """With `zato`: refuses to serve modules that use what the layer does not support."""
     processes: int = 1
     parent_fd: int | None = None
     """For a worker process of a supervisor: the socket to its parent."""
@@ -185,6 +187,8 @@ class Runner:
             max_in_flight=options.max_in_flight,
             drain=options.drain,
         )
+        # The processes of a supervisor are for handlers that burn CPU, or block.
+        worker._isolates_by_default = self._parent is not None
         try:
             if is_first:
                 # A node that is down at first is waited for, as one that is lost later.
@@ -206,6 +210,9 @@ class Runner:
 
     def _reload(self) -> None:
         """Starts a worker with the current files; the previous one drains."""
+        if self._options.zato and _log_unsupported_uses(self._files()) and self._options.strict:
+            _log.error("reload failed: `--strict`; still serving the previous version")
+            return
         try:
             worker = self._start_worker(list(self._services()), is_first=False)
         except Exception as error:
@@ -255,8 +262,31 @@ def _log_refused(refused: Iterable[object]) -> None:
         _log.error("not served: %s", each)
 
 
+def _log_unsupported_uses(files: Iterable[Path]) -> int:
+    """Logs what `check` lists of the files; returns the number of lines."""
+    from cidery._cli.check import find_uses
+
+    uses, _ = find_uses(files)
+    for use in uses:
+        _log.warning("%s", use)
+    if uses:
+        _log.warning("%s; docs/from-zato.md compares the features", _counted(uses))
+    return len(uses)
+
+
+def _counted(uses: Sized) -> str:
+    count = len(uses)
+    return "1 use differs from Zato" if count == 1 else f"{count} uses differ from Zato"
+
+
 def run(options: RunOptions) -> int:
     """Serves in this process, or in several."""
+    # Once, in the process that the operator starts.
+    if options.zato and options.parent_fd is None:
+        found = _log_unsupported_uses(find_files(options.paths, options.exclude))
+        if found and options.strict:
+            _log.error("not serving: `--strict`")
+            return 1
     if options.processes > 1:
         return Supervisor(_command(options), options.name, options.processes).run()
     parent = None if options.parent_fd is None else ParentProcess(options.parent_fd)
@@ -285,4 +315,5 @@ def _command(options: RunOptions) -> list[str]:
     command += [f"--exclude={pattern}" for pattern in options.exclude]
     command += ["--reload"] if options.reload else []
     command += ["--zato"] if options.zato else []
+    command += ["--strict"] if options.strict else []
     return command

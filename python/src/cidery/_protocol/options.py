@@ -274,7 +274,9 @@ def _refuse_missing_payload(service: Any) -> None:
 def refuse_background_options(options: Options) -> None:
     """Raises a `TypeError` for options of background calls."""
     for name in sorted(_BACKGROUND_ONLY):
-        if getattr(options, name):
+        value = getattr(options, name)
+        # Not by its truth: `delay=0` would be swallowed.
+        if value is not None and value is not False:
             raise TypeError(f"`{name}` is an option of `invoke_async`, not of `invoke`")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeAlias
 
 from cidery._errors.exceptions import output_invalid
 from cidery._protocol.typed import Input, Output, TypedService
@@ -43,6 +43,7 @@ class BaseService(TypedService[Input, Output], BaseContext, Generic[Input, Outpu
     retention: ClassVar[Seconds | None] = None
     failure_retention: ClassVar[Seconds | None] = None
     pending_limit: ClassVar[int] = 0
+    isolation: ClassVar[Literal["thread", "process"] | None] = None
     rate: ClassVar[float] = 0.0
     burst: ClassVar[int] = 0
 
@@ -96,6 +97,19 @@ class BaseService(TypedService[Input, Output], BaseContext, Generic[Input, Outpu
     _companions: ClassVar[tuple[type[BaseService[Any, Any]], ...]] = ()
     """Services that a worker serves along with this one."""
 
+    def _lifecycle(self, arguments: tuple[Any, ...]) -> Generator[Hook, Any, Any]:
+        """The lifecycle of a handler; Zato's services have a further hook."""
+        return lifecycle(self, arguments)
+
+    def _take_returned(self, returned: Any) -> None:
+        """Handles the value that `handle` returns: the response."""
+        self.response.payload = returned
+
+    @classmethod
+    def _describe_missing_handle(cls) -> str:
+        """A hook of Zato's services: why a class with other handlers is not served."""
+        return ""
+
     @classmethod
     def _check_payload(cls, payload: Any) -> None:
         """A hook of Zato's services: refuses a payload by rules that no node knows."""
@@ -135,7 +149,7 @@ def lifecycle(
         yield service.validate_input, ()
         returned = yield service.handle, arguments
         if returned is not None:
-            service.response.payload = returned
+            service._take_returned(returned)
         # A response that is given later is validated by the node.
         if not service.response.is_later:
             yield service.validate_output, ()

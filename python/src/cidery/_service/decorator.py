@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Coroutine, Mapping
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypedDict, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypedDict, TypeVar, overload
 
 from cidery._protocol.call_types import CallSignatures, In, Out, P
 from cidery._protocol.options import unknown_option
@@ -53,6 +53,7 @@ class ServiceOptions(TypedDict, total=False):
     pending_limit: int
     rate: float
     burst: int
+    isolation: Literal["thread", "process"] | None
 
 
 class ServiceFunction(CallSignatures[In, Out], Generic[P, R, In, Out]):

@@ -17,11 +17,12 @@ from cidery._protocol.options import (
     RetryPolicy,
     duration,
     enum_value,
+    not_one_of,
 )
 from cidery._protocol.tracing.handler_span import handler_span
 from cidery._protocol.tracing.trace_context import handled_trace
 from cidery._protocol.typed import build_typed
-from cidery._service.base import BaseService, lifecycle, service_class_of
+from cidery._service.base import BaseService, service_class_of
 from cidery._service.class_declaration import (
     input_parameter,
     read_class_declaration,
@@ -30,8 +31,6 @@ from cidery._service.class_declaration import (
 from cidery._service.driver import drive, drive_async
 from cidery._service.handler_context import AsyncContext, Context
 from cidery._service.log_context import LogContext
-from cidery._service.request import Request
-from cidery._service.response import HandlerResponse
 from cidery._service.service import AsyncService, Service
 from cidery._sio.annotations import Unresolved
 from cidery._sio.conversion import to_python_types
@@ -75,12 +74,30 @@ class Definition:
             sio, models = read(service)
             input_parameter(service.handle)
             _check_coroutines(service)
+            _check_isolation(service)
         return cls(service, service.service_name, sio, models)
 
     @functools.cached_property
     def is_async(self) -> bool:
         """Whether the handler is a coroutine."""
         return inspect.iscoroutinefunction(self.cls.handle)
+
+    @functools.cached_property
+    def _outlives_its_timeout(self) -> bool:
+        """Whether it declares a timeout, and a thread would go on after it."""
+        has_timeout = self.cls.timeout is not None or self.cls.attempt_timeout is not None
+        return has_timeout and not self.is_async
+
+    def is_isolated(self, *, by_default: bool) -> bool:
+        """Whether its handler runs in a process: as declared, or by default if it has a timeout."""
+        if self.cls.isolation is not None:
+            return self.cls.isolation == "process"
+        return by_default and self._outlives_its_timeout
+
+    def goes_on_in_its_thread(self, *, is_isolated_by_default: bool) -> bool:
+        """Whether the handler goes on after its timeout."""
+        is_isolated = self.is_isolated(by_default=is_isolated_by_default)
+        return self._outlives_its_timeout and not is_isolated
 
     @functools.cached_property
     def _takes_input(self) -> bool:
@@ -188,8 +205,8 @@ class Definition:
             value = build_typed(model, value)
         service = self.cls.__new__(self.cls)
         service.is_async = self.is_async  # type: ignore[misc]
-        request = Request(info, Bunch.of(payload), value)
-        service._bind(info, platform, request, HandlerResponse(self.sio.output))
+        request = self.cls._request_class(info, Bunch.of(payload), value)
+        service._bind(info, platform, request, self.cls._response_class(self.sio.output))
         init = self.cls.__init__
         if init is not object.__init__:
             init(service)
@@ -202,7 +219,7 @@ class Definition:
                 info = drive(platform, self._translate_info(info))
             service = self.instantiate(info, platform)
             arguments = (service.request.input,) if self._takes_input else ()
-            steps = lifecycle(service, arguments)
+            steps = service._lifecycle(arguments)
             try:
                 hook, given = next(steps)
                 while True:
@@ -227,7 +244,7 @@ class Definition:
                 info = await drive_async(platform, self._translate_info(info))
             service = self.instantiate(info, platform)
             arguments = (service.request.input,) if self._takes_input else ()
-            steps = lifecycle(service, arguments)
+            steps = service._lifecycle(arguments)
             try:
                 hook, given = next(steps)
                 while True:
@@ -287,6 +304,17 @@ def _check_coroutines(cls: type[BaseService[Any, Any]]) -> None:
     for name in _HOOKS:
         if inspect.iscoroutinefunction(getattr(cls, name)):
             raise TypeError(_unawaited_message(name))
+
+
+def _check_isolation(cls: type[BaseService[Any, Any]]) -> None:
+    if cls.isolation not in (None, "thread", "process"):
+        raise ValueError(not_one_of(cls.isolation, "isolation", ("thread", "process")))
+    if cls.isolation != "process":
+        return
+    if inspect.iscoroutinefunction(cls.handle):
+        raise TypeError("`isolation`: a coroutine is cancelled where it awaits, without a process")
+    if "<locals>" in cls.__qualname__:
+        raise TypeError("`isolation`: a process imports the class, which is local to a function")
 
 
 def _unawaited_message(name: str) -> str:

@@ -20,6 +20,8 @@ from cidery._service.context import InvocationInfo, Platform, ReadOnly
 from cidery._service.driver import drive, drive_async
 from cidery._service.handler_calls import AsyncInvoker, HandlerCalls, Invoker
 from cidery._service.log_context import CidLogger
+from cidery._service.request import Request
+from cidery._service.response import HandlerResponse
 from cidery._values.later import Later
 from cidery._values.plain import to_plain
 
@@ -30,8 +32,6 @@ if TYPE_CHECKING:
 
     from cidery._protocol.steps import Operation
     from cidery._service.context import Caller
-    from cidery._service.request import Request
-    from cidery._service.response import HandlerResponse
 
 # That of a sum of fractions.
 _ROUNDING_ERROR = 1e-6
@@ -148,6 +148,8 @@ class BaseContext:
     _platform: Platform
     _error: BaseException | None
     is_async: ClassVar[bool] = False
+    _request_class: ClassVar[type[Request[Any]]] = Request
+    _response_class: ClassVar[type[HandlerResponse]] = HandlerResponse
 
     @property
     def _is_cancelled(self) -> bool:

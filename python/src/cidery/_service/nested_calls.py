@@ -12,6 +12,7 @@ from cidery._protocol import operations
 from cidery._protocol.cid import new_cid
 from cidery._protocol.messages import (
     Accepted,
+    Response,
     invoke_async_request,
     invoke_request,
     read_response,
@@ -27,12 +28,26 @@ _DEFAULT_CALLBACK_SUFFIX = "-async-callback"
 
 
 def invoke(caller: Caller, service: Any, payload: Any, options: Options) -> Operation[Any]:
+    """Invokes a service and waits for its response; returns the payload."""
+    return (yield from invoke_for_response(caller, service, payload, options)).payload
+
+
+def invoke_for_response(
+    caller: Caller, service: Any, payload: Any, options: Options
+) -> Operation[Response[Any]]:
     """Invokes a service and waits for its response."""
-    refuse_background_options(options)
+    refuse_options(options)
     request = invoke_request(service_name(service), payload, options)
     timeout = None if options.timeout is None else seconds(options.timeout)
     reply = yield UnaryCall("Invoke", request, timeout, not_dispatched(request.service))
-    return read_response(reply.message, options, service).payload
+    return read_response(reply.message, options, service)
+
+
+def refuse_options(options: Options) -> None:
+    """Raises a `TypeError` for options that a nested synchronous call does not have."""
+    refuse_background_options(options)
+    if options.cid is not None:
+        raise TypeError("`cid`: a nested call of `invoke` has the CID of its caller")
 
 
 def invoke_async(caller: Caller, service: Any, payload: Any, options: Options) -> Operation[Any]:

@@ -15,13 +15,12 @@ from cidery._protocol.messages import invoke_request, read_response
 from cidery._protocol.options import (
     Options,
     RetryPolicy,
-    refuse_background_options,
     seconds,
     service_name,
 )
 from cidery._protocol.retry import never_retry
 from cidery._protocol.steps import Operation, UnaryCall
-from cidery._service.nested_calls import once_key
+from cidery._service.nested_calls import once_key, refuse_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -80,7 +79,7 @@ def with_retry(caller: Caller, target: Any, payload: Any, options: Options) -> O
     """Invokes a service; retries failures that a retry may fix before the deadline."""
     policy = options.retry_policy or RETRY_POLICY
     options = options.updated({"retry_policy": None})
-    refuse_background_options(options)
+    refuse_options(options)
     request = invoke_request(service_name(target), payload, options)
     intervals = _backoff_intervals(policy)
     while True:

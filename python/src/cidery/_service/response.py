@@ -11,6 +11,12 @@ from cidery._values.later import Later
 from cidery._values.plain import to_plain
 
 
+class UndeclaredElement(AttributeError, KeyError):
+    """An output that is not declared, or not set: as an attribute and as an item."""
+
+    __str__ = AttributeError.__str__
+
+
 class ResponsePayload:
     """A response that is built by attributes, items and rows.
 
@@ -27,7 +33,7 @@ class ResponsePayload:
         object.__setattr__(self, "_attach", attach)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        self._check(name, AttributeError)
+        self._check(name)
         self._set(name, value)
 
     def __setitem__(self, key: Any, value: Any) -> None:
@@ -35,18 +41,18 @@ class ResponsePayload:
             rows = self._list()
             rows[key] = list(value)
             return
-        self._check(key, KeyError)
+        self._check(key)
         self._set(key, value)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        return self._get(name, AttributeError)
+        return self._get(name)
 
     def __getitem__(self, key: Any) -> Any:
         if isinstance(key, (int, slice)):
             return self._list()[key]
-        return self._get(key, KeyError)
+        return self._get(key)
 
     def __delitem__(self, key: str) -> None:
         del self._data[key]
@@ -95,10 +101,10 @@ class ResponsePayload:
         declared = self._declared
         return None if declared is None else [element.name for element in declared.elements]
 
-    def _check(self, name: str, error: type[Exception]) -> None:
+    def _check(self, name: str) -> None:
         names = self._names()
         if names is not None and name not in names:
-            raise error(f"no such output element `{name}` among {names}")
+            raise UndeclaredElement(f"no such output element `{name}` among {names}")
 
     def _set(self, name: str, value: Any) -> None:
         self._data[name] = value
@@ -109,14 +115,14 @@ class ResponsePayload:
             object.__setattr__(self, "_attach", None)
             parent._set(key, self)
 
-    def _get(self, name: str, error: type[Exception]) -> Any:
+    def _get(self, name: str) -> Any:
         if name in self._data:
             return self._data[name]
-        self._check(name, error)
+        self._check(name)
         declared = self._declared
         for element in declared.elements if declared is not None else ():
             if element.name == name and element.kind not in (Type.DICT, Type.AS_IS):
-                raise error(f"output element `{name}` is not set")
+                raise UndeclaredElement(f"output element `{name}` is not set")
         return ResponsePayload(attach=(self, name))
 
     def _list(self) -> list[Any]:
@@ -165,24 +171,35 @@ class HandlerResponse:
 
     def final_payload(self) -> Any:
         """The payload as a plain value, or `Later`; raises a `TypeError` if it has none."""
-        payload = self._payload
-        if isinstance(payload, Later):
-            return payload
+        value = self._value()
+        return value if isinstance(value, Later) else to_plain(value)
+
+    def _value(self) -> Any:
+        """The payload, with the declared attributes of objects that have no fields of their own."""
+        payload, declared = self._payload, self._declared
         if isinstance(payload, ResponsePayload):
             payload = payload.contents()
-            if not payload and self._declared is not None and self._declared.is_list:
-                payload = []
-        elif self._declared is not None and not self._declared.is_list:
-            payload = _declared_attributes(self._declared, payload)
-        return to_plain(payload)
+            if not payload and declared is not None and declared.is_list:
+                return []
+        if declared is None or isinstance(payload, dict):
+            return payload
+        if declared.is_list:
+            is_list = isinstance(payload, (list, tuple)) and not hasattr(payload, "_fields")
+            return [_declared_attributes(declared, row) for row in payload] if is_list else payload
+        return _declared_attributes(declared, payload)
 
 
 def _declared_attributes(declared: Elements, value: Any) -> Any:
     """The declared attributes of an object that has no fields or conversion of its own."""
-    plain_types = (str, bytes, int, float, list, tuple, dict, type(None))
+    mapping = getattr(value, "_mapping", None)
+    if isinstance(mapping, Mapping) and len(mapping) == 1:
+        # A row of a database with one entity: `session.execute(select(Customer))`.
+        (entity,) = mapping.values()
+        value = entity if hasattr(entity, "__dict__") else value
+    plain_types = (str, bytes, int, float, list, tuple, dict, Later, type(None))
     if isinstance(value, plain_types) or any(
         hasattr(value, name)
-        for name in ("to_dict", "model_dump", "__dataclass_fields__", "__attrs_attrs__")
+        for name in ("to_dict", "model_dump", "__dataclass_fields__", "__attrs_attrs__", "_mapping")
     ):
         return value
     names = [element.name for element in declared.elements]

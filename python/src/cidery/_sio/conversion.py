@@ -13,6 +13,9 @@ from cidery._sio.declaration import Elements
 from cidery._sio.element import Element, Type
 from cidery._values.bunch import Bunch
 
+MASK = "***"
+"""What stands for a secret in logs."""
+
 _FRACTION_OF_SECOND = re.compile(r"\.(\d+)")
 
 
@@ -20,18 +23,30 @@ class Input(Bunch):
     """A declared input: a dict with dot access.
 
     A declared key that is absent reads as `None` by dot, and is absent for `in`, `get` and `[...]`.
-    A name that is not declared raises an `AttributeError`.
+    A name that is not declared raises an `AttributeError`. Secrets are masked in its text form.
     """
 
-    __slots__ = ("_declared",)
+    __slots__ = ("_declared", "_secrets")
     _declared: frozenset[str]
+    _secrets: frozenset[str]
 
     @classmethod
-    def with_declared(cls, names: frozenset[str], values: dict[str, Any]) -> Input:
-        """Creates an input with the names of its declared elements."""
+    def with_declared(
+        cls,
+        names: frozenset[str],
+        values: dict[str, Any],
+        secrets: frozenset[str] = frozenset(),
+    ) -> Input:
+        """Creates an input with the names of its declared elements, and of the secret ones."""
         self = cls(values)
         object.__setattr__(self, "_declared", names)
+        object.__setattr__(self, "_secrets", secrets)
         return self
+
+    def __repr__(self) -> str:
+        if not self._secrets:
+            return super().__repr__()
+        return repr({key: MASK if key in self._secrets else item for key, item in self.items()})
 
     def __getattr__(self, name: str) -> Any:
         if name in self:
@@ -46,13 +61,14 @@ class Input(Bunch):
             raise AttributeError(message) from None
 
     def __copy__(self) -> Input:
-        return Input.with_declared(self._declared, dict(self))
+        return Input.with_declared(self._declared, dict(self), self._secrets)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Input:
-        return Input.with_declared(self._declared, dict(super().__deepcopy__(memo)))
+        copied = dict(super().__deepcopy__(memo))
+        return Input.with_declared(self._declared, copied, self._secrets)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (Input.with_declared, (self._declared, dict(self)))
+        return (Input.with_declared, (self._declared, dict(self), self._secrets))
 
 
 def to_python_types(declared: Elements | None, value: Any) -> Any:
@@ -68,6 +84,7 @@ def _dict(elements: tuple[Element, ...], value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     names = frozenset(element.name for element in elements)
+    secrets = frozenset(element.name for element in elements if element.kind is Type.SECRET)
     values = {}
     for element in elements:
         if element.name in value:
@@ -75,7 +92,7 @@ def _dict(elements: tuple[Element, ...], value: Any) -> Any:
     for key, item in value.items():
         if key not in names:
             values[key] = Bunch.of(item)
-    return Input.with_declared(names, values)
+    return Input.with_declared(names, values, secrets)
 
 
 def _value(element: Element, value: Any) -> Any:

@@ -53,7 +53,7 @@ class EmptyStrings(enum.Enum):
     REFUSE = 1
     """Values like any other: a violation where the element is not a string."""
     ABSENT = 2
-    """Treated as absent, whatever the type of the element."""
+    """Treated as absent, where the element cannot be an empty text."""
 
 
 @dataclass(frozen=True)

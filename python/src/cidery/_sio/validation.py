@@ -21,6 +21,7 @@ from cidery._values.json_pointer import join_pointer
 
 _MAX_VIOLATIONS = 1_000
 _MAX_IGNORED = 50
+_TEXT_TYPES = (Type.AS_IS, Type.CSV, Type.SECRET, Type.TEXT)
 _TEXT = Element("", Type.TEXT)
 
 
@@ -114,7 +115,8 @@ class _Validator:
         value = given.get(element.name)
         absent = not is_there or (value is None and element.kind is not Type.AS_IS)
         if value == "" and self.sio.empty_strings is EmptyStrings.ABSENT:
-            absent = True
+            # An empty text is a value where the element can be one.
+            absent = element.kind not in _TEXT_TYPES
         if not absent:
             return (self.value(element, value),)
         if element.has_default:

@@ -99,6 +99,9 @@ def _members(value: Any, path: str) -> Mapping[Any, Any] | list[Any]:
         )
     if isinstance(value, _NOT_SERIALIZABLE):
         raise TypeError(f"{_location(path)} is {_type_of(value)}, which cannot be serialized")
+    if isinstance(getattr(value, "_mapping", None), Mapping):
+        # A row of SQLAlchemy, which is also a sequence of its values.
+        return dict(value._mapping)
     if isinstance(value, tuple) and hasattr(value, "_fields"):
         return {name: getattr(value, name) for name in value._fields}
     if isinstance(value, Collection) and not hasattr(value, "to_dict"):

@@ -19,6 +19,8 @@ from cidery._service.definition import Definition, describe_class
 from cidery._worker.connection import Connection
 from cidery._worker.dispatch import DispatchPlatform, info_from_dispatch, run_handler
 from cidery._worker.handler_loop import HandlerLoop
+from cidery._worker.isolated_process import ProcessOptions
+from cidery._worker.isolation import IsolatedHandlers, has_zato_layer
 from cidery._worker.stop_signals import StopSignals
 from cidery._worker.thread_pool import ThreadPool
 from cidery.v1 import worker_pb2
@@ -71,21 +73,38 @@ class Worker:
         self._max_in_flight = max(max_in_flight, 1)
         self._drain = drain
         self._definitions: dict[str, Definition] = {}
+        self._companions: set[str] = set()
         self._connection: Connection | None = None
         self._threads = ThreadPool("cidery-handler")
         self._handler_loop = HandlerLoop()
+        self._isolates_by_default = False
+        self._isolated_handlers = IsolatedHandlers(
+            ProcessOptions(
+                node=self.node,
+                api_key=api_key,
+                ca=ca,
+                cert=cert,
+                key=key,
+                insecure=insecure,
+                log_level=logging.getLogger().getEffectiveLevel(),
+                has_zato_layer=has_zato_layer(),
+            )
+        )
         for each in services:
             self.add(each)
 
     def add(self, declared: Any) -> Worker:
         """Adds a service: a class or a decorated function."""
         definition = Definition.of(declared)
-        if definition.name in self._definitions:
+        if definition.name in self._definitions.keys() - self._companions:
             raise ValueError(f"there are two services named `{definition.name}`")
+        # A service of the author takes precedence over a companion of the same name.
+        self._companions.discard(definition.name)
         self._definitions[definition.name] = definition
         for companion in definition.cls._companions:
             if companion.service_name not in self._definitions:
-                self.add(companion)
+                self._definitions[companion.service_name] = Definition.of(companion)
+                self._companions.add(companion.service_name)
         return self
 
     @property
@@ -117,7 +136,7 @@ class Worker:
         if self._connection is not None and self._connection.is_alive:
             return self
         self._connect().welcomed.result(timeout)
-        self._warn_of_unused_annotations()
+        self._warn_of_declarations()
         return self
 
     def _start_unless_stopped(self, signals: StopSignals) -> bool:
@@ -127,7 +146,7 @@ class Worker:
         if signals.wait_for(welcomed):
             return False
         welcomed.result()
-        self._warn_of_unused_annotations()
+        self._warn_of_declarations()
         return True
 
     def _connect(self, *, waits_for_node: bool = False) -> Connection:
@@ -151,9 +170,22 @@ class Worker:
         connection.start()
         return connection
 
-    def _warn_of_unused_annotations(self) -> None:
+    def _warn_of_declarations(self) -> None:
+        """Logs what services declare and do not get."""
         for definition in self._definitions.values():
             definition.warn_of_unused_annotations()
+        names = [
+            each.name
+            for each in self._definitions.values()
+            if each.goes_on_in_its_thread(is_isolated_by_default=self._isolates_by_default)
+        ]
+        if names:
+            _log.warning(
+                "%s: a timeout ends the call, not the function, which goes on in its thread with"
+                " its side effects: check `is_cancelled`, wait with `sleep`, or set"
+                ' `isolation = "process"`',
+                ", ".join(f"`{name}`" for name in sorted(names)),
+            )
 
     def stop(self, drain: float | None = None) -> None:
         """Stops: accepts no dispatches, and waits for running handlers up to the drain time."""
@@ -165,6 +197,7 @@ class Worker:
             connection.close()
             connection.join(timeout=10.0)
         self._threads.close()
+        self._isolated_handlers.close()
         self._handler_loop.close()
 
     def stop_now(self) -> None:
@@ -219,6 +252,11 @@ class Worker:
             failure = to_failure(NotFound("SERVICE_UNKNOWN", message))
             connection.send_result(worker_pb2.DispatchResult(token=token, failure=failure))
             return lambda: None
+        if definition.is_isolated(by_default=self._isolates_by_default):
+            served = frozenset(self._definitions)
+            call = self._isolated_handlers.run(definition, dispatch, served, connection)
+            self._threads.submit(call.execute)
+            return call.cancel
         info = info_from_dispatch(dispatch)
         platform = DispatchPlatform(connection, info, token, frozenset(self._definitions))
         if not definition.is_async:

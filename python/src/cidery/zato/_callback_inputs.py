@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import logging
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from cidery._protocol.results import Invocation
     from cidery._service.context import InvocationInfo
 
+_log = logging.getLogger("cidery.zato")
 _KEY_PREFIX = "zato"
 _MAX_CACHED_GROUPS = 1_000
 
@@ -31,8 +33,10 @@ def idempotency_key(source: str, cid: str) -> str:
 def translate_info(info: InvocationInfo) -> Operation[InvocationInfo]:
     """Translates the input of a callback."""
     received = info.raw
-    if not info.in_reply_to or not isinstance(received, dict):
+    if not info.in_reply_to:
         return info
+    if not isinstance(received, dict):
+        return (yield from _with_environ(info))
     if (
         received.get("cid") == info.in_reply_to
         and {"group_cid", "position", "state"} <= received.keys()
@@ -42,7 +46,17 @@ def translate_info(info: InvocationInfo) -> Operation[InvocationInfo]:
     if received.get("group_cid") == info.in_reply_to and "outcomes" in received:
         group = yield from _get_group(received["group_cid"])
         return dataclasses.replace(info, raw=_final_payload(received, group, info.service))
-    return info
+    return (yield from _with_environ(info))
+
+
+def _with_environ(info: InvocationInfo) -> Operation[InvocationInfo]:
+    """Adds the `environ` of the call to its callback: a node sends only the outcome."""
+    try:
+        found = yield from operations.get_invocation(info.in_reply_to, None)
+    except CideryError as error:
+        _log.warning("CID %s: the callback has no `environ`: %s", info.cid, error)
+        return info
+    return dataclasses.replace(info, metadata={**found.message.metadata, **info.metadata})
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,6 +11,8 @@ from typing import Any
 from cidery._errors.exceptions import (
     AlreadyExists,
     CideryError,
+    DeadlineExceeded,
+    FailedPrecondition,
     Internal,
     InvalidArgument,
     PermissionDenied,
@@ -130,6 +132,67 @@ class ServerError(Internal, Reportable):
     """Any other status."""
 
 
+# The classes of particular failures.
+
+
+class ModelValidationError(BadRequest):
+    """An input that violates its declaration."""
+
+
+class ElementMissing(ModelValidationError):
+    """A required element is absent."""
+
+
+class ElementIsNotAList(ModelValidationError):
+    """An element is no list."""
+
+
+class ParsingException(BadRequest):
+    """A malformed document, such as invalid JSON."""
+
+    def __init__(self, cid: Any = None, msg: Any = None, *_: Any, **__: Any) -> None:
+        super().__init__(cid, msg)
+        self.reason = "DOCUMENT_MALFORMED"
+
+
+class BackendInvocationError(BadRequest):
+    """A call of another system failed."""
+
+
+class SerialisationError(InternalServerError):
+    """An output that violates its declaration."""
+
+
+class RateLimitReached(TooManyRequests):
+    """The service is called too often."""
+
+
+class RuntimeInvocationError(InternalServerError):
+    """A service failed."""
+
+
+class ServiceMissingException(NotFound, KeyError):
+    """An unknown service: a `KeyError` as well, as in Zato."""
+
+    __str__ = NotFound.__str__
+
+
+class Inactive(FailedPrecondition, ZatoException):
+    """A service that an operator has disabled."""
+
+    def __init__(self, name: Any = None, *_: Any, **__: Any) -> None:
+        super().__init__(None, f"`{name}` is inactive")
+        self.reason = "SERVICE_INACTIVE"
+
+
+class ConnectionException(Unavailable, ZatoException):
+    """Another system cannot be reached."""
+
+
+class TimeoutException(DeadlineExceeded, ZatoException):
+    """A call has timed out. No `Reportable`, as in Zato."""
+
+
 _BY_STATUS: dict[int, type[Reportable]] = {
     cls.status: cls
     for cls in (
@@ -145,6 +208,15 @@ _BY_STATUS: dict[int, type[Reportable]] = {
     )
 }
 _BY_KIND: dict[Kind, type[Reportable]] = {cls.kind: cls for cls in _BY_STATUS.values()}
+
+
+_BY_REASON: dict[str, type[ZatoException]] = {
+    "DOCUMENT_MALFORMED": ParsingException,
+    "OUTPUT_INVALID": SerialisationError,
+    "RATE_LIMIT": RateLimitReached,
+    "SERVICE_INACTIVE": Inactive,
+    "SERVICE_UNKNOWN": ServiceMissingException,
+}
 
 
 def _class_of(status: int) -> type[Reportable]:
@@ -167,38 +239,63 @@ def translate_failures(operation: Operation[Any]) -> Operation[Any]:
 
 
 def to_zato_exception(error: CideryError) -> CideryError:
-    """Converts a failure to Zato's class for its kind; unchanged if there is none.
-
-    Timeouts and cancellation stay as they are: in Zato, `except Reportable` does not catch them.
-    """
-    if isinstance(error, ZatoException) or error.kind not in _BY_KIND:
+    """Converts a failure to Zato's class for its reason or kind; unchanged if there is none."""
+    if isinstance(error, ZatoException):
         return error
     status = error.facts.get(_STATUS_FACT, "")
-    cls = _class_of(int(status)) if status.isdigit() else _BY_KIND[error.kind]
-    if cls.kind is not error.kind:
-        # The status contradicts the kind: another program uses the fact differently.
-        cls = _BY_KIND[error.kind]
+    cls = _zato_class(error, status)
+    if cls is None:
+        return error
     translated = cls.__new__(cls)
     vars(translated).update(vars(error))
     translated.args = error.args
     translated.msg = error.message
-    if status.isdigit():
+    if isinstance(translated, StatusAwareException) and status.isdigit():
         translated.status = int(status)
     return translated
 
 
+def _zato_class(error: CideryError, status: str) -> type[ZatoException] | None:
+    """The class of a failure; `None` for those that Zato does not have, such as a cancellation."""
+    by_reason = _BY_REASON.get(error.reason)
+    if by_reason is not None and by_reason.kind is error.kind:
+        return by_reason
+    if error.reason == "INPUT_INVALID" and any(v.reason == "MISSING" for v in error.violations):
+        return ElementMissing
+    if error.kind is Kind.DEADLINE_EXCEEDED:
+        return TimeoutException
+    by_kind = _BY_KIND.get(error.kind)
+    if by_kind is None or not status.isdigit():
+        return by_kind
+    by_status = _class_of(int(status))
+    # A status that contradicts the kind: another program uses the fact differently.
+    return by_status if by_status.kind is error.kind else by_kind
+
+
 NAMES: dict[str, Any] = {
+    "BackendInvocationError": BackendInvocationError,
     "BadRequest": BadRequest,
     "ClientHTTPError": Reportable,
     "Conflict": Conflict,
+    "ConnectionException": ConnectionException,
+    "ElementIsNotAList": ElementIsNotAList,
+    "ElementMissing": ElementMissing,
     "Forbidden": Forbidden,
     "HTTPException": HTTPException,
+    "Inactive": Inactive,
     "InternalServerError": InternalServerError,
     "MethodNotAllowed": MethodNotAllowed,
+    "ModelValidationError": ModelValidationError,
     "NotFound": NotFound,
+    "ParsingException": ParsingException,
+    "RateLimitReached": RateLimitReached,
     "Reportable": Reportable,
+    "RuntimeInvocationError": RuntimeInvocationError,
+    "SerialisationError": SerialisationError,
+    "ServiceMissingException": ServiceMissingException,
     "ServiceUnavailable": ServiceUnavailable,
     "StatusAwareException": StatusAwareException,
+    "TimeoutException": TimeoutException,
     "TooManyRequests": TooManyRequests,
     "Unauthorized": Unauthorized,
     "ZatoException": ZatoException,

@@ -1,7 +1,8 @@
-"""Detection of services that return rows: Zato does not declare it.
+"""Detection of services that take or return rows: Zato does not declare it.
 
 A node needs to know it from the declaration. It is derived from the source of the class: from what
-its methods assign to `self.response.payload`, directly or by local aliases.
+its methods assign to `self.response.payload`, and from loops over `self.request.input` whose items
+are used as rows, directly or by local aliases.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from collections.abc import Iterator
 from typing import Any
 
 _PAYLOAD = "self.response.payload"
-_ALIASED = ("self", "self.response", _PAYLOAD)
+_ALIASED = ("self", "self.request", "self.request.input", "self.response", _PAYLOAD)
 _ROW_OPERATIONS = frozenset({f"{_PAYLOAD}.append", f"{_PAYLOAD}.extend", f"{_PAYLOAD}[:]"})
+_INPUT = "self.request.input"
 _DICT_OPERATIONS = frozenset({f"{_PAYLOAD}.update"})
 
 
@@ -29,6 +31,60 @@ def returns_rows(service: type[Any]) -> bool:
     return bool(operations & _ROW_OPERATIONS) and not operations - _ROW_OPERATIONS
 
 
+def reads_rows(service: type[Any]) -> bool:
+    """Whether the declared input describes a row: `input_repeated`, or a loop over the input that
+    reads attributes or items of what it yields."""
+    simple_io = getattr(service, "SimpleIO", None)
+    is_repeated = getattr(simple_io, "input_repeated", None)
+    if is_repeated is not None:
+        return bool(is_repeated)
+    return any(map(_loops_over_rows, _methods(service)))
+
+
+def _loops_over_rows(function: Any) -> bool:
+    tree = _tree_of(function)
+    if tree is None:
+        return False
+    resolve = _alias_resolver(tree)
+    for node in ast.walk(tree):
+        loops = [node, *getattr(node, "generators", ())]
+        for loop in loops:
+            is_loop = isinstance(loop, (ast.For, ast.AsyncFor, ast.comprehension))
+            if is_loop and _is_input(loop.iter, resolve) and _is_read(loop.target, node):
+                return True
+    return False
+
+
+def _is_input(node: ast.expr, resolve: Any) -> bool:
+    """Whether it is the input, or `enumerate` of it."""
+    if isinstance(node, ast.Call) and ast.unparse(node.func) == "enumerate" and node.args:
+        node = node.args[0]
+    if isinstance(node, ast.Name):
+        # The alias itself: its first attribute would be that of the input.
+        attribute = ast.Attribute(node, "item", ast.Load())
+        return bool(resolve(attribute) == f"{_INPUT}.item")
+    return bool(resolve(node) == _INPUT)
+
+
+def _is_read(target: ast.expr, scope: ast.AST) -> bool:
+    """Whether an attribute or an item of a loop variable is read."""
+    names = {node.id for node in ast.walk(target) if isinstance(node, ast.Name)}
+    return any(
+        isinstance(node, (ast.Attribute, ast.Subscript))
+        and isinstance(node.value, ast.Name)
+        and node.value.id in names
+        for node in ast.walk(scope)
+    )
+
+
+def _tree_of(function: Any) -> ast.AST | None:
+    try:
+        return ast.parse(textwrap.dedent(inspect.getsource(function)))
+    except (OSError, SyntaxError, TypeError):
+        # Generated code has no source to analyze.
+        return None
+
+
 def _methods(service: type[Any]) -> list[Any]:
     """The methods of a class, including those of its base classes in the project."""
     found: dict[str, Any] = {}
@@ -40,10 +96,8 @@ def _methods(service: type[Any]) -> list[Any]:
 
 def _payload_operations(function: Any) -> Iterator[str]:
     """The operations of a method on the payload, with aliases resolved."""
-    try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
-    except (OSError, SyntaxError, TypeError):
-        # Generated code has no source to analyze.
+    tree = _tree_of(function)
+    if tree is None:
         return
     resolve = _alias_resolver(tree)
     for node in ast.walk(tree):

@@ -1,41 +1,47 @@
 """`Service` with Zato's semantics.
 
-Differences from `cidery.Service`: bare names imply types; required input is enforced only if there
-is a payload; a `class SimpleIO` without `response_elem` wraps its response in `response`; the
-parameter names of `invoke` are reserved; exceptions are not retried.
+Differences from `cidery.Service`: declarations are read by Zato's rules (`_simple_io`); `accept`
+can refuse a call; what `handle` returns is not the response; the parameter names of `invoke` are
+reserved; exceptions are not retried.
 """
 
 from __future__ import annotations
 
-import dataclasses
-from typing import TYPE_CHECKING, Any, ClassVar
+import logging
+from collections.abc import Generator
+from types import GeneratorType
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from cidery._errors.exceptions import InvalidArgument, Violation
 from cidery._protocol.options import RetryPolicy, service_name
 from cidery._protocol.steps import Operation
 from cidery._service import nested_calls
-from cidery._service.class_declaration import read_class_declaration
+from cidery._service.base import Hook
 from cidery._service.context import ReadOnly
+from cidery._service.handler_calls import Invoker
+from cidery._service.request import Request
+from cidery._service.response import HandlerResponse
 from cidery._service.service import Service as CideryService
 from cidery._sio import constructors as elements
 from cidery._sio.conversion import Input
 from cidery._sio.declaration import Elements, Sio
-from cidery._sio.element import Element, EmptyStrings, Type, UnknownKeys
+from cidery._values.later import Later
 from cidery.zato import _exceptions
 from cidery.zato._arguments import InvokeArguments
 from cidery.zato._callback_inputs import translate_info
+from cidery.zato._environ import from_metadata, given_cid, to_metadata
+from cidery.zato._model import call_after_created
+from cidery.zato._names.absent import INSTEAD, refuse_attribute
 from cidery.zato._patterns import Patterns
+from cidery.zato._request import ZatoRequest
 from cidery.zato._response import ZatoResponse
-from cidery.zato._rows import returns_rows
+from cidery.zato._simple_io import Declaration, fill_defaults, read_declaration
 
 if TYPE_CHECKING:
     from cidery._service.context import InvocationInfo, Platform
-    from cidery._service.request import Request
-    from cidery._service.response import HandlerResponse
 
-_RESPONSE_ELEM = "response"
-_REQUIRED = "required if there is a payload"
-_TEXT_TYPES = (Type.TEXT, Type.SECRET)
+_INTERNAL_PREFIX = "server.service.internal."
+_log = logging.getLogger("cidery.zato")
 
 
 ELEMENTS: dict[str, Any] = {
@@ -68,23 +74,57 @@ class Service(CideryService):
 
     # An exception ends the invocation, as in Zato.
     retry_policy: ClassVar[RetryPolicy | None] = RetryPolicy(max_attempts=1)
+    impl_name: ClassVar[str] = ""
     _has_typed_responses: ClassVar[bool] = False
-    _required: ClassVar[tuple[str, ...]] = ()
+    _request_class: ClassVar[type[Request[Any]]] = ZatoRequest
+    _response_class: ClassVar[type[HandlerResponse]] = ZatoResponse
+    _declaration: ClassVar[Declaration | None] = None
+    _has_logged_return: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.impl_name = f"{cls.__module__}.{cls.__qualname__}"
+        # The default name of a service of Zato itself has no prefix.
+        cls.name = cls.service_name = cls.name.replace(_INTERNAL_PREFIX, "")
+
+    def accept(self) -> Any:
+        """Whether the service takes the call."""
+        return True
 
     @ReadOnly
-    def environ(self) -> dict[str, str]:
-        """The metadata of the call."""
-        return self.metadata
+    def environ(self) -> dict[str, Any]:
+        """The metadata of the call, with the values that the caller gave. Hooks can add to it."""
+        own = vars(self)
+        if "_environ" not in own:
+            own["_environ"] = from_metadata(self.metadata)
+        environ: dict[str, Any] = own["_environ"]
+        return environ
+
+    @ReadOnly
+    def cid(self) -> str:
+        """The CID of the invocation, or the one that its caller gave."""
+        return given_cid(self.metadata) or self._info.cid
 
     @ReadOnly
     def data_format(self) -> str:
         """The format of the input."""
         return self.request.data_format.value
 
+    def __getattr__(self, name: str) -> NoReturn:
+        # Called only for what is found nowhere else.
+        if name.startswith("_"):
+            raise AttributeError(name)
+        refuse_attribute("self", name, INSTEAD)
+
     @classmethod
     def get_name(cls) -> str:
         """The name of the service."""
         return cls.service_name
+
+    @classmethod
+    def get_impl_name(cls) -> str:
+        """The name of the class, with its module."""
+        return cls.impl_name
 
     # Zato's signatures: `zato_name=` and `name=` are not part of the payload.
 
@@ -103,6 +143,12 @@ class Service(CideryService):
             nested_calls.invoke_async(self, name, arguments.payload, arguments.options)
         )
 
+    def with_options(self, *, environ: Any = None, **options: Any) -> Invoker:
+        """An invoker with default options; all keywords of its calls are the payload."""
+        if environ:
+            options["metadata"] = {**(options.get("metadata") or {}), **to_metadata(environ)}
+        return super().with_options(**options)
+
     @ReadOnly
     def patterns(self) -> Patterns:
         """Fan-out, parallel execution and invoke-retry."""
@@ -111,10 +157,13 @@ class Service(CideryService):
     def _invoke_operation(
         self, service: Any, args: tuple[Any, ...], given: dict[str, Any]
     ) -> Operation[Any]:
+        # A whole tree of calls has one CID.
+        if given_cid(self.metadata) and not given.get("cid"):
+            given["cid"] = given_cid(self.metadata)
         arguments = InvokeArguments.for_invoke(*args, **given)
         return _exceptions.translate_failures(
             arguments.read(
-                nested_calls.invoke(
+                nested_calls.invoke_for_response(
                     self, service_name(service), arguments.payload, arguments.options
                 )
             )
@@ -126,65 +175,84 @@ class Service(CideryService):
     def _bind(
         self, info: InvocationInfo, platform: Platform, request: Request, response: HandlerResponse
     ) -> None:
-        super()._bind(info, platform, request, ZatoResponse(response._declared))
+        super()._bind(info, platform, request, response)
+        declaration = type(self)._declaration
+        if declaration is not None:
+            response.default = declaration.output_default  # type: ignore[attr-defined]
+            if "input" in declaration.models:
+                call_after_created(self, request.input, request.payload)
+
+    def _lifecycle(self, arguments: tuple[Any, ...]) -> Generator[Hook, Any, Any]:
+        if type(self).accept is not Service.accept:
+            accepted = yield self.accept, ()
+            if not accepted:
+                message = f"`{self.service_name}` does not accept the call"
+                raise _exceptions.BadRequest(self.cid, message)
+        return (yield from super()._lifecycle(arguments))
+
+    def _take_returned(self, returned: Any) -> None:
+        """Takes a deferred response only: Zato ignores what `handle` returns."""
+        cls = type(self)
+        if isinstance(returned, (Later, GeneratorType)):
+            # A generator is refused as a response: its body would never run.
+            self.response.payload = returned
+        elif not cls._has_logged_return:
+            cls._has_logged_return = True
+            what = f"`{self.service_name}`: the value that `handle` returns is not its response"
+            _log.warning("%s, as in Zato: assign it to `self.response.payload`", what)
+
+    @classmethod
+    def _describe_missing_handle(cls) -> str:
+        verbs = sorted(name for name in dir(cls) if name.startswith("handle_"))
+        return (
+            f"has only `{verbs[0]}`, a handler of one HTTP verb: name it `handle`" if verbs else ""
+        )
 
     @classmethod
     def _translate_info(cls, info: InvocationInfo) -> Operation[InvocationInfo]:
-        """Translates the input of a fan-out callback to Zato's form."""
+        """Translates the input of a callback to Zato's form."""
         return translate_info(info)
 
     @classmethod
-    def _read_declaration(cls, service: type[CideryService]) -> tuple[Sio, dict[str, Any]]:
+    def _read_declaration(cls, service: type[Service]) -> tuple[Sio, dict[str, Any]]:
         """Reads a declaration by Zato's rules."""
-        sio, models = read_class_declaration(service)
-        sio = sio.inferred()
-        simple_io = getattr(service, "SimpleIO", None)
-        if simple_io is not None and not hasattr(simple_io, "response_elem"):
-            # A `Model` is not wrapped.
-            is_wrapped = sio.output and "output" not in models
-            sio = dataclasses.replace(sio, response_elem=_RESPONSE_ELEM if is_wrapped else "")
-        if sio.output is not None and returns_rows(service):
-            rows = dataclasses.replace(sio.output, is_list=True)
-            sio = dataclasses.replace(sio, output=rows)
-        given = sio.input
-        if given is not None:
-            # Announced as optional: a node always enforces what is required, and the condition
-            # cannot be declared.
-            service._required = tuple(  # type: ignore[attr-defined]
-                element.name for element in given.elements if not element.is_optional
-            )
-            optional = tuple(map(_optional_with_note, given.elements))
-            # Undeclared keys are dropped after the check for a payload, which they count towards.
-            kept = dataclasses.replace(given, elements=optional, keys=UnknownKeys.KEEP)
-            sio = dataclasses.replace(sio, input=kept)
-        return dataclasses.replace(sio, empty_strings=EmptyStrings.ABSENT), models
+        known = service.__dict__.get("_declaration")
+        if known is not None:
+            return known.sio, known.models
+        add = getattr(service, "before_add_to_store", None)
+        if add is not None and not add(_log):
+            raise TypeError("`before_add_to_store` has refused it")
+        service._declaration = declaration = read_declaration(service)
+        return declaration.sio, declaration.models
 
     @classmethod
     def _check_payload(cls, payload: Any) -> None:
         """Enforces required elements if there is a payload."""
-        if not isinstance(payload, dict) or not payload:
+        required = cls._declaration.required if cls._declaration is not None else ()
+        if not required or not payload:
             return
-        missing = [name for name in cls._required if name not in payload]
-        if missing:
-            violations = [Violation(f"/{name}", "is required", "MISSING") for name in missing]
+        rows = [("", payload)]
+        if isinstance(payload, list):
+            rows = [(f"/{index}", row) for index, row in enumerate(payload)]
+        violations = [
+            Violation(f"{path}/{name}", "is required", "MISSING")
+            for path, row in rows
+            if isinstance(row, dict)
+            for name in required
+            if name not in row
+        ]
+        if violations:
             raise InvalidArgument(reason="INPUT_INVALID", violations=violations)
 
     @classmethod
     def _convert_input(cls, declared: Elements | None, given: Any) -> Any:
-        """Drops undeclared keys; an absent string reads as an empty one."""
-        if isinstance(given, Input) and declared is not None:
-            names = {element.name for element in declared.elements}
-            for name in [name for name in given if name not in names]:
-                del given[name]
-            for element in declared.elements:
-                if element.kind in _TEXT_TYPES:
-                    given.setdefault(element.name, "")
+        """Drops undeclared keys, and fills in the defaults of the layer."""
+        if declared is None or cls._declaration is None or "input" in cls._declaration.models:
+            return given
+        names = {element.name for element in declared.elements}
+        for row in given if isinstance(given, list) else [given]:
+            if isinstance(row, Input):
+                for name in [name for name in row if name not in names]:
+                    del row[name]
+        fill_defaults(given, cls._declaration.defaults)
         return given
-
-
-def _optional_with_note(element: Element) -> Element:
-    """An optional element whose description states the condition for callers."""
-    if element.is_optional:
-        return element
-    about = f"{element.about} ({_REQUIRED})" if element.about else _REQUIRED
-    return element.optional().description(about)

@@ -1,0 +1,1 @@
+"""The names that Zato's modules export: types, modules, and placeholders for what is absent."""
