@@ -171,10 +171,9 @@ impl PortService {
             workers,
             serving,
             &catalog,
-            address,
+            (address, has_console),
             auth.clone(),
             endpoint,
-            has_console,
         );
         let combine = |routes: Routes| {
             let grpc = routes.prepare().into_axum_router();

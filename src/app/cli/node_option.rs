@@ -133,12 +133,14 @@ fn hide_in(mut command: Command, options: &[Arg]) -> Command {
             true => one,
             false => {
                 // `cidery context add` has some of them for itself.
-                let is_other = |option: &&Arg| {
-                    one.get_arguments()
-                        .all(|own| own.get_id() != option.get_id())
-                };
-                let others: Vec<Arg> = options.iter().filter(is_other).cloned().collect();
-                one.args(others.into_iter().map(|option| option.hide(true)))
+                let own: Vec<_> = one
+                    .get_arguments()
+                    .map(|own| own.get_id().clone())
+                    .collect();
+                let others = options
+                    .iter()
+                    .filter(|option| !own.contains(option.get_id()));
+                one.args(others.map(|option| option.clone().hide(true)))
             }
         });
     }

@@ -48,7 +48,7 @@ impl ClientTlsArgs {
 
     /// What they say, and a context where they say nothing; `None` where neither does.
     pub(super) fn tls(&self, context: Option<&Context>) -> Option<ClientTls> {
-        let ca = self.ca.as_ref().or(context.and_then(|it| it.ca.as_ref()));
+        let ca = self.ca.as_ref().or_else(|| context?.ca.as_ref());
         let mut tls = ca.map(|ca| ClientTls::new().ca_file(ca));
         let pair = match (&self.cert, &self.key) {
             (Some(cert), Some(key)) => Some((cert, key)),

@@ -132,11 +132,11 @@ impl Default for ConsoleConfig {
 impl ConsoleConfig {
     /// The options of the node.
     pub(in crate::app) fn options(&self) -> ConsoleOptions {
-        let mut options = ConsoleOptions::default();
-        options.enabled = self.console;
-        options.session_idle = self.console_session_idle;
-        options.session_lifetime = self.console_session_lifetime;
-        options
+        ConsoleOptions {
+            enabled: self.console,
+            session_idle: self.console_session_idle,
+            session_lifetime: self.console_session_lifetime,
+        }
     }
 }
 

@@ -368,15 +368,13 @@ impl NodeBuilder {
             tracer: self.tracer,
         };
         let invoker = Invoker::start(parts, tasks.clone()).await?;
-        authenticator.keep_keys(&invoker);
         let workers = WorkerRegistry::start(&invoker).await?;
         if !self.hold {
             invoker.resume_operations();
         }
         let (serving, shutdown) = (Serving::new(), Shutdown::default());
         let (mut address, mut reloads) = (None, Reloads::default());
-        #[cfg(feature = "jwt")]
-        security::add_token_keys(&authenticator, &invoker, &mut reloads);
+        security::start_token_keys(&authenticator, &invoker, &mut reloads);
         if let Some(listener) = listener {
             let bound = local_address(&listener)?;
             log_who_may_call(

@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::app::reload::Reloads;
-#[cfg(feature = "jwt")]
 use crate::edge::auth::Authenticator;
 use crate::edge::listener::Shutdown;
 #[cfg(feature = "tls")]
@@ -107,13 +106,14 @@ impl Security {
     }
 }
 
-/// Adds the keys of tokens to what the node reloads.
+/// Keeps the keys of tokens fresh from now on, and adds them to what the node reloads.
 #[cfg(feature = "jwt")]
-pub(super) fn add_token_keys(
+pub(super) fn start_token_keys(
     authenticator: &Authenticator,
     invoker: &Invoker,
     reloads: &mut Reloads,
 ) {
+    authenticator.keep_keys(invoker);
     if !authenticator.has_tokens() {
         return;
     }
@@ -124,3 +124,7 @@ pub(super) fn add_token_keys(
     };
     reloads.add("keys of tokens", Box::new(reload));
 }
+
+/// Without the feature `jwt` there are no tokens.
+#[cfg(not(feature = "jwt"))]
+pub(super) fn start_token_keys(_: &Authenticator, _: &Invoker, _: &mut Reloads) {}

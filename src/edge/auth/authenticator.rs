@@ -20,6 +20,7 @@ use super::principal_list;
 use super::session_cookie::SessionCookie;
 #[cfg(feature = "console")]
 use super::sessions::Sessions;
+#[cfg(feature = "jwt")]
 use crate::engine::Invoker;
 use crate::engine::access::{KeyRing, Presented, audit};
 use crate::engine::clock::Clock;
@@ -106,12 +107,9 @@ impl Authenticator {
     }
 
     /// Whether it has keys of tokens, which can be read again.
+    #[cfg(feature = "jwt")]
     pub(crate) fn has_tokens(&self) -> bool {
-        #[cfg(feature = "jwt")]
-        let has_tokens = self.0.tokens.is_some();
-        #[cfg(not(feature = "jwt"))]
-        let has_tokens = false;
-        has_tokens
+        self.0.tokens.is_some()
     }
 
     /// Keeps the keys of tokens fresh until the node closes.
@@ -130,11 +128,6 @@ impl Authenticator {
             }
         });
     }
-
-    /// Without the feature `jwt` there are no tokens.
-    #[cfg(not(feature = "jwt"))]
-    #[expect(clippy::unused_self, reason = "as with the feature `jwt`")]
-    pub(crate) fn keep_keys(&self, _: &Invoker) {}
 
     /// Reads the keys of tokens now.
     ///

@@ -44,16 +44,15 @@ struct Inner {
 }
 
 impl HttpApi {
-    /// The paths of a node.
+    /// The paths of a node: where it is, and whether it serves its console.
     pub(in crate::edge) fn new(
         invoker: &Invoker,
         workers: &WorkerRegistry,
         serving: &Serving,
         catalog: &Catalog,
-        address: Option<NodeAddress>,
+        (address, has_console): (Option<NodeAddress>, bool),
         auth: PortAuth,
         metrics: MetricsApi,
-        has_console: bool,
     ) -> Self {
         Self(Arc::new(Inner {
             invoker: invoker.clone(),

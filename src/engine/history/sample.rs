@@ -77,14 +77,14 @@ impl Packed {
         let at_least_one = |n: u128| Compact::new(u64::try_from(n).unwrap_or(u64::MAX).max(1));
         let quantile = |share| {
             let quantile = counted.quantile(share);
-            quantile.map_or(Compact::default(), |it| at_least_one(it.as_micros()))
+            quantile.map_or_else(Compact::default, |it| at_least_one(it.as_micros()))
         };
         let age = gauges.oldest_due_age;
         Self {
             outcomes: counted.outcomes.map(count),
             quantiles: [quantile(0.5), quantile(0.99)],
             gauges: [gauges.running, gauges.queued, gauges.pending].map(size),
-            oldest_due_age: age.map_or(Compact::default(), |age| at_least_one(age.as_millis())),
+            oldest_due_age: age.map_or_else(Compact::default, |age| at_least_one(age.as_millis())),
         }
     }
 

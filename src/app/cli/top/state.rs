@@ -193,7 +193,7 @@ impl State {
             Action::Filter => {
                 self.typed = self.table_view().map(|view| view.filter.clone());
             }
-            Action::Type(_) | Action::Erase | Action::Apply | Action::Abandon => self.edit(action),
+            Action::Type(_) | Action::Erase | Action::Apply | Action::Abandon => self.edit(&action),
             Action::Ask(verb) => {
                 self.question = self.invocation().map(|cid| Question { verb, cid })
             }
@@ -252,14 +252,14 @@ impl State {
         }
     }
 
-    fn edit(&mut self, action: Action) {
+    fn edit(&mut self, action: &Action) {
         /// No name is longer.
         const MAX_FILTER: usize = 128;
         let Some(typed) = &mut self.typed else {
             return;
         };
         match action {
-            Action::Type(key) if typed.chars().count() < MAX_FILTER => typed.push(key),
+            Action::Type(key) if typed.chars().count() < MAX_FILTER => typed.push(*key),
             Action::Erase => drop(typed.pop()),
             Action::Abandon => typed.clear(),
             _ => {}

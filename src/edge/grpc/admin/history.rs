@@ -22,14 +22,14 @@ pub(super) fn get(
         start_time,
     } = invoker.history(service, after)?;
     Ok(v1::GetHistoryResponse {
-        samples: samples.into_iter().map(to_proto).collect(),
+        samples: samples.iter().map(to_proto).collect(),
         interval: Some(duration_to_proto(HISTORY_INTERVAL)),
         observe_time: Some(timestamp_to_proto(time)),
         start_time: Some(timestamp_to_proto(start_time)),
     })
 }
 
-fn to_proto(sample: Sample) -> v1::HistorySample {
+fn to_proto(sample: &Sample) -> v1::HistorySample {
     v1::HistorySample {
         time: Some(timestamp_to_proto(sample.time)),
         succeeded: sample.succeeded,

@@ -96,7 +96,7 @@ async fn a_nested_call_needs_the_right_of_the_worker() {
         dispatch,
         worker: _worker,
         ..
-    } = Dispatched::start().await;
+    } = Box::pin(Dispatched::start()).await;
     assert_eq!(
         (
             dispatch.principal.as_str(),
@@ -144,7 +144,7 @@ async fn what_a_handler_starts_belongs_to_its_worker() {
         mut anna,
         cid,
         dispatch,
-    } = Dispatched::start().await;
+    } = Box::pin(Dispatched::start()).await;
     let token = dispatch.token.as_str();
     let mut as_worker = client(&node, "worker").await;
     let mut request = tonic::Request::new(invoke_async("a.task"));
@@ -228,7 +228,7 @@ async fn a_follow_up_needs_the_right_of_the_worker() {
         mut anna,
         cid,
         dispatch,
-    } = Dispatched::start().await;
+    } = Box::pin(Dispatched::start()).await;
     worker.send_result(v1::DispatchResult {
         token: dispatch.token,
         outcome: Some(v1::dispatch_result::Outcome::Payload(
@@ -280,7 +280,7 @@ async fn a_retry_keeps_its_principals() {
         mut anna,
         cid,
         ..
-    } = Dispatched::start().await;
+    } = Box::pin(Dispatched::start()).await;
     let cancelled = anna.cancel_invocations(v1::CancelInvocationsRequest {
         cids: vec![cid.clone()],
         ..v1::CancelInvocationsRequest::default()

@@ -219,7 +219,7 @@ fn size_of_stdin() -> Option<u64> {
     use std::os::fd::AsFd as _;
     let stdin = io::stdin().as_fd().try_clone_to_owned().ok()?;
     let metadata = std::fs::File::from(stdin).metadata().ok()?;
-    metadata.is_file().then(|| metadata.len())
+    metadata.is_file().then_some(metadata.len())
 }
 
 #[cfg(not(unix))]

@@ -176,7 +176,7 @@ impl<'a> Sink<'a> {
         let Some(failed) = &mut self.failed else {
             return Ok(());
         };
-        let cid = cid.or(error.cid()).map(|cid| cid.to_string());
+        let cid = cid.or_else(|| error.cid()).map(|cid| cid.to_string());
         let number = Value::from(record.number);
         if plan.columns().is_some() {
             let cells = [
