@@ -5,23 +5,26 @@ use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use super::log_queue::{LogGuard, LogQueue};
+use super::log_queue::{LogGuard, LogQueue, Report};
 use crate::engine::access::audit;
 use crate::model::error::{Error, Result, reason};
 
 /// What users may do with a file who are neither its owner nor of its group.
 const OTHERS: u32 = 0o007;
 
+/// What the failure of a full queue is.
+const NOT_READ: &str = "its lines are not taken";
+
 /// Writes the audit log of this process to a file, or to standard output for `-`. The last lines are written when the
-/// guard is dropped.
+/// guard is dropped. Lines that cannot be written are reported at once, in the log and in the health of the node.
 ///
 /// # Errors
 ///
 /// `INVALID_ARGUMENT` / `USAGE_INVALID` for a file that cannot be opened; `INTERNAL` where the thread that writes
 /// cannot be started.
-pub(super) fn start(file: &Path) -> Result<LogGuard> {
+pub(in crate::app) fn start(file: &Path) -> Result<LogGuard> {
     let (queue, guard) = match file.to_str() {
-        Some("-") => LogQueue::start(io::stdout())?,
+        Some("-") => LogQueue::start(io::stdout(), report)?,
         _ => {
             let opened = AuditFile::open(file).map_err(|error| {
                 let message = format!(
@@ -30,14 +33,36 @@ pub(super) fn start(file: &Path) -> Result<LogGuard> {
                 );
                 Error::invalid_argument(reason::USAGE_INVALID, message)
             })?;
-            LogQueue::start(opened)?
+            LogQueue::start(opened, report)?
         }
     };
     audit::install(Box::new(move |line| {
-        // A queue takes each line.
-        let _ = (&queue).write(line);
+        if !queue.push(line) && audit::note_failure(Some(NOT_READ.to_owned())) {
+            tracing::error!("lines of the audit log are lost: {NOT_READ}");
+        }
     }));
     Ok(guard)
+}
+
+/// Reports lines that are lost: once in the log, and in the health of the node until a line is written.
+fn report(report: Report<'_>) {
+    match report {
+        Report::Lost { lines, error } => {
+            if audit::note_failure(Some(error.to_string())) {
+                tracing::error!(lines, %error, "lines of the audit log are lost: they cannot be written");
+            }
+        }
+        Report::Written { dropped, total } => {
+            audit::note_failure(None);
+            if dropped > 0 {
+                tracing::warn!(
+                    dropped,
+                    total,
+                    "the audit log is written again, without the lines that were lost"
+                );
+            }
+        }
+    }
 }
 
 /// A file that is opened again once it was moved or removed, as programs that rotate logs do.

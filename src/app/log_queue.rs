@@ -45,18 +45,39 @@ struct State {
     is_finished: bool,
 }
 
+/// What became of lines, for its owner to report. It is called by the thread that writes.
+#[derive(Debug)]
+pub(super) enum Report<'a> {
+    /// They are lost.
+    Lost { lines: u64, error: &'a io::Error },
+    /// They are written. `dropped`: how many were lost since the last report of this kind, of `total` since the start.
+    Written { dropped: u64, total: u64 },
+}
+
+/// Reports what the log of the process lost, in the log itself: once it is written again.
+pub(super) fn report_dropped(report: Report<'_>) {
+    if let Report::Written { dropped, total } = report
+        && dropped > 0
+    {
+        tracing::warn!(dropped, total, "log lines were dropped: they were not read");
+    }
+}
+
 /// Writes the waiting lines when dropped, within [`FLUSH_TIMEOUT`].
 #[derive(Debug)]
 #[must_use = "log lines are written asynchronously: the last ones when this is dropped"]
-pub(super) struct LogGuard(LogQueue);
+pub(in crate::app) struct LogGuard(LogQueue);
 
 impl LogQueue {
     /// Starts the thread that writes the lines.
-    pub(super) fn start(out: impl Write + Send + 'static) -> Result<(Self, LogGuard)> {
+    pub(super) fn start(
+        out: impl Write + Send + 'static,
+        report: impl Fn(Report<'_>) + Send + 'static,
+    ) -> Result<(Self, LogGuard)> {
         let queue = Self(Arc::default());
         let thread = {
             let queue = queue.clone();
-            move || queue.run(out)
+            move || queue.run(out, report)
         };
         std::thread::Builder::new()
             .name("log".to_owned())
@@ -71,20 +92,22 @@ impl LogQueue {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn push(&self, line: &[u8]) {
+    /// Returns whether there was room for the line.
+    pub(super) fn push(&self, line: &[u8]) -> bool {
         let mut state = self.lock();
         if state.bytes.len() + line.len() > QUEUE_BYTES {
             state.dropped += 1;
-            return;
+            return false;
         }
         state.bytes.extend_from_slice(line);
         state.lines += 1;
         drop(state);
         self.0.filled.notify_one();
+        true
     }
 
     /// Writes lines until the queue is closed and empty.
-    fn run(&self, mut out: impl Write) {
+    fn run(&self, mut out: impl Write, report: impl Fn(Report<'_>)) {
         let mut batch = Vec::new();
         // A report can itself be dropped. The total is then reported after the next successful write.
         let mut reported = 0;
@@ -105,17 +128,19 @@ impl LogQueue {
             drop(state);
             let written = self.write(&mut out, &batch);
             let mut state = self.lock();
-            if written.is_err() {
+            if let Err(error) = written {
                 state.dropped += lines;
+                drop(state);
+                report(Report::Lost {
+                    lines,
+                    error: &error,
+                });
                 continue;
             }
             let total = state.dropped;
             drop(state);
-            if total > reported {
-                let dropped = total - reported;
-                reported = total;
-                tracing::warn!(dropped, total, "log lines were dropped: they were not read");
-            }
+            let dropped = total - std::mem::replace(&mut reported, total);
+            report(Report::Written { dropped, total });
         }
     }
 
@@ -200,7 +225,7 @@ mod tests {
     ) {
         let (allow, results) = channel();
         let (written, lines) = channel();
-        let (queue, guard) = LogQueue::start(Gated { results, written }).unwrap();
+        let (queue, guard) = LogQueue::start(Gated { results, written }, report_dropped).unwrap();
         (queue, guard, allow, lines)
     }
 

@@ -13,6 +13,8 @@ mod json_log;
 #[cfg(feature = "cli")]
 mod log_queue;
 mod node;
+#[cfg(feature = "cli")]
+mod open_files;
 mod reload;
 mod shutdown;
 #[cfg(feature = "cli")]

@@ -15,7 +15,7 @@ use tracing_subscriber::fmt::format::{DefaultFields, FmtSpan, Writer};
 
 use super::escape::EscapeWriter;
 use super::json_log::WithCall;
-use super::log_queue::{LogGuard, LogQueue};
+use super::log_queue::{LogGuard, LogQueue, report_dropped};
 use crate::model::error::Result;
 
 /// The format of log lines.
@@ -71,7 +71,7 @@ impl fmt::Debug for Log {
 ///
 /// `INTERNAL` where the thread that writes the lines cannot be started.
 pub fn init(format: LogFormat, filter: &str) -> Result<Log> {
-    let (queue, guard) = LogQueue::start(std::io::stderr())?;
+    let (queue, guard) = LogQueue::start(std::io::stderr(), report_dropped)?;
     let builder = tracing_subscriber::fmt()
         .with_span_events(FmtSpan::NONE)
         .with_target(false)

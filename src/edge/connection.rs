@@ -51,6 +51,8 @@ pub struct Connection {
     open: OpenConnection,
     /// How many streams of workers it carries.
     workers: AtomicUsize,
+    /// How many streams of health it carries.
+    watches: AtomicUsize,
     /// Set by the handshake.
     peer_certificate: OnceLock<Arc<PeerCertificate>>,
     /// The same, as long as it is accepted.
@@ -75,6 +77,7 @@ impl Connection {
             credentials: ConnectionCredentials::default(),
             open: OpenConnection::new(Arc::clone(metrics)),
             workers: AtomicUsize::new(0),
+            watches: AtomicUsize::new(0),
             peer_certificate: OnceLock::new(),
             #[cfg(feature = "tls")]
             client: OnceLock::new(),
@@ -126,6 +129,27 @@ impl Connection {
     #[must_use]
     pub fn has_worker(&self) -> bool {
         self.workers.load(Ordering::Acquire) > 0
+    }
+}
+
+impl Connection {
+    /// Notes that it carries a stream of health, until the guard is dropped; `None` where it carries `limit` already.
+    pub(in crate::edge) fn carry_watch(self: &Arc<Self>, limit: usize) -> Option<CarriesWatch> {
+        let add = |open: usize| (open < limit).then_some(open + 1);
+        let added = self
+            .watches
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, add);
+        added.ok().map(|_| CarriesWatch(Arc::clone(self)))
+    }
+}
+
+/// While it lives, the connection carries a stream of health.
+#[derive(Debug)]
+pub(in crate::edge) struct CarriesWatch(Arc<Connection>);
+
+impl Drop for CarriesWatch {
+    fn drop(&mut self) {
+        self.0.watches.fetch_sub(1, Ordering::AcqRel);
     }
 }
 

@@ -13,6 +13,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -20,9 +21,11 @@ use crate::edge::connection::{Connection, NodeMemory};
 pub use crate::edge::connection_age::ConnectionAge;
 use crate::edge::connection_task::ConnectionTask;
 use crate::edge::metrics::PortMetrics;
+use crate::edge::peer_connections::{PeerConnections, PeerPermit};
 use crate::edge::socket::Transport;
 use crate::edge::stream_task::StreamExecutor;
 use crate::edge::write_timeout::WriteTimeout;
+use crate::engine::log_limit::LogLimit;
 use crate::model::error::{Error, Result, reason};
 use crate::service::runtime::Tasks;
 
@@ -73,6 +76,8 @@ pub struct Shutdown {
 pub struct ConnectionLimits {
     /// How many connections are open at once, at most.
     pub max_connections: usize,
+    /// How many of them are of one address.
+    pub max_per_address: usize,
     /// The timeouts of each connection.
     pub timeouts: Timeouts,
     /// What HTTP/2 lets a client do.
@@ -114,6 +119,9 @@ pub struct Timeouts {
     pub age: ConnectionAge,
 }
 
+/// What an open connection holds of the limits.
+type Permits = (Option<OwnedSemaphorePermit>, PeerPermit);
+
 /// Accepts and serves connections until `shutdown.stop_accepting` fires. `service` makes the service of one connection.
 /// With TLS each connection begins with a handshake, in its own task.
 pub async fn serve<S, B>(
@@ -135,8 +143,10 @@ pub async fn serve<S, B>(
     let permits = Arc::new(Semaphore::new(
         limits.max_connections.clamp(1, Semaphore::MAX_PERMITS),
     ));
+    let peers = PeerConnections::new(limits.max_per_address);
+    let log = LogLimit::default();
     let (timeouts, http2) = (limits.timeouts, limits.http2);
-    let spawn_connection = |permit, stream: TcpStream, peer| {
+    let spawn_connection = |permit: Option<Permits>, stream: TcpStream, peer| {
         let connection = Connection::new(
             peer,
             stream.local_addr().ok(),
@@ -151,7 +161,7 @@ pub async fn serve<S, B>(
         );
         tasks.spawn("connection", async move {
             served.await;
-            drop::<Option<OwnedSemaphorePermit>>(permit);
+            drop(permit);
         });
     };
     loop {
@@ -160,9 +170,23 @@ pub async fn serve<S, B>(
             accepted = accept(&listener, &permits) => accepted,
         };
         match accepted {
-            Ok((permit, stream, peer)) => spawn_connection(permit, stream, peer),
+            Ok((permit, stream, peer)) => match peers.admit(peer.ip()) {
+                Some(of_peer) => spawn_connection(Some((permit, of_peer)), stream, peer),
+                // It is closed. A peer decides how often that happens.
+                None => {
+                    if let Some(omitted) = log.is_due("connections_per_address", Instant::now()) {
+                        let limit = limits.max_per_address;
+                        tracing::warn!(
+                            %peer, limit, omitted,
+                            "a connection is refused: its address has as many as `connections_per_address` allows"
+                        );
+                    }
+                }
+            },
             Err(error) => {
-                tracing::warn!(%error, "cannot accept a connection");
+                if let Some(omitted) = log.is_due("accept", Instant::now()) {
+                    tracing::warn!(%error, omitted, "cannot accept a connection");
+                }
                 tokio::time::sleep(ACCEPT_BACKOFF).await;
             }
         }

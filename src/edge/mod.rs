@@ -26,9 +26,11 @@ mod http_headers;
 pub mod listener;
 mod message_length;
 mod metrics;
+mod network;
 mod openapi;
 mod origin;
 mod page_headers;
+mod peer_connections;
 #[cfg(feature = "tls")]
 mod plain_refusal;
 mod plain_text;

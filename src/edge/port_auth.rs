@@ -1,7 +1,6 @@
 //! Who makes the requests of a port: one rule for gRPC and for plain HTTP.
 
 use http::Request;
-#[cfg(feature = "console")]
 use http::header::AUTHORIZATION;
 
 use crate::edge::auth::{Authenticated, Authenticator, PeerNames};
@@ -15,7 +14,8 @@ use crate::model::error::Result;
 #[cfg(feature = "console")]
 use crate::model::error::{Error, reason};
 
-/// Health checks need no credential: probes have none, and they tell nothing else.
+/// Health checks need no credential, as probes have none. Without one they tell the health of the node, and nothing of
+/// its services.
 const HEALTH_PREFIX: &str = "/grpc.health.v1.Health/";
 
 /// Finds out who makes the requests of a port. Cheap to clone.
@@ -47,7 +47,7 @@ impl PortAuth {
     }
 
     /// Who makes a request, whose credential is taken out. `None` where authentication is off, and for health checks
-    /// of gRPC.
+    /// of gRPC without a credential.
     ///
     /// # Errors
     ///
@@ -57,19 +57,25 @@ impl PortAuth {
         request: &mut Request<B>,
         connection: &Connection,
     ) -> Result<Option<Authenticated>> {
-        match &self.authenticator {
-            Some(authenticator) if !request.uri().path().starts_with(HEALTH_PREFIX) => {
-                #[cfg(feature = "console")]
-                if let Some(found) = self.resume(authenticator, request, connection)? {
-                    return Ok(Some(found));
-                }
-                identify(authenticator, connection);
-                let authenticated =
-                    authenticator.authenticate(request, connection.peer, &connection.credentials);
-                authenticated.map(Some)
-            }
-            _ => Ok(None),
+        let Some(authenticator) = &self.authenticator else {
+            return Ok(None);
+        };
+        #[cfg(feature = "console")]
+        if let Some(found) = self.resume(authenticator, request, connection)? {
+            return Ok(Some(found));
         }
+        identify(authenticator, connection);
+        let is_health = request.uri().path().starts_with(HEALTH_PREFIX);
+        let has_credential = || {
+            request.headers().contains_key(AUTHORIZATION)
+                || connection.credentials.has_certificate()
+        };
+        if is_health && !has_credential() {
+            return Ok(None);
+        }
+        let authenticated =
+            authenticator.authenticate(request, connection.peer, &connection.credentials);
+        authenticated.map(Some)
     }
 
     /// Resolves once the credential that opened a stream is no longer valid. `None` where authentication is off.

@@ -56,12 +56,13 @@ const HOT_PATHS: [&str; 2] = [
 ];
 
 /// Methods whose callers may wait as long as they like: for the next message of a stream, or for an outcome.
-const WAITING: [&str; 5] = [
+const WAITING: [&str; 6] = [
     "/cidery.v1.InvocationService/GetInvocation",
     "/cidery.v1.InvocationService/StreamResults",
     "/cidery.v1.AdminService/WatchEvents",
     "/cidery.v1.AdminService/ReadBackup",
     "/externalscaler.ExternalScaler/StreamIsActive",
+    "/grpc.health.v1.Health/Watch",
 ];
 
 /// Serves all requests of a connection.
@@ -306,12 +307,11 @@ impl ConnectionService {
         };
         // Those who are refused above have no traces recorded.
         let span = ServerSpan::begin(&port.tracer, request);
-        let path = request.uri().path();
         let (mut act, mut credential_end) = (None, None);
-        if !HOT_PATHS.contains(&path) {
+        if !HOT_PATHS.contains(&request.uri().path()) {
             let caller = authenticated.as_ref().map(|it| &it.caller);
-            act = Act::of(path, caller.unwrap_or(&Caller::Trusted), connection.peer);
-            credential_end = port.credential_end(path, authenticated.as_ref());
+            act = Act::of(request, caller.unwrap_or(&Caller::Trusted), connection.peer);
+            credential_end = port.credential_end(request.uri().path(), authenticated.as_ref());
             let expire_time = authenticated.as_ref().and_then(Authenticated::expire_time);
             if let Some(expire_time) = expire_time {
                 request.extensions_mut().insert(expire_time);

@@ -94,6 +94,10 @@ pub struct Limits {
     /// How many connections may be open at once. Default: 10 000.
     #[schemars(range(min = 1))]
     pub connections: usize,
+    /// How many of them one address may have, of IPv6 one network (/64); further ones are closed. Addresses of the
+    /// machine itself are not counted. Default: 2 500.
+    #[schemars(range(min = 1))]
+    pub connections_per_address: usize,
     /// How many HTTP/2 streams one connection may have at once: calls and result streams. A client is told, and lets
     /// further calls wait; a stream of one that does not is refused (`REFUSED_STREAM`). What streams hold in memory is
     /// bounded by the budgets below. Default: 10 000, so that the callers of a whole program may share a connection.
@@ -195,6 +199,13 @@ pub struct Limits {
     /// How many callers may watch the events of the node at once. Default: 100.
     #[schemars(range(max = 1_000_000))]
     pub event_watchers: usize,
+    /// How many streams of `grpc.health.v1.Health/Watch` may be open at once. They need no credential: a quarter is kept
+    /// for callers that have one, and for those on the machine. Default: 10 000.
+    #[schemars(range(min = 4))]
+    pub health_watches: usize,
+    /// How many of them one connection may have. Default: 100.
+    #[schemars(range(min = 1))]
+    pub connection_health_watches: usize,
     /// How many dispatches a worker runs at once, unless its hello says otherwise. Default: 100.
     #[schemars(range(min = 1, max = MAX_HANDLERS))]
     pub worker_in_flight: usize,
@@ -250,6 +261,7 @@ impl Default for Limits {
             principals: 100_000,
             service_limits: Vec::new(),
             connections: 10_000,
+            connections_per_address: 2_500,
             streams: 10_000,
             header_bytes: 64 * 1024,
             stream_window: 1024 * 1024,
@@ -274,6 +286,8 @@ impl Default for Limits {
             counted_invocations: 1_000_000,
             batch: 10_000,
             event_watchers: 100,
+            health_watches: 10_000,
+            connection_health_watches: 100,
             worker_in_flight: 100,
             worker_lease: Duration::from_secs(20),
             away_wait: Duration::from_secs(1),

@@ -491,7 +491,11 @@ impl Invoker {
     ///
     /// `NOT_FOUND` / `SERVICE_UNKNOWN` with the most similar names.
     pub fn takes_calls(&self, name: &str) -> Result<bool> {
-        Ok(self.0.routes.find(name)?.takes_calls())
+        let known = self.0.routes.find(name)?;
+        if !self.sees_service(name) {
+            return Err(Routes::unknown(name));
+        }
+        Ok(known.takes_calls())
     }
 
     /// Whether this process serves a service, including one that workers can replace.

@@ -142,8 +142,13 @@ impl FromStr for ServiceName {
 /// Text of a caller, truncated to a length that fits into an error message.
 #[must_use]
 pub fn truncated(text: &str) -> String {
-    const MAX_CHARS: usize = 80;
-    match text.char_indices().nth(MAX_CHARS) {
+    truncated_to(80, text)
+}
+
+/// The same, with at most so many characters.
+#[must_use]
+pub fn truncated_to(max_chars: usize, text: &str) -> String {
+    match text.char_indices().nth(max_chars) {
         None => text.to_owned(),
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
     }

@@ -17,8 +17,8 @@ pub use self::memory::MemoryStore;
 pub(crate) use self::memory::started_engine;
 #[cfg(feature = "cli")]
 pub(crate) use self::sqlite::{
-    BytesLimit, CheckReport, Fault, IN_USE, KeyUsage, StoreStats, check, check_empty, forget_key,
-    key_usage, rename_new, restore, stats,
+    BytesLimit, CheckReport, Fault, IN_USE, KeyUsage, OWNER, StoreStats, check, check_empty,
+    forget_key, key_usage, rename_new, restore, stats,
 };
 #[cfg(feature = "sqlite")]
 pub use self::sqlite::{SqliteOptions, SqliteStore};

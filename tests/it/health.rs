@@ -4,7 +4,7 @@ use cidery::codec::proto::health::health_check_response::ServingStatus;
 use cidery::codec::proto::health::health_client::HealthClient;
 use cidery::codec::proto::health::{HealthCheckRequest, HealthListRequest};
 use cidery::sio::{Sio, Text};
-use cidery::{Definition, Kind};
+use cidery::{Definition, Kind, Node};
 use tonic::transport::Channel;
 
 use crate::support::{PATIENCE, TestNode, error_of};
@@ -149,6 +149,28 @@ async fn a_watch_reports_added_services_and_the_shutdown() {
     );
     drop((whole, service));
     stopping.await.unwrap();
+}
+
+/// One connection does not open the streams of all.
+#[tokio::test]
+async fn watches_have_a_limit_for_each_connection() {
+    let builder = Node::builder().demo();
+    let builder = builder.limits(|limits| limits.connection_health_watches = 2);
+    let node = TestNode::start(builder).await;
+    let mut one = client(&node).await;
+    let first = one.watch(of("")).await.unwrap();
+    let _second = one.watch(of("")).await.unwrap();
+    let error = error_of(&one.watch(of("")).await.unwrap_err());
+    assert_eq!(error.reason(), "STREAM_LIMIT");
+    assert_eq!(error.fact("connection_health_watches"), Some("2"));
+    client(&node).await.watch(of("")).await.unwrap();
+    drop(first);
+    let again = async {
+        while one.watch(of("")).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, again).await.unwrap();
 }
 
 /// One request over an open HTTP/1.1 connection: the status and the body.

@@ -2,7 +2,9 @@
 //!
 //! There is no option with the key itself: the list of processes (`ps`) and the history of shells show arguments.
 
+use std::fs::Metadata;
 use std::io::Read as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -16,6 +18,8 @@ use crate::remote::ClientCredential;
 const VARIABLE: &str = "CIDERY_API_KEY";
 /// How long a file with a key is, at most: 16 KiB.
 const MAX_FILE_BYTES: u64 = 16 << 10;
+/// What users may do with a file who are neither its owner nor of its group.
+const OTHERS: u32 = 0o007;
 
 /// The credential of a command that connects to a node. `cidery --help` shows these options.
 #[derive(Args, Clone, Debug)]
@@ -57,6 +61,26 @@ impl CredentialArgs {
             true => credential.insecure(),
             false => credential,
         }))
+    }
+}
+
+impl CredentialArgs {
+    /// What is wrong with the file of the key that is used: other users may read it.
+    pub(super) fn warning(&self, context: Option<&Context>) -> Option<String> {
+        let of_context = context.and_then(|context| context.api_key_file.as_ref());
+        let is_variable_set = || std::env::var_os(VARIABLE).is_some_and(|key| !key.is_empty());
+        let file = match &self.api_key_file {
+            Some(file) => file,
+            None => of_context.filter(|_| !is_variable_set())?,
+        };
+        let found = std::fs::metadata(file).ok().filter(Metadata::is_file)?;
+        let mode = found.mode() & 0o777;
+        (mode & OTHERS != 0).then(|| {
+            format!(
+                "other users may read the API key in `{}` (mode {mode:03o}); use `chmod 600`",
+                file.display()
+            )
+        })
     }
 }
 

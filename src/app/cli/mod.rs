@@ -15,6 +15,7 @@ mod control_text;
 mod credential_args;
 mod detach;
 mod element_text;
+mod empty_variables;
 mod event_stream;
 mod event_text;
 mod filter;
@@ -228,7 +229,8 @@ pub fn main() -> ExitCode {
 
 /// The command line with all that is added to what clap derives.
 fn command() -> clap::Command {
-    let command = global_help::summarized(node_option::hide_elsewhere(Cli::command()));
+    let command = empty_variables::unset(Cli::command());
+    let command = global_help::summarized(node_option::hide_elsewhere(command));
     groups::grouped(command)
 }
 

@@ -7,7 +7,7 @@ use clap::{Arg, ArgMatches, Args, Command};
 use super::args::usage_error;
 use super::contexts::{Context, Contexts};
 use super::credential_args::CredentialArgs;
-use super::printer::{Printer, in_context};
+use super::printer::{Printer, Tone, in_context};
 use super::retry_note::note_retries;
 use super::tls_args::ClientTlsArgs;
 use crate::model::error::{Error, Kind, Result, reason};
@@ -73,6 +73,10 @@ impl NodeArgs {
 
     /// Connects to the node. While a later call is retried, the user is told.
     pub(super) async fn connect(&self, printer: &Printer) -> Result<ContractClient> {
+        let context = self.context()?.map(|(_, context)| context);
+        if let Some(warning) = self.credential.warning(context.as_ref()) {
+            printer.note(Tone::Warning, &warning);
+        }
         Ok(note_retries(self.connect_silently().await?, printer))
     }
 

@@ -2,18 +2,23 @@
 
 use super::certificate_rule::certificate_rule;
 use super::role::role;
-use super::settings::AccessConfig;
-use crate::app::audit_log;
+use super::settings::{AccessConfig, Authentication};
 use crate::app::config::together::missing;
-use crate::app::log_queue::LogGuard;
 use crate::edge::auth::{AccessOptions, JwtOptions};
 use crate::model::access::Rights;
-use crate::model::error::{Result, Violation};
+use crate::model::error::Violation;
 
 impl AccessConfig {
     /// The options of the node. The texts were checked when they were read.
     pub(in crate::app) fn options(&self) -> AccessOptions {
         let mut options = AccessOptions::default();
+        options.required = self.authentication == Authentication::Required;
+        if let Some(rate) = self.authentication_failures_per_second {
+            options.failures_per_second = rate;
+        }
+        if let Some(burst) = self.authentication_failures_burst {
+            options.failures_burst = burst;
+        }
         options.roles.extend(self.roles());
         let rules = self.certificate_rule.iter();
         options.certificates = rules
@@ -91,14 +96,5 @@ impl AccessConfig {
             Violation::new(path, violation.code, violation.message)
         }));
         violations
-    }
-
-    /// Starts the audit log, if it has a file of its own.
-    ///
-    /// # Errors
-    ///
-    /// `INVALID_ARGUMENT` / `USAGE_INVALID` for a file that cannot be opened.
-    pub(in crate::app) fn start_audit_log(&self) -> Result<Option<LogGuard>> {
-        self.audit_log.as_deref().map(audit_log::start).transpose()
     }
 }

@@ -16,6 +16,7 @@ mod flags;
 #[cfg(test)]
 mod fuzz_tests;
 mod limit_text;
+mod named_files;
 mod nearest;
 mod options;
 mod otel_variables;

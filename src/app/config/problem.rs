@@ -42,7 +42,7 @@ impl Problem {
     }
 
     /// The line for people: `cidery.toml:3: limits.pending: must be at least 1, not 0`.
-    pub(super) fn line(&self) -> String {
+    pub(in crate::app) fn line(&self) -> String {
         // A variable, and a flag of one option, have its name.
         let is_named = match &self.origin {
             Origin::Variable(_) => true,

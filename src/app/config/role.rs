@@ -1,6 +1,6 @@
 //! The text of a role: its name, then what it allows.
 
-use crate::codec::convert::rights_from_proto;
+use crate::codec::convert::new_rights_from_proto;
 use crate::codec::proto::v1;
 use crate::model::access::Rights;
 
@@ -49,7 +49,7 @@ pub(super) fn rights<'a>(
             _ => faults.push(format!("`{word}` is none of {known}")),
         }
     }
-    match rights_from_proto("", &rights) {
+    match new_rights_from_proto("", &rights) {
         Ok(rights) if faults.is_empty() => Ok(Some(rights)),
         Ok(_) => Err(faults),
         Err(error) => {

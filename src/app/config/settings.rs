@@ -167,6 +167,10 @@ pub(in crate::app) struct TlsConfig {
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(default)]
 pub(in crate::app) struct AccessConfig {
+    /// Whether the node may start while nothing asks who calls: `required` refuses that, whatever the address and
+    /// `insecure` say.
+    #[schemars(extend("x-placeholder" = "WHETHER"))]
+    pub(in crate::app) authentication: Authentication,
     /// Accept tokens (JSON Web Tokens) that are signed with one of these public keys: a JSON Web Key Set in a file, or
     /// at an `https://` URL.
     #[schemars(extend("x-placeholder" = "FILE|URL"))]
@@ -194,6 +198,12 @@ pub(in crate::app) struct AccessConfig {
     /// `spiffe://example.org/* roles=clerk read=own`. The first rule that matches holds.
     #[schemars(extend("x-placeholder" = "TEXT", "x-whole" = true))]
     pub(in crate::app) certificate_rule: Vec<CertificateRuleText>,
+    /// How many failed authentications each address has a second, once its burst is used up. Default: 10.
+    #[schemars(range(min = 1))]
+    pub(in crate::app) authentication_failures_per_second: Option<u32>,
+    /// How many failed authentications each address has at once. Default: 100.
+    #[schemars(range(min = 1))]
+    pub(in crate::app) authentication_failures_burst: Option<u32>,
     /// Write the audit log to this file, or to standard output (`-`), as lines of JSON: what operators do, who is
     /// refused, and which credentials are used. Default: the log of the node, target `cidery::audit`.
     #[schemars(extend("x-placeholder" = "FILE"))]
@@ -212,6 +222,15 @@ pub(in crate::app) struct QuotaConfig {
     /// are refused with `RATE_LIMIT`. Default: any number.
     #[schemars(extend("x-placeholder" = "RATE"))]
     pub(in crate::app) principal_rate: Option<RateText>,
+}
+
+/// Whether a node may start without authentication.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::app) enum Authentication {
+    #[default]
+    Optional,
+    Required,
 }
 
 /// Whether clients need a certificate.

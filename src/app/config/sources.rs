@@ -32,7 +32,7 @@ pub(in crate::app) struct Loaded {
     pub(in crate::app) config: Config,
     /// The file that was read.
     pub(in crate::app) file: Option<PathBuf>,
-    given: BTreeMap<String, Given>,
+    pub(super) given: BTreeMap<String, Given>,
 }
 
 /// An option as it is in force.

@@ -341,17 +341,21 @@ impl NodeBuilder {
     /// `ALREADY_EXISTS` / `SERVICE_EXISTS`, or `INVALID_ARGUMENT`, for a service or host that cannot be added;
     /// `ACCESS_INVALID` for what [`access`](Self::access) set; `INVALID_ARGUMENT` / `TLS_INVALID`, with a violation for
     /// each file that cannot be used; `UNAVAILABLE` / `BIND_FAILED`; `FAILED_PRECONDITION` / `INSECURE_ADDRESS`,
-    /// `STATE_MISSING` or `CLOCK_INVALID`; the errors of the store.
+    /// `AUTHENTICATION_OFF`, `STATE_MISSING` or `CLOCK_INVALID`; the errors of the store.
     pub async fn start(mut self) -> Result<NodeHandle> {
         self.check()?;
         let store = self.take_store();
         self.registry = self.layers.apply(self.registry);
+        let must_be_guarded = self.access.required;
         let authenticator =
             Authenticator::start(Arc::clone(&store), self.clock.clone(), self.access).await?;
         let requires_authentication = authenticator.is_on();
         add_builtins(&mut self.registry, &authenticator, self.demo)?;
         let security = Security::new(self.tls, &self.limits, &self.clock)?;
         let is_guarded = requires_authentication || security.authenticates_clients();
+        if must_be_guarded && !is_guarded {
+            return Err(authentication_off());
+        }
         let listener = bind(self.address, self.insecure || is_guarded).await?;
         let handler_names = Arc::new(self.registry.handler_names());
         self.states.set_handler_names(Arc::clone(&handler_names));
@@ -576,6 +580,13 @@ fn check_address(address: SocketAddr, is_guarded: bool) -> Result<()> {
         reason::INSECURE_ADDRESS,
         message,
     ))
+}
+
+/// `FAILED_PRECONDITION` / `AUTHENTICATION_OFF`.
+fn authentication_off() -> Error {
+    let message = "authentication is required, and is off: the data directory has no API key, and no tokens or client \
+                   certificates are configured; `cidery key new NAME --admin --data-dir FOLDER` makes the first key";
+    Error::failed_precondition(reason::AUTHENTICATION_OFF, message)
 }
 
 fn local_address(listener: &TcpListener) -> Result<SocketAddr> {

@@ -16,6 +16,7 @@ const MAX_WINDOW: u32 = 0x7fff_ffff;
 pub(super) fn connection_limits(limits: &Limits, metrics: Arc<PortMetrics>) -> ConnectionLimits {
     ConnectionLimits {
         max_connections: limits.connections,
+        max_per_address: limits.connections_per_address,
         timeouts: Timeouts {
             ping: limits.ping_interval,
             first_byte: limits.first_byte_timeout,

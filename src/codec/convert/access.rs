@@ -28,6 +28,27 @@ pub fn rights_from_proto(path: &str, rights: &v1::Rights) -> Result<Rights> {
     errors.finish().map(|()| rights)
 }
 
+/// Converts the rights that a caller or a configuration gives: each pattern can match a name. Stored rights may have
+/// others, of an earlier version.
+///
+/// # Errors
+///
+/// As for [`rights_from_proto`].
+pub fn new_rights_from_proto(path: &str, rights: &v1::Rights) -> Result<Rights> {
+    let rights = rights_from_proto(path, rights)?;
+    let mut violations = Vec::new();
+    for (field, patterns) in [("invoke", &rights.invoke), ("serve", &rights.serve)] {
+        let patterns = patterns.iter().enumerate();
+        let unsatisfiable = patterns.filter(|(_, pattern)| !pattern.is_satisfiable());
+        violations.extend(unsatisfiable.map(|(index, pattern)| {
+            let message = format!("`{pattern}` matches no service: a name has no empty part");
+            Violation::new(format!("{path}/{field}/{index}"), "MALFORMED", message)
+        }));
+    }
+    Error::reject(reason::REQUEST_INVALID, violations)?;
+    Ok(rights)
+}
+
 fn patterns(path: &str, texts: &[String]) -> Result<Vec<NamePattern>> {
     let too_many = Violation::too_many(path, texts.len(), Rights::MAX_PATTERNS);
     Error::reject(reason::REQUEST_INVALID, too_many.into_iter().collect())?;

@@ -13,8 +13,8 @@ mod sio;
 mod time;
 
 pub use self::access::{
-    api_key_to_proto, caller_to_proto, rights_from_proto, rights_to_proto, scope_from_proto,
-    scope_to_proto,
+    api_key_to_proto, caller_to_proto, new_rights_from_proto, rights_from_proto, rights_to_proto,
+    scope_from_proto, scope_to_proto,
 };
 pub use self::declaration::{declaration_from_proto, declaration_hash, declaration_to_proto};
 pub use self::failure::{failure_from_proto, failure_to_proto};

@@ -11,6 +11,7 @@ use std::time::Duration;
 use foldhash::fast::RandomState;
 use tokio::time::Instant;
 
+use crate::edge::network::network;
 use crate::model::error::{Error, Result, reason};
 
 /// How many addresses are remembered, at most. Further ones share a bucket.
@@ -86,15 +87,9 @@ impl Attempts {
         Err(Error::resource_exhausted(reason::ATTEMPTS_LIMIT, message)
             .with_info("authentication_failures_per_second", self.per_second)
             .with_info("authentication_failures_burst", self.burst)
-            .with_retry_after(wait))
-    }
-}
-
-/// The address that a limit holds for: of IPv6, the network of one site (/64), within which a host has all addresses.
-fn network(peer: IpAddr) -> IpAddr {
-    match peer.to_canonical() {
-        IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64).into(),
-        v4 @ IpAddr::V4(_) => v4,
+            .with_retry_after(wait)
+            // A repeated call has the same wrong credential.
+            .with_retryable(false))
     }
 }
 

@@ -47,7 +47,6 @@ impl ConnectionCredentials {
     }
 
     /// Whether its client certificate names a caller.
-    #[cfg(feature = "console")]
     pub(in crate::edge) fn has_certificate(&self) -> bool {
         self.certificate().is_some()
     }

@@ -15,6 +15,9 @@ use crate::model::error::{Error, Result, Violation, reason};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct AccessOptions {
+    /// Refuse to start while authentication is off, so that a data directory that is missing or another one does not
+    /// open the node. Default: `false`.
+    pub required: bool,
     /// What the roles allow that tokens and certificates have. One with several roles may do what any of them allows;
     /// a role of a token that is not named here allows nothing.
     pub roles: BTreeMap<String, Rights>,
@@ -122,6 +125,7 @@ impl AccessOptions {
 impl Default for AccessOptions {
     fn default() -> Self {
         Self {
+            required: false,
             roles: BTreeMap::new(),
             #[cfg(feature = "jwt")]
             jwt: None,

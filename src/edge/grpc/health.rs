@@ -6,18 +6,21 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
 
 use super::catalog::{Catalog, Snapshot};
+use super::health_watches::HealthWatches;
 use super::request::into_status;
 use crate::codec::proto::health;
 use crate::codec::proto::health::health_check_response::ServingStatus;
 use crate::codec::proto::health::health_server::Health;
 use crate::edge::caller::on_behalf_of_caller;
+use crate::edge::connection::Connection;
+use crate::edge::network::is_loopback;
 use crate::engine::Invoker;
-use crate::model::error::{Error, Result, reason};
+use crate::model::error::Result;
 
 /// How often a watch polls the status, for changes without a notification, such as a failing disk.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
@@ -45,10 +48,6 @@ impl Default for Serving {
     }
 }
 
-/// How many streams of `Watch` are open at once, at most: one a connection of a client that balances its calls.
-const MAX_WATCHES: usize = 10_000;
-/// When one that was refused may try again.
-const RETRY_AFTER: Duration = Duration::from_secs(5);
 /// The largest request, in bytes: a stream keeps the name that it was asked for.
 pub(super) const MAX_REQUEST_BYTES: usize = 1_024;
 
@@ -58,8 +57,7 @@ pub struct HealthApi {
     invoker: Invoker,
     catalog: Catalog,
     serving: Serving,
-    /// The streams of `Watch` that may be opened. They need no credential.
-    watches: Arc<Semaphore>,
+    watches: Arc<HealthWatches>,
 }
 
 impl HealthApi {
@@ -67,10 +65,10 @@ impl HealthApi {
     #[must_use]
     pub(in crate::edge) fn new(invoker: Invoker, catalog: Catalog, serving: Serving) -> Self {
         Self {
+            watches: Arc::new(HealthWatches::new(invoker.limits())),
             invoker,
             catalog,
             serving,
-            watches: Arc::new(Semaphore::new(MAX_WATCHES)),
         }
     }
 
@@ -79,31 +77,20 @@ impl HealthApi {
         self.combine(true) == ServingStatus::Serving
     }
 
-    /// The status of a service or of a gRPC service; that of the node for the empty name. An unknown name is an error.
-    async fn status(&self, name: &str) -> Result<ServingStatus> {
+    /// The status of a service or of a gRPC service; that of the node for the empty name. A name that is unknown, or
+    /// that the caller may not see, is an error.
+    async fn status(&self, caller: &Invoker, name: &str) -> Result<ServingStatus> {
         if name.is_empty() {
             return Ok(self.combine(true));
         }
-        let is_served = match self.invoker.takes_calls(name) {
+        let is_served = match caller.takes_calls(name) {
             Ok(takes_calls) => takes_calls,
             Err(unknown) => {
                 let catalog = self.catalog.current().await;
-                self.is_grpc_served(&catalog, name).ok_or(unknown)?
+                is_grpc_served(caller, &catalog, name).ok_or(unknown)?
             }
         };
         Ok(self.combine(is_served))
-    }
-
-    /// Whether a gRPC service is served: one of the node always, one of typed methods while any of its services is.
-    fn is_grpc_served(&self, catalog: &Snapshot, name: &str) -> Option<bool> {
-        if !catalog.pool.services.contains(name) {
-            return None;
-        }
-        let Some(methods) = catalog.directory.of_grpc_service(name) else {
-            return Some(true);
-        };
-        let mut services = methods.iter().map(|method| method.service.as_str());
-        Some(services.any(|service| self.invoker.takes_calls(service).unwrap_or(false)))
     }
 
     /// A service serves while the node itself does, its handler runs in the node or a worker is connected for it, and
@@ -118,6 +105,7 @@ impl HealthApi {
 
     async fn send_changes(
         self,
+        caller: Invoker,
         service: String,
         statuses: tokio::sync::mpsc::Sender<Result<health::HealthCheckResponse, Status>>,
     ) {
@@ -125,7 +113,7 @@ impl HealthApi {
         let mut services = self.invoker.service_changes();
         let mut last = None;
         loop {
-            let status = self.status(&service).await;
+            let status = self.status(&caller, &service).await;
             let status = status.unwrap_or(ServingStatus::ServiceUnknown);
             if last.replace(status) != Some(status)
                 && statuses.send(Ok(response(status))).await.is_err()
@@ -150,6 +138,21 @@ impl HealthApi {
     }
 }
 
+/// Whether a gRPC service is served: one of the node always, whose names are those of the contract; one of typed methods
+/// while any of its services is, and only to callers that see one of them.
+fn is_grpc_served(caller: &Invoker, catalog: &Snapshot, name: &str) -> Option<bool> {
+    if !catalog.pool.services.contains(name) {
+        return None;
+    }
+    let Some(methods) = catalog.directory.of_grpc_service(name) else {
+        return Some(true);
+    };
+    let services = methods.iter().map(|method| method.service.as_str());
+    let seen: Vec<_> = services.filter(|it| caller.sees_service(it)).collect();
+    let takes_calls = |service: &&str| caller.takes_calls(service).unwrap_or(false);
+    (!seen.is_empty()).then(|| seen.iter().any(takes_calls))
+}
+
 fn response(status: ServingStatus) -> health::HealthCheckResponse {
     health::HealthCheckResponse {
         status: status.into(),
@@ -165,7 +168,8 @@ impl Health for HealthApi {
         &self,
         request: Request<health::HealthCheckRequest>,
     ) -> Result<Response<health::HealthCheckResponse>, Status> {
-        let status = into_status(self.status(&request.into_inner().service).await)?;
+        let caller = on_behalf_of_caller(&self.invoker, request.extensions());
+        let status = into_status(self.status(&caller, &request.get_ref().service).await)?;
         Ok(Response::new(response(status)))
     }
 
@@ -173,13 +177,12 @@ impl Health for HealthApi {
         &self,
         request: Request<health::HealthListRequest>,
     ) -> Result<Response<health::HealthListResponse>, Status> {
-        // Only callers that may invoke a service see its name; a caller that knows a name may ask for its health.
         let invoker = on_behalf_of_caller(&self.invoker, request.extensions());
         let mut statuses = HashMap::from([(String::new(), response(self.combine(true)))]);
         let catalog = self.catalog.current().await;
         let visible = self.catalog.visible_to(&invoker).await;
         let grpc = visible.services.iter().filter_map(|name| {
-            let is_served = self.is_grpc_served(&catalog, name)?;
+            let is_served = is_grpc_served(&invoker, &catalog, name)?;
             Some((name.to_string(), response(self.combine(is_served))))
         });
         statuses.extend(grpc);
@@ -195,18 +198,18 @@ impl Health for HealthApi {
         &self,
         request: Request<health::HealthCheckRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
-        let permit = Arc::clone(&self.watches).try_acquire_owned();
-        let permit = into_status(permit.map_err(|_| {
-            let message = format!("{MAX_WATCHES} streams of health are open already");
-            Error::resource_exhausted(reason::STREAM_LIMIT, message).with_retry_after(RETRY_AFTER)
-        }))?;
+        let caller = on_behalf_of_caller(&self.invoker, request.extensions());
+        let connection = request.extensions().get::<Arc<Connection>>();
+        // Where authentication is off, no caller has proved anything.
+        let is_known = caller.caller().identity().is_some()
+            || connection.is_some_and(|connection| is_loopback(connection.peer.ip()));
+        let open = into_status(self.watches.open(connection, is_known))?;
         let (sender, receiver) = tokio::sync::mpsc::channel(1);
-        let watch = self
-            .clone()
-            .send_changes(request.into_inner().service, sender);
+        let service = request.into_inner().service;
+        let watch = self.clone().send_changes(caller, service, sender);
         self.invoker.tasks().spawn("health watch", async move {
             watch.await;
-            drop(permit);
+            drop(open);
         });
         let stream = tokio_stream::wrappers::ReceiverStream::new(receiver);
         Ok(Response::new(Box::pin(stream)))

@@ -7,6 +7,7 @@ mod descriptor_pool;
 mod discovery;
 mod examples;
 mod health;
+mod health_watches;
 mod hint;
 mod invocation;
 mod message_types;

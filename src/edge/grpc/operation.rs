@@ -14,6 +14,7 @@ use crate::codec::convert::{FieldErrors, enum_from_proto, page_size_from_proto};
 use crate::codec::filter::resolve;
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::operation_service_server::OperationService;
+use crate::edge::acts;
 use crate::edge::caller::{check_administrator, on_behalf_of_caller};
 use crate::engine::{Invoker, OperationPlace, OperationRequest};
 use crate::model::access::Principal;
@@ -50,6 +51,7 @@ impl OperationApi {
         message: v1::StartOperationRequest,
         principal: String,
         principal_group: String,
+        extensions: &Extensions,
     ) -> Result<v1::StartOperationResponse> {
         let filter = resolve(
             message.filter,
@@ -67,6 +69,8 @@ impl OperationApi {
             principal_group,
             ..v1::Operation::default()
         })?;
+        let dry_run = if message.dry_run { "dry run: " } else { "" };
+        acts::about(extensions, &format!("{dry_run}{}", request.summary()));
         let filter = RequestFilter::from(request.selection().clone());
         let count = filter.summarize(&self.invoker, MAX_SUMMARIES);
         let (operation, counted) = match message.dry_run {
@@ -139,10 +143,12 @@ impl OperationApi {
         &self,
         message: &v1::CancelOperationRequest,
         transport: &MetadataMap,
-        principal: &str,
+        extensions: &Extensions,
     ) -> Result<v1::CancelOperationResponse> {
         let (id, wait) = (OperationId::parse(&message.id)?, wait_within(transport)?);
+        acts::about(extensions, &id.to_string());
         let operation = self.invoker.cancel_operation(id, wait).await?;
+        let principal = principal(&self.invoker, extensions);
         tracing::info!(operation = %id, principal, "cancellation of an operation requested");
         Ok(v1::CancelOperationResponse {
             operation: Some(operation),
@@ -180,12 +186,12 @@ impl OperationService for OperationApi {
         request: Request<v1::StartOperationRequest>,
     ) -> Result<Response<v1::StartOperationResponse>, Status> {
         self.check(request.extensions())?;
-        let extensions = request.extensions();
-        let principal = principal(&self.invoker, extensions);
-        let caller = on_behalf_of_caller(&self.invoker, extensions);
+        let (_, extensions, message) = request.into_parts();
+        let principal = principal(&self.invoker, &extensions);
+        let caller = on_behalf_of_caller(&self.invoker, &extensions);
         let group = caller.caller().identity().and_then(|it| it.group.as_ref());
         let group = group.map(Principal::to_string).unwrap_or_default();
-        let started = self.start(request.into_inner(), principal, group);
+        let started = self.start(message, principal, group, &extensions);
         into_status(started.await).map(Response::new)
     }
 
@@ -211,9 +217,8 @@ impl OperationService for OperationApi {
         request: Request<v1::CancelOperationRequest>,
     ) -> Result<Response<v1::CancelOperationResponse>, Status> {
         self.check(request.extensions())?;
-        let principal = principal(&self.invoker, request.extensions());
-        let cancelled = self.cancel(request.get_ref(), request.metadata(), &principal);
-        let cancelled = cancelled.await;
+        let (message, transport) = (request.get_ref(), request.metadata());
+        let cancelled = self.cancel(message, transport, request.extensions()).await;
         into_status(cancelled).map(Response::new)
     }
 }

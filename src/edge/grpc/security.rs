@@ -6,15 +6,16 @@ use tonic::{Extensions, Request, Response, Status};
 
 use super::request::{into_status, malformed_page_token};
 use crate::codec::convert::{
-    FieldErrors, api_key_to_proto, caller_to_proto, duration_from_proto, page_size_from_proto,
-    quota_from_proto, rights_from_proto, timestamp_to_proto,
+    FieldErrors, api_key_to_proto, caller_to_proto, duration_from_proto, new_rights_from_proto,
+    page_size_from_proto, quota_from_proto, timestamp_to_proto,
 };
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::security_service_server::SecurityService;
+use crate::edge::acts;
 use crate::edge::auth::ExpireTime;
 use crate::edge::caller::on_behalf_of_caller;
 use crate::engine::Invoker;
-use crate::engine::access::{KeyRing, ListedKey, NewApiKey, audit};
+use crate::engine::access::{KeyRing, ListedKey, NewApiKey, audit, id_of_key};
 use crate::model::access::{Caller, Principal, Rights};
 use crate::model::error::{Error, Result, reason};
 
@@ -51,6 +52,7 @@ impl SecurityApi {
         message: v1::CreateApiKeyRequest,
         extensions: &Extensions,
     ) -> Result<v1::CreateApiKeyResponse> {
+        acts::about(extensions, &message.principal);
         let caller = self.administrator(extensions)?;
         if !self.invoker.requires_authentication() {
             let message = "authentication is off, and the first API key would lock out every other caller: stop the \
@@ -99,6 +101,7 @@ impl SecurityApi {
         message: &v1::RevokeApiKeyRequest,
         extensions: &Extensions,
     ) -> Result<v1::RevokeApiKeyResponse> {
+        acts::about(extensions, id_of_key(&message.id).unwrap_or_default());
         let caller = self.administrator(extensions)?;
         let revoked = self.keys.revoke(&message.id).await?;
         let (id, principal) = (&revoked.key.id, &revoked.key.principal);
@@ -119,7 +122,7 @@ fn new_key(message: v1::CreateApiKeyRequest, caller: &Caller) -> Result<NewApiKe
         group => errors.take(name("/group", group)),
     };
     let rights = message.rights.unwrap_or_default();
-    let rights: Rights = errors.take(rights_from_proto("/rights", &rights));
+    let rights: Rights = errors.take(new_rights_from_proto("/rights", &rights));
     let quota = message.quota.unwrap_or_default();
     let quota = errors.take(quota_from_proto("/quota", &quota));
     let ttl: Option<Duration> = errors.take(duration_from_proto("/ttl", message.ttl));

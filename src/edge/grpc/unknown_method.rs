@@ -31,12 +31,25 @@ pub(super) fn refused_method(
         && !invoker.sees_service(other)
         && let Err(refused) = invoker.check_invoke(first)
     {
-        return refused;
+        return with_derived_name(refused, first, other);
     }
     if let Err(refused) = invoker.check_authenticated() {
         return refused;
     }
     unknown_method(catalog, visible, invoker, path)
+}
+
+/// Says that a refusal names a service that may have another name: the path of a method does not tell `-` from `_`.
+fn with_derived_name(refused: Error, first: &str, other: &str) -> Error {
+    if first == other {
+        return refused;
+    }
+    let message = format!(
+        "{}; the name is derived from that of the method: the service may be `{}`",
+        refused.message(),
+        truncated(other)
+    );
+    refused.with_message(message)
 }
 
 fn unknown_method(

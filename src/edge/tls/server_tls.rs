@@ -215,7 +215,10 @@ impl ServerTls {
         let verifier = match (builder.build(), &lists) {
             (Ok(verifier), _) => verifier,
             (Err(VerifierBuilderError::InvalidCrl(error)), Some((crl, _))) => {
-                let why = format!("has a revocation list that cannot be used: {error:?}");
+                let why = format!(
+                    "has a revocation list that cannot be used ({error:?}): each must be of version 2, with a CRL \
+                     number"
+                );
                 return files.reject(CLIENT_CRL, crl, &why);
             }
             (Err(error), _) => {

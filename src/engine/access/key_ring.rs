@@ -12,7 +12,7 @@ use subtle::ConstantTimeEq as _;
 use tokio::sync::Mutex;
 
 use super::audit;
-use super::key_text::{ApiKeySecret, hash, is_key, parse};
+use super::key_text::{ApiKeySecret, hash, id_of_key, is_key, parse};
 use super::validity::Validity;
 use crate::engine::clock::Clock;
 use crate::engine::store::{SecretHash, Store, StoredApiKey};
@@ -196,16 +196,16 @@ impl KeyRing {
         Ok((key, secret))
     }
 
-    /// Revokes a key, and ends all that was opened with it. A revoked one stays as it is.
+    /// Revokes the key with an id, or the key itself, and ends all that was opened with it. A revoked one stays as it is.
     ///
     /// # Errors
     ///
     /// `NOT_FOUND` / `API_KEY_UNKNOWN`; the errors of the store.
     pub async fn revoke(&self, id: &str) -> Result<ListedKey> {
         let _one = self.0.changes.lock().await;
-        let known = self.0.keys.load().get(id).cloned();
+        let known = self.0.keys.load().get(id_of_key(id).unwrap_or(id)).cloned();
         let Some(known) = known else {
-            let message = "no API key has this id: `cidery key list` shows the keys";
+            let message = "no API key of this node has this id, or is this key: `cidery key list` shows the keys";
             return Err(Error::not_found(reason::API_KEY_UNKNOWN, message));
         };
         if known.key.revoke_time.is_some() {

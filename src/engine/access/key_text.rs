@@ -68,6 +68,15 @@ pub(super) fn parse(text: &str) -> Option<(&str, &str)> {
     text.strip_prefix(PREFIX)?.split_once('_')
 }
 
+/// The id that a text is, or that the whole key has which it is: an operator revokes a key that leaked as it was found.
+/// `None` for anything else, which may be a part of a secret.
+#[must_use]
+pub fn id_of_key(text: &str) -> Option<&str> {
+    let id = parse(text).map_or(text, |(id, _)| id);
+    let is_id = id.len() == ID_CHARS && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    is_id.then_some(id)
+}
+
 /// The hash of a secret.
 pub(super) fn hash(secret: &str) -> SecretHash {
     SecretHash(Sha256::digest(secret.as_bytes()).into())
@@ -84,6 +93,9 @@ mod tests {
         assert_eq!((parsed, hash(secret)), (id.as_str(), secret_hash));
         assert_eq!((id.len(), secret.len()), (16, 43));
         assert!(is_key(key.expose()));
+        assert_eq!(id_of_key(key.expose()), Some(parsed));
+        assert_eq!(id_of_key(parsed), Some(parsed));
+        assert_eq!(id_of_key(secret), None);
         assert_eq!(
             format!("{key:?} {secret_hash:?}"),
             "ApiKeySecret SecretHash"

@@ -14,7 +14,7 @@ mod validity;
 
 pub(in crate::engine) use self::calls::{check_batch, check_call, check_serve, check_service};
 pub use self::key_ring::{KeyRing, ListedKey, NewApiKey, Presented};
-pub use self::key_text::ApiKeySecret;
+pub use self::key_text::{ApiKeySecret, id_of_key};
 pub(in crate::engine) use self::reach::Reach;
 pub(in crate::engine) use self::refusal::{Right, identity, not_permitted};
 pub(crate) use self::validity::{Validity, ValidityGroup};

@@ -7,8 +7,10 @@ use prost::Message as _;
 use super::change::Change;
 use super::selection::Selection;
 use crate::codec::convert::FieldErrors;
+use crate::codec::filter::write;
 use crate::codec::proto::v1;
 use crate::model::error::{Error, Kind, Result, Violation, reason};
+use crate::model::id::truncated_to;
 use crate::model::operation::OperationId;
 
 /// How many invocations an operation changes in a second at most, by default.
@@ -17,6 +19,8 @@ const DEFAULT_RATE: u32 = 2_000;
 const MAX_RATE: u32 = 100_000;
 /// The largest request, in bytes. About a thousand operations are kept in memory.
 const MAX_BYTES: usize = 64 << 10;
+/// How many characters of its filter are in the audit log.
+const MAX_FILTER: usize = 1_900;
 
 /// A request of an operation.
 #[derive(Clone, Debug)]
@@ -111,6 +115,17 @@ impl OperationRequest {
     #[must_use]
     pub fn selection(&self) -> &Selection {
         &self.selection
+    }
+
+    /// What it does to which invocations, for the audit log: its id, its action, and its filter as text.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let filter = self.asked.filter.as_ref().map(write).unwrap_or_default();
+        let filter = match filter.as_str() {
+            "" => "all".to_owned(),
+            text => truncated_to(MAX_FILTER, text),
+        };
+        format!("{} {}: {filter}", self.id, self.change.name())
     }
 
     /// Whether another request asks for the same, of any caller.

@@ -13,6 +13,7 @@ use super::decision::Decider;
 use super::entry::Entry;
 use super::open_groups::OpenGroups;
 use super::pace::Pace;
+use crate::engine::access::audit;
 use crate::engine::clock::Clock;
 use crate::engine::durable::operations::maintenance::{InvocationPage, Maintenance};
 use crate::engine::results::lookup::InvocationView;
@@ -74,6 +75,14 @@ impl Runner {
             error = ended.failure.as_ref().map(tracing::field::display),
             "operation ended"
         );
+        let counts = format!(
+            "{}: {} of {} changed",
+            ended.state.name(),
+            ended.changed,
+            ended.processed
+        );
+        let (principal, action) = (&entry.request.asked.principal, entry.request.change.name());
+        audit::operation_ended(principal, action, &entry.request.summary(), &counts);
         entry.announce(ended);
     }
 

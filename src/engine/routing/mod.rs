@@ -242,8 +242,13 @@ impl Routes {
         match table.get(name) {
             Some(route) => Ok(Arc::clone(route)),
             None if self.suggests_names => Err(service_unknown(name, table.keys())),
-            None => Err(service_unknown(name, std::iter::empty())),
+            None => Err(Self::unknown(name)),
         }
+    }
+
+    /// What a caller is told of a service that it must not know: the same as of one that does not exist.
+    pub(in crate::engine) fn unknown(name: &str) -> Error {
+        service_unknown(name, std::iter::empty())
     }
 
     pub(in crate::engine) fn all(&self) -> Guard<Arc<Table>> {

@@ -36,6 +36,7 @@ pub(in crate::engine) use self::reload::ReloadFailures;
 pub use self::scaling::ServiceLoad;
 pub use self::service_stats::{ServiceStats, StatsPage, StatsQuery};
 pub use self::worker::{WorkerBuild, WorkerCounts, WorkerStatus};
+use crate::engine::access::audit;
 use crate::engine::clock::Clock;
 use crate::engine::control::gates::Gates;
 use crate::engine::history::History;
@@ -158,6 +159,7 @@ impl StatusReader {
             failures,
             certificate: self.certificate.load_full(),
             reload_failures: self.reload_failures.all(),
+            audit_failure: audit::failure(),
             failing: FailingServices::read(&self.routes),
             workers: workers.workers,
             workers_away: workers.away,

@@ -66,6 +66,8 @@ pub struct NodeStatus {
     pub certificate: Option<Arc<NodeCertificate>>,
     /// What could not be read again while the node runs.
     pub reload_failures: Vec<ReloadFailure>,
+    /// Why the last line of the audit log could not be written.
+    pub audit_failure: Option<String>,
 }
 
 /// How many entries the lists of a status would have without their limits.

@@ -37,6 +37,12 @@ impl NamePattern {
         &self.0
     }
 
+    /// Whether there is a name that matches: none has an empty part, as `customer..*` does.
+    #[must_use]
+    pub fn is_satisfiable(&self) -> bool {
+        ServiceName::parse(&self.0.replace('*', "x")).is_ok()
+    }
+
     /// Whether a name matches. The time is bounded by the product of both lengths.
     #[must_use]
     pub fn matches(&self, name: &str) -> bool {
@@ -96,6 +102,17 @@ mod tests {
         for (pattern, name, matches) in cases {
             let parsed = NamePattern::parse("/invoke", pattern).unwrap();
             assert_eq!(parsed.matches(name), matches, "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_with_an_empty_part_matches_no_name() {
+        let pattern = |text: &str| NamePattern::parse("/invoke", text).unwrap();
+        for text in ["*", "a", "a.*", "*.a", "a*b", "**"] {
+            assert!(pattern(text).is_satisfiable(), "{text}");
+        }
+        for text in ["a..*", ".*", "*.", "a.*."] {
+            assert!(!pattern(text).is_satisfiable(), "{text}");
         }
     }
 

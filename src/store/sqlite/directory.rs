@@ -179,7 +179,7 @@ fn make_private(path: &Path, directory: &File) -> Result<()> {
              example one inside of it",
             path.display()
         );
-        return Err(unusable(message));
+        return Err(unusable(message).with_info(OWNER, owner));
     }
     let mode = metadata.mode() & 0o7777;
     if mode & NOT_OWNER == 0 {
@@ -204,6 +204,9 @@ fn make_private(path: &Path, directory: &File) -> Result<()> {
 
 /// The `ErrorInfo` entry of a directory that another process uses.
 pub(crate) const IN_USE: &str = "in_use";
+
+/// The `ErrorInfo` entry of a directory of another user: the number of that user.
+pub(crate) const OWNER: &str = "owner";
 
 /// `FAILED_PRECONDITION` / `STORE_UNUSABLE`: a second process.
 fn in_use(path: &Path) -> Error {

@@ -50,7 +50,7 @@ mod writer;
 #[cfg(feature = "cli")]
 pub(crate) use self::check::{CheckReport, Fault, check};
 #[cfg(feature = "cli")]
-pub(crate) use self::directory::IN_USE;
+pub(crate) use self::directory::{IN_USE, OWNER};
 #[cfg(feature = "cli")]
 pub(crate) use self::key_commands::{forget_key, key_usage};
 #[cfg(feature = "cli")]

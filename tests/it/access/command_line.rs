@@ -48,6 +48,33 @@ fn run(server: &Server, key: &str, arguments: &[&str]) -> Output {
     command.stdin(Stdio::null()).output().unwrap()
 }
 
+/// No node is there that would write it.
+#[test]
+fn a_key_that_is_made_or_revoked_on_the_data_directory_is_in_the_audit_log() {
+    let folder = Folder::new("audited-keys");
+    let audit = folder.path().join("audit.jsonl");
+    let option = ["--audit-log", audit.to_str().unwrap()];
+    let made = data_dir_with_key(&folder, &[&["root", "--admin"], &option[..]].concat());
+    let revoked = key(&folder, &[&["revoke", &made], &option[..]].concat());
+    assert!(revoked.status.success(), "{}", stderr(&revoked));
+    let written = std::fs::read_to_string(&audit).unwrap();
+    let events: Vec<serde_json::Value> = written
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let names: Vec<_> = events
+        .iter()
+        .map(|it| it["event"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["key_created", "key_revoked"]);
+    assert!(events[1]["what"].as_str().unwrap().ends_with(" root"));
+    assert!(!written.contains(secret_of(&made)), "{written}");
+    let nowhere = ["--audit-log", "/nowhere/audit.jsonl"];
+    let refused = key(&folder, &[&["new", "bob"], &nowhere[..]].concat());
+    assert_eq!(refused.status.code(), Some(2), "{}", stderr(&refused));
+    assert!(!stdout(&key(&folder, &["list"])).contains("bob"));
+}
+
 #[test]
 fn the_first_key_is_made_on_the_data_directory() {
     let folder = Folder::new("keys");

@@ -6,6 +6,7 @@ mod cost;
 mod frames;
 mod lists;
 mod memory;
+mod open_files;
 mod overload;
 mod running_memory;
 mod silence;

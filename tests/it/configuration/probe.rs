@@ -43,6 +43,26 @@ fn a_probe_says_whether_a_node_serves() {
     assert_eq!(late.output().unwrap().status.code(), Some(6));
 }
 
+/// As the configuration does: a supervisor may have them without a value.
+#[test]
+fn empty_variables_of_clients_count_as_not_set() {
+    let server = Server::start(&[]);
+    let mut health = cidery();
+    health.args(["health", "--node", &server.address]);
+    for name in [
+        "CIDERY_CONTEXT",
+        "CIDERY_CA",
+        "CIDERY_CERT",
+        "CIDERY_KEY",
+        "CIDERY_API_KEY",
+        "CIDERY_API_KEY_FILE",
+    ] {
+        health.env(name, "");
+    }
+    let output = health.output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+}
+
 #[test]
 fn configured_limits_hold() {
     let site = Site::new("demo = true\n[limits]\nitems = 2\n");

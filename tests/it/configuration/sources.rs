@@ -318,3 +318,38 @@ fn memory_and_a_directory_exclude_each_other_where_they_are_as_strong() {
     let output = site.run(&SHOW, &[("CIDERY_DATA_DIR", "data")]);
     assert_eq!(set(&output), ["data_dir \"data\" CIDERY_DATA_DIR"]);
 }
+
+/// Each is found before a node meets it: another user may run the node, so that they are warnings.
+#[test]
+fn files_that_cannot_be_read_are_found_by_a_check() {
+    let site = Site::new(
+        "tls_cert = \"nowhere.pem\"\ntls_key = \"nowhere.key\"\naudit_log = \"none/audit.jsonl\"\n",
+    );
+    let check = |options: &[&str]| site.run(&[&["config", "check"], options].concat(), &[]);
+    let warned = check(&[]);
+    assert_eq!(warned.status.code(), Some(0), "{}", stderr(&warned));
+    for key in ["tls_cert", "tls_key", "audit_log"] {
+        assert!(
+            stderr(&warned).contains(&format!(": {key}: ")),
+            "{}",
+            stderr(&warned)
+        );
+    }
+    let strict = check(&["--strict", "-o", "jsonl"]);
+    assert_eq!(strict.status.code(), Some(78), "{}", stderr(&strict));
+    let keys: Vec<_> = objects(&strict)
+        .iter()
+        .map(|it| it["key"].clone())
+        .collect();
+    assert_eq!(keys, ["tls_cert", "tls_key", "audit_log"]);
+}
+
+/// What a file names is not an option of the command.
+#[test]
+fn an_audit_log_that_the_file_names_is_a_problem_of_the_file() {
+    let site = Site::new("in_memory = true\nlisten = \":0\"\naudit_log = \"none/audit.jsonl\"\n");
+    let output = site.run(&["serve"], &[]);
+    assert_eq!(output.status.code(), Some(78), "{}", stderr(&output));
+    let text = stderr(&output);
+    assert!(text.contains("cidery.toml:3: audit_log: "), "{text}");
+}

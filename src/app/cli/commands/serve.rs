@@ -6,10 +6,13 @@ use std::time::Duration;
 
 use clap::Args;
 
+use crate::app::audit_log;
 use crate::app::cli::address::{dial_address, node_option};
 use crate::app::cli::printer::{Printer, Tone, fail_as_json, log_failure};
 use crate::app::cli::stop::stop;
 use crate::app::config::{Config, ConfigArgs, Loaded, LogConfig, Reload, Sources, StoreConfig};
+use crate::app::log_queue::LogGuard;
+use crate::app::open_files;
 use crate::app::reload::{HangUp, until_stop};
 use crate::app::shutdown::catch_signals;
 use crate::app::supervisor::Supervisor;
@@ -19,7 +22,7 @@ use crate::edge::NodeAddress;
 use crate::engine::clock::Clock;
 use crate::engine::store::Store;
 use crate::engine::trace::Tracer;
-use crate::model::error::{Error, Result};
+use crate::model::error::{Error, Result, reason};
 use crate::service::runtime::Signals;
 use crate::store::{BytesLimit, SqliteOptions, SqliteStore};
 
@@ -56,7 +59,10 @@ impl Serve {
             let variables = unknown.join(", ");
             tracing::debug!(variables, "environment variables of no known meaning");
         }
-        let _audit_log = loaded.config.access.start_audit_log()?;
+        let _audit_log = match start_audit_log(&loaded) {
+            Ok(guard) => guard,
+            Err(error) => return log_failure(format, Err(error)),
+        };
         let reload = Reload::new(sources, &loaded);
         let serving = Serving {
             hang_up: HangUp::of_process(true),
@@ -68,6 +74,20 @@ impl Serve {
         };
         log_failure(format, serving.run(&loaded).await)
     }
+}
+
+/// Starts the audit log, if it has a file of its own.
+///
+/// # Errors
+///
+/// `INVALID_ARGUMENT` / `CONFIG_INVALID`, or `USAGE_INVALID` where an option of the command names the file.
+fn start_audit_log(loaded: &Loaded) -> Result<Option<LogGuard>> {
+    let file = loaded.config.access.audit_log.as_deref();
+    let started = file.map(audit_log::start).transpose();
+    started.map_err(|error| match error.reason() {
+        reason::USAGE_INVALID => loaded.refuse("audit_log", error.message().to_owned()),
+        _ => error,
+    })
 }
 
 /// The filter of the log: the configured one, that of `--quiet` and `--verbose`, or the default.
@@ -95,8 +115,16 @@ impl Serving<'_> {
         let mut signals = catch_signals()?;
         let builder = config.tls.add_to(builder(config));
         let builder = builder.access(config.access.options());
-        let builder = builder.limits(|limits| config.quotas.add_to(limits));
-        let collector = config.traces.start_collector()?;
+        let builder = builder.limits(|limits| {
+            config.quotas.add_to(limits);
+            open_files::fit(limits, open_files::raise());
+        });
+        let collector = config.traces.start_collector();
+        let collector = collector.map_err(|error| match error.reason() {
+            // The connection names its file by a name of its own.
+            reason::TLS_INVALID => loaded.refuse("otlp_ca", tls_message(&error)),
+            _ => error,
+        })?;
         let builder = match &collector {
             None => builder,
             Some(collector) => {
@@ -279,6 +307,12 @@ fn serving_status(node: &NodeHandle) -> String {
         Some(address) => format!("serving on {address}"),
         None => "serving".to_owned(),
     }
+}
+
+/// What is wrong with a file, without its place in the options of a connection.
+fn tls_message(error: &Error) -> String {
+    let violation = error.field_violations().first();
+    violation.map_or_else(|| error.message().to_owned(), |one| one.message.clone())
 }
 
 /// Names the options of the command in place of what the library calls them.

@@ -72,10 +72,7 @@ pub(in crate::app::cli) fn rights_text(rights: Option<&v1::Rights>) -> String {
         }
     }
     for (name, scope) in [("read", rights.read), ("control", rights.control)] {
-        match scope_name(scope) {
-            "OWN" => {}
-            scope => parts.push(format!("{name} {}", scope.to_ascii_lowercase())),
-        }
+        parts.push(format!("{name} {}", scope_name(scope).to_ascii_lowercase()));
     }
     if rights.administer {
         parts.push("admin".to_owned());

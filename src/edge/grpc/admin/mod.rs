@@ -15,6 +15,7 @@ use tonic::{Extensions, Request, Response, Status};
 use super::request::{into_status, timeout};
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::admin_service_server::AdminService;
+use crate::edge::acts;
 use crate::edge::caller::check_administrator;
 use crate::engine::Invoker;
 use crate::model::error::Result;
@@ -37,8 +38,9 @@ impl AdminApi {
         into_status(check_administrator(&self.invoker, extensions))
     }
 
-    /// Who administers the node.
-    fn principal(&self, extensions: &Extensions) -> Result<String, Status> {
+    /// Who administers the node, and does something to `object`: a service, or a copy of the store.
+    fn principal(&self, extensions: &Extensions, object: &str) -> Result<String, Status> {
+        acts::about(extensions, object);
         self.check(extensions)?;
         Ok(principal(&self.invoker, extensions))
     }
@@ -84,7 +86,7 @@ impl AdminService for AdminApi {
         &self,
         request: Request<v1::PauseServiceRequest>,
     ) -> Result<Response<v1::PauseServiceResponse>, Status> {
-        let principal = self.principal(request.extensions())?;
+        let principal = self.principal(request.extensions(), &request.get_ref().service)?;
         let done = control::pause(&self.invoker, request.into_inner(), principal);
         into_status(done.await).map(Response::new)
     }
@@ -93,7 +95,7 @@ impl AdminService for AdminApi {
         &self,
         request: Request<v1::ResumeServiceRequest>,
     ) -> Result<Response<v1::ResumeServiceResponse>, Status> {
-        let principal = self.principal(request.extensions())?;
+        let principal = self.principal(request.extensions(), &request.get_ref().service)?;
         let done = control::resume(&self.invoker, request.get_ref(), principal);
         into_status(done.await).map(Response::new)
     }
@@ -102,7 +104,7 @@ impl AdminService for AdminApi {
         &self,
         request: Request<v1::DisableServiceRequest>,
     ) -> Result<Response<v1::DisableServiceResponse>, Status> {
-        let principal = self.principal(request.extensions())?;
+        let principal = self.principal(request.extensions(), &request.get_ref().service)?;
         let done = control::disable(&self.invoker, request.into_inner(), principal);
         into_status(done.await).map(Response::new)
     }
@@ -111,7 +113,7 @@ impl AdminService for AdminApi {
         &self,
         request: Request<v1::EnableServiceRequest>,
     ) -> Result<Response<v1::EnableServiceResponse>, Status> {
-        let principal = self.principal(request.extensions())?;
+        let principal = self.principal(request.extensions(), &request.get_ref().service)?;
         let done = control::enable(&self.invoker, request.get_ref(), principal);
         into_status(done.await).map(Response::new)
     }
@@ -120,7 +122,7 @@ impl AdminService for AdminApi {
         &self,
         request: Request<v1::ForgetServiceRequest>,
     ) -> Result<Response<v1::ForgetServiceResponse>, Status> {
-        let principal = self.principal(request.extensions())?;
+        let principal = self.principal(request.extensions(), &request.get_ref().service)?;
         let service = &request.get_ref().service;
         let forgotten = self.workers.forget_service(service, principal.clone());
         into_status(forgotten.await)?;
@@ -132,7 +134,7 @@ impl AdminService for AdminApi {
         &self,
         request: Request<v1::ResumeNodeRequest>,
     ) -> Result<Response<v1::ResumeNodeResponse>, Status> {
-        let principal = self.principal(request.extensions())?;
+        let principal = self.principal(request.extensions(), "")?;
         let resumed = control::resume_node(&self.invoker, &principal);
         Ok(Response::new(resumed))
     }
@@ -141,9 +143,13 @@ impl AdminService for AdminApi {
         &self,
         request: Request<v1::BackupStoreRequest>,
     ) -> Result<Response<v1::BackupStoreResponse>, Status> {
-        let principal = self.principal(request.extensions())?;
-        let done = backups::write(&self.invoker, request.into_inner(), &principal);
-        into_status(done.await).map(Response::new)
+        let principal = self.principal(request.extensions(), &request.get_ref().name)?;
+        let (_, extensions, message) = request.into_parts();
+        let done = into_status(backups::write(&self.invoker, message, &principal).await)?;
+        // Without a name in the request, the node has chosen one.
+        let name = done.backup.as_ref().map_or("", |backup| &backup.name);
+        acts::about(&extensions, name);
+        Ok(Response::new(done))
     }
 
     async fn list_backups(
@@ -158,7 +164,7 @@ impl AdminService for AdminApi {
         &self,
         request: Request<v1::DeleteBackupRequest>,
     ) -> Result<Response<v1::DeleteBackupResponse>, Status> {
-        let principal = self.principal(request.extensions())?;
+        let principal = self.principal(request.extensions(), &request.get_ref().name)?;
         let done = backups::delete(&self.invoker, request.into_inner(), &principal);
         into_status(done.await).map(Response::new)
     }
@@ -169,7 +175,7 @@ impl AdminService for AdminApi {
         &self,
         request: Request<v1::ReadBackupRequest>,
     ) -> Result<Response<Self::ReadBackupStream>, Status> {
-        self.check(request.extensions())?;
+        self.principal(request.extensions(), &request.get_ref().name)?;
         into_status(backups::read(&self.invoker, request.into_inner()).await).map(Response::new)
     }
 

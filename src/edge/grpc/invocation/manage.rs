@@ -7,12 +7,13 @@ use super::filter::{self, RequestFilter};
 use crate::codec::convert::{
     change_to_proto, failed_change_to_proto, input_from_proto, parse_cids,
 };
-use crate::codec::filter::resolve;
+use crate::codec::filter::{resolve, write};
 use crate::codec::proto::v1;
 use crate::engine::access::audit;
 use crate::engine::{InvocationView, Invoker};
+use crate::model::access::Principal;
 use crate::model::error::{Error, Result, Violation, reason};
-use crate::model::id::Cid;
+use crate::model::id::{Cid, truncated_to};
 use crate::model::invocation::Invocation;
 use crate::model::payload::Payload;
 
@@ -20,6 +21,8 @@ use crate::model::payload::Payload;
 const MAX_SELECTED: usize = 10_000;
 /// How many of them are changed concurrently.
 const CONCURRENCY: usize = 64;
+/// How many characters of its filter are in the audit log.
+const MAX_FILTER: usize = 2_000;
 /// How many pages one request reads: a filter may read much and find little.
 const MAX_PAGES: usize = 8;
 
@@ -36,6 +39,16 @@ struct Selector {
 struct Selection {
     cids: Vec<Cid>,
     next_page_token: String,
+    /// The filter that selects them, as text; `None` for a request that names them.
+    filter: Option<String>,
+}
+
+/// What became of an invocation.
+struct Changed {
+    cid: Cid,
+    message: v1::InvocationChange,
+    /// Whether it belongs to another principal than the caller's.
+    is_foreign: bool,
 }
 
 /// Refuses a request that selects nothing, or in more than one way.
@@ -81,6 +94,7 @@ async fn select(invoker: &Invoker, selector: Selector) -> Result<Selection> {
         &selector.filter_expression,
         invoker.now(),
     )?;
+    let text = by_filter.as_ref().map(write).unwrap_or_default();
     let by_filter = by_filter.map(|filter| RequestFilter::new(Some(filter)));
     let by_filter = by_filter.transpose()?;
     check(&selector, by_filter.as_ref())?;
@@ -93,6 +107,7 @@ async fn select(invoker: &Invoker, selector: Selector) -> Result<Selection> {
         return Ok(Selection {
             cids: parse_cids("cids", &cids)?,
             next_page_token: String::new(),
+            filter: None,
         });
     }
     let by_filter = by_filter.unwrap_or_default();
@@ -113,70 +128,87 @@ async fn select(invoker: &Invoker, selector: Selector) -> Result<Selection> {
     Ok(Selection {
         cids,
         next_page_token: filter::page_token(before),
+        filter: Some(match text.as_str() {
+            "" => "all".to_owned(),
+            text => truncated_to(MAX_FILTER, text),
+        }),
     })
 }
 
 /// Applies a change to each invocation, several concurrently so that they share commits of the store. Results are in
 /// the order of the CIDs.
-async fn apply_to_each<F: Future<Output = v1::InvocationChange>>(
-    cids: Vec<Cid>,
+async fn apply_to_each<F: Future<Output = Changed>>(
+    cids: &[Cid],
     change: impl FnMut(Cid) -> F,
-) -> Vec<v1::InvocationChange> {
+) -> Vec<Changed> {
     use futures_util::StreamExt as _;
-    let changes = futures_util::stream::iter(cids).map(change);
+    let changes = futures_util::stream::iter(cids.iter().copied()).map(change);
     changes.buffered(CONCURRENCY).collect().await
 }
 
-async fn to_change(
-    invoker: &Invoker,
-    cid: Cid,
-    outcome: Result<InvocationView>,
-) -> v1::InvocationChange {
+async fn to_change(invoker: &Invoker, cid: Cid, outcome: Result<InvocationView>) -> Changed {
     match outcome {
-        Ok(found) => change_to_proto(&found.invocation),
+        Ok(found) => changed(invoker, cid, &found),
         Err(error) => refused(invoker, cid, &error).await,
     }
 }
 
-/// The refusal of a change, with the state of the invocation as far as it is stored.
-async fn refused(invoker: &Invoker, cid: Cid, error: &Error) -> v1::InvocationChange {
-    let found = invoker.find(cid, Duration::ZERO).await;
-    let current = found.map(|found| change_to_proto(&found.invocation));
-    v1::InvocationChange {
-        failure: failed_change_to_proto(cid, error).failure,
-        ..current.unwrap_or_else(|_| failed_change_to_proto(cid, error))
+fn changed(invoker: &Invoker, cid: Cid, found: &InvocationView) -> Changed {
+    let principal = invoker.caller().principal();
+    Changed {
+        cid,
+        message: change_to_proto(&found.invocation),
+        // Where authentication is off, they are of no principal.
+        is_foreign: principal.is_some() && principal != found.invocation.request.owner(),
     }
 }
 
-/// Logs what a caller changed: one line for each request that changed something. More than one at once is an act in
-/// the audit log, too.
+/// The refusal of a change, with the state of the invocation as far as it is stored.
+async fn refused(invoker: &Invoker, cid: Cid, error: &Error) -> Changed {
+    let found = invoker.find(cid, Duration::ZERO).await;
+    let current = found.map(|found| change_to_proto(&found.invocation));
+    let message = v1::InvocationChange {
+        failure: failed_change_to_proto(cid, error).failure,
+        ..current.unwrap_or_else(|_| failed_change_to_proto(cid, error))
+    };
+    Changed {
+        cid,
+        message,
+        is_foreign: false,
+    }
+}
+
+/// Logs what a caller changed: one line for each request that changed something. More than one at once, and one of
+/// another principal, is an act in the audit log, too.
 fn log(
     invoker: &Invoker,
     what: &str,
-    changes: &[v1::InvocationChange],
+    all: &[Changed],
+    filter: Option<&str>,
     cancel_reason: Option<&str>,
 ) {
-    let refused = changes.iter().filter(|one| one.failure.is_some()).count();
-    let changed = changes.len() - refused;
-    if changed == 0 {
+    let changes = all.iter().filter(|one| one.message.failure.is_none());
+    let changes: Vec<_> = changes.collect();
+    let Some(first) = changes.first() else {
         return;
-    }
-    if changes.len() > 1 {
-        audit::changed_invocations(invoker.caller(), what, changed);
-    }
-    let principal = invoker.caller().identity().map(|it| it.principal.as_str());
-    let only = match changes {
-        [only] => Some(only.cid.as_str()),
-        _ => None,
     };
+    if all.len() > 1 || first.is_foreign {
+        let cids = changes.iter().map(|one| one.cid);
+        audit::changed_invocations(invoker.caller(), what, filter, cids);
+    }
+    let principal = invoker.caller().principal();
     tracing::info!(
-        cid = only,
-        principal,
-        changed,
-        refused,
+        cid = (all.len() == 1).then(|| tracing::field::display(first.cid)),
+        principal = principal.map(Principal::as_str),
+        changed = changes.len(),
+        refused = all.len() - changes.len(),
         reason = cancel_reason,
         "invocations {what}"
     );
+}
+
+fn to_messages(changes: Vec<Changed>) -> Vec<v1::InvocationChange> {
+    changes.into_iter().map(|one| one.message).collect()
 }
 
 /// Cancels the selected invocations, each independently.
@@ -207,12 +239,14 @@ pub(super) async fn cancel(
         };
         to_change(invoker, cid, outcome).await
     };
-    let changes = apply_to_each(selection.cids, change).await;
+    let changes = apply_to_each(&selection.cids, change).await;
     if !dry_run {
-        log(invoker, "cancelled", &changes, cancel_reason.as_deref());
+        let filter = selection.filter.as_deref();
+        let reason = cancel_reason.as_deref();
+        log(invoker, "cancelled", &changes, filter, reason);
     }
     Ok(v1::CancelInvocationsResponse {
-        changes,
+        changes: to_messages(changes),
         next_page_token: selection.next_page_token,
     })
 }
@@ -242,12 +276,13 @@ pub(super) async fn purge(
         };
         to_change(invoker, cid, outcome).await
     };
-    let changes = apply_to_each(selection.cids, change).await;
+    let changes = apply_to_each(&selection.cids, change).await;
     if !dry_run {
-        log(invoker, "purged", &changes, None);
+        let filter = selection.filter.as_deref();
+        log(invoker, "purged", &changes, filter, None);
     }
     Ok(v1::PurgeInvocationsResponse {
-        changes,
+        changes: to_messages(changes),
         next_page_token: selection.next_page_token,
     })
 }
@@ -289,12 +324,13 @@ pub(super) async fn retry(
     let selection = select(invoker, selector).await?;
     let dry_run = message.dry_run;
     let change = async |cid| retry_one(invoker, cid, &retries, dry_run).await;
-    let changes = apply_to_each(selection.cids, change).await;
+    let changes = apply_to_each(&selection.cids, change).await;
     if !dry_run {
-        log(invoker, "retried", &changes, None);
+        let filter = selection.filter.as_deref();
+        log(invoker, "retried", &changes, filter, None);
     }
     Ok(v1::RetryInvocationsResponse {
-        changes,
+        changes: to_messages(changes),
         next_page_token: selection.next_page_token,
     })
 }
@@ -307,12 +343,7 @@ enum Retries {
     Again(Option<Payload>),
 }
 
-async fn retry_one(
-    invoker: &Invoker,
-    cid: Cid,
-    retries: &Retries,
-    dry_run: bool,
-) -> v1::InvocationChange {
+async fn retry_one(invoker: &Invoker, cid: Cid, retries: &Retries, dry_run: bool) -> Changed {
     let found = match retries {
         Retries::Once => invoker.check_retry_once(cid).await,
         Retries::Again(input) => invoker.check_retry(cid, input.as_ref()).await,
@@ -322,7 +353,7 @@ async fn retry_one(
         Err(error) => return refused(invoker, cid, &error).await,
     };
     if dry_run {
-        return change_to_proto(&found.invocation);
+        return changed(invoker, cid, &found);
     }
     let was_held = !found.invocation.state.is_terminal();
     let retried = match retries {
@@ -337,8 +368,9 @@ async fn retry_one(
                 false => Ok(found),
             };
             let new_cid = accepted.cid.to_string();
-            let change = to_change(invoker, cid, found).await;
-            v1::InvocationChange { new_cid, ..change }
+            let mut change = to_change(invoker, cid, found).await;
+            change.message.new_cid = new_cid;
+            change
         }
         Err(error) => refused(invoker, cid, &error).await,
     }

@@ -32,7 +32,7 @@ const SOON: SignedDuration = SignedDuration::from_hours(14 * 24);
 const SEE_TLS: &str = "`docs/tls.md` says how";
 
 /// All reasons. `docs/operate.md` says what to do for each.
-pub const HEALTH_REASONS: [&str; 16] = [
+pub const HEALTH_REASONS: [&str; 17] = [
     "STORE_FAILED",
     "STORE_DAMAGED",
     "NODE_DRAINING",
@@ -42,6 +42,7 @@ pub const HEALTH_REASONS: [&str; 16] = [
     "STORE_NEARLY_FULL",
     "NODE_HELD",
     "CERTIFICATE_EXPIRED",
+    "AUDIT_LOG_FAILED",
     "RELOAD_FAILED",
     "SERVICE_UNSERVED",
     "SERVICE_FAILING",
@@ -59,6 +60,7 @@ pub(super) fn reasons(status: &NodeStatus) -> Vec<HealthReason> {
         store_room,
         held,
         expired,
+        audit_failed,
         reload_failed,
         unserved,
         failing,
@@ -215,6 +217,14 @@ fn expired(status: &NodeStatus) -> Option<HealthReason> {
          then reads; {SEE_TLS}"
     );
     found(Health::Degraded, "CERTIFICATE_EXPIRED", message)
+}
+
+fn audit_failed(status: &NodeStatus) -> Option<HealthReason> {
+    let failure = status.audit_failure.as_ref()?;
+    let message = format!(
+        "the audit log is not written, and its lines are lost: {failure}: make room for its file, or let it be written;          the next line that is written ends this"
+    );
+    found(Health::Degraded, "AUDIT_LOG_FAILED", message)
 }
 
 fn reload_failed(status: &NodeStatus) -> Option<HealthReason> {

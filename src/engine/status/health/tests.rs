@@ -66,6 +66,7 @@ fn healthy() -> NodeStatus {
         totals: ListTotals::default(),
         certificate: None,
         reload_failures: Vec::new(),
+        audit_failure: None,
     }
 }
 
@@ -179,6 +180,11 @@ fn each_fault_has_its_reason_and_its_health() {
         &with(|it| it.reload_failures = vec![not_read.clone()]),
         Degraded,
         "RELOAD_FAILED",
+    );
+    check(
+        &with(|it| it.audit_failure = Some("no space left on device".to_owned())),
+        Degraded,
+        "AUDIT_LOG_FAILED",
     );
     check(&with_usage(|it| it.bytes = 89 * MIB), Serving, "");
     check(

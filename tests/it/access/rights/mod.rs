@@ -4,6 +4,7 @@
 
 mod control;
 mod encrypted;
+mod health;
 mod http;
 mod methods;
 mod nested;

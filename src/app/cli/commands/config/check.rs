@@ -11,7 +11,9 @@ use crate::model::error::{Error, Result, reason};
 
 /// Check a configuration file, and the environment variables.
 ///
-/// The exit code is 78 if anything is wrong. What the options name, such as the data directory, is not opened.
+/// The exit code is 78 if anything is wrong. A file that an option names and that cannot be read is a warning, since the
+/// node may run as another user; with `--strict` it is a problem. What is in these files is not checked, and the data
+/// directory is not opened.
 #[derive(Args, Debug)]
 pub(in crate::app::cli) struct Check {
     /// File to check. Default: the one that `cidery serve` would read here.
@@ -25,6 +27,9 @@ pub(in crate::app::cli) struct Check {
         conflicts_with = "file"
     )]
     config: Option<PathBuf>,
+    /// Fail where a file cannot be read that an option names.
+    #[arg(long)]
+    strict: bool,
 }
 
 impl Check {
@@ -35,7 +40,18 @@ impl Check {
             let text = format!("ignored, of no known meaning: {}", unknown.join(", "));
             printer.note(Tone::Warning, &text);
         }
-        let read = sources.read();
+        let mut read = sources.read();
+        let files = read
+            .as_ref()
+            .map_or_else(|_| Vec::new(), Loaded::unreadable_files);
+        match self.strict {
+            true if !files.is_empty() => read = Err(files),
+            _ => {
+                for problem in files {
+                    printer.note(Tone::Warning, &problem.line());
+                }
+            }
+        }
         let problems = read.as_ref().err().map_or(&[][..], Vec::as_slice);
         if !problems.is_empty() || !printer.is_table() {
             printer.list(List {

@@ -10,7 +10,7 @@ use crate::app::cli::objects;
 use crate::app::cli::printer::{Printer, Tone};
 use crate::app::config::rate;
 use crate::codec::convert::{
-    api_key_to_proto, duration_to_proto, quota_from_proto, rights_from_proto,
+    api_key_to_proto, duration_to_proto, new_rights_from_proto, quota_from_proto,
 };
 use crate::codec::proto::v1;
 use crate::engine::access::NewApiKey;
@@ -100,8 +100,9 @@ impl New {
                 let made = client.create_api_key(request).await?;
                 (made.api_key.unwrap_or_default(), made.secret)
             }
-            Place::Store(keys) => {
-                let (key, secret) = keys.create(new).await?;
+            Place::Store(stored) => {
+                let (key, secret) = stored.keys.create(new).await?;
+                stored.audit("key_created", &key, printer);
                 (api_key_to_proto(&key), secret.expose().to_owned())
             }
         };
@@ -153,7 +154,7 @@ fn new_key(request: &v1::CreateApiKeyRequest, ttl: Option<Duration>) -> Result<N
     Ok(NewApiKey {
         principal: Principal::parse_name("/principal", &request.principal)?,
         group,
-        rights: rights_from_proto("", &rights)?,
+        rights: new_rights_from_proto("", &rights)?,
         quota: quota_from_proto("", &quota)?,
         ttl,
         created_by: None,

@@ -23,8 +23,8 @@ impl List {
     pub(super) async fn run(self, printer: &Printer) -> Result<()> {
         let keys = match self.place.open(false, printer).await? {
             Place::Node(client) => client.api_keys().await?,
-            Place::Store(keys) => {
-                let listed = keys.list().into_iter();
+            Place::Store(stored) => {
+                let listed = stored.keys.list().into_iter();
                 listed.map(|listed| api_key_to_proto(&listed.key)).collect()
             }
         };
