@@ -65,7 +65,7 @@ def test_a_client_sends_its_key(guarded: Guarded) -> None:
 
 
 def test_a_stream_that_is_refused_says_why(guarded: Guarded) -> None:
-    """A stream refused in headers alone is "Stream removed" to gRPC's C core: it has no status there."""
+    """A stream refused in headers alone has no status for gRPC's C core: "Stream removed"."""
     with Client(guarded.address, api_key="cdy_a_wrong") as client:
         with pytest.raises(Unauthenticated) as wrong:
             list(client.results(["019e2f30-6a5c-7cc1-a9e2-3f0a1c9d4b11"]))
