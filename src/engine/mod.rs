@@ -492,7 +492,7 @@ impl Invoker {
     pub fn takes_calls(&self, name: &str) -> Result<bool> {
         let known = self.0.routes.find(name)?;
         if !self.sees_service(name) {
-            return Err(Routes::unknown(name));
+            return Err(routing::Routes::unknown(name));
         }
         Ok(known.takes_calls())
     }

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
+use crate::model::id::truncated_to;
+
 /// The longest message that is kept, in characters: what is wrong with a file may be a long list.
 const MAX_MESSAGE: usize = 500;
 
@@ -26,11 +28,7 @@ impl ReloadFailures {
         match failure {
             None => drop(failures.remove(what)),
             Some(message) => {
-                let message = match message.char_indices().nth(MAX_MESSAGE) {
-                    Some((end, _)) => format!("{}…", message.get(..end).unwrap_or_default()),
-                    None => message.to_owned(),
-                };
-                failures.insert(what, message);
+                failures.insert(what, truncated_to(MAX_MESSAGE, message));
             }
         }
     }

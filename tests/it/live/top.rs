@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use cidery::{Caller as _, Client, dict};
+use cidery::{Client, dict};
 
 use crate::support::Folder;
 use crate::support::PATIENCE;

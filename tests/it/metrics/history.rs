@@ -12,7 +12,7 @@ use cidery::{Error, Node};
 use tokio::sync::Semaphore;
 
 use super::{eventually, stats_of};
-use crate::support::TestNode;
+use crate::support::{TestNode, until};
 
 const INTERVAL: Duration = Duration::from_secs(10);
 
@@ -44,7 +44,7 @@ async fn next(node: &TestNode, time: &ManualClock, service: &str) -> v1::History
     last.unwrap()
 }
 
-async fn call(node: &TestNode, service: &str) {
+async fn call(node: &TestNode, service: &'static str) {
     let _ = node.client.invoke(Call::new(service, ())).await;
 }
 
@@ -73,12 +73,10 @@ async fn each_interval_has_what_happened_in_it() {
     let running = node.client.invoke_async(Call::new("waits", ())).await;
     let running = running.unwrap().cid;
     let mut later = Call::new("fails", ());
-    later.durable().start = Start::After(INTERVAL * 100);
+    later.durable().start = Some(Start::After(INTERVAL * 100));
     node.client.invoke_async(later).await.unwrap();
-    eventually("the handler", async || {
-        stats_of(node.address(), "waits").await.running == 1
-    })
-    .await;
+    let invoker = node.handle.invoker();
+    until("the handler runs", || invoker.running_handlers() == 1).await;
     let first = next(&node, &time, "").await;
     assert_eq!((first.succeeded, first.failed), (3, 1));
     assert_eq!((first.running, first.pending), (1, 1));
@@ -86,15 +84,17 @@ async fn each_interval_has_what_happened_in_it() {
     assert!(0.0 < p50 && p50 <= p99, "{p50} {p99}");
 
     let of = async |service| history(node.address(), service, None).await.samples;
-    let [ping] = &of("cidery.ping").await[..] else {
+    let samples = of("cidery.ping").await;
+    let [ping] = samples.as_slice() else {
         panic!("one sample");
     };
     assert_eq!((ping.succeeded, ping.failed, ping.time), (3, 0, first.time));
-    let [fails] = &of("fails").await[..] else {
+    let samples = of("fails").await;
+    let [fails] = samples.as_slice() else {
         panic!("one sample");
     };
     assert_eq!((fails.succeeded, fails.failed, fails.pending), (0, 1, 1));
-    assert!(of("demo.hello").await.is_empty());
+    assert!(of("demo.flaky").await.is_empty());
     assert!(of("unknown").await.is_empty());
 
     // Only the newer ones are read again.
@@ -118,7 +118,7 @@ async fn each_interval_has_what_happened_in_it() {
     let recent = stats_of(node.address(), "fails").await.recent.unwrap();
     assert_eq!((recent.calls, recent.failed), (2, 2));
     assert_eq!(recent.period.unwrap().seconds, 20);
-    assert_eq!(stats_of(node.address(), "demo.hello").await.recent, None);
+    assert_eq!(stats_of(node.address(), "demo.flaky").await.recent, None);
 }
 
 #[tokio::test]

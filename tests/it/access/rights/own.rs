@@ -416,7 +416,7 @@ async fn an_operation_owns_the_retries_that_it_writes() {
         administer: true,
         ..scoped(Scope::All, Scope::All)
     };
-    let fail = async |_: Value| Err::<(), _>(Error::not_found("GONE", "gone"));
+    let fail = async |_: cidery::Value| Err::<(), _>(Error::not_found("GONE", "gone"));
     let people = vec![
         ("anna", scoped(Scope::Own, Scope::Own)),
         ("operator@team", admin),
