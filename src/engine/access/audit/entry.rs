@@ -8,6 +8,9 @@ use super::sink;
 use crate::engine::clock::Clock;
 use crate::model::access::{Caller, Credential};
 
+/// The target of the events of the audit log.
+pub const TARGET: &str = "cidery::audit";
+
 /// An entry. It has names and ids, never a secret.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(super) struct Entry<'a> {
@@ -78,7 +81,7 @@ impl<'a> Entry<'a> {
 
     fn log(&self) {
         tracing::info!(
-            target: super::TARGET,
+            target: TARGET,
             event = self.event,
             peer = self.peer.map(tracing::field::display),
             principal = self.principal,

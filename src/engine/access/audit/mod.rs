@@ -10,6 +10,7 @@ mod sink;
 use std::net::SocketAddr;
 
 use self::entry::Entry;
+pub use self::entry::TARGET;
 pub(crate) use self::sink::failure;
 #[cfg(feature = "cli")]
 pub(crate) use self::sink::{install, note_failure};
@@ -17,8 +18,6 @@ use crate::model::access::Caller;
 use crate::model::error::reason;
 use crate::model::id::{Cid, truncated};
 
-/// The target of its events.
-pub const TARGET: &str = "cidery::audit";
 /// How many CIDs an entry names; it counts further ones.
 const MAX_CIDS: usize = 100;
 

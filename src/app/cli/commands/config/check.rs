@@ -11,9 +11,9 @@ use crate::model::error::{Error, Result, reason};
 
 /// Check a configuration file, and the environment variables.
 ///
-/// The exit code is 78 if anything is wrong. A file that an option names and that cannot be read is a warning, since the
-/// node may run as another user; with `--strict` it is a problem. What is in these files is not checked, and the data
-/// directory is not opened.
+/// The exit code is 78 if anything is wrong. A file that an option names and that cannot be read is a warning, since
+/// the node may run as another user; with `--strict` it is a problem. What is in these files is not checked, and the
+/// data directory is not opened.
 #[derive(Args, Debug)]
 pub(in crate::app::cli) struct Check {
     /// File to check. Default: the one that `cidery serve` would read here.

@@ -89,8 +89,8 @@ fn of_node(error: Error, data_dir: &Path) -> Error {
         )
     } else if let Some(owner) = error.fact(OWNER) {
         format!(
-            "`{data_dir}` belongs to user {owner}: run this command as that user, the one of the node (`docs/deploy.md` \
-             has the line for systemd)"
+            "`{data_dir}` belongs to user {owner}: run this command as that user, the one of the node \
+             (`docs/deploy.md` has the line for systemd)"
         )
     } else {
         return error;
