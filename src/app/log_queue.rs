@@ -46,7 +46,7 @@ struct State {
 }
 
 /// What became of lines, for its owner to report. It is called by the thread that writes.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Report<'a> {
     /// They are lost.
     Lost { lines: u64, error: &'a io::Error },

@@ -199,8 +199,8 @@ pub struct Limits {
     /// How many callers may watch the events of the node at once. Default: 100.
     #[schemars(range(max = 1_000_000))]
     pub event_watchers: usize,
-    /// How many streams of `grpc.health.v1.Health/Watch` may be open at once. They need no credential: a quarter is kept
-    /// for callers that have one, and for those on the machine. Default: 10 000.
+    /// How many streams of `grpc.health.v1.Health/Watch` may be open at once. They need no credential: a quarter is
+    /// kept for callers that have one, and for those on the machine. Default: 10 000.
     #[schemars(range(min = 4))]
     pub health_watches: usize,
     /// How many of them one connection may have. Default: 100.

@@ -484,20 +484,6 @@ impl Invoker {
         Ok(Arc::clone(&self.0.routes.find(name)?.definition))
     }
 
-    /// Whether synchronous calls of a service are taken now: this process or a worker serves it, and neither its pause
-    /// nor a hold of the node refuses them.
-    ///
-    /// # Errors
-    ///
-    /// `NOT_FOUND` / `SERVICE_UNKNOWN` with the most similar names.
-    pub fn takes_calls(&self, name: &str) -> Result<bool> {
-        let known = self.0.routes.find(name)?;
-        if !self.sees_service(name) {
-            return Err(routing::Routes::unknown(name));
-        }
-        Ok(known.takes_calls())
-    }
-
     /// Whether this process serves a service, including one that workers can replace.
     #[must_use]
     pub fn is_local(&self, name: &str) -> bool {

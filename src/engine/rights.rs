@@ -7,6 +7,7 @@ use crate::engine::access::{
 };
 use crate::engine::durable::operations::maintenance::retry_of;
 use crate::engine::results::reading::cid_unknown;
+use crate::engine::routing::Routes;
 use crate::engine::store::Filter;
 use crate::model::access::{Caller, Identity, Scope};
 use crate::model::error::Result;
@@ -84,6 +85,20 @@ impl Invoker {
             Caller::Unauthenticated => false,
             Caller::Authenticated(identity) => identity.rights.may_see(service),
         }
+    }
+
+    /// Whether synchronous calls of a service are taken now: this process or a worker serves it, and neither its pause
+    /// nor a hold of the node refuses them.
+    ///
+    /// # Errors
+    ///
+    /// `NOT_FOUND` / `SERVICE_UNKNOWN` with the most similar names.
+    pub fn takes_calls(&self, name: &str) -> Result<bool> {
+        let known = self.0.routes.find(name)?;
+        if !self.sees_service(name) {
+            return Err(Routes::unknown(name));
+        }
+        Ok(known.takes_calls())
     }
 
     /// The invocation of the caller that was accepted with an idempotency key.

@@ -11,8 +11,10 @@ use crate::model::error::Violation;
 impl AccessConfig {
     /// The options of the node. The texts were checked when they were read.
     pub(in crate::app) fn options(&self) -> AccessOptions {
-        let mut options = AccessOptions::default();
-        options.required = self.authentication == Authentication::Required;
+        let mut options = AccessOptions {
+            required: self.authentication == Authentication::Required,
+            ..AccessOptions::default()
+        };
         if let Some(rate) = self.authentication_failures_per_second {
             options.failures_per_second = rate;
         }

@@ -353,9 +353,7 @@ impl NodeBuilder {
         add_builtins(&mut self.registry, &authenticator, self.demo)?;
         let security = Security::new(self.tls, &self.limits, &self.clock)?;
         let is_guarded = requires_authentication || security.authenticates_clients();
-        if must_be_guarded && !is_guarded {
-            return Err(authentication_off());
-        }
+        check_guarded(must_be_guarded, is_guarded)?;
         let listener = bind(self.address, self.insecure || is_guarded).await?;
         let handler_names = Arc::new(self.registry.handler_names());
         self.states.set_handler_names(Arc::clone(&handler_names));
@@ -381,11 +379,8 @@ impl NodeBuilder {
         security::start_token_keys(&authenticator, &invoker, &mut reloads);
         if let Some(listener) = listener {
             let bound = local_address(&listener)?;
-            log_who_may_call(
-                security.address(bound),
-                self.insecure,
-                requires_authentication,
-            );
+            let shown = security.address(bound);
+            log_who_may_call(shown, self.insecure, requires_authentication);
             address = Some(bound);
             let service = PortService::new(
                 &invoker,
@@ -582,11 +577,17 @@ fn check_address(address: SocketAddr, is_guarded: bool) -> Result<()> {
     ))
 }
 
-/// `FAILED_PRECONDITION` / `AUTHENTICATION_OFF`.
-fn authentication_off() -> Error {
+/// `FAILED_PRECONDITION` / `AUTHENTICATION_OFF` where callers must prove who they are, and nothing asks them to.
+fn check_guarded(must_be_guarded: bool, is_guarded: bool) -> Result<()> {
+    if is_guarded || !must_be_guarded {
+        return Ok(());
+    }
     let message = "authentication is required, and is off: the data directory has no API key, and no tokens or client \
                    certificates are configured; `cidery key new NAME --admin --data-dir FOLDER` makes the first key";
-    Error::failed_precondition(reason::AUTHENTICATION_OFF, message)
+    Err(Error::failed_precondition(
+        reason::AUTHENTICATION_OFF,
+        message,
+    ))
 }
 
 fn local_address(listener: &TcpListener) -> Result<SocketAddr> {

@@ -138,8 +138,8 @@ impl HealthApi {
     }
 }
 
-/// Whether a gRPC service is served: one of the node always, whose names are those of the contract; one of typed methods
-/// while any of its services is, and only to callers that see one of them.
+/// Whether a gRPC service is served: one of the node always, whose names are those of the contract; one of typed
+/// methods while any of its services is, and only to callers that see one of them.
 fn is_grpc_served(caller: &Invoker, catalog: &Snapshot, name: &str) -> Option<bool> {
     if !catalog.pool.services.contains(name) {
         return None;

@@ -196,7 +196,8 @@ impl KeyRing {
         Ok((key, secret))
     }
 
-    /// Revokes the key with an id, or the key itself, and ends all that was opened with it. A revoked one stays as it is.
+    /// Revokes the key with an id, or the key itself, and ends all that was opened with it. A revoked one stays as it
+    /// is.
     ///
     /// # Errors
     ///

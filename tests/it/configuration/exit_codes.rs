@@ -7,6 +7,7 @@ use crate::support::Folder;
 use crate::support::binary::{Server, stderr};
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn each_way_to_end_has_its_code() {
     let folder = Folder::new("exit-codes");
     let data = folder.path().join("data");
