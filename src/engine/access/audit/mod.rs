@@ -147,8 +147,8 @@ pub(super) fn first_use(caller: &Caller) {
 
 /// Writes that a connection has a credential, or another one than before.
 ///
-/// At most 50 a second are written of each principal, since a caller decides how often it connects. The next one says how
-/// many were left out.
+/// At most 50 a second are written of each principal, since a caller decides how often it connects. The next one says
+/// how many were left out.
 pub(crate) fn connected(peer: SocketAddr, caller: &Caller) {
     let entry = Entry {
         peer: Some(peer),

@@ -222,8 +222,8 @@ fn expired(status: &NodeStatus) -> Option<HealthReason> {
 fn audit_failed(status: &NodeStatus) -> Option<HealthReason> {
     let failure = status.audit_failure.as_ref()?;
     let message = format!(
-        "the audit log is not written, and its lines are lost: {failure}: make room for its file, or let it be written; \
-         the next line that is written ends this"
+        "the audit log is not written, and its lines are lost: {failure}: make room for its file, or let it be \
+         written; the next line that is written ends this"
     );
     found(Health::Degraded, "AUDIT_LOG_FAILED", message)
 }
