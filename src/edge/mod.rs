@@ -51,8 +51,9 @@ mod web;
 mod write_timeout;
 
 pub use self::address::NodeAddress;
+pub(crate) use self::cors::ANY_WITH_CERTIFICATES;
 #[cfg(feature = "cli")]
-pub(crate) use self::cors::{ANY_WITH_CERTIFICATES, AllowedOrigins};
+pub(crate) use self::cors::AllowedOrigins;
 #[cfg(feature = "cli")]
 pub(crate) use self::http_guard::AllowedHosts;
 pub use self::metrics::PortMetrics;

@@ -17,4 +17,6 @@ pub use self::key_ring::{KeyRing, ListedKey, NewApiKey, Presented};
 pub use self::key_text::{ApiKeySecret, id_of_key};
 pub(in crate::engine) use self::reach::Reach;
 pub(in crate::engine) use self::refusal::{Right, identity, not_permitted};
-pub(crate) use self::validity::{Validity, ValidityGroup};
+pub(crate) use self::validity::Validity;
+#[cfg(feature = "jwt")]
+pub(crate) use self::validity::ValidityGroup;

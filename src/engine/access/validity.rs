@@ -1,5 +1,6 @@
 //! How long a credential is valid, shared by all that was opened with it.
 
+#[cfg(feature = "jwt")]
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
@@ -13,12 +14,14 @@ const SECONDS_PER_MINUTE: i64 = 60;
 const NEVER: i64 = i64::MIN;
 
 /// Credentials that end together: tokens whose keys were withdrawn, however many there are.
+#[cfg(feature = "jwt")]
 #[derive(Debug, Default)]
 pub(crate) struct ValidityGroup {
     is_over: AtomicBool,
     over: CancellationToken,
 }
 
+#[cfg(feature = "jwt")]
 impl ValidityGroup {
     /// Ends all credentials of the group, and what was opened with them.
     pub(crate) fn end(&self) {
@@ -31,6 +34,7 @@ impl ValidityGroup {
 #[derive(Debug)]
 pub(crate) struct Validity {
     expire_time: Option<Timestamp>,
+    #[cfg(feature = "jwt")]
     group: Option<Arc<ValidityGroup>>,
     is_revoked: AtomicBool,
     /// Fires when the credential is revoked.
@@ -44,6 +48,7 @@ impl Validity {
     pub(crate) fn new(expire_time: Option<Timestamp>) -> Self {
         Self {
             expire_time,
+            #[cfg(feature = "jwt")]
             group: None,
             is_revoked: AtomicBool::new(false),
             revoked: CancellationToken::new(),
@@ -68,9 +73,13 @@ impl Validity {
 
     /// Whether it was revoked.
     pub(super) fn is_revoked(&self) -> bool {
+        #[cfg(feature = "jwt")]
         let group = self.group.as_ref();
-        self.is_revoked.load(Ordering::Acquire)
-            || group.is_some_and(|group| group.is_over.load(Ordering::Acquire))
+        #[cfg(feature = "jwt")]
+        let is_over = group.is_some_and(|group| group.is_over.load(Ordering::Acquire));
+        #[cfg(not(feature = "jwt"))]
+        let is_over = false;
+        is_over || self.is_revoked.load(Ordering::Acquire)
     }
 
     /// Whether it has expired at a time.

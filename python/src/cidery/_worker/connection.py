@@ -22,7 +22,7 @@ import grpc
 import grpc.aio
 
 from cidery._client.transport import call_with_retry_async
-from cidery._errors.exceptions import CideryError, InvalidArgument, Unavailable
+from cidery._errors.exceptions import CideryError, Internal, InvalidArgument, Unavailable
 from cidery._errors.status_details import from_failure, from_rpc_error
 from cidery._protocol.channel import CHANNEL_OPTIONS, Stubs
 from cidery._protocol.retry import MAX_ATTEMPTS, classify
@@ -37,6 +37,8 @@ from cidery.v1 import worker_pb2, worker_pb2_grpc
 _log = logging.getLogger("cidery.worker")
 
 _WELCOME_TIMEOUT = 10.0
+# What C core says where it could not write to a stream.
+_CORE_ERROR = "Internal error from Core"
 _CLOSE_TIMEOUT = 5.0
 _INITIAL_BACKOFF = 0.1
 _MAX_BACKOFF = 5.0
@@ -313,6 +315,11 @@ class Connection:
             raise Unavailable("CONNECT_FAILED", message) from None
         except grpc.RpcError as error:
             failure = classify(from_rpc_error(error), self._node)
+            if isinstance(failure, Internal) and _CORE_ERROR in str(failure):
+                # The node ended the stream before the hello was written. The failure of that write stands in place of
+                # the status, which has the reason: the next try reads it.
+                message = "the stream ended before the hello was sent"
+                raise Unavailable("CONNECT_FAILED", message) from error
             raise failure from failure.__cause__
         outbox.batches_results = worker_pb2.CAPABILITY_BATCHING in first.welcome.capabilities
         self._resume(first.welcome, outbox)
