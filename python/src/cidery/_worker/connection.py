@@ -316,8 +316,8 @@ class Connection:
         except grpc.RpcError as error:
             failure = classify(from_rpc_error(error), self._node)
             if isinstance(failure, Internal) and _CORE_ERROR in str(failure):
-                # The node ended the stream before the hello was written. The failure of that write stands in place of
-                # the status, which has the reason: the next try reads it.
+                # The node ended the stream before the hello was written. The failure of that write
+                # stands in place of the status, which has the reason: the next try reads it.
                 message = "the stream ended before the hello was sent"
                 raise Unavailable("CONNECT_FAILED", message) from error
             raise failure from failure.__cause__
