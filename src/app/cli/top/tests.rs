@@ -1,6 +1,6 @@
 //! Screens of `top`, drawn without a terminal and compared with `tests/fixtures/top/`, and what keys do.
 //!
-//! `UPDATE_SNAPSHOTS=1` writes the screens anew.
+//! `UPDATE_SNAPSHOTS=1` writes the screens again.
 
 use std::path::Path;
 

@@ -67,7 +67,7 @@ export function fill(parent, ...children) {
 }
 
 /**
- * Changes a text only where it differs, so that nothing is selected anew or announced twice.
+ * Changes a text only where it differs, so that nothing is selected or announced twice.
  *
  * @param {Element} element
  * @param {string} text

@@ -50,7 +50,7 @@ export function open(address) {
 }
 
 /**
- * Changes the address of the screen that is open, without opening it anew.
+ * Changes the address of the screen that is open, without opening it again.
  *
  * @param {Record<string, string | undefined>} query
  */
