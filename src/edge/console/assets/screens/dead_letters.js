@@ -2,20 +2,19 @@
 
 import { summarizeInvocations } from "../api/node.js";
 import { missing } from "../api/session.js";
-import { fill, h } from "../core/dom.js";
+import { h } from "../core/dom.js";
 import { quoted } from "../core/filter.js";
 import { count, plural } from "../core/format.js";
-import { addKeys } from "../core/keys.js";
-import { poll } from "../core/poll.js";
 import { href } from "../core/router.js";
 import { oneLine } from "../core/text.js";
 import { ago } from "../core/time.js";
 import { bulkDialog } from "../parts/bulk.js";
 import { menu } from "../parts/controls.js";
-import { empty, failureBox, loading } from "../parts/notice.js";
+import { empty } from "../parts/notice.js";
+import { polledTable } from "../parts/polled_table.js";
 import { screen, screenHead } from "../parts/screen.js";
 import { stateBadge } from "../parts/state.js";
-import { table, tableKeys } from "../parts/table.js";
+import { table } from "../parts/table.js";
 
 /** @typedef {import("../api/types.js").Summary} Summary */
 
@@ -24,11 +23,10 @@ const EVERY_MS = 10_000;
 /** @param {import("../parts/screen.js").Context} context */
 export default function deadLetters({ scope }) {
   const found = h("span", { class: "quiet", role: "status" });
-  const place = h("div", null, loading());
-  const list = table({ label: "Dead letters", columns: columns(() => reads.now()), key: (one) => filterOf(one) });
+  const list = table({ label: "Dead letters", columns: columns(() => shown.now()), key: (one) => filterOf(one) });
   const denied = missing("administer");
   const all = (/** @type {import("../parts/bulk.js").Verb} */ verb, /** @type {string} */ filter) => () =>
-    bulkDialog(verb, filter, () => reads.now());
+    bulkDialog(verb, filter, () => shown.now());
   const everything = menu("Change all", [
     { label: "Retry all…", icon: "retry", denied, run: all("retry", "dead_letter = true") },
     { label: "Release held…", icon: "release", denied, run: all("release", "pending_reason = HELD") },
@@ -36,28 +34,18 @@ export default function deadLetters({ scope }) {
     { label: "Purge failed…", icon: "trash", denied, run: all("purge", "dead_letter = true AND state = FAILED") },
   ]);
 
-  const reads = poll(scope, EVERY_MS, async (signal) => {
-    try {
+  const shown = polledTable(list, {
+    scope,
+    everyMs: EVERY_MS,
+    read: async (signal) => {
       const answer = await summarizeInvocations("dead_letter = true", signal);
       found.textContent = count(answer.total);
-      if (!answer.summaries?.length)
-        fill(
-          place,
-          empty("No dead letters", "What fails for good, or is held when its attempts have failed, is listed here."),
-        );
-      else if (!list.element.isConnected) fill(place, list.element);
-      list.show(answer.summaries ?? []);
-    } catch (error) {
-      if (!signal.aborted && !list.element.isConnected)
-        fill(
-          place,
-          failureBox(error, () => reads.now()),
-        );
-      throw error;
-    }
+      return answer.summaries ?? [];
+    },
+    none: () =>
+      empty("No dead letters", "What fails for good, or is held when its attempts have failed, is listed here."),
   });
-  addKeys(tableKeys(list), scope);
-  return screen(screenHead("Dead letters", { after: [found], actions: [everything] }), place);
+  return screen(screenHead("Dead letters", { after: [found], actions: [everything] }), shown.element);
 }
 
 /** @param {Summary} one */

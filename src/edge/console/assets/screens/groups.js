@@ -1,16 +1,15 @@
 // The groups: invocations that were accepted together, how far they are, and what comes after them.
 
 import { listInvocations } from "../api/node.js";
-import { fill, h } from "../core/dom.js";
+import { h } from "../core/dom.js";
 import { count } from "../core/format.js";
-import { addKeys } from "../core/keys.js";
-import { poll } from "../core/poll.js";
 import { href } from "../core/router.js";
 import { ago, duration, now, toMs } from "../core/time.js";
-import { empty, failureBox, loading } from "../parts/notice.js";
+import { empty } from "../parts/notice.js";
+import { polledTable } from "../parts/polled_table.js";
 import { screen, screenHead } from "../parts/screen.js";
 import { stateBadge } from "../parts/state.js";
-import { table, tableKeys } from "../parts/table.js";
+import { table } from "../parts/table.js";
 
 /** @typedef {import("../api/types.js").Invocation} Invocation */
 
@@ -66,38 +65,24 @@ function follows(one) {
 
 /** @param {import("../parts/screen.js").Context} context */
 export default function groups({ scope }) {
-  const place = h("div", null, loading());
   const list = table({ label: "Groups", columns: COLUMNS, key: (one) => one.cid });
-  const reads = poll(scope, EVERY_MS, async (signal) => {
-    try {
+  let more = false;
+  const shown = polledTable(list, {
+    scope,
+    everyMs: EVERY_MS,
+    read: async (signal) => {
       const answer = await listInvocations({ filter: GROUPS, pageSize: SHOWN_MAX }, signal);
-      const all = answer.invocations ?? [];
-      if (all.length === 0)
-        fill(
-          place,
-          empty(
-            "No groups",
-            "A batch (",
-            h("code", null, "InvokeBatch"),
-            ") is accepted as a group, which ends with its last member.",
-          ),
-        );
-      else if (!list.element.isConnected)
-        fill(
-          place,
-          list.element,
-          answer.nextPageToken && h("p", { class: "quiet" }, `The newest ${SHOWN_MAX} are shown.`),
-        );
-      list.show(all);
-    } catch (error) {
-      if (!signal.aborted && !list.element.isConnected)
-        fill(
-          place,
-          failureBox(error, () => reads.now()),
-        );
-      throw error;
-    }
+      more = Boolean(answer.nextPageToken);
+      return answer.invocations ?? [];
+    },
+    none: () =>
+      empty(
+        "No groups",
+        "A batch (",
+        h("code", null, "InvokeBatch"),
+        ") is accepted as a group, which ends with its last member.",
+      ),
+    below: () => more && h("p", { class: "quiet" }, `The newest ${SHOWN_MAX} are shown.`),
   });
-  addKeys(tableKeys(list), scope);
-  return screen(screenHead("Groups"), place);
+  return screen(screenHead("Groups"), shown.element);
 }

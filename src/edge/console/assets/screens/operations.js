@@ -1,18 +1,17 @@
 // Operations: changes of any number of invocations, as they run and have ended.
 
 import { cancelOperation, listOperations } from "../api/node.js";
-import { fill, h } from "../core/dom.js";
+import { h } from "../core/dom.js";
 import { count, words } from "../core/format.js";
-import { addKeys } from "../core/keys.js";
-import { poll } from "../core/poll.js";
 import { href } from "../core/router.js";
 import { oneLine, visible } from "../core/text.js";
 import { ago } from "../core/time.js";
 import { action } from "../parts/controls.js";
-import { empty, failureBox, loading, messageOf, toast } from "../parts/notice.js";
+import { empty, messageOf, toast } from "../parts/notice.js";
+import { polledTable } from "../parts/polled_table.js";
 import { screen, screenHead } from "../parts/screen.js";
 import { badge } from "../parts/state.js";
-import { table, tableKeys } from "../parts/table.js";
+import { table } from "../parts/table.js";
 
 /** @typedef {import("../api/types.js").Operation} Operation */
 
@@ -28,34 +27,20 @@ const LOOKS = {
 
 /** @param {import("../parts/screen.js").Context} context */
 export default function operations({ scope }) {
-  const place = h("div", null, loading());
-  const list = table({ label: "Operations", columns: columns(() => reads.now()), key: (one) => one.id ?? "" });
-  const reads = poll(scope, EVERY_MS, async (signal) => {
-    try {
-      const answer = await listOperations(signal);
-      if (!answer.operations?.length)
-        fill(
-          place,
-          empty(
-            "No operations",
-            "A change of all invocations that match a filter is started from ",
-            h("a", { href: href(["invocations"]) }, "the list"),
-            ".",
-          ),
-        );
-      else if (!list.element.isConnected) fill(place, list.element);
-      list.show(answer.operations ?? []);
-    } catch (error) {
-      if (!signal.aborted && !list.element.isConnected)
-        fill(
-          place,
-          failureBox(error, () => reads.now()),
-        );
-      throw error;
-    }
+  const list = table({ label: "Operations", columns: columns(() => shown.now()), key: (one) => one.id ?? "" });
+  const shown = polledTable(list, {
+    scope,
+    everyMs: EVERY_MS,
+    read: async (signal) => (await listOperations(signal)).operations ?? [],
+    none: () =>
+      empty(
+        "No operations",
+        "A change of all invocations that match a filter is started from ",
+        h("a", { href: href(["invocations"]) }, "the list"),
+        ".",
+      ),
   });
-  addKeys(tableKeys(list), scope);
-  return screen(screenHead("Operations"), place);
+  return screen(screenHead("Operations"), shown.element);
 }
 
 /**

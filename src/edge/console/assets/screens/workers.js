@@ -1,17 +1,16 @@
 // The workers that are connected: their builds, what they serve, how many of their credits are used, and who is away.
 
 import { listWorkers } from "../api/node.js";
-import { fill, h } from "../core/dom.js";
+import { h } from "../core/dom.js";
 import { count, plural } from "../core/format.js";
-import { addKeys } from "../core/keys.js";
-import { poll } from "../core/poll.js";
 import { href } from "../core/router.js";
 import { oneLine, visible } from "../core/text.js";
 import { ago } from "../core/time.js";
-import { empty, failureBox, loading } from "../parts/notice.js";
+import { empty } from "../parts/notice.js";
+import { polledTable } from "../parts/polled_table.js";
 import { screen, screenHead } from "../parts/screen.js";
 import { badge } from "../parts/state.js";
-import { table, tableKeys } from "../parts/table.js";
+import { table } from "../parts/table.js";
 
 /** @typedef {import("../api/types.js").Worker} Worker */
 
@@ -66,36 +65,25 @@ function servicesOf(one) {
 /** @param {import("../parts/screen.js").Context} context */
 export default function workers({ scope }) {
   const found = h("span", { class: "quiet", role: "status" });
-  const place = h("div", null, loading());
   const list = table({ label: "Workers", columns: COLUMNS, key: (one) => one.id });
-  const reads = poll(scope, EVERY_MS, async (signal) => {
-    try {
+  const shown = polledTable(list, {
+    scope,
+    everyMs: EVERY_MS,
+    read: async (signal) => {
       const all = await readAll(signal);
       const credits = all.reduce((sum, one) => sum + (one.maxInFlight ?? 0), 0);
       const used = all.reduce((sum, one) => sum + (one.inFlight ?? 0), 0);
       found.textContent =
         all.length > 0 ? `${plural(all.length, "worker")}, ${count(used)} of ${count(credits)} credits used` : "";
-      if (all.length === 0)
-        fill(
-          place,
-          empty(
-            "No workers",
-            "The node itself serves what it was built with. Programs with the Python SDK or the Rust library connect.",
-          ),
-        );
-      else if (!list.element.isConnected) fill(place, list.element);
-      list.show(all);
-    } catch (error) {
-      if (!signal.aborted && !list.element.isConnected)
-        fill(
-          place,
-          failureBox(error, () => reads.now()),
-        );
-      throw error;
-    }
+      return all;
+    },
+    none: () =>
+      empty(
+        "No workers",
+        "The node itself serves what it was built with. Programs with the Python SDK or the Rust library connect.",
+      ),
   });
-  addKeys(tableKeys(list), scope);
-  return screen(screenHead("Workers", { after: [found] }), place);
+  return screen(screenHead("Workers", { after: [found] }), shown.element);
 }
 
 /** @param {AbortSignal} signal */
