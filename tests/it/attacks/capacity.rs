@@ -1,6 +1,6 @@
 //! Overload by real clients over TCP: ten times the measured capacity of a service is offered, whoever is refused.
 //!
-//! `CIDERY_OVERLOAD_SECONDS` is how long it lasts (default: 2 s).
+//! `CIDERY_OVERLOAD_SECONDS` is how long it lasts (default: 5 s).
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ const MAX_RISE_MIB: usize = 48;
 
 fn seconds() -> u64 {
     let seconds = std::env::var("CIDERY_OVERLOAD_SECONDS");
-    seconds.map_or(2, |seconds| seconds.parse().unwrap())
+    seconds.map_or(5, |seconds| seconds.parse().unwrap())
 }
 
 fn call() -> Call {

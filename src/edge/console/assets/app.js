@@ -76,6 +76,7 @@ const SCREENS = {
 const main = h("main", { id: "main" });
 const banner = h("div", { class: "banner", role: "alert", hidden: true });
 let life = new AbortController();
+let asksWhoCalls = false;
 
 /** Shows the screen that the address names. */
 async function show() {
@@ -215,19 +216,27 @@ function watchConnection() {
     banner.hidden = true;
   });
   connection.addEventListener("unauthenticated", async () => {
-    if ((await readSession()).caller === null) await enter();
+    if ((await readSession()).caller === null) await askWhoCalls();
   });
+}
+
+/** Shows the log-in, unless it is shown: several calls are refused when a session ends, and so is a wrong key. */
+async function askWhoCalls() {
+  if (asksWhoCalls) return;
+  asksWhoCalls = true;
+  life.abort();
+  const login = await import("./screens/login.js");
+  fill(document.body, login.default(enter));
 }
 
 /** Asks for a credential where there is none, and shows the console where there is. */
 async function enter() {
   const { caller } = await readSession();
   if (caller === null) {
-    life.abort();
-    const login = await import("./screens/login.js");
-    fill(document.body, login.default(enter));
+    await askWhoCalls();
     return;
   }
+  asksWhoCalls = false;
   const opener = h(
     "button",
     { class: "icon-button", "aria-label": "Menu", onclick: () => document.body.classList.toggle("nav-open") },
