@@ -27,6 +27,7 @@ use crate::engine::trace::{Span, SpanKind, Tracer};
 use crate::model::call::{Accepted, Call};
 use crate::model::error::Result;
 use crate::model::id::Cid;
+use crate::model::invocation::NestedCall;
 use crate::model::payload::{Payload, Reply};
 use crate::service::{
     Admitted, BoxFuture, InvocationInfo, Response, of_nested, output_invalid, refused_by,
@@ -375,9 +376,21 @@ impl Executor {
             // Not `release_during`, which would have room for the call again.
             let released = parent.permits.release();
             let mut meter = CallMeter::new(&route.tally, InvocationKind::Nested, info.cid);
-            let (callers, started) = (Some(callers), &mut meter.started);
+            let (depth, started) = (callers.depth(), &mut meter.started);
+            let callers = Some(callers);
             let outcome = run(invoker, &route, limits, info, callers, call.input, started).await;
             meter.end(&outcome);
+            if let Some(attempt) = parent.attempt() {
+                let (now, took) = (self.runtime.clock.now(), begun.elapsed());
+                attempt.add_call(NestedCall {
+                    service: route.name().clone(),
+                    caller: parent.info().service.clone(),
+                    depth,
+                    start: now.checked_sub(took).unwrap_or(now),
+                    duration: took,
+                    failure: outcome.as_ref().err().map(NestedCall::failure_of),
+                });
+            }
             if let Some(trace) = trace {
                 trace.end(&outcome);
             }
