@@ -13,6 +13,7 @@ mod connection_age;
 mod connection_task;
 #[cfg(feature = "console")]
 pub mod console;
+mod control_frames;
 mod cors;
 mod counting;
 mod credential_end;

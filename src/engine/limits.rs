@@ -103,6 +103,19 @@ pub struct Limits {
     /// bounded by the budgets below. Default: 10 000, so that the callers of a whole program may share a connection.
     #[schemars(range(min = 1))]
     pub streams: u32,
+    /// How many control frames (HTTP/2: PING, SETTINGS, PRIORITY, WINDOW_UPDATE, RST_STREAM) a connection may send in a
+    /// second. Each call pays for 8 more, and each KiB that is sent to the client for one. A connection that sends more
+    /// is closed. Default: 10 000.
+    #[schemars(range(min = 100))]
+    pub control_frames: u32,
+    /// How many calls that a client has reset may wait on one connection before the node has taken them: more of them
+    /// are a rapid reset (CVE-2023-44487), and end the connection with `ENHANCE_YOUR_CALM`. Default: 20.
+    #[schemars(range(min = 1))]
+    pub pending_resets: usize,
+    /// How many streams of one connection the node may have reset because of what the client sent on them, before it
+    /// ends the connection with `ENHANCE_YOUR_CALM`. Default: 1 024.
+    #[schemars(range(min = 1))]
+    pub error_resets: usize,
     /// How many bytes the headers of a request may have. Larger ones are answered with HTTP 431. Metadata is limited to
     /// 8 KiB by itself, with a reason. Default: 64 KiB.
     #[serde(with = "SizeText")]
@@ -263,6 +276,9 @@ impl Default for Limits {
             connections: 10_000,
             connections_per_address: 2_500,
             streams: 10_000,
+            control_frames: 10_000,
+            pending_resets: 20,
+            error_resets: 1_024,
             header_bytes: 64 * 1024,
             stream_window: 1024 * 1024,
             connection_window: 4 * 1024 * 1024,
