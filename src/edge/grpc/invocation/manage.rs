@@ -17,8 +17,6 @@ use crate::model::id::{Cid, truncated_to};
 use crate::model::invocation::Invocation;
 use crate::model::payload::Payload;
 
-/// How many invocations one request selects at most.
-const MAX_SELECTED: usize = 10_000;
 /// How many of them are changed concurrently.
 const CONCURRENCY: usize = 64;
 /// How many characters of its filter are in the audit log.
@@ -95,14 +93,16 @@ async fn select(invoker: &Invoker, selector: Selector) -> Result<Selection> {
         invoker.now(),
     )?;
     let text = by_filter.as_ref().map(write).unwrap_or_default();
-    let by_filter = by_filter.map(|filter| RequestFilter::new(Some(filter)));
+    let by_filter = by_filter.map(|filter| RequestFilter::new(invoker, Some(filter)));
     let by_filter = by_filter.transpose()?;
     check(&selector, by_filter.as_ref())?;
     let Selector {
         cids, page_token, ..
     } = selector;
-    let too_many = Violation::too_many("/cids", cids.len(), MAX_SELECTED);
-    Error::reject(reason::REQUEST_INVALID, too_many.into_iter().collect())?;
+    let reach = invoker.limits().filter_reach;
+    let too_many = Violation::too_many("/cids", cids.len(), reach);
+    Error::reject(reason::REQUEST_INVALID, too_many.into_iter().collect())
+        .map_err(|error| error.with_info("filter_reach", reach))?;
     if !cids.is_empty() {
         return Ok(Selection {
             cids: parse_cids("cids", &cids)?,
@@ -116,12 +116,12 @@ async fn select(invoker: &Invoker, selector: Selector) -> Result<Selection> {
     // Pages are limited by bytes, and by what is read for them; the selection by the number of invocations. What is
     // left is for the next request.
     for _ in 0..MAX_PAGES {
-        let max = MAX_SELECTED - cids.len();
+        let max = reach - cids.len();
         let page = by_filter.page_to_change(invoker, before, max).await?;
         let found = page.found.iter();
         cids.extend(found.map(|found| found.invocation.request.cid));
         before = page.next;
-        if before.is_none() || cids.len() >= MAX_SELECTED {
+        if before.is_none() || cids.len() >= reach {
             break;
         }
     }
