@@ -1,5 +1,6 @@
 //! Who calls: API keys, tokens, what they open, and what callers may do.
 
+mod abandoned;
 mod api_keys;
 mod attempts;
 mod audit;
