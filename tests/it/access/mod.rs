@@ -7,6 +7,7 @@ mod audit;
 mod command_line;
 mod document;
 mod every_secret;
+mod reads;
 mod rights;
 mod secrets;
 mod streams;
