@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use super::{Site, objects, schema};
-use crate::support::binary::{cidery, stderr, stdout};
+use crate::support::binary::{stderr, stdout};
 use crate::support::page::{assert_part, wrapped};
 
 const BEGIN: &str = "<!-- Options: made by tests/it/configuration/reference.rs. -->\n";
