@@ -17,8 +17,9 @@ const MAX_TEXT_BYTES: usize = 1_024;
 ///
 /// # Errors
 ///
-/// `INVALID_ARGUMENT` / `REQUEST_INVALID`, for each list with more than [`MAX_FILTER_VALUES`], for a text of more than 1 KiB,
-/// and for each value that its enum does not have or that is unspecified; `METADATA_TOO_LARGE` for more than 8 KiB.
+/// `INVALID_ARGUMENT` / `REQUEST_INVALID`, for each list with more than [`MAX_FILTER_VALUES`], for a text of more than
+/// 1 KiB, and for each value that its enum does not have or that is unspecified; `METADATA_TOO_LARGE` for more than
+/// 8 KiB.
 pub fn filter_from_proto(filter: Option<v1::InvocationFilter>) -> Result<Filter> {
     let filter = filter.unwrap_or_default();
     check_values(&filter, MAX_FILTER_VALUES)?;
