@@ -3,6 +3,7 @@
 mod accept_encoding;
 mod acts;
 mod address;
+mod allowed;
 pub(crate) mod auth;
 mod caller;
 mod challenge;
@@ -38,6 +39,7 @@ mod plain_text;
 mod port_auth;
 mod preface;
 mod progress_timer;
+mod reads;
 mod request_body;
 mod response_body;
 mod router;
@@ -52,12 +54,12 @@ mod web;
 mod write_timeout;
 
 pub use self::address::NodeAddress;
+pub(crate) use self::allowed::Allowed;
 pub(crate) use self::cors::ANY_WITH_CERTIFICATES;
 #[cfg(feature = "cli")]
 pub(crate) use self::cors::AllowedOrigins;
 #[cfg(feature = "cli")]
 pub(crate) use self::http_guard::AllowedHosts;
 pub use self::metrics::PortMetrics;
-pub(crate) use self::router::Allowed;
 pub use self::router::{HostRoutes, PortService, WrapRouter};
 pub use self::socket::Transport;

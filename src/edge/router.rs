@@ -20,11 +20,10 @@ use tower_service::Service;
 use crate::codec::status::to_status;
 use crate::edge::acts::Act;
 use crate::edge::address::NodeAddress;
+use crate::edge::allowed::Allowed;
 use crate::edge::auth::{Authenticated, Authenticator};
 use crate::edge::connection::Connection;
-#[cfg(feature = "console")]
-use crate::edge::console::ConsoleOptions;
-use crate::edge::cors::{AllowedOrigins, Cors};
+use crate::edge::cors::Cors;
 use crate::edge::credential_end::{CredentialEnd, end_with};
 use crate::edge::grpc::{
     self, Catalog, InvocationFuture, InvocationServer, LONG_LIVED_STREAMS, MessageTypes, Serving,
@@ -32,9 +31,10 @@ use crate::edge::grpc::{
 };
 use crate::edge::grpc_only::GrpcOnly;
 use crate::edge::http::{HttpApi, Problem, Route};
-use crate::edge::http_guard::{AllowedHosts, HttpGuard};
+use crate::edge::http_guard::HttpGuard;
 use crate::edge::metrics::{HttpRequest, MetricsApi, PortMetrics, RpcCall, code_of};
 use crate::edge::port_auth::PortAuth;
+use crate::edge::reads::is_read;
 use crate::edge::request_body::{RequestBody, RequestMemory};
 use crate::edge::response_body::ResponseBody;
 use crate::edge::server_span::ServerSpan;
@@ -84,38 +84,12 @@ pub struct PortService {
     /// The largest message, in bytes.
     message_bytes: usize,
     auth: PortAuth,
+    invoker: Invoker,
     tracer: Tracer,
     request_timeout: Duration,
     metrics: Arc<PortMetrics>,
     /// Whether other sites may link to the pages of the console: only the node itself answers at their paths.
     may_be_linked: bool,
-}
-
-/// Whom web browsers may call, and from where.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Allowed {
-    /// Host names of the node.
-    pub(crate) hosts: AllowedHosts,
-    /// Origins of pages.
-    pub(crate) origins: AllowedOrigins,
-    /// The page of the node itself.
-    #[cfg(feature = "console")]
-    pub(crate) console: ConsoleOptions,
-}
-
-impl Allowed {
-    /// Whether the node serves its console.
-    #[cfg(feature = "console")]
-    fn has_console(&self) -> bool {
-        self.console.enabled
-    }
-
-    /// Whether the node serves its console.
-    #[cfg(not(feature = "console"))]
-    #[expect(clippy::unused_self, reason = "as with the feature `console`")]
-    fn has_console(&self) -> bool {
-        false
-    }
 }
 
 /// Wraps the router of a port, for example in tower layers of the host.
@@ -193,6 +167,7 @@ impl PortService {
             auth,
             types,
             message_bytes: invoker.limits().message_bytes,
+            invoker: invoker.clone(),
             tracer: invoker.tracer().clone(),
             request_timeout: invoker.limits().request_timeout,
             metrics,
@@ -295,7 +270,14 @@ impl ConnectionService {
     fn admit<B>(&self, request: &mut Request<B>) -> Result<Admitted, Box<Response<Body>>> {
         let Self { port, connection } = self;
         let call = port.metrics.rpc.begin(request.uri().path());
-        let authenticated = match port.auth.authenticate(request, connection) {
+        let authenticated = port.auth.authenticate(request, connection);
+        let authenticated = authenticated.and_then(|authenticated| {
+            if let Some(Authenticated { caller, .. }) = &authenticated {
+                self.count_read(request.uri().path(), caller)?;
+            }
+            Ok(authenticated)
+        });
+        let authenticated = match authenticated {
             Ok(authenticated) => authenticated,
             Err(error) => {
                 let refused = to_status(&error).into_http();
@@ -329,6 +311,15 @@ impl ConnectionService {
         };
         let caller = authenticated.map(|authenticated| authenticated.caller);
         Ok((context, caller))
+    }
+
+    /// Counts a request that reads against the rate of its principal.
+    #[inline]
+    fn count_read(&self, path: &str, caller: &Caller) -> Result<()> {
+        match HOT_PATHS.contains(&path) || !is_read(path) {
+            true => Ok(()),
+            false => self.port.invoker.count_read(caller),
+        }
     }
 
     /// Answers a request that is not one of gRPC.

@@ -25,6 +25,7 @@ pub(crate) mod log_limit;
 pub mod metrics;
 mod operations;
 mod operators;
+mod page_size;
 mod results;
 mod rights;
 mod routing;
@@ -130,6 +131,15 @@ impl Invoker {
             Some(identity) => identity.quota.or(of_all),
             None => Quota::default(),
         }
+    }
+
+    /// Counts a request of a caller that reads against its rate, as its calls are.
+    ///
+    /// # Errors
+    ///
+    /// `RESOURCE_EXHAUSTED` / `RATE_LIMIT` or `PRINCIPAL_LIMIT`.
+    pub fn count_read(&self, caller: &Caller) -> Result<()> {
+        self.0.quotas.check(caller, 1)
     }
 
     /// Whether callers from outside must prove who they are.

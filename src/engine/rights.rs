@@ -8,7 +8,7 @@ use crate::engine::access::{
 use crate::engine::durable::operations::maintenance::retry_of;
 use crate::engine::results::reading::cid_unknown;
 use crate::engine::routing::Routes;
-use crate::engine::store::Filter;
+use crate::engine::store::{Filter, PageSize};
 use crate::model::access::{Caller, Identity, Scope};
 use crate::model::error::Result;
 use crate::model::id::{Cid, ServiceName};
@@ -141,7 +141,11 @@ impl Invoker {
     ) -> Result<InvocationPage> {
         let owners = reach.owners().cloned();
         let filter = Filter { owners, ..filter };
-        self.0.maintenance.list(filter, before, max).await
+        let size = PageSize {
+            invocations: max,
+            bytes: self.limits().list_page_bytes,
+        };
+        self.0.maintenance.list(filter, before, size).await
     }
 
     /// Who asks and who acts.

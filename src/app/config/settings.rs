@@ -218,8 +218,8 @@ pub(in crate::app) struct QuotaConfig {
     /// `pending`, such as `customer.* rate=100/s burst=200`. The smaller of it and of the option of a service applies.
     #[schemars(extend("x-placeholder" = "LIMIT", "x-whole" = true))]
     pub(in crate::app) service_limit: Vec<ServiceLimitText>,
-    /// How many calls of one principal are taken, synchronous and asynchronous, such as `100/s burst=200`. Further ones
-    /// are refused with `RATE_LIMIT`. Default: any number.
+    /// How many requests of one principal are taken, calls and reads, such as `100/s burst=200`. Further ones are
+    /// refused with `RATE_LIMIT`. Default: any number.
     #[schemars(extend("x-placeholder" = "RATE"))]
     pub(in crate::app) principal_rate: Option<RateText>,
 }

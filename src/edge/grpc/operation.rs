@@ -10,7 +10,7 @@ use super::admin::principal;
 use super::invocation::{RequestFilter, summary_to_proto};
 use super::request;
 use super::request::{into_status, malformed_page_token};
-use crate::codec::convert::{FieldErrors, enum_from_proto, page_size_from_proto};
+use crate::codec::convert::{FieldErrors, check_values, enum_from_proto, page_size_from_proto};
 use crate::codec::filter::resolve;
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::operation_service_server::OperationService;
@@ -58,6 +58,9 @@ impl OperationApi {
             &message.filter_expression,
             self.invoker.now(),
         )?;
+        if let Some(filter) = &filter {
+            check_values(filter, self.invoker.limits().filter_values)?;
+        }
         let request = OperationRequest::parse(v1::Operation {
             id: message.id,
             action: message.action,

@@ -136,6 +136,9 @@ impl Inner {
             None if self.invoker.requires_authentication() => Caller::Unauthenticated,
             None => Caller::Trusted,
         };
+        if route.reads(request.method()) {
+            self.invoker.count_read(&caller)?;
+        }
         let name = Route::of(request.uri().path()).map_or("", |(_, name)| name);
         let name = name.to_owned();
         let (mut parts, body) = request.into_parts();

@@ -40,7 +40,9 @@ pub(super) async fn invoke(mut request: HttpRequest) -> Result<Response<Body>, P
     let requested = accept::requested(&headers)?;
     let mut call = Call::new(request.name()?, Payload::empty());
     let query = Query::new(&request.parts.uri);
-    let mode = apply(&mut call, &headers, query, request.peer.invoker.now())?;
+    let invoker = &request.peer.invoker;
+    let retries = invoker.limits().retry_policy();
+    let mode = apply(&mut call, &headers, query, invoker.now(), &retries)?;
     request.parts.headers = headers;
     let received = request.read_body().await?;
     call.input = input(format, received.bytes.clone())?;

@@ -8,7 +8,8 @@ use jiff::Timestamp;
 use super::prefer::Preferences;
 use super::query::{Query, invalid};
 use crate::codec::convert::{
-    DISPATCH_KEY, duration_to_proto, parse_optional_cid, retry_policy_from_proto,
+    DISPATCH_KEY, complete_retry_policy, duration_to_proto, parse_optional_cid,
+    retry_policy_from_proto,
 };
 use crate::codec::proto::v1;
 use crate::codec::typed::CallMode;
@@ -64,6 +65,7 @@ pub(super) fn apply(
     headers: &HeaderMap,
     mut query: Query,
     now: Timestamp,
+    retries: &RetryPolicy,
 ) -> Result<Mode> {
     let preferences = Preferences::read(headers);
     let is_async = query.flag("async") || preferences.respond_async;
@@ -85,7 +87,7 @@ pub(super) fn apply(
     let timeout = query.duration("timeout");
     call.timeout = timeout.or(call.timeout);
     if is_async {
-        add_terms(call, &mut query, now);
+        add_terms(call, &mut query, now, retries);
         query.refuse_given(
             &["on_deadline"],
             "is for a caller that waits: not with `async`",
@@ -194,8 +196,8 @@ fn add_waiting(call: &mut Call, query: &mut Query, wait: Option<Duration>) {
 }
 
 /// What a caller that does not wait may say.
-fn add_terms(call: &mut Call, query: &mut Query, now: Timestamp) {
-    let retry_policy = retry_policy(query);
+fn add_terms(call: &mut Call, query: &mut Query, now: Timestamp, retries: &RetryPolicy) {
+    let retry_policy = retry_policy(query, retries);
     let words = [("fail", OnExhausted::Fail), ("hold", OnExhausted::Hold)];
     let on_exhausted = query.word("on_exhausted", &words);
     let delay = query.duration("delay").map(Start::After);
@@ -221,7 +223,8 @@ fn add_terms(call: &mut Call, query: &mut Query, now: Timestamp) {
     terms.failure_callbacks = failure_callbacks;
 }
 
-fn retry_policy(query: &mut Query) -> Option<RetryPolicy> {
+/// `defaults` has what is not given.
+fn retry_policy(query: &mut Query, defaults: &RetryPolicy) -> Option<RetryPolicy> {
     let max_attempts = query.number("retry_policy.max_attempts", "a whole number");
     let multiplier = query.number("retry_policy.multiplier", "a number");
     let initial_interval = query.duration("retry_policy.initial_interval");
@@ -233,13 +236,14 @@ fn retry_policy(query: &mut Query) -> Option<RetryPolicy> {
     if !is_given {
         return None;
     }
-    let policy = retry_policy_from_proto(v1::RetryPolicy {
+    let mut policy = v1::RetryPolicy {
         max_attempts: max_attempts.unwrap_or_default(),
         initial_interval: initial_interval.map(duration_to_proto),
         multiplier: multiplier.unwrap_or_default(),
         max_interval: max_interval.map(duration_to_proto),
-    });
-    query.take(policy.map(Some))
+    };
+    complete_retry_policy(&mut policy, defaults);
+    query.take(retry_policy_from_proto(policy).map(Some))
 }
 
 #[cfg(test)]
@@ -256,7 +260,9 @@ mod tests {
         }
         let uri = format!("/invoke/x?{query}").parse().unwrap();
         let mut call = Call::new("x", Payload::empty());
-        let mode = apply(&mut call, &all, Query::new(&uri), Timestamp::UNIX_EPOCH)?;
+        let retries = RetryPolicy::default();
+        let now = Timestamp::UNIX_EPOCH;
+        let mode = apply(&mut call, &all, Query::new(&uri), now, &retries)?;
         Ok((call, mode))
     }
 

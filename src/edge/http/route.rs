@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use http::Method;
+
 use crate::model::sio::closest_name;
 
 /// A path of the node.
@@ -96,6 +98,21 @@ impl Route {
             #[cfg(feature = "console")]
             Self::Session => "GET, HEAD, POST, DELETE, OPTIONS",
         }
+    }
+
+    /// Whether a request for it reads, and counts against the rate of its principal as that of gRPC does
+    /// (`edge/reads.rs`).
+    pub(super) fn reads(self, method: &Method) -> bool {
+        let is_read = matches!(
+            self,
+            Self::Invocations
+                | Self::Invocation
+                | Self::Events
+                | Self::Services
+                | Self::Service
+                | Self::OpenApi
+        );
+        is_read && *method != Method::DELETE
     }
 
     /// Its path, with names in braces.

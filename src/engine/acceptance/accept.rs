@@ -26,6 +26,7 @@ use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::{HELD, Invocation, Request, Terms};
 use crate::model::payload::{Format, Payload};
 use crate::model::sio::Ignored;
+use crate::service::Admitted;
 
 /// Whether the gate of a service lets a call pass.
 type CheckGate = fn(&Gate, &ServiceName) -> Result<()>;
@@ -251,7 +252,8 @@ impl Acceptor {
         route: &Route,
     ) -> Result<(Invocation, Ignored)> {
         sio::check_format(route.definition.declaration(), call.response_format)?;
-        let ignored = check_input(route, &call.input)?;
+        self.limits.check_call(&call)?;
+        let ignored = check_input(route, &call.input, &self.limits)?;
         Ok((self.new_invocation(cid, call, origin, route)?, ignored))
     }
 
@@ -287,7 +289,7 @@ impl Acceptor {
     ///
     /// `NOT_FOUND` / `SERVICE_UNKNOWN`; `INVALID_ARGUMENT` with all violations.
     pub(in crate::engine) fn check_input(&self, service: &str, input: &Payload) -> Result<()> {
-        check_input(&*self.routes.find(service)?, input).map(drop)
+        check_input(&*self.routes.find(service)?, input, &self.limits).map(drop)
     }
 
     /// Whether a service and its callbacks accept a new asynchronous invocation.
@@ -404,7 +406,7 @@ impl Acceptor {
             Start::After(delay) => saturating_add(now, delay),
             Start::At(time) => time.max(now),
         });
-        check_options(&options, start_time)?;
+        check_options(&options, start_time, self.limits.callbacks)?;
         Ok(Terms {
             start_time: start_time.map(|time| time.min(HELD)),
             expire_time: options
@@ -475,18 +477,34 @@ impl Acceptor {
 }
 
 /// Checks an input before its CID is answered. It is stored as it came, and checked again when it is dispatched.
-fn check_input(route: &Route, input: &Payload) -> Result<Ignored> {
+fn check_input(route: &Route, input: &Payload, limits: &Limits) -> Result<Ignored> {
     let declaration = route.definition.declaration();
-    match input {
+    let (read, ignored) = match input {
         // A malformed document is refused even if the service declares nothing.
-        Payload::Document(..) => Ok(sio::read_input(declaration, input.clone())?.ignored),
-        _ if declaration.input.is_some() => Ok(route.definition.admit(input.clone())?.ignored),
-        encoded => payload::scan(encoded).map(|()| Ignored::default()),
-    }
+        Payload::Document(..) => {
+            let read = sio::read_input(declaration, input.clone())?;
+            (Payload::Value(read.value), read.ignored)
+        }
+        _ if declaration.input.is_some() => {
+            let Admitted { input, ignored } = route.definition.admit(input.clone())?;
+            (input, ignored)
+        }
+        encoded => {
+            payload::scan(encoded)?;
+            limits.check_payload(encoded)?;
+            return Ok(Ignored::default());
+        }
+    };
+    limits.check_payload(&read)?;
+    Ok(ignored)
 }
 
 /// Checks the limits of options, all violations at once.
-fn check_options(options: &DurableOptions, start_time: Option<Timestamp>) -> Result<()> {
+fn check_options(
+    options: &DurableOptions,
+    start_time: Option<Timestamp>,
+    max_callbacks: usize,
+) -> Result<()> {
     let is_too_early = |deadline: &Timestamp| start_time.is_some_and(|start| *deadline <= start);
     let deadline = options.deadline.filter(is_too_early).map(|_| {
         let message = "is not after the start: the invocation would never run";
@@ -504,25 +522,17 @@ fn check_options(options: &DurableOptions, start_time: Option<Timestamp>) -> Res
     ];
     let keys = keys.into_iter().filter_map(too_long);
     let lists = [
-        ("/callbacks", &options.callbacks),
-        ("/failure_callbacks", &options.failure_callbacks),
+        ("/callbacks", options.callbacks.len()),
+        ("/failure_callbacks", options.failure_callbacks.len()),
     ];
-    Error::reject(
-        reason::REQUEST_INVALID,
-        keys.chain(deadline)
-            .chain(too_many_callbacks(lists))
-            .collect(),
-    )
-}
-
-/// The violations of lists of callbacks that are too long.
-pub(super) fn too_many_callbacks<'a>(
-    lists: [(&'static str, &'a Vec<String>); 2],
-) -> impl Iterator<Item = Violation> + use<'a> {
-    let too_long = |(field, list): (&str, &Vec<String>)| {
-        Violation::too_many(field, list.len(), DurableOptions::MAX_CALLBACKS)
-    };
-    lists.into_iter().filter_map(too_long)
+    let too_long = |(field, n)| Violation::too_many(field, n, max_callbacks);
+    let too_many: Vec<_> = lists.into_iter().filter_map(too_long).collect();
+    let has_too_many = !too_many.is_empty();
+    let violations = keys.chain(deadline).chain(too_many).collect();
+    Error::reject(reason::REQUEST_INVALID, violations).map_err(|error| match has_too_many {
+        true => error.with_info("callbacks", max_callbacks),
+        false => error,
+    })
 }
 
 /// An input in the form in which it is stored: encoded, and as it came where it came encoded.

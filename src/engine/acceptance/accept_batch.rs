@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 
 use crate::codec::payload;
 use crate::dict;
-use crate::engine::acceptance::accept::{Acceptor, too_many_callbacks};
+use crate::engine::acceptance::accept::Acceptor;
 use crate::engine::acceptance::cost::Cost;
 use crate::engine::acceptance::origin::Origin;
 use crate::engine::acceptance::repeat::{check_same, removed};
@@ -216,10 +216,39 @@ impl BatchAcceptor {
         }
     }
 
+    /// Whether the outcomes of the members, and that of the batch, go to so many services.
+    fn check_callback_lists(&self, batch: &Batch) -> Result<()> {
+        let Limits {
+            callbacks,
+            member_callbacks,
+            ..
+        } = *self.limits;
+        let lists = [
+            (
+                "/on_each",
+                &batch.on_each,
+                "member_callbacks",
+                member_callbacks,
+            ),
+            ("/on_final", &batch.on_final, "callbacks", callbacks),
+        ];
+        let too_long = lists.into_iter().filter_map(|(path, list, name, limit)| {
+            Violation::too_many(path, list.len(), limit).map(|violation| (violation, name, limit))
+        });
+        let (mut violations, mut exceeded) = (Vec::new(), Vec::new());
+        for (violation, name, limit) in too_long {
+            violations.push(violation);
+            exceeded.push((name, limit));
+        }
+        Error::reject(reason::REQUEST_INVALID, violations).map_err(|error| {
+            let exceeded = exceeded.into_iter();
+            exceeded.fold(error, |error, (name, limit)| error.with_info(name, limit))
+        })
+    }
+
     fn prepare(&self, cid: Cid, batch: Batch, origin: &Origin<'_>) -> Result<CheckedBatch> {
         self.check_size(batch.calls.len())?;
-        let lists = [("/on_each", &batch.on_each), ("/on_final", &batch.on_final)];
-        Error::reject(reason::REQUEST_INVALID, too_many_callbacks(lists).collect())?;
+        self.check_callback_lists(&batch)?;
         check_distinct(&batch)?;
         let on_each = self.acceptor.service_names(&batch.on_each)?;
         // A caller that names the batch can repeat it.

@@ -289,6 +289,8 @@ impl Dispatch {
             return Ok(());
         };
         // Encoded here, once: an item that cannot be encoded fails its handler and not its followers.
+        let within = self.runtime().limits.check_payload(&item);
+        within.map_err(output_invalid)?;
         let item = payload::encode(item, Format::Dict).map_err(output_invalid)?;
         let HandlerRuntime {
             limits, clock, hub, ..

@@ -29,9 +29,7 @@ use crate::model::error::Result;
 use crate::model::id::Cid;
 use crate::model::invocation::NestedCall;
 use crate::model::payload::{Payload, Reply};
-use crate::service::{
-    Admitted, BoxFuture, InvocationInfo, Response, of_nested, output_invalid, refused_by,
-};
+use crate::service::{Admitted, BoxFuture, InvocationInfo, Response, of_nested, refused_by};
 
 /// A checked call from outside.
 enum PreparedCall<'a> {
@@ -132,6 +130,7 @@ impl Executor {
         accepting.map_err(|error| error.with_info("service", &call.service))?;
         let work = lifecycle.work_token();
         let route = self.runtime.routes.find(&call.service)?;
+        self.runtime.limits.check_call(&call)?;
         let declaration = route.definition.declaration();
         let taken = route
             .gate
@@ -215,9 +214,9 @@ impl Executor {
             run(invoker, &call.route, limits, info, callers, input, started).await
         };
         if let Ok(reply) = &outcome
-            && let Err(error) = reply.metadata.check()
+            && let Err(error) = self.runtime.limits.check_reply(reply)
         {
-            outcome = Err(output_invalid(error));
+            outcome = Err(error);
         }
         meter.end(&outcome);
         let reply = outcome?;
@@ -258,7 +257,7 @@ fn run<'a>(
             let call = dispatch_to_worker(&invoker, route, limits, request, started);
             return Box::pin(call).await;
         }
-        let Admitted { input, ignored } = invoker.runtime().admit(route, input)?;
+        let Admitted { input, ignored } = invoker.runtime().admit_new(route, input)?;
         let permits = match limits.try_acquire_permits() {
             Some(permits) => {
                 *started = Some(limits.begun.unwrap_or_else(Instant::now));
@@ -335,6 +334,7 @@ impl Executor {
             let route = route.map_err(|error| refused_by(error, &call.service))?;
             let refused = |error: &_| route.tally.metrics.refused(InvocationKind::Nested, error);
             route.gate.check_call(route.name()).inspect_err(refused)?;
+            self.runtime.limits.check_call(&call)?;
             let rated = route.check_rate(1).inspect_err(refused);
             rated.map_err(|error| refused_by(error, &call.service))?;
             let callers = parent.extend_chain(&call.service)?;
@@ -379,6 +379,10 @@ impl Executor {
             let (depth, started) = (callers.depth(), &mut meter.started);
             let callers = Some(callers);
             let outcome = run(invoker, &route, limits, info, callers, call.input, started).await;
+            let outcome = outcome.and_then(|reply| {
+                self.runtime.limits.check_reply(&reply)?;
+                Ok(reply)
+            });
             meter.end(&outcome);
             if let Some(attempt) = parent.attempt() {
                 let (now, took) = (self.runtime.clock.now(), begun.elapsed());

@@ -3,14 +3,13 @@
 use crate::codec::convert::field::{FieldErrors, enum_from_proto, parse_optional_cid};
 use crate::codec::convert::metadata::metadata_from_proto;
 use crate::codec::convert::time::optional_timestamp_from_proto;
+use crate::codec::limits::MAX_FILTER_VALUES;
 use crate::codec::proto::v1;
 use crate::model::access::Principal;
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::id::ServiceName;
 use crate::model::invocation::{AnyCaseText, Filter, State};
 
-/// The most values in one list of a filter. Every value is a parameter of a query of the store.
-const MAX_VALUES: usize = 1_000;
 /// The longest text that is searched for, in bytes.
 const MAX_TEXT_BYTES: usize = 1_024;
 
@@ -18,11 +17,13 @@ const MAX_TEXT_BYTES: usize = 1_024;
 ///
 /// # Errors
 ///
-/// `INVALID_ARGUMENT` / `REQUEST_INVALID`, for each list with more than 1 000 values, for a text of more than 1 KiB,
-/// and for each value that its enum does not have or that is unspecified; `METADATA_TOO_LARGE` for more than 8 KiB.
+/// `INVALID_ARGUMENT` / `REQUEST_INVALID`, for each list with more than [`MAX_FILTER_VALUES`], for a text of more than
+/// 1 KiB, and for each value that its enum does not have or that is unspecified; `METADATA_TOO_LARGE` for more than
+/// 8 KiB.
 pub fn filter_from_proto(filter: Option<v1::InvocationFilter>) -> Result<Filter> {
     let filter = filter.unwrap_or_default();
-    check_sizes(&filter)?;
+    check_values(&filter, MAX_FILTER_VALUES)?;
+    check_text(&filter)?;
     let time = |field: &str, time| optional_timestamp_from_proto(&format!("/filter/{field}"), time);
     let mut errors = FieldErrors::default();
     let mut reasons = Vec::new();
@@ -85,7 +86,12 @@ pub fn filter_from_proto(filter: Option<v1::InvocationFilter>) -> Result<Filter>
     })
 }
 
-fn check_sizes(filter: &v1::InvocationFilter) -> Result<()> {
+/// Checks how many values the lists of a filter have.
+///
+/// # Errors
+///
+/// `INVALID_ARGUMENT` / `REQUEST_INVALID`, for each list with more than `limit` values.
+pub fn check_values(filter: &v1::InvocationFilter, limit: usize) -> Result<()> {
     let lists = [
         ("/filter/services", filter.services.len()),
         ("/filter/states", filter.states.len()),
@@ -94,12 +100,17 @@ fn check_sizes(filter: &v1::InvocationFilter) -> Result<()> {
         ("/filter/principals", filter.principals.len()),
     ];
     let too_long = lists.into_iter();
-    let too_long = too_long.filter_map(|(field, n)| Violation::too_many(field, n, MAX_VALUES));
+    let too_long = too_long.filter_map(|(field, n)| Violation::too_many(field, n, limit));
+    let checked = Error::reject(reason::REQUEST_INVALID, too_long.collect());
+    checked.map_err(|error| error.with_info("filter_values", limit))
+}
+
+fn check_text(filter: &v1::InvocationFilter) -> Result<()> {
     let text = (filter.failure_text.len() > MAX_TEXT_BYTES).then(|| {
         let message = format!("is longer than {MAX_TEXT_BYTES} bytes");
         Violation::new("/filter/failure_text", "TOO_LARGE", message)
     });
-    Error::reject(reason::REQUEST_INVALID, too_long.chain(text).collect())
+    Error::reject(reason::REQUEST_INVALID, text.into_iter().collect())
 }
 
 /// The violation of a value that is the default of its enum: nothing matches it.

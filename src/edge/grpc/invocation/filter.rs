@@ -1,5 +1,6 @@
 //! Filters and pagination of stored invocations.
 
+use crate::codec::convert::check_values;
 use crate::codec::filter::resolve;
 use crate::codec::proto::v1;
 use crate::edge::grpc::request::malformed_page_token;
@@ -46,8 +47,14 @@ impl RequestFilter {
     ///
     /// # Errors
     ///
-    /// As for [`Selection::parse`].
-    pub(in crate::edge::grpc) fn new(filter: Option<v1::InvocationFilter>) -> Result<Self> {
+    /// As for [`check_values`] and [`Selection::parse`].
+    pub(in crate::edge::grpc) fn new(
+        invoker: &Invoker,
+        filter: Option<v1::InvocationFilter>,
+    ) -> Result<Self> {
+        if let Some(filter) = &filter {
+            check_values(filter, invoker.limits().filter_values)?;
+        }
         Selection::parse(filter).map(|selection| Self { selection })
     }
 
@@ -61,7 +68,7 @@ impl RequestFilter {
         filter: Option<v1::InvocationFilter>,
         expression: &str,
     ) -> Result<Self> {
-        Self::new(resolve(filter, expression, invoker.now())?)
+        Self::new(invoker, resolve(filter, expression, invoker.now())?)
     }
 
     /// One page of the invocations that match.
