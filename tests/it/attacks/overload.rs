@@ -96,7 +96,10 @@ async fn goodput(node: &NodeHandle, handler_time: Duration, load: u32, factor: u
     while let Some(call) = calls.join_next().await {
         match call.unwrap() {
             (Ok(_), wait, when) => {
-                assert!(wait <= timeout, "answered after {wait:?}, its deadline is {timeout:?}");
+                assert!(
+                    wait <= timeout,
+                    "answered after {wait:?}, its deadline is {timeout:?}"
+                );
                 answered += u32::from(when <= ARRIVALS);
             }
             (Err(error), ..) => {
