@@ -242,7 +242,8 @@ pub fn pretty(value: &Value) -> String {
     out
 }
 
-fn indented(out: &mut String, value: &Value, level: usize) {
+/// Writes a value as [`pretty`] does, in the line of an entry at this level.
+pub(in crate::codec) fn indented(out: &mut String, value: &Value, level: usize) {
     let line = |out: &mut String, level: usize| {
         out.push('\n');
         out.extend(std::iter::repeat_n("  ", level));

@@ -229,6 +229,11 @@ pub struct Limits {
     #[serde(with = "SizeText")]
     #[schemars(range(min = MIB, max = TIB))]
     pub node_running_bytes: usize,
+    /// The largest OpenAPI document of the services that a caller may invoke (`GET /openapi.json`). Those that are kept
+    /// for the next callers take about as much again. Default: 16 MiB.
+    #[serde(with = "SizeText")]
+    #[schemars(range(min = 64 * KIB, max = GIB))]
+    pub openapi_bytes: usize,
     /// How long a response may wait for its peer to read before its stream is reset, or its connection over HTTP/1 is
     /// closed. A peer that reads less than 64 KiB in this time does not read. Default: 30 s.
     #[serde(with = "DurationText")]
@@ -298,9 +303,15 @@ pub struct Limits {
     pub worker_errors: usize,
     /// How many workers may be connected. Default: 10 000.
     pub workers: usize,
+    /// How many of them one principal may have. Default: 5 000.
+    #[schemars(range(min = 1))]
+    pub principal_workers: usize,
     /// How many services that workers declared are remembered; `cidery service forget` removes one. Default: 100 000.
     #[schemars(range(min = 1))]
     pub services: usize,
+    /// How many of them one principal may have announced first. Default: 50 000.
+    #[schemars(range(min = 1))]
+    pub principal_services: usize,
 }
 
 const DAY: Duration = Duration::from_hours(24);
@@ -369,6 +380,7 @@ impl Default for Limits {
             answered_bytes: 32 * MIB,
             node_answered_bytes: 256 * MIB,
             node_running_bytes: 256 * MIB,
+            openapi_bytes: 16 * MIB,
             unread_timeout: Duration::from_secs(30),
             stream_cids: 100_000,
             principal_stream_cids: 500_000,
@@ -389,7 +401,9 @@ impl Default for Limits {
             away_wait: Duration::from_secs(1),
             worker_errors: 100,
             workers: 10_000,
+            principal_workers: 5_000,
             services: 100_000,
+            principal_services: 50_000,
         }
     }
 }

@@ -494,6 +494,13 @@ impl Invoker {
         Ok(Arc::clone(&self.0.routes.find(name)?.definition))
     }
 
+    /// When a worker announced a service first, since it was last forgotten; `None` where the process itself serves it.
+    #[must_use]
+    pub fn announced(&self, name: &str) -> Option<jiff::Timestamp> {
+        let route = self.0.routes.get(name)?;
+        route.limit.pool().map(|pool| pool.announced())
+    }
+
     /// Whether this process serves a service, including one that workers can replace.
     #[must_use]
     pub fn is_local(&self, name: &str) -> bool {

@@ -248,7 +248,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     fn remove(&self, cid: Cid) -> BoxFuture<'_, Result<bool>>;
 
     /// Remembers what workers declare of services, all of it or nothing, in one commit. The time at which a declaration
-    /// was first seen stays.
+    /// was first seen stays, and its principal.
     fn remember_declarations(
         &self,
         declarations: Vec<StoredDeclaration>,
@@ -544,6 +544,8 @@ pub struct StoredDeclaration {
     pub last_time: Timestamp,
     /// The encoded `cidery.v1.ServiceDeclaration`.
     pub declaration: Vec<u8>,
+    /// The principal of the worker that declared it first; `None` where it had none, or it is not known.
+    pub principal: Option<Principal>,
 }
 
 /// An operation over many invocations, and how far it is.

@@ -113,9 +113,13 @@ impl MemoryStore {
         for declaration in declarations {
             let key = (declaration.service.clone(), declaration.hash.clone());
             let known = contents.declarations.get(&key);
-            let first_time = known.map_or(declaration.first_time, |known| known.first_time);
+            let (first_time, principal) = match known {
+                Some(known) => (known.first_time, known.principal.clone()),
+                None => (declaration.first_time, declaration.principal),
+            };
             let declaration = StoredDeclaration {
                 first_time,
+                principal,
                 ..declaration
             };
             contents.declarations.insert(key, declaration);
