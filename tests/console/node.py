@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import ssl
 import subprocess
 import urllib.error
 import urllib.request
@@ -30,8 +31,11 @@ class Node:
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         assert line.startswith("listening on "), f"the node did not start: {line!r}"
-        self.address = line.removeprefix("listening on ").split()[0]
-        self.url = f"http://{self.address}"
+        where = line.removeprefix("listening on ").split()[0]
+        self.url = where if "://" in where else f"http://{where}"
+        self.address = self.url.partition("://")[2]
+        # What calls a node with TLS: a test sets it.
+        self.tls: ssl.SSLContext | None = None
 
     def call(self, method: str, request: Any, key: str | None = None) -> Any:
         headers = {"content-type": "application/json"}
@@ -40,7 +44,7 @@ class Node:
         url = f"{self.url}/cidery.v1.{method}"
         sent = urllib.request.Request(url, json.dumps(request).encode(), headers)
         try:
-            with urllib.request.urlopen(sent, timeout=120) as answer:
+            with urllib.request.urlopen(sent, timeout=120, context=self.tls) as answer:
                 return json.load(answer)
         except urllib.error.HTTPError as error:
             raise Refused(json.load(error)) from error
