@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 BINARY = Path(os.environ.get("CIDERY_BINARY", "target/debug/cidery")).resolve()
-START_SECONDS = 60
+# The members of one group.
+BATCH = 5000
 
 
 class Refused(Exception):
@@ -22,9 +23,10 @@ class Refused(Exception):
 class Node:
     """A node on a free port of loopback."""
 
-    def __init__(self, *options: str, data: Path | None = None) -> None:
+    def __init__(self, *options: str, data: Path | None = None, demo: bool = True) -> None:
         store = ["--in-memory"] if data is None else ["--data-dir", str(data)]
-        command = [str(BINARY), "serve", "--demo", *store, "--listen", "127.0.0.1:0", *options]
+        command = [str(BINARY), "serve", *(["--demo"] if demo else []), *store]
+        command += ["--listen", "127.0.0.1:0", *options]
         self.process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )
@@ -64,10 +66,10 @@ class Node:
 
     def fill(self, count: int, service: str = "cidery.echo") -> None:
         """Accepts many invocations, in batches."""
-        for first in range(0, count, 5000):
+        for first in range(0, count, BATCH):
             requests = [
                 {"service": service, "payload": {"number": number}}
-                for number in range(first, min(count, first + 5000))
+                for number in range(first, min(count, first + BATCH))
             ]
             self.call("InvocationService/InvokeBatch", {"requests": requests})
 

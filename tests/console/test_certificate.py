@@ -111,6 +111,9 @@ def test_a_certificate_that_may_only_read_changes_nothing(
     expect(cancel).to_have_attribute("aria-disabled", "true")
     cancel.click(force=True)
     expect(page.locator(".toast")).to_contain_text("Needs the right `control`")
+    # A key does no more than the button does.
+    page.keyboard.press("c")
+    expect(page.get_by_role("dialog")).to_have_count(0)
     # The node does not rely on the button.
     answer = posted(page, "/cidery.v1.InvocationService/CancelInvocations", {"cids": [cid]})
     assert answer["body"]["changes"][0]["failure"]["reason"] == "NOT_PERMITTED"
