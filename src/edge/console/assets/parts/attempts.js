@@ -1,10 +1,12 @@
 // The attempts of an invocation, the last one first, each with its failure and its trace.
 
 import { h } from "../core/dom.js";
+import { workerName } from "../core/format.js";
 import { oneLine, visible } from "../core/text.js";
 import { ago, duration, toMs } from "../core/time.js";
 import { textView } from "./content.js";
 import { icon } from "./icon.js";
+import { marked } from "./notice.js";
 
 /** @typedef {import("../api/types.js").Invocation} Invocation */
 
@@ -20,7 +22,7 @@ export function failureView(failure) {
       h("span", { class: "mono strong tone-bad" }, visible(failure.reason ?? failure.code)),
       h("span", { class: "quiet small mono" }, ` ${failure.code.replace("CODE_", "")}`),
     ),
-    h("p", { class: "failure-message" }, visible((failure.message ?? "").slice(0, 4000))),
+    h("p", { class: "failure-message" }, ...marked((failure.message ?? "").slice(0, 4000))),
     violations.length > 0 &&
       h(
         "ul",
@@ -57,7 +59,11 @@ export function attemptList(invocation) {
               ),
             ),
             h("b", null, `Attempt ${attempt.number}`),
-            h("span", { class: "quiet" }, attempt.worker ? `on ${oneLine(attempt.worker, 80)}` : "in the node"),
+            h(
+              "span",
+              { class: "quiet", title: attempt.worker },
+              attempt.worker ? `on ${oneLine(workerName(attempt.worker), 80)}` : "in the node",
+            ),
             h("span", { class: "quiet" }, ago(attempt.startTime)),
             h(
               "span",
@@ -66,7 +72,13 @@ export function attemptList(invocation) {
             ),
           ),
           attempt.failure && failureView(attempt.failure),
-          attempt.trace && h("details", null, h("summary", null, "Trace"), textView(attempt.trace, "trace", false)),
+          attempt.trace &&
+            h(
+              "details",
+              { open: attempt === attempts.at(-1) },
+              h("summary", null, "Trace"),
+              textView(attempt.trace, "trace", false),
+            ),
         ),
       ),
   );

@@ -9,7 +9,7 @@ import { toBase64 } from "../core/text.js";
 import { textOf } from "./content.js";
 import { action, dialog } from "./controls.js";
 import { inputEditor } from "./input_editor.js";
-import { messagePlace, toast } from "./notice.js";
+import { marked, messagePlace, toast } from "./notice.js";
 import { hasEnded, isHeld } from "./state.js";
 
 /** @typedef {import("../api/types.js").Invocation} Invocation */
@@ -82,38 +82,30 @@ async function change(verb, invocation, changed, more = {}) {
  * @param {Invocation} invocation
  * @param {() => void} changed
  */
-export function cancelDialog(invocation, changed) {
+function cancelDialog(invocation, changed) {
   dialog("Cancel the invocation", ({ close }) => {
     const reason = h("input", { type: "text", id: uniqueId("reason"), maxlength: "500", autofocus: true });
     const run = () => {
       close();
       change("Cancel", invocation, changed, { reason: reason.value });
     };
-    const form = h(
-      "form",
-      {
-        class: "dialog-body",
-        onsubmit: (/** @type {Event} */ event) => {
-          event.preventDefault();
-          run();
-        },
-      },
-      h(
-        "p",
-        null,
-        invocation.state === "STATE_RUNNING"
-          ? "Its handler is asked to stop, and is stopped by force after a grace period."
-          : "It ends at once.",
+    const how =
+      invocation.state === "STATE_RUNNING"
+        ? "Its handler is asked to stop, and is stopped by force after a grace period."
+        : "It ends at once.";
+    return [
+      form(
+        run,
+        h("p", null, how),
+        field("Reason, part of the outcome (optional)", reason),
+        h(
+          "div",
+          { class: "dialog-actions" },
+          button("Keep it", close),
+          h("button", { class: "button danger", type: "submit" }, "Cancel the invocation"),
+        ),
       ),
-      h("div", { class: "field" }, h("label", { for: reason.id }, "Reason, part of the outcome (optional)"), reason),
-      h(
-        "div",
-        { class: "dialog-actions" },
-        button("Keep it", close),
-        h("button", { class: "button danger", type: "submit" }, "Cancel the invocation"),
-      ),
-    );
-    return [form];
+    ];
   });
 }
 
@@ -144,6 +136,20 @@ function purgeDialog(invocation, changed) {
 }
 
 /**
+ * The body of a dialog whose last button, and Enter in a field, do what it asks.
+ *
+ * @param {() => void} run
+ * @param {...import("../core/dom.js").Child} content
+ */
+function form(run, ...content) {
+  const onsubmit = (/** @type {Event} */ event) => {
+    event.preventDefault();
+    run();
+  };
+  return h("form", { class: "dialog-body", onsubmit }, ...content);
+}
+
+/**
  * @param {string} label
  * @param {() => void} run
  */
@@ -157,7 +163,7 @@ function button(label, run) {
  * @param {Invocation} invocation
  * @param {() => void} changed
  */
-export async function retryDialog(invocation, changed) {
+async function retryDialog(invocation, changed) {
   const service = invocation.service ?? "";
   const described = await getService(service).catch(() => null);
   dialog(
@@ -188,7 +194,7 @@ export async function retryDialog(invocation, changed) {
           h(
             "p",
             { class: "quiet" },
-            `The new invocation of ${service} has a CID of its own, and \`retry_of\` is this one.`,
+            ...marked(`The new invocation of \`${service}\` has a CID of its own, and \`retry_of\` is this one.`),
           ),
           editor.element,
           message,
@@ -217,7 +223,7 @@ function refused(failure) {
  * @param {Invocation} invocation
  * @param {() => void} changed
  */
-export function completeDialog(invocation, changed) {
+function completeDialog(invocation, changed) {
   dialog("Complete the invocation", ({ close }) => {
     const token = h("input", {
       type: "password",
@@ -262,15 +268,8 @@ export function completeDialog(invocation, changed) {
       }
     }
     return [
-      h(
-        "form",
-        {
-          class: "dialog-body",
-          onsubmit: (/** @type {Event} */ event) => {
-            event.preventDefault();
-            run();
-          },
-        },
+      form(
+        run,
         h(
           "p",
           { class: "quiet" },

@@ -10,7 +10,8 @@ import { icon } from "./icon.js";
  * @param {...import("../core/dom.js").Child} detail
  */
 export function empty(title, ...detail) {
-  return h("div", { class: "empty" }, h("p", { class: "empty-title" }, title), h("p", { class: "quiet" }, ...detail));
+  const parts = detail.flatMap((part) => (typeof part === "string" ? marked(part) : [part]));
+  return h("div", { class: "empty" }, h("p", { class: "empty-title" }, title), h("p", { class: "quiet" }, ...parts));
 }
 
 /** Lines where content will be. They appear only after a while, so that what is fast does not flicker. */
@@ -28,6 +29,19 @@ export function messageOf(error) {
 }
 
 /**
+ * A message of the node, in which it puts names and commands between backticks.
+ *
+ * @param {string} text
+ * @returns {import("../core/dom.js").Child[]}
+ */
+export function marked(text) {
+  const parts = visible(text).split("`");
+  // Without its pair, the last one is a character.
+  if (parts.length % 2 === 0) parts.push(`${parts.splice(-2, 1)}\`${parts.pop()}`);
+  return parts.map((part, at) => (at % 2 === 1 ? h("code", null, part) : part));
+}
+
+/**
  * A failure, with its reason and what can be done.
  *
  * @param {unknown} error
@@ -42,7 +56,7 @@ export function failureBox(error, retry) {
     h(
       "div",
       { class: "grow" },
-      h("p", null, messageOf(error)),
+      h("p", null, ...marked(messageOf(error))),
       reason && h("p", { class: "quiet mono small" }, reason),
     ),
     retry && h("button", { class: "button", onclick: retry }, "Try again"),

@@ -84,7 +84,7 @@ export function table({ label, columns, key, href }) {
 }
 
 /**
- * The keys of a table.
+ * The keys of a table, and of every list that is walked as one is.
  *
  * @param {{move: (step: number) => void, openCursor: () => void}} walked
  * @returns {import("../core/keys.js").Key[]}

@@ -13,8 +13,17 @@ import { hasEnded, lookOf } from "./state.js";
 
 /** A span that is shorter than this share of the axis is still seen. */
 const WIDTH_MIN = 0.4;
-/** Ticks of the axis, at most. */
-const TICKS = 5;
+/** The ticks of the axis are at one of these steps, the smallest that makes no more of them than that. */
+const TICKS_MAX = 5;
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
+const DAY_MS = 24 * HOUR_MS;
+const STEPS_MS = [
+  ...[1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 15_000, 30_000],
+  ...[1, 2, 5, 10, 15, 30].map((minutes) => minutes * MINUTE_MS),
+  ...[1, 2, 3, 6, 12].map((hours) => hours * HOUR_MS),
+  ...[1, 2, 7, 14, 30, 90, 365].map((days) => days * DAY_MS),
+];
 
 /**
  * @param {import("../core/tree.js").Node[]} nodes
@@ -89,10 +98,11 @@ function bar(span, from, to) {
 
 /** @param {number} length in milliseconds */
 function axis(length) {
-  const step = length / TICKS;
-  const ticks = Array.from({ length: TICKS }, (_, at) => {
+  const step = STEPS_MS.find((ms) => length / ms <= TICKS_MAX) ?? length / TICKS_MAX;
+  // What would be cut off at the end has no tick.
+  const ticks = Array.from({ length: Math.ceil((0.94 * length) / step) }, (_, at) => {
     const tick = h("span", { class: "tick" }, at === 0 ? "0" : duration(step * at));
-    tick.style.left = `${(100 * at) / TICKS}%`;
+    tick.style.left = `${(100 * step * at) / length}%`;
     return tick;
   });
   return h("div", { class: "timeline-ticks" }, ...ticks);

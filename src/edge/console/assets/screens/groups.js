@@ -24,13 +24,14 @@ const COLUMNS = [
     label: "Group",
     kind: "wide",
     cell: (one) => [
-      h("a", { class: "strong mono", href: href(["invocations", one.cid]) }, one.cid),
+      h("a", { class: "strong mono clip", href: href(["invocations", one.cid]) }, one.cid),
       h("div", { class: "quiet small clip" }, follows(one) || "nothing follows"),
     ],
   },
   { label: "State", cell: (one) => stateBadge(one) },
   {
     label: "Members",
+    kind: "optional",
     cell: (one) =>
       h("progress", {
         max: Math.max(1, one.group?.members ?? 0),
@@ -53,7 +54,7 @@ const COLUMNS = [
     kind: "number optional",
     cell: (one) => duration((one.endTime ? toMs(one.endTime) : now()) - toMs(one.acceptTime)),
   },
-  { label: "Accepted", kind: "number", cell: (one) => ago(one.acceptTime) },
+  { label: "Accepted", kind: "number optional", cell: (one) => ago(one.acceptTime) },
 ];
 
 /** @param {Invocation} one */

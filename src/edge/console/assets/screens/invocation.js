@@ -1,6 +1,7 @@
 // One invocation: its state and why it waits, the timeline of its call tree, input, outcome, items, attempts with their
 // failures and traces, and what can be done with it. It is followed live until it has ended.
 
+import { isUnreachable } from "../api/connect.js";
 import { getInvocation, getService, listInvocations } from "../api/node.js";
 import { fill, h, setText } from "../core/dom.js";
 import { addKeys } from "../core/keys.js";
@@ -15,8 +16,8 @@ import { contentView } from "../parts/content.js";
 import { copyButton, tabs } from "../parts/controls.js";
 import { liveEvents, progressBar } from "../parts/events.js";
 import { icon } from "../parts/icon.js";
-import { cancelDialog, invocationActions } from "../parts/invocation_actions.js";
-import { empty, failureBox, loading } from "../parts/notice.js";
+import { invocationActions } from "../parts/invocation_actions.js";
+import { empty, failureBox, loading, marked } from "../parts/notice.js";
 import { panel, screen, screenHead } from "../parts/screen.js";
 import { hasEnded, stateBadge } from "../parts/state.js";
 import { factList } from "../parts/table.js";
@@ -75,10 +76,17 @@ export default function invocation({ path, query, scope }) {
     try {
       await read();
     } catch (error) {
-      if (!scope.aborted) fill(place, known ? failureBox(error) : notFound(error, cid));
+      if (!scope.aborted) fail(error);
       throw error;
     }
   });
+  /** @param {unknown} error */
+  function fail(error) {
+    // Where the node does not answer, what is shown stays.
+    if (isUnreachable(error) && known) return;
+    const isKnown = isUnreachable(error) || known;
+    fill(place, isKnown ? failureBox(error, reread) : notFound(error, cid));
+  }
   function reread() {
     skipped = everyMs;
     reads.now();
@@ -86,10 +94,10 @@ export default function invocation({ path, query, scope }) {
   view.onEvent(reread);
   addKeys(
     [
-      { key: "c", label: "Cancel it", run: () => known && !hasEnded(known) && cancelDialog(known, reread) },
-      ...["Retry", "Edit and retry…"].map((label) => ({
-        key: label === "Retry" ? "r" : "e",
+      ...Object.entries({ c: "Cancel…", r: "Retry", e: "Edit and retry…" }).map(([key, label]) => ({
+        key,
         label,
+        // What the caller may not do, the button knows.
         run: () =>
           [...buttons.querySelectorAll("button")].find((button) => button.textContent?.startsWith(label))?.click(),
       })),
@@ -247,7 +255,7 @@ function waitNotice(invocation, service) {
       "div",
       null,
       h("b", null, "Why it waits. "),
-      visible(why),
+      ...marked(why),
       holder && [" ", h("a", { href: href(["invocations", holder]) }, "Open the invocation that holds the key")],
     ),
   );

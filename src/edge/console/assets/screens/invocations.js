@@ -18,6 +18,7 @@ import { makeRow, rowHead } from "../parts/invocation_row.js";
 import { empty, failureBox, loading, messageOf, toast } from "../parts/notice.js";
 import { screen, screenHead } from "../parts/screen.js";
 import { STATE_NAMES, lookOf } from "../parts/state.js";
+import { tableKeys } from "../parts/table.js";
 import { virtualList } from "../parts/virtual_list.js";
 
 const LIST_MS = 2000;
@@ -263,16 +264,7 @@ export default function invocations({ query, scope }) {
   learn().catch(() => {});
   addKeys(
     [
-      { key: "j", label: "Next invocation", run: () => list.move(1) },
-      { key: "k", label: "Previous invocation", run: () => list.move(-1) },
-      {
-        key: "Enter",
-        label: "Open the invocation",
-        run: () => {
-          const row = pages.row(list.cursor());
-          if (row) open(href(["invocations", row.cid]));
-        },
-      },
+      ...tableKeys(list),
       {
         key: "x",
         label: "Select the invocation",

@@ -28,15 +28,16 @@ export default function invokeScreen({ query, scope }) {
     fill(body, empty("Choose a service", "Its input becomes a form; violations are shown at the fields."));
     return element;
   }
-  getService(service, scope).then(
-    (described) => {
+  async function load() {
+    try {
+      const described = await getService(service, scope);
       about.append(healthBadge(described.health), h("a", { href: href(["services", service]) }, "About the service"));
       fill(body, bench(described, scope));
-    },
-    (error) => {
-      if (!scope.aborted) fill(body, failureBox(error));
-    },
-  );
+    } catch (error) {
+      if (!scope.aborted) fill(body, failureBox(error, load));
+    }
+  }
+  load();
   return element;
 }
 
@@ -230,8 +231,9 @@ function failed(error, ms) {
       failure?.cid && cidText(failure.cid),
     ),
     failureBox(error),
+    // A single one is the message.
     failure &&
-      failure.violations.length > 0 &&
+      failure.violations.length > 1 &&
       h(
         "ul",
         { class: "violations" },

@@ -1,5 +1,6 @@
 // One service: what it takes and gives, where it is served, its limits, its last hour, and pause and resume.
 
+import { isUnreachable } from "../api/connect.js";
 import { controlService, getService } from "../api/node.js";
 import { mayAdminister, missing, missingInvoke } from "../api/session.js";
 import { fill, h, uniqueId } from "../core/dom.js";
@@ -40,11 +41,14 @@ export default function service({ path, scope }) {
     try {
       described = await getService(name, signal);
     } catch (error) {
-      if (!signal.aborted)
+      // Where the node does not answer, what is shown stays.
+      if (!signal.aborted && !(shown && isUnreachable(error))) {
+        shown = "";
         fill(
           place,
           failureBox(error, () => reads.now()),
         );
+      }
       throw error;
     }
     fill(health, healthBadge(described.health));
