@@ -98,6 +98,9 @@ def test_a_running_group_counts_what_has_failed(page: Page, family: Node) -> Non
     name = "2 of 2 have ended: 1 failed, 1 cancelled"
     expect(members.get_by_role("img", name=name)).to_be_visible()
     expect(page.locator(".screen-title .badge")).to_have_text("1 failed")
+    page.goto("/console/groups")
+    row = page.get_by_role("row").filter(has_text=cid)
+    expect(row.get_by_role("link")).to_have_text([cid, "1 failed", "2 of 2", "1 cancelled"])
 
 
 def test_a_group_of_a_handler_is_in_its_tree(page: Page, family: Node) -> None:

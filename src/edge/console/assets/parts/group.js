@@ -13,6 +13,7 @@ import { badge, hasEnded, lookOf } from "./state.js";
 /** Each with its tone, in the order in which they are shown. */
 const ENDINGS = /** @type {const} */ ({ succeeded: "good", failed: "bad", expired: "warn", cancelled: "idle" });
 const NAMES = /** @type {Ending[]} */ (Object.keys(ENDINGS));
+const WORST = NAMES.filter((name) => name !== "succeeded");
 
 /**
  * The counts of a group that has ended, from its outcome; null while it runs, or where they were not read.
@@ -59,6 +60,16 @@ export function groupBadge(group) {
 }
 
 /**
+ * The state of a group, which leads to the members that it speaks of.
+ *
+ * @param {Invocation} group
+ */
+export function groupState(group) {
+  const [worst] = WORST.filter((name) => endedCounts(group)?.[name]);
+  return worst ? h("a", { href: membersOf(group, worst.toUpperCase()) }, groupBadge(group)) : groupBadge(group);
+}
+
+/**
  * How many members have ended, and in which way, as shares of a bar.
  *
  * @param {Invocation} group
@@ -91,13 +102,14 @@ function textOf(group, counts) {
 }
 
 /**
- * The members that ended in other ways than with a response, each count with a link to them.
+ * The other ways in which members ended, each count with a link to them.
  *
  * @param {Invocation} group
- * @param {Counts | null} counts
  */
-export function unsuccessful(group, counts) {
-  return NAMES.filter((name) => name !== "succeeded" && counts?.[name]).map((name) =>
+export function otherEndings(group) {
+  const counts = endedCounts(group);
+  const [, ...others] = WORST.filter((name) => counts?.[name]);
+  return others.map((name) =>
     h(
       "a",
       { class: `tone-${ENDINGS[name]} small`, href: membersOf(group, name.toUpperCase()) },

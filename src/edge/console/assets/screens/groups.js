@@ -5,7 +5,7 @@ import { h } from "../core/dom.js";
 import { count } from "../core/format.js";
 import { href } from "../core/router.js";
 import { ago, duration, now, toMs } from "../core/time.js";
-import { endedCounts, groupBadge, groupBar, unsuccessful } from "../parts/group.js";
+import { endedCounts, groupBar, groupState, otherEndings } from "../parts/group.js";
 import { empty } from "../parts/notice.js";
 import { polledTable } from "../parts/polled_table.js";
 import { screen, screenHead } from "../parts/screen.js";
@@ -28,7 +28,7 @@ const COLUMNS = [
       h("div", { class: "quiet small clip" }, follows(one) || "nothing follows"),
     ],
   },
-  { label: "State", cell: (one) => groupBadge(one) },
+  { label: "State", cell: (one) => groupState(one) },
   { label: "Members", cell: (one) => groupBar(one, endedCounts(one)) },
   {
     label: "Ended",
@@ -39,7 +39,7 @@ const COLUMNS = [
         { href: href(["invocations"], { filter: `group = ${one.cid}` }) },
         `${count(one.group?.ended)} of ${count(one.group?.members)}`,
       ),
-      ...unsuccessful(one, endedCounts(one)).map((link) => h("div", null, link)),
+      ...otherEndings(one).map((link) => h("div", null, link)),
     ],
   },
   {
