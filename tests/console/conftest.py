@@ -17,6 +17,7 @@ from playwright.sync_api import (
     expect,
     sync_playwright,
 )
+from worker import Worker
 
 CHROMIUM = os.environ.get("CIDERY_CHROMIUM", "/usr/bin/chromium")
 # Nothing takes as long: a machine that is busy with other tests does.
@@ -40,6 +41,15 @@ def pytest_configure() -> None:
 def node() -> Iterator[Node]:
     node = Node()
     yield node
+    node.stop()
+
+
+@pytest.fixture(scope="session")
+def family() -> Iterator[Node]:
+    """A node with a worker that serves `family_services.py`."""
+    node = Node()
+    with Worker(node, "family_services.py"):
+        yield node
     node.stop()
 
 

@@ -5,7 +5,7 @@ import { connection } from "./api/connect.js";
 import { logOut, mayAdminister, missing, readSession, session } from "./api/session.js";
 import { fill, h } from "./core/dom.js";
 import { addKeys, knownKeys, startKeys } from "./core/keys.js";
-import { href, open, place, start } from "./core/router.js";
+import { goBack, href, open, place, start } from "./core/router.js";
 import { applyTheme, nextTheme, theme } from "./core/theme.js";
 import { tickTimes } from "./core/time.js";
 import { dialog } from "./parts/controls.js";
@@ -196,7 +196,7 @@ function globalKeys() {
       label: "Search, or filter",
       run: () => /** @type {HTMLElement | null} */ (main.querySelector("[data-search], .filter-text"))?.focus(),
     },
-    { key: "Escape", label: "Back", run: () => place().path.length > 1 && history.back() },
+    { key: "Escape", label: "Back", run: () => place().path.length > 1 && goBack() },
     {
       key: "t",
       label: "Light or dark",

@@ -51,6 +51,10 @@ export function invocationActions(invocation, changed) {
   }
   if (!isOver)
     buttons.push(action("Cancel…", { run: () => cancelDialog(invocation, changed), icon: "stop", denied, key: "c" }));
+  if (invocation.service) {
+    const run = () => open(href(["invoke"], { service: invocation.service, like: invocation.cid }));
+    buttons.push(action("Invoke again…", { run, icon: "invoke", denied: missingInvoke(invocation.service) }));
+  }
   if (isOver) buttons.push(action("Purge…", { run: () => purgeDialog(invocation, changed), icon: "trash", denied }));
   return buttons;
 }
@@ -169,7 +173,8 @@ async function retryDialog(invocation, changed) {
   dialog(
     "Retry with another input",
     ({ close }) => {
-      const editor = inputEditor(described?.declaration.sio?.input, textOf(invocation.input)?.text ?? "");
+      const editor = inputEditor(described?.declaration.sio?.input, "");
+      editor.writeShown(textOf(invocation.input)?.text ?? "{}");
       const message = messagePlace();
       async function run() {
         message.clear();
@@ -217,6 +222,25 @@ function refused(failure) {
   return new ApiError(failure.message ?? "refused", { reason: failure.reason, violations: request?.fieldViolations });
 }
 
+/** Codes of a failure that is given from outside, the usual one first. */
+const FAILURE_CODES = [
+  "INTERNAL",
+  "FAILED_PRECONDITION",
+  "INVALID_ARGUMENT",
+  "NOT_FOUND",
+  "ALREADY_EXISTS",
+  "PERMISSION_DENIED",
+  "ABORTED",
+  "UNAVAILABLE",
+  "DEADLINE_EXCEEDED",
+  "RESOURCE_EXHAUSTED",
+  "OUT_OF_RANGE",
+  "UNIMPLEMENTED",
+  "DATA_LOSS",
+  "UNAUTHENTICATED",
+  "UNKNOWN",
+];
+
 /**
  * Gives the outcome of an invocation whose handler deferred it.
  *
@@ -248,14 +272,35 @@ function completeDialog(invocation, changed) {
     const reason = h("input", { type: "text", id: uniqueId("reason"), class: "mono", placeholder: "UPPER_SNAKE_CASE" });
     const text = h("input", { type: "text", id: uniqueId("message") });
     const message = messagePlace();
+    const code = h(
+      "select",
+      { id: uniqueId("code") },
+      ...FAILURE_CODES.map((name) => h("option", { value: `CODE_${name}` }, name)),
+    );
+    const final = h("input", { type: "checkbox", id: uniqueId("final"), checked: true });
+    const attempts = invocation.maxAttempts ? ` of ${invocation.maxAttempts}` : "";
     const ofResponse = field("Response, JSON", response);
-    const ofFailure = h("div", { hidden: true }, field("Reason", reason), field("Message", text));
+    const ofFailure = h(
+      "div",
+      { class: "fields", hidden: true },
+      field("Code", code),
+      field("Reason", reason),
+      field("Message", text),
+      h("div", { class: "field check" }, final, h("label", { for: final.id }, "It is final")),
+      h(
+        "p",
+        { class: "field-help" },
+        `Otherwise it is the failure of attempt ${invocation.attempt ?? 1}${attempts}, and a code such as INTERNAL is
+        retried: its handler runs again.`,
+      ),
+    );
     kind.addEventListener("change", () => {
       ofResponse.hidden = kind.value === "failure";
       ofFailure.hidden = kind.value !== "failure";
     });
     async function run() {
-      const failure = { code: "CODE_INTERNAL", reason: reason.value || undefined, message: text.value };
+      const retryable = final.checked ? false : undefined;
+      const failure = { code: code.value, reason: reason.value || undefined, message: text.value, retryable };
       const outcome =
         kind.value === "failure" ? { failure } : { document: toBase64(response.value), dataFormat: "DATA_FORMAT_JSON" };
       try {

@@ -5,8 +5,10 @@ import { words } from "../core/format.js";
 import { href } from "../core/router.js";
 import { oneLine } from "../core/text.js";
 import { duration, exact, now, toMs } from "../core/time.js";
+import { toneOfAttempt } from "./attempts.js";
 import { icon } from "./icon.js";
-import { hasEnded, lookOf } from "./state.js";
+import { groupLook } from "./group.js";
+import { lookOf } from "./state.js";
 
 /** @typedef {import("../api/types.js").Invocation} Invocation */
 /** @typedef {{from: number, to: number, kind: string, title: string}} Span */
@@ -26,8 +28,8 @@ const STEPS_MS = [
 ];
 
 /**
- * @param {import("../core/tree.js").Node[]} nodes
- * @param {Invocation} current with its attempts
+ * @param {import("../core/tree.js").Node[]} nodes with their attempts, as far as these are known
+ * @param {Invocation} current
  */
 export function timeline(nodes, current) {
   const rows = nodes.map((node) => {
@@ -58,9 +60,9 @@ export function timeline(nodes, current) {
  * @param {string} currentCid
  */
 function row(node, invocation, spans, from, to, currentCid) {
-  const look = lookOf(invocation);
+  const look = invocation.group ? groupLook(invocation) : lookOf(invocation);
   const name = invocation.service || "group";
-  const kind = { root: "", child: "", callback: "callback", member: "member", retry: "retry" }[node.kind];
+  const kind = { root: "", child: "", callback: "callback", member: "member" }[node.kind];
   const label = h(
     "div",
     { class: "timeline-label" },
@@ -116,23 +118,25 @@ function axis(length) {
  */
 function spansOf(invocation) {
   const end = invocation.endTime ? toMs(invocation.endTime) : Math.max(now(), toMs(invocation.acceptTime));
-  const attempts = invocation.attempts ?? derivedAttempts(invocation);
   const spans = [];
   let at = toMs(invocation.acceptTime);
-  if (!invocation.service) {
-    return [span(at, end, hasEnded(invocation) ? "good" : "busy", "its members")];
+  if (invocation.group) return [span(at, end, groupLook(invocation).tone, groupLook(invocation).label)];
+  if (!invocation.attempts && invocation.firstAttemptTime) {
+    const first = toMs(invocation.firstAttemptTime);
+    return [
+      ...(first > at ? [span(at, first, "wait", "waited for its first attempt")] : []),
+      span(first, end, "unknown", "its attempts are not known here"),
+    ];
   }
-  for (const attempt of attempts) {
+  for (const attempt of invocation.attempts ?? []) {
     const start = toMs(attempt.startTime);
     if (start > at)
       spans.push(
         span(at, start, "wait", attempt.number === 1 ? "waited for its first attempt" : "waited for its next attempt"),
       );
     at = attempt.endTime ? toMs(attempt.endTime) : end;
-    const isCancelled = !attempt.failure && invocation.state === "STATE_CANCELLED";
-    const kind = attempt.failure ? "bad" : attempt.endTime ? (isCancelled ? "idle" : "good") : "busy";
     const failure = attempt.failure ? `: ${oneLine(attempt.failure.message ?? attempt.failure.reason ?? "", 120)}` : "";
-    spans.push(span(start, at, kind, `attempt ${attempt.number}${failure}`));
+    spans.push(span(start, at, toneOfAttempt(attempt, invocation), `attempt ${attempt.number}${failure}`));
   }
   if (!invocation.endTime && invocation.state === "STATE_PENDING") {
     spans.push(span(at, end, "wait", `waits: ${words(invocation.pendingReason, "PENDING_REASON_")}`));
@@ -141,20 +145,6 @@ function spansOf(invocation) {
     spans.push(span(at, end, isRunning ? "busy" : "wait", isRunning ? "runs" : "waited"));
   }
   return spans;
-}
-
-/**
- * The attempts of an invocation of which only times are known: they are one.
- *
- * @param {Invocation} invocation
- * @returns {import("../api/types.js").Attempt[]}
- */
-function derivedAttempts(invocation) {
-  if (!invocation.firstAttemptTime) return [];
-  const failure = invocation.outcome?.failure ?? invocation.lastFailure;
-  const isOver = hasEnded(invocation) || invocation.state === "STATE_PENDING";
-  const endTime = invocation.endTime ?? (isOver ? invocation.firstAttemptTime : undefined);
-  return [{ number: 1, startTime: invocation.firstAttemptTime, endTime, failure }];
 }
 
 /**

@@ -5,10 +5,10 @@ import { h } from "../core/dom.js";
 import { count } from "../core/format.js";
 import { href } from "../core/router.js";
 import { ago, duration, now, toMs } from "../core/time.js";
+import { endedCounts, groupBar, groupState, otherEndings } from "../parts/group.js";
 import { empty } from "../parts/notice.js";
 import { polledTable } from "../parts/polled_table.js";
 import { screen, screenHead } from "../parts/screen.js";
-import { stateBadge } from "../parts/state.js";
 import { table } from "../parts/table.js";
 
 /** @typedef {import("../api/types.js").Invocation} Invocation */
@@ -28,26 +28,19 @@ const COLUMNS = [
       h("div", { class: "quiet small clip" }, follows(one) || "nothing follows"),
     ],
   },
-  { label: "State", cell: (one) => stateBadge(one) },
-  {
-    label: "Members",
-    kind: "optional",
-    cell: (one) =>
-      h("progress", {
-        max: Math.max(1, one.group?.members ?? 0),
-        value: one.group?.ended ?? 0,
-        "aria-label": "Members that have ended",
-      }),
-  },
+  { label: "State", cell: (one) => groupState(one) },
+  { label: "Members", kind: "optional", cell: (one) => groupBar(one, endedCounts(one)) },
   {
     label: "Ended",
     kind: "number",
-    cell: (one) =>
+    cell: (one) => [
       h(
         "a",
         { href: href(["invocations"], { filter: `group = ${one.cid}` }) },
         `${count(one.group?.ended)} of ${count(one.group?.members)}`,
       ),
+      ...otherEndings(one).map((link) => h("div", null, link)),
+    ],
   },
   {
     label: "Took",
@@ -72,7 +65,9 @@ export default function groups({ scope }) {
     scope,
     everyMs: EVERY_MS,
     read: async (signal) => {
-      const answer = await listInvocations({ filter: GROUPS, pageSize: SHOWN_MAX }, signal);
+      // The outcome of a group, which has the counts, is not in a summary.
+      const query = { filter: GROUPS, pageSize: SHOWN_MAX, view: "INVOCATION_VIEW_BASIC" };
+      const answer = await listInvocations(query, signal);
       more = Boolean(answer.nextPageToken);
       return answer.invocations ?? [];
     },

@@ -1,12 +1,12 @@
 // Invokes a service: a form of its declared input, raw JSON, what came back, live events, and the last calls.
 
 import { ApiError } from "../api/connect.js";
-import { getService, invoke, invokeAsync, listServices } from "../api/node.js";
+import { getInvocation, getService, invoke, invokeAsync, listServices } from "../api/node.js";
 import { forgetCalls, pastCalls, rememberCall } from "../core/call_history.js";
 import { fill, h, uniqueId } from "../core/dom.js";
 import { href, open, rewriteQuery } from "../core/router.js";
 import { ago, duration } from "../core/time.js";
-import { contentView } from "../parts/content.js";
+import { contentView, textOf } from "../parts/content.js";
 import { copyButton } from "../parts/controls.js";
 import { liveEvents } from "../parts/events.js";
 import { icon } from "../parts/icon.js";
@@ -28,11 +28,13 @@ export default function invokeScreen({ query, scope }) {
     fill(body, empty("Choose a service", "Its input becomes a form; violations are shown at the fields."));
     return element;
   }
+  const like = query.get("like");
   async function load() {
     try {
       const described = await getService(service, scope);
+      const original = like ? await getInvocation(like, scope) : null;
       about.append(healthBadge(described.health), h("a", { href: href(["services", service]) }, "About the service"));
-      fill(body, bench(described, scope));
+      fill(body, bench(described, original, scope));
     } catch (error) {
       if (!scope.aborted) fill(body, failureBox(error, load));
     }
@@ -74,14 +76,17 @@ function servicePicker(service, scope) {
 
 /**
  * @param {ServiceDescription} described
+ * @param {import("../api/types.js").Invocation | null} original whose input the form begins with
  * @param {AbortSignal} scope
  */
-function bench(described, scope) {
+function bench(described, original, scope) {
   const service = described.declaration.name;
   const result = h("div", { class: "result" });
   const history = h("div");
   let running = new AbortController();
   const form = invokeForm(described, run);
+  const given = textOf(original?.input);
+  if (given) form.editor.writeShown(given.text);
   scope.addEventListener("abort", () => running.abort());
 
   /** @param {import("../parts/invoke_form.js").Request} call */

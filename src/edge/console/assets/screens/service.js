@@ -15,7 +15,7 @@ import { action, dialog, tabs } from "../parts/controls.js";
 import { historyCharts } from "../parts/history.js";
 import { icon } from "../parts/icon.js";
 import { failureBox, loading, messagePlace, toast } from "../parts/notice.js";
-import { panel, screen, screenHead } from "../parts/screen.js";
+import { backLink, panel, screen, screenHead } from "../parts/screen.js";
 import { badge, healthBadge } from "../parts/state.js";
 import { factList } from "../parts/table.js";
 import { pretty } from "../core/json_text.js";
@@ -30,7 +30,7 @@ export default function service({ path, scope }) {
   const name = path[0] ?? "";
   const health = h("span");
   const buttons = h("div", { class: "screen-actions" });
-  const back = h("a", { class: "icon-button", href: href(["services"]), "aria-label": "All services" }, icon("back"));
+  const back = backLink("services", "All services");
   const place = h("div", null, loading());
   const load = h("div");
   const served = h("div");
