@@ -77,7 +77,12 @@ export function historyCharts(service, scope, onSamples) {
       { label: "p99", colour: "--text-2", isDashed: true, values: at.map((sample) => ms(sample?.durationP99)) },
     ]);
     queue.show(times, [
-      { label: "age", colour: "--accent", isFilled: true, values: at.map((sample) => ms(sample?.oldestDueAge) ?? 0) },
+      {
+        label: "age",
+        colour: "--accent",
+        isFilled: true,
+        values: at.map((sample, index) => ms(sample?.oldestDueAge) ?? (isBefore(index) ? null : 0)),
+      },
     ]);
   }
   return element;
