@@ -106,7 +106,8 @@ def test_some_are_chosen_and_changed(page: Page, busy: Node) -> None:
     boxes = page.get_by_role("checkbox", name="Select", exact=True)
     boxes.nth(0).check()
     boxes.nth(1).check()
-    page.locator(".picked").get_by_role("button", name="Cancel").click()
+    page.locator(".picked").get_by_role("button", name="Cancel…").click()
+    page.get_by_role("button", name="Cancel 2 invocations").click()
     expect(page.get_by_text("Cancel: 2 changed")).to_be_visible()
     states = sorted(busy.state(cid) for cid in cids)
     assert states == ["STATE_CANCELLED", "STATE_CANCELLED", "STATE_PENDING"]

@@ -144,6 +144,36 @@ export function bulkDialog(verb, filter, done) {
 }
 
 /**
+ * Asks before some invocations are changed that cannot be changed back.
+ *
+ * @param {"Cancel" | "Purge"} name
+ * @param {number} number of invocations
+ * @param {() => void} run
+ */
+export function chosenDialog(name, number, run) {
+  const { title, says } = VERBS[/** @type {Verb} */ (name.toLowerCase())];
+  dialog(title, ({ close }) => [
+    h(
+      "div",
+      { class: "dialog-body" },
+      h("p", null, h("b", { class: "number" }, plural(number, "invocation")), ` selected. ${says}`),
+      h(
+        "div",
+        { class: "dialog-actions" },
+        action("Close", { run: close }),
+        action(`${name} ${plural(number, "invocation")}`, {
+          run: () => {
+            close();
+            run();
+          },
+          kind: "danger",
+        }),
+      ),
+    ),
+  ]);
+}
+
+/**
  * @param {string} text
  * @param {HTMLElement} control
  */

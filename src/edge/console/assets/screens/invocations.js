@@ -10,7 +10,7 @@ import { addKeys } from "../core/keys.js";
 import { Pages } from "../api/pages.js";
 import { poll } from "../core/poll.js";
 import { href, open, rewriteQuery } from "../core/router.js";
-import { bulkDialog } from "../parts/bulk.js";
+import { bulkDialog, chosenDialog } from "../parts/bulk.js";
 import { action, menu } from "../parts/controls.js";
 import { filterInput } from "../parts/filter_input.js";
 import { icon } from "../parts/icon.js";
@@ -129,9 +129,7 @@ export default function invocations({ query, scope }) {
       } else if (isLive) {
         await pages.refreshSeen();
         const top = await listInvocations({ filter, pageSize: 100 }, scope);
-        const first = pages.row(0)?.cid ?? "";
-        const newer = (top.invocations ?? []).findIndex((one) => one.cid === first);
-        showFresh(newer < 0 ? (top.invocations ?? []).length : newer);
+        showFresh(pages.countNew(top.invocations ?? []));
       }
       input.fault("");
     } catch (error) {
@@ -211,13 +209,14 @@ export default function invocations({ query, scope }) {
     picked.hidden = chosen.size === 0;
     all.checked = chosen.size > 0;
     list.redraw();
-    const run = (/** @type {"Cancel" | "Retry" | "Purge"} */ verb) => () => changeChosen(verb);
+    const run = (/** @type {"Cancel" | "Retry" | "Purge"} */ verb) => () =>
+      verb === "Retry" ? changeChosen(verb) : chosenDialog(verb, chosen.size, () => changeChosen(verb));
     fill(
       picked,
       h("b", { class: "number" }, plural(chosen.size, "selected", "selected")),
-      action("Cancel", { run: run("Cancel"), icon: "stop" }),
+      action("Cancel…", { run: run("Cancel"), icon: "stop" }),
       action("Retry", { run: run("Retry"), icon: "retry" }),
-      action("Purge", { run: run("Purge"), icon: "trash" }),
+      action("Purge…", { run: run("Purge"), icon: "trash" }),
       h("span", { class: "grow" }),
       action("Select none", {
         run: () => {
