@@ -46,9 +46,10 @@ mod tests {
     fn every_method_that_reads_is_counted() {
         let pool = DescriptorPool::decode(DESCRIPTORS).unwrap();
         let methods = pool.services().flat_map(|service| {
-            let path = move |name: &str| format!("/{}/{name}", service.full_name());
+            let full_name = service.full_name().to_owned();
             let names: Vec<_> = service.methods().map(|it| it.name().to_owned()).collect();
-            names.into_iter().map(move |name| (path(&name), name))
+            let with_path = move |name| (format!("/{full_name}/{name}"), name);
+            names.into_iter().map(with_path)
         });
         let verbs = ["Get", "List", "Read", "Stream", "Summarize", "Watch"];
         let reads = methods.filter(|(path, name)| {

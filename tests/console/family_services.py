@@ -109,3 +109,19 @@ class Broken(Service):
 
     def handle(self) -> dict[str, Any]:
         return {"ratio": 1 / 0}
+
+
+class Asks(Service):
+    """Calls others, and waits for them."""
+
+    name = "family.asks"
+
+    def handle(self) -> dict[str, Any]:
+        found = self.invoke(Member, {"number": 1})
+        try:
+            self.invoke(Member, {"number": 2, "does": "fail"})
+        except LookupError:
+            pass
+        except Exception as error:  # the failure of a worker has no class of its own
+            return {**found, "failed": str(error)}
+        return found

@@ -150,3 +150,16 @@ def test_the_way_back_from_a_group_leads_to_the_groups(page: Page, family: Node)
     expect(title).to_have_text("family.member")
     page.keyboard.press("u")
     expect(title).to_have_text("Groups")
+
+
+def test_nested_calls_are_drawn_with_what_they_came_to(page: Page, family: Node) -> None:
+    cid = family.start("family.asks", {})
+    family.wait(cid)
+    page.goto(f"/console/invocations/{cid}")
+    expect(page.locator(".timeline-rows > li")).to_have_count(3)
+    nested = "1 family.member nested"
+    assert rows(page) == ["0 family.asks", nested, nested]
+    calls = page.locator(".timeline-rows > li")
+    expect(calls.nth(1).locator(".bar-good")).to_have_count(1)
+    failed = calls.nth(2).locator(".bar-bad")
+    expect(failed).to_have_attribute("title", re.compile("called by family.asks in attempt 1"))

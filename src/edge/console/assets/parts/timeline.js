@@ -1,7 +1,7 @@
 // The timeline of a call tree: for each invocation its waits and its attempts, on one axis of time.
 
 import { h } from "../core/dom.js";
-import { words } from "../core/format.js";
+import { plural, words } from "../core/format.js";
 import { href } from "../core/router.js";
 import { oneLine } from "../core/text.js";
 import { duration, exact, now, toMs } from "../core/time.js";
@@ -15,6 +15,8 @@ import { lookOf } from "./state.js";
 
 /** A span that is shorter than this share of the axis is still seen. */
 const WIDTH_MIN = 0.4;
+/** How many nested calls of an invocation are drawn. */
+const NESTED_MAX = 50;
 /** The ticks of the axis are at one of these steps, the smallest that makes no more of them than that. */
 const TICKS_MAX = 5;
 const MINUTE_MS = 60_000;
@@ -46,7 +48,10 @@ export function timeline(nodes, current) {
     h(
       "ol",
       { class: "timeline-rows" },
-      ...rows.map(({ node, invocation, spans }) => row(node, invocation, spans, from, to, current.cid)),
+      ...rows.flatMap(({ node, invocation, spans }) => [
+        row(node, invocation, spans, from, to, current.cid),
+        ...nestedRows(invocation, node.depth, from, to),
+      ]),
     ),
   );
 }
@@ -72,7 +77,7 @@ function row(node, invocation, spans, from, to, currentCid) {
       : h("a", { href: href(["invocations", invocation.cid]) }, name),
     kind && h("span", { class: "tag" }, kind),
   );
-  label.style.paddingInlineStart = `${Math.min(node.depth, 8) * 16}px`;
+  indent(label, node.depth);
   const track = h("div", { class: "timeline-track" }, ...spans.map((span) => bar(span, from, to)));
   const last = spans.at(-1);
   const total = last ? duration(last.to - toMs(invocation.acceptTime)) : "";
@@ -83,6 +88,73 @@ function row(node, invocation, spans, from, to, currentCid) {
     track,
     h("span", { class: "number quiet small" }, total),
   );
+}
+
+/**
+ * The calls that the attempts of an invocation made and waited for. They have no page of their own.
+ *
+ * @param {Invocation} invocation
+ * @param {number} depth
+ * @param {number} from
+ * @param {number} to
+ */
+function nestedRows(invocation, depth, from, to) {
+  const attempts = invocation.attempts ?? [];
+  const calls = attempts.flatMap((attempt) => (attempt.nestedCalls ?? []).map((call) => ({ attempt, call })));
+  const omitted = attempts.reduce((sum, attempt) => sum + (attempt.omittedNestedCalls ?? 0), 0);
+  const rest = omitted + Math.max(0, calls.length - NESTED_MAX);
+  return [
+    ...calls.slice(0, NESTED_MAX).map(({ attempt, call }) => nestedRow(call, attempt.number, depth, from, to)),
+    ...(rest > 0 ? [omittedRow(rest, depth + 1)] : []),
+  ];
+}
+
+/**
+ * @param {import("../api/types.js").NestedCall} call
+ * @param {number} attempt
+ * @param {number} depth
+ * @param {number} from
+ * @param {number} to
+ */
+function nestedRow(call, attempt, depth, from, to) {
+  const failed = call.failure ? `: ${oneLine(call.failure.reason ?? "", 80)}` : "";
+  const text = `called by ${call.caller} in attempt ${attempt}${failed}`;
+  const [start, end] = [toMs(call.startTime), toMs(call.endTime)];
+  const tone = call.failure ? "bad" : "good";
+  const look = call.failure ? icon("failed", "failed") : icon("succeeded", "ended");
+  const label = h(
+    "div",
+    { class: "timeline-label" },
+    h("span", { class: `tone-${tone}` }, look),
+    h("a", { href: href(["services", call.service]) }, call.service),
+    h("span", { class: "tag" }, "nested"),
+  );
+  indent(label, depth + call.depth);
+  return h(
+    "li",
+    null,
+    label,
+    h("div", { class: "timeline-track" }, bar(span(start, end, tone, text), from, to)),
+    h("span", { class: "number quiet small" }, duration(end - start)),
+  );
+}
+
+/**
+ * @param {number} calls
+ * @param {number} depth
+ */
+function omittedRow(calls, depth) {
+  const label = h("div", { class: "timeline-label quiet" }, `and ${plural(calls, "nested call")} more`);
+  indent(label, depth);
+  return h("li", null, label, h("div", { class: "timeline-track" }), h("span"));
+}
+
+/**
+ * @param {HTMLElement} label
+ * @param {number} depth
+ */
+function indent(label, depth) {
+  label.style.paddingInlineStart = `${Math.min(depth, 8) * 16}px`;
 }
 
 /**
