@@ -187,12 +187,10 @@ fn operation(service: &Documented<'_>) -> Dict {
         content.insert("example", sio.sample_input());
     }
     let text = || dict! { "schema": dict! { "type": "string" } };
-    // Its fields are texts, which are converted.
-    let form = dict! { "schema": dict! { "type": "object" } };
     let body = dict! {
         "content": dict! {
             "application/json": content,
-            "application/x-www-form-urlencoded": form,
+            "application/x-www-form-urlencoded": dict! { "schema": form(sio) },
             "text/csv": text(),
             "text/plain": text(),
         },
@@ -200,6 +198,30 @@ fn operation(service: &Documented<'_>) -> Dict {
     operation.insert("requestBody", body);
     operation.insert("responses", responses(sio));
     operation
+}
+
+/// The schema of an input as a form: its fields are texts, which are converted.
+fn form(sio: &Sio) -> Dict {
+    let mut form = dict! { "type": "object" };
+    let Some(Value::Dict(mut input)) = sio.input_schema() else {
+        return form;
+    };
+    if let Some(Value::Dict(properties)) = input.remove("properties") {
+        let fields = properties.into_iter().map(|(name, schema)| {
+            let text = dict! { "type": "string" };
+            let field = match schema.as_dict().and_then(|schema| schema.get("type")) {
+                // One field for each item.
+                Some(kind) if *kind == "array".into() => dict! { "type": "array", "items": text },
+                _ => text,
+            };
+            (name, Value::from(field))
+        });
+        form.insert("properties", fields.collect::<Dict>());
+        if let Some(names) = input.remove("required") {
+            form.insert("required", names);
+        }
+    }
+    form
 }
 
 /// The first sentence of the description, or the name.
@@ -216,12 +238,18 @@ fn responses(sio: &Sio) -> Dict {
     let text = || dict! { "schema": dict! { "type": "string" } };
     let content = dict! {
         "application/json": dict! { "schema": schema(sio.output_schema()) },
+        "application/x-www-form-urlencoded": text(),
         "text/csv": text(),
         "text/plain": text(),
     };
     let succeeded = dict! {
         "description": "The response.",
-        "headers": dict! { "cidery-cid": reference("headers", "Cid") },
+        "headers": dict! {
+            "cidery-cid": reference("headers", "Cid"),
+            "cidery-already-accepted": reference("headers", "AlreadyAccepted"),
+            "cidery-ignored": reference("headers", "Ignored"),
+            "Preference-Applied": reference("headers", "PreferenceApplied"),
+        },
         "content": content,
     };
     let mut responses = dict! {

@@ -85,6 +85,10 @@ fn each_service_has_a_path_with_its_schemas() {
         "integer".into()
     );
     assert!(body["schema"].as_dict().unwrap().get("$schema").is_none());
+    let form = &post["requestBody"]["content"]["application/x-www-form-urlencoded"]["schema"];
+    let expected =
+        r#"{"type":"object","properties":{"cust_id":{"type":"string"}},"required":["cust_id"]}"#;
+    assert_eq!(json::write(form).unwrap(), expected);
     let output = &post["responses"]["200"]["content"]["application/json"]["schema"];
     assert_eq!(output["required"][0], "name".into());
     assert_eq!(paths["/invoke/audit"]["post"]["summary"], "audit".into());

@@ -68,7 +68,10 @@ pub(super) fn apply(
     retries: &RetryPolicy,
 ) -> Result<Mode> {
     let preferences = Preferences::read(headers);
-    let is_async = query.flag("async") || preferences.respond_async;
+    // Both preferences together: wait for as long, then answer as to a call in the background (RFC 7240, 4.3). What
+    // only such a call can have is for one that does not wait.
+    let waits = preferences.wait.is_some() && !query.is_given(&ASYNC_ONLY);
+    let is_async = query.flag("async") || (preferences.respond_async && !waits);
     let mode = Mode {
         is_async,
         prefers_async: preferences.respond_async,
@@ -305,6 +308,11 @@ mod tests {
         assert_eq!(call.timeout, Some(Duration::from_secs(5)));
         assert_eq!((mode.wait, call.continues()), (call.timeout, true));
         assert!(!mode.is_async && call.durable().start.is_none());
+        let (_, mode) = read("", &[("prefer", "respond-async, wait=5")]).unwrap();
+        assert_eq!(
+            (mode.is_async, mode.wait),
+            (false, Some(Duration::from_secs(5)))
+        );
         let (mut call, mode) = read(
             "delay=5s&callbacks=a&callbacks=b&retry_policy.max_attempts=3&on_exhausted=hold",
             &[("prefer", "respond-async, wait=5")],

@@ -1,5 +1,9 @@
 //! `cidery bench`: what it counts, and what it reports.
 
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::thread::JoinHandle;
+
 use serde_json::Value;
 
 use crate::support::binary::{Server, cidery, stderr, stdout};
@@ -85,6 +89,62 @@ fn at_a_fixed_rate_late_calls_are_late_and_missed_ones_are_counted() {
     assert_eq!(number("missed") + number("calls"), 100, "{result}");
 }
 
+/// What holds up the bench itself counts too: a latency begins when its call is due, not when it is sent.
+#[test]
+fn at_a_fixed_rate_latencies_are_from_when_calls_were_due() {
+    let server = Server::start(&[]);
+    let mut child = cidery()
+        .args([
+            "bench",
+            "cidery.ping",
+            "--rate",
+            "100/s",
+            "--in-flight",
+            "1000",
+        ])
+        .args(["--duration", "2s", "--warm-up", "0s", "-v"])
+        .env("CIDERY_NODE", &server.address)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Calls are due from then on.
+    let reader = until_it_begins(&mut child);
+    signal(&child, "STOP");
+    let slept = server.run(&["invoke", "demo.sleep", "seconds=1"]);
+    signal(&child, "CONT");
+    assert!(slept.status.success(), "{}", stderr(&slept));
+    let output = child.wait_with_output().unwrap();
+    drop(reader.join());
+    assert!(output.status.success(), "{}", stdout(&output));
+    let result: Value = serde_json::from_str(&stdout(&output)).unwrap();
+    // All are made.
+    let counts = (&result["calls"], &result["missed"]);
+    assert_eq!(counts, (&200.into(), &0.into()), "{result}");
+    let latency = |key: &str| result["latency"][key].as_f64().unwrap();
+    // The first one that was due meanwhile waited longest, and a quarter of all waited half as long.
+    assert!(latency("max") >= 0.9, "{result}");
+    assert!(latency("p90") >= latency("max") / 2.0, "{result}");
+    assert!(latency("min") < latency("max") / 4.0, "{result}");
+}
+
+/// Reads until a bench says that it begins. The rest is read by a thread.
+fn until_it_begins(child: &mut Child) -> JoinHandle<std::io::Result<u64>> {
+    let mut err = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("Ctrl-C prints") {
+        line.clear();
+        assert!(err.read_line(&mut line).unwrap() > 0);
+    }
+    std::thread::spawn(move || std::io::copy(&mut err, &mut std::io::sink()))
+}
+
+fn signal(child: &Child, name: &str) {
+    let pid = child.id().to_string();
+    let sent = Command::new("kill").args(["-s", name, &pid]).status();
+    assert!(sent.unwrap().success());
+}
+
 #[test]
 fn failures_are_counted_by_code_and_reason() {
     let server = Server::start(&[]);
@@ -134,22 +194,13 @@ fn an_interrupt_prints_what_is_measured() {
             "-v",
         ])
         .env("CIDERY_NODE", &server.address)
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
         .spawn()
         .unwrap();
     // It says so before it begins, and the signal is caught by then.
-    let mut err = std::io::BufReader::new(child.stderr.take().unwrap());
-    let mut line = String::new();
-    while !line.contains("Ctrl-C prints") {
-        line.clear();
-        assert!(std::io::BufRead::read_line(&mut err, &mut line).unwrap() > 0);
-    }
-    let reader = std::thread::spawn(move || std::io::copy(&mut err, &mut std::io::sink()));
-    let pid = child.id().to_string();
-    let kill = ["-s", "INT", &pid];
-    let sent = std::process::Command::new("kill").args(kill).status();
-    assert!(sent.unwrap().success());
+    let reader = until_it_begins(&mut child);
+    signal(&child, "INT");
     let output = child.wait_with_output().unwrap();
     drop(reader.join());
     assert_eq!(output.status.code(), Some(130));
