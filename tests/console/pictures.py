@@ -1,7 +1,7 @@
 """Takes pictures of the console: screens in light and dark, wide and narrow, empty, full, failing.
 
     scripts/pictures FOLDER [NAME…]   as PNG, to look at: of all screens, or of some
-    scripts/pictures --docs           those of docs/console-pictures.md, as WebP without loss
+    scripts/pictures --docs           those of docs/console-pictures.md, with 256 colours
 
 Nothing in them is made up. They are of a node that has nothing, and of one with the services of
 `shop.py`, two workers that serve them, one that has gone away, and callers, for `--minutes`.
@@ -10,7 +10,6 @@ Nothing in them is made up. They are of a node that has nothing, and of one with
 from __future__ import annotations
 
 import argparse
-import base64
 import itertools
 import os
 import random
@@ -27,6 +26,7 @@ from typing import Any
 
 from conftest import ARGUMENTS, CHROMIUM
 from node import BINARY, Node, Refused
+from palette import with_palette
 from playwright.sync_api import Browser, Page, sync_playwright
 
 HERE = Path(__file__).parent
@@ -297,25 +297,6 @@ def logins(browser: Browser, choice: Choice) -> Iterator[tuple[str, bytes]]:
             node.stop()
 
 
-def webp(browser: Browser, picture: bytes) -> bytes:
-    """The picture as WebP without loss: a third smaller. The browser has the encoder."""
-    page = browser.new_page()
-    encoded = page.evaluate(
-        """async (png) => {
-          const read = await fetch(`data:image/png;base64,${png}`);
-          const picture = await createImageBitmap(await read.blob());
-          const canvas = new OffscreenCanvas(picture.width, picture.height);
-          canvas.getContext("2d").drawImage(picture, 0, 0);
-          const blob = await canvas.convertToBlob({type: "image/webp", quality: 1});
-          const bytes = new Uint8Array(await blob.arrayBuffer());
-          return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
-        }""",
-        base64.b64encode(picture).decode(),
-    )
-    page.close()
-    return base64.b64decode(encoded)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(prog="scripts/pictures")
     parser.add_argument("folder", nargs="?", type=Path)
@@ -336,9 +317,8 @@ def main() -> None:
         try:
             shop.open(60 * options.minutes)
             for name, picture in taken(browser, shop, bare, choice):
-                suffix = "webp" if options.docs else "png"
-                content = webp(browser, picture) if options.docs else picture
-                (folder / f"{name}.{suffix}").write_bytes(content)
+                content = with_palette(picture) if options.docs else picture
+                (folder / f"{name}.png").write_bytes(content)
                 print(name, len(content), flush=True)
         finally:
             shop.stop()
