@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from node import Node
-from playwright.sync_api import Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
 
 @pytest.fixture(scope="module")
@@ -22,8 +22,8 @@ def failing() -> Iterator[Node]:
 
 
 @pytest.fixture
-def page(failing: Node, open_context) -> Page:  # type: ignore[no-untyped-def]
-    page: Page = open_context(failing).new_page()
+def page(failing: Node, open_context: Callable[..., BrowserContext]) -> Page:
+    page = open_context(failing).new_page()
     page.goto("/")
     expect(page.get_by_role("heading", name="What needs an operator")).to_be_visible()
     return page
