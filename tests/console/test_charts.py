@@ -16,7 +16,7 @@ SAMPLE_SECONDS = 25
 
 @pytest.fixture(scope="module")
 def node() -> Iterator[Node]:
-    """A node that has just started, was called once, and has one invocation that is due and waits."""
+    """A node that has just started, was called once, and has one invocation that is due."""
     node = Node()
     node.call("AdminService/PauseService", {"service": "cidery.ping", "backgroundOnly": True})
     node.start("cidery.ping", {})
@@ -32,7 +32,7 @@ def node() -> Iterator[Node]:
     node.stop()
 
 
-# How many pixels of a chart have the colour of its first line: within its axes, left and right of the middle.
+# How many pixels of a chart have the colour of its first line, left and right of the middle.
 DRAWN = """(place) => {
   const canvas = place.querySelector("canvas");
   const probe = document.createElement("canvas").getContext("2d");
@@ -44,7 +44,8 @@ DRAWN = """(place) => {
   const { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
   const found = [0, 0];
   for (let at = 0; at < data.length; at += 4) {
-    const isLine = Math.abs(data[at] - red) + Math.abs(data[at + 1] - green) + Math.abs(data[at + 2] - blue) < 40;
+    const [r, g, b] = data.slice(at, at + 3);
+    const isLine = Math.abs(r - red) + Math.abs(g - green) + Math.abs(b - blue) < 40;
     if (isLine && data[at + 3] > 100) found[(at / 4) % width < width / 2 ? 0 : 1] += 1;
   }
   return found;

@@ -43,7 +43,7 @@ READ_NOW = "() => document.dispatchEvent(new Event('visibilitychange'))"
 
 
 def read_again(page: Page, last: str = '"pageSize":100,') -> None:
-    """Makes the page read as if it came into view, and waits until it has: for the request with `last`."""
+    """Makes the page read as if it came into view, and waits for the request with `last`."""
     with page.expect_response(lambda answer: last in f"{answer.url} {answer.request.post_data}"):
         page.evaluate(READ_NOW)
     page.wait_for_function("() => new Promise(requestAnimationFrame).then(() => true)")

@@ -93,7 +93,7 @@ async function show() {
     else link.removeAttribute("aria-current");
   }
   if (!entry) {
-    fill(main, empty("There is no such page", h("a", { href: href([]) }, "Go to the start")));
+    fill(main, screen(screenHead("No such page"), empty("Nothing is here", h("a", { href: href([]) }, "Go to the start"))));
     return;
   }
   const denied = entry.needs ? missing(entry.needs) : null;
@@ -245,7 +245,7 @@ async function enter() {
   fill(
     document.body,
     h("a", { class: "skip", href: "#main" }, "Skip to the content"),
-    h("div", { class: "topbar" }, opener, h("a", { class: "brand", href: href([]) }, "Cidery")),
+    h("header", { class: "topbar" }, opener, h("a", { class: "brand", href: href([]) }, "Cidery")),
     navigation(),
     h("div", { class: "content-area" }, banner, main),
   );

@@ -44,7 +44,8 @@ export function optionFields(options, isAsync) {
   };
   const background = {
     delay: delay || undefined,
-    retryPolicy: maxAttempts ? { maxAttempts: /^\d+$/.test(maxAttempts) ? Number(maxAttempts) : maxAttempts } : undefined,
+    // What is no number is left to the node, which says so.
+    retryPolicy: maxAttempts ? { maxAttempts: Number(maxAttempts) || maxAttempts } : undefined,
     concurrencyKey: concurrencyKey || undefined,
     onExhausted: isHeld ? "ON_EXHAUSTED_HOLD" : undefined,
   };

@@ -6,7 +6,7 @@ import { oneLine, visible } from "../core/text.js";
 import { ago, duration, toMs } from "../core/time.js";
 import { textView } from "./content.js";
 import { icon } from "./icon.js";
-import { marked } from "./notice.js";
+import { said } from "./said.js";
 
 /** @typedef {import("../api/types.js").Invocation} Invocation */
 /** @typedef {import("../api/types.js").Attempt} Attempt */
@@ -45,7 +45,7 @@ export function failureView(failure) {
       h("span", { class: `mono strong tone-${failure.reason === "CANCELLED" ? "idle" : "bad"}` }, visible(failure.reason ?? failure.code)),
       h("span", { class: "quiet small mono" }, ` ${failure.code.replace("CODE_", "")}`),
     ),
-    h("p", { class: "failure-message" }, ...marked((failure.message ?? "").slice(0, 4000))),
+    h("p", { class: "failure-message" }, ...said((failure.message ?? "").slice(0, 4000))),
     violations.length > 0 &&
       h(
         "ul",

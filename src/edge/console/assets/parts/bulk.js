@@ -7,7 +7,7 @@ import { count, plural, words } from "../core/format.js";
 import { href } from "../core/router.js";
 import { oneLine } from "../core/text.js";
 import { newUuid } from "../core/uuid.js";
-import { action, dialog } from "./controls.js";
+import { action, dialog, focusFirst } from "./controls.js";
 import { loading, messagePlace, toast } from "./notice.js";
 
 /** @typedef {import("../api/types.js").Operation} Operation */
@@ -101,6 +101,7 @@ export function bulkDialog(verb, filter, done) {
             }),
         ),
       );
+      focusFirst(body);
     }
 
     async function begin() {

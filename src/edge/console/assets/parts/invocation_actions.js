@@ -9,7 +9,8 @@ import { toBase64 } from "../core/text.js";
 import { textOf } from "./content.js";
 import { action, dialog } from "./controls.js";
 import { inputEditor } from "./input_editor.js";
-import { marked, messagePlace, toast } from "./notice.js";
+import { messagePlace, toast } from "./notice.js";
+import { said } from "./said.js";
 import { hasEnded, isHeld } from "./state.js";
 
 /** @typedef {import("../api/types.js").Invocation} Invocation */
@@ -199,7 +200,7 @@ async function retryDialog(invocation, changed) {
           h(
             "p",
             { class: "quiet" },
-            ...marked(`The new invocation of \`${service}\` has a CID of its own, and \`retry_of\` is this one.`),
+            ...said(`The new invocation of \`${service}\` has a CID of its own, and \`retry_of\` is this one.`),
           ),
           editor.element,
           message,

@@ -4,13 +4,14 @@ import { ApiError } from "../api/connect.js";
 import { fill, h } from "../core/dom.js";
 import { visible } from "../core/text.js";
 import { icon } from "./icon.js";
+import { said } from "./said.js";
 
 /**
  * @param {string} title
  * @param {...import("../core/dom.js").Child} detail
  */
 export function empty(title, ...detail) {
-  const parts = detail.flatMap((part) => (typeof part === "string" ? marked(part) : [part]));
+  const parts = detail.flatMap((part) => (typeof part === "string" ? said(part) : [part]));
   return h("div", { class: "empty" }, h("p", { class: "empty-title" }, title), h("p", { class: "quiet" }, ...parts));
 }
 
@@ -29,19 +30,6 @@ export function messageOf(error) {
 }
 
 /**
- * A message of the node, in which it puts names and commands between backticks.
- *
- * @param {string} text
- * @returns {import("../core/dom.js").Child[]}
- */
-export function marked(text) {
-  const parts = visible(text).split("`");
-  // Without its pair, the last one is a character.
-  if (parts.length % 2 === 0) parts.push(`${parts.splice(-2, 1)}\`${parts.pop()}`);
-  return parts.map((part, at) => (at % 2 === 1 ? h("code", null, part) : part));
-}
-
-/**
  * A failure, with its reason and what can be done.
  *
  * @param {unknown} error
@@ -56,7 +44,7 @@ export function failureBox(error, retry) {
     h(
       "div",
       { class: "grow" },
-      h("p", null, ...marked(messageOf(error))),
+      h("p", null, ...said(messageOf(error))),
       reason && h("p", { class: "quiet mono small" }, reason),
     ),
     retry && h("button", { class: "button", onclick: retry }, "Try again"),

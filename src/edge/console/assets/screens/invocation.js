@@ -19,7 +19,8 @@ import { liveEvents, progressBar } from "../parts/events.js";
 import { countsOf, endedCounts, groupBadge, membersView } from "../parts/group.js";
 import { icon } from "../parts/icon.js";
 import { invocationActions } from "../parts/invocation_actions.js";
-import { empty, failureBox, loading, marked } from "../parts/notice.js";
+import { empty, failureBox, loading } from "../parts/notice.js";
+import { said } from "../parts/said.js";
 import { backLink, panel, screen, screenHead } from "../parts/screen.js";
 import { hasEnded, stateBadge } from "../parts/state.js";
 import { factList } from "../parts/table.js";
@@ -250,7 +251,7 @@ function waitNotice(invocation, service) {
       "div",
       null,
       h("b", null, "Why it waits. "),
-      ...marked(why),
+      ...said(why),
       holder && [" ", h("a", { href: href(["invocations", holder]) }, "Open the invocation that holds the key")],
     ),
   );

@@ -2,7 +2,7 @@
 
 import { ApiError } from "../api/connect.js";
 import { getInvocation, getService, invoke, invokeAsync, listServices } from "../api/node.js";
-import { forgetCalls, pastCalls, rememberCall } from "../core/call_history.js";
+import { forgetCalls, pastCalls, rememberCall, updateCall } from "../core/call_history.js";
 import { fill, h, uniqueId } from "../core/dom.js";
 import { href, open, rewriteQuery } from "../core/router.js";
 import { ago, duration } from "../core/time.js";
@@ -13,7 +13,7 @@ import { icon } from "../parts/icon.js";
 import { invokeForm } from "../parts/invoke_form.js";
 import { empty, failureBox, loading } from "../parts/notice.js";
 import { panel, screen, screenHead } from "../parts/screen.js";
-import { badge, healthBadge } from "../parts/state.js";
+import { badge, healthBadge, stateBadge } from "../parts/state.js";
 
 /** @typedef {import("../api/types.js").ServiceDescription} ServiceDescription */
 
@@ -89,13 +89,23 @@ function bench(described, original, scope) {
   if (given) form.editor.writeShown(given.text);
   scope.addEventListener("abort", () => running.abort());
 
+  /**
+   * Shows what came of a call, also where the form is so long, or the page so narrow, that it is out of sight.
+   *
+   * @param {HTMLElement} content
+   */
+  function show(content) {
+    fill(result, content);
+    result.scrollIntoView({ block: "nearest" });
+  }
+
   /** @param {import("../parts/invoke_form.js").Request} call */
   async function run({ input: text, isAsync, request }) {
     running.abort();
     running = new AbortController();
     const { signal } = running;
     const start = performance.now();
-    if (!isAsync) fill(result, waiting(running));
+    if (!isAsync) show(waiting(running));
     rewriteQuery({ service });
     /** @param {string} cid @param {string} outcome */
     const remember = (cid, outcome) => {
@@ -106,21 +116,25 @@ function bench(described, original, scope) {
     try {
       if (isAsync) {
         const answer = await invokeAsync(request, signal);
-        fill(result, accepted(answer, signal));
         remember(answer.cid, "accepted");
+        const ended = (/** @type {string} */ outcome) => {
+          updateCall(answer.cid, outcome);
+          showHistory();
+        };
+        show(accepted(answer, signal, ended));
       } else {
         const answer = await invoke(request, signal);
-        fill(result, succeeded(answer, performance.now() - start));
+        show(succeeded(answer, performance.now() - start));
         remember(answer.cid, "succeeded");
       }
     } catch (error) {
       if (signal.aborted) {
-        fill(result, cancelled());
+        show(cancelled());
         return;
       }
       const failure = error instanceof ApiError ? error : null;
+      show(failed(error, performance.now() - start));
       if (failure?.violations.length) form.editor.showViolations(failure.violations);
-      fill(result, failed(error, performance.now() - start));
       remember(failure?.cid ?? "", failure?.reason || failure?.code || "failed");
     }
   }
@@ -247,15 +261,37 @@ function failed(error, ms) {
   );
 }
 
+/** What events say of the state. @type {[keyof import("../api/types.js").InvocationEvent, string][]} */
+const STATES = [
+  ["started", "RUNNING"],
+  ["retryScheduled", "PENDING"],
+  ["succeeded", "SUCCEEDED"],
+  ["failed", "FAILED"],
+  ["cancelled", "CANCELLED"],
+  ["expired", "EXPIRED"],
+];
+
 /**
  * @param {{cid: string, alreadyAccepted?: boolean}} answer
  * @param {AbortSignal} scope
+ * @param {(outcome: string) => void} ended told how
  */
-function accepted(answer, scope) {
+function accepted(answer, scope, ended) {
   const result = h("div");
+  const state = h("span", null, badge(answer.alreadyAccepted ? "Accepted before" : "Accepted", "pending", "busy"));
   const events = liveEvents(answer.cid, scope, {
-    onEnd: (event) =>
-      event.succeeded && fill(result, h("h3", null, "Response"), contentView(event.succeeded, "response")),
+    onEvent(event) {
+      if (event.cid !== answer.cid) return;
+      const [, name] = STATES.find(([kind]) => event[kind]) ?? [];
+      const isHeld = event.retryScheduled && !event.retryScheduled.startTime;
+      const pendingReason = isHeld ? "PENDING_REASON_HELD" : "PENDING_REASON_BACKOFF";
+      if (name) fill(state, stateBadge({ state: `STATE_${name}`, pendingReason }));
+    },
+    onEnd(event) {
+      if (event.succeeded) fill(result, h("h3", null, "Response"), contentView(event.succeeded, "response"));
+      const { failure } = event.failed ?? event.cancelled ?? event.expired ?? {};
+      ended(event.succeeded ? "succeeded" : failure?.reason || failure?.code || "failed");
+    },
   });
   return h(
     "div",
@@ -263,7 +299,7 @@ function accepted(answer, scope) {
     h(
       "div",
       { class: "result-head", role: "status" },
-      badge(answer.alreadyAccepted ? "Accepted before" : "Accepted", "pending", "busy"),
+      state,
       h("span", { class: "grow" }),
       h("a", { class: "button", href: href(["invocations", answer.cid]) }, "Open the invocation"),
       copyButton(() => answer.cid, "the CID"),

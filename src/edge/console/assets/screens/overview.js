@@ -9,7 +9,8 @@ import { oneLine, visible } from "../core/text.js";
 import { ago, duration, now, toMs } from "../core/time.js";
 import { historyCharts } from "../parts/history.js";
 import { icon } from "../parts/icon.js";
-import { empty, failureBox, loading, marked } from "../parts/notice.js";
+import { empty, failureBox, loading } from "../parts/notice.js";
+import { said } from "../parts/said.js";
 import { panel, screen, screenHead } from "../parts/screen.js";
 import { badge } from "../parts/state.js";
 
@@ -86,8 +87,9 @@ function tilesOf(status, perSecond) {
     tile(
       "Running",
       count(status.running),
-      plural(status.services, "service"),
-      href(["invocations"], { filter: "state = RUNNING" }),
+      // Synchronous calls are among them, and what awaits its completion is not: no list has the same.
+      `handlers of ${plural(status.services, "service")}`,
+      href(["services"]),
     ),
     tile(
       "Pending",
@@ -147,7 +149,7 @@ function attentionOf(status) {
       "What needs an operator",
       (status.healthReasons ?? []).map((one) => [
         icon("warning"),
-        h("span", { class: "grow" }, ...marked(one.message)),
+        h("span", { class: "grow" }, ...said(one.message)),
         h("span", { class: "mono quiet small" }, one.reason),
       ]),
     ),

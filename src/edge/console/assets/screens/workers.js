@@ -22,7 +22,7 @@ const PAGES_MAX = 4;
 const COLUMNS = [
   {
     label: "Worker",
-    kind: "wide",
+    kind: "whole",
     cell: (one) => [
       h("span", { class: "strong" }, visible(one.name || "unnamed")),
       h("div", { class: "mono small quiet clip" }, one.id),
@@ -31,11 +31,11 @@ const COLUMNS = [
   { label: "State", cell: stateOf },
   {
     label: "Build",
-    kind: "optional",
-    cell: (one) => h("span", { class: "mono small" }, oneLine(one.buildId ?? "–", 40)),
+    kind: "whole",
+    cell: (one) => h("span", { class: "mono small", title: one.buildId }, oneLine(one.buildId || "–", 40)),
   },
   { label: "In flight", kind: "number", cell: inFlight },
-  { label: "Services", kind: "optional services", cell: servicesOf },
+  { label: "Services", kind: "wide", cell: servicesOf },
   { label: "Address", kind: "optional", cell: (one) => h("span", { class: "mono small" }, visible(one.peer ?? "")) },
   { label: "Connected", kind: "number optional", cell: (one) => ago(one.connectTime) },
 ];
