@@ -93,11 +93,15 @@ def test_a_running_group_counts_what_has_failed(page: Page, family: Node) -> Non
     members = page.locator(".group-members")
     expect(members.get_by_role("img", name="1 of 2 have ended: 1 failed")).to_be_visible()
     expect(page.locator(".screen-title .badge")).to_have_text("Running")
+    bars = page.locator(".timeline-rows > li").nth(2).locator(".bar")
+    expect(bars.last).to_have_class("bar bar-busy")
     page.get_by_role("button", name="Cancel…").click()
     page.get_by_role("button", name="Cancel the invocation").click()
     name = "2 of 2 have ended: 1 failed, 1 cancelled"
     expect(members.get_by_role("img", name=name)).to_be_visible()
     expect(page.locator(".screen-title .badge")).to_have_text("1 failed")
+    # What was read of the member that ran is read again.
+    expect(bars.last).to_have_class("bar bar-idle")
     page.goto("/console/groups")
     row = page.get_by_role("row").filter(has_text=cid)
     expect(row.get_by_role("link")).to_have_text([cid, "1 failed", "2 of 2", "1 cancelled"])

@@ -26,6 +26,8 @@ export class CallTree {
     this.signal = signal;
     /** @type {Map<string, {version: string, details: Partial<Invocation>}>} */
     this.known = new Map();
+    /** Of the current one all is read anyway. */
+    this.current = "";
   }
 
   /**
@@ -36,6 +38,7 @@ export class CallTree {
     const root = current.rootCid || current.cid;
     const group = current.group ? current.cid : (current.groupCid ?? "");
     const { signal } = this;
+    this.current = current.cid;
     const list = (/** @type {string} */ filter) => listInvocations({ filter, pageSize: READ_MAX }, signal);
     const below = await list(`root = ${root}`);
     const all = [...(below.invocations ?? []), current];
@@ -79,7 +82,7 @@ export class CallTree {
   /** @param {Invocation} one */
   isStale(one) {
     const hasMore = one.group ? Boolean(one.endTime) : Boolean(one.attempt);
-    return hasMore && !one.attempts && this.known.get(one.cid)?.version !== versionOf(one);
+    return hasMore && one.cid !== this.current && this.known.get(one.cid)?.version !== versionOf(one);
   }
 
   /**
@@ -89,9 +92,10 @@ export class CallTree {
    */
   complete(node) {
     const details = this.known.get(node.invocation.cid)?.details;
-    if (!details || node.invocation.attempts) return node;
-    const outcome = details.outcome ?? node.invocation.outcome;
-    return { ...node, invocation: { ...node.invocation, attempts: details.attempts, outcome } };
+    const { invocation } = node;
+    if (!details || invocation.cid === this.current) return node;
+    const { attempts, outcome = invocation.outcome } = details;
+    return { ...node, invocation: { ...invocation, attempts, outcome } };
   }
 }
 
