@@ -212,11 +212,7 @@ impl Executor {
             let (invoker, started) = (self.as_invoker(), &mut meter.started);
             run(invoker, &call.route, limits, info, callers, input, started).await
         };
-        if let Ok(reply) = &outcome
-            && let Err(error) = self.runtime.limits.check_reply(reply)
-        {
-            outcome = Err(error);
-        }
+        outcome = outcome.and_then(|reply| self.runtime.limits.checked_reply(reply));
         meter.end(&outcome);
         let reply = outcome?;
         call.response_format.write(&call.route.definition, reply)
@@ -377,14 +373,9 @@ impl Executor {
             let mut meter = CallMeter::new(&route.tally, InvocationKind::Nested, info.cid);
             let (callers, started) = (Some(callers), &mut meter.started);
             let outcome = run(invoker, &route, limits, info, callers, call.input, started).await;
-            let outcome = outcome.and_then(|reply| {
-                self.runtime.limits.check_reply(&reply)?;
-                Ok(reply)
-            });
+            let outcome = outcome.and_then(|reply| self.runtime.limits.checked_reply(reply));
             meter.end(&outcome);
-            if let Some(trace) = trace {
-                trace.end(&outcome);
-            }
+            trace.into_iter().for_each(|trace| trace.end(&outcome));
             released.reacquire(parent.cancelled()).await;
             let reply = outcome
                 .map_err(|error| of_nested(error, route.name().as_str()))
