@@ -326,6 +326,7 @@ const METADATA_BYTES: usize = Metadata::MAX_BYTES;
 pub(super) const MAX_HANDLERS: usize = 1 << 28;
 
 impl Default for Limits {
+    #[expect(clippy::too_many_lines, reason = "a line for each limit")]
     fn default() -> Self {
         let retries = RetryPolicy::default();
         Self {
@@ -458,6 +459,16 @@ impl Limits {
     #[inline]
     pub(crate) fn check_reply(&self, reply: &Reply) -> Result<()> {
         self.check_parts(reply).map_err(output_invalid)
+    }
+
+    /// A reply that [`check_reply`](Self::check_reply) accepts.
+    ///
+    /// # Errors
+    ///
+    /// `INTERNAL` / `OUTPUT_INVALID`.
+    #[inline]
+    pub(crate) fn checked_reply(&self, reply: Reply) -> Result<Reply> {
+        self.check_reply(&reply).map(|()| reply)
     }
 
     /// As [`check_reply`](Self::check_reply), for a caller that gives the reply.

@@ -213,11 +213,7 @@ impl Executor {
             let (invoker, started) = (self.as_invoker(), &mut meter.started);
             run(invoker, &call.route, limits, info, callers, input, started).await
         };
-        if let Ok(reply) = &outcome
-            && let Err(error) = self.runtime.limits.check_reply(reply)
-        {
-            outcome = Err(error);
-        }
+        outcome = outcome.and_then(|reply| self.runtime.limits.checked_reply(reply));
         meter.end(&outcome);
         let reply = outcome?;
         call.response_format.write(&call.route.definition, reply)
@@ -310,6 +306,29 @@ impl NestedInvoker for Executor {
 }
 
 impl Executor {
+    /// Keeps a nested call with the stored attempt that it is part of, if it is part of one.
+    fn remember(
+        &self,
+        parent: &Dispatch,
+        route: &Route,
+        depth: u32,
+        begun: Instant,
+        outcome: &Result<Reply>,
+    ) {
+        let Some(attempt) = parent.attempt() else {
+            return;
+        };
+        let (now, took) = (self.runtime.clock.now(), begun.elapsed());
+        attempt.add_call(NestedCall {
+            service: route.name().clone(),
+            caller: parent.info().service.clone(),
+            depth,
+            start: now.checked_sub(took).unwrap_or(now),
+            duration: took,
+            failure: outcome.as_ref().err().map(NestedCall::failure_of),
+        });
+    }
+
     /// Invokes a service as part of the invocation of `parent`.
     #[expect(
         clippy::manual_async_fn,
@@ -379,25 +398,10 @@ impl Executor {
             let (depth, started) = (callers.depth(), &mut meter.started);
             let callers = Some(callers);
             let outcome = run(invoker, &route, limits, info, callers, call.input, started).await;
-            let outcome = outcome.and_then(|reply| {
-                self.runtime.limits.check_reply(&reply)?;
-                Ok(reply)
-            });
+            let outcome = outcome.and_then(|reply| self.runtime.limits.checked_reply(reply));
             meter.end(&outcome);
-            if let Some(attempt) = parent.attempt() {
-                let (now, took) = (self.runtime.clock.now(), begun.elapsed());
-                attempt.add_call(NestedCall {
-                    service: route.name().clone(),
-                    caller: parent.info().service.clone(),
-                    depth,
-                    start: now.checked_sub(took).unwrap_or(now),
-                    duration: took,
-                    failure: outcome.as_ref().err().map(NestedCall::failure_of),
-                });
-            }
-            if let Some(trace) = trace {
-                trace.end(&outcome);
-            }
+            self.remember(parent, &route, depth, begun, &outcome);
+            trace.into_iter().for_each(|trace| trace.end(&outcome));
             released.reacquire(parent.cancelled()).await;
             let reply = outcome
                 .map_err(|error| of_nested(error, route.name().as_str()))
