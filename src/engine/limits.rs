@@ -147,9 +147,9 @@ pub struct Limits {
     /// bounded by the budgets below. Default: 10 000, so that the callers of a whole program may share a connection.
     #[schemars(range(min = 1))]
     pub streams: u32,
-    /// How many control frames (HTTP/2: PING, SETTINGS, PRIORITY, WINDOW_UPDATE, RST_STREAM) a connection may send in a
-    /// second. Each call pays for 8 more, and each KiB that is sent to the client for one. A connection that sends more
-    /// is closed. Default: 10 000.
+    /// How many control frames (HTTP/2: PING, SETTINGS, PRIORITY, `WINDOW_UPDATE`, `RST_STREAM`) a connection may send
+    /// in a second. Each call pays for 8 more, and each KiB that is sent to the client for one. A connection that sends
+    /// more is closed. Default: 10 000.
     #[schemars(range(min = 100))]
     pub control_frames: u32,
     /// How many calls that a client has reset may wait on one connection before the node has taken them: more of them

@@ -346,9 +346,7 @@ impl Executor {
                 return Err(parent.end_reason());
             }
             let asks_who_calls = self.runtime.requires_authentication;
-            if asks_who_calls {
-                parent.check_invoke(&call)?;
-            }
+            parent.check_invoke(&call)?;
             let route = self.runtime.routes.find(&call.service);
             let route = route.map_err(|error| refused_by(error, &call.service))?;
             let refused = |error: &_| route.tally.metrics.refused(InvocationKind::Nested, error);
