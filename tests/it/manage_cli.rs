@@ -336,7 +336,7 @@ async fn a_service_is_remembered_until_it_is_forgotten() {
 /// What a key with a wide pattern left behind is removed with one command.
 #[tokio::test(flavor = "multi_thread")]
 async fn services_are_forgotten_by_a_pattern() {
-    let server = Server::start(&["--data-dir", "memory"]);
+    let server = Server::start(&[]);
     let names = ["crm.a", "crm.b", "crm.task", "crm.c", "other.a"];
     let mut gone = cidery::Worker::builder();
     for name in names {

@@ -120,14 +120,14 @@ async fn a_principal_has_a_share_of_the_services_and_of_the_workers() {
         announcing(&["a.2", "a.3"]),
         "worker:rotated",
     );
-    let _second = second.await.unwrap();
+    let second = second.await.unwrap();
     let error = connect_as(node.address(), announcing(&["a.1"]), "worker");
     let error = error.await.err().unwrap();
     assert!(error.retry_after().is_some());
     assert_refused(error, "STREAM_LIMIT", "principal_workers", "2");
     let other = connect_as(node.address(), announcing(&["a.1", "b.1", "b.2"]), "other");
     drop(other.await.unwrap());
-    drop(first);
+    drop((first, second));
     node.handle.stop().await;
     // Who announced what is stored.
     node = start().await;
