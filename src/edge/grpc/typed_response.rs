@@ -44,7 +44,8 @@ pub(super) async fn stored_response(
     let Some(method) = snapshot.directory.of(service) else {
         let note = snapshot.directory.note(service);
         let note = note.map(|note| note.text(|service| invoker.sees_service(service)));
-        let note = note.unwrap_or_else(|| "it is not known here at the moment".into());
+        let note = note.as_deref();
+        let note = note.unwrap_or("it is not known here at the moment");
         let message =
             format!("`{service}` has no typed method: {note}; get the outcome without `typed`");
         return Err(Error::failed_precondition(reason::NO_TYPED_METHOD, message));
