@@ -10,6 +10,8 @@ use crate::support::{Folder, PATIENCE};
 pub(super) struct Tmux {
     program: String,
     socket: String,
+    /// The first line that is read: 0 is that at the top, those before it have scrolled away.
+    pub(super) first_line: i32,
 }
 
 impl Tmux {
@@ -17,7 +19,11 @@ impl Tmux {
     pub(super) fn run(folder: &Folder, (width, height): (u16, u16), command: &str) -> Option<Self> {
         let program = tool("CIDERY_TMUX", "commands in tmux")?;
         let socket = folder.path().join("tmux").display().to_string();
-        let tmux = Self { program, socket };
+        let tmux = Self {
+            program,
+            socket,
+            first_line: 0,
+        };
         let (width, height) = (width.to_string(), height.to_string());
         let size = ["-x", width.as_str(), "-y", height.as_str()];
         let start = [&["new-session", "-d"], &size[..], &[command]].concat();
@@ -67,7 +73,8 @@ impl Tmux {
         let mut screen = String::new();
         let wait = async {
             loop {
-                screen = self.tell(&["capture-pane", "-p"]);
+                let first = self.first_line.to_string();
+                screen = self.tell(&["capture-pane", "-p", "-S", &first]);
                 if holds(&screen) {
                     break;
                 }

@@ -39,8 +39,9 @@ const INDENT: usize = 2;
 /// Read what becomes of invocations: those that end, attempts that fail, invocations that are held.
 ///
 /// One line each: the time, the service, what happened, the CID, the time since the first attempt started, the number
-/// of the attempt, and the reason of a failure, which a narrow terminal shows on a line of its own. What ended while the node could not be reached is shown once it is
-/// back; attempts that failed meanwhile are not. Ctrl-C ends the command.
+/// of the attempt, and the reason of a failure, which a narrow terminal shows on a line of its own. What ended while
+/// the node could not be reached is shown once it is back; attempts that failed meanwhile are not. Ctrl-C ends the
+/// command.
 ///
 /// `cidery events` has also what happens to services, workers and operations, and is for alerts and programs.
 #[derive(Args, Debug)]
@@ -232,8 +233,8 @@ impl Reader {
     }
 }
 
-/// The line of an event, in parts with their colors. `screen` is the width of a terminal: there, a reason that does not
-/// fit is a line of its own, and what is still too long is cut. Where a program may read it, nothing is.
+/// The line of an event, in parts with their colors. `screen` is the width of a terminal: there, a reason that does
+/// not fit is a line of its own, and what is still too long is cut. Where a program may read it, nothing is.
 fn lines(
     kind: v1::EventKind,
     time: Timestamp,
@@ -374,10 +375,10 @@ mod tests {
         let whole = expected.replace("7def  ", "7def-8123-456789abcdef  ");
         assert_eq!(shown(None), [format!("{time}{whole}")]);
         // On a narrow terminal nothing wraps, and the reason is seen.
-        let expected = "  crm.sync            failed     0190f5a2-7b3c-7def  1s 250ms  attempt 3";
-        let below = "          TIMEOUT: too late".to_owned();
+        let expected = "  crm.sync        failed     0190f5a2-7b3c-7def  1s 250ms  attempt 3";
+        let below = format!("{:14}TIMEOUT: too late", "");
         assert_eq!(shown(Some(80)), [format!("{time}{expected}"), below]);
-        let below = "          TIMEOUT…".to_owned();
-        assert_eq!(shown(Some(18))[1], below);
+        let below = format!("{:14}TIMEOUT: to…", "");
+        assert_eq!(shown(Some(26))[1], below);
     }
 }
