@@ -47,9 +47,11 @@ mod tests {
         let pool = DescriptorPool::decode(DESCRIPTORS).unwrap();
         let methods = pool.services().flat_map(|service| {
             let full_name = service.full_name().to_owned();
-            let names: Vec<_> = service.methods().map(|it| it.name().to_owned()).collect();
-            let with_path = move |name| (format!("/{full_name}/{name}"), name);
-            names.into_iter().map(with_path)
+            let named = service.methods().map(|method| {
+                let name = method.name().to_owned();
+                (format!("/{full_name}/{name}"), name)
+            });
+            named.collect::<Vec<_>>()
         });
         let verbs = ["Get", "List", "Read", "Stream", "Summarize", "Watch"];
         let reads = methods.filter(|(path, name)| {

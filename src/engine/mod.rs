@@ -72,7 +72,7 @@ pub use self::status::{
 };
 use self::store::{Filter, Store};
 use self::trace::Tracer;
-use crate::model::access::{Caller, Quota};
+use crate::model::access::Caller;
 use crate::model::batch::{AcceptedGroup, Batch};
 use crate::model::call::{Accepted, Call};
 use crate::model::error::Result;
@@ -117,29 +117,6 @@ impl Invoker {
     #[must_use]
     pub fn tracer(&self) -> &Tracer {
         &self.0.executor.runtime().tracer
-    }
-
-    /// What a caller may use: the quota of its credential, and that of each principal where it says nothing.
-    #[must_use]
-    pub fn quota_of(&self, caller: &Caller) -> Quota {
-        let of_all = Quota {
-            rate: self.limits().principal_rate,
-            in_flight: self.limits().principal_in_flight,
-            pending: self.limits().principal_pending,
-        };
-        match caller.identity() {
-            Some(identity) => identity.quota.or(of_all),
-            None => Quota::default(),
-        }
-    }
-
-    /// Counts a request of a caller that reads against its rate, as its calls are.
-    ///
-    /// # Errors
-    ///
-    /// `RESOURCE_EXHAUSTED` / `RATE_LIMIT` or `PRINCIPAL_LIMIT`.
-    pub fn count_read(&self, caller: &Caller) -> Result<()> {
-        self.0.quotas.check(caller, 1)
     }
 
     /// Whether callers from outside must prove who they are.

@@ -54,12 +54,10 @@ async fn explain_json(node: &TestNode, cid: Cid, options: &[&str]) -> Value {
     serde_json::from_str(&text).expect(&text)
 }
 
-/// The calls that a handler makes and waits for are known of each attempt, also while it runs.
-#[tokio::test]
-async fn an_attempt_knows_its_nested_calls() {
-    let gate = Arc::new(Semaphore::new(0));
-    let (entered, open) = (Arc::new(Semaphore::new(0)), Arc::clone(&gate));
-    let reached = Arc::clone(&entered);
+/// A node whose `a.outer` calls `a.middle`, which calls `a.inner`, which fails. It adds a permit to the first semaphore,
+/// waits for one of the second, and makes more calls than are kept.
+async fn node_with_nested_calls(entered: &Arc<Semaphore>, gate: &Arc<Semaphore>) -> TestNode {
+    let (entered, gate) = (Arc::clone(entered), Arc::clone(gate));
     let inner = async |_: Context| Err::<(), _>(Error::not_found("NO_RECORD", "no such record"));
     let middle = async |ctx: Context| match ctx.invoke("a.inner", ()).await {
         Ok(_) => panic!("it fails"),
@@ -81,10 +79,17 @@ async fn an_attempt_knows_its_nested_calls() {
     let builder = builder
         .service("a.middle", middle)
         .service("a.outer", outer);
-    let node = TestNode::start(builder).await;
+    TestNode::start(builder).await
+}
+
+/// The calls that a handler makes and waits for are known of each attempt, also while it runs.
+#[tokio::test]
+async fn an_attempt_knows_its_nested_calls() {
+    let (entered, gate) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+    let node = node_with_nested_calls(&entered, &gate).await;
     let accepted = node.client.invoke_async(Call::new("a.outer", ()));
     let cid = accepted.await.unwrap().cid;
-    reached.acquire().await.unwrap().forget();
+    entered.acquire().await.unwrap().forget();
     let seen = |found: &v1::Invocation| {
         let calls = found.attempts[0].nested_calls.iter();
         let seen = calls.map(|call| {
@@ -119,7 +124,7 @@ async fn an_attempt_knows_its_nested_calls() {
         (running.state(), seen(&running)),
         (v1::State::Running, first.to_vec())
     );
-    open.add_permits(1);
+    gate.add_permits(1);
     ended(&node.client, cid).await;
     let found = node.client.explain(cid).await.unwrap();
     assert_eq!(seen(&found)[..2], first);

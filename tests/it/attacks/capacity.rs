@@ -4,9 +4,9 @@
 
 use std::time::Duration;
 
-use cidery::{Error, dict};
 use cidery::model::call::Call;
 use cidery::remote::client::ContractClient;
+use cidery::{Error, dict};
 use futures_util::future::join_all;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};

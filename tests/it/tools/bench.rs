@@ -94,7 +94,7 @@ fn at_a_fixed_rate_late_calls_are_late_and_missed_ones_are_counted() {
 #[test]
 fn at_a_fixed_rate_latencies_are_from_when_calls_were_due() {
     let server = Server::start(&[]);
-    let mut child = cidery()
+    let child = cidery()
         .args([
             "bench",
             "cidery.ping",

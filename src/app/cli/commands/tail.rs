@@ -295,23 +295,18 @@ fn what_happened(
         0 | 1 => String::new(),
         attempt => format!("  attempt {attempt}"),
     };
-    let mut parts = vec![
-        (Some(Tone::Quiet), time_of_day(time)),
-        (None, String::new()),
-        (Some(tone), format!("{word:9}")),
-        (
-            Some(Tone::Quiet),
-            format!("  {cid}  {:>8}{attempt}", took.unwrap_or_default()),
-        ),
-    ];
-    let room = screen.map(|width| width.saturating_sub(wide(&parts) + 2 * INDENT));
+    let when = (Some(Tone::Quiet), time_of_day(time));
+    let what = (Some(tone), format!("{word:9}"));
+    let which = format!("  {cid}  {:>8}{attempt}", took.unwrap_or_default());
+    let others = width(&when.1) + width(&what.1) + width(&which) + 2 * INDENT;
+    let room = screen.map(|screen| screen.saturating_sub(others));
     let service = service_name(invocation);
     let service = match room {
         Some(room) if room < SERVICE_WIDTH.max(width(service)) => fit(service, room, false),
         _ => format!("{service:SERVICE_WIDTH$}"),
     };
-    parts[1].1 = format!("{:INDENT$}{service}{:INDENT$}", "", "");
-    parts
+    let service = format!("{:INDENT$}{service}{:INDENT$}", "", "");
+    vec![when, (None, service), what, (Some(Tone::Quiet), which)]
 }
 
 /// The reason of a failure, and what more there is to say of it.
