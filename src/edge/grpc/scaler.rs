@@ -319,8 +319,10 @@ mod tests {
     /// What a cluster says may be anything: a trigger without a pattern of names would scale by all services.
     #[test]
     fn any_trigger_is_read_or_refused_with_its_fields() {
-        let seeds: [&[u8]; 6] = [
+        let seeds: [&[u8]; 8] = [
             b"service=a.*\nscalerAddress=x:1",
+            b"service=a\ntarget=0",
+            b"service=a\ntarget=NaN",
             b"service=customer.get\nmetric=age_seconds\ntarget=1.5",
             b"service=*\nmetric=busy_permits\ntarget=1e308",
             b"service=a b\nmetric=cpu\ntarget=0",

@@ -250,6 +250,7 @@ mod tests {
         let mut second = Box::pin(second);
         // The first one is still being made: its caller has left, and it does not know yet.
         assert!(futures_util::poll!(&mut second).is_pending());
+        assert!(documents.0.turn.try_lock().is_err());
         go_on.send(()).unwrap();
         assert_eq!(second.await.unwrap().unwrap().text, "b");
         assert!(is_given_up.recv().unwrap());
