@@ -54,8 +54,8 @@ async fn explain_json(node: &TestNode, cid: Cid, options: &[&str]) -> Value {
     serde_json::from_str(&text).expect(&text)
 }
 
-/// A node whose `a.outer` calls `a.middle`, which calls `a.inner`, which fails. It adds a permit to the first semaphore,
-/// waits for one of the second, and makes more calls than are kept.
+/// A node whose `a.outer` calls `a.middle`, which calls `a.inner`, which fails. It then adds a permit to the first
+/// semaphore, waits for one of the second, and makes more calls than are kept.
 async fn node_with_nested_calls(entered: &Arc<Semaphore>, gate: &Arc<Semaphore>) -> TestNode {
     let (entered, gate) = (Arc::clone(entered), Arc::clone(gate));
     let inner = async |_: Context| Err::<(), _>(Error::not_found("NO_RECORD", "no such record"));

@@ -69,9 +69,9 @@ const MIN_SERVICE_BYTES: usize = 1_024;
 
 /// The document of services, as JSON that ends with a line break.
 ///
-/// The same services make the same text. `asks_who_calls`: whether a call needs a credential. `None` where it would have
-/// more than `max_bytes`, and once it is no longer wanted. What is made of one service is written before the next one:
-/// the memory that is needed is that of the text.
+/// The same services make the same text. `asks_who_calls`: whether a call needs a credential. `None` where it would
+/// have more than `max_bytes`, and once it is no longer wanted. What is made of one service is written before the next
+/// one: the memory that is needed is that of the text.
 ///
 /// # Errors
 ///
