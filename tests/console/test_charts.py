@@ -92,4 +92,4 @@ def test_charts_say_what_they_show(page: Page) -> None:
     box = calls.locator(".u-over").bounding_box()
     assert box is not None
     page.mouse.move(box["x"] + 3, box["y"] + 20)
-    expect(calls.locator(".legend-item b")).to_have_text(["–"] * 3)
+    expect(calls.locator(".legend-item b")).to_have_text(["\u2013"] * 3)

@@ -10,7 +10,6 @@ from node import Node
 from playwright.sync_api import Page, expect
 
 
-
 @pytest.fixture(scope="module")
 def node() -> Iterator[Node]:
     node = Node()
