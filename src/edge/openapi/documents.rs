@@ -236,26 +236,21 @@ mod tests {
         let (started, begin) = tokio::sync::oneshot::channel();
         let (given_up, is_given_up) = mpsc::channel();
         let (go_on, wait) = mpsc::channel::<()>();
-        let first = tokio::spawn({
-            let (documents, tasks) = (documents.clone(), tasks.clone());
-            async move {
-                let make = move |is_wanted: &dyn Fn() -> bool| {
-                    started.send(()).unwrap();
-                    wait.recv().unwrap();
-                    given_up.send(!is_wanted()).unwrap();
-                    Ok(Some("unwanted".to_owned()))
-                };
-                documents.find_or_make((1, None), 99, &tasks, make).await
-            }
-        });
+        let make = move |is_wanted: &dyn Fn() -> bool| {
+            started.send(()).unwrap();
+            wait.recv().unwrap();
+            given_up.send(!is_wanted()).unwrap();
+            Ok(Some("unwanted".to_owned()))
+        };
+        let mut first = Box::pin(documents.find_or_make((1, None), 99, &tasks, make));
+        assert!(futures_util::poll!(&mut first).is_pending());
         begin.await.unwrap();
-        first.abort();
-        assert!(first.await.unwrap_err().is_cancelled());
+        drop(first);
+        // It is still being made: its caller has left, and it does not know yet.
+        assert!(documents.0.turn.try_lock().is_err());
         let second = documents.find_or_make((1, None), 99, &tasks, |_| Ok(Some("b".to_owned())));
         let mut second = Box::pin(second);
-        // The first one is still being made: its caller has left, and it does not know yet.
         assert!(futures_util::poll!(&mut second).is_pending());
-        assert!(documents.0.turn.try_lock().is_err());
         go_on.send(()).unwrap();
         assert_eq!(second.await.unwrap().unwrap().text, "b");
         assert!(is_given_up.recv().unwrap());
