@@ -246,11 +246,11 @@ mod tests {
         assert!(futures_util::poll!(&mut first).is_pending());
         begin.await.unwrap();
         drop(first);
+        // It is still being made: its caller has left, and it does not know yet.
+        assert!(documents.0.turn.try_lock().is_err());
         let second = documents.find_or_make((1, None), 99, &tasks, |_| Ok(Some("b".to_owned())));
         let mut second = Box::pin(second);
-        // The first one is still being made: its caller has left, and it does not know yet.
         assert!(futures_util::poll!(&mut second).is_pending());
-        assert!(documents.0.turn.try_lock().is_err());
         go_on.send(()).unwrap();
         assert_eq!(second.await.unwrap().unwrap().text, "b");
         assert!(is_given_up.recv().unwrap());
