@@ -94,16 +94,16 @@ fn at_a_fixed_rate_late_calls_are_late_and_missed_ones_are_counted() {
 #[test]
 fn at_a_fixed_rate_latencies_are_from_when_calls_were_due() {
     let server = Server::start(&[]);
-    let mut child = cidery()
+    let child = cidery()
         .args([
             "bench",
             "cidery.ping",
             "--rate",
-            "100/s",
+            "10/s",
             "--in-flight",
             "1000",
         ])
-        .args(["--duration", "4s", "--warm-up", "0s", "-o", "json"])
+        .args(["--duration", "5s", "--warm-up", "0s", "-o", "json"])
         .env("CIDERY_NODE", &server.address)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -111,7 +111,7 @@ fn at_a_fixed_rate_latencies_are_from_when_calls_were_due() {
         .unwrap();
     while !has_pings(&server.address) {}
     signal(&child, "STOP");
-    let slept = server.run(&["invoke", "demo.sleep", "seconds=1"]);
+    let slept = server.run(&["invoke", "demo.sleep", "seconds=2"]);
     signal(&child, "CONT");
     assert!(slept.status.success(), "{}", stderr(&slept));
     let output = child.wait_with_output().unwrap();
@@ -119,15 +119,14 @@ fn at_a_fixed_rate_latencies_are_from_when_calls_were_due() {
     let result: Value = serde_json::from_str(&stdout(&output)).unwrap();
     // All are made.
     let counts = (&result["calls"], &result["missed"]);
-    assert_eq!(counts, (&400.into(), &0.into()), "{result}");
-    // The first one that was due meanwhile waited longest, and those that were due in the first half waited for half as
-    // long at least: fifty, but for what the machine takes.
-    assert!(result["latency"]["max"].as_f64() >= Some(0.9), "{result}");
+    assert_eq!(counts, (&50.into(), &0.into()), "{result}");
+    // Those that were due in the first second and a half waited for half a second or more. Once they are sent, all of
+    // them are answered at once.
     let ranges = result["histogram"].as_array().unwrap().iter();
-    let late = ranges.filter(|range| range["from"].as_f64() >= Some(0.4));
+    let late = ranges.filter(|range| range["from"].as_f64() >= Some(0.5));
     let late: u64 = late.map(|range| range["count"].as_u64().unwrap()).sum();
-    assert!(late >= 40, "{result}");
-    assert!(result["latency"]["min"].as_f64() < Some(0.4), "{result}");
+    assert!(late >= 10, "{result}");
+    assert!(result["latency"]["min"].as_f64() < Some(0.5), "{result}");
 }
 
 /// Whether a node has counted a call of `cidery.ping`.

@@ -295,23 +295,23 @@ fn what_happened(
         0 | 1 => String::new(),
         attempt => format!("  attempt {attempt}"),
     };
-    let mut parts = vec![
-        (Some(Tone::Quiet), time_of_day(time)),
-        (None, String::new()),
-        (Some(tone), format!("{word:9}")),
-        (
-            Some(Tone::Quiet),
-            format!("  {cid}  {:>8}{attempt}", took.unwrap_or_default()),
-        ),
-    ];
-    let room = screen.map(|width| width.saturating_sub(wide(&parts) + 2 * INDENT));
+    let time = time_of_day(time);
+    let word = format!("{word:9}");
+    let rest = format!("  {cid}  {:>8}{attempt}", took.unwrap_or_default());
+    let others = [&time, &word, &rest].map(|text| width(text));
+    let others = others.iter().sum::<usize>() + 2 * INDENT;
     let service = service_name(invocation);
+    let room = screen.map(|width| width.saturating_sub(others));
     let service = match room {
         Some(room) if room < SERVICE_WIDTH.max(width(service)) => fit(service, room, false),
         _ => format!("{service:SERVICE_WIDTH$}"),
     };
-    parts[1].1 = format!("{:INDENT$}{service}{:INDENT$}", "", "");
-    parts
+    vec![
+        (Some(Tone::Quiet), time),
+        (None, format!("{:INDENT$}{service}{:INDENT$}", "", "")),
+        (Some(tone), word),
+        (Some(Tone::Quiet), rest),
+    ]
 }
 
 /// The reason of a failure, and what more there is to say of it.
