@@ -34,6 +34,7 @@ pub fn decode(payload: Payload) -> Result<Value> {
 pub fn scan(payload: &Payload) -> Result<()> {
     match payload {
         Payload::Value(_) => Ok(()),
+        Payload::Document(bytes, Format::Dict | Format::Json) => json::scan(bytes),
         Payload::Document(..) => decode(payload.clone()).map(drop),
         Payload::Struct(bytes) => struct_pb::scan_struct(bytes),
         Payload::Any(bytes) => struct_pb::scan_value(bytes),
