@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from node import Node
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Page, Route, expect
 
 FAILED = 12
 ONCE = {"retryPolicy": {"maxAttempts": 1}}
@@ -67,6 +67,21 @@ def test_a_filter_is_suggested_and_linked(page: Page) -> None:
     expect(field).to_have_value("state = FAILED AND service = demo.fail")
     expect(page.locator(".virtual-space .row")).to_have_count(FAILED)
     expect(page.get_by_role("button", name="failed")).to_have_attribute("aria-pressed", "true")
+
+
+def test_services_are_suggested_once_they_are_known(page: Page) -> None:
+    held: list[Route] = []
+    page.route("**/cidery.v1.DiscoveryService/ListServices", lambda route: held.append(route))
+    page.goto("/console/invocations")
+    field = page.get_by_role("combobox", name="Filter")
+    field.press_sequentially("service = fail")
+    option = page.get_by_role("option", name="demo.fail")
+    expect(option).to_have_count(0)
+    while not held:
+        page.wait_for_timeout(10)
+    for route in held:
+        route.continue_()
+    expect(option.first).to_be_visible()
 
 
 @pytest.mark.fails

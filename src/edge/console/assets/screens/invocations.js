@@ -147,6 +147,7 @@ export default function invocations({ query, scope }) {
     const keys = (answer.invocations ?? []).flatMap((one) => Object.keys(one.metadata ?? {}));
     vocabulary.metadata = [...new Set(keys)].sort().slice(0, 20);
     vocabulary.services = (services.services ?? []).map((one) => one.name);
+    input.learned();
   }
 
   async function recount() {
