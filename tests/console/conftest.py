@@ -48,7 +48,7 @@ def node() -> Iterator[Node]:
 def family() -> Iterator[Node]:
     """A node with a worker that serves `family_services.py`."""
     node = Node()
-    with Worker(node, "family_services.py"):
+    with Worker(node, "family_services"):
         yield node
     node.stop()
 

@@ -10,7 +10,7 @@ import pytest
 from conftest import NARROW, WIDE
 from node import Node
 from playwright.sync_api import BrowserContext, Page, expect
-from serving import Serving
+from worker import Worker
 
 SCREENS = {
     "/": "Overview",
@@ -41,10 +41,9 @@ def filled() -> Iterator[Node]:
     retry = {"action": {"retry": {}}, "filterExpression": "state = FAILED"}
     node.call("OperationService/StartOperation", retry)
     node.call("AdminService/PauseService", {"service": "demo.sleep", "reason": "ticket 4711"})
-    source = '@service("shop.stock")\ndef stock(input: dict) -> dict:\n    return input\n'
-    shop = Serving(node, source, "stock", name="shop-1", build_id="2026.11.30-shop-7f3c9a1d")
-    yield node
-    shop.stop()
+    options = {"name": "shop-1", "build_id": "2026.11.30-shop-7f3c9a1d"}
+    with Worker(node, "shop_services", "Stock", **options):
+        yield node
     node.stop()
 
 

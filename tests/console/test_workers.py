@@ -8,20 +8,8 @@ import pytest
 from conftest import NARROW
 from node import Node
 from playwright.sync_api import BrowserContext, Page, expect
-from serving import Serving
+from worker import Worker
 
-SOURCE = """
-gate = threading.Event()
-
-@service("shop.order")
-def order(input: dict) -> dict:
-    gate.wait()
-    return input
-
-@service("shop.stock")
-def stock(input: dict) -> dict:
-    return {"count": len(input)}
-"""
 BUILD = "2026.11.30-shop-7f3c9a1d"
 
 
@@ -33,12 +21,11 @@ def node() -> Iterator[Node]:
 
 
 @pytest.fixture(scope="module")
-def shop(node: Node) -> Iterator[Serving]:
+def shop(node: Node) -> Iterator[Worker]:
     """A worker of which one of eight credits is in use."""
-    shop = Serving(node, SOURCE, "order, stock", name="shop-1", build_id=BUILD, max_in_flight=8)
-    node.start("shop.order", {"item": "pen"})
-    yield shop
-    shop.stop()
+    with Worker(node, "shop_services", name="shop-1", build_id=BUILD, max_in_flight=8) as shop:
+        node.start("shop.order", {"item": "pen"})
+        yield shop
 
 
 def opened(page: Page, path: str, title: str) -> None:
@@ -46,7 +33,7 @@ def opened(page: Page, path: str, title: str) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text(title)
 
 
-def test_a_worker_is_shown_with_its_build_and_credits(page: Page, shop: Serving) -> None:
+def test_a_worker_is_shown_with_its_build_and_credits(page: Page, shop: Worker) -> None:
     opened(page, "/console/workers", "Workers")
     row = page.get_by_role("row").filter(has_text="shop-1")
     expect(row).to_contain_text("Connected")
@@ -60,7 +47,7 @@ def test_a_worker_is_shown_with_its_build_and_credits(page: Page, shop: Serving)
 
 
 def test_a_worker_fits_a_narrow_page(
-    shop: Serving, node: Node, open_context: Callable[..., BrowserContext]
+    shop: Worker, node: Node, open_context: Callable[..., BrowserContext]
 ) -> None:
     page = open_context(node, viewport=NARROW).new_page()
     opened(page, "/console/workers", "Workers")
@@ -77,9 +64,7 @@ def test_a_worker_fits_a_narrow_page(
     assert wrap[0] <= wrap[1]
 
 
-def test_a_service_is_paused_and_resumed_and_disabled(
-    page: Page, node: Node, shop: Serving
-) -> None:
+def test_a_service_is_paused_and_resumed_and_disabled(page: Page, node: Node, shop: Worker) -> None:
     opened(page, "/console/services/shop.stock", "shop.stock")
     health = page.locator(".screen-title .badge")
     expect(health).to_have_text("Serving")
@@ -107,11 +92,11 @@ def test_a_service_is_paused_and_resumed_and_disabled(
 
 
 def test_a_worker_that_is_lost_is_away(page: Page, node: Node) -> None:
-    lost = Serving(node, SOURCE, "stock", name="shop-2", build_id="old", max_in_flight=3)
-    opened(page, "/console/workers", "Workers")
-    row = page.get_by_role("row").filter(has_text="shop-2")
-    expect(row).to_contain_text("Connected")
-    lost.stop()
+    options = {"name": "shop-2", "build_id": "old", "max_in_flight": 3}
+    with Worker(node, "shop_services", "Stock", **options):
+        opened(page, "/console/workers", "Workers")
+        row = page.get_by_role("row").filter(has_text="shop-2")
+        expect(row).to_contain_text("Connected")
     expect(row).to_contain_text("Away")
     page.goto("/")
     tile = page.get_by_role("link").filter(has=page.locator(".tile-label", has_text="Workers"))
