@@ -24,7 +24,7 @@ const OWN = { "cidery-console": "1" };
 const UNREACHABLE = "the node does not answer";
 
 /**
- * Whether a request failed because nobody answered: the shell says so, and the next one may be answered.
+ * Whether a request failed because the node did not answer: the shell says so, and the next request may be answered.
  *
  * @param {unknown} error
  */
