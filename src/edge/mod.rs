@@ -44,6 +44,7 @@ mod request_body;
 mod response_body;
 mod router;
 mod server_span;
+#[cfg(feature = "jwt")]
 pub(crate) mod shown_url;
 mod socket;
 mod status_mapping;
