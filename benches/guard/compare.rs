@@ -7,8 +7,8 @@ use std::process::{Command, ExitCode};
 
 use crate::callgrind::{Counts, count};
 use crate::calls::{KINDS, is_on_disk};
+use crate::client::{self, is_of_client};
 use crate::committed::{Committed, Line};
-use crate::grpc::{self, is_by_grpc};
 use crate::size::is_too_large;
 
 const INSTRUCTIONS: &str = "instructions";
@@ -152,9 +152,13 @@ fn measure(kind: &str, calls: u32) -> Counts {
     let name = format!("guard-{}", std::process::id());
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     fs::create_dir_all(&folder).unwrap();
-    let counts = match is_by_grpc(kind) {
+    let counts = match is_of_client(kind) {
         true => (0..ROUNDS)
-            .map(|_| count(&["--serve", kind], &folder, |node| grpc::call(node, calls)))
+            .map(|_| {
+                count(&["--serve", kind], &folder, |node| {
+                    client::call(node, kind, calls)
+                })
+            })
             .min_by(|one, other| one.instructions.total_cmp(&other.instructions))
             .unwrap(),
         false => {

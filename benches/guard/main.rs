@@ -13,9 +13,10 @@
 
 mod callgrind;
 mod calls;
+mod client;
 mod committed;
 mod compare;
-mod grpc;
+mod http;
 mod size;
 
 use std::path::Path;
@@ -31,7 +32,7 @@ fn main() -> ExitCode {
         [] => compare::check(),
         ["--bless"] => compare::bless(),
         ["--serve", kind] => {
-            grpc::serve(kind);
+            client::serve(kind);
             ExitCode::SUCCESS
         }
         ["--calls", kind, calls, folder] => {

@@ -23,6 +23,7 @@ pub mod grpc;
 mod grpc_message;
 mod grpc_only;
 mod http;
+mod http_context;
 mod http_guard;
 mod http_headers;
 pub mod listener;

@@ -27,6 +27,12 @@ impl FieldErrors {
         self.1 += count;
     }
 
+    /// Whether no field is invalid.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Rejects a request that has invalid fields.
     ///
     /// # Errors

@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+use http::header::{
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, ORIGIN,
+    USER_AGENT,
+};
 use http::{HeaderMap, HeaderName};
 use jiff::Timestamp;
 
@@ -43,8 +47,25 @@ fn is_http_metadata(name: &str) -> bool {
     is_metadata(name) && !is_of_http(name)
 }
 
+/// Whether a header is none of the options, and no metadata: those that almost every request has. For others this may
+/// be false, too.
+fn is_no_option(name: &HeaderName) -> bool {
+    let names = [
+        HOST,
+        CONTENT_TYPE,
+        CONTENT_LENGTH,
+        ACCEPT,
+        USER_AGENT,
+        ACCEPT_ENCODING,
+        CONNECTION,
+        AUTHORIZATION,
+        ORIGIN,
+    ];
+    names.contains(name)
+}
+
 /// How the caller wants its answer.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Mode {
     /// It does not wait.
     pub(super) is_async: bool,
@@ -67,6 +88,9 @@ pub(super) fn apply(
     now: Timestamp,
     retries: &RetryPolicy,
 ) -> Result<Mode> {
+    if query.is_empty() && headers.keys().all(is_no_option) {
+        return Ok(Mode::default());
+    }
     let preferences = Preferences::read(headers);
     // Both preferences together: wait for as long, then answer as to a call in the background (RFC 7240, 4.3). What
     // only such a call can have is for one that does not wait.
@@ -350,6 +374,53 @@ mod tests {
                 error.is_none_or(|error| error.field_violations()[0].code != "UNKNOWN_KEY");
             assert!(is_known, "{name}");
         }
+    }
+
+    /// A call without options is not read further: nothing of what is left out may mean anything.
+    #[test]
+    fn a_call_without_options_is_as_if_each_were_looked_for() {
+        let common = [
+            ("host", "localhost"),
+            ("content-type", "application/json"),
+            ("content-length", "2"),
+            ("accept", "*/*"),
+            ("user-agent", "curl"),
+            ("accept-encoding", "gzip"),
+            ("connection", "keep-alive"),
+            ("authorization", "Bearer x"),
+            ("origin", "http://localhost"),
+        ];
+        let is_left_out = |name| is_no_option(&HeaderName::from_static(name));
+        for (name, _) in common {
+            assert!(is_left_out(name), "{name}");
+        }
+        // A parameter or a header that changes nothing has everything read.
+        let with_more: Vec<_> = common.into_iter().chain([("te", "trailers")]).collect();
+        for (query, headers) in [
+            ("", &common[..]),
+            ("async=false", &common),
+            ("", &with_more),
+        ] {
+            let (call, mode) = read(query, headers).unwrap();
+            let plain = Call::new("x", Payload::empty());
+            assert_eq!(format!("{call:?}"), format!("{plain:?}"));
+            assert_eq!(format!("{mode:?}"), format!("{:?}", Mode::default()));
+        }
+        for (name, value) in [
+            ("cidery-timeout", "2s"),
+            ("grpc-timeout", "2S"),
+            ("prefer", "wait=2"),
+            ("idempotency-key", "x"),
+            ("x-request-id", "7"),
+            ("traceparent", "00-x"),
+        ] {
+            assert!(!is_left_out(name), "{name}");
+            let headers: Vec<_> = common.into_iter().chain([(name, value)]).collect();
+            let (call, _) = read("", &headers).unwrap();
+            let plain = Call::new("x", Payload::empty());
+            assert_ne!(format!("{call:?}"), format!("{plain:?}"), "{name}");
+        }
+        assert!(read("dealy=2s", &common).is_err());
     }
 
     #[test]

@@ -35,6 +35,11 @@ impl Query {
         query
     }
 
+    /// Whether nothing is left to be read, or to be reported.
+    pub(super) fn is_empty(&self) -> bool {
+        self.pairs.is_empty() && self.errors.is_empty()
+    }
+
     /// All values of a parameter that may be repeated.
     pub(super) fn texts(&mut self, name: &'static str) -> Vec<String> {
         self.known.push(name);

@@ -1,4 +1,5 @@
-//! Calls of a gRPC client: the node is a process of its own, and its instructions alone are counted.
+//! Calls of a client, by gRPC or as JSON over HTTP/1.1: the node is a process of its own, and its instructions alone
+//! are counted.
 
 use std::io::{BufRead as _, BufReader, Read as _, stdin};
 use std::process::Child;
@@ -19,16 +20,19 @@ use tonic::metadata::AsciiMetadataValue;
 use tonic::transport::Endpoint;
 
 use crate::calls::{encoded_input, runtime};
+use crate::http;
 
-/// The kinds of calls: without a credential, with one that the node does not ask for, and with the API key that it asks
-/// for.
+/// JSON over HTTP/1.1.
+const BY_HTTP: &str = "invoke-by-http";
+/// The kinds of calls by gRPC: without a credential, with one that the node does not ask for, and with the API key that
+/// it asks for.
 const WITHOUT_CREDENTIAL: &str = "invoke-by-grpc";
 const WITH_HEADER: &str = "invoke-with-header";
 const WITH_KEY: &str = "invoke-with-key";
 
 /// Whether a kind is called by a client.
-pub(crate) fn is_by_grpc(kind: &str) -> bool {
-    [WITHOUT_CREDENTIAL, WITH_HEADER, WITH_KEY].contains(&kind)
+pub(crate) fn is_of_client(kind: &str) -> bool {
+    [BY_HTTP, WITHOUT_CREDENTIAL, WITH_HEADER, WITH_KEY].contains(&kind)
 }
 
 /// A node for the calls of a kind. It prints its address and the key of its client, if that has one, and serves until
@@ -79,11 +83,15 @@ async fn add_key(store: &MemoryStore) -> ApiKeySecret {
 }
 
 /// Calls a node that was started by [`serve`] from one connection, one call after the other.
-pub(crate) fn call(node: &mut Child, calls: u32) {
+pub(crate) fn call(node: &mut Child, kind: &str, calls: u32) {
     let mut line = String::new();
     let output = node.stdout.as_mut().unwrap();
     BufReader::new(output).read_line(&mut line).unwrap();
     let (address, key) = line.trim_end_matches('\n').split_once(' ').unwrap();
+    if kind == BY_HTTP {
+        http::call(address, calls);
+        return;
+    }
     let credential = (!key.is_empty()).then(|| format!("Bearer {key}"));
     let credential: Option<AsciiMetadataValue> =
         credential.map(|credential| credential.parse().unwrap());
