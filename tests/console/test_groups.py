@@ -66,6 +66,11 @@ def test_a_group_shows_how_its_members_ended(page: Page, family: Node) -> None:
     row.get_by_role("link", name="2 failed").click()
     expect(page.locator(".virtual-space .row")).to_have_count(2)
     expect(page.locator(".virtual-space .row").first).to_contain_text("Failed")
+    # The list of invocations tells the same.
+    page.goto("/console/invocations?filter=kind+%3D+GROUP")
+    row = page.locator(".virtual-space .row").filter(has=page.locator(f'[title="{cid}"]'))
+    expect(row.locator(".badge")).to_have_text("2 failed")
+    expect(row.locator(".badge")).to_have_class(re.compile("tone-bad"))
 
 
 def test_a_group_has_neither_attempts_nor_an_input(page: Page, family: Node) -> None:

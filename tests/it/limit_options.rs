@@ -163,6 +163,25 @@ async fn a_filter_reaches_so_many_invocations_and_has_so_many_values() {
     };
     let error = error_of(&stub.list_invocations(list(3)).await.unwrap_err());
     assert_limit(&error, "REQUEST_INVALID", ("filter_values", "2"));
+    // All that is wrong is said at once, and the limits that are exceeded are named.
+    let mut wrong = list(3);
+    let of_wrong = wrong.filter.as_mut().unwrap();
+    of_wrong.services[1] = "a task".to_owned();
+    of_wrong.states = vec![99, 1, 98];
+    of_wrong.failure_text = "x".repeat(2_000);
+    of_wrong.parent_cid = "x".to_owned();
+    let error = error_of(&stub.list_invocations(wrong).await.unwrap_err());
+    assert_limit(&error, "REQUEST_INVALID", ("filter_values", "2"));
+    let paths = error.field_violations().iter().map(|one| one.path.as_str());
+    let expected = [
+        "/filter/services",
+        "/filter/states",
+        "/filter/failure_text",
+        "/filter/states/0",
+        "/filter/services/1",
+        "/filter/parent_cid",
+    ];
+    assert_eq!(paths.collect::<Vec<_>>(), expected);
     stub.list_invocations(list(2)).await.unwrap();
     let matching = v1::CancelInvocationsRequest {
         filter: filter(1),

@@ -33,7 +33,7 @@ pub use self::requests::completion::completion_from_proto;
 pub use self::requests::dispatch_result::{
     HandlerAnswer, dispatch_outcome_from_proto, dispatch_result_to_proto,
 };
-pub use self::requests::filter::{check_values, filter_from_proto};
+pub use self::requests::filter::filter_from_proto;
 pub use self::requests::options::{
     complete_retry_policy, retry_policy_from_proto, retry_policy_to_proto,
     service_options_from_proto, service_options_to_proto,

@@ -10,7 +10,7 @@ use super::admin::principal;
 use super::invocation::{RequestFilter, summary_to_proto};
 use super::request;
 use super::request::{into_status, malformed_page_token};
-use crate::codec::convert::{FieldErrors, check_values, enum_from_proto, page_size_from_proto};
+use crate::codec::convert::{FieldErrors, enum_from_proto, page_size_from_proto};
 use crate::codec::filter::resolve;
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::operation_service_server::OperationService;
@@ -58,10 +58,8 @@ impl OperationApi {
             &message.filter_expression,
             self.invoker.now(),
         )?;
-        if let Some(filter) = &filter {
-            check_values(filter, self.invoker.limits().filter_values)?;
-        }
-        let request = OperationRequest::parse(v1::Operation {
+        let max_values = self.invoker.limits().filter_values;
+        let asked = v1::Operation {
             id: message.id,
             action: message.action,
             filter,
@@ -71,7 +69,8 @@ impl OperationApi {
             principal,
             principal_group,
             ..v1::Operation::default()
-        })?;
+        };
+        let request = OperationRequest::parse(asked, max_values)?;
         let dry_run = if message.dry_run { "dry run: " } else { "" };
         acts::about(extensions, &format!("{dry_run}{}", request.summary()));
         let filter = RequestFilter::from(request.selection().clone());

@@ -21,7 +21,7 @@ use crate::engine::store::{Acceptance, Store, Stored};
 use crate::engine::trace::{SpanKind, Tracer, publish};
 use crate::model::access::Principal;
 use crate::model::call::{Accepted, Call, DurableOptions, Start};
-use crate::model::error::{Error, Result, Violation, reason};
+use crate::model::error::{ListLimits, Result, Violation};
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::{HELD, Invocation, Request, Terms};
 use crate::model::payload::{Format, Payload};
@@ -521,18 +521,12 @@ fn check_options(
         ("/concurrency_key", &options.concurrency_key),
     ];
     let keys = keys.into_iter().filter_map(too_long);
-    let lists = [
-        ("/callbacks", options.callbacks.len()),
-        ("/failure_callbacks", options.failure_callbacks.len()),
-    ];
-    let too_long = |(field, n)| Violation::too_many(field, n, max_callbacks);
-    let too_many: Vec<_> = lists.into_iter().filter_map(too_long).collect();
-    let has_too_many = !too_many.is_empty();
-    let violations = keys.chain(deadline).chain(too_many).collect();
-    Error::reject(reason::REQUEST_INVALID, violations).map_err(|error| match has_too_many {
-        true => error.with_info("callbacks", max_callbacks),
-        false => error,
-    })
+    let (after, failed) = (options.callbacks.len(), options.failure_callbacks.len());
+    ListLimits::default()
+        .with(keys.chain(deadline))
+        .check("/callbacks", after, ("callbacks", max_callbacks))
+        .check("/failure_callbacks", failed, ("callbacks", max_callbacks))
+        .reject()
 }
 
 /// An input in the form in which it is stored: encoded, and as it came where it came encoded.

@@ -23,7 +23,7 @@ use crate::engine::store::{Acceptance, Store};
 use crate::engine::trace::{Tracer, publish_group};
 use crate::model::batch::{AcceptedGroup, Batch};
 use crate::model::call::{Call, DurableOptions};
-use crate::model::error::{Error, Result, Violation, reason};
+use crate::model::error::{Error, ListLimits, Result, Violation, reason};
 use crate::model::id::{Cid, ServiceName, texts};
 use crate::model::invocation::{
     Fingerprint, Group, Grouping, Invocation, Member, Request, fingerprint, fingerprint_of_all,
@@ -223,27 +223,11 @@ impl BatchAcceptor {
             member_callbacks,
             ..
         } = *self.limits;
-        let lists = [
-            (
-                "/on_each",
-                &batch.on_each,
-                "member_callbacks",
-                member_callbacks,
-            ),
-            ("/on_final", &batch.on_final, "callbacks", callbacks),
-        ];
-        let too_long = lists.into_iter().filter_map(|(path, list, name, limit)| {
-            Violation::too_many(path, list.len(), limit).map(|violation| (violation, name, limit))
-        });
-        let (mut violations, mut exceeded) = (Vec::new(), Vec::new());
-        for (violation, name, limit) in too_long {
-            violations.push(violation);
-            exceeded.push((name, limit));
-        }
-        Error::reject(reason::REQUEST_INVALID, violations).map_err(|error| {
-            let exceeded = exceeded.into_iter();
-            exceeded.fold(error, |error, (name, limit)| error.with_info(name, limit))
-        })
+        let (each, last) = (batch.on_each.len(), batch.on_final.len());
+        ListLimits::default()
+            .check("/on_each", each, ("member_callbacks", member_callbacks))
+            .check("/on_final", last, ("callbacks", callbacks))
+            .reject()
     }
 
     fn prepare(&self, cid: Cid, batch: Batch, origin: &Origin<'_>) -> Result<CheckedBatch> {

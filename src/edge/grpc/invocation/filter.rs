@@ -1,6 +1,5 @@
 //! Filters and pagination of stored invocations.
 
-use crate::codec::convert::check_values;
 use crate::codec::filter::resolve;
 use crate::codec::proto::v1;
 use crate::edge::grpc::request::malformed_page_token;
@@ -47,15 +46,13 @@ impl RequestFilter {
     ///
     /// # Errors
     ///
-    /// As for [`check_values`] and [`Selection::parse`].
+    /// As for [`Selection::parse`].
     pub(in crate::edge::grpc) fn new(
         invoker: &Invoker,
         filter: Option<v1::InvocationFilter>,
     ) -> Result<Self> {
-        if let Some(filter) = &filter {
-            check_values(filter, invoker.limits().filter_values)?;
-        }
-        Selection::parse(filter).map(|selection| Self { selection })
+        let max_values = invoker.limits().filter_values;
+        Selection::parse(filter, max_values).map(|selection| Self { selection })
     }
 
     /// That of a request, which is a message or a text.

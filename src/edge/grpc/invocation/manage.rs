@@ -14,7 +14,7 @@ use crate::codec::proto::v1;
 use crate::engine::access::audit;
 use crate::engine::{InvocationView, Invoker};
 use crate::model::access::Principal;
-use crate::model::error::{Error, Result, Violation, reason};
+use crate::model::error::{Error, ListLimits, Result, Violation, reason};
 use crate::model::id::{Cid, truncated_to};
 use crate::model::invocation::Invocation;
 use crate::model::payload::Payload;
@@ -102,9 +102,9 @@ async fn select(invoker: &Invoker, selector: Selector) -> Result<Selection> {
         cids, page_token, ..
     } = selector;
     let reach = invoker.limits().filter_reach;
-    let too_many = Violation::too_many("/cids", cids.len(), reach);
-    Error::reject(reason::REQUEST_INVALID, too_many.into_iter().collect())
-        .map_err(|error| error.with_info("filter_reach", reach))?;
+    ListLimits::default()
+        .check("/cids", cids.len(), ("filter_reach", reach))
+        .reject()?;
     if !cids.is_empty() {
         return Ok(Selection {
             cids: parse_cids("cids", &cids)?,

@@ -65,9 +65,7 @@ export default function groups({ scope }) {
     scope,
     everyMs: EVERY_MS,
     read: async (signal) => {
-      // The outcome of a group, which has the counts, is not in a summary.
-      const query = { filter: GROUPS, pageSize: SHOWN_MAX, view: "INVOCATION_VIEW_BASIC" };
-      const answer = await listInvocations(query, signal);
+      const answer = await listInvocations({ filter: GROUPS, pageSize: SHOWN_MAX }, signal);
       more = Boolean(answer.nextPageToken);
       return answer.invocations ?? [];
     },
