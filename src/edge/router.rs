@@ -341,12 +341,12 @@ impl ConnectionService {
             port.metrics.http.end(begun, response.status());
             ResponseFuture::Refused(Some(response))
         };
-        let cors = match port.guard.check(&request, connection.local, is_page) {
+        let cors = match port.guard.check(&request, connection.reached(), is_page) {
             Ok(cors) => cors,
             Err(refusal) => {
                 // Not the query, which may have the token of a completion.
                 tracing::debug!(path = request.uri().path(), ?refusal, "request refused");
-                let problem = Problem::new(refusal.status(), refusal.error());
+                let problem = Problem::new(refusal.status(), refusal.error(&request));
                 return refused(problem.into_response().map(Body::new));
             }
         };
