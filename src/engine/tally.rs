@@ -215,6 +215,14 @@ impl Tally {
         last.map(|last| last.reason.clone())
     }
 
+    /// How many calls and attempts ended in the last minutes, at most 60, the current one included, and how many of them
+    /// failed.
+    pub(in crate::engine) fn recent(&self, minutes: usize) -> (u64, u64) {
+        let window = self.current();
+        let failed = window.failed.sum(minutes);
+        (failed + window.answered.sum(minutes), failed)
+    }
+
     /// What failed in the last minutes, at most 60, the current one included.
     pub(in crate::engine) fn failures(&self, minutes: usize) -> Failures {
         let window = self.current();
@@ -352,6 +360,7 @@ mod tests {
         // Only the current minute.
         let found = tally.failures(1);
         assert_eq!((found.calls, found.failed, found.reasons.len()), (2, 2, 1));
+        assert_eq!([1, 2].map(|minutes| tally.recent(minutes)), [(2, 2), (4, 3)]);
         for _ in 0..MINUTES - 1 {
             tally.advance();
         }

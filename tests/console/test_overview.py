@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -17,6 +18,8 @@ def failing() -> Iterator[Node]:
         one = {"message": f"number {number}"}
         node.wait(node.start("demo.fail", one, retryPolicy={"maxAttempts": 1}))
     node.call("AdminService/PauseService", {"service": "demo.count"})
+    held = {"onExhausted": "ON_EXHAUSTED_HOLD", "retryPolicy": {"maxAttempts": 1}}
+    node.start("demo.flaky", {"failures": 9}, **held)
     yield node
     node.stop()
 
@@ -61,3 +64,11 @@ def test_numbers_lead_to_lists_that_have_as_many(page: Page, failing: Node) -> N
     page.goto("/")
     # Handlers that run are no stored invocations: services have their numbers.
     assert tile("Running") == "/console/services"
+
+
+def test_services_count_attempts_after_which_nothing_has_ended(page: Page) -> None:
+    page.goto("/console/services")
+    row = page.get_by_role("row").filter(has_text="demo.flaky")
+    share = row.get_by_title("1 of 1 attempt failed")
+    expect(share).to_have_text(re.compile("^100"))
+    expect(share).to_have_class("tone-bad")

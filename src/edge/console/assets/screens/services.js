@@ -58,16 +58,26 @@ function servedBy(row) {
   return h("span", { title: row.workers.join("\n") }, plural(row.locations, "worker"));
 }
 
-/** @param {Row} row */
+/**
+ * The share of the last minutes that failed: of what has ended, or of attempts, after which an invocation may be retried
+ * or held, whichever is worse.
+ *
+ * @param {Row} row
+ */
 function errors(row) {
-  const rates = row.rates;
-  if (!rates || rates.calls === 0) return "–";
-  const reason = row.stats?.lastFailureReason;
-  return h(
-    "span",
-    { class: rates.failed > 0 ? "tone-bad" : "quiet", title: reason ? `Last failure: ${reason}` : null },
-    percent(rates.failed, rates.calls),
-  );
+  const { rates, stats } = row;
+  /** @type {[number, number, string][]} */
+  const shares = [
+    [rates?.failed ?? 0, rates?.calls ?? 0, "call"],
+    [Number(stats?.recentFailedAttempts ?? 0), Number(stats?.recentAttempts ?? 0), "attempt"],
+  ];
+  const known = shares.filter(([, all]) => all > 0).sort((one, other) => other[0] / other[1] - one[0] / one[1]);
+  const [worst] = known;
+  if (!worst) return "–";
+  const [failed, all, what] = worst;
+  const reason = stats?.lastFailureReason;
+  const title = `${count(failed)} of ${plural(all, what)} failed${reason ? `; the last one: ${reason}` : ""}`;
+  return h("span", { class: failed > 0 ? "tone-bad" : "quiet", title }, percent(failed, all));
 }
 
 /** @param {Row} row */
