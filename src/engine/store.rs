@@ -27,6 +27,9 @@ use crate::service::BoxFuture;
 /// How long the engine waits before it retries what the store refused.
 pub(in crate::engine) const STORE_RETRY_DELAY: Duration = Duration::from_secs(1);
 
+/// How often a node looks for work that became due in a shared store without it.
+pub(in crate::engine) const SHARED_POLL_INTERVAL: Duration = Duration::from_secs(1);
+
 /// How many bytes a page of a list has at most, unless its only invocation has more: 3 MiB.
 ///
 /// Most clients of gRPC receive messages of up to 4 MiB.
@@ -40,6 +43,13 @@ pub const OLDEST_DUE_SERVICES: usize = 1_000;
 /// All methods may be called concurrently. A write is durable once its future resolves, unless the store keeps nothing
 /// beyond the process.
 ///
+/// # Claims
+///
+/// A claim is the right of one session to run an invocation and to record what comes of it. A session is an opened
+/// store: a store that only one process opens keeps its claims in memory, and loses them with the process. Where
+/// several nodes share a store ([`is_shared`](Self::is_shared)), the owner of a claim is stored with the invocation,
+/// and so is a counter of its claims: a node that was taken for dead can record nothing of what others run since.
+///
 /// # Cancel safety
 ///
 /// If a future is dropped before it resolves, its write may or may not have happened.
@@ -47,9 +57,16 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// The name of the backend: `memory`, `sqlite`.
     fn name(&self) -> &'static str;
 
-    /// The generation: how often the store was opened, this time included. It is the upper half of the sequences that
-    /// this node gives out.
-    fn generation(&self) -> u32;
+    /// Whether other nodes use the store as well. Then work becomes due without this node, and what "reads a counter"
+    /// is an estimate: exact of what this node did, and at most a few seconds behind what others did.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    /// The generation of invocations that are accepted now ([`Invocation::generation`]): the upper half of the
+    /// sequences of their first events. In a store that is not shared it is that of all invocations, and counts how
+    /// often the store was opened, this time included.
+    fn first_generation(&self) -> u32;
 
     /// The generations in which another store gave out events that this one never had: it began as a copy of that
     /// store. The first of them is the one that was copied, the last one that before the copy was opened.
@@ -94,9 +111,10 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// those that have been due longest first, within the limit. Of those with the same concurrency key it claims one
     /// at a time. Where the first one has more bytes than the limit, it claims none ([`Claim::too_large`]).
     ///
-    /// A claimed invocation is not claimed again until it is [recorded](Self::record) as pending, or the store is
-    /// opened again. While one with a concurrency key waits for an outcome from outside ([`Record::completion`]), no
-    /// other one with that key is claimed.
+    /// A claimed invocation is not claimed again until it is [recorded](Self::record) as pending, or its session is
+    /// lost: the store is opened again or, where nodes share it, the others have heard nothing of the node that claimed
+    /// it. It is [recovered](Invocation::recovered) then. While one with a concurrency key waits for an outcome from
+    /// outside ([`Record::completion`]), no other one with that key is claimed.
     fn claim<'a>(
         &'a self,
         service: &'a ServiceName,
@@ -109,15 +127,20 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     fn expired(&self, now: Timestamp, max: usize) -> BoxFuture<'_, Result<Vec<Invocation>>>;
 
     /// Records that attempts of recovered invocations are about to start, and counts each as a crash
-    /// ([`Invocation::crash_count`]) in advance: it stays counted unless a [record](Self::record) resets it.
+    /// ([`Invocation::crash_count`]) in advance: it stays counted unless a [record](Self::record) resets it. A store
+    /// whose claims outlast their session counts the crash once the session is lost instead.
     fn record_attempts(&self, cids: Vec<Cid>) -> BoxFuture<'_, Result<()>>;
 
     /// Records the result of an attempt, or of an invocation: its new state, the events since the last record and the
     /// invocations that follow from it, all of it or nothing. Releases the claim.
     ///
-    /// Returns whether the record was taken. The first terminal record wins. A record without a claim loses to a claim,
+    /// Returns whether the record was taken. The first terminal record wins. A record of a claim is taken only while
+    /// that claim lasts: not after another record, and not once it was lost. A record without a claim loses to a claim,
     /// and to an attempt that was recorded since ([`Record::expected_attempts`]). An invocation that follows and is
     /// known, by its CID or its idempotency key, is not accepted again.
+    ///
+    /// After an error the record may be repeated with the same [`Record::id`]: it is taken once, and the reply is
+    /// whether it was taken at all. A record sets values and counts nothing up.
     fn record(&self, record: Record) -> BoxFuture<'_, Result<bool>>;
 
     /// Records that the cancellation of a running invocation was requested ([`Invocation::cancel_requested`]), and
@@ -180,7 +203,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         max: usize,
     ) -> BoxFuture<'a, Result<QueuePlace>>;
 
-    /// The number of pending invocations of a service; claimed ones are not pending. Reads a counter.
+    /// The number of pending invocations of a service; claimed ones are not pending. Reads a counter, and decides what
+    /// is accepted; in a shared store it does not decide whether there is something to claim.
     fn pending_count(&self, service: &ServiceName) -> usize;
 
     /// The number of pending invocations that belong to a principal ([`Request::owner`]), whatever their service;
@@ -454,6 +478,11 @@ pub struct Claim {
 /// The result of an attempt, or of an invocation.
 #[derive(Clone, Debug)]
 pub struct Record {
+    /// Identifies the record where it is repeated: random.
+    pub id: u64,
+    /// The generation of the invocation when this was decided ([`Invocation::generation`]): that of the claim which
+    /// the record is of or, without a claim, the one that begins with it.
+    pub generation: u32,
     /// The invocation.
     pub cid: Cid,
     /// Its service, by which writes are scheduled round-robin.

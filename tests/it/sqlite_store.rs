@@ -27,10 +27,10 @@ async fn answered_writes_are_there_after_reopening() {
         claimed(&store, "a", NOW, 10).await;
         claimed(&store, "b", NOW, 10).await;
         assert!(store.record(succeeded(ended)).await.unwrap());
-        (pending, started, ended, store.generation())
+        (pending, started, ended, store.first_generation())
     };
     let store = SqliteStore::open(folder.path()).unwrap();
-    assert_eq!(store.generation(), generation + 1);
+    assert_eq!(store.first_generation(), generation + 1);
     assert_eq!(store.pending_count(&service("a")), 2);
     assert_eq!(store.services_with_pending().await.unwrap(), [service("a")]);
     let now = at(5);

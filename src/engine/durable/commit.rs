@@ -227,7 +227,7 @@ impl Committer {
             change.event.as_ref(),
             change.attempts,
             change.time,
-            self.store.generation(),
+            self.store.first_generation(),
             attempt.unwrap_or(&invocation.request.metadata),
         )
     }
@@ -359,6 +359,8 @@ impl Committer {
             ),
         };
         Record {
+            id: fastrand::u64(..),
+            generation: invocation.generation,
             cid: invocation.request.cid,
             service: invocation.request.service.clone(),
             owner: invocation.request.owner().cloned(),
@@ -393,7 +395,7 @@ impl Committer {
         attempt: u32,
         time: Timestamp,
     ) -> Vec<Arc<Event>> {
-        let sequence = next_sequence(invocation.sequence(), self.store.generation());
+        let sequence = next_sequence(invocation.sequence(), invocation.generation);
         let event = kind.map(|kind| Event {
             sequence,
             attempt,

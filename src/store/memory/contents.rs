@@ -6,6 +6,7 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 use jiff::Timestamp;
 
+use super::GENERATION;
 use super::due::{DueEntry, DueIndex};
 use super::keys::IdempotencyKeys;
 use super::weight::weight;
@@ -92,7 +93,8 @@ impl Contents {
     }
 
     /// Adds an invocation that takes this many bytes.
-    pub(super) fn insert(&mut self, invocation: Invocation, bytes: usize) {
+    pub(super) fn insert(&mut self, mut invocation: Invocation, bytes: usize) {
+        invocation.generation = GENERATION;
         let request = &invocation.request;
         let cid = request.cid;
         self.bytes += bytes;
@@ -177,11 +179,11 @@ impl Contents {
             return false;
         }
         let was_claimed = self.ledger.is_claimed(record.cid);
-        let attempts = invocation.attempts;
-        if record
-            .expected_attempts
-            .is_some_and(|expected| was_claimed || expected != attempts)
-        {
+        let holds = match record.expected_attempts {
+            None => was_claimed,
+            Some(expected) => !was_claimed && expected == invocation.attempts,
+        };
+        if !holds {
             return false;
         }
         let request = Arc::clone(&invocation.request);

@@ -30,6 +30,8 @@ use crate::service::BoxFuture;
 
 /// How many bytes a memory store holds by default: 1 GiB.
 const DEFAULT_BYTES_LIMIT: usize = 1 << 30;
+/// The generation of all invocations: a store in memory is opened once.
+const GENERATION: u32 = 1;
 /// One eighth of the limit is reserved for the outcomes of accepted invocations.
 const RESERVED_FRACTION: usize = 8;
 
@@ -138,8 +140,8 @@ impl Store for MemoryStore {
         "memory"
     }
 
-    fn generation(&self) -> u32 {
-        1
+    fn first_generation(&self) -> u32 {
+        GENERATION
     }
 
     fn accept(&self, invocation: Invocation) -> BoxFuture<'_, Result<Acceptance>> {

@@ -69,7 +69,7 @@ use self::summaries::{
 use crate::support::Folder;
 use crate::support::stored::{
     KEY, NOW, accepted, at, claimed, event, found, invocation, record, service, started, succeeded,
-    with_request,
+    unclaimed, with_request,
 };
 
 async fn an_accepted_invocation_is_pending_with_its_event(store: &dyn Store) {
@@ -177,6 +177,53 @@ async fn the_first_terminal_record_wins(store: &dyn Store) {
     assert!(!store.record(again).await.unwrap());
     assert_eq!(found(store, cid).await.state, State::Succeeded);
     assert_eq!(claimed(store, "a", at(100), 1).await, []);
+}
+
+/// Also where it comes back: as from a node that was taken for dead.
+async fn a_record_of_a_claim_is_taken_while_the_claim_lasts(store: &dyn Store) {
+    let cid = accepted(store, "a", NOW).await;
+    claimed(store, "a", NOW, 1).await;
+    let pending = || record(cid, State::Pending { started: true }, started());
+    let (first, late, last) = (pending(), pending(), succeeded(cid));
+    assert!(store.record(first).await.unwrap());
+    assert!(!store.record(late).await.unwrap());
+    assert!(!store.record(last).await.unwrap());
+    let read = found(store, cid).await;
+    assert_eq!(
+        (read.state, read.events.len()),
+        (State::Pending { started: true }, 3)
+    );
+    assert_eq!(claimed(store, "a", NOW, 1).await, [cid]);
+    assert!(store.record(succeeded(cid)).await.unwrap());
+}
+
+/// No sequence is given out twice, whoever claims the invocation.
+async fn a_claim_has_the_generation_of_its_events(store: &dyn Store) {
+    let mut last = store.first_generation();
+    let mut one = invocation("a", NOW, dict! {});
+    one = Invocation::accepted((*one.request).clone(), u64::from(last) << 32 | 1);
+    let cid = one.request.cid;
+    store.accept(one).await.unwrap();
+    for _ in 0..2 {
+        let next = found(store, cid).await.generation;
+        let limit = ClaimLimit::invocations(1);
+        let claim = store.claim(&service("a"), NOW, limit).await.unwrap();
+        let generation = claim.invocations[0].generation;
+        assert_eq!(generation, next);
+        let is_next = if store.is_shared() {
+            generation > last
+        } else {
+            generation == last
+        };
+        assert!(is_next, "{generation} after {last}");
+        last = generation;
+        let pending = Record {
+            generation,
+            expected_attempts: None,
+            ..record(cid, State::Pending { started: true }, started())
+        };
+        assert!(store.record(pending).await.unwrap());
+    }
 }
 
 async fn pending_invocations_are_counted_by_service(store: &dyn Store) {
@@ -424,7 +471,8 @@ async fn a_request_to_cancel_is_stored_until_the_invocation_has_ended(store: &dy
     assert_eq!(overdue.len(), 1);
     assert!(overdue[0].cancel_requested);
     assert_eq!(overdue[0].cancel_reason.as_deref(), Some("first"));
-    assert!(store.record(succeeded(cid)).await.unwrap());
+    let ended = unclaimed(store, succeeded(cid)).await;
+    assert!(store.record(ended).await.unwrap());
     assert!(!store.request_cancel(cid, None).await.unwrap());
     assert!(!store.request_cancel(Cid::new(), None).await.unwrap());
 }
@@ -491,6 +539,8 @@ suite! {
     a_claimed_invocation_is_claimed_again_once_it_is_recorded_as_pending
     a_record_changes_the_state_and_adds_events
     the_first_terminal_record_wins
+    a_record_of_a_claim_is_taken_while_the_claim_lasts
+    a_claim_has_the_generation_of_its_events
     pending_invocations_are_counted_by_service
     a_purged_invocation_leaves_a_tombstone_that_expires
     a_removed_cid_answers_with_its_tombstone
