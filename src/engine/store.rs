@@ -13,6 +13,7 @@ use jiff::Timestamp;
 
 use crate::engine::backup::Backups;
 use crate::engine::metrics::HistogramSnapshot;
+pub use crate::engine::page_size::{LIST_PAGE_BYTES, PageSize};
 use crate::model::access::{ApiKey, Principal, Principals};
 use crate::model::error::{Error, Result};
 use crate::model::id::{Cid, ServiceName};
@@ -29,11 +30,6 @@ pub(in crate::engine) const STORE_RETRY_DELAY: Duration = Duration::from_secs(1)
 
 /// How often a node looks for work that became due in a shared store without it.
 pub(in crate::engine) const SHARED_POLL_INTERVAL: Duration = Duration::from_secs(1);
-
-/// How many bytes a page of a list has at most, unless its only invocation has more: 3 MiB.
-///
-/// Most clients of gRPC receive messages of up to 4 MiB.
-pub const LIST_PAGE_BYTES: usize = 3 << 20;
 
 /// How many services [`Store::oldest_due`] looks at, at most. Each costs a look into an index.
 pub const OLDEST_DUE_SERVICES: usize = 1_000;
@@ -170,7 +166,17 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// has to read many invocations that do not match, it may have fewer, or none, before the last page. Invocations
     /// that cannot be read are left out. A filter may have what is held besides some states
     /// ([`Filter::include_held`]), and leave out what was retried ([`Filter::not_retried`]).
-    fn list(&self, filter: Filter, before: Option<u64>, max: usize) -> BoxFuture<'_, Result<Page>>;
+    fn list(&self, filter: Filter, before: Option<u64>, max: usize) -> BoxFuture<'_, Result<Page>> {
+        self.list_page(filter, before, PageSize::of(max))
+    }
+
+    /// As [`list`](Self::list), with roughly so many bytes at most.
+    fn list_page(
+        &self,
+        filter: Filter,
+        before: Option<u64>,
+        size: PageSize,
+    ) -> BoxFuture<'_, Result<Page>>;
 
     /// Counts the invocations that match a filter by service, state, whether they are held, and reason of the last
     /// failure: a part of them, those that were accepted last first. `before` is the [`SummaryPart::next`] of the
@@ -266,7 +272,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     fn remove(&self, cid: Cid) -> BoxFuture<'_, Result<bool>>;
 
     /// Remembers what workers declare of services, all of it or nothing, in one commit. The time at which a declaration
-    /// was first seen stays.
+    /// was first seen stays, and its principal.
     fn remember_declarations(
         &self,
         declarations: Vec<StoredDeclaration>,
@@ -567,6 +573,8 @@ pub struct StoredDeclaration {
     pub last_time: Timestamp,
     /// The encoded `cidery.v1.ServiceDeclaration`.
     pub declaration: Vec<u8>,
+    /// The principal of the worker that declared it first; `None` where it had none, or it is not known.
+    pub principal: Option<Principal>,
 }
 
 /// An operation over many invocations, and how far it is.

@@ -289,6 +289,7 @@ fn declared() -> StoredDeclaration {
         first_time: at(1),
         last_time: at(2),
         declaration: b"declared".to_vec(),
+        principal: None,
     }
 }
 

@@ -96,6 +96,7 @@ impl Committer {
     ) -> Rules<'a> {
         Rules {
             retry_policy: &route.options.retry_policy,
+            min_backoff: self.limits.min_backoff,
             on_exhausted: route.options.on_exhausted,
             attempt_timeout: route.attempt_timeout(&invocation.request),
             max_crashes: self.limits.max_crashes,

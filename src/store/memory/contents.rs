@@ -11,9 +11,9 @@ use super::due::{DueEntry, DueIndex};
 use super::keys::IdempotencyKeys;
 use super::weight::weight;
 use crate::engine::store::{
-    Acceptance, Child, Claim, ClaimLimit, Filter, LIST_PAGE_BYTES, OLDEST_DUE_SERVICES, OldestDue,
-    Page, QueuePlace, RecentFailures, Record, Stored, StoredApiKey, StoredDeclaration,
-    StoredOperation, SummaryPart, Tombstone,
+    Acceptance, Child, Claim, ClaimLimit, Filter, OLDEST_DUE_SERVICES, OldestDue, Page, PageSize,
+    QueuePlace, RecentFailures, Record, Stored, StoredApiKey, StoredDeclaration, StoredOperation,
+    SummaryPart, Tombstone,
 };
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::{HELD, Invocation, State, Summaries, SummaryCount, SummaryKey};
@@ -286,7 +286,7 @@ impl Contents {
             .collect()
     }
 
-    pub(super) fn list(&mut self, filter: &Filter, before: Option<u64>, max: usize) -> Page {
+    pub(super) fn list(&mut self, filter: &Filter, before: Option<u64>, size: PageSize) -> Page {
         self.drop_removed_entries();
         let (mut page, mut bytes) = (Page::default(), 0_usize);
         let mut last = None;
@@ -297,7 +297,7 @@ impl Contents {
             }
             if filter.matches(invocation) {
                 bytes = bytes.saturating_add(weight(invocation));
-                let is_full = page.invocations.len() >= max || bytes > LIST_PAGE_BYTES;
+                let is_full = page.invocations.len() >= size.invocations || bytes > size.bytes;
                 if is_full && !page.invocations.is_empty() {
                     page.next = last;
                     break;

@@ -16,8 +16,8 @@ use jiff::Timestamp;
 use self::contents::Contents;
 use self::weight::weight;
 use crate::engine::store::{
-    Acceptance, BoundedRead, Child, Claim, ClaimLimit, Filter, OldestDue, Page, QueuePlace,
-    RecentFailures, Record, Store, StoreUsage, Stored, StoredApiKey, StoredDeclaration,
+    Acceptance, BoundedRead, Child, Claim, ClaimLimit, Filter, OldestDue, Page, PageSize,
+    QueuePlace, RecentFailures, Record, Store, StoreUsage, Stored, StoredApiKey, StoredDeclaration,
     StoredOperation, SummaryPart,
 };
 use crate::model::access::Principal;
@@ -115,9 +115,13 @@ impl MemoryStore {
         for declaration in declarations {
             let key = (declaration.service.clone(), declaration.hash.clone());
             let known = contents.declarations.get(&key);
-            let first_time = known.map_or(declaration.first_time, |known| known.first_time);
+            let (first_time, principal) = match known {
+                Some(known) => (known.first_time, known.principal.clone()),
+                None => (declaration.first_time, declaration.principal),
+            };
             let declaration = StoredDeclaration {
                 first_time,
+                principal,
                 ..declaration
             };
             contents.declarations.insert(key, declaration);
@@ -206,8 +210,13 @@ impl Store for MemoryStore {
         ready(Ok(self.contents().expired(now, max)))
     }
 
-    fn list(&self, filter: Filter, before: Option<u64>, max: usize) -> BoxFuture<'_, Result<Page>> {
-        ready(Ok(self.contents().list(&filter, before, max)))
+    fn list_page(
+        &self,
+        filter: Filter,
+        before: Option<u64>,
+        size: PageSize,
+    ) -> BoxFuture<'_, Result<Page>> {
+        ready(Ok(self.contents().list(&filter, before, size)))
     }
 
     fn summarize(

@@ -3,6 +3,7 @@
 //! Reopening a store is tested in `sqlite_store.rs`, failures of the disk in `failed_sync.rs` and `full_disk.rs`.
 
 mod api_keys;
+mod calls;
 mod controls;
 mod groups;
 mod keys;
@@ -22,6 +23,7 @@ use cidery::store::{MemoryStore, SqliteOptions, SqliteStore, StoreKeys};
 use cidery::{Cid, Payload, dict};
 
 use self::api_keys::api_keys_are_saved_and_replaced;
+use self::calls::the_calls_of_an_attempt_are_kept;
 use self::controls::a_control_is_remembered_until_it_is_removed_or_its_service_forgotten;
 use self::groups::{
     a_group_is_due_once_its_last_member_has_ended, a_group_is_stored_with_all_of_its_members,
@@ -538,6 +540,7 @@ suite! {
     a_claim_takes_no_more_bytes_than_its_limit
     a_claimed_invocation_is_claimed_again_once_it_is_recorded_as_pending
     a_record_changes_the_state_and_adds_events
+    the_calls_of_an_attempt_are_kept
     the_first_terminal_record_wins
     a_record_of_a_claim_is_taken_while_the_claim_lasts
     a_claim_has_the_generation_of_its_events
