@@ -354,7 +354,7 @@ impl Committer {
                 live.progress().or_else(|| invocation.progress.clone()),
             ),
             Source::Claimed | Source::Unclaimed => (
-                self.last_event(invocation, change.event, change.attempts, now),
+                Self::last_event(invocation, change.event, change.attempts, now),
                 invocation.first_attempt_time,
                 invocation.progress.clone(),
             ),
@@ -390,7 +390,6 @@ impl Committer {
     }
 
     fn last_event(
-        &self,
         invocation: &Invocation,
         kind: Option<EventKind>,
         attempt: u32,

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 use jiff::Timestamp;
 
-use super::GENERATION;
 use super::due::{DueEntry, DueIndex};
 use super::keys::IdempotencyKeys;
 use super::weight::weight;
@@ -20,6 +19,9 @@ use crate::model::invocation::{HELD, Invocation, State, Summaries, SummaryCount,
 use crate::model::operation::OperationId;
 use crate::model::service_control::ServiceControl;
 use crate::store::ledger::Ledger;
+
+/// The generation of all invocations: a store in memory is opened once.
+pub(super) const GENERATION: u32 = 1;
 
 /// How many entries of removed invocations `by_acceptance` may hold before they are dropped.
 const REMOVED_ENTRIES: usize = 1_024;

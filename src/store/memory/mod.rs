@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use self::contents::Contents;
+use self::contents::{Contents, GENERATION};
 use self::weight::weight;
 use crate::engine::store::{
     Acceptance, BoundedRead, Child, Claim, ClaimLimit, Filter, OldestDue, Page, PageSize,
@@ -30,8 +30,6 @@ use crate::service::BoxFuture;
 
 /// How many bytes a memory store holds by default: 1 GiB.
 const DEFAULT_BYTES_LIMIT: usize = 1 << 30;
-/// The generation of all invocations: a store in memory is opened once.
-const GENERATION: u32 = 1;
 /// One eighth of the limit is reserved for the outcomes of accepted invocations.
 const RESERVED_FRACTION: usize = 8;
 
