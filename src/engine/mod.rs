@@ -26,6 +26,7 @@ pub mod metrics;
 mod operations;
 mod operators;
 mod page_size;
+mod record;
 mod results;
 mod rights;
 mod routing;

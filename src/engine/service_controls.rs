@@ -166,7 +166,7 @@ impl ServiceControls {
         let was_held = self.gates.release();
         if was_held {
             for route in self.routes.all().values() {
-                if self.store.pending_count(route.name()) > 0 {
+                if self.store.is_shared() || self.store.pending_count(route.name()) > 0 {
                     route.scheduler.wake();
                 }
             }

@@ -14,19 +14,21 @@ use jiff::Timestamp;
 use crate::engine::backup::Backups;
 use crate::engine::metrics::HistogramSnapshot;
 pub use crate::engine::page_size::{LIST_PAGE_BYTES, PageSize};
+pub use crate::engine::record::Record;
 use crate::model::access::{ApiKey, Principal, Principals};
-use crate::model::error::{Error, Result};
+use crate::model::error::Result;
 use crate::model::id::{Cid, ServiceName};
 pub use crate::model::invocation::Filter;
-use crate::model::invocation::{
-    AsyncCompletion, Event, Invocation, ProgressRecord, Request, State, Summary, failure_of,
-};
+use crate::model::invocation::{Invocation, Request, State, Summary};
 use crate::model::operation::{OperationId, OperationProgress};
 use crate::model::service_control::ServiceControl;
 use crate::service::BoxFuture;
 
 /// How long the engine waits before it retries what the store refused.
 pub(in crate::engine) const STORE_RETRY_DELAY: Duration = Duration::from_secs(1);
+
+/// How often a node looks for work that became due in a shared store without it.
+pub(in crate::engine) const SHARED_POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How many services [`Store::oldest_due`] looks at, at most. Each costs a look into an index.
 pub const OLDEST_DUE_SERVICES: usize = 1_000;
@@ -36,6 +38,13 @@ pub const OLDEST_DUE_SERVICES: usize = 1_000;
 /// All methods may be called concurrently. A write is durable once its future resolves, unless the store keeps nothing
 /// beyond the process.
 ///
+/// # Claims
+///
+/// A claim is the right of one session to run an invocation and to record what comes of it. A session is an opened
+/// store: a store that only one process opens keeps its claims in memory, and loses them with the process. Where
+/// several nodes share a store ([`is_shared`](Self::is_shared)), the owner of a claim is stored with the invocation,
+/// and so is a counter of its claims: a node that was taken for dead can record nothing of what others run since.
+///
 /// # Cancel safety
 ///
 /// If a future is dropped before it resolves, its write may or may not have happened.
@@ -43,9 +52,16 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// The name of the backend: `memory`, `sqlite`.
     fn name(&self) -> &'static str;
 
-    /// The generation: how often the store was opened, this time included. It is the upper half of the sequences that
-    /// this node gives out.
-    fn generation(&self) -> u32;
+    /// Whether other nodes use the store as well. Then work becomes due without this node, and what "reads a counter"
+    /// is an estimate: exact of what this node did, and at most a few seconds behind what others did.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    /// The generation of invocations that are accepted now ([`Invocation::generation`]): the upper half of the
+    /// sequences of their first events. In a store that is not shared it is that of all invocations, and counts how
+    /// often the store was opened, this time included.
+    fn first_generation(&self) -> u32;
 
     /// The generations in which another store gave out events that this one never had: it began as a copy of that
     /// store. The first of them is the one that was copied, the last one that before the copy was opened.
@@ -90,9 +106,10 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// those that have been due longest first, within the limit. Of those with the same concurrency key it claims one
     /// at a time. Where the first one has more bytes than the limit, it claims none ([`Claim::too_large`]).
     ///
-    /// A claimed invocation is not claimed again until it is [recorded](Self::record) as pending, or the store is
-    /// opened again. While one with a concurrency key waits for an outcome from outside ([`Record::completion`]), no
-    /// other one with that key is claimed.
+    /// A claimed invocation is not claimed again until it is [recorded](Self::record) as pending, or its session is
+    /// lost: the store is opened again or, where nodes share it, the others have heard nothing of the node that claimed
+    /// it. It is [recovered](Invocation::recovered) then. While one with a concurrency key waits for an outcome from
+    /// outside ([`Record::completion`]), no other one with that key is claimed.
     fn claim<'a>(
         &'a self,
         service: &'a ServiceName,
@@ -105,15 +122,20 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     fn expired(&self, now: Timestamp, max: usize) -> BoxFuture<'_, Result<Vec<Invocation>>>;
 
     /// Records that attempts of recovered invocations are about to start, and counts each as a crash
-    /// ([`Invocation::crash_count`]) in advance: it stays counted unless a [record](Self::record) resets it.
+    /// ([`Invocation::crash_count`]) in advance: it stays counted unless a [record](Self::record) resets it. A store
+    /// whose claims outlast their session counts the crash once the session is lost instead.
     fn record_attempts(&self, cids: Vec<Cid>) -> BoxFuture<'_, Result<()>>;
 
     /// Records the result of an attempt, or of an invocation: its new state, the events since the last record and the
     /// invocations that follow from it, all of it or nothing. Releases the claim.
     ///
-    /// Returns whether the record was taken. The first terminal record wins. A record without a claim loses to a claim,
+    /// Returns whether the record was taken. The first terminal record wins. A record of a claim is taken only while
+    /// that claim lasts: not after another record, and not once it was lost. A record without a claim loses to a claim,
     /// and to an attempt that was recorded since ([`Record::expected_attempts`]). An invocation that follows and is
     /// known, by its CID or its idempotency key, is not accepted again.
+    ///
+    /// After an error the record may be repeated with the same [`Record::id`]: it is taken once, and the reply is
+    /// whether it was taken at all. A record sets values and counts nothing up.
     fn record(&self, record: Record) -> BoxFuture<'_, Result<bool>>;
 
     /// Records that the cancellation of a running invocation was requested ([`Invocation::cancel_requested`]), and
@@ -186,7 +208,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         max: usize,
     ) -> BoxFuture<'a, Result<QueuePlace>>;
 
-    /// The number of pending invocations of a service; claimed ones are not pending. Reads a counter.
+    /// The number of pending invocations of a service; claimed ones are not pending. Reads a counter, and decides what
+    /// is accepted; in a shared store it does not decide whether there is something to claim.
     fn pending_count(&self, service: &ServiceName) -> usize;
 
     /// The number of pending invocations that belong to a principal ([`Request::owner`]), whatever their service;
@@ -455,60 +478,6 @@ pub struct Claim {
     pub next_due: Option<Timestamp>,
     /// How many bytes the first invocation has, if it has more than the limit: nothing is claimed then.
     pub too_large: Option<usize>,
-}
-
-/// The result of an attempt, or of an invocation.
-#[derive(Clone, Debug)]
-pub struct Record {
-    /// The invocation.
-    pub cid: Cid,
-    /// Its service, by which writes are scheduled round-robin.
-    pub service: ServiceName,
-    /// To whom it belongs ([`Request::owner`]): its pending invocations are counted.
-    pub owner: Option<Principal>,
-    /// Its new state: pending or terminal.
-    pub state: State,
-    /// How many attempts were started.
-    pub attempts: u32,
-    /// How often the node or a worker was lost during an attempt, since one ended by itself.
-    pub crash_count: u32,
-    /// When it is due, if it is pending.
-    pub due: Timestamp,
-    /// When it has to be claimed next, if it is pending: when it is due, or when it expires.
-    pub next_wakeup: Timestamp,
-    /// When it expires, if it is pending.
-    pub expires_at: Option<Timestamp>,
-    /// When its first attempt started.
-    pub first_attempt_time: Option<Timestamp>,
-    /// The events since the last record, in order.
-    pub events: Vec<Arc<Event>>,
-    /// The last progress that was reported.
-    pub progress: Option<Arc<ProgressRecord>>,
-    /// Why the last attempt failed, if another one follows.
-    pub last_failure: Option<Error>,
-    /// Whether it is deferred ([`Invocation::deferred`]).
-    pub deferred: bool,
-    /// When it ended, if it did.
-    pub end_time: Option<Timestamp>,
-    /// When it is purged, if it ended.
-    pub purge_time: Option<Timestamp>,
-    /// When its tombstone expires.
-    pub tombstone_until: Option<Timestamp>,
-    /// The invocations that are accepted with it: callbacks, and those that its handler invoked with its outcome.
-    pub followed_by: Vec<Invocation>,
-    /// The completion from outside that it waits for, or that it got.
-    pub completion: Option<AsyncCompletion>,
-    /// The guard of a record without a claim: the number of attempts when it was decided. Such a record is taken only
-    /// if the invocation is not claimed and has had no further attempt.
-    pub expected_attempts: Option<u32>,
-}
-
-impl Record {
-    /// Why the invocation failed, or its last attempt.
-    #[must_use]
-    pub fn failure(&self) -> Option<&Error> {
-        failure_of(&self.events, self.last_failure.as_ref())
-    }
 }
 
 /// What a store contains under a CID.

@@ -42,6 +42,11 @@ impl Timer {
         self.clock.now()
     }
 
+    /// Waits between two polls.
+    pub(in crate::engine) async fn pause(&self, pause: Duration) {
+        self.clock.pause(pause).await;
+    }
+
     /// Sleeps until an instant of the wall clock. A step of the clock is noticed within a second.
     pub(in crate::engine) async fn sleep_until(&self, time: Timestamp) {
         let mut steps = self.steps.clone();

@@ -281,6 +281,8 @@ mod tests {
 
     fn record(cid: Cid, service: &ServiceName, state: State) -> Record {
         Record {
+            id: 1,
+            generation: 1,
             cid,
             service: service.clone(),
             owner: None,

@@ -84,6 +84,7 @@ mod refused_calls;
 mod result_stream;
 mod retries;
 mod round_trips;
+mod shared_store;
 mod signals;
 mod sio;
 mod site;

@@ -147,6 +147,7 @@ impl Pair {
             self.unclaimed.push((next.request.cid, name.to_owned()));
             ended.followed_by.push(next);
         }
+        ended.expected_attempts = None;
         if !is_claimed {
             let attempts = self.sqlite.get(cid).await.unwrap();
             let cidery::engine::store::Stored::Found(found) = attempts else {

@@ -470,7 +470,7 @@ impl Acceptor {
 
     /// A new invocation, with its first event.
     pub(in crate::engine) fn pending(&self, request: Request) -> Invocation {
-        Invocation::accepted(request, next_sequence(0, self.store.generation()))
+        Invocation::accepted(request, next_sequence(0, self.store.first_generation()))
     }
 }
 

@@ -228,7 +228,7 @@ impl Committer {
             change.event.as_ref(),
             change.attempts,
             change.time,
-            self.store.generation(),
+            self.store.first_generation(),
             attempt.unwrap_or(&invocation.request.metadata),
         )
     }
@@ -356,12 +356,14 @@ impl Committer {
                 live.progress().or_else(|| invocation.progress.clone()),
             ),
             Source::Claimed | Source::Unclaimed => (
-                self.last_event(invocation, change.event, change.attempts, now),
+                Self::last_event(invocation, change.event, change.attempts, now),
                 invocation.first_attempt_time,
                 invocation.progress.clone(),
             ),
         };
         Record {
+            id: fastrand::u64(..),
+            generation: invocation.generation,
             cid: invocation.request.cid,
             service: invocation.request.service.clone(),
             owner: invocation.request.owner().cloned(),
@@ -390,13 +392,12 @@ impl Committer {
     }
 
     fn last_event(
-        &self,
         invocation: &Invocation,
         kind: Option<EventKind>,
         attempt: u32,
         time: Timestamp,
     ) -> Vec<Arc<Event>> {
-        let sequence = next_sequence(invocation.sequence(), self.store.generation());
+        let sequence = next_sequence(invocation.sequence(), invocation.generation);
         let event = kind.map(|kind| Event {
             sequence,
             attempt,

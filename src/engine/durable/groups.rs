@@ -16,7 +16,9 @@ use crate::engine::durable::transition::group_ended;
 use crate::engine::lifecycle::Lifecycle;
 use crate::engine::limits::Limits;
 use crate::engine::results::lookup::CONCURRENT_READS;
-use crate::engine::store::{Claim, ClaimLimit, STORE_RETRY_DELAY, Store, Stored};
+use crate::engine::store::{
+    Claim, ClaimLimit, SHARED_POLL_INTERVAL, STORE_RETRY_DELAY, Store, Stored,
+};
 use crate::model::error::{Error, Kind, Result};
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::{Invocation, State};
@@ -53,7 +55,7 @@ impl Groups {
         loop {
             match self.store.claim(&none, self.clock.now(), limit).await {
                 Ok(Claim { invocations, .. }) if invocations.is_empty() => {
-                    self.group_wakeup.notified().await;
+                    self.wakeup().await;
                 }
                 Ok(Claim { invocations, .. }) => {
                     // Concurrently, so that a small group does not wait for a large one. A claimed group is ended even
@@ -72,6 +74,20 @@ impl Groups {
         }
     }
 
+    /// A member of a group has ended; maybe on another node, which tells nobody.
+    async fn wakeup(&self) {
+        let elsewhere = async {
+            match self.store.is_shared() {
+                true => self.clock.pause(SHARED_POLL_INTERVAL).await,
+                false => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = self.group_wakeup.notified() => {}
+            () = elsewhere => {}
+        }
+    }
+
     /// Ends a group, and has its callbacks accepted in the same transaction.
     async fn end(self: Arc<Self>, group: Invocation) {
         let _work = self.lifecycle.work_token();
@@ -85,7 +101,7 @@ impl Groups {
                 }
             }
         };
-        let (now, generation) = (self.clock.now(), self.store.generation());
+        let (now, generation) = (self.clock.now(), self.store.first_generation());
         let summary = Reply::from(Payload::Value(outcomes.summary().into()));
         let input = Payload::Value(outcomes.into_dict(cid).into());
         let trace = &group.request.metadata;

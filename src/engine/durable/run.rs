@@ -168,11 +168,10 @@ impl Runner {
         let runtime = self.executor.runtime();
         let permits = acquired.as_ref().ok();
         let worker = permits.and_then(|(permits, _)| permits.worker());
-        let generation = self.store.generation();
         let (now, metrics) = (runtime.clock.now(), &route.tally.metrics);
         metrics.waited(time_between(invocation.due, now));
         metrics.attempted();
-        let live = Live::start(invocation, worker, memory, generation, now);
+        let live = Live::start(invocation, worker, memory, now);
         let live = Arc::new(live);
         runtime.hub.open(Arc::clone(&live));
         let started = Instant::now();

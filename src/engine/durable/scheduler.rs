@@ -16,7 +16,9 @@ use crate::engine::lifecycle::Lifecycle;
 use crate::engine::routing::wakeup::SchedulerHandle;
 use crate::engine::routing::{Route, Routes};
 use crate::engine::running_budget::{Admission, RunningBudget};
-use crate::engine::store::{Claim, ClaimLimit, STORE_RETRY_DELAY, Store};
+use crate::engine::store::{
+    Claim, ClaimLimit, OldestDue, SHARED_POLL_INTERVAL, STORE_RETRY_DELAY, Store,
+};
 use crate::engine::timer::Timer;
 use crate::model::error::Result;
 use crate::model::invocation::Invocation;
@@ -91,7 +93,27 @@ impl Schedulers {
                 route.scheduler.wake();
             }
         }
+        if self.store.is_shared() {
+            let poll = Arc::clone(self).poll_shared();
+            self.lifecycle.spawn_until_drain("shared work", poll);
+        }
         Ok(())
+    }
+
+    /// Wakes the schedulers of services with due work: other nodes accept and release it, and tell nobody.
+    async fn poll_shared(self: Arc<Self>) {
+        loop {
+            self.timer.pause(SHARED_POLL_INTERVAL).await;
+            // Of a failed store, the schedulers that are awake tell.
+            let Ok(due) = self.store.oldest_due(self.timer.now()).await else {
+                continue;
+            };
+            for OldestDue { service, .. } in due {
+                if let Some(route) = self.routes.get(service.as_str()) {
+                    route.scheduler.wake();
+                }
+            }
+        }
     }
 
     async fn run(self: Arc<Self>, handle: Arc<SchedulerHandle>) {
@@ -133,7 +155,11 @@ impl Schedulers {
     async fn claim(&self, handle: &SchedulerHandle) -> Result<Wait> {
         // Looked up each time: the route is replaced as workers connect and disconnect.
         let route = &self.routes.find(handle.service().as_str())?;
-        let pending = self.store.pending_count(route.name());
+        let pending = match self.store.is_shared() {
+            // The count is an estimate.
+            true => MAX_CLAIM,
+            false => self.store.pending_count(route.name()),
+        };
         // The resume of a paused service wakes its scheduler. Until then, expired invocations are left to `Expiry`.
         if pending == 0 || route.gate.is_background_closed() {
             return Ok(Wait::Wakeup);

@@ -49,6 +49,7 @@ pub(super) fn outline(invocation: &Invocation, record: &Record) -> Invocation {
         deferred: record.deferred,
         events: Vec::from_iter(last.map(Arc::new)),
         crash_count: record.crash_count,
+        generation: record.generation,
         recovered: false,
         cancel_requested: invocation.cancel_requested,
         cancel_reason: None,

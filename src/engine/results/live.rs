@@ -26,6 +26,8 @@ use crate::service::WorkerPermit;
 #[derive(Debug)]
 pub(in crate::engine) struct Live {
     pub(in crate::engine) cid: Cid,
+    /// That of its claim ([`Invocation::generation`]).
+    pub(in crate::engine) generation: u32,
     /// Fires when the handler is asked to stop, for any reason.
     pub(in crate::engine) cancel: CancellationToken,
     /// Fires when a caller cancels the invocation.
@@ -125,12 +127,11 @@ impl Live {
         invocation: &Invocation,
         worker: Option<&Arc<dyn WorkerPermit>>,
         memory: &Arc<AttemptMemory>,
-        generation: u32,
         now: Timestamp,
     ) -> Self {
         let attempt = invocation.attempts + 1;
         let mut events = invocation.events.clone();
-        let sequence = next_sequence(invocation.sequence(), generation);
+        let sequence = next_sequence(invocation.sequence(), invocation.generation);
         events.push(Arc::new(Event {
             sequence,
             attempt,
@@ -150,6 +151,7 @@ impl Live {
         let (items, item_bytes) = items.fold((0, 0), |(n, bytes), weight| (n + 1, bytes + weight));
         Self {
             cid: invocation.request.cid,
+            generation: invocation.generation,
             cancel: CancellationToken::new(),
             cancel_requested: CancellationToken::new(),
             cancel_reason: OnceLock::new(),
@@ -481,7 +483,7 @@ fn is_repeat(one: &Request, other: &Request) -> bool {
     one.cid == other.cid || (key.is_some() && key == other_key)
 }
 
-/// The sequence after `last`, in this generation of the store.
+/// The sequence after `last`, in this generation of the invocation.
 pub(in crate::engine) fn next_sequence(last: u64, generation: u32) -> u64 {
     (last + 1).max(u64::from(generation) * SEQUENCES_PER_GENERATION + 1)
 }

@@ -46,11 +46,13 @@ impl Cursor {
     /// Whether the caller's sequence is one that the invocation never had, and that it would be wrong to continue
     /// after. `has_event`: whether one of its events has a sequence in a range.
     ///
+    /// `last`, `generation`: the last sequence of the invocation, and the generation of its next one.
+    ///
     /// Followers see events of an attempt before they are stored. A crash may have undone those of earlier generations;
     /// all further events have higher sequences. Not so those of a store that was copied: it may have stored them.
     fn is_unknown(
         self,
-        last: u64,
+        (last, generation): (u64, u32),
         has_ended: bool,
         store: &dyn Store,
         has_event: impl FnOnce(Range<u64>) -> bool,
@@ -64,7 +66,7 @@ impl Cursor {
         if undone.contains(&self.sequence) {
             return !has_event(self.sequence..undone.end);
         }
-        self.sequence > last && (has_ended || self.sequence >= first_of(store.generation()))
+        self.sequence > last && (has_ended || self.sequence >= first_of(generation))
     }
 }
 
@@ -125,9 +127,12 @@ pub(in crate::engine) async fn read(
     let found = match live.or_else(|| hub.live(cid)) {
         _ if let Some(unknown) = unknown => Ok(Found::of(unknown)),
         Some(live)
-            if cursor.is_unknown(live.last_sequence(), false, store, |range| {
-                live.has_event_in(&range)
-            }) =>
+            if cursor.is_unknown(
+                (live.last_sequence(), live.generation),
+                false,
+                store,
+                |range| live.has_event_in(&range),
+            ) =>
         {
             Ok(Found::of(sequence_unknown(cid, cursor.sequence)))
         }
@@ -246,7 +251,8 @@ async fn read_stored(
         let mut events = invocation.events.iter();
         events.any(|event| range.contains(&event.sequence))
     };
-    if cursor.is_unknown(invocation.sequence(), has_ended, store, has_event) {
+    let last = (invocation.sequence(), invocation.generation);
+    if cursor.is_unknown(last, has_ended, store, has_event) {
         return Ok(Found::of(sequence_unknown(cid, cursor.sequence)));
     }
     let page = EventPage::after(cursor.sequence, &invocation.events, READ_AHEAD);

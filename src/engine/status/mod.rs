@@ -138,7 +138,7 @@ impl StatusReader {
             held_invocations: held.unwrap_or_default(),
             store: StoreStatus {
                 name: self.store.name(),
-                generation: self.store.generation(),
+                generation: self.store.first_generation(),
                 usage,
                 failure: self.store.health().err(),
                 unreadable,

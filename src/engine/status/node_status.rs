@@ -88,7 +88,7 @@ pub struct ListTotals {
 pub struct StoreStatus {
     /// The backend: `memory`, `sqlite`.
     pub name: &'static str,
-    /// How often it was opened.
+    /// How often it was opened, if it is not shared with other nodes.
     pub generation: u32,
     /// Its room; `None` where it cannot be read.
     pub usage: Option<StoreUsage>,

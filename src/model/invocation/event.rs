@@ -12,10 +12,13 @@ use crate::model::payload::{Payload, Reply};
 /// The outcome of an invocation: a reply or an error.
 pub type Outcome = Result<Reply, Error>;
 
-/// The number of sequences per invocation in one generation of a store.
+/// The number of sequences of an invocation in one generation ([`Invocation::generation`]).
 ///
-/// A sequence is the generation (the number of times the store was opened) times this, plus a counter. A sequence that
-/// a crashed node sent and did not store is therefore never reused.
+/// A sequence is the generation times this, plus a counter. Each opening of a store begins a generation, and in a store
+/// that several nodes share, each claim of an invocation. A sequence that a crashed node sent and did not store is
+/// therefore never reused.
+///
+/// [`Invocation::generation`]: super::Invocation::generation
 pub const SEQUENCES_PER_GENERATION: u64 = 1 << 32;
 
 /// Something that happened to an invocation.

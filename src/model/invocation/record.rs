@@ -5,7 +5,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::event::failure_of;
-use super::{AsyncCompletion, Event, HELD, Outcome, ProgressRecord, Request, State};
+use super::{
+    AsyncCompletion, Event, HELD, Outcome, ProgressRecord, Request, SEQUENCES_PER_GENERATION, State,
+};
 use crate::model::error::{Error, Violation};
 use crate::model::id::Cid;
 
@@ -36,6 +38,9 @@ pub struct Invocation {
     pub events: Vec<Arc<Event>>,
     /// How often the node or a worker was lost during an attempt, since one ended by itself.
     pub crash_count: u32,
+    /// The upper half of the sequences of its next events ([`SEQUENCES_PER_GENERATION`]). A claimed invocation has the
+    /// generation of its claim, any other one that of its next change.
+    pub generation: u32,
     /// Whether the node crashed since the record was last written. The invocation may have caused the crash, so its
     /// next attempt is recorded before it runs.
     pub recovered: bool,
@@ -89,6 +94,7 @@ impl Invocation {
             deferred: false,
             events: vec![Arc::new(accepted)],
             crash_count: 0,
+            generation: generation_of(sequence),
             recovered: false,
             cancel_requested: false,
             cancel_reason: None,
@@ -175,4 +181,9 @@ impl Invocation {
     pub fn sequence(&self) -> u64 {
         self.events.last().map_or(0, |event| event.sequence)
     }
+}
+
+/// The generation that gave out a sequence.
+fn generation_of(sequence: u64) -> u32 {
+    u32::try_from(sequence / SEQUENCES_PER_GENERATION).unwrap_or(u32::MAX)
 }

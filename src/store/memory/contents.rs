@@ -20,6 +20,9 @@ use crate::model::operation::OperationId;
 use crate::model::service_control::ServiceControl;
 use crate::store::ledger::Ledger;
 
+/// The generation of all invocations: a store in memory is opened once.
+pub(super) const GENERATION: u32 = 1;
+
 /// How many entries of removed invocations `by_acceptance` may hold before they are dropped.
 const REMOVED_ENTRIES: usize = 1_024;
 /// How many invocations a list or a summary reads at once, under the lock.
@@ -92,7 +95,8 @@ impl Contents {
     }
 
     /// Adds an invocation that takes this many bytes.
-    pub(super) fn insert(&mut self, invocation: Invocation, bytes: usize) {
+    pub(super) fn insert(&mut self, mut invocation: Invocation, bytes: usize) {
+        invocation.generation = GENERATION;
         let request = &invocation.request;
         let cid = request.cid;
         self.bytes += bytes;
@@ -177,11 +181,11 @@ impl Contents {
             return false;
         }
         let was_claimed = self.ledger.is_claimed(record.cid);
-        let attempts = invocation.attempts;
-        if record
-            .expected_attempts
-            .is_some_and(|expected| was_claimed || expected != attempts)
-        {
+        let holds = match record.expected_attempts {
+            None => was_claimed,
+            Some(expected) => !was_claimed && expected == invocation.attempts,
+        };
+        if !holds {
             return false;
         }
         let request = Arc::clone(&invocation.request);

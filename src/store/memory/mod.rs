@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use self::contents::Contents;
+use self::contents::{Contents, GENERATION};
 use self::weight::weight;
 use crate::engine::store::{
     Acceptance, BoundedRead, Child, Claim, ClaimLimit, Filter, OldestDue, Page, PageSize,
@@ -142,8 +142,8 @@ impl Store for MemoryStore {
         "memory"
     }
 
-    fn generation(&self) -> u32 {
-        1
+    fn first_generation(&self) -> u32 {
+        GENERATION
     }
 
     fn accept(&self, invocation: Invocation) -> BoxFuture<'_, Result<Acceptance>> {

@@ -299,7 +299,7 @@ async fn with_its_key_all_is_found_and_without_it_a_copy_is_useless() {
     // A start that was refused has changed nothing.
     let restored = opened(&stolen, KEY);
     assert_eq!(
-        restored.generation() >> 16,
+        restored.first_generation() >> 16,
         1,
         "it is the first one of a copy"
     );

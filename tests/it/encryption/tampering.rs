@@ -22,9 +22,9 @@ async fn filled() -> (Folder, [Cid; 3]) {
         let cid = new.request.cid;
         cids.push(cid);
         store.accept(new).await.unwrap();
-        claimed(&store, name, NOW, 1).await;
         for _ in 0..2 {
             let error = Error::unavailable("DOWN", "is down");
+            claimed(&store, name, NOW, 1).await;
             let retried = Record {
                 service: service(name),
                 last_failure: Some(error),

@@ -316,14 +316,14 @@ async fn a_copy_begins_in_a_generation_that_its_store_does_not_reach() {
     let backup = store.backups().unwrap().write(new("a")).await.unwrap();
     let first = opened(&backup.path, &copies[0]);
     let second = opened(&backup.path, &copies[1]);
-    assert!(first.generation() > store.generation() + 60_000);
-    assert_ne!(first.generation(), second.generation());
-    let undone = store.generation()..first.generation();
+    assert!(first.first_generation() > store.first_generation() + 60_000);
+    assert_ne!(first.first_generation(), second.first_generation());
+    let undone = store.first_generation()..first.first_generation();
     assert_eq!(first.undone_generations(), undone);
-    let last = first.generation();
+    let last = first.first_generation();
     drop(first);
     let again = SqliteStore::open(copies[0].path()).unwrap();
-    assert_eq!(again.generation(), last + 1);
+    assert_eq!(again.first_generation(), last + 1);
     assert_eq!(again.undone_generations(), undone);
     assert_eq!(store.undone_generations(), 0..0);
 }

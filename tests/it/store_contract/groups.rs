@@ -1,11 +1,13 @@
 //! The contract of groups.
 
-use cidery::engine::store::{Acceptance, ClaimLimit, Filter, Record, Store, Stored};
+use cidery::engine::store::{Acceptance, Filter, Record, Store, Stored};
 use cidery::model::invocation::{Invocation, State};
 use cidery::{Cid, ServiceName};
 
 use super::{with_request, with_terms};
-use crate::support::stored::{NOW, accepted, at, claimed, found, group, service, succeeded};
+use crate::support::stored::{
+    NOW, accepted, at, claimed, claimed_of, found, group, service, succeeded,
+};
 
 fn cids(members: &[Invocation]) -> Vec<Cid> {
     members.iter().map(|member| member.request.cid).collect()
@@ -20,12 +22,7 @@ async fn stored(store: &dyn Store, members: u32) -> (Cid, Vec<Cid>) {
 }
 
 async fn due_groups(store: &dyn Store) -> Vec<Cid> {
-    let claim = store
-        .claim(&ServiceName::none(), NOW, ClaimLimit::invocations(10))
-        .await
-        .unwrap();
-    let claimed = claim.invocations.iter();
-    claimed.map(|group| group.request.cid).collect()
+    claimed_of(store, &ServiceName::none(), NOW, 10).await
 }
 
 pub(super) async fn a_group_is_stored_with_all_of_its_members(store: &dyn Store) {

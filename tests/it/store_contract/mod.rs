@@ -4,6 +4,7 @@
 
 mod api_keys;
 mod calls;
+mod claims;
 mod controls;
 mod groups;
 mod keys;
@@ -24,6 +25,9 @@ use cidery::{Cid, Payload, dict};
 
 use self::api_keys::api_keys_are_saved_and_replaced;
 use self::calls::the_calls_of_an_attempt_are_kept;
+use self::claims::{
+    a_claim_has_the_generation_of_its_events, a_record_of_a_claim_is_taken_while_the_claim_lasts,
+};
 use self::controls::a_control_is_remembered_until_it_is_removed_or_its_service_forgotten;
 use self::groups::{
     a_group_is_due_once_its_last_member_has_ended, a_group_is_stored_with_all_of_its_members,
@@ -71,7 +75,7 @@ use self::summaries::{
 use crate::support::Folder;
 use crate::support::stored::{
     KEY, NOW, accepted, at, claimed, event, found, invocation, record, service, started, succeeded,
-    with_request,
+    unclaimed, with_request,
 };
 
 async fn an_accepted_invocation_is_pending_with_its_event(store: &dyn Store) {
@@ -426,7 +430,8 @@ async fn a_request_to_cancel_is_stored_until_the_invocation_has_ended(store: &dy
     assert_eq!(overdue.len(), 1);
     assert!(overdue[0].cancel_requested);
     assert_eq!(overdue[0].cancel_reason.as_deref(), Some("first"));
-    assert!(store.record(succeeded(cid)).await.unwrap());
+    let ended = unclaimed(store, succeeded(cid)).await;
+    assert!(store.record(ended).await.unwrap());
     assert!(!store.request_cancel(cid, None).await.unwrap());
     assert!(!store.request_cancel(Cid::new(), None).await.unwrap());
 }
@@ -494,6 +499,8 @@ suite! {
     a_record_changes_the_state_and_adds_events
     the_calls_of_an_attempt_are_kept
     the_first_terminal_record_wins
+    a_record_of_a_claim_is_taken_while_the_claim_lasts
+    a_claim_has_the_generation_of_its_events
     pending_invocations_are_counted_by_service
     a_purged_invocation_leaves_a_tombstone_that_expires
     a_removed_cid_answers_with_its_tombstone

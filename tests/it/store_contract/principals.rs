@@ -10,6 +10,7 @@ use cidery::{Cid, Principal, Principals, dict};
 use super::with_terms;
 use crate::support::stored::{
     NOW, at, claimed, found, group, invocation, owned_by, record, service, started, succeeded,
+    unclaimed,
 };
 
 /// An invocation that `asked` asked for, and that belongs to `owner` and its group.
@@ -170,10 +171,11 @@ pub(super) async fn pending_invocations_are_counted_by_owner(store: &dyn Store) 
     };
     assert!(store.record(again).await.unwrap());
     assert_eq!(counts(), [1, 1]);
+    let decided = unclaimed(store, succeeded(cid)).await;
     let ended = |attempts| Record {
         owner: Some(anna.clone()),
         expected_attempts: Some(attempts),
-        ..succeeded(cid)
+        ..decided.clone()
     };
     assert!(!store.record(ended(7)).await.unwrap());
     assert_eq!(counts(), [1, 1]);

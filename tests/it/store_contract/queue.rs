@@ -8,7 +8,7 @@ use cidery::{Cid, Error};
 
 use super::with_terms;
 use crate::support::stored::{
-    NOW, accepted, at, claimed, found, invocation, record, started, succeeded,
+    NOW, accepted, at, claimed, found, invocation, record, started, succeeded, unclaimed,
 };
 
 async fn place(store: &dyn Store, cid: Cid, max: usize) -> (usize, Option<Cid>) {
@@ -75,7 +75,8 @@ pub(super) async fn a_pending_invocation_knows_which_one_holds_its_concurrency_k
     };
     assert!(store.record(later).await.unwrap());
     assert_eq!(holder(second).await, Some(first));
-    assert!(store.record(succeeded(first)).await.unwrap());
+    let completed = unclaimed(store, succeeded(first)).await;
+    assert!(store.record(completed).await.unwrap());
     assert_eq!(holder(second).await, None);
     assert_eq!(holder(third).await, Some(second));
 }

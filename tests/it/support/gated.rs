@@ -142,9 +142,18 @@ impl ClosedGate {
 pub(crate) struct GatedStore {
     inner: MemoryStore,
     gates: Gates,
+    is_shared: bool,
 }
 
 impl GatedStore {
+    /// A store that counts nothing of what other nodes accepted: which is all.
+    pub(crate) fn shared() -> Self {
+        Self {
+            is_shared: true,
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn new() -> (Self, Gates) {
         let store = Self::default();
         let gates = store.gates.clone();
@@ -157,8 +166,12 @@ impl Store for GatedStore {
         "gated"
     }
 
-    fn generation(&self) -> u32 {
-        self.inner.generation()
+    fn is_shared(&self) -> bool {
+        self.is_shared
+    }
+
+    fn first_generation(&self) -> u32 {
+        self.inner.first_generation()
     }
 
     fn accept(&self, invocation: Invocation) -> BoxFuture<'_, Result<Acceptance>> {
@@ -348,7 +361,10 @@ impl Store for GatedStore {
     }
 
     fn pending_count(&self, service: &ServiceName) -> usize {
-        self.inner.pending_count(service)
+        match self.is_shared {
+            true => 0,
+            false => self.inner.pending_count(service),
+        }
     }
 
     fn pending_count_of(&self, owner: &Principal) -> usize {

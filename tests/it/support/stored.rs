@@ -1,7 +1,8 @@
 //! Invocations, claims and records for the tests of stores.
 
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use cidery::engine::store::{Acceptance, ClaimLimit, Record, Store, Stored};
 use cidery::model::invocation::{
@@ -17,6 +18,12 @@ pub(crate) const KEY: &str = "k1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
 /// The sequences of an invocation rise from record to record.
 static NEXT_SEQUENCE: AtomicU64 = AtomicU64::new(2);
+
+/// In a shared store, the generation that the first change of an invocation begins.
+const SECOND_GENERATION: u32 = 2;
+
+/// The generation of the last claim of each invocation, for the records of that claim.
+static CLAIMS: LazyLock<Mutex<HashMap<Cid, u32>>> = LazyLock::new(Mutex::default);
 
 pub(crate) fn at(seconds: i64) -> Timestamp {
     NOW.checked_add(jiff::SignedDuration::from_secs(seconds))
@@ -61,9 +68,14 @@ pub(crate) async fn accepted(store: &dyn Store, name: &str, due: Timestamp) -> C
     cid
 }
 
+/// A record of the last claim of an invocation ([`claimed`]) or, of one that was neither claimed nor changed since it
+/// was accepted, without a claim.
 pub(crate) fn record(cid: Cid, state: State, kind: EventKind) -> Record {
     let ended = state.is_terminal();
+    let claim = CLAIMS.lock().unwrap().get(&cid).copied();
     Record {
+        id: NEXT_SEQUENCE.fetch_add(1, Ordering::Relaxed),
+        generation: claim.unwrap_or(SECOND_GENERATION),
         cid,
         service: service("a"),
         owner: None,
@@ -86,7 +98,17 @@ pub(crate) fn record(cid: Cid, state: State, kind: EventKind) -> Record {
         tombstone_until: ended.then_some(at(20)),
         followed_by: Vec::new(),
         completion: None,
-        expected_attempts: None,
+        expected_attempts: claim.is_none().then_some(0),
+    }
+}
+
+/// A record without a claim, decided on an invocation as it is now.
+pub(crate) async fn unclaimed(store: &dyn Store, record: Record) -> Record {
+    let found = found(store, record.cid).await;
+    Record {
+        generation: found.generation,
+        expected_attempts: Some(found.attempts),
+        ..record
     }
 }
 
@@ -106,15 +128,25 @@ pub(crate) async fn found(store: &dyn Store, cid: Cid) -> Invocation {
 }
 
 pub(crate) async fn claimed(store: &dyn Store, name: &str, now: Timestamp, max: usize) -> Vec<Cid> {
-    let claim = store
-        .claim(&service(name), now, ClaimLimit::invocations(max))
-        .await
-        .unwrap();
-    claim
-        .invocations
-        .iter()
-        .map(|invocation| invocation.request.cid)
-        .collect()
+    claimed_of(store, &service(name), now, max).await
+}
+
+/// As [`claimed`], for groups as well.
+pub(crate) async fn claimed_of(
+    store: &dyn Store,
+    service: &ServiceName,
+    now: Timestamp,
+    max: usize,
+) -> Vec<Cid> {
+    let limit = ClaimLimit::invocations(max);
+    let claim = store.claim(service, now, limit).await.unwrap();
+    let mut claims = CLAIMS.lock().unwrap();
+    let note = |invocation: &Invocation| {
+        let cid = invocation.request.cid;
+        claims.insert(cid, invocation.generation);
+        cid
+    };
+    claim.invocations.iter().map(note).collect()
 }
 
 /// A group with so many members of the services `a` and `b` in turn.

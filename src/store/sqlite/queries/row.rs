@@ -159,6 +159,8 @@ impl InvocationRow {
             deferred: last_failure.deferred,
             events,
             crash_count: self.crash_count,
+            // The opened store sets it.
+            generation: 0,
             cancel_requested: self.cancel_requested,
             cancel_reason: last_failure.cancel_reason,
             completion: self.completion_token.map(|token| AsyncCompletion {

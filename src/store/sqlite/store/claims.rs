@@ -94,7 +94,8 @@ impl SqliteStore {
         entries
             .hand_over
             .end_read(service, &invocations, is_all, next_due);
-        for invocation in &invocations {
+        for invocation in &mut invocations {
+            invocation.generation = self.generation;
             entries.ledger.claim(&invocation.request);
         }
         drop(entries);

@@ -230,7 +230,7 @@ impl Store for SqliteStore {
         "sqlite"
     }
 
-    fn generation(&self) -> u32 {
+    fn first_generation(&self) -> u32 {
         self.generation
     }
 
@@ -238,7 +238,9 @@ impl Store for SqliteStore {
         self.undone.clone()
     }
 
-    fn accept(&self, invocation: Invocation) -> BoxFuture<'_, Result<Acceptance>> {
+    fn accept(&self, mut invocation: Invocation) -> BoxFuture<'_, Result<Acceptance>> {
+        // It may be claimed as it is.
+        invocation.generation = self.generation;
         Box::pin(async move {
             self.write(Accept::new(invocation, &self.shared.cipher)?)
                 .await
@@ -287,9 +289,11 @@ impl Store for SqliteStore {
         Box::pin(async move {
             let (cid, has_claim) = (record.cid, record.expected_attempts.is_none());
             let command = RecordResult::new(record, &self.shared.cipher)?;
+            let bookkeeping = &self.shared.bookkeeping;
             let _in_flight = match has_claim {
-                true => None,
-                false => match self.shared.bookkeeping.begin_unclaimed_record(cid) {
+                true if bookkeeping.lock().ledger.is_claimed(cid) => None,
+                true => return Ok(false),
+                false => match bookkeeping.begin_unclaimed_record(cid) {
                     None => return Ok(false),
                     in_flight => in_flight,
                 },
@@ -381,6 +385,7 @@ impl Store for SqliteStore {
             let query = move |connection: &Connection| queries::get(connection, lookup, &cipher);
             let mut stored = self.readers.query(query).await?;
             if let Stored::Found(invocation) = &mut stored {
+                invocation.generation = self.generation;
                 self.set_key_busy([&mut **invocation]);
             }
             Ok(stored)
@@ -396,6 +401,7 @@ impl Store for SqliteStore {
             };
             let mut read = self.readers.query(query).await?;
             if let BoundedRead::Read(Stored::Found(invocation)) = &mut read {
+                invocation.generation = self.generation;
                 self.set_key_busy([&mut **invocation]);
             }
             Ok(read)

@@ -24,7 +24,11 @@ impl SqliteStore {
         for error in &found.damaged {
             self.shared.failures.log(error);
         }
-        found.invocations
+        let mut invocations = found.invocations;
+        for invocation in &mut invocations {
+            invocation.generation = self.generation;
+        }
+        invocations
     }
 
     /// Adds to invocations that were read whether their concurrency key is busy with a claimed one.
