@@ -215,8 +215,8 @@ impl Tally {
         last.map(|last| last.reason.clone())
     }
 
-    /// How many calls and attempts ended in the last minutes, at most 60, the current one included, and how many of them
-    /// failed.
+    /// How many calls and attempts ended in the last minutes, at most 60, the current one included, and how many of
+    /// them failed.
     pub(in crate::engine) fn recent(&self, minutes: usize) -> (u64, u64) {
         let window = self.current();
         let failed = window.failed.sum(minutes);
