@@ -360,7 +360,10 @@ mod tests {
         // Only the current minute.
         let found = tally.failures(1);
         assert_eq!((found.calls, found.failed, found.reasons.len()), (2, 2, 1));
-        assert_eq!([1, 2].map(|minutes| tally.recent(minutes)), [(2, 2), (4, 3)]);
+        assert_eq!(
+            [1, 2].map(|minutes| tally.recent(minutes)),
+            [(2, 2), (4, 3)]
+        );
         for _ in 0..MINUTES - 1 {
             tally.advance();
         }
