@@ -2,7 +2,7 @@
 
 import { h } from "../core/dom.js";
 import { workerName } from "../core/format.js";
-import { oneLine, visible } from "../core/text.js";
+import { oneLine } from "../core/text.js";
 import { ago, duration, toMs } from "../core/time.js";
 import { textView } from "./content.js";
 import { icon } from "./icon.js";
@@ -35,6 +35,7 @@ export function toneOfAttempt(attempt, invocation) {
 
 /** @param {import("../api/types.js").Failure} failure */
 export function failureView(failure) {
+  const tone = failure.reason === "CANCELLED" ? "idle" : "bad";
   const violations = (failure.details ?? []).flatMap((detail) => detail["fieldViolations"] ?? []);
   return h(
     "div",
@@ -42,7 +43,7 @@ export function failureView(failure) {
     h(
       "p",
       null,
-      h("span", { class: `mono strong tone-${failure.reason === "CANCELLED" ? "idle" : "bad"}` }, visible(failure.reason ?? failure.code)),
+      h("span", { class: `mono strong tone-${tone}` }, failure.reason ?? failure.code),
       h("span", { class: "quiet small mono" }, ` ${failure.code.replace("CODE_", "")}`),
     ),
     h("p", { class: "failure-message" }, ...said((failure.message ?? "").slice(0, 4000))),
@@ -51,7 +52,7 @@ export function failureView(failure) {
         "ul",
         { class: "violations" },
         ...violations.map((/** @type {any} */ one) =>
-          h("li", null, h("code", null, visible(one.field || "/")), ` ${visible(one.description ?? "")}`),
+          h("li", null, h("code", null, one.field || "/"), " ", ...said(one.description ?? "")),
         ),
       ),
   );

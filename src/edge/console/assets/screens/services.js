@@ -6,7 +6,7 @@ import { h } from "../core/dom.js";
 import { count, percent, plural, rate } from "../core/format.js";
 import { RateBook } from "../core/rates.js";
 import { href, rewriteQuery } from "../core/router.js";
-import { oneLine } from "../core/text.js";
+import { oneLine, plain } from "../core/text.js";
 import { ago, duration } from "../core/time.js";
 import { empty } from "../parts/notice.js";
 import { polledTable } from "../parts/polled_table.js";
@@ -27,7 +27,7 @@ const COLUMNS = [
     kind: "wide",
     cell: (row) => [
       h("a", { href: href(["services", row.name]), class: "strong" }, row.name),
-      row.description && h("div", { class: "quiet small clip" }, oneLine(row.description)),
+      row.description && h("div", { class: "quiet small clip" }, oneLine(plain(row.description))),
     ],
   },
   { label: "Health", cell: (row) => healthBadge(row.health) },
