@@ -284,6 +284,12 @@ def test_an_outcome_is_given_from_outside(family_page: Page, family: Node) -> No
     expect(page.locator(".notice")).to_contain_text("until its outcome is given from outside")
     expect(page.locator(".facts").first).to_contain_text("Waits until")
     expect(page.locator(".facts").first).not_to_contain_text("Due")
+    # No handler runs meanwhile.
+    bars = page.locator(".timeline-rows")
+    expect(bars.locator(".bar-wait").last).to_have_attribute(
+        "title", re.compile("waits for its outcome")
+    )
+    expect(bars.locator(".bar-busy")).to_have_count(0)
     # Its handler has emitted the token.
     page.get_by_role("tab", name="Events").click()
     page.locator(".event-detail summary").click()

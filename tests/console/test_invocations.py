@@ -199,3 +199,22 @@ def test_dead_letters_are_grouped_and_purged(page: Page, busy: Node) -> None:
         "1 changed of 1 matched"
     )
     assert busy.state(cid) == "STATE_CANCELLED"
+
+
+@pytest.mark.fails(400)
+def test_a_cid_in_the_place_of_a_filter_is_opened(page: Page, busy: Node) -> None:
+    listed = busy.call("InvocationService/ListInvocations", {"pageSize": 1})
+    cid = listed["invocations"][0]["cid"]
+    for text in (cid, cid.upper(), cid[-12:], cid[:23]):
+        page.goto("/console/invocations")
+        expect(
+            page.locator(".virtual-space .row").filter(has=page.locator(f'[title="{cid}"]'))
+        ).to_be_visible()
+        page.get_by_role("combobox", name="Filter").fill(text)
+        page.keyboard.press("Enter")
+        page.wait_for_url(f"**/console/invocations/{cid}")
+    # What is none, and is not in the list, is a filter that is wrong.
+    page.goto("/console/invocations")
+    page.get_by_role("combobox", name="Filter").fill("012345678901")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert").filter(has_text="operator")).to_be_visible()

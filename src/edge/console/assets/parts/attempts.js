@@ -10,7 +10,7 @@ import { said } from "./said.js";
 
 /** @typedef {import("../api/types.js").Invocation} Invocation */
 /** @typedef {import("../api/types.js").Attempt} Attempt */
-/** @typedef {"good" | "bad" | "busy" | "idle"} Tone */
+/** @typedef {"good" | "bad" | "busy" | "idle" | "wait"} Tone */
 
 /** @type {Record<Tone, {icon: import("./icon.js").IconName, label: string}>} */
 const LOOKS = {
@@ -18,6 +18,7 @@ const LOOKS = {
   bad: { icon: "failed", label: "failed" },
   busy: { icon: "running", label: "running" },
   idle: { icon: "cancelled", label: "cancelled" },
+  wait: { icon: "waiting", label: "waits for its outcome" },
 };
 
 /**
@@ -29,7 +30,8 @@ const LOOKS = {
  */
 export function toneOfAttempt(attempt, invocation) {
   if (attempt.failure) return attempt.failure.reason === "CANCELLED" ? "idle" : "bad";
-  if (!attempt.endTime) return "busy";
+  // Its handler has returned: no handler runs until the outcome is given.
+  if (!attempt.endTime) return invocation.waitingForCompletion ? "wait" : "busy";
   return invocation.state === "STATE_CANCELLED" ? "idle" : "good";
 }
 
@@ -84,7 +86,7 @@ function line(attempt, invocation, isOpen) {
     h(
       "div",
       { class: "attempt-head" },
-      h("span", { class: `tone-${tone}` }, icon(look.icon, look.label)),
+      h("span", { class: `tone-${tone === "wait" ? "idle" : tone}` }, icon(look.icon, look.label)),
       h("b", null, `Attempt ${attempt.number}`),
       h(
         "span",

@@ -209,7 +209,9 @@ function spansOf(invocation) {
     at = attempt.endTime ? toMs(attempt.endTime) : end;
     const { message, reason = "" } = attempt.failure ?? {};
     const failure = attempt.failure ? `: ${oneLine(plain(message ?? reason), 120)}` : "";
-    spans.push(span(start, at, toneOfAttempt(attempt, invocation), `attempt ${attempt.number}${failure}`));
+    const tone = toneOfAttempt(attempt, invocation);
+    const waits = tone === "wait" ? " waits for its outcome" : "";
+    spans.push(span(start, at, tone, `attempt ${attempt.number}${waits}${failure}`));
   }
   if (!invocation.endTime && invocation.state === "STATE_PENDING") {
     spans.push(span(at, end, "wait", `waits: ${words(invocation.pendingReason, "PENDING_REASON_")}`));
