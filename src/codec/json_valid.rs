@@ -10,6 +10,10 @@ use crate::model::value::{Dict, Key, Value};
 
 /// How many keys of one dict are compared one by one, where no value is made of it.
 const MAX_COMPARED_KEYS: usize = 32;
+/// How many keys the outermost dict has room for, which most have: none of them makes it grow.
+const ROOM_KEYS: usize = 7;
+/// How long a text is, for each of these keys, that gets this room.
+const BYTES_PER_KEY: usize = 16;
 
 /// Reads a text that is nested up to `max_depth` dicts and lists deep; `None` where it gives up.
 pub(super) fn read(text: &[u8], max_depth: usize) -> Option<Value> {
@@ -24,7 +28,7 @@ pub(super) fn is_valid(text: &[u8], max_depth: usize) -> bool {
 
 /// What is made of a text.
 trait Target<'a>: Sized {
-    type Dict: Default;
+    type Dict;
     type List: Default;
 
     fn null() -> Self;
@@ -32,6 +36,7 @@ trait Target<'a>: Sized {
     /// `None` where it is no number.
     fn number(text: &str) -> Option<Self>;
     fn text(text: Cow<'a, str>) -> Self;
+    fn new_dict(room: usize) -> Self::Dict;
     fn dict(dict: Self::Dict) -> Self;
     fn list(items: Self::List) -> Self;
     /// `None` where the dict has the key, or too many.
@@ -57,6 +62,10 @@ impl Target<'_> for Value {
 
     fn text(text: Cow<'_, str>) -> Self {
         Self::Text(text.into_owned())
+    }
+
+    fn new_dict(room: usize) -> Dict {
+        Dict::with_capacity(room)
     }
 
     fn dict(dict: Dict) -> Self {
@@ -104,6 +113,10 @@ impl<'a> Target<'a> for Checked {
         Self
     }
 
+    fn new_dict(room: usize) -> Self::Dict {
+        Vec::with_capacity(room)
+    }
+
     fn dict(_: Self::Dict) -> Self {
         Self
     }
@@ -144,7 +157,13 @@ impl<'a> Reader<'a> {
     /// The value of the whole text.
     fn whole<T: Target<'a>>(&mut self, max_depth: usize) -> Option<T> {
         let first = self.next_token()?;
-        let value = self.value(first, max_depth)?;
+        let value = match first {
+            b'{' => {
+                let room = ROOM_KEYS.min(self.text.len() / BYTES_PER_KEY);
+                self.dict(T::new_dict(room), max_depth.checked_sub(1)?)?
+            }
+            _ => self.value(first, max_depth)?,
+        };
         self.skip_space();
         (self.at == self.text.len()).then_some(value)
     }
@@ -171,7 +190,7 @@ impl<'a> Reader<'a> {
     fn value<T: Target<'a>>(&mut self, first: u8, depth: usize) -> Option<T> {
         let value = match first {
             b'"' => T::text(self.string()?),
-            b'{' => self.dict(depth.checked_sub(1)?)?,
+            b'{' => self.dict(T::new_dict(0), depth.checked_sub(1)?)?,
             b'[' => self.list(depth.checked_sub(1)?)?,
             b't' => self.word("rue", T::bool(true))?,
             b'f' => self.word("alse", T::bool(false))?,
@@ -183,8 +202,8 @@ impl<'a> Reader<'a> {
         Some(value)
     }
 
-    fn dict<T: Target<'a>>(&mut self, depth: usize) -> Option<T> {
-        let mut dict = T::Dict::default();
+    /// A dict whose brace was read.
+    fn dict<T: Target<'a>>(&mut self, mut dict: T::Dict, depth: usize) -> Option<T> {
         let mut token = self.next_token()?;
         if token == b'}' {
             return Some(T::dict(dict));

@@ -75,6 +75,9 @@ impl AllowedOrigins {
             varies: self.any || !self.listed.is_empty(),
             allowed: None,
         };
+        if !cors.varies {
+            return cors;
+        }
         let mut origins = headers.get_all(ORIGIN).iter();
         let (Some(origin), None) = (origins.next(), origins.next()) else {
             return cors;

@@ -37,9 +37,14 @@ impl GrpcOnly {
     }
 
     /// The answer to a request that is no gRPC call.
-    fn respond(&self, why: NotGrpc, request: Request<Body>) -> BoxFuture<'static, Response<Body>> {
+    fn respond(
+        &self,
+        why: NotGrpc,
+        mut request: Request<Body>,
+    ) -> BoxFuture<'static, Response<Body>> {
         if let Some(route) = self.http.route_of(&request) {
-            return self.http.respond(route, request);
+            let connection = request.extensions_mut().remove();
+            return self.http.respond(route, request, connection);
         }
         let path = request.uri().path();
         let response = match self.catalog.has_method(path) {

@@ -36,10 +36,12 @@ impl HttpContext {
         response
     }
 
-    /// The response to a call that bypassed the router. It gets the length of its body here, as the router adds it:
-    /// pages of allowed origins are told which headers there are.
+    /// The response to a call that bypassed the router. The transport adds the length of its body; where pages of
+    /// allowed origins are told which headers there are, it is there before, as the router adds it.
     pub(super) fn respond_to_call(&mut self, mut response: Response<Body>) -> Response<Body> {
-        if let Some(length) = response.body().size_hint().exact() {
+        if self.cors.is_allowed()
+            && let Some(length) = response.body().size_hint().exact()
+        {
             let headers = response.headers_mut();
             headers
                 .entry(CONTENT_LENGTH)

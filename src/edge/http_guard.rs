@@ -144,7 +144,8 @@ impl HttpGuard {
                     self.is_named(host.host(), reached) || ip_of(&host).is_some()
                 })
         };
-        if hosts().next().is_none() || !hosts().all(is_own) {
+        let mut named = hosts().peekable();
+        if named.peek().is_none() || !named.all(is_own) {
             return Err(Refusal::Host);
         }
         let cors = self.origins.cors(headers);

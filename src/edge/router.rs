@@ -355,21 +355,24 @@ impl ConnectionService {
         }
         #[cfg(feature = "console")]
         port.auth.take_cookie(&mut request);
+        let timeout = port.request_timeout;
+        let context = |cors| HttpContext::new(begun, Arc::clone(connection), cors);
+        // The router would find the same, and what it costs is a part of what such a call costs.
+        if let Some(http) = &port.http
+            && route == Some(Route::Invoke)
+            && *request.method() == Method::POST
+        {
+            let timed = |body| axum::body::Body::new(RequestBody::timed(body, timeout));
+            let connection = Some(Arc::clone(connection));
+            let answer = http.respond(Route::Invoke, request.map(timed), connection);
+            return ResponseFuture::Call(answer, context(cors));
+        }
         if let Some(protocol) = web::Protocol::of(&request) {
             return self.call_web(request, protocol, cors);
         }
-        let timeout = port.request_timeout;
         request.extensions_mut().insert(Arc::clone(connection));
         let request = request.map(|body| RequestBody::timed(body, timeout));
-        let context = HttpContext::new(begun, Arc::clone(connection), cors);
-        match &port.http {
-            // The router would find the same, and what it costs is a part of what such a call costs.
-            Some(http) if route == Some(Route::Invoke) && *request.method() == Method::POST => {
-                let request = request.map(axum::body::Body::new);
-                ResponseFuture::Call(http.respond(Route::Invoke, request), context)
-            }
-            _ => ResponseFuture::Http(port.router.clone().call(request), context),
-        }
+        ResponseFuture::Http(port.router.clone().call(request), context(cors))
     }
 
     /// Answers a call in another protocol than gRPC, which takes the path of a gRPC request.

@@ -75,16 +75,17 @@ impl HttpApi {
         is_there.then_some(route)
     }
 
-    /// Answers a request for a route.
+    /// Answers a request for a route. It has a connection, unless a layer of the host took that away.
     pub(in crate::edge) fn respond(
         &self,
         route: Route,
         request: Request<Body>,
+        connection: Option<Arc<Connection>>,
     ) -> BoxFuture<'static, Response<Body>> {
         let inner = Arc::clone(&self.0);
         Box::pin(async move {
             let is_head = request.method() == Method::HEAD;
-            let answered = inner.answer(route, request).await;
+            let answered = inner.answer(route, request, connection).await;
             let mut response = answered.unwrap_or_else(Problem::into_response);
             let cid = response.headers_mut().entry(CID_HEADER);
             cid.or_insert_with(|| cid_value(Cid::new()));
@@ -105,18 +106,17 @@ impl Inner {
         &self,
         route: Route,
         mut request: Request<Body>,
+        connection: Option<Arc<Connection>>,
     ) -> Result<Response<Body>, Problem> {
         if *request.method() == Method::OPTIONS {
             return Ok(options(route.methods()));
         }
-        let method = request.method().as_str();
-        if !route.methods().split(", ").any(|allowed| allowed == method) {
+        if !route.has(request.method()) {
             return Err(Problem::method_not_allowed(route.methods()));
         }
         if route.is_open() {
             return Ok(self.answer_all(route, &request));
         }
-        let connection = request.extensions_mut().remove::<Arc<Connection>>();
         let connection = connection.ok_or_else(no_connection)?;
         #[cfg(feature = "console")]
         if route == Route::Session {
@@ -141,22 +141,22 @@ impl Inner {
         if route.reads(request.method()) {
             self.invoker.count_read(&caller)?;
         }
-        let name = Route::of(request.uri().path()).map_or("", |(_, name)| name);
-        let name = name.to_owned();
-        let (mut parts, body) = request.into_parts();
-        let (tracer, method) = (self.invoker.tracer(), parts.method.as_str());
-        let span = span::begin(tracer, route, &name, method, &mut parts.headers);
-        let request = HttpRequest {
+        let span = span::begin(self.invoker.tracer(), route, &mut request);
+        let (parts, body) = request.into_parts();
+        let mut request = HttpRequest {
             peer: Peer {
                 invoker: self.invoker.on_behalf_of(caller),
                 connection,
             },
-            name,
             parts,
             body,
             credential_end,
         };
-        let answered = self.answer_caller(route, request).await;
+        // Calls, which are most requests, are answered in place.
+        let answered = match route {
+            Route::Invoke => invoke::invoke(&mut request).await,
+            _ => Box::pin(self.answer_caller(route, request)).await,
+        };
         if let Some(span) = span {
             span::end(span, &answered);
         }
@@ -182,19 +182,20 @@ impl Inner {
     ) -> Result<Response<Body>, Problem> {
         let (invocations, discovery) = (&self.invocations, &self.discovery);
         match route {
-            Route::Invoke => invoke::invoke(request).await,
-            Route::Invocations => Box::pin(invocations::list(invocations, request)).await,
+            Route::Invocations => invocations::list(invocations, request).await,
             Route::Invocation if request.parts.method == Method::DELETE => {
-                Box::pin(invocations::cancel(invocations, request)).await
+                invocations::cancel(invocations, request).await
             }
-            Route::Invocation => Box::pin(invocations::get(invocations, request)).await,
-            Route::Events => Box::pin(event_stream::events(invocations, request)).await,
-            Route::Complete => Box::pin(complete::complete(invocations, request)).await,
-            Route::Services => Box::pin(services::list(discovery, request)).await,
-            Route::Service => Box::pin(services::get(discovery, request)).await,
-            Route::Metrics => Box::pin(measure(&self.metrics, request)).await,
-            Route::OpenApi => Box::pin(describe(&self.documents, request)).await,
-            Route::Health | Route::Ready | Route::Docs => Err(no_connection().into()),
+            Route::Invocation => invocations::get(invocations, request).await,
+            Route::Events => event_stream::events(invocations, request).await,
+            Route::Complete => complete::complete(invocations, request).await,
+            Route::Services => services::list(discovery, request).await,
+            Route::Service => services::get(discovery, request).await,
+            Route::Metrics => measure(&self.metrics, request).await,
+            Route::OpenApi => describe(&self.documents, request).await,
+            Route::Invoke | Route::Health | Route::Ready | Route::Docs => {
+                Err(no_connection().into())
+            }
             #[cfg(feature = "console")]
             Route::Console | Route::Session => Err(no_connection().into()),
         }

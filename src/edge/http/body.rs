@@ -98,6 +98,10 @@ fn failed(error: axum::Error) -> Error {
 
 /// A peer that does not read responses gets no more of them made.
 async fn until_responses_are_read(connection: &Connection) {
+    // Most do. What waits is only made for others.
+    if connection.answered.is_within_limit() {
+        return;
+    }
     let within_limit = connection.answered.within_limit();
     loop {
         let notified: Notified<'_> = within_limit.notified();

@@ -34,16 +34,15 @@ const MAX_METADATA_BYTES: usize = 4 * 1024;
 ///
 /// 406, 413 and 415; as for [`Invoker::invoke`](crate::engine::Invoker::invoke) and
 /// [`Invoker::invoke_async`](crate::engine::Invoker::invoke_async).
-pub(super) async fn invoke(mut request: HttpRequest) -> Result<Response<Body>, Problem> {
-    let headers = std::mem::take(&mut request.parts.headers);
-    let format = format_of(media_type(&headers)?.as_deref())?;
-    let requested = accept::requested(&headers)?;
+pub(super) async fn invoke(request: &mut HttpRequest) -> Result<Response<Body>, Problem> {
+    let headers = &request.parts.headers;
+    let format = format_of(media_type(headers)?.as_deref())?;
+    let requested = accept::requested(headers)?;
     let mut call = Call::new(request.name()?, Payload::empty());
     let query = Query::new(&request.parts.uri);
     let invoker = &request.peer.invoker;
     let retries = invoker.limits().retry_policy();
-    let mode = apply(&mut call, &headers, query, invoker.now(), &retries)?;
-    request.parts.headers = headers;
+    let mode = apply(&mut call, headers, query, invoker.now(), &retries)?;
     let received = request.read_body().await?;
     call.input = input(format, received.bytes.clone())?;
     call.response_format = requested;

@@ -58,8 +58,11 @@ pub(super) fn media_type(headers: &HeaderMap) -> Result<Option<Cow<'_, str>>, Pr
     let text = first.to_str().ok().filter(|_| more.is_none());
     let text =
         text.ok_or_else(|| unsupported("the `content-type` is not one media type".to_owned()))?;
-    let (essence, parameters) = text.split_once(';').unwrap_or((text, ""));
-    if let Some(charset) = charset(parameters)
+    let (essence, parameters) = match text.split_once(';') {
+        Some((essence, parameters)) => (essence, Some(parameters)),
+        None => (text, None),
+    };
+    if let Some(charset) = parameters.and_then(charset)
         && !["utf-8", "utf8", "us-ascii"].contains(&charset.as_str())
     {
         return Err(unsupported(format!(

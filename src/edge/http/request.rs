@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
+use http::Uri;
 use http::header::CONTENT_LENGTH;
 use http::request::Parts;
 use percent_encoding::percent_decode_str;
@@ -13,6 +14,7 @@ use tonic::metadata::MetadataMap;
 use super::body::{Received, read};
 use super::problem::Problem;
 use super::query::invalid;
+use super::route::Route;
 use crate::codec::convert::parse_required_cid;
 use crate::edge::connection::Connection;
 use crate::edge::credential_end::CredentialEnd;
@@ -30,8 +32,6 @@ pub(super) struct Peer {
 /// A request, and who makes it.
 pub(super) struct HttpRequest {
     pub(super) peer: Peer,
-    /// What stands in the path for its name, still escaped.
-    pub(super) name: String,
     pub(super) parts: Parts,
     pub(super) body: Body,
     /// When a request that waits ends because of its credential, and its stream.
@@ -45,7 +45,7 @@ impl HttpRequest {
     ///
     /// `INVALID_ARGUMENT` / `REQUEST_INVALID` where it is not UTF-8.
     pub(super) fn name(&self) -> Result<String> {
-        let decoded = percent_decode_str(&self.name).decode_utf8();
+        let decoded = percent_decode_str(name_of(&self.parts.uri)).decode_utf8();
         let decoded = decoded.map_err(|_| invalid("path", "NOT_UTF8", "is not UTF-8"))?;
         Ok(decoded.into_owned())
     }
@@ -79,6 +79,11 @@ impl HttpRequest {
         extensions.insert(Arc::clone(&self.peer.connection));
         tonic::Request::from_parts(MetadataMap::new(), extensions, message)
     }
+}
+
+/// What stands in the path of a request for its name, still escaped; empty where nothing does.
+pub(super) fn name_of(uri: &Uri) -> &str {
+    Route::of(uri.path()).map_or("", |(_, name)| name)
 }
 
 /// How long a caller waits at most where it asks to wait: longer than any proxy keeps a connection without an answer.

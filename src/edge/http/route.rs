@@ -109,6 +109,13 @@ impl Route {
         }
     }
 
+    /// Whether it has a method.
+    pub(super) fn has(self, method: &Method) -> bool {
+        // The method of most requests.
+        let is_call = self == Self::Invoke && *method == Method::POST;
+        is_call || self.methods().split(", ").any(|it| it == method.as_str())
+    }
+
     /// Whether a request for it reads, and counts against the rate of its principal as that of gRPC does
     /// (`edge/reads.rs`).
     pub(super) fn reads(self, method: &Method) -> bool {

@@ -1,31 +1,28 @@
 //! The span of a request of plain HTTP, by the conventions of OpenTelemetry for HTTP.
 
 use axum::body::Body;
-use http::{HeaderMap, Response};
+use http::{Request, Response};
 
 use super::problem::Problem;
+use super::request::name_of;
 use super::route::Route;
 use crate::codec::status::CID_HEADER;
 use crate::edge::server_span::begin_span;
 use crate::engine::trace::{Span, Tracer};
 use crate::model::id::ServiceName;
 
-/// Begins the span of a request, if its trace is recorded. What the request causes has it as its parent. `name` is the
-/// part of the path that names a service or an invocation.
-pub(super) fn begin(
-    tracer: &Tracer,
-    route: Route,
-    name: &str,
-    method: &str,
-    headers: &mut HeaderMap,
-) -> Option<Span> {
+/// Begins the span of a request, if its trace is recorded. What the request causes has it as its parent.
+pub(super) fn begin(tracer: &Tracer, route: Route, request: &mut Request<Body>) -> Option<Span> {
     if !tracer.is_on() || route.is_of_operators() {
         return None;
     }
-    let pattern = route.pattern();
-    let mut span = begin_span(tracer, headers, || format!("{method} {pattern}"))?;
-    span.set_text("http.request.method", method.to_owned());
+    let (method, pattern) = (request.method().to_string(), route.pattern());
+    let mut span = begin_span(tracer, request.headers_mut(), || {
+        format!("{method} {pattern}")
+    })?;
+    span.set_text("http.request.method", method);
     span.set_text("http.route", pattern);
+    let name = name_of(request.uri());
     if route == Route::Invoke && ServiceName::parse(name).is_ok() {
         span.set_text("cidery.service", name.to_owned());
     }
