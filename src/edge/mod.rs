@@ -1,6 +1,5 @@
 //! The network edge: the listener, TLS, HTTP routing on one port, status mapping, and the gRPC services.
 
-mod accept_encoding;
 mod acts;
 mod address;
 mod allowed;
@@ -8,6 +7,7 @@ pub(crate) mod auth;
 mod caller;
 mod challenge;
 #[cfg(feature = "cli")]
+mod compression;
 pub(crate) mod conformance;
 pub mod connection;
 mod connection_age;

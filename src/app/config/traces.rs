@@ -4,8 +4,12 @@ use super::settings::TraceConfig;
 use super::trace_text::{attribute, collector, share};
 use crate::app::config::together::missing;
 use crate::model::error::{Error, Result, Violation, reason};
+use crate::model::id::Cid;
 use crate::remote::ClientTls;
 use crate::remote::collector::{Collector, CollectorOptions, Headers};
+
+/// The attribute that tells one process of a service from another.
+const INSTANCE: &str = "service.instance.id";
 
 impl TraceConfig {
     /// What does not fit together.
@@ -53,6 +57,9 @@ impl TraceConfig {
             if !resource.iter().any(|(known, _)| *known == name) {
                 resource.push((name, value));
             }
+        }
+        if !resource.iter().any(|(known, _)| known == INSTANCE) {
+            resource.push((INSTANCE.to_owned(), Cid::new().to_string()));
         }
         let tls = self.otlp_ca.as_ref().map(|ca| ClientTls::new().ca_file(ca));
         let options = CollectorOptions {

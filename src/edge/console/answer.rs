@@ -9,7 +9,7 @@ use http::header::{
 use http::{Response, StatusCode};
 
 use super::assets::Asset;
-use crate::edge::accept_encoding::accepts_gzip;
+use crate::edge::compression::accepts_gzip;
 use crate::edge::etag::is_match;
 use crate::edge::page_headers::isolate;
 

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE};
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use bytes::Bytes;
+use http::header::{ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, VARY};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body::Body as _;
 
 use super::counted_body::counted;
@@ -16,6 +17,7 @@ use super::session;
 use super::{complete, event_stream, health, invocations, invoke, page, services, span};
 use crate::codec::status::{CID_HEADER, cid_value};
 use crate::edge::address::NodeAddress;
+use crate::edge::compression::{GZIP, accepts_gzip, compressed};
 use crate::edge::connection::Connection;
 use crate::edge::grpc::{Catalog, DiscoveryApi, HealthApi, InvocationApi, Serving};
 use crate::edge::metrics::MetricsApi;
@@ -208,9 +210,15 @@ async fn describe(documents: &Documents, request: HttpRequest) -> Result<Respons
         invoker,
         connection,
     } = &request.peer;
-    let described = Described::new(documents, invoker, &request.parts.headers).await?;
-    let body = counted(described.text.clone(), connection)?;
-    Ok(described.respond(body))
+    let headers = &request.parts.headers;
+    let described = Described::new(documents, invoker, headers).await?;
+    let (text, is_gzip) = encoded(described.text.clone(), headers);
+    let mut response = described.respond(counted(text, connection)?);
+    if is_gzip {
+        let gzip = HeaderValue::from_static(GZIP);
+        response.headers_mut().insert(CONTENT_ENCODING, gzip);
+    }
+    Ok(response)
 }
 
 /// What the node counts.
@@ -219,12 +227,27 @@ async fn measure(metrics: &MetricsApi, request: HttpRequest) -> Result<Response<
         invoker,
         connection,
     } = &request.peer;
-    let exposition = metrics.read(invoker, &request.parts.headers).await?;
-    let body = counted(exposition.text.into(), connection)?;
-    let mut response = Response::new(body);
+    let headers = &request.parts.headers;
+    let exposition = metrics.read(invoker, headers).await?;
+    let (text, is_gzip) = encoded(exposition.text.into(), headers);
+    let mut response = Response::new(counted(text, connection)?);
+    let headers = response.headers_mut();
     let content_type = HeaderValue::from_static(exposition.content_type);
-    response.headers_mut().insert(CONTENT_TYPE, content_type);
+    headers.insert(CONTENT_TYPE, content_type);
+    headers.insert(VARY, HeaderValue::from_static("accept, accept-encoding"));
+    if is_gzip {
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static(GZIP));
+    }
     Ok(response)
+}
+
+/// A text of the node as the caller reads it, and whether that is gzip: with many services it has some megabytes.
+fn encoded(text: Bytes, headers: &HeaderMap) -> (Bytes, bool) {
+    let reads_gzip = accepts_gzip(headers, &ACCEPT_ENCODING);
+    match reads_gzip.then(|| compressed(&text)).flatten() {
+        Some(compressed) => (compressed, true),
+        None => (text, false),
+    }
 }
 
 /// Only a layer of the host can take the connection out of a request.

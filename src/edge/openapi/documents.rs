@@ -49,7 +49,7 @@ impl Document {
         let etag: String = etag.collect();
         Self {
             text: Bytes::from(text),
-            etag: format!("\"{etag}\"").into(),
+            etag: format!("W/\"{etag}\"").into(),
         }
     }
 }

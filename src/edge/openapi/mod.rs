@@ -64,7 +64,7 @@ impl Described {
             (CONTENT_TYPE, "application/json"),
             // It is that of one caller, and services come and go.
             (CACHE_CONTROL, "private, no-cache"),
-            (VARY, "authorization"),
+            (VARY, "authorization, accept-encoding"),
         ] {
             headers.insert(name, HeaderValue::from_static(value));
         }

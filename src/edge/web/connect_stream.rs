@@ -16,9 +16,9 @@ use tonic::body::Body;
 use super::codec::MessageCodec;
 use super::connect_error::{self, incomplete, remove_grpc};
 use super::envelope::{self, COMPRESSED, END_OF_STREAM, Messages};
-use super::gzip;
 use crate::codec::json;
 use crate::dict;
+use crate::edge::compression::{GZIP, compressed};
 use crate::edge::connection::Connection;
 use crate::edge::response_body::ResponseBody;
 use crate::model::value::{Dict, Value};
@@ -41,7 +41,7 @@ pub(super) fn response(
     remove_grpc(&mut head.headers);
     if writes_gzip {
         head.headers
-            .insert(ENCODING, HeaderValue::from_static("gzip"));
+            .insert(ENCODING, HeaderValue::from_static(GZIP));
     }
     let body = Body::new(StreamBody {
         inner,
@@ -73,7 +73,7 @@ struct StreamBody {
 impl StreamBody {
     fn message(&self, message: Bytes) -> Result<Bytes, Status> {
         let message = self.codec.written(message)?;
-        let compressed = self.writes_gzip.then(|| gzip::compressed(&message));
+        let compressed = self.writes_gzip.then(|| compressed(&message));
         Ok(match compressed.flatten() {
             Some(compressed) => envelope::framed(COMPRESSED, &compressed),
             None => envelope::framed(0, &message),

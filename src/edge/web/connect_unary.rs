@@ -13,9 +13,9 @@ use super::body::{Whole, next_frame, too_large};
 use super::codec::MessageCodec;
 use super::connect_error::{self, add_headers, incomplete, remove_grpc};
 use super::envelope::Messages;
-use super::gzip;
 use crate::codec::json;
 use crate::codec::status::to_status;
+use crate::edge::compression::{GZIP, compressed};
 use crate::edge::connection::Connection;
 use crate::edge::response_body::ResponseBody;
 
@@ -38,7 +38,7 @@ pub(super) async fn response(
     head.headers
         .append(VARY, HeaderValue::from_static("accept-encoding"));
     let body = answered.and_then(|message| {
-        let compressed = writes_gzip.then(|| gzip::compressed(&message)).flatten();
+        let compressed = writes_gzip.then(|| compressed(&message)).flatten();
         let is_compressed = compressed.is_some();
         // Before the headers are sent: a failure after them would look like a short message.
         let body = ResponseBody::whole(compressed.unwrap_or(message), connection);
@@ -48,7 +48,7 @@ pub(super) async fn response(
     let body = match body {
         Ok((body, is_compressed)) => {
             if is_compressed {
-                let gzip = HeaderValue::from_static("gzip");
+                let gzip = HeaderValue::from_static(GZIP);
                 head.headers.insert(CONTENT_ENCODING, gzip);
             }
             body

@@ -1,18 +1,13 @@
-//! Compression of messages, with a limit on what they are decompressed to.
+//! Decompression of messages, with a limit on what they become.
 
-use std::io::{Read as _, Write as _};
+use std::io::Read as _;
 
 use bytes::Bytes;
-use flate2::Compression;
 use flate2::read::GzDecoder;
-use flate2::write::GzEncoder;
 
 use super::body::too_large;
 use super::envelope::malformed;
 use crate::model::error::Result;
-
-/// Shorter messages are sent as they are: they would hardly become shorter.
-const MIN_BYTES: usize = 1_024;
 
 /// Decompresses a message of at most `limit` bytes. Nothing compressed is the empty message.
 ///
@@ -34,22 +29,10 @@ pub(super) fn decompressed(compressed: &[u8], limit: usize) -> Result<Bytes> {
     }
 }
 
-/// Compresses a message; `None` where that is not worth it.
-pub(super) fn compressed(message: &[u8]) -> Option<Bytes> {
-    if message.len() < MIN_BYTES {
-        return None;
-    }
-    let buffer = Vec::with_capacity(message.len() / 4);
-    let mut encoder = GzEncoder::new(buffer, Compression::fast());
-    // It is written to memory, which does not fail.
-    encoder.write_all(message).ok()?;
-    let compressed = encoder.finish().ok()?;
-    (compressed.len() < message.len()).then(|| compressed.into())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::edge::compression::compressed;
 
     #[test]
     fn messages_are_decompressed_up_to_a_limit() {

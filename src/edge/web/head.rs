@@ -6,7 +6,7 @@ use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, TE};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Version};
 
 use super::protocol::{Protocol, Shape};
-use crate::edge::accept_encoding::accepts_gzip;
+use crate::edge::compression::accepts_gzip;
 use crate::edge::http_headers::is_of_http;
 use crate::model::error::{Error, Result, Violation, reason};
 

@@ -121,6 +121,8 @@ async fn the_variables_of_opentelemetry_are_weaker_than_the_options() {
     ] {
         assert_eq!(resource[key], value, "{resource:?}");
     }
+    let instance = resource["service.instance.id"].parse::<cidery::Cid>();
+    assert!(instance.is_ok(), "{resource:?}");
     let (log, status) = server.terminate();
     assert!(status.success());
     assert!(!log.contains("swordfish"), "{log}");

@@ -188,7 +188,7 @@ pub(super) fn failures(read: &Invocations, now: Timestamp) -> Table {
     invocations(
         read,
         now,
-        "no stored invocation failed, or all have been retried since",
+        "no stored invocation has failed for good, or all have been retried since",
     )
 }
 
