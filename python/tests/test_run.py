@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import os
 import re
 import signal
@@ -348,7 +349,46 @@ def test_the_log_lines_of_a_handler_have_its_cid_and_service(
     assert line.endswith(f"Z INFO run.logs: by the service cid={cid}\n")
     line = run.wait_for("by a module")
     assert line.endswith(f"Z WARNING my.own: by a module cid={cid} service=run.logs\n")
+    trace = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
+    client.invoke("run.logs", metadata=trace)
+    line = run.wait_for("by a module", times=2)
+    assert " trace_id=0af7651916cd43dd8448eb211c80319c span_id=" in line
     assert run.stop() == 0
+
+
+FAILING = """
+from cidery import Service
+
+class Fails(Service):
+    name = "run.fails"
+    def handle(self):
+        self.logger.info("about to %s", "fail")
+        raise ValueError("on two\\nlines")
+"""
+
+
+def test_log_lines_are_json_where_that_is_asked_for(
+    node: Node, client: Client, tmp_path: Path
+) -> None:
+    (tmp_path / "fails.py").write_text(FAILING)
+    run = Run(node.address, tmp_path / "fails.py", "--log-format", "json")
+    run.wait_for("serving")
+    with pytest.raises(Internal) as failed:
+        client.invoke("run.fails")
+    line = json.loads(run.wait_for("about to fail"))
+    assert line.pop("timestamp").endswith("Z")
+    assert line == {
+        "level": "INFO",
+        "message": "about to fail",
+        "logger": "run.fails",
+        "cid": failed.value.cid,
+        "service": "run.fails",
+    }
+    line = json.loads(run.wait_for("Traceback"))
+    assert (line["level"], line["cid"]) == ("ERROR", failed.value.cid)
+    assert line["trace"].endswith("ValueError: on two\nlines")
+    assert run.stop() == 0
+    assert all(json.loads(line) for line in run.lines)
 
 
 def test_a_module_that_fails_is_reported_from_its_own_frame(node: Node, tmp_path: Path) -> None:
@@ -637,7 +677,7 @@ def test_the_help_names_every_option() -> None:
     ):
         assert option in shown
     defaults = vars(parser().parse_args(["run", "x"]))
-    for option in ("processes", "max_in_flight", "drain", "log_level"):
+    for option in ("processes", "max_in_flight", "drain", "log_level", "log_format"):
         assert f"(default: {defaults[option]})" in " ".join(shown.split())
 
 
@@ -646,7 +686,7 @@ def test_worker_processes_get_all_options() -> None:
         *("run", "a.py", "b", "--node", "127.0.0.1:1", "--reload", "--zato", "--drain", "1.5"),
         *("--max-in-flight", "3", "--log-level", "warning", "--processes", "4", "--name", "n"),
         *("--exclude", "scripts", "--exclude=-x", "--ca", "a", "--cert", "b", "--key", "c"),
-        *("--insecure", "--strict"),
+        *("--insecure", "--strict", "--log-format", "json"),
     ]
     options = vars(parser().parse_args(said))
     del options["command"]

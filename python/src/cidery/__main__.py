@@ -6,9 +6,9 @@ import argparse
 import importlib.metadata
 import logging
 import sys
-import time
 from collections.abc import Sequence
 
+from cidery._cli.log_format import FORMATS, formatter
 from cidery._service.log_context import CidFilter
 
 _DESCRIPTION = """\
@@ -28,30 +28,6 @@ examples:
 """
 
 
-class LogFormatter(logging.Formatter):
-    """Formats records like the log of a node: UTC times, and the fields after the message.
-
-    `2026-11-29T20:52:41.123Z INFO crm.orders: the message cid=… service=order.place`. The fields
-    are those of the handler that logs; other lines have none. The logger of a service, and a
-    message that names both, need no field.
-    """
-
-    converter = staticmethod(time.gmtime)
-    default_time_format = "%Y-%m-%dT%H:%M:%S"
-    default_msec_format = "%s.%03dZ"
-
-    def __init__(self) -> None:
-        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
-
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
-        """Formats the message and its fields; a traceback follows on its own lines."""
-        text = super().formatMessage(record)
-        fields = [(name, getattr(record, name, None)) for name in ("cid", "service")]
-        known = (record.name, *record.message.replace("`", " ").split())
-        missing = [f" {name}={value}" for name, value in fields if value and value not in known]
-        return text + "".join(missing)
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parses the arguments and runs the command; returns the exit code."""
     if not (sys.argv[1:] if arguments is None else arguments):
@@ -66,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from cidery._cli.run import RunOptions, describe_error, run
 
     handler = logging.StreamHandler()
-    handler.setFormatter(LogFormatter())
+    handler.setFormatter(formatter(parsed.log_format))
     handler.addFilter(CidFilter())
     logging.basicConfig(level=parsed.log_level.upper(), handlers=[handler])
     log = logging.getLogger("cidery.run")
@@ -129,6 +105,8 @@ def parser() -> argparse.ArgumentParser:
     levels = ["debug", "info", "warning", "error"]
     log_level = "minimum level of log messages (default: %(default)s)"
     run.add_argument("--log-level", default="info", choices=levels, help=log_level)
+    log_format = "lines for people, or one JSON object a line (default: %(default)s)"
+    run.add_argument("--log-format", default=FORMATS[0], choices=FORMATS, help=log_format)
     # Set for the worker processes that `--processes` starts.
     run.add_argument("--parent-fd", type=int, help=argparse.SUPPRESS)
     about = "list what Zato modules use that `run --zato` does not support"

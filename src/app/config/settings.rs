@@ -333,7 +333,8 @@ pub(in crate::app) struct TraceConfig {
     #[schemars(extend("x-placeholder" = "URL"))]
     pub(in crate::app) otlp_endpoint: Option<CollectorText>,
     /// Headers of the requests to the collector, such as its credential: `NAME=VALUE`, several separated by commas or
-    /// line ends, values percent-encoded.
+    /// line ends, values percent-encoded. The option names a file with them; the variable has the headers themselves.
+    #[schemars(extend("x-placeholder" = "FILE"))]
     pub(in crate::app) otlp_headers: Option<Secret>,
     /// CA certificates in PEM for a collector at `https://`. Default: those of the system.
     #[schemars(extend("x-placeholder" = "FILE"))]

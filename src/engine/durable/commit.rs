@@ -263,7 +263,7 @@ impl Committer {
         match source {
             Source::Attempt(live) => {
                 if let Some(last) = record.events.last().filter(|_| taken) {
-                    failed_attempt::log(&invocation.request, last);
+                    failed_attempt::log(&invocation.request, live.trace(), last);
                     live.publish(Arc::clone(last));
                 }
                 self.hub.close(cid, taken);

@@ -1,12 +1,16 @@
 //! The log of failed attempts of background work: a warning where another attempt follows, an error where none does.
 
+use crate::engine::trace::call_span;
 use crate::model::invocation::{Event, EventKind, HELD, Request, should_retry};
+use crate::model::metadata::Metadata;
 use crate::service::{is_for_operator, location, log_message};
 
 /// Logs the event with which an attempt ended, if the attempt failed. A failure that a caller has to fix is debug
-/// output, unless attempts were made in vain: no caller waits for background work.
-pub(in crate::engine) fn log(request: &Request, event: &Event) {
-    let Request { cid, service, .. } = request;
+/// output, unless attempts were made in vain: no caller waits for background work. `trace`: the metadata with the trace
+/// context of the attempt, where that has one of its own.
+pub(in crate::engine) fn log(request: &Request, trace: Option<&Metadata>, event: &Event) {
+    let metadata = trace.unwrap_or(&request.metadata);
+    let _span = call_span(request.cid, request.service.as_str(), metadata).entered();
     let attempt = event.attempt;
     match &event.kind {
         EventKind::RetryScheduled { failure, due } if *due < HELD => {
@@ -15,12 +19,12 @@ pub(in crate::engine) fn log(request: &Request, event: &Event) {
                 true => {
                     let location = location(failure).map(tracing::field::display);
                     tracing::warn!(
-                        %cid, service.name = %service, attempt, next = %due, reason, trace, location,
+                        attempt, next = %due, reason, trace, location,
                         "attempt failed: {cause}"
                     );
                 }
                 false => tracing::debug!(
-                    %cid, service.name = %service, attempt, next = %due, reason, trace,
+                    attempt, next = %due, reason, trace,
                     "attempt failed: {cause}"
                 ),
             }
@@ -34,15 +38,9 @@ pub(in crate::engine) fn log(request: &Request, event: &Event) {
             match is_for_operator(failure) || should_retry(failure) {
                 true => {
                     let location = location(failure).map(tracing::field::display);
-                    tracing::error!(
-                        %cid, service.name = %service, attempt, reason, trace, location,
-                        "{what}: {cause}"
-                    );
+                    tracing::error!(attempt, reason, trace, location, "{what}: {cause}");
                 }
-                false => tracing::debug!(
-                    %cid, service.name = %service, attempt, reason, trace,
-                    "{what}: {cause}"
-                ),
+                false => tracing::debug!(attempt, reason, trace, "{what}: {cause}"),
             }
         }
         _ => {}

@@ -8,13 +8,11 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::Span;
-use tracing::field::Empty;
 
 use crate::engine::execution::dispatch::Dispatch;
 use crate::engine::execution::pending_completions::CompletionFuture;
-use crate::engine::trace::{AttemptTrace, Ended};
+use crate::engine::trace::{AttemptTrace, Ended, call_span};
 use crate::model::error::{Error, Result, reason};
-use crate::model::metadata::Metadata;
 use crate::model::payload::{Payload, Reply};
 use crate::service::{
     CatchUnwind, Context, Definition, HandlerFuture, Platform, error_of_handler, log_failure, run,
@@ -66,14 +64,8 @@ impl Attempt {
         trace: Option<AttemptTrace>,
     ) -> Self {
         let context = Context::new(Arc::clone(&dispatch) as Arc<dyn Platform>);
-        let span = tracing::info_span!(
-            "invocation",
-            cid = %dispatch.info().cid,
-            service.name = definition.name().as_str(),
-            trace_id = Empty,
-            span_id = Empty,
-        );
-        log_trace(&span, &dispatch.info().metadata);
+        let info = dispatch.info();
+        let span = call_span(info.cid, definition.name().as_str(), &info.metadata);
         let hooks = &dispatch.runtime().hooks;
         let at_worker = definition.is_served_by_workers();
         let permit = at_worker.then(|| dispatch.permits.worker()).flatten();
@@ -194,16 +186,6 @@ impl Drop for Attempt {
             let tasks = runtime.lifecycle.tasks().clone();
             tasks.spawn("grace", finish_within_grace(running, grace));
         }
-    }
-}
-
-/// Adds the trace context of a call to the span of its log lines, if it has one.
-fn log_trace(span: &Span, metadata: &Metadata) {
-    if !span.is_disabled()
-        && let Some(context) = metadata.trace()
-    {
-        span.record("trace_id", tracing::field::display(context.trace()));
-        span.record("span_id", tracing::field::display(context.span()));
     }
 }
 

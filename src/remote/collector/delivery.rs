@@ -58,7 +58,7 @@ impl Delivery {
             headers: options.headers.clone(),
             resource: resource_of(&options.resource),
             stop,
-            losses: Losses::default(),
+            losses: Losses::new(&options.endpoint),
         })
     }
 
@@ -161,19 +161,34 @@ fn is_worth_repeating(status: &Status) -> bool {
 }
 
 /// Tells of spans that are not delivered, once a minute.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Losses {
+    collector: String,
     log: LogLimit,
     reported: u64,
 }
 
 impl Losses {
+    fn new(collector: &str) -> Self {
+        Self {
+            collector: collector.to_owned(),
+            log: LogLimit::default(),
+            reported: 0,
+        }
+    }
+
     /// A batch failed; so many spans were dropped in all.
     fn failed(&mut self, status: &Status, dropped: u64) {
         let code = format!("{:?}", status.code());
         if self.log.is_due(&code, Instant::now()).is_some() {
             let error = truncated(status.message());
-            tracing::warn!(code, error, dropped, "spans are not delivered");
+            tracing::warn!(
+                collector = self.collector,
+                code,
+                error,
+                dropped,
+                "spans are not delivered"
+            );
             self.reported = dropped;
         }
     }
@@ -182,6 +197,7 @@ impl Losses {
     fn report(&mut self, dropped: u64) {
         if dropped > self.reported && self.log.is_due("dropped", Instant::now()).is_some() {
             tracing::warn!(
+                collector = self.collector,
                 dropped,
                 "spans were dropped: they were not delivered in time"
             );

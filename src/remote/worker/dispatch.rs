@@ -119,7 +119,7 @@ impl Running {
 /// The span of the log lines of a handler.
 fn invocation_span(info: &InvocationInfo) -> Span {
     let trace = info.metadata.trace();
-    tracing::info_span!(
+    tracing::error_span!(
         "invocation",
         cid = %info.cid,
         service.name = info.service.as_str(),

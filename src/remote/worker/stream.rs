@@ -147,7 +147,7 @@ fn log_invalid_output(invalid: v1::OutputInvalid) {
             error.with_trace(lines.join("\n"))
         }
     };
-    let span = tracing::info_span!("invocation", cid, service.name = service);
+    let span = tracing::error_span!("invocation", cid, service.name = service);
     span.in_scope(|| log_failure(&error));
 }
 

@@ -60,11 +60,13 @@ fn the_log_says_which_attempts_failed_and_what_operators_did() {
         let found = log.lines().find(|line| line.contains(text));
         found.unwrap_or_else(|| panic!("{text}: {log}"))
     };
-    assert!(
-        line("attempt=1").contains(" WARN attempt failed: "),
-        "{log}"
-    );
-    assert!(line("attempt=2").contains("ERROR failed: "), "{log}");
+    for (attempt, level, what) in [
+        ("attempt=1", " WARN invocation{cid=", "}: attempt failed: "),
+        ("attempt=2", "ERROR invocation{cid=", "}: failed: "),
+    ] {
+        let line = line(attempt);
+        assert!(line.contains(level) && line.contains(what), "{log}");
+    }
     assert_eq!(log.matches("demo.fail").count(), 2, "{log}");
     let cancelled = line("invocations cancelled");
     assert!(

@@ -210,6 +210,39 @@ async fn nothing_that_a_caller_sends_is_in_a_span() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_log_line_of_a_failed_attempt_carries_its_trace() {
+    let collector = Collector::start().await;
+    let url = collector.url();
+    // Whose call an error is about is said with every filter.
+    let options = ["--log-format", "json", "--log", "warn"];
+    let mut server = Server::start(&[&["--otlp-endpoint", &url], &options[..]].concat());
+    let client = ContractClient::connect(&server.address).await.unwrap();
+    let client = client.trace_context(|| Some(super::recorded()));
+    let once = cidery::RetryPolicy {
+        max_attempts: 1,
+        ..cidery::RetryPolicy::default()
+    };
+    let call = Call::new("demo.fail", dict! {}).with_retry_policy(once);
+    let cid = client.invoke_async(call).await.unwrap().cid.to_string();
+    let name = "process demo.fail";
+    let spans = collector.until("the call", |spans| has(spans, name)).await;
+    let (log, _) = server.terminate();
+    let mut lines = log.lines().filter(|line| line.contains(&cid));
+    let line = lines.next().unwrap_or_else(|| panic!("{log}"));
+    let line = cidery::codec::json::read(line.as_bytes()).unwrap();
+    let span = named(&spans, name).id.as_str();
+    for (key, expected) in [
+        ("cid", cid.as_str()),
+        ("service", "demo.fail"),
+        ("trace_id", TRACE),
+        ("span_id", span),
+    ] {
+        assert_eq!(line[key].as_text(), Some(expected), "{line:?}");
+    }
+    assert!(lines.next().is_none(), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn log_lines_of_a_handler_carry_its_trace() {
     let collector = Collector::start().await;
     let url = collector.url();

@@ -46,6 +46,7 @@ class RunOptions:
     max_in_flight: int = 100
     drain: float = 30.0
     log_level: str = "info"
+    log_format: str = "human"
     reload: bool = False
     exclude: Sequence[str] = ()
     zato: bool = False
@@ -307,7 +308,7 @@ def _exit_now(code: int) -> None:
 def _command(options: RunOptions) -> list[str]:
     command = [sys.executable, "-m", "cidery", "run", *options.paths]
     command += ["--max-in-flight", str(options.max_in_flight), "--drain", str(options.drain)]
-    command += ["--log-level", options.log_level]
+    command += ["--log-level", options.log_level, "--log-format", options.log_format]
     for name in ("node", "ca", "cert", "key"):
         value = getattr(options, name)
         command += [f"--{name}", value] if value else []

@@ -49,7 +49,9 @@ impl Plan {
         }
         for (at, name) in output.iter().enumerate() {
             if output.iter().take(at).any(|other| other == name) {
-                let message = format!("the output has two columns `{name}`; see `--keep`");
+                let message = format!(
+                    "the output would have two columns `{name}`: leave it out of `--keep` if it is also in the response"
+                );
                 return Err(usage_error(message));
             }
         }
