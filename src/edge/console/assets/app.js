@@ -220,10 +220,12 @@ function globalKeys() {
 function watchConnection() {
   connection.addEventListener("lost", () => {
     banner.hidden = false;
+    document.body.classList.add("is-lost");
     fill(banner, icon("warning"), "The node does not answer. The console tries again.");
   });
   connection.addEventListener("reached", () => {
     banner.hidden = true;
+    document.body.classList.remove("is-lost");
   });
   connection.addEventListener("unauthenticated", async () => {
     if ((await readSession()).caller === null) await askWhoCalls();

@@ -154,7 +154,7 @@ function attentionOf(status) {
       ]),
     ),
     list(
-      "Failing, last hour",
+      "Calls and attempts that failed, last hour",
       (status.failingServices ?? []).map((one) => [
         serviceLink(one.service),
         h("span", { class: "mono small tone-bad" }, one.reason ?? ""),
