@@ -86,7 +86,7 @@ function line(attempt, invocation, isOpen) {
     h(
       "div",
       { class: "attempt-head" },
-      h("span", { class: `tone-${tone === "wait" ? "idle" : tone}` }, icon(look.icon, look.label)),
+      h("span", { class: `tone-${tone}` }, icon(look.icon, look.label)),
       h("b", null, `Attempt ${attempt.number}`),
       h(
         "span",

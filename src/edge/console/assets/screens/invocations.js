@@ -29,8 +29,6 @@ const CHOSEN_MAX = 1000;
 const HELD = "HELD";
 const CHIPS = STATE_NAMES.flatMap((name) => (name === "PENDING" ? [name, HELD] : [name]));
 
-const CID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
-
 /** @param {import("../parts/screen.js").Context} context */
 export default function invocations({ query, scope }) {
   let filter = query.get("filter") ?? "";
@@ -92,7 +90,7 @@ export default function invocations({ query, scope }) {
 
   /** @param {string} text a filter; or a CID, or an end of one that is in the list: it is opened */
   function apply(text) {
-    const cid = CID.test(text) ? text.toLowerCase() : pages.cidOf(text.toLowerCase());
+    const cid = pages.cidOf(text.toLowerCase());
     if (cid) return open(href(["invocations", cid]));
     filter = text;
     chosen.clear();
