@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 
 import pytest
+from conftest import read_now
 from node import Node
 from playwright.sync_api import BrowserContext, Page, Route, expect
 
@@ -111,6 +112,7 @@ def test_new_ones_come_in_at_the_top(page: Page, busy: Node) -> None:
     page.goto("/console/invocations?filter=service+%3D+customer.get")
     expect(page.get_by_text("Nothing matches")).to_be_visible()
     cid = busy.start("customer.get", {"cust_id": 1})
+    read_now(page)
     expect(page.locator(".virtual-space .row")).to_have_count(1)
     expect(page.locator(".cell-cid").nth(1)).to_have_text(cid[-12:])
 

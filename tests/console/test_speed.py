@@ -170,9 +170,9 @@ def listed(page: Page, rows: int) -> Locator:
 
 
 def scrolled(page: Page, rows: int) -> tuple[float, float, float]:
-    """
-    The median and the 95th percentile of the frames while a list scrolls by half a page in each, and the share of them
-    in which rows were blank.
+    """The frames while a list scrolls by half a page in each.
+
+    Their median and 95th percentile, in ms, and the share of them in which rows were blank.
     """
     taken = listed(page, rows).evaluate(
         """async (grid) => {

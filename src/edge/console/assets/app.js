@@ -5,6 +5,7 @@ import { connection } from "./api/connect.js";
 import { logOut, mayAdminister, missing, readSession, session } from "./api/session.js";
 import { fill, h } from "./core/dom.js";
 import { addKeys, knownKeys, startKeys } from "./core/keys.js";
+import { pollFailed } from "./core/poll.js";
 import { goBack, href, open, place, start } from "./core/router.js";
 import { plain } from "./core/text.js";
 import { applyTheme, nextTheme, theme } from "./core/theme.js";
@@ -224,8 +225,10 @@ function watchConnection() {
     fill(banner, icon("warning"), "The node does not answer. The console tries again.");
   });
   connection.addEventListener("reached", () => {
+    if (banner.hidden) return;
     banner.hidden = true;
     document.body.classList.remove("is-lost");
+    pollFailed();
   });
   connection.addEventListener("unauthenticated", async () => {
     if ((await readSession()).caller === null) await askWhoCalls();
