@@ -51,7 +51,14 @@ const SCREENS = {
     load: () => import("./screens/invocations.js"),
     detail: () => import("./screens/invocation.js"),
   },
-  groups: { label: "Groups", icon: "groups", key: "g", needs: "read", load: () => import("./screens/groups.js") },
+  groups: {
+    label: "Groups",
+    icon: "groups",
+    key: "g",
+    needs: "read",
+    load: () => import("./screens/groups.js"),
+    detail: () => import("./screens/invocation.js"),
+  },
   "dead-letters": {
     label: "Dead letters",
     icon: "dead-letters",
@@ -108,7 +115,7 @@ async function show() {
     const isDetail = path.length > 1 && entry.detail;
     const module = await (isDetail ? entry.detail?.() : entry.load());
     if (scope.aborted || !module) return;
-    fill(main, module.default({ path: path.slice(1), query, scope }));
+    fill(main, module.default({ name, path: path.slice(1), query, scope }));
   } catch (error) {
     if (!scope.aborted) fill(main, failureBox(error, show));
   }

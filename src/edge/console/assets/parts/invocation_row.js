@@ -2,10 +2,9 @@
 
 import { h, setText, setTitle } from "../core/dom.js";
 import { shortCid } from "../core/format.js";
-import { href } from "../core/router.js";
 import { oneLine, plain } from "../core/text.js";
 import { duration, exact, now, relative, toMs } from "../core/time.js";
-import { groupLook } from "./group.js";
+import { addressOf, groupLook } from "./group.js";
 import { badge, lookOf } from "./state.js";
 
 /** @typedef {import("../api/types.js").Invocation & {isGone?: boolean}} RowInvocation */
@@ -81,7 +80,7 @@ export function makeRow(choose, canChoose) {
         state.replaceChildren(badge(look.label, look.icon, look.tone));
       }
       setText(service, invocation.service || `group of ${invocation.group?.members ?? 0}`);
-      service.href = href(["invocations", invocation.cid]);
+      service.href = addressOf(invocation);
       const text = detailOf(invocation);
       setText(detail, text);
       setTitle(detail, text);

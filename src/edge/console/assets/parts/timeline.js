@@ -7,7 +7,7 @@ import { oneLine, plain } from "../core/text.js";
 import { duration, exact, now, toMs } from "../core/time.js";
 import { toneOfAttempt } from "./attempts.js";
 import { icon } from "./icon.js";
-import { groupLook } from "./group.js";
+import { addressOf, groupLook } from "./group.js";
 import { lookOf } from "./state.js";
 
 /** @typedef {import("../api/types.js").Invocation} Invocation */
@@ -74,7 +74,7 @@ function row(node, invocation, spans, from, to, currentCid) {
     h("span", { class: `tone-${look.tone}`, title: look.label }, icon(look.icon, look.label)),
     invocation.cid === currentCid
       ? h("strong", { "aria-current": "true" }, name)
-      : h("a", { href: href(["invocations", invocation.cid]) }, name),
+      : h("a", { href: addressOf(invocation) }, name),
     kind && h("span", { class: "tag" }, kind),
   );
   indent(label, node.depth);
@@ -154,7 +154,7 @@ function omittedRow(calls, depth) {
  * @param {number} depth
  */
 function indent(label, depth) {
-  label.style.paddingInlineStart = `${Math.min(depth, 8) * 16}px`;
+  label.style.setProperty("--depth", String(Math.min(depth, 8)));
 }
 
 /**
