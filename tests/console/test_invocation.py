@@ -277,6 +277,23 @@ def test_a_failure_shows_its_trace(family_page: Page, family: Node) -> None:
     expect(trace).to_contain_text("family_services.py")
 
 
+def test_attempts_say_where_their_lines_in_logs_are(
+    family: Node, open_context: Callable[..., BrowserContext]
+) -> None:
+    rights = ["clipboard-read", "clipboard-write"]
+    page = open_context(family, permissions=rights, timezone_id="UTC").new_page()
+    cid = family.start("family.asks", {})
+    [attempt] = family.wait(cid)["attempts"]
+    opened(page, cid, "family.asks")
+    line = page.locator(".attempts > li")
+    # Lines are found by the CID and the time, and the calls of a handler are nested ones.
+    expect(line).to_contain_text(attempt["startTime"][11:23])
+    expect(line).to_contain_text("2 nested calls, 1 failed")
+    page.get_by_role("button", name="Copy the command").click()
+    expect(page.locator(".toast")).to_have_text("Copied the command")
+    assert page.evaluate("() => navigator.clipboard.readText()") == f"grep {cid}"
+
+
 def test_an_outcome_is_given_from_outside(family_page: Page, family: Node) -> None:
     page = family_page
     cid = family.start("family.approve", {})
