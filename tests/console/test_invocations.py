@@ -121,6 +121,8 @@ def test_some_are_chosen_and_changed(page: Page, busy: Node) -> None:
     cids = [busy.start("demo.sleep", {"seconds": 300}, delay="3600s") for _ in range(3)]
     page.goto("/console/invocations?filter=service+%3D+demo.sleep")
     expect(page.locator(".virtual-space .row")).to_have_count(3)
+    due = re.compile(r"^due at \d{4}-\d\d-\d\d \d\d:\d\d:\d\d$")
+    expect(page.locator(".virtual-space .cell-detail")).to_have_text([due] * 3)
     boxes = page.get_by_role("checkbox", name="Select", exact=True)
     boxes.nth(0).check()
     boxes.nth(1).check()

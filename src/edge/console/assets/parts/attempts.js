@@ -2,7 +2,7 @@
 
 import { h } from "../core/dom.js";
 import { count, plural, workerName } from "../core/format.js";
-import { oneLine } from "../core/text.js";
+import { causeOf, oneLine, withoutLog } from "../core/text.js";
 import { ago, duration, exact, toMs } from "../core/time.js";
 import { textView } from "./content.js";
 import { copyButton } from "./controls.js";
@@ -36,9 +36,15 @@ export function toneOfAttempt(attempt, invocation) {
   return invocation.state === "STATE_CANCELLED" ? "idle" : "good";
 }
 
-/** @param {import("../api/types.js").Failure} failure */
-export function failureView(failure) {
+/**
+ * A failure. Where its trace is known, its message does not lead to the log that has the same.
+ *
+ * @param {import("../api/types.js").Failure} failure
+ * @param {string} [trace]
+ */
+export function failureView(failure, trace = "") {
   const tone = failure.reason === "CANCELLED" ? "idle" : "bad";
+  const { message = "" } = failure;
   const violations = (failure.details ?? []).flatMap((detail) => detail["fieldViolations"] ?? []);
   return h(
     "div",
@@ -50,7 +56,7 @@ export function failureView(failure) {
       h("span", { class: "quiet small mono" }, ` ${failure.code.replace("CODE_", "")}`),
       failure.retryable === false && h("span", { class: "tag", title: "A retry would not help" }, "final"),
     ),
-    h("p", { class: "failure-message" }, ...said((failure.message ?? "").slice(0, 4000))),
+    h("p", { class: "failure-message" }, ...said((trace ? withoutLog(message) : message).slice(0, 4000))),
     violations.length > 0 &&
       h(
         "ul",
@@ -60,6 +66,15 @@ export function failureView(failure) {
         ),
       ),
   );
+}
+
+/**
+ * What a trace says, where it is not shown itself.
+ *
+ * @param {string} trace
+ */
+export function cause(trace) {
+  return h("span", { class: "failure-cause mono" }, causeOf(trace));
 }
 
 /**
@@ -137,8 +152,13 @@ function line(attempt, invocation, isOpen) {
       h("span", { class: "number" }, attempt.endTime ? duration(toMs(attempt.endTime) - toMs(attempt.startTime)) : ""),
       h("span", { class: "quiet" }, nestedText(attempt)),
     ),
-    attempt.failure && failureView(attempt.failure),
+    attempt.failure && failureView(attempt.failure, attempt.trace),
     attempt.trace &&
-      h("details", { open: isOpen }, h("summary", null, "Trace"), textView(attempt.trace, "trace", false)),
+      h(
+        "details",
+        { open: isOpen },
+        h("summary", null, "Trace ", cause(attempt.trace)),
+        textView(attempt.trace, "trace", false),
+      ),
   );
 }

@@ -3,7 +3,7 @@
 import { h } from "../core/dom.js";
 import { plural, words } from "../core/format.js";
 import { href } from "../core/router.js";
-import { oneLine, plain } from "../core/text.js";
+import { brief, oneLine } from "../core/text.js";
 import { duration, exact, now, toMs } from "../core/time.js";
 import { toneOfAttempt } from "./attempts.js";
 import { icon } from "./icon.js";
@@ -208,7 +208,7 @@ function spansOf(invocation) {
       );
     at = attempt.endTime ? toMs(attempt.endTime) : end;
     const { message, reason = "" } = attempt.failure ?? {};
-    const failure = attempt.failure ? `: ${oneLine(plain(message ?? reason), 120)}` : "";
+    const failure = attempt.failure ? `: ${oneLine(brief(message ?? reason), 120)}` : "";
     const tone = toneOfAttempt(attempt, invocation);
     const waits = tone === "wait" ? " waits for its outcome" : "";
     spans.push(span(start, at, tone, `attempt ${attempt.number}${waits}${failure}`));

@@ -6,7 +6,7 @@ import { h } from "../core/dom.js";
 import { quoted } from "../core/filter.js";
 import { count, plural } from "../core/format.js";
 import { href } from "../core/router.js";
-import { oneLine, plain } from "../core/text.js";
+import { brief, oneLine } from "../core/text.js";
 import { ago } from "../core/time.js";
 import { bulkDialog } from "../parts/bulk.js";
 import { menu } from "../parts/controls.js";
@@ -81,7 +81,7 @@ function columns(scope, changed) {
         h(
           "a",
           { class: "quiet clip", href: href(["invocations", one.exampleCid ?? ""]) },
-          oneLine(plain(one.exampleMessage ?? ""), 160) || "–",
+          oneLine(brief(one.exampleMessage ?? ""), 160) || "–",
         ),
     },
     { label: "Oldest", kind: "number optional", cell: (one) => ago(one.firstAcceptTime) },

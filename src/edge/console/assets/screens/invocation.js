@@ -12,7 +12,7 @@ import { count, plural } from "../core/format.js";
 import { visible } from "../core/text.js";
 import { ago, duration, exact, toMs } from "../core/time.js";
 import { whyItWaits } from "../core/waiting.js";
-import { attemptList, failureView } from "../parts/attempts.js";
+import { attemptList, cause, failureView } from "../parts/attempts.js";
 import { contentView, textView } from "../parts/content.js";
 import { copyButton, tabs } from "../parts/controls.js";
 import { liveEvents, progressBar } from "../parts/events.js";
@@ -193,10 +193,10 @@ function invocationView({ cid, group }, tab, scope, changed) {
     { class: "invocation" },
     notice,
     facts,
+    // The timeline of a group may be long, and its counts say more.
+    group && panel("Members", outcome),
     panel("Timeline", times),
-    group
-      ? panel("Members", outcome)
-      : h("div", { class: "two" }, panel("Input", input), panel("Outcome", outcome)),
+    !group && h("div", { class: "two" }, panel("Input", input), panel("Outcome", outcome)),
     h("section", { class: "panel" }, more.bar, more.panel),
   );
 
@@ -309,9 +309,6 @@ function link(cid, entry = "invocations") {
   return cid ? h("a", { class: "mono", href: href([entry, cid]) }, cid.slice(-12)) : null;
 }
 
-/** What a worker says of a failure whose details it keeps for itself. Its trace is among the attempts. */
-const LOG = /; (its log|the log of worker .+) has the details$/;
-
 /**
  * @param {Invocation} invocation
  * @param {() => void} toTrace shows the trace of the last failure
@@ -319,7 +316,7 @@ const LOG = /; (its log|the log of worker .+) has the details$/;
 function outcomeView(invocation, toTrace) {
   const outcome = invocation.outcome;
   const failure = outcome?.failure ?? invocation.lastFailure;
-  const isTraced = (invocation.attempts ?? []).some((attempt) => attempt.trace);
+  const trace = invocation.attempts?.at(-1)?.trace;
   const progress = !hasEnded(invocation) && invocation.progress ? progressBar(invocation.progress) : null;
   if (failure)
     return h(
@@ -327,8 +324,9 @@ function outcomeView(invocation, toTrace) {
       null,
       progress,
       !outcome?.failure && h("p", { class: "quiet small" }, "Of the last attempt"),
-      failureView(isTraced ? { ...failure, message: failure.message?.replace(LOG, "") } : failure),
-      isTraced && h("button", { class: "link", onclick: toTrace }, "Its trace is below"),
+      failureView(failure, trace),
+      trace && h("p", null, cause(trace)),
+      trace && h("button", { class: "link", onclick: toTrace }, "Its trace is below"),
     );
   if (!outcome) return h("div", null, progress ?? h("p", { class: "quiet" }, "It has not ended yet"));
   const metadata = Object.entries(outcome.metadata ?? {});
