@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from node import Node
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 ONCE = {"retryPolicy": {"maxAttempts": 1}}
 
@@ -48,7 +48,7 @@ def rows(page: Page) -> list[str]:
           const label = row.querySelector(".timeline-label");
           const name = label.querySelector("a, strong").textContent;
           const tag = label.querySelector(".tag")?.textContent ?? "";
-          return `${parseInt(label.style.paddingInlineStart) / 16} ${name} ${tag}`.trim();
+          return `${label.style.getPropertyValue("--depth")} ${name} ${tag}`.trim();
         })"""
     )
 
@@ -83,8 +83,7 @@ def test_a_group_has_neither_attempts_nor_an_input(page: Page, family: Node) -> 
     members = page.locator(".group-members")
     expect(members.get_by_role("img", name="2 of 2 have ended: 2 failed")).to_be_visible()
     expect(members).to_contain_text("family.note")
-    for name in ["Input", "Outcome"]:
-        expect(page.get_by_role("heading", name=name, exact=True)).to_have_count(0)
+    expect(page.locator("main h2")).to_have_text(["Members", "Timeline"])
     expect(page.get_by_role("tab")).to_have_text(["Events", "Details", "JSON"])
     # The row of the group is not green, and neither are those of its members.
     expect(page.locator(".timeline-rows .bar-bad")).to_have_count(3)
@@ -159,6 +158,56 @@ def test_the_way_back_from_a_group_leads_to_the_groups(page: Page, family: Node)
     expect(title).to_have_text("family.member")
     page.keyboard.press("u")
     expect(title).to_have_text("Groups")
+
+
+def entry(page: Page) -> Locator:
+    """What the navigation marks."""
+    return page.locator(".nav [aria-current]")
+
+
+def test_a_group_belongs_to_the_groups(page: Page, family: Node) -> None:
+    cid = batch(family, ["succeed"])
+    family.wait(cid)
+    title = page.get_by_role("heading", level=1)
+    # An address that was made of its CID is put right, and keeps what is shown.
+    page.goto(f"/console/invocations/{cid}?tab=details")
+    page.wait_for_url(f"**/console/groups/{cid}?tab=details")
+    expect(entry(page)).to_have_text("Groups")
+    expect(page.get_by_role("tab", name="Details")).to_have_attribute("aria-selected", "true")
+    # What was not opened from a list leads to the one that has it.
+    expect(page.get_by_role("link", name="All groups")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(title).to_have_text("Groups")
+    page.get_by_role("link", name=cid).click()
+    expect(title).to_have_text("Group")
+    expect(entry(page)).to_have_text("Groups")
+    page.locator(".timeline-rows").get_by_role("link", name="family.member").click()
+    expect(title).to_have_text("family.member")
+    expect(entry(page)).to_have_text("Invocations")
+    page.locator(".facts").get_by_role("link", name=cid[-12:]).click()
+    expect(title).to_have_text("Group")
+    assert page.url.endswith(f"/console/groups/{cid}")
+
+
+def test_a_deep_tree_is_read_on_a_narrow_page(
+    family: Node, open_context: Callable[..., BrowserContext]
+) -> None:
+    root, group = made_by_handler(family, size=2, failing=1)
+    page = open_context(family, viewport={"width": 400, "height": 800}).new_page()
+    for cid in (root["cid"], group["cid"]):
+        page.goto(f"/console/invocations/{cid}")
+        expect(page.locator(".timeline-rows > li")).to_have_count(7)
+        for label in page.locator(".timeline-label").all():
+            name = label.locator("a, strong")
+            shown = name.evaluate("name => [name.scrollWidth, name.clientWidth]")
+            assert shown[0] <= shown[1], name.inner_text()
+        expect(
+            page.locator(".timeline-label .tag").filter(has_text="callback").first
+        ).to_be_visible()
+        # The bars have the width of the page.
+        track = page.locator(".timeline-track").first.bounding_box()
+        assert track
+        assert track["width"] > 340
 
 
 def test_nested_calls_are_drawn_with_what_they_came_to(page: Page, family: Node) -> None:

@@ -175,6 +175,7 @@ def test_an_outcome_leads_to_the_trace_below(family_page: Page, family: Node) ->
         has=family_page.get_by_role("heading", name="Outcome")
     )
     expect(outcome.locator(".failure-message")).to_have_text("the service failed")
+    expect(outcome.locator(".failure-cause")).to_have_text("ZeroDivisionError: division by zero")
     outcome.get_by_role("button", name="Its trace is below").click()
     expect(family_page.get_by_role("tab", name="Attempts")).to_have_attribute(
         "aria-selected", "true"
@@ -182,6 +183,12 @@ def test_an_outcome_leads_to_the_trace_below(family_page: Page, family: Node) ->
     trace = family_page.get_by_role("region", name="trace")
     expect(trace).to_be_in_viewport()
     expect(trace).to_contain_text("ZeroDivisionError")
+    # The log of the worker has no more than that, here and in lists.
+    attempt = family_page.locator(".attempts > li")
+    expect(attempt.locator(".failure-message")).to_have_text("the service failed")
+    family_page.goto("/console/invocations?filter=service+%3D+family.broken")
+    detail = family_page.locator(".virtual-space .cell-detail").first
+    expect(detail).to_have_text("HANDLER_FAILED: the service failed")
 
 
 def test_five_megabytes_are_shown_in_part(page: Page, node: Node) -> None:
@@ -275,6 +282,23 @@ def test_a_failure_shows_its_trace(family_page: Page, family: Node) -> None:
     expect(trace).to_be_visible()
     expect(trace).to_contain_text("ZeroDivisionError: division by zero")
     expect(trace).to_contain_text("family_services.py")
+
+
+def test_attempts_say_where_their_lines_in_logs_are(
+    family: Node, open_context: Callable[..., BrowserContext]
+) -> None:
+    rights = ["clipboard-read", "clipboard-write"]
+    page = open_context(family, permissions=rights, timezone_id="UTC").new_page()
+    cid = family.start("family.asks", {})
+    [attempt] = family.wait(cid)["attempts"]
+    opened(page, cid, "family.asks")
+    line = page.locator(".attempts > li")
+    # Lines are found by the CID and the time, and the calls of a handler are nested ones.
+    expect(line).to_contain_text(attempt["startTime"][11:23])
+    expect(line).to_contain_text("2 nested calls, 1 failed")
+    page.get_by_role("button", name="Copy the command").click()
+    expect(page.locator(".toast")).to_have_text("Copied the command")
+    assert page.evaluate("() => navigator.clipboard.readText()") == f"grep {cid}"
 
 
 def test_an_outcome_is_given_from_outside(family_page: Page, family: Node) -> None:

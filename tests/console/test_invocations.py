@@ -6,8 +6,9 @@ import re
 from collections.abc import Callable, Iterator
 
 import pytest
+from conftest import read_now
 from node import Node
-from playwright.sync_api import BrowserContext, Page, Route, expect
+from playwright.sync_api import BrowserContext, Locator, Page, Route, expect
 
 FAILED = 12
 ONCE = {"retryPolicy": {"maxAttempts": 1}}
@@ -111,6 +112,7 @@ def test_new_ones_come_in_at_the_top(page: Page, busy: Node) -> None:
     page.goto("/console/invocations?filter=service+%3D+customer.get")
     expect(page.get_by_text("Nothing matches")).to_be_visible()
     cid = busy.start("customer.get", {"cust_id": 1})
+    read_now(page)
     expect(page.locator(".virtual-space .row")).to_have_count(1)
     expect(page.locator(".cell-cid").nth(1)).to_have_text(cid[-12:])
 
@@ -119,6 +121,8 @@ def test_some_are_chosen_and_changed(page: Page, busy: Node) -> None:
     cids = [busy.start("demo.sleep", {"seconds": 300}, delay="3600s") for _ in range(3)]
     page.goto("/console/invocations?filter=service+%3D+demo.sleep")
     expect(page.locator(".virtual-space .row")).to_have_count(3)
+    due = re.compile(r"^due at \d{4}-\d\d-\d\d \d\d:\d\d:\d\d$")
+    expect(page.locator(".virtual-space .cell-detail")).to_have_text([due] * 3)
     boxes = page.get_by_role("checkbox", name="Select", exact=True)
     boxes.nth(0).check()
     boxes.nth(1).check()
@@ -147,6 +151,59 @@ def test_all_that_match_are_retried(page: Page, busy: Node) -> None:
     dialog.get_by_role("link", name="All operations").click()
     expect(page.get_by_role("table", name="Operations")).to_contain_text(f"{FAILED} of {FAILED}")
     assert busy.call("InvocationService/SummarizeInvocations", matched)["total"] == str(2 * FAILED)
+
+
+def retried(page: Page) -> None:
+    """Lets all that the filter matches be retried."""
+    page.get_by_role("button", name="Change all that match").click()
+    page.get_by_role("menuitem", name="Retry…").click()
+    page.get_by_role("dialog").get_by_role("button", name=re.compile("^Retry ")).click()
+
+
+def counted(page: Page, state: str) -> Locator:
+    """The number on the chip of a state."""
+    chips = page.get_by_role("group", name="States")
+    return chips.get_by_role("button", name=re.compile(f"^{state}", re.I)).locator(".number")
+
+
+def test_counts_follow_what_a_change_has_come_to(page: Page, busy: Node) -> None:
+    own = {"metadata": {"test": "settles"}}
+    cid = busy.start("demo.sleep", {"seconds": 0.5}, delay="3600s", **own)
+    busy.call("InvocationService/CancelInvocations", {"cids": [cid]})
+    page.clock.install()
+    page.goto("/console/invocations?filter=metadata.test+%3D+settles")
+    expect(counted(page, "Cancelled")).to_have_text("1")
+    retried(page)
+    expect(page.get_by_role("dialog").get_by_role("status")).to_contain_text("1 changed of 1")
+    page.keyboard.press("Escape")
+    # What was retried ends after the operation. The next read of the rows, in 2 s, counts as well.
+    found = busy.call("InvocationService/GetInvocation", {"cid": cid})["invocation"]["retriedAs"]
+    busy.wait(found)
+    page.clock.run_for(2100)
+    expect(page.locator(".virtual-space .row").first).to_contain_text("Succeeded")
+    expect(counted(page, "Succeeded")).to_have_text("1")
+
+
+def test_an_operation_is_followed_when_its_dialog_is_closed(page: Page, busy: Node) -> None:
+    own = {"metadata": {"test": "closed"}}
+    cid = busy.start("demo.fail", {"message": "closed"}, **ONCE, **own)
+    busy.wait(cid)
+    page.clock.install()
+    page.goto("/console/invocations?filter=metadata.test+%3D+closed")
+    expect(counted(page, "Failed")).to_have_text("1")
+    held: list[Route] = []
+    page.route("**/cidery.v1.OperationService/GetOperation", lambda route: held.append(route))
+    retried(page)
+    while not held:
+        page.wait_for_timeout(10)
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    busy.wait(busy.wait(cid)["retriedAs"])
+    for route in held:
+        route.continue_()
+    page.unroute("**/cidery.v1.OperationService/GetOperation")
+    expect(page.get_by_text("Retry invocations: 1 changed")).to_be_visible()
+    expect(counted(page, "Failed")).to_have_text("2")
 
 
 def test_those_that_are_held_have_a_chip(page: Page, busy: Node) -> None:

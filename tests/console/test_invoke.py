@@ -199,5 +199,13 @@ def test_the_history_has_no_secrets(page: Page) -> None:
     expect(page.get_by_label("Input as JSON")).to_have_value(
         '{"user":"ann","password":"…","nested":{"api_key":"…"}}'
     )
+    # Before a service is chosen, those that were called last are offered.
+    page.keyboard.press("Escape")
+    page.keyboard.press("g")
+    page.keyboard.press("n")
+    last = page.locator(".panel").filter(has_text="Called last").get_by_role("listitem")
+    expect(last).to_have_count(1)
+    expect(last).not_to_contain_text("hunter2")
+    last.get_by_role("link", name="cidery.echo").click()
     page.get_by_role("button", name="Forget them").click()
     assert "ann" not in page.evaluate("() => JSON.stringify({...localStorage})")

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
+from conftest import read_now
 from node import Node
 from playwright.sync_api import Page, expect
 
@@ -38,13 +39,10 @@ def cids(page: Page) -> list[str]:
     return page.locator(".virtual-space .cell-cid").all_inner_texts()
 
 
-READ_NOW = "() => document.dispatchEvent(new Event('visibilitychange'))"
-
-
 def read_again(page: Page, last: str = '"pageSize":100,') -> None:
     """Makes the page read as if it came into view, and waits for the request with `last`."""
     with page.expect_response(lambda answer: last in f"{answer.url} {answer.request.post_data}"):
-        page.evaluate(READ_NOW)
+        read_now(page)
     page.wait_for_function("() => new Promise(requestAnimationFrame).then(() => true)")
 
 

@@ -75,7 +75,7 @@ def test_sentences_have_no_marks_of_code(
     failing.wait(cid)
     page = open_context(failing).new_page()
     for path, shown in {
-        "/": "Failing, last hour",
+        "/": "Calls and attempts that failed, last hour",
         "/console/dead-letters": "no till is open",
         f"/console/invocations/{cid}?tab=events": "retry scheduled",
         "/console/services": "demo.fail",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
 
 import pictures
+import pytest
 from palette import COLOURS, SIGNATURE
 
 LISTED = {
@@ -38,13 +40,22 @@ def test_files_are_small_and_of_their_size() -> None:
     assert total <= 1_600_000
 
 
-def test_each_screen_is_there_in_each_theme_and_size() -> None:
-    looks = set(LISTED.values())
-    assert {(look.size, look.theme) for look in looks} == {
-        (size, theme) for size in pictures.SIZES for theme in pictures.THEMES
-    }
+def test_each_screen_is_there_in_both_themes_and_both_sizes() -> None:
     for section in pictures.SECTIONS:
-        full = {(look.size, look.theme) for look in section.looks()[0]}
-        wide = {theme for size, theme in full if size == "wide"}
-        assert len(full) == (2 if section.brief else 3)
-        assert section.brief or wide == set(pictures.THEMES)
+        full = [look for look in section.looks()[0] if look.state == "full"]
+        assert {look.theme for look in full} == set(pictures.THEMES), section.name
+        assert {look.size for look in full} == set(pictures.SIZES), section.name
+        wide = {look.theme for look in full if look.size == "wide"}
+        assert section.brief or wide == set(pictures.THEMES), section.name
+
+
+def test_each_theme_is_there_in_each_size() -> None:
+    every = set(itertools.product(pictures.SIZES, pictures.THEMES))
+    assert {(look.size, look.theme) for look in LISTED.values() if look.state == "full"} == every
+
+
+@pytest.mark.parametrize("state", ["empty", "failing"])
+def test_nothing_and_no_answer_are_there_in_both_themes_and_both_sizes(state: str) -> None:
+    looks = [look for look in LISTED.values() if look.state == state]
+    assert {look.theme for look in looks} == set(pictures.THEMES)
+    assert {look.size for look in looks} == set(pictures.SIZES)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from conftest import read_now
 from node import BINARY, Node
 from playwright.sync_api import BrowserContext, Page, expect
 from test_screens import violations
@@ -94,6 +95,7 @@ def test_a_revoked_key_ends_its_session(
     revoke = {"id": made["apiKey"]["id"]}
     guarded.node.call("SecurityService/RevokeApiKey", revoke, key=guarded.admin)
     # The next request of the page that is open shows it.
+    read_now(page)
     expect(page.get_by_label("API key")).to_be_visible()
 
 

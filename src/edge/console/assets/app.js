@@ -5,6 +5,7 @@ import { connection } from "./api/connect.js";
 import { logOut, mayAdminister, missing, readSession, session } from "./api/session.js";
 import { fill, h } from "./core/dom.js";
 import { addKeys, knownKeys, startKeys } from "./core/keys.js";
+import { pollFailed } from "./core/poll.js";
 import { goBack, href, open, place, start } from "./core/router.js";
 import { plain } from "./core/text.js";
 import { applyTheme, nextTheme, theme } from "./core/theme.js";
@@ -50,7 +51,14 @@ const SCREENS = {
     load: () => import("./screens/invocations.js"),
     detail: () => import("./screens/invocation.js"),
   },
-  groups: { label: "Groups", icon: "groups", key: "g", needs: "read", load: () => import("./screens/groups.js") },
+  groups: {
+    label: "Groups",
+    icon: "groups",
+    key: "g",
+    needs: "read",
+    load: () => import("./screens/groups.js"),
+    detail: () => import("./screens/invocation.js"),
+  },
   "dead-letters": {
     label: "Dead letters",
     icon: "dead-letters",
@@ -107,7 +115,7 @@ async function show() {
     const isDetail = path.length > 1 && entry.detail;
     const module = await (isDetail ? entry.detail?.() : entry.load());
     if (scope.aborted || !module) return;
-    fill(main, module.default({ path: path.slice(1), query, scope }));
+    fill(main, module.default({ name, path: path.slice(1), query, scope }));
   } catch (error) {
     if (!scope.aborted) fill(main, failureBox(error, show));
   }
@@ -220,10 +228,14 @@ function globalKeys() {
 function watchConnection() {
   connection.addEventListener("lost", () => {
     banner.hidden = false;
+    document.body.classList.add("is-lost");
     fill(banner, icon("warning"), "The node does not answer. The console tries again.");
   });
   connection.addEventListener("reached", () => {
+    if (banner.hidden) return;
     banner.hidden = true;
+    document.body.classList.remove("is-lost");
+    pollFailed();
   });
   connection.addEventListener("unauthenticated", async () => {
     if ((await readSession()).caller === null) await askWhoCalls();

@@ -16,6 +16,8 @@ import { listInvocations } from "./node.js";
 /** The first page is small: it is on the screen sooner. */
 const FIRST = 100;
 const NEXT = 500;
+/** Rows beyond those that are seen, in both directions, so that who scrolls finds them. */
+const AHEAD = 500;
 /** Pages on the way to what is seen. */
 const SKIPPED = 1000;
 /** Pages whose rows are kept. */
@@ -113,14 +115,25 @@ export class Pages {
     this.isLoading = true;
     try {
       for (;;) {
-        const dropped = this.pages.find((page) => page.rows === null && this.isSeen(page));
-        if (dropped) await this.refresh(dropped);
-        else if (this.next && this.wanted.to > this.reached) await this.loadNext();
+        const dropped = this.pages.filter((page) => page.rows === null && this.isNear(page));
+        const first = dropped.find((page) => this.isSeen(page)) ?? dropped[0];
+        if (first) await this.refresh(first);
+        else if (this.next && this.wanted.to + this.ahead > this.reached) await this.loadNext();
         else break;
       }
     } finally {
       this.isLoading = false;
     }
+  }
+
+  /** How many rows are read ahead: none before someone scrolls. */
+  get ahead() {
+    return this.wanted.from > 0 ? AHEAD : 0;
+  }
+
+  /** @param {Page} page */
+  isNear(page) {
+    return page.start < this.wanted.to + this.ahead && page.start + page.length > this.wanted.from - this.ahead;
   }
 
   /** @param {Page} page */

@@ -28,6 +28,16 @@ export function pastCalls(service) {
 }
 
 /**
+ * The latest call of each service.
+ *
+ * @returns {PastCall[]} the latest first
+ */
+export function latestCalls() {
+  const seen = new Set();
+  return load(KEY, /** @type {PastCall[]} */ ([])).filter(({ service }) => !seen.has(service) && seen.add(service));
+}
+
+/**
  * @param {PastCall} call
  * @param {import("../api/types.js").Elements | undefined} declared
  */

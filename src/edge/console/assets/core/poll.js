@@ -7,6 +7,14 @@ const SPARING = 20;
 const LONGEST_MS = 20_000;
 const FAILED_MS = 5_000;
 
+/** Those whose last request failed, and which wait for the next one. @type {Set<() => void>} */
+const failed = new Set();
+
+/** Asks at once for all that could not be read: the parts of a screen come back together. */
+export function pollFailed() {
+  for (const run of [...failed]) run();
+}
+
 /**
  * @typedef {object} Poll
  * @property {() => void} now asks at once
@@ -31,6 +39,7 @@ export function poll(scope, everyMs, task) {
       return;
     }
     running = true;
+    failed.delete(run);
     const start = performance.now();
     let wait = everyMs;
     try {
@@ -39,6 +48,7 @@ export function poll(scope, everyMs, task) {
     } catch {
       // The task shows its failure itself.
       wait = Math.max(everyMs, FAILED_MS);
+      if (!scope.aborted) failed.add(run);
     }
     running = false;
     if (scope.aborted) return;
@@ -50,7 +60,10 @@ export function poll(scope, everyMs, task) {
     if (!document.hidden) run();
   };
   document.addEventListener("visibilitychange", seen, { signal: scope });
-  scope.addEventListener("abort", () => clearTimeout(timer));
+  scope.addEventListener("abort", () => {
+    clearTimeout(timer);
+    failed.delete(run);
+  });
   run();
   return { now: run };
 }

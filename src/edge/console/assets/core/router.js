@@ -47,6 +47,14 @@ export function href(path, query = {}) {
 /** @type {() => void} */
 let changed = () => {};
 
+/** Screens of one kind of thing: from one to another, the list that the first was opened from stays the way back. */
+const KINDS = { groups: "invocations" };
+
+/** @param {string} [name] the first segment of an address */
+function kindOf(name = "") {
+  return name in KINDS ? KINDS[/** @type {keyof typeof KINDS} */ (name)] : name;
+}
+
 /**
  * Opens a screen, which knows from where: it is kept with its entry of the history of the browser.
  *
@@ -54,7 +62,7 @@ let changed = () => {};
  */
 export function open(address) {
   const here = place();
-  const isSameKind = here.path.length > 1 && segmentsOf(address)[0] === here.path[0];
+  const isSameKind = here.path.length > 1 && kindOf(segmentsOf(address)[0]) === kindOf(here.path[0]);
   const from = isSameKind ? origin() : location.pathname + location.search;
   history.pushState({ from, isBefore: !isSameKind }, "", address);
   changed();
@@ -80,6 +88,16 @@ export function isOriginBefore() {
 export function goBack() {
   if (history.state) history.back();
   else open(href(place().path.slice(0, 1)));
+}
+
+/**
+ * Opens another screen in the place of the one that is open, with its query: its address was not quite right.
+ *
+ * @param {string[]} path
+ */
+export function replace(path) {
+  history.replaceState(history.state, "", href(path, Object.fromEntries(place().query)));
+  changed();
 }
 
 /**

@@ -25,6 +25,36 @@ export function plain(sentence) {
   return sentence.replace(/`([^`\n]+)`/g, "$1");
 }
 
+/** What a worker adds where it keeps the details of a failure for itself. */
+const LOG = /; (its log|the log of worker .+) has the details$/;
+
+/**
+ * The message of a failure without the log that has more: the attempts have its trace.
+ *
+ * @param {string} message
+ */
+export function withoutLog(message) {
+  return message.replace(LOG, "");
+}
+
+/**
+ * The message of a failure where there is one line for it.
+ *
+ * @param {string} message
+ */
+export function brief(message) {
+  return plain(withoutLog(message));
+}
+
+/**
+ * The last line of a trace, which says what failed.
+ *
+ * @param {string} trace
+ */
+export function causeOf(trace) {
+  return oneLine((trace.trimEnd().split("\n").at(-1) ?? "").replace(/^caused by: /, ""));
+}
+
 /**
  * The beginning of a text, on one line.
  *

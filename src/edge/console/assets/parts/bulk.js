@@ -1,5 +1,5 @@
 // Changes of all invocations that match a filter: first a dry run that counts them, then a confirmation, then the
-// progress of the operation, which goes on in the node when the dialog is closed.
+// progress of the operation. It goes on in the node when the dialog is closed, and its screen is told when it has ended.
 
 import { getOperation, startOperation } from "../api/node.js";
 import { fill, h, uniqueId } from "../core/dom.js";
@@ -43,12 +43,12 @@ export const VERBS = {
 /**
  * @param {Verb} verb
  * @param {string} filter empty for all invocations
- * @param {() => void} [done] after it ended
+ * @param {AbortSignal} scope the life of the screen
+ * @param {() => void} done after it ended
  */
-export function bulkDialog(verb, filter, done) {
+export function bulkDialog(verb, filter, scope, done) {
   const { title, says } = VERBS[verb];
-  const life = new AbortController();
-  const element = dialog(title, ({ close }) => {
+  dialog(title, ({ close }) => {
     const body = h("div", { class: "dialog-body" }, loading(3));
     const reason = h("input", { type: "text", id: uniqueId("reason"), maxlength: "500" });
     const patch = h("input", {
@@ -114,13 +114,13 @@ export function bulkDialog(verb, filter, done) {
         });
         await follow(answer.operation.id ?? "");
       } catch (error) {
-        if (!life.signal.aborted) message.show(error);
+        if (!scope.aborted) message.show(error);
       }
     }
 
     /** @param {string} id */
     async function follow(id) {
-      let operation = await getOperation(id, false, life.signal);
+      let operation = await getOperation(id, false, scope);
       for (;;) {
         fill(
           body,
@@ -133,15 +133,14 @@ export function bulkDialog(verb, filter, done) {
           ),
         );
         if (operation.state !== "OPERATION_STATE_RUNNING") break;
-        operation = await getOperation(id, true, life.signal);
+        operation = await getOperation(id, true, scope);
       }
       toast(`${VERBS[verb].title}: ${count(operation.changed)} changed`);
-      done?.();
+      done();
     }
     count_();
     return [body];
   });
-  element.addEventListener("close", () => life.abort());
 }
 
 /**

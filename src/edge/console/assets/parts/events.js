@@ -5,7 +5,7 @@ import { ApiError } from "../api/connect.js";
 import { streamResults } from "../api/node.js";
 import { fill, h } from "../core/dom.js";
 import { words, workerName } from "../core/format.js";
-import { oneLine, plain } from "../core/text.js";
+import { brief, oneLine, plain } from "../core/text.js";
 import { exact, toMs } from "../core/time.js";
 import { contentView, textOf } from "./content.js";
 import { icon } from "./icon.js";
@@ -146,7 +146,7 @@ const ICONS = {
 function describe(event, items) {
   const attempt = event.attempt ? `attempt ${event.attempt}` : "";
   const failureText = (/** @type {import("../api/types.js").Failure | undefined} */ failure) =>
-    oneLine(plain(`${failure?.reason ?? ""}${failure?.message ? `: ${failure.message}` : ""}`));
+    oneLine(brief(`${failure?.reason ?? ""}${failure?.message ? `: ${failure.message}` : ""}`));
   if (event.accepted) return ["accepted", "idle", ""];
   if (event.started)
     return ["started", "busy", [attempt, workerName(event.started.worker ?? "")].filter(Boolean).join(" · ")];

@@ -146,6 +146,15 @@ export function membersView(group, counts) {
 }
 
 /**
+ * The address of an invocation. That of a group is among the groups.
+ *
+ * @param {{cid: string, group?: object}} invocation
+ */
+export function addressOf({ cid, group }) {
+  return href([group ? "groups" : "invocations", cid]);
+}
+
+/**
  * @param {Invocation} group
  * @param {string} state all where it is empty
  */

@@ -17,14 +17,23 @@ const HOUR_MS = 60 * MINUTE_MS;
 const SHORTEST_MS = 5 * MINUTE_MS;
 
 /**
+ * A length of time on an axis. Nothing needs no unit.
+ *
+ * @param {number} ms
+ */
+function length(ms) {
+  return ms === 0 ? "0" : duration(ms);
+}
+
+/**
  * @param {string} service of the node where it is empty
  * @param {AbortSignal} scope
  * @param {(perSecond: number) => void} [onSamples] told the calls per second of the last minute
  */
 export function historyCharts(service, scope, onSamples) {
   const calls = chart("Calls per second", rate, scope);
-  const latency = chart("Latency", duration, scope);
-  const queue = chart("Oldest pending", duration, scope);
+  const latency = chart("Latency", length, scope);
+  const queue = chart("Oldest pending", length, scope);
   const heading = h("h2", { class: "history-range" }, "Last hour");
   const charts = h("div", { class: "charts" }, calls.element, latency.element, queue.element);
   const element = h("section", { class: "history" }, heading, charts);

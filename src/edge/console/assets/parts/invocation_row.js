@@ -2,10 +2,9 @@
 
 import { h, setText, setTitle } from "../core/dom.js";
 import { shortCid } from "../core/format.js";
-import { href } from "../core/router.js";
-import { oneLine, plain } from "../core/text.js";
+import { brief, oneLine } from "../core/text.js";
 import { duration, exact, now, relative, toMs } from "../core/time.js";
-import { groupLook } from "./group.js";
+import { addressOf, groupLook } from "./group.js";
 import { badge, lookOf } from "./state.js";
 
 /** @typedef {import("../api/types.js").Invocation & {isGone?: boolean}} RowInvocation */
@@ -81,7 +80,7 @@ export function makeRow(choose, canChoose) {
         state.replaceChildren(badge(look.label, look.icon, look.tone));
       }
       setText(service, invocation.service || `group of ${invocation.group?.members ?? 0}`);
-      service.href = href(["invocations", invocation.cid]);
+      service.href = addressOf(invocation);
       const text = detailOf(invocation);
       setText(detail, text);
       setTitle(detail, text);
@@ -104,13 +103,15 @@ function detailOf(invocation) {
   const failure = invocation.outcome?.failure ?? invocation.lastFailure;
   if (invocation.isGone) return "does not match any more";
   if (failure && invocation.state !== "STATE_SUCCEEDED")
-    return oneLine(plain(`${failure.reason ?? ""}: ${failure.message ?? ""}`));
+    return oneLine(brief(`${failure.reason ?? ""}: ${failure.message ?? ""}`));
   const progress = invocation.progress;
   if (invocation.state === "STATE_RUNNING" && progress) {
     const percent = progress.fraction === undefined ? "" : `${Math.round(progress.fraction * 100)} % `;
     return percent + oneLine(progress.message ?? "");
   }
   if (invocation.group) return `${invocation.group.ended ?? 0} of ${invocation.group.members ?? 0} have ended`;
+  if (invocation.pendingReason === "PENDING_REASON_DUE_LATER" && invocation.startTime)
+    return `due at ${exact(toMs(invocation.startTime)).slice(0, 19)}`;
   return invocation.concurrencyKey ? `key ${oneLine(invocation.concurrencyKey, 80)}` : "";
 }
 

@@ -8,6 +8,7 @@ import { icon } from "./icon.js";
 /** @typedef {import("../core/dom.js").Child} Child */
 /**
  * @typedef {object} Context what a screen is given
+ * @property {string} name of its entry in the navigation
  * @property {string[]} path after its own segment
  * @property {URLSearchParams} query
  * @property {AbortSignal} scope ends when another screen is opened

@@ -3,11 +3,11 @@
 import { h } from "../core/dom.js";
 import { plural, words } from "../core/format.js";
 import { href } from "../core/router.js";
-import { oneLine, plain } from "../core/text.js";
+import { brief, oneLine } from "../core/text.js";
 import { duration, exact, now, toMs } from "../core/time.js";
 import { toneOfAttempt } from "./attempts.js";
 import { icon } from "./icon.js";
-import { groupLook } from "./group.js";
+import { addressOf, groupLook } from "./group.js";
 import { lookOf } from "./state.js";
 
 /** @typedef {import("../api/types.js").Invocation} Invocation */
@@ -74,7 +74,7 @@ function row(node, invocation, spans, from, to, currentCid) {
     h("span", { class: `tone-${look.tone}`, title: look.label }, icon(look.icon, look.label)),
     invocation.cid === currentCid
       ? h("strong", { "aria-current": "true" }, name)
-      : h("a", { href: href(["invocations", invocation.cid]) }, name),
+      : h("a", { href: addressOf(invocation) }, name),
     kind && h("span", { class: "tag" }, kind),
   );
   indent(label, node.depth);
@@ -154,7 +154,7 @@ function omittedRow(calls, depth) {
  * @param {number} depth
  */
 function indent(label, depth) {
-  label.style.paddingInlineStart = `${Math.min(depth, 8) * 16}px`;
+  label.style.setProperty("--depth", String(Math.min(depth, 8)));
 }
 
 /**
@@ -208,7 +208,7 @@ function spansOf(invocation) {
       );
     at = attempt.endTime ? toMs(attempt.endTime) : end;
     const { message, reason = "" } = attempt.failure ?? {};
-    const failure = attempt.failure ? `: ${oneLine(plain(message ?? reason), 120)}` : "";
+    const failure = attempt.failure ? `: ${oneLine(brief(message ?? reason), 120)}` : "";
     const tone = toneOfAttempt(attempt, invocation);
     const waits = tone === "wait" ? " waits for its outcome" : "";
     spans.push(span(start, at, tone, `attempt ${attempt.number}${waits}${failure}`));

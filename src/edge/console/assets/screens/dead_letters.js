@@ -6,7 +6,7 @@ import { h } from "../core/dom.js";
 import { quoted } from "../core/filter.js";
 import { count, plural } from "../core/format.js";
 import { href } from "../core/router.js";
-import { oneLine, plain } from "../core/text.js";
+import { brief, oneLine } from "../core/text.js";
 import { ago } from "../core/time.js";
 import { bulkDialog } from "../parts/bulk.js";
 import { menu } from "../parts/controls.js";
@@ -23,10 +23,10 @@ const EVERY_MS = 10_000;
 /** @param {import("../parts/screen.js").Context} context */
 export default function deadLetters({ scope }) {
   const found = h("span", { class: "quiet", role: "status" });
-  const list = table({ label: "Dead letters", columns: columns(() => shown.now()), key: (one) => filterOf(one) });
+  const list = table({ label: "Dead letters", columns: columns(scope, () => shown.now()), key: (one) => filterOf(one) });
   const denied = missing("administer");
   const all = (/** @type {import("../parts/bulk.js").Verb} */ verb, /** @type {string} */ filter) => () =>
-    bulkDialog(verb, filter, () => shown.now());
+    bulkDialog(verb, filter, scope, () => shown.now());
   const everything = menu("Change all", [
     { label: "Retry all…", icon: "retry", denied, run: all("retry", "dead_letter = true") },
     { label: "Release held…", icon: "release", denied, run: all("release", "pending_reason = HELD") },
@@ -57,10 +57,11 @@ function filterOf(one) {
 }
 
 /**
+ * @param {AbortSignal} scope
  * @param {() => void} changed
  * @returns {import("../parts/table.js").Column<Summary>[]}
  */
-function columns(changed) {
+function columns(scope, changed) {
   const denied = missing("administer");
   return [
     {
@@ -80,7 +81,7 @@ function columns(changed) {
         h(
           "a",
           { class: "quiet clip", href: href(["invocations", one.exampleCid ?? ""]) },
-          oneLine(plain(one.exampleMessage ?? ""), 160) || "–",
+          oneLine(brief(one.exampleMessage ?? ""), 160) || "–",
         ),
     },
     { label: "Oldest", kind: "number optional", cell: (one) => ago(one.firstAcceptTime) },
@@ -90,7 +91,7 @@ function columns(changed) {
       kind: "number",
       cell(one) {
         const run = (/** @type {import("../parts/bulk.js").Verb} */ verb) => () =>
-          bulkDialog(verb, filterOf(one), changed);
+          bulkDialog(verb, filterOf(one), scope, changed);
         const isHeld = one.pendingReason !== undefined;
         const items = isHeld
           ? [

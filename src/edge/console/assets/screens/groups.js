@@ -5,7 +5,7 @@ import { h } from "../core/dom.js";
 import { count } from "../core/format.js";
 import { href } from "../core/router.js";
 import { ago, duration, now, toMs } from "../core/time.js";
-import { endedCounts, groupBar, groupState, otherEndings } from "../parts/group.js";
+import { addressOf, endedCounts, groupBar, groupState, otherEndings } from "../parts/group.js";
 import { empty } from "../parts/notice.js";
 import { polledTable } from "../parts/polled_table.js";
 import { screen, screenHead } from "../parts/screen.js";
@@ -24,7 +24,7 @@ const COLUMNS = [
     label: "Group",
     kind: "wide",
     cell: (one) => [
-      h("a", { class: "strong mono clip", href: href(["invocations", one.cid]) }, one.cid),
+      h("a", { class: "strong mono clip", href: addressOf(one) }, one.cid),
       h("div", { class: "quiet small clip" }, follows(one) || "nothing follows"),
     ],
   },

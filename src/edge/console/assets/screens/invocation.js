@@ -7,12 +7,12 @@ import { getInvocation, getService, summarizeInvocations } from "../api/node.js"
 import { fill, h, setText } from "../core/dom.js";
 import { addKeys } from "../core/keys.js";
 import { poll } from "../core/poll.js";
-import { href, rewriteQuery } from "../core/router.js";
+import { href, replace, rewriteQuery } from "../core/router.js";
 import { count, plural } from "../core/format.js";
 import { visible } from "../core/text.js";
 import { ago, duration, exact, toMs } from "../core/time.js";
 import { whyItWaits } from "../core/waiting.js";
-import { attemptList, failureView } from "../parts/attempts.js";
+import { attemptList, cause, failureView } from "../parts/attempts.js";
 import { contentView, textView } from "../parts/content.js";
 import { copyButton, tabs } from "../parts/controls.js";
 import { liveEvents, progressBar } from "../parts/events.js";
@@ -32,12 +32,13 @@ const RUNNING_MS = 2000;
 const ENDED_MS = 15_000;
 
 /** @param {import("../parts/screen.js").Context} context */
-export default function invocation({ path, query, scope }) {
+export default function invocation({ name: entry, path, query, scope }) {
   const cid = path[0] ?? "";
-  const back = backLink("invocations", "All invocations");
+  const isGroup = entry === "groups";
+  const back = backLink(entry, isGroup ? "All groups" : "All invocations");
   const badge = h("span", null);
   const buttons = h("div", { class: "screen-actions" });
-  const head = screenHead("Invocation", { before: back, after: [badge], actions: [buttons] });
+  const head = screenHead(isGroup ? "Group" : "Invocation", { before: back, after: [badge], actions: [buttons] });
   const heading = head.querySelector("h1");
   const place = h("div", null, loading());
   const calls = new CallTree(scope);
@@ -51,6 +52,8 @@ export default function invocation({ path, query, scope }) {
 
   async function read() {
     const invocation = await getInvocation(cid, scope);
+    // A CID does not say what it is of: an address that was made of one is put right.
+    if (isGroup !== Boolean(invocation.group)) return replace([invocation.group ? "groups" : "invocations", cid]);
     const isNew = known?.sequence !== invocation.sequence || known?.state !== invocation.state;
     known = invocation;
     everyMs = hasEnded(invocation) ? ENDED_MS : RUNNING_MS;
@@ -190,10 +193,10 @@ function invocationView({ cid, group }, tab, scope, changed) {
     { class: "invocation" },
     notice,
     facts,
+    // The timeline of a group may be long, and its counts say more.
+    group && panel("Members", outcome),
     panel("Timeline", times),
-    group
-      ? panel("Members", outcome)
-      : h("div", { class: "two" }, panel("Input", input), panel("Outcome", outcome)),
+    !group && h("div", { class: "two" }, panel("Input", input), panel("Outcome", outcome)),
     h("section", { class: "panel" }, more.bar, more.panel),
   );
 
@@ -278,7 +281,7 @@ function mainFacts(invocation) {
     ["Principal", invocation.principal],
     ["Parent", link(invocation.parentCid)],
     ["Callback of", link(invocation.inReplyTo)],
-    ["Group", link(invocation.groupCid)],
+    ["Group", link(invocation.groupCid, "groups")],
     ["Retry of", link(invocation.retryOf)],
     ["Retried as", link(invocation.retriedAs)],
     ["Concurrency key", invocation.concurrencyKey && h("span", { class: "mono" }, invocation.concurrencyKey)],
@@ -298,13 +301,13 @@ function dueFact(invocation) {
   return ["Due", startTime ? ago(startTime) : null];
 }
 
-/** @param {string | undefined} cid */
-function link(cid) {
-  return cid ? h("a", { class: "mono", href: href(["invocations", cid]) }, cid.slice(-12)) : null;
+/**
+ * @param {string | undefined} cid
+ * @param {string} [entry] what it is of
+ */
+function link(cid, entry = "invocations") {
+  return cid ? h("a", { class: "mono", href: href([entry, cid]) }, cid.slice(-12)) : null;
 }
-
-/** What a worker says of a failure whose details it keeps for itself. Its trace is among the attempts. */
-const LOG = /; (its log|the log of worker .+) has the details$/;
 
 /**
  * @param {Invocation} invocation
@@ -313,7 +316,7 @@ const LOG = /; (its log|the log of worker .+) has the details$/;
 function outcomeView(invocation, toTrace) {
   const outcome = invocation.outcome;
   const failure = outcome?.failure ?? invocation.lastFailure;
-  const isTraced = (invocation.attempts ?? []).some((attempt) => attempt.trace);
+  const trace = invocation.attempts?.at(-1)?.trace;
   const progress = !hasEnded(invocation) && invocation.progress ? progressBar(invocation.progress) : null;
   if (failure)
     return h(
@@ -321,8 +324,9 @@ function outcomeView(invocation, toTrace) {
       null,
       progress,
       !outcome?.failure && h("p", { class: "quiet small" }, "Of the last attempt"),
-      failureView(isTraced ? { ...failure, message: failure.message?.replace(LOG, "") } : failure),
-      isTraced && h("button", { class: "link", onclick: toTrace }, "Its trace is below"),
+      failureView(failure, trace),
+      trace && h("p", null, cause(trace)),
+      trace && h("button", { class: "link", onclick: toTrace }, "Its trace is below"),
     );
   if (!outcome) return h("div", null, progress ?? h("p", { class: "quiet" }, "It has not ended yet"));
   const metadata = Object.entries(outcome.metadata ?? {});

@@ -13,6 +13,7 @@ import { href, open, rewriteQuery } from "../core/router.js";
 import { bulkDialog, chosenDialog } from "../parts/bulk.js";
 import { action, menu } from "../parts/controls.js";
 import { filterInput } from "../parts/filter_input.js";
+import { addressOf } from "../parts/group.js";
 import { icon } from "../parts/icon.js";
 import { makeRow, rowHead } from "../parts/invocation_row.js";
 import { empty, failureBox, loading, messageOf, toast } from "../parts/notice.js";
@@ -23,6 +24,8 @@ import { virtualList } from "../parts/virtual_list.js";
 
 const LIST_MS = 2000;
 const COUNT_MS = 10_000;
+/** So long after a change was made here, the counts are read as often as the rows: what was retried runs and ends. */
+const SETTLING_MS = 15_000;
 /** As many as one request of the node changes while it waits. */
 const CHOSEN_MAX = 1000;
 /** Pending ones that wait for an operator have a chip of their own: they wait until someone sees them. */
@@ -34,6 +37,7 @@ export default function invocations({ query, scope }) {
   let filter = query.get("filter") ?? "";
   let isLive = true;
   let fresh = 0;
+  let settlesUntil = 0;
   /** @type {Set<string>} */
   const chosen = new Set();
   /** @type {import("../core/filter.js").Vocabulary} */
@@ -62,7 +66,7 @@ export default function invocations({ query, scope }) {
     seen: (from, to) => pages.want(from, to).catch(failed),
     open: (index) => {
       const row = pages.row(index);
-      if (row) open(href(["invocations", row.cid]));
+      if (row) open(addressOf(row));
     },
   });
   list.element.id = "invocations";
@@ -137,10 +141,17 @@ export default function invocations({ query, scope }) {
         showFresh(pages.countNew(top.invocations ?? []));
       }
       input.fault("");
+      if (performance.now() < settlesUntil) counts.now();
     } catch (error) {
       failed(error);
       throw error;
     }
+  }
+  /** Shows what a change that was made here has come to. */
+  function changed() {
+    settlesUntil = performance.now() + SETTLING_MS;
+    toTop();
+    counts.now();
   }
   function isIdle() {
     return list.isAtTop() && list.cursor() < 0 && chosen.size === 0 && !list.element.matches(":hover");
@@ -246,8 +257,7 @@ export default function invocations({ query, scope }) {
       );
       chosen.clear();
       showPicked();
-      toTop();
-      counts.now();
+      changed();
     } catch (error) {
       toast(messageOf(error));
     }
@@ -255,10 +265,7 @@ export default function invocations({ query, scope }) {
 
   const denied = missing("administer");
   const bulk = (/** @type {import("../parts/bulk.js").Verb} */ verb) => () =>
-    bulkDialog(verb, filter, () => {
-      toTop();
-      counts.now();
-    });
+    bulkDialog(verb, filter, scope, changed);
   const bulkMenu = menu("Change all that match", [
     { label: "Retry…", icon: "retry", denied, run: bulk("retry") },
     { label: "Release held…", icon: "release", denied, run: bulk("release") },

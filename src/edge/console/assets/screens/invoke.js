@@ -2,7 +2,7 @@
 
 import { ApiError } from "../api/connect.js";
 import { getInvocation, getService, invoke, invokeAsync, listServices } from "../api/node.js";
-import { forgetCalls, pastCalls, rememberCall, updateCall } from "../core/call_history.js";
+import { forgetCalls, latestCalls, pastCalls, rememberCall, updateCall } from "../core/call_history.js";
 import { fill, h, uniqueId } from "../core/dom.js";
 import { href, open, rewriteQuery } from "../core/router.js";
 import { plain } from "../core/text.js";
@@ -27,7 +27,7 @@ export default function invokeScreen({ query, scope }) {
   const about = h("div", { class: "toolbar" }, picker);
   const element = screen(screenHead("Invoke"), about, body);
   if (!service) {
-    fill(body, empty("Choose a service", "Its input becomes a form; violations are shown at the fields."));
+    fill(body, choice());
     return element;
   }
   const like = query.get("like");
@@ -43,6 +43,26 @@ export default function invokeScreen({ query, scope }) {
   }
   load();
   return element;
+}
+
+/** What is shown before a service is chosen: those that were called last from here. */
+function choice() {
+  const calls = latestCalls().slice(0, 10);
+  const none = empty(
+    "Choose a service",
+    "Its input becomes a form; violations are shown at the fields. ",
+    h("a", { href: href(["services"]) }, "All services"),
+  );
+  const row = (/** @type {import("../core/call_history.js").PastCall} */ call) =>
+    h(
+      "li",
+      null,
+      resultIcon(call.result),
+      h("a", { class: "strong", href: href(["invoke"], { service: call.service }) }, call.service),
+      h("span", { class: "grow quiet mono small clip" }, call.input),
+      ago(call.time),
+    );
+  return calls.length > 0 ? panel("Called last", h("ul", { class: "plain-list" }, ...calls.map(row))) : none;
 }
 
 /**
@@ -324,20 +344,22 @@ function cidText(cid) {
   );
 }
 
+/** @param {string} result of a past call */
+function resultIcon(result) {
+  const tone = result === "succeeded" ? "good" : result === "accepted" ? "busy" : "bad";
+  const name = result === "succeeded" ? "succeeded" : result === "accepted" ? "pending" : "failed";
+  return h("span", { class: `result-icon tone-${tone}` }, icon(name, result));
+}
+
 /**
  * @param {import("../core/call_history.js").PastCall} call
  * @param {(input: string) => void} use
  */
 function pastCall(call, use) {
-  const tone = call.result === "succeeded" ? "good" : call.result === "accepted" ? "busy" : "bad";
   return h(
     "li",
     null,
-    h(
-      "span",
-      { class: `tone-${tone}` },
-      icon(call.result === "succeeded" ? "succeeded" : call.result === "accepted" ? "pending" : "failed", call.result),
-    ),
+    resultIcon(call.result),
     h(
       "button",
       {

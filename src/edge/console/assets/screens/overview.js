@@ -5,7 +5,7 @@ import { fill, h } from "../core/dom.js";
 import { bytes, count, percent, plural, rate, words } from "../core/format.js";
 import { poll } from "../core/poll.js";
 import { href } from "../core/router.js";
-import { oneLine, plain } from "../core/text.js";
+import { brief, oneLine, plain } from "../core/text.js";
 import { ago, duration, now, toMs } from "../core/time.js";
 import { historyCharts } from "../parts/history.js";
 import { icon } from "../parts/icon.js";
@@ -154,11 +154,11 @@ function attentionOf(status) {
       ]),
     ),
     list(
-      "Failing, last hour",
+      "Calls and attempts that failed, last hour",
       (status.failingServices ?? []).map((one) => [
         serviceLink(one.service),
         h("span", { class: "mono small tone-bad" }, one.reason ?? ""),
-        h("span", { class: "grow quiet clip" }, oneLine(plain(one.exampleMessage ?? ""))),
+        h("span", { class: "grow quiet clip" }, oneLine(brief(one.exampleMessage ?? ""))),
         h("span", { class: "number" }, `${count(one.failures)} of ${count(one.calls)}`),
       ]),
     ),
