@@ -69,6 +69,7 @@ mod operations;
 mod operators;
 mod packaging;
 mod plain_http;
+mod postgres_store;
 mod power_loss;
 mod program_log;
 mod public_api;

@@ -8,7 +8,7 @@ use super::transaction::Tx;
 use crate::engine::store::StoredDeclaration;
 use crate::model::error::Result;
 use crate::model::id::ServiceName;
-use crate::store::sqlite::blob;
+use crate::store::blob;
 
 const INSERT: &str = "INSERT INTO announced (service, hash, first_time, last_time, declaration)
      VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE SET last_time = ?4";
