@@ -1,4 +1,4 @@
-//! The calls that are counted: on one thread, with a dict of six fields in and out. Those of a client are in `grpc`,
+//! The calls that are counted: on one thread, with a dict of six fields in and out. Those of a client are in `client`,
 //! the others need no socket.
 
 use std::path::Path;
@@ -12,10 +12,11 @@ use cidery::{Cid, Context, Dict, Input, Node, NodeHandle, Payload, Result, Value
 use futures_util::future::join_all;
 use tokio::runtime::Runtime;
 
-/// The kinds of calls. Some come from a client by gRPC; those that are accepted are due later, or run at once, in
-/// memory and on disk.
-pub(crate) const KINDS: [&str; 9] = [
+/// The kinds of calls. Some come from a client, by gRPC or as JSON over HTTP/1.1; those that are accepted are due
+/// later, or run at once, in memory and on disk.
+pub(crate) const KINDS: [&str; 10] = [
     "invoke",
+    "invoke-by-http",
     "invoke-by-grpc",
     "invoke-with-header",
     "invoke-with-key",

@@ -1,7 +1,7 @@
 //! `scripts/guard`: what one call of each kind costs, compared with `counts.txt`.
 //!
 //! It runs itself under valgrind, which counts instructions, allocations and SQL statements that SQLite prepares. What
-//! many calls cost more than a few, divided by their number, is what one costs.
+//! many calls cost more than a few, divided by their number, is what one costs. It also checks the size of the program.
 
 #![expect(clippy::print_stdout, reason = "it prints its results")]
 #![expect(
@@ -13,9 +13,11 @@
 
 mod callgrind;
 mod calls;
+mod client;
 mod committed;
 mod compare;
-mod grpc;
+mod http;
+mod size;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -30,7 +32,7 @@ fn main() -> ExitCode {
         [] => compare::check(),
         ["--bless"] => compare::bless(),
         ["--serve", kind] => {
-            grpc::serve(kind);
+            client::serve(kind);
             ExitCode::SUCCESS
         }
         ["--calls", kind, calls, folder] => {

@@ -22,6 +22,7 @@ mod accept_run;
 mod backlog;
 mod baseline;
 mod bytes;
+mod collector;
 mod contest;
 mod durable;
 mod fan_out;
@@ -31,6 +32,7 @@ mod invoke;
 mod load;
 mod memory;
 mod nested;
+mod observed;
 mod open_loop;
 mod outcome;
 mod peer;
@@ -48,9 +50,10 @@ const CALLS: usize = 30_000;
 const CALLERS: usize = 64;
 
 /// What `scripts/bench` measures, by the names that `--rows` takes.
-const ROWS: [(&str, fn()); 11] = [
+const ROWS: [(&str, fn()); 12] = [
     ("invoke", invoke::compare),
     ("http", http::compare),
+    ("observed", observed::compare),
     ("nested", nested::show),
     ("relay", relay::compare),
     ("accept-later", durable::compare),

@@ -22,11 +22,9 @@ use crate::durable::{ACCEPT, folder};
 use crate::load::{self, Calls, Load};
 use crate::outcome::{accepted_and_followed, append_and_wait};
 use crate::record::{Figure, Goal, Sheet};
-use crate::server::Server;
+use crate::server::{PROGRAM, Server};
 use crate::settings::settings;
 
-/// The program of this build.
-const PROGRAM: &str = env!("CARGO_BIN_EXE_cidery");
 /// The service that the load invokes: its response is its input.
 const SERVICE: &str = "cidery.echo";
 const CALLERS: usize = 64;

@@ -7,6 +7,9 @@ use std::time::Duration;
 
 use cidery::{Dict, Node, NodeBuilder};
 
+/// The program of this build.
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_cidery");
+
 /// A server process, usually this program with `--serve`.
 pub(crate) struct Server {
     child: Child,

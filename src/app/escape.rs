@@ -19,8 +19,16 @@ pub(super) fn line(text: &str) -> Cow<'_, str> {
     })
 }
 
-/// Escapes all control characters of a text that is shown on several lines, except line ends and tabs.
+/// Escapes all control characters of a text that is shown on several lines, except line ends and tabs. The line ends
+/// of CSV, `\r\n`, become `\n`.
 pub(super) fn lines(text: &str) -> Cow<'_, str> {
+    match text.contains("\r\n") {
+        true => Cow::Owned(plain_lines(&text.replace("\r\n", "\n")).into_owned()),
+        false => plain_lines(text),
+    }
+}
+
+fn plain_lines(text: &str) -> Cow<'_, str> {
     let is_control = |c| is_control(c) && c != '\n' && c != '\t';
     escape(text, is_control, |escaped, c| {
         escaped.extend(c.escape_default())
@@ -93,7 +101,10 @@ mod tests {
 
     #[test]
     fn several_lines_keep_their_ends() {
-        assert_eq!(lines("a\n\tb\u{1b}\r\n"), "a\n\tb\\u{1b}\\r\n");
+        assert_eq!(lines("a\n\tb\u{1b}\n"), "a\n\tb\\u{1b}\n");
+        assert_eq!(lines("a,b\r\n\u{1b},2\r\n"), "a,b\n\\u{1b},2\n");
+        // Alone it would overwrite the line.
+        assert_eq!(lines("a\rb\r\r\n"), "a\\rb\\r\n");
         assert_eq!(indented("a\nb\u{1b}\n", 2), "a\n  b\\u{1b}");
     }
 

@@ -94,6 +94,9 @@ pub fn init(format: LogFormat, filter: &str) -> Result<Log> {
             let builder = builder
                 .json()
                 .flatten_event(true)
+                // The fields of the call are added at the top level.
+                .with_current_span(false)
+                .with_span_list(false)
                 .map_event_format(WithCall)
                 .with_env_filter(EnvFilter::new(filter))
                 .with_filter_reloading();

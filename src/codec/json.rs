@@ -7,10 +7,14 @@ use base64::engine::general_purpose::STANDARD;
 use json_event_parser::{JsonEvent, JsonSyntaxError, LowLevelJsonParser, LowLevelJsonParserResult};
 
 use crate::codec::json_syntax::{Expected, explain};
+use crate::codec::json_valid;
 use crate::codec::limits::{MAX_DEPTH, MAX_KEYS};
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::id::truncated;
 use crate::model::value::{Dict, Value};
+
+/// How much room a text has at first, in bytes: most inputs and outputs of services are small.
+const WRITTEN_CAPACITY: usize = 128;
 
 /// Reads one JSON text.
 ///
@@ -22,8 +26,28 @@ pub fn read(text: &[u8]) -> Result<Value> {
     read_nested(text, MAX_DEPTH)
 }
 
+/// Checks one JSON text.
+///
+/// # Errors
+///
+/// As for [`read`].
+pub fn scan(text: &[u8]) -> Result<()> {
+    match json_valid::is_valid(text, MAX_DEPTH) {
+        true => Ok(()),
+        false => read(text).map(drop),
+    }
+}
+
 /// Reads one JSON text that is nested up to `max_depth` dicts and lists deep: a message with a value in it.
 pub(in crate::codec) fn read_nested(text: &[u8], max_depth: usize) -> Result<Value> {
+    match json_valid::read(text, max_depth) {
+        Some(value) => Ok(value),
+        None => read_any(text, max_depth),
+    }
+}
+
+/// Reads one JSON text, or tells where it is not one.
+pub(super) fn read_any(text: &[u8], max_depth: usize) -> Result<Value> {
     let mut events = Events::new(text);
     let mut open = Vec::new();
     let mut keys = 0;
@@ -198,7 +222,7 @@ fn malformed_at(code: &'static str, message: &str, head: &[u8]) -> Error {
 ///
 /// `INVALID_ARGUMENT` / `VALUE_INVALID` for NaN and infinities.
 pub fn write(value: &Value) -> Result<String> {
-    let mut out = String::new();
+    let mut out = String::with_capacity(WRITTEN_CAPACITY);
     compact(&mut out, value)
         .map_err(|violation| Error::violations(reason::VALUE_INVALID, vec![violation]))?;
     Ok(out)
@@ -242,7 +266,8 @@ pub fn pretty(value: &Value) -> String {
     out
 }
 
-fn indented(out: &mut String, value: &Value, level: usize) {
+/// Writes a value as [`pretty`] does, in the line of an entry at this level.
+pub(in crate::codec) fn indented(out: &mut String, value: &Value, level: usize) {
     let line = |out: &mut String, level: usize| {
         out.push('\n');
         out.extend(std::iter::repeat_n("  ", level));
@@ -312,20 +337,27 @@ fn scalar(out: &mut String, value: &Value) -> Result<(), Violation> {
 
 /// Appends a text as JSON.
 pub(in crate::codec) fn quoted(out: &mut String, text: &str) {
+    let is_escaped = |byte: u8| matches!(byte, b'"' | b'\\' | ..b' ' | 0x7f);
     out.push('"');
-    for c in text.chars() {
-        match c {
+    let mut rest = text;
+    while let Some(end) = rest.bytes().position(is_escaped) {
+        // What is escaped is ASCII.
+        let (run, after) = rest.split_at(end);
+        out.push_str(run);
+        let mut after = after.chars();
+        match after.next().unwrap_or_default() {
             '"' => out.push_str("\\\""),
             '\\' => out.push_str("\\\\"),
             '\n' => out.push_str("\\n"),
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),
-            c if c < ' ' || c == '\u{7f}' => {
+            c => {
                 let _ = write!(out, "\\u{:04x}", u32::from(c));
             }
-            c => out.push(c),
         }
+        rest = after.as_str();
     }
+    out.push_str(rest);
     out.push('"');
 }
 

@@ -10,6 +10,7 @@ pub mod filter;
 pub mod form;
 pub mod json;
 mod json_syntax;
+mod json_valid;
 pub mod limits;
 #[cfg(feature = "server")]
 pub(crate) mod objects;

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use crate::codec::limits::ValueLimits;
 use crate::codec::{csv, form, json, struct_pb, text};
 use crate::model::error::Result;
 use crate::model::payload::{Format, Payload};
@@ -33,9 +34,22 @@ pub fn decode(payload: Payload) -> Result<Value> {
 pub fn scan(payload: &Payload) -> Result<()> {
     match payload {
         Payload::Value(_) => Ok(()),
+        Payload::Document(bytes, Format::Dict | Format::Json) => json::scan(bytes),
         Payload::Document(..) => decode(payload.clone()).map(drop),
         Payload::Struct(bytes) => struct_pb::scan_struct(bytes),
         Payload::Any(bytes) => struct_pb::scan_value(bytes),
+    }
+}
+
+/// Checks a payload against limits that are smaller than those of its format.
+///
+/// # Errors
+///
+/// As for [`decode`] and [`ValueLimits::check`].
+pub fn check_within(payload: &Payload, limits: ValueLimits) -> Result<()> {
+    match payload {
+        Payload::Value(value) => limits.check(value),
+        encoded => limits.check(&decode(encoded.clone())?),
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use crate::edge::auth::ConnectionCredentials;
+use crate::edge::http_guard::Reached;
 use crate::edge::metrics::{OpenConnection, PortMetrics};
 #[cfg(feature = "tls")]
 use crate::edge::tls::ClientCertificate;
@@ -58,6 +59,9 @@ pub struct Connection {
     /// The same, as long as it is accepted.
     #[cfg(feature = "tls")]
     client: OnceLock<Arc<ClientCertificate>>,
+    /// The names of the node's own certificate. Set by the handshake.
+    #[cfg(feature = "tls")]
+    certified: OnceLock<Arc<[String]>>,
 }
 
 impl Connection {
@@ -81,6 +85,8 @@ impl Connection {
             peer_certificate: OnceLock::new(),
             #[cfg(feature = "tls")]
             client: OnceLock::new(),
+            #[cfg(feature = "tls")]
+            certified: OnceLock::new(),
         })
     }
 
@@ -94,6 +100,24 @@ impl Connection {
     /// What is counted of its port.
     pub(in crate::edge) fn metrics(&self) -> &PortMetrics {
         self.open.metrics()
+    }
+
+    /// Under which names and at which address its requests reach the node.
+    pub(super) fn reached(&self) -> Reached<'_> {
+        #[cfg(feature = "tls")]
+        let certified = self.certified.get().map_or(&[][..], |names| names);
+        #[cfg(not(feature = "tls"))]
+        let certified = &[];
+        Reached {
+            local: self.local,
+            certified,
+        }
+    }
+
+    /// Keeps the names of the certificate that the node presented.
+    #[cfg(feature = "tls")]
+    pub(super) fn set_certified(&self, names: Arc<[String]>) {
+        let _ = self.certified.set(names);
     }
 
     /// Keeps the certificate that the handshake has verified.

@@ -3,7 +3,8 @@
 //!
 //! A page can send requests to every address that the browser reaches, loopback included. Its `Origin` tells where it
 //! comes from. With DNS rebinding, the page's own host name resolves to the node, and requests have the same origin:
-//! then `Host` is a name that is none of the node's.
+//! then `Host` is a name that is none of the node's. An IP address resolves to nothing else: any is a host of the node,
+//! which may be behind one that it does not know.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use http::{HeaderMap, Method, Request, StatusCode};
 use crate::edge::cors::{AllowedOrigins, Cors};
 use crate::edge::origin::{Origin, authority_of};
 use crate::model::error::{Error, Kind, Result, reason};
+use crate::model::id::truncated;
 
 /// Hosts that no other machine can have. Any port: it may be forwarded.
 const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
@@ -24,7 +26,7 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 
-/// Host names under which browsers may reach the node, besides loopback and its own address.
+/// Host names under which the node may be reached, besides IP addresses and those of its certificate.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct AllowedHosts(Vec<String>);
 
@@ -63,7 +65,7 @@ pub(super) struct HttpGuard {
 /// Why a request is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
-    /// It is for another host, or for none.
+    /// It is for another host name, or for none.
     Host,
     /// It is from a page of another host.
     Origin,
@@ -77,16 +79,37 @@ impl Refusal {
         }
     }
 
-    pub(super) fn error(self) -> Error {
+    /// The error of a request with this refusal, and what allows such requests.
+    pub(super) fn error<B>(self, request: &Request<B>) -> Error {
+        let header = |name| {
+            let values = request.headers().get_all(name).iter();
+            let texts: Vec<_> = values
+                .map(|value| String::from_utf8_lossy(value.as_bytes()))
+                .collect();
+            truncated(&texts.join(", "))
+        };
         let (reason, message) = match self {
-            Self::Host => (
-                reason::HOST_REFUSED,
-                "the node has no such host name: allow it where the node is configured",
-            ),
-            Self::Origin => (
-                reason::ORIGIN_REFUSED,
-                "requests from pages of other hosts are refused: allow the origin where the node is configured",
-            ),
+            Self::Host => {
+                let authority = request.uri().authority();
+                let host = match authority.map_or_else(|| header(HOST), ToString::to_string) {
+                    host if host.is_empty() => return no_host(),
+                    host => host,
+                };
+                let message = format!(
+                    "`{host}` is no host name of the node: use its IP address, or allow the name, without a port \
+                     (`--allow-host`)"
+                );
+                (reason::HOST_REFUSED, message)
+            }
+            Self::Origin => {
+                let message = match header(ORIGIN) {
+                    origin if origin.is_empty() => "pages of other sites".to_owned(),
+                    origin => format!("pages of `{origin}`"),
+                };
+                let message =
+                    format!("{message} may not call the node: allow the origin (`--allow-origin`)");
+                (reason::ORIGIN_REFUSED, message)
+            }
         };
         Error::new(Kind::PermissionDenied, reason, message)
     }
@@ -101,37 +124,37 @@ impl HttpGuard {
     }
 
     /// Checks `Host` (and the authority in the request line, which replaces it), `Origin` and `Sec-Fetch-Site`.
-    /// `local` is the address at which the connection was accepted. `is_page`: the path is a page that is the same for
-    /// all and tells nothing, to which other sites may link. Returns what the browser is told.
+    /// `is_page`: the path is a page that is the same for all and tells nothing, to which other sites may link. Returns
+    /// what the browser is told.
     pub(super) fn check<B>(
         &self,
         request: &Request<B>,
-        local: Option<SocketAddr>,
+        reached: Reached<'_>,
         is_page: bool,
     ) -> std::result::Result<Cors, Refusal> {
         let headers = request.headers();
-        let hosts = headers.get_all(HOST).iter().map(HeaderValue::as_bytes);
-        let authority = request.uri().authority();
-        let mut hosts = hosts
-            .chain(authority.map(|authority| authority.as_str().as_bytes()))
-            .peekable();
-        // Without a port it is the default one of `http` or `https`.
-        let is_own = |host| {
-            let host = authority_of(host);
-            host.is_some_and(|host| {
-                [80, 443]
-                    .iter()
-                    .any(|port| self.is_own(&host, *port, local))
-            })
+        let hosts = || {
+            let hosts = headers.get_all(HOST).iter().map(HeaderValue::as_bytes);
+            let authority = request.uri().authority();
+            hosts.chain(authority.map(|authority| authority.as_str().as_bytes()))
         };
-        if hosts.peek().is_none() || !hosts.all(is_own) {
+        let is_own = |host| {
+            self.has_known_name(host)
+                || authority_of(host).is_some_and(|host| {
+                    self.is_named(host.host(), reached) || ip_of(&host).is_some()
+                })
+        };
+        if hosts().next().is_none() || !hosts().all(is_own) {
             return Err(Refusal::Host);
         }
         let cors = self.origins.cors(headers);
         if cors.is_allowed() {
             return Ok(cors);
         }
-        let is_own = |origin: Origin| self.is_own(&origin.authority, origin.default_port, local);
+        let is_own = |origin: Origin| {
+            let mut hosts = hosts().filter_map(authority_of);
+            hosts.all(|host| origin.is_of(&host)) || self.is_own(&origin, reached)
+        };
         let mut origins = headers.get_all(ORIGIN).iter();
         let is_same = origins.all(|origin| Origin::parse(origin).is_some_and(is_own));
         let is_from_elsewhere = is_cross_site(headers) && !(is_page && is_link(request));
@@ -141,23 +164,76 @@ impl HttpGuard {
         }
     }
 
-    fn is_own(&self, authority: &Authority, default_port: u16, local: Option<SocketAddr>) -> bool {
-        let host = authority.host();
-        let names = LOOPBACK
-            .into_iter()
-            .chain(self.allowed.iter().map(String::as_str));
-        for name in names {
-            if name.eq_ignore_ascii_case(host) {
-                return true;
-            }
+    /// Whether a host, with or without a port, has a name that the node has on all connections. Most have, and are not
+    /// parsed.
+    fn has_known_name(&self, host: &[u8]) -> bool {
+        let port = host.iter().rposition(|byte| *byte == b':');
+        let name = match port.map(|at| host.split_at(at)) {
+            Some((name, [_, port @ ..])) if is_number(port) => name,
+            _ => host,
+        };
+        self.names()
+            .any(|allowed| allowed.as_bytes().eq_ignore_ascii_case(name))
+    }
+
+    fn names(&self) -> impl Iterator<Item = &str> {
+        let allowed = self.allowed.iter().map(String::as_str);
+        LOOPBACK.into_iter().chain(allowed)
+    }
+
+    fn is_named(&self, host: &str, reached: Reached<'_>) -> bool {
+        self.names().any(|name| name.eq_ignore_ascii_case(host))
+            || reached
+                .certified
+                .iter()
+                .any(|name| is_certified(host, name))
+    }
+
+    /// Whether a page is from the node, under another name than the one that its request is for.
+    fn is_own(&self, origin: &Origin, reached: Reached<'_>) -> bool {
+        let authority = &origin.authority;
+        if self.is_named(authority.host(), reached) {
+            return true;
         }
-        let port = authority.port_u16().unwrap_or(default_port);
-        let ip = host.trim_matches(['[', ']']).parse::<IpAddr>();
-        let (Ok(ip), Some(local)) = (ip, local) else {
+        let port = authority.port_u16().unwrap_or(origin.default_port);
+        let (Some(ip), Some(local)) = (ip_of(authority), reached.local) else {
             return false;
         };
         ip.to_canonical() == local.ip().to_canonical() && port == local.port()
     }
+}
+
+/// Where the connection of a request reached the node.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Reached<'a> {
+    /// The address at which the connection was accepted.
+    pub(super) local: Option<SocketAddr>,
+    /// The names of the certificate that was presented on it. No other host has one of these names: its page would
+    /// not have been shown.
+    pub(super) certified: &'a [String],
+}
+
+/// Whether a host has a name of a certificate, in which `*` is one label (RFC 9525, section 6.3).
+fn is_certified(host: &str, name: &str) -> bool {
+    match name.strip_prefix("*.") {
+        Some(parent) => host
+            .split_once('.')
+            .is_some_and(|(label, rest)| !label.is_empty() && rest.eq_ignore_ascii_case(parent)),
+        None => name.eq_ignore_ascii_case(host),
+    }
+}
+
+fn ip_of(authority: &Authority) -> Option<IpAddr> {
+    authority.host().trim_matches(['[', ']']).parse().ok()
+}
+
+fn no_host() -> Error {
+    let message = "names no host: HTTP requests have the header `host`";
+    Error::new(Kind::PermissionDenied, reason::HOST_REFUSED, message)
+}
+
+fn is_number(text: &[u8]) -> bool {
+    !text.is_empty() && text.iter().all(u8::is_ascii_digit)
 }
 
 fn is_cross_site(headers: &HeaderMap) -> bool {
@@ -203,7 +279,12 @@ mod tests {
         let mut origins = AllowedOrigins::default();
         origins.add("https://page.example").unwrap();
         let guard = HttpGuard::new(allowed, origins);
-        guard.check(&request, Some(local), is_page).map(drop)
+        let certified = ["node.of.certificate", "*.wild.example", "198.51.100.9"];
+        let reached = Reached {
+            local: Some(local),
+            certified: &certified.map(str::to_owned),
+        };
+        guard.check(&request, reached, is_page).map(drop)
     }
 
     #[test]
@@ -219,6 +300,12 @@ mod tests {
             "NODE.example:443",
             "10.1.2.3",
             "[::2]:8",
+            // Ports of containers are mapped, and addresses of clusters are.
+            "192.0.2.7",
+            "192.0.2.8:80",
+            "[2001:db8::1]:80",
+            "Node.of.certificate:8443",
+            "a.wild.example",
         ] {
             let checked = check("192.0.2.7:24337", &[("host", host)]);
             assert_eq!(checked, Ok(()), "{host}");
@@ -231,11 +318,12 @@ mod tests {
             "localhost.",
             "x.localhost",
             "user@localhost",
-            "192.0.2.7",
-            "192.0.2.7:80",
-            "192.0.2.8:24337",
             "127.1",
-            "0.0.0.0:24337",
+            "192.0.2.7.evil.example",
+            "192.0.2.7@evil.example",
+            "wild.example",
+            ".wild.example",
+            "a.b.wild.example",
             "[::1",
             "node.example.evil.example",
             "localhost evil",

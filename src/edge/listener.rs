@@ -20,6 +20,7 @@ use tokio_util::task::TaskTracker;
 use crate::edge::connection::{Connection, NodeMemory};
 pub use crate::edge::connection_age::ConnectionAge;
 use crate::edge::connection_task::ConnectionTask;
+use crate::edge::control_frames::ControlFrames;
 use crate::edge::metrics::PortMetrics;
 use crate::edge::peer_connections::{PeerConnections, PeerPermit};
 use crate::edge::socket::Transport;
@@ -100,6 +101,12 @@ pub struct Http2Limits {
     pub stream_window: u32,
     /// The flow-control window of the connection, for several streams with large messages.
     pub connection_window: u32,
+    /// How many control frames a peer may send in a second.
+    pub control_frames: u32,
+    /// How many streams that a peer has reset may wait to be taken.
+    pub pending_resets: usize,
+    /// How many streams the node may have reset because of what the peer sent on them.
+    pub error_resets: usize,
 }
 
 /// Timeouts of a connection.
@@ -260,12 +267,15 @@ async fn serve_connection<S, B>(
         .max_header_list_size(http2.header_bytes)
         .max_concurrent_streams(http2.streams)
         .initial_stream_window_size(http2.stream_window)
-        .initial_connection_window_size(http2.connection_window);
+        .initial_connection_window_size(http2.connection_window)
+        .max_pending_accept_reset_streams(http2.pending_resets)
+        .max_local_error_reset_streams(http2.error_resets);
     builder
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(timeouts.request);
     let socket = WriteTimeout::new(socket, timeouts.unread);
+    let socket = ControlFrames::new(socket, http2.control_frames, peer);
     let served = builder.serve_connection(TokioIo::new(socket), service);
     let mut served = std::pin::pin!(ConnectionTask::new(served, Arc::clone(&connection)));
     let drained = async {

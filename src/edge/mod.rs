@@ -3,6 +3,7 @@
 mod accept_encoding;
 mod acts;
 mod address;
+mod allowed;
 pub(crate) mod auth;
 mod caller;
 mod challenge;
@@ -13,6 +14,7 @@ mod connection_age;
 mod connection_task;
 #[cfg(feature = "console")]
 pub mod console;
+mod control_frames;
 mod cors;
 mod counting;
 mod credential_end;
@@ -21,6 +23,7 @@ pub mod grpc;
 mod grpc_message;
 mod grpc_only;
 mod http;
+mod http_context;
 mod http_guard;
 mod http_headers;
 pub mod listener;
@@ -37,10 +40,13 @@ mod plain_text;
 mod port_auth;
 mod preface;
 mod progress_timer;
+mod reads;
 mod request_body;
 mod response_body;
 mod router;
 mod server_span;
+#[cfg(feature = "jwt")]
+pub(crate) mod shown_url;
 mod socket;
 mod status_mapping;
 mod stream_task;
@@ -51,12 +57,12 @@ mod web;
 mod write_timeout;
 
 pub use self::address::NodeAddress;
+pub(crate) use self::allowed::Allowed;
 pub(crate) use self::cors::ANY_WITH_CERTIFICATES;
 #[cfg(feature = "cli")]
 pub(crate) use self::cors::AllowedOrigins;
 #[cfg(feature = "cli")]
 pub(crate) use self::http_guard::AllowedHosts;
 pub use self::metrics::PortMetrics;
-pub(crate) use self::router::Allowed;
 pub use self::router::{HostRoutes, PortService, WrapRouter};
 pub use self::socket::Transport;

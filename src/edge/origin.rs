@@ -41,7 +41,6 @@ impl Origin {
     }
 
     /// Whether it is that of a page which was read from this host. A proxy may have had the port of another scheme.
-    #[cfg(feature = "console")]
     pub(super) fn is_of(&self, host: &Authority) -> bool {
         let port = |authority: &Authority| authority.port_u16().unwrap_or(self.default_port);
         self.authority.host().eq_ignore_ascii_case(host.host())

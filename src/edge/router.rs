@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::future::RouteFuture;
-use http::{Request, Response, StatusCode};
+use http::{Method, Request, Response};
 use hyper::body::Incoming;
 use tonic::Code;
 use tonic::body::Body;
@@ -20,11 +20,10 @@ use tower_service::Service;
 use crate::codec::status::to_status;
 use crate::edge::acts::Act;
 use crate::edge::address::NodeAddress;
+use crate::edge::allowed::Allowed;
 use crate::edge::auth::{Authenticated, Authenticator};
 use crate::edge::connection::Connection;
-#[cfg(feature = "console")]
-use crate::edge::console::ConsoleOptions;
-use crate::edge::cors::{AllowedOrigins, Cors};
+use crate::edge::cors::Cors;
 use crate::edge::credential_end::{CredentialEnd, end_with};
 use crate::edge::grpc::{
     self, Catalog, InvocationFuture, InvocationServer, LONG_LIVED_STREAMS, MessageTypes, Serving,
@@ -32,9 +31,11 @@ use crate::edge::grpc::{
 };
 use crate::edge::grpc_only::GrpcOnly;
 use crate::edge::http::{HttpApi, Problem, Route};
-use crate::edge::http_guard::{AllowedHosts, HttpGuard};
+use crate::edge::http_context::HttpContext;
+use crate::edge::http_guard::HttpGuard;
 use crate::edge::metrics::{HttpRequest, MetricsApi, PortMetrics, RpcCall, code_of};
 use crate::edge::port_auth::PortAuth;
+use crate::edge::reads::is_read;
 use crate::edge::request_body::{RequestBody, RequestMemory};
 use crate::edge::response_body::ResponseBody;
 use crate::edge::server_span::ServerSpan;
@@ -43,7 +44,7 @@ use crate::edge::web;
 use crate::engine::Invoker;
 use crate::engine::trace::Tracer;
 use crate::model::access::Caller;
-use crate::model::error::{Kind, Result};
+use crate::model::error::Result;
 use crate::remote::worker_registry::WorkerRegistry;
 use crate::service::BoxFuture;
 
@@ -78,44 +79,21 @@ pub struct PortService {
     /// `None` where the host has wrapped the router: then the router serves it too.
     invocation: Option<InvocationServer>,
     router: Router,
+    /// The paths of plain HTTP, for calls of services. `None` where the host has routes, which precede these, or has
+    /// wrapped the router.
+    http: Option<HttpApi>,
     guard: HttpGuard,
     /// For calls in other protocols than gRPC.
     types: MessageTypes,
     /// The largest message, in bytes.
     message_bytes: usize,
     auth: PortAuth,
+    invoker: Invoker,
     tracer: Tracer,
     request_timeout: Duration,
     metrics: Arc<PortMetrics>,
     /// Whether other sites may link to the pages of the console: only the node itself answers at their paths.
     may_be_linked: bool,
-}
-
-/// Whom web browsers may call, and from where.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Allowed {
-    /// Host names of the node.
-    pub(crate) hosts: AllowedHosts,
-    /// Origins of pages.
-    pub(crate) origins: AllowedOrigins,
-    /// The page of the node itself.
-    #[cfg(feature = "console")]
-    pub(crate) console: ConsoleOptions,
-}
-
-impl Allowed {
-    /// Whether the node serves its console.
-    #[cfg(feature = "console")]
-    fn has_console(&self) -> bool {
-        self.console.enabled
-    }
-
-    /// Whether the node serves its console.
-    #[cfg(not(feature = "console"))]
-    #[expect(clippy::unused_self, reason = "as with the feature `console`")]
-    fn has_console(&self) -> bool {
-        false
-    }
 }
 
 /// Wraps the router of a port, for example in tower layers of the host.
@@ -166,7 +144,8 @@ impl PortService {
         let metrics = PortMetrics::new()?;
         let endpoint = MetricsApi::new(workers.clone(), Arc::clone(&metrics));
         let has_console = allowed.has_console();
-        let may_be_linked = has_console && !host.routes.has_routes() && host.wrap.is_none();
+        let is_alone = !host.routes.has_routes() && host.wrap.is_none();
+        let may_be_linked = has_console && is_alone;
         let http = HttpApi::new(
             invoker,
             workers,
@@ -176,6 +155,7 @@ impl PortService {
             auth.clone(),
             endpoint,
         );
+        let alone = is_alone.then(|| http.clone());
         let combine = |routes: Routes| {
             let grpc = routes.prepare().into_axum_router();
             let grpc = grpc.fallback_service(typed);
@@ -189,10 +169,12 @@ impl PortService {
         Ok(Self {
             invocation,
             router,
+            http: alone,
             guard: HttpGuard::new(allowed.hosts, allowed.origins),
             auth,
             types,
             message_bytes: invoker.limits().message_bytes,
+            invoker: invoker.clone(),
             tracer: invoker.tracer().clone(),
             request_timeout: invoker.limits().request_timeout,
             metrics,
@@ -295,7 +277,14 @@ impl ConnectionService {
     fn admit<B>(&self, request: &mut Request<B>) -> Result<Admitted, Box<Response<Body>>> {
         let Self { port, connection } = self;
         let call = port.metrics.rpc.begin(request.uri().path());
-        let authenticated = match port.auth.authenticate(request, connection) {
+        let authenticated = port.auth.authenticate(request, connection);
+        let authenticated = authenticated.and_then(|authenticated| {
+            if let Some(Authenticated { caller, .. }) = &authenticated {
+                self.count_read(request.uri().path(), caller)?;
+            }
+            Ok(authenticated)
+        });
+        let authenticated = match authenticated {
             Ok(authenticated) => authenticated,
             Err(error) => {
                 let refused = to_status(&error).into_http();
@@ -331,6 +320,15 @@ impl ConnectionService {
         Ok((context, caller))
     }
 
+    /// Counts a request that reads against the rate of its principal.
+    #[inline]
+    fn count_read(&self, path: &str, caller: &Caller) -> Result<()> {
+        match HOT_PATHS.contains(&path) || !is_read(path) {
+            true => Ok(()),
+            false => self.port.invoker.count_read(caller),
+        }
+    }
+
     /// Answers a request that is not one of gRPC.
     #[inline(never)]
     fn call_http(&self, mut request: Request<Incoming>) -> ResponseFuture {
@@ -343,12 +341,12 @@ impl ConnectionService {
             port.metrics.http.end(begun, response.status());
             ResponseFuture::Refused(Some(response))
         };
-        let cors = match port.guard.check(&request, connection.local, is_page) {
+        let cors = match port.guard.check(&request, connection.reached(), is_page) {
             Ok(cors) => cors,
             Err(refusal) => {
                 // Not the query, which may have the token of a completion.
                 tracing::debug!(path = request.uri().path(), ?refusal, "request refused");
-                let problem = Problem::new(refusal.status(), refusal.error());
+                let problem = Problem::new(refusal.status(), refusal.error(&request));
                 return refused(problem.into_response().map(Body::new));
             }
         };
@@ -363,12 +361,17 @@ impl ConnectionService {
         let timeout = port.request_timeout;
         request.extensions_mut().insert(Arc::clone(connection));
         let request = request.map(|body| RequestBody::timed(body, timeout));
-        let context = HttpContext {
-            begun: Some(begun),
-            connection: Arc::clone(connection),
-            cors,
-        };
-        ResponseFuture::Http(port.router.clone().call(request), context)
+        let context = HttpContext::new(begun, Arc::clone(connection), cors);
+        match &port.http {
+            // The router would find the same, and what it costs is a part of what such a call costs.
+            Some(http)
+                if *request.method() == Method::POST && Route::is_call(request.uri().path()) =>
+            {
+                let request = request.map(axum::body::Body::new);
+                ResponseFuture::Call(http.respond(Route::Invoke, request), context)
+            }
+            _ => ResponseFuture::Http(port.router.clone().call(request), context),
+        }
     }
 
     /// Answers a call in another protocol than gRPC, which takes the path of a gRPC request.
@@ -506,37 +509,6 @@ impl Drop for ResponseContext {
     }
 }
 
-/// What the response to an HTTP request needs of it.
-#[derive(Debug)]
-pub struct HttpContext {
-    /// Until its response is there.
-    begun: Option<HttpRequest>,
-    connection: Arc<Connection>,
-    cors: Cors,
-}
-
-impl HttpContext {
-    fn respond<B>(&mut self, mut response: Response<B>) -> Response<B> {
-        self.cors.apply(response.headers_mut());
-        self.count(response.status());
-        response
-    }
-
-    fn count(&mut self, status: StatusCode) {
-        if let Some(begun) = self.begun.take() {
-            self.connection.metrics().http.end(begun, status);
-        }
-    }
-}
-
-impl Drop for HttpContext {
-    /// A request whose response is not there yet belongs to a caller that left.
-    fn drop(&mut self) {
-        let status = Kind::Cancelled.http_status();
-        self.count(StatusCode::from_u16(status).unwrap_or_default());
-    }
-}
-
 /// The future of a response.
 pub enum ResponseFuture {
     /// Of `InvocationService`.
@@ -547,6 +519,8 @@ pub enum ResponseFuture {
     Web(BoxFuture<'static, Response<ResponseBody>>),
     /// Of the host's own HTTP routes, or of plain HTTP.
     Http(RouteFuture<Infallible>, HttpContext),
+    /// Of a call by plain HTTP, which bypasses the router.
+    Call(BoxFuture<'static, Response<axum::body::Body>>, HttpContext),
     /// Of the guard, of a preflight, or of a caller without a valid credential. `None` once it is taken.
     Refused(Option<Response<Body>>),
 }
@@ -558,6 +532,7 @@ impl std::fmt::Debug for ResponseFuture {
             Self::Grpc(..) => "Grpc",
             Self::Web(..) => "Web",
             Self::Http(..) => "Http",
+            Self::Call(..) => "Call",
             Self::Refused(..) => "Refused",
         })
     }
@@ -584,6 +559,10 @@ impl Future for ResponseFuture {
                 let response = context.respond(response);
                 response.map(|body| ResponseBody::uncounted(Body::new(body)))
             }),
+            Self::Call(future, context) => {
+                let response = context.respond_to_call(ready!(future.as_mut().poll(cx)));
+                Ok(response.map(|body| ResponseBody::uncounted(Body::new(body))))
+            }
             Self::Refused(response) => {
                 let response = response.take().unwrap_or_default();
                 Ok(response.map(ResponseBody::uncounted))

@@ -5,11 +5,20 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::codec::limits::MAX_MESSAGE_BYTES;
+use crate::codec::limits::{
+    MAX_DEPTH, MAX_FILTER_VALUES, MAX_KEYS, MAX_MESSAGE_BYTES, ValueLimits,
+};
+use crate::codec::payload;
 use crate::codec::units::{DurationText, SizeText};
+use crate::engine::page_size::LIST_PAGE_BYTES;
+use crate::model::call::{Call, DurableOptions};
 use crate::model::error::{Error, Result, reason};
+use crate::model::invocation::RetryPolicy;
+use crate::model::metadata::Metadata;
+use crate::model::payload::{Payload, Reply};
 use crate::model::rate::Rate;
 use crate::model::service_limit::ServiceLimit;
+use crate::service::output_invalid;
 
 /// Defaults and limits. An option of the service takes precedence over the default of the same name, and an option of
 /// the call over both.
@@ -42,6 +51,28 @@ pub struct Limits {
     /// How deep nested calls may be. Default: 32.
     #[schemars(range(min = 1, max = 64))]
     pub depth: u32,
+    /// How many attempts an invocation has, the first one included, unless it or its service has a retry policy.
+    /// Default: 25.
+    #[schemars(range(min = 1, max = RetryPolicy::MAX_ATTEMPTS))]
+    pub attempts: u32,
+    /// The backoff before the first retry, unless the invocation or its service has a retry policy; a random part of it
+    /// is waited. Default: 500 ms.
+    #[serde(with = "DurationText")]
+    #[schemars(extend("x-minimum" = "1ms"))]
+    pub backoff: Duration,
+    /// The factor by which the backoff grows with each retry, unless the invocation or its service has a retry policy.
+    /// Default: 2.
+    #[schemars(range(min = 1, max = 1_000))]
+    pub backoff_factor: f64,
+    /// The longest backoff, unless the invocation or its service has a retry policy. Default: 10 min.
+    #[serde(with = "DurationText")]
+    #[schemars(extend("x-minimum" = "1ms"))]
+    pub max_backoff: Duration,
+    /// The shortest time between the attempts of an invocation, whatever its retry policy says: a shorter backoff is
+    /// lengthened. Default: 1 ms.
+    #[serde(with = "DurationText")]
+    #[schemars(extend("x-minimum" = "1ms", "x-maximum" = "1d"))]
+    pub min_backoff: Duration,
     /// How often the node may crash, or a worker may be lost, during attempts of an invocation before it fails as
     /// `POISONED`. Default: 5.
     #[schemars(range(min = 1))]
@@ -74,8 +105,21 @@ pub struct Limits {
     #[serde(with = "SizeText")]
     #[schemars(range(min = 64 * KIB, max = GIB))]
     pub message_bytes: usize,
-    /// How many calls of one principal are taken, synchronous and asynchronous: a second, and at once. Further ones
-    /// are refused with `RATE_LIMIT`. Default: any number.
+    /// How deep dicts and lists may be nested in an input, a response or an item. Clients of some languages cannot read
+    /// deeper ones than the default. Default: 32, which is the most.
+    #[schemars(range(min = 1, max = MAX_DEPTH))]
+    pub value_depth: usize,
+    /// How many keys and items an input, a response or an item may have, those of its parts included. Default:
+    /// 1 000 000, which is the most.
+    #[schemars(range(min = 1, max = MAX_KEYS))]
+    pub value_keys: usize,
+    /// How many bytes the keys and values of the metadata of a call may have together, and those of a response: what
+    /// the node adds itself has up to 1 KiB. Default: 8 KiB, which is the most.
+    #[serde(with = "SizeText")]
+    #[schemars(range(min = 2 * KIB, max = METADATA_BYTES))]
+    pub metadata_bytes: usize,
+    /// How many requests of one principal are taken, calls and reads: a second, and at once. Further ones are refused
+    /// with `RATE_LIMIT`. Default: any number.
     #[serde(skip)]
     pub principal_rate: Option<Rate>,
     /// How many synchronous calls of one principal are in flight: they run or wait in a queue. Further ones are refused
@@ -103,6 +147,19 @@ pub struct Limits {
     /// bounded by the budgets below. Default: 10 000, so that the callers of a whole program may share a connection.
     #[schemars(range(min = 1))]
     pub streams: u32,
+    /// How many control frames (HTTP/2: PING, SETTINGS, PRIORITY, `WINDOW_UPDATE`, `RST_STREAM`) a connection may send
+    /// in a second. Each call pays for 8 more, and each KiB that is sent to the client for one. A connection that sends
+    /// more is closed. Default: 10 000.
+    #[schemars(range(min = 100))]
+    pub control_frames: u32,
+    /// How many calls that a client has reset may wait on one connection before the node has taken them: more of them
+    /// are a rapid reset (CVE-2023-44487), and end the connection with `ENHANCE_YOUR_CALM`. Default: 20.
+    #[schemars(range(min = 1))]
+    pub pending_resets: usize,
+    /// How many streams of one connection the node may have reset because of what the client sent on them, before it
+    /// ends the connection with `ENHANCE_YOUR_CALM`. Default: 1 024.
+    #[schemars(range(min = 1))]
+    pub error_resets: usize,
     /// How many bytes the headers of a request may have. Larger ones are answered with HTTP 431. Metadata is limited to
     /// 8 KiB by itself, with a reason. Default: 64 KiB.
     #[serde(with = "SizeText")]
@@ -172,6 +229,11 @@ pub struct Limits {
     #[serde(with = "SizeText")]
     #[schemars(range(min = MIB, max = TIB))]
     pub node_running_bytes: usize,
+    /// The largest OpenAPI document of the services that a caller may invoke (`GET /openapi.json`). Those that are kept
+    /// for the next callers take about as much again. Default: 16 MiB.
+    #[serde(with = "SizeText")]
+    #[schemars(range(min = 64 * KIB, max = GIB))]
+    pub openapi_bytes: usize,
     /// How long a response may wait for its peer to read before its stream is reset, or its connection over HTTP/1 is
     /// closed. A peer that reads less than 64 KiB in this time does not read. Default: 30 s.
     #[serde(with = "DurationText")]
@@ -196,6 +258,26 @@ pub struct Limits {
     /// How many members a batch may have. Default: 10 000.
     #[schemars(range(min = 1))]
     pub batch: usize,
+    /// How many services may get the outcome of one invocation, or of a batch: as many callbacks, and as many failure
+    /// callbacks. Default: 16.
+    #[schemars(range(max = 1_000))]
+    pub callbacks: usize,
+    /// How many services may get the outcome of each member of a batch, besides the callbacks of the member itself.
+    /// Default: 16.
+    #[schemars(range(max = 1_000))]
+    pub member_callbacks: usize,
+    /// How many invocations one request that cancels, retries or purges selects, by a filter or by their CIDs. With a
+    /// filter, the rest is for the next page. Default: 10 000.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub filter_reach: usize,
+    /// How many values one list of a filter may have. Default: 1 000.
+    #[schemars(range(min = 1, max = MAX_FILTER_VALUES))]
+    pub filter_values: usize,
+    /// How many bytes a page of a list has, unless its only entry has more. Most clients receive messages of up to
+    /// 4 MiB. Default: 3 MiB, which is the most.
+    #[serde(with = "SizeText")]
+    #[schemars(range(min = 64 * KIB, max = LIST_PAGE_BYTES))]
+    pub list_page_bytes: usize,
     /// How many callers may watch the events of the node at once. Default: 100.
     #[schemars(range(max = 1_000_000))]
     pub event_watchers: usize,
@@ -221,9 +303,15 @@ pub struct Limits {
     pub worker_errors: usize,
     /// How many workers may be connected. Default: 10 000.
     pub workers: usize,
+    /// How many of them one principal may have. Default: 5 000.
+    #[schemars(range(min = 1))]
+    pub principal_workers: usize,
     /// How many services that workers declared are remembered; `cidery service forget` removes one. Default: 100 000.
     #[schemars(range(min = 1))]
     pub services: usize,
+    /// How many of them one principal may have announced first. Default: 50 000.
+    #[schemars(range(min = 1))]
+    pub principal_services: usize,
 }
 
 const DAY: Duration = Duration::from_hours(24);
@@ -232,11 +320,15 @@ const MIB: usize = 1024 * KIB;
 const GIB: usize = 1024 * MIB;
 const TIB: usize = 1024 * GIB;
 
+const METADATA_BYTES: usize = Metadata::MAX_BYTES;
+
 /// More handlers than this never run at once, whatever the limits say.
 pub(super) const MAX_HANDLERS: usize = 1 << 28;
 
 impl Default for Limits {
+    #[expect(clippy::too_many_lines, reason = "a line for each limit")]
     fn default() -> Self {
+        let retries = RetryPolicy::default();
         Self {
             timeout: Duration::from_secs(30),
             attempt_timeout: Duration::from_mins(15),
@@ -245,6 +337,11 @@ impl Default for Limits {
             node_concurrency: 4_096,
             queue_length: 1_024,
             depth: 32,
+            attempts: retries.max_attempts,
+            backoff: retries.initial_interval,
+            backoff_factor: retries.multiplier,
+            max_backoff: retries.max_interval,
+            min_backoff: RetryPolicy::MIN_INTERVAL,
             max_crashes: 5,
             pending: 1_000_000,
             node_pending: 10_000_000,
@@ -255,6 +352,9 @@ impl Default for Limits {
             item_bytes: 16 * MIB,
             progress_bytes: 64 * KIB,
             message_bytes: MAX_MESSAGE_BYTES,
+            value_depth: MAX_DEPTH,
+            value_keys: MAX_KEYS,
+            metadata_bytes: Metadata::MAX_BYTES,
             principal_rate: None,
             principal_in_flight: None,
             principal_pending: None,
@@ -263,6 +363,9 @@ impl Default for Limits {
             connections: 10_000,
             connections_per_address: 2_500,
             streams: 10_000,
+            control_frames: 10_000,
+            pending_resets: 20,
+            error_resets: 1_024,
             header_bytes: 64 * 1024,
             stream_window: 1024 * 1024,
             connection_window: 4 * 1024 * 1024,
@@ -278,6 +381,7 @@ impl Default for Limits {
             answered_bytes: 32 * MIB,
             node_answered_bytes: 256 * MIB,
             node_running_bytes: 256 * MIB,
+            openapi_bytes: 16 * MIB,
             unread_timeout: Duration::from_secs(30),
             stream_cids: 100_000,
             principal_stream_cids: 500_000,
@@ -285,6 +389,11 @@ impl Default for Limits {
             caused_invocations: 100_000,
             counted_invocations: 1_000_000,
             batch: 10_000,
+            callbacks: DurableOptions::MAX_CALLBACKS,
+            member_callbacks: DurableOptions::MAX_CALLBACKS,
+            filter_reach: 10_000,
+            filter_values: 1_000,
+            list_page_bytes: LIST_PAGE_BYTES,
             event_watchers: 100,
             health_watches: 10_000,
             connection_health_watches: 100,
@@ -293,12 +402,86 @@ impl Default for Limits {
             away_wait: Duration::from_secs(1),
             worker_errors: 100,
             workers: 10_000,
+            principal_workers: 5_000,
             services: 100_000,
+            principal_services: 50_000,
         }
     }
 }
 
 impl Limits {
+    /// The retry policy of services that have none.
+    pub(crate) fn retry_policy(&self) -> RetryPolicy {
+        RetryPolicy {
+            max_attempts: self.attempts,
+            initial_interval: self.backoff,
+            multiplier: self.backoff_factor,
+            max_interval: self.max_backoff,
+        }
+    }
+
+    /// Checks the metadata of a call. Its input is checked where it is read.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_ARGUMENT` / `METADATA_TOO_LARGE`.
+    #[inline]
+    pub(crate) fn check_call(&self, call: &Call) -> Result<()> {
+        match &call.metadata {
+            Some(metadata) => metadata.check_within(self.metadata_bytes),
+            None => Ok(()),
+        }
+    }
+
+    /// Checks how deep a payload is nested, and how many keys it has, where the node allows less than the formats of
+    /// values do: those are checked wherever a payload is read.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_ARGUMENT` / `VALUE_INVALID`; `DOCUMENT_MALFORMED`.
+    #[inline]
+    pub(crate) fn check_payload(&self, payload: &Payload) -> Result<()> {
+        let limits = ValueLimits {
+            depth: self.value_depth,
+            keys: self.value_keys,
+        };
+        match limits.are_those_of_formats() {
+            true => Ok(()),
+            false => payload::check_within(payload, limits),
+        }
+    }
+
+    /// Checks a reply of a handler.
+    ///
+    /// # Errors
+    ///
+    /// `INTERNAL` / `OUTPUT_INVALID`.
+    #[inline]
+    pub(crate) fn check_reply(&self, reply: &Reply) -> Result<()> {
+        self.check_parts(reply).map_err(output_invalid)
+    }
+
+    /// A reply that [`check_reply`](Self::check_reply) accepts.
+    ///
+    /// # Errors
+    ///
+    /// `INTERNAL` / `OUTPUT_INVALID`.
+    #[inline]
+    pub(crate) fn checked_reply(&self, reply: Reply) -> Result<Reply> {
+        self.check_reply(&reply).map(|()| reply)
+    }
+
+    /// As [`check_reply`](Self::check_reply), for a caller that gives the reply.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_ARGUMENT` / `METADATA_TOO_LARGE` or `VALUE_INVALID`.
+    #[inline]
+    pub(crate) fn check_parts(&self, reply: &Reply) -> Result<()> {
+        reply.metadata.check_within(self.metadata_bytes)?;
+        self.check_payload(&reply.payload)
+    }
+
     /// Checks the encoded size of the value of a progress report.
     ///
     /// # Errors

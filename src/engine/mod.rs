@@ -25,6 +25,8 @@ pub(crate) mod log_limit;
 pub mod metrics;
 mod operations;
 mod operators;
+mod page_size;
+mod record;
 mod results;
 mod rights;
 mod routing;
@@ -71,7 +73,7 @@ pub use self::status::{
 };
 use self::store::{Filter, Store};
 use self::trace::Tracer;
-use crate::model::access::{Caller, Quota};
+use crate::model::access::Caller;
 use crate::model::batch::{AcceptedGroup, Batch};
 use crate::model::call::{Accepted, Call};
 use crate::model::error::Result;
@@ -116,20 +118,6 @@ impl Invoker {
     #[must_use]
     pub fn tracer(&self) -> &Tracer {
         &self.0.executor.runtime().tracer
-    }
-
-    /// What a caller may use: the quota of its credential, and that of each principal where it says nothing.
-    #[must_use]
-    pub fn quota_of(&self, caller: &Caller) -> Quota {
-        let of_all = Quota {
-            rate: self.limits().principal_rate,
-            in_flight: self.limits().principal_in_flight,
-            pending: self.limits().principal_pending,
-        };
-        match caller.identity() {
-            Some(identity) => identity.quota.or(of_all),
-            None => Quota::default(),
-        }
     }
 
     /// Whether callers from outside must prove who they are.
@@ -482,6 +470,13 @@ impl Invoker {
     /// `NOT_FOUND` / `SERVICE_UNKNOWN` with the most similar names.
     pub fn definition(&self, name: &str) -> Result<Arc<Definition>> {
         Ok(Arc::clone(&self.0.routes.find(name)?.definition))
+    }
+
+    /// When a worker announced a service first, since it was last forgotten; `None` where the process itself serves it.
+    #[must_use]
+    pub fn announced(&self, name: &str) -> Option<jiff::Timestamp> {
+        let route = self.0.routes.get(name)?;
+        route.limit.pool().map(|pool| pool.announced())
     }
 
     /// Whether this process serves a service, including one that workers can replace.

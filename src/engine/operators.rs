@@ -113,7 +113,8 @@ impl Invoker {
         after: Option<OperationPlace>,
         max: usize,
     ) -> (Vec<v1::Operation>, Option<OperationPlace>) {
-        self.0.operations.list(states, after, max)
+        let max_bytes = self.limits().list_page_bytes;
+        self.0.operations.list(states, after, max, max_bytes)
     }
 
     /// Cancels an operation, and returns it once it has ended, or as it is after `wait`. What it has changed stays

@@ -8,13 +8,36 @@ use crate::engine::access::{
 use crate::engine::durable::operations::maintenance::retry_of;
 use crate::engine::results::reading::cid_unknown;
 use crate::engine::routing::Routes;
-use crate::engine::store::Filter;
-use crate::model::access::{Caller, Identity, Scope};
+use crate::engine::store::{Filter, PageSize};
+use crate::model::access::{Caller, Identity, Quota, Scope};
 use crate::model::error::Result;
 use crate::model::id::{Cid, ServiceName};
 use crate::model::payload::Payload;
 
 impl Invoker {
+    /// What a caller may use: the quota of its credential, and that of each principal where it says nothing.
+    #[must_use]
+    pub fn quota_of(&self, caller: &Caller) -> Quota {
+        let of_all = Quota {
+            rate: self.limits().principal_rate,
+            in_flight: self.limits().principal_in_flight,
+            pending: self.limits().principal_pending,
+        };
+        match caller.identity() {
+            Some(identity) => identity.quota.or(of_all),
+            None => Quota::default(),
+        }
+    }
+
+    /// Counts a request of a caller that reads against its rate, as its calls are.
+    ///
+    /// # Errors
+    ///
+    /// `RESOURCE_EXHAUSTED` / `RATE_LIMIT` or `PRINCIPAL_LIMIT`.
+    pub fn count_read(&self, caller: &Caller) -> Result<()> {
+        self.0.quotas.check(caller, 1)
+    }
+
     /// Whether the caller may administer the node.
     ///
     /// # Errors
@@ -141,7 +164,11 @@ impl Invoker {
     ) -> Result<InvocationPage> {
         let owners = reach.owners().cloned();
         let filter = Filter { owners, ..filter };
-        self.0.maintenance.list(filter, before, max).await
+        let size = PageSize {
+            invocations: max,
+            bytes: self.limits().list_page_bytes,
+        };
+        self.0.maintenance.list(filter, before, size).await
     }
 
     /// Who asks and who acts.

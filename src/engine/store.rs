@@ -13,13 +13,13 @@ use jiff::Timestamp;
 
 use crate::engine::backup::Backups;
 use crate::engine::metrics::HistogramSnapshot;
+pub use crate::engine::page_size::{LIST_PAGE_BYTES, PageSize};
+pub use crate::engine::record::Record;
 use crate::model::access::{ApiKey, Principal, Principals};
-use crate::model::error::{Error, Result};
+use crate::model::error::Result;
 use crate::model::id::{Cid, ServiceName};
 pub use crate::model::invocation::Filter;
-use crate::model::invocation::{
-    AsyncCompletion, Event, Invocation, ProgressRecord, Request, State, Summary, failure_of,
-};
+use crate::model::invocation::{Invocation, Request, State, Summary};
 use crate::model::operation::{OperationId, OperationProgress};
 use crate::model::service_control::ServiceControl;
 use crate::service::BoxFuture;
@@ -29,11 +29,6 @@ pub(in crate::engine) const STORE_RETRY_DELAY: Duration = Duration::from_secs(1)
 
 /// How often a node looks for work that became due in a shared store without it.
 pub(in crate::engine) const SHARED_POLL_INTERVAL: Duration = Duration::from_secs(1);
-
-/// How many bytes a page of a list has at most, unless its only invocation has more: 3 MiB.
-///
-/// Most clients of gRPC receive messages of up to 4 MiB.
-pub const LIST_PAGE_BYTES: usize = 3 << 20;
 
 /// How many services [`Store::oldest_due`] looks at, at most. Each costs a look into an index.
 pub const OLDEST_DUE_SERVICES: usize = 1_000;
@@ -170,7 +165,17 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// has to read many invocations that do not match, it may have fewer, or none, before the last page. Invocations
     /// that cannot be read are left out. A filter may have what is held besides some states
     /// ([`Filter::include_held`]), and leave out what was retried ([`Filter::not_retried`]).
-    fn list(&self, filter: Filter, before: Option<u64>, max: usize) -> BoxFuture<'_, Result<Page>>;
+    fn list(&self, filter: Filter, before: Option<u64>, max: usize) -> BoxFuture<'_, Result<Page>> {
+        self.list_page(filter, before, PageSize::of(max))
+    }
+
+    /// As [`list`](Self::list), with roughly so many bytes at most.
+    fn list_page(
+        &self,
+        filter: Filter,
+        before: Option<u64>,
+        size: PageSize,
+    ) -> BoxFuture<'_, Result<Page>>;
 
     /// Counts the invocations that match a filter by service, state, whether they are held, and reason of the last
     /// failure: a part of them, those that were accepted last first. `before` is the [`SummaryPart::next`] of the
@@ -266,7 +271,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     fn remove(&self, cid: Cid) -> BoxFuture<'_, Result<bool>>;
 
     /// Remembers what workers declare of services, all of it or nothing, in one commit. The time at which a declaration
-    /// was first seen stays.
+    /// was first seen stays, and its principal.
     fn remember_declarations(
         &self,
         declarations: Vec<StoredDeclaration>,
@@ -475,65 +480,6 @@ pub struct Claim {
     pub too_large: Option<usize>,
 }
 
-/// The result of an attempt, or of an invocation.
-#[derive(Clone, Debug)]
-pub struct Record {
-    /// Identifies the record where it is repeated: random.
-    pub id: u64,
-    /// The generation of the invocation when this was decided ([`Invocation::generation`]): that of the claim which
-    /// the record is of or, without a claim, the one that begins with it.
-    pub generation: u32,
-    /// The invocation.
-    pub cid: Cid,
-    /// Its service, by which writes are scheduled round-robin.
-    pub service: ServiceName,
-    /// To whom it belongs ([`Request::owner`]): its pending invocations are counted.
-    pub owner: Option<Principal>,
-    /// Its new state: pending or terminal.
-    pub state: State,
-    /// How many attempts were started.
-    pub attempts: u32,
-    /// How often the node or a worker was lost during an attempt, since one ended by itself.
-    pub crash_count: u32,
-    /// When it is due, if it is pending.
-    pub due: Timestamp,
-    /// When it has to be claimed next, if it is pending: when it is due, or when it expires.
-    pub next_wakeup: Timestamp,
-    /// When it expires, if it is pending.
-    pub expires_at: Option<Timestamp>,
-    /// When its first attempt started.
-    pub first_attempt_time: Option<Timestamp>,
-    /// The events since the last record, in order.
-    pub events: Vec<Arc<Event>>,
-    /// The last progress that was reported.
-    pub progress: Option<Arc<ProgressRecord>>,
-    /// Why the last attempt failed, if another one follows.
-    pub last_failure: Option<Error>,
-    /// Whether it is deferred ([`Invocation::deferred`]).
-    pub deferred: bool,
-    /// When it ended, if it did.
-    pub end_time: Option<Timestamp>,
-    /// When it is purged, if it ended.
-    pub purge_time: Option<Timestamp>,
-    /// When its tombstone expires.
-    pub tombstone_until: Option<Timestamp>,
-    /// The invocations that are accepted with it: callbacks, and those that its handler invoked with its outcome.
-    pub followed_by: Vec<Invocation>,
-    /// The completion from outside that it waits for, or that it got.
-    pub completion: Option<AsyncCompletion>,
-    /// The guard of a record without a claim: the number of attempts when it was decided. Such a record is taken only
-    /// if the invocation is not claimed and has had no further attempt.
-    pub expected_attempts: Option<u32>,
-}
-
-impl Record {
-    /// Why the invocation failed, or its last attempt.
-    #[must_use]
-    pub fn failure(&self) -> Option<&Error> {
-        failure_of(&self.events, self.last_failure.as_ref())
-    }
-}
-
 /// What a store contains under a CID.
 #[derive(Clone, Debug)]
 pub enum Stored {
@@ -567,6 +513,8 @@ pub struct StoredDeclaration {
     pub last_time: Timestamp,
     /// The encoded `cidery.v1.ServiceDeclaration`.
     pub declaration: Vec<u8>,
+    /// The principal of the worker that declared it first; `None` where it had none, or it is not known.
+    pub principal: Option<Principal>,
 }
 
 /// An operation over many invocations, and how far it is.

@@ -104,19 +104,23 @@ impl Metadata {
     ///
     /// `INVALID_ARGUMENT` / `METADATA_TOO_LARGE` above [`Self::MAX_BYTES`].
     pub fn check(&self) -> Result<()> {
-        let bytes: usize = self
-            .iter()
-            .map(|(key, value)| key.len() + value.len())
-            .sum();
-        if bytes <= Self::MAX_BYTES {
+        self.check_within(Self::MAX_BYTES)
+    }
+
+    /// Checks the size against a limit.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_ARGUMENT` / `METADATA_TOO_LARGE`.
+    pub(crate) fn check_within(&self, limit: usize) -> Result<()> {
+        let sizes = self.iter().map(|(key, value)| key.len() + value.len());
+        let bytes: usize = sizes.sum();
+        if bytes <= limit {
             return Ok(());
         }
-        let message = format!(
-            "the metadata has {bytes} bytes; the limit is {}",
-            Self::MAX_BYTES
-        );
-        Err(Error::invalid_argument(reason::METADATA_TOO_LARGE, message)
-            .with_info("limit", Self::MAX_BYTES))
+        let message = format!("the metadata has {bytes} bytes; the limit is {limit}");
+        let error = Error::invalid_argument(reason::METADATA_TOO_LARGE, message);
+        Err(error.with_info("metadata_bytes", limit))
     }
 }
 

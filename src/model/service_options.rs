@@ -17,7 +17,7 @@ pub struct ServiceOptions {
     pub timeout: Option<Duration>,
     /// The timeout of an attempt of an asynchronous invocation since its last progress report. Default: 15 min.
     pub attempt_timeout: Option<Duration>,
-    /// The retry policy of failed attempts. Default: [`RetryPolicy::default`].
+    /// The retry policy of failed attempts. Default: that of the node.
     pub retry_policy: Option<RetryPolicy>,
     /// What becomes of an asynchronous invocation when no attempt is left. Default: [`OnExhausted::Fail`].
     pub on_exhausted: Option<OnExhausted>,

@@ -168,5 +168,9 @@ pub(crate) fn output_invalid(error: Error) -> Error {
     let violations = error.field_violations().iter().cloned();
     // A retry runs the same code.
     let broken = Error::internal(reason::OUTPUT_INVALID, message).with_retryable(false);
-    violations.fold(broken, Error::with_violation)
+    let broken = violations.fold(broken, Error::with_violation);
+    let info = error.info().iter().cloned();
+    info.fold(broken, |broken, (name, value)| {
+        broken.with_info(name, value)
+    })
 }

@@ -17,6 +17,7 @@ from playwright.sync_api import (
     expect,
     sync_playwright,
 )
+from worker import Worker
 
 CHROMIUM = os.environ.get("CIDERY_CHROMIUM", "/usr/bin/chromium")
 # Nothing takes as long: a machine that is busy with other tests does.
@@ -44,6 +45,15 @@ def node() -> Iterator[Node]:
 
 
 @pytest.fixture(scope="session")
+def family() -> Iterator[Node]:
+    """A node with a worker that serves `family_services.py`."""
+    node = Node()
+    with Worker(node, "family_services"):
+        yield node
+    node.stop()
+
+
+@pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
@@ -57,7 +67,7 @@ class Watch:
     def __init__(self) -> None:
         self.errors: list[str] = []
         self.hosts: set[str] = set()
-        self.host = ""
+        self.own: set[str] = set()
         self.expects_refusals = False
 
     def of_console(self, message: ConsoleMessage) -> None:
@@ -81,7 +91,7 @@ def open_context(
     watch.expects_refusals = request.node.get_closest_marker("fails") is not None
 
     def open_context(node: Node, **options: object) -> BrowserContext:
-        watch.host = node.address
+        watch.own.add(node.address)
         context = browser.new_context(**{"viewport": WIDE, "base_url": node.url, **options})  # type: ignore[arg-type]
         context.set_default_timeout(TIMEOUT_MS)
         context.on("console", watch.of_console)
@@ -94,7 +104,7 @@ def open_context(
     for context in contexts:
         context.close()
     assert watch.errors == []
-    assert watch.hosts <= {watch.host}, "a request left the host"
+    assert watch.hosts <= watch.own, "a request left the host"
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import ssl
 import subprocess
 import urllib.error
 import urllib.request
@@ -11,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 BINARY = Path(os.environ.get("CIDERY_BINARY", "target/debug/cidery")).resolve()
-START_SECONDS = 60
+# The members of one group.
+BATCH = 5000
 
 
 class Refused(Exception):
@@ -21,17 +23,21 @@ class Refused(Exception):
 class Node:
     """A node on a free port of loopback."""
 
-    def __init__(self, *options: str, data: Path | None = None) -> None:
+    def __init__(self, *options: str, data: Path | None = None, demo: bool = True) -> None:
         store = ["--in-memory"] if data is None else ["--data-dir", str(data)]
-        command = [str(BINARY), "serve", "--demo", *store, "--listen", "127.0.0.1:0", *options]
+        command = [str(BINARY), "serve", *(["--demo"] if demo else []), *store]
+        command += ["--listen", "127.0.0.1:0", *options]
         self.process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         assert line.startswith("listening on "), f"the node did not start: {line!r}"
-        self.address = line.removeprefix("listening on ").split()[0]
-        self.url = f"http://{self.address}"
+        where = line.removeprefix("listening on ").split()[0]
+        self.url = where if "://" in where else f"http://{where}"
+        self.address = self.url.partition("://")[2]
+        # What calls a node with TLS: a test sets it.
+        self.tls: ssl.SSLContext | None = None
 
     def call(self, method: str, request: Any, key: str | None = None) -> Any:
         headers = {"content-type": "application/json"}
@@ -40,7 +46,7 @@ class Node:
         url = f"{self.url}/cidery.v1.{method}"
         sent = urllib.request.Request(url, json.dumps(request).encode(), headers)
         try:
-            with urllib.request.urlopen(sent, timeout=120) as answer:
+            with urllib.request.urlopen(sent, timeout=120, context=self.tls) as answer:
                 return json.load(answer)
         except urllib.error.HTTPError as error:
             raise Refused(json.load(error)) from error
@@ -60,10 +66,10 @@ class Node:
 
     def fill(self, count: int, service: str = "cidery.echo") -> None:
         """Accepts many invocations, in batches."""
-        for first in range(0, count, 5000):
+        for first in range(0, count, BATCH):
             requests = [
                 {"service": service, "payload": {"number": number}}
-                for number in range(first, min(count, first + 5000))
+                for number in range(first, min(count, first + BATCH))
             ]
             self.call("InvocationService/InvokeBatch", {"requests": requests})
 

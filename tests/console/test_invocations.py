@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from node import Node
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Page, Route, expect
 
 FAILED = 12
 ONCE = {"retryPolicy": {"maxAttempts": 1}}
@@ -69,6 +69,21 @@ def test_a_filter_is_suggested_and_linked(page: Page) -> None:
     expect(page.get_by_role("button", name="failed")).to_have_attribute("aria-pressed", "true")
 
 
+def test_services_are_suggested_once_they_are_known(page: Page) -> None:
+    held: list[Route] = []
+    page.route("**/cidery.v1.DiscoveryService/ListServices", lambda route: held.append(route))
+    page.goto("/console/invocations")
+    field = page.get_by_role("combobox", name="Filter")
+    field.press_sequentially("service = fail")
+    option = page.get_by_role("option", name="demo.fail")
+    expect(option).to_have_count(0)
+    while not held:
+        page.wait_for_timeout(10)
+    for route in held:
+        route.continue_()
+    expect(option.first).to_be_visible()
+
+
 @pytest.mark.fails
 def test_a_wrong_filter_says_where(page: Page) -> None:
     page.goto("/console/invocations")
@@ -106,7 +121,8 @@ def test_some_are_chosen_and_changed(page: Page, busy: Node) -> None:
     boxes = page.get_by_role("checkbox", name="Select", exact=True)
     boxes.nth(0).check()
     boxes.nth(1).check()
-    page.locator(".picked").get_by_role("button", name="Cancel").click()
+    page.locator(".picked").get_by_role("button", name="Cancel…").click()
+    page.get_by_role("button", name="Cancel 2 invocations").click()
     expect(page.get_by_text("Cancel: 2 changed")).to_be_visible()
     states = sorted(busy.state(cid) for cid in cids)
     assert states == ["STATE_CANCELLED", "STATE_CANCELLED", "STATE_PENDING"]

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 
 import pytest
+from conftest import NARROW, WIDE
 from node import Node
 from playwright.sync_api import BrowserContext, Page, expect
 
@@ -88,10 +89,59 @@ def test_a_call_in_the_background_is_followed_live(page: Page, node: Node) -> No
     page.get_by_role("button", name="In the background").click()
     events = page.locator(".events li")
     expect(events.filter(has_text="succeeded")).to_be_visible()
+    # The heading and the history tell the end as well.
+    expect(page.locator(".result-head .badge")).to_have_text("Succeeded")
+    expect(page.locator(".past-calls").get_by_role("img", name="succeeded")).to_be_visible()
     names = page.locator(".event-name").all_inner_texts()
     assert names == ["accepted", "started", "item", "item", "item", "succeeded"]
     page.get_by_role("link", name="Open the invocation").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("demo.count")
+
+
+def test_a_background_call_that_fails_says_so(page: Page) -> None:
+    opened(page, "demo.fail")
+    page.get_by_text("Options of the call").click()
+    page.get_by_label("Attempts", exact=True).fill("1")
+    page.get_by_role("button", name="In the background").click()
+    expect(page.locator(".result-head .badge")).to_have_text("Failed")
+    expect(page.locator(".past-calls").get_by_role("img", name="DEMO_FAILED")).to_be_visible()
+
+
+@pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["wide", "narrow"])
+def test_the_result_of_a_long_form_is_seen(
+    node: Node, open_context: Callable[..., BrowserContext], viewport: dict[str, int]
+) -> None:
+    page = open_context(node, viewport=viewport).new_page()
+    opened(page, "customer.import")
+    page.get_by_role("tab", name="JSON").click()
+    rows = [{"cust_id": number, "cust_name": f"name {number}"} for number in range(12)]
+    page.get_by_label("Input as JSON").fill(json.dumps(rows))
+    page.get_by_role("tab", name="Form").click()
+    expect(page.locator(".item")).to_have_count(12)
+    # From the first field, and from the button below the last one.
+    page.get_by_label("cust_id").first.press("Control+Enter")
+    expect(page.locator(".result-head .badge")).to_have_text("Succeeded")
+    expect(page.locator(".result-head .badge")).to_be_in_viewport()
+    page.get_by_role("button", name="Invoke", exact=True).click()
+    expect(page.locator(".result-head .badge")).to_have_text("Succeeded")
+    expect(page.locator(".result-head .badge")).to_be_in_viewport()
+
+
+@pytest.mark.fails
+def test_a_text_that_is_left_empty_is_absent(page: Page) -> None:
+    opened(page, "customer.import")
+    page.get_by_label("cust_id").fill("1")
+    page.get_by_role("button", name="Invoke", exact=True).click()
+    field = page.locator('[data-name="cust_name"]')
+    expect(field.locator(".field-fault")).to_contain_text("is required")
+    # One that was written as an empty text stays one.
+    page.get_by_role("tab", name="JSON").click()
+    editor = page.get_by_label("Input as JSON")
+    editor.fill('[{"cust_id": 1, "cust_name": ""}]')
+    page.get_by_role("tab", name="Form").click()
+    expect(page.get_by_label("cust_name")).to_have_value("")
+    page.get_by_role("tab", name="JSON").click()
+    assert json.loads(editor.input_value()) == [{"cust_id": 1, "cust_name": ""}]
 
 
 def test_a_synchronous_call_can_be_cancelled(page: Page) -> None:

@@ -1,14 +1,17 @@
 //! What `GetInvocation` and `cidery explain` say of an invocation that waits: why, for whom, how long the queue is, and
 //! what follows from it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use cidery::codec::proto::v1;
 use cidery::model::batch::Batch;
 use cidery::model::call::{Call, Start};
+use cidery::model::invocation::NestedCalls;
 use cidery::remote::client::ContractClient;
 use cidery::{Cid, Context, Definition, Error, Node, OnExhausted, RetryPolicy, Worker, dict};
 use serde_json::Value;
+use tokio::sync::Semaphore;
 
 use crate::support::binary::{cidery, stderr, stdout};
 use crate::support::{PATIENCE, TestNode, ended};
@@ -49,6 +52,93 @@ async fn explain(node: &TestNode, cid: Cid, options: &[&str]) -> String {
 async fn explain_json(node: &TestNode, cid: Cid, options: &[&str]) -> Value {
     let text = explain(node, cid, &[&["-o", "json"], options].concat()).await;
     serde_json::from_str(&text).expect(&text)
+}
+
+/// A node whose `a.outer` calls `a.middle`, which calls `a.inner`, which fails. It then adds a permit to the first
+/// semaphore, waits for one of the second, and makes more calls than are kept.
+async fn node_with_nested_calls(entered: &Arc<Semaphore>, gate: &Arc<Semaphore>) -> TestNode {
+    let (entered, gate) = (Arc::clone(entered), Arc::clone(gate));
+    let inner = async |_: Context| Err::<(), _>(Error::not_found("NO_RECORD", "no such record"));
+    let middle = async |ctx: Context| match ctx.invoke("a.inner", ()).await {
+        Ok(_) => panic!("it fails"),
+        Err(error) => assert_eq!(error.reason(), "NO_RECORD"),
+    };
+    let outer = move |ctx: Context| {
+        let (gate, entered) = (Arc::clone(&gate), Arc::clone(&entered));
+        async move {
+            ctx.invoke("a.middle", ()).await?;
+            entered.add_permits(1);
+            gate.acquire().await.unwrap().forget();
+            for _ in 0..NestedCalls::MAX {
+                ctx.invoke("cidery.ping", ()).await?;
+            }
+            Ok::<_, Error>(())
+        }
+    };
+    let builder = Node::builder().service("a.inner", inner);
+    let builder = builder
+        .service("a.middle", middle)
+        .service("a.outer", outer);
+    TestNode::start(builder).await
+}
+
+/// The calls that a handler makes and waits for are known of each attempt, also while it runs.
+#[tokio::test]
+async fn an_attempt_knows_its_nested_calls() {
+    let (entered, gate) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+    let node = node_with_nested_calls(&entered, &gate).await;
+    let accepted = node.client.invoke_async(Call::new("a.outer", ()));
+    let cid = accepted.await.unwrap().cid;
+    entered.acquire().await.unwrap().forget();
+    let seen = |found: &v1::Invocation| {
+        let calls = found.attempts[0].nested_calls.iter();
+        let seen = calls.map(|call| {
+            assert!(
+                call.start_time.is_some() && call.end_time.is_some(),
+                "{call:?}"
+            );
+            let reason = call.failure.as_ref().map(|failure| failure.reason.clone());
+            (
+                call.caller.clone(),
+                call.service.clone(),
+                call.depth,
+                reason,
+            )
+        });
+        seen.collect::<Vec<_>>()
+    };
+    let call = |caller: &str, service: &str, depth, reason: Option<&str>| {
+        (
+            caller.to_owned(),
+            service.to_owned(),
+            depth,
+            reason.map(str::to_owned),
+        )
+    };
+    let first = [
+        call("a.outer", "a.middle", 1, None),
+        call("a.middle", "a.inner", 2, Some("NO_RECORD")),
+    ];
+    let running = node.client.explain(cid).await.unwrap();
+    assert_eq!(
+        (running.state(), seen(&running)),
+        (v1::State::Running, first.to_vec())
+    );
+    gate.add_permits(1);
+    ended(&node.client, cid).await;
+    let found = node.client.explain(cid).await.unwrap();
+    assert_eq!(seen(&found)[..2], first);
+    let attempt = &found.attempts[0];
+    let counts = (attempt.nested_calls.len(), attempt.omitted_nested_calls);
+    assert_eq!(counts, (NestedCalls::MAX, 2));
+    let text = explain(&node, cid, &[]).await;
+    for line in [
+        "  called a.middle",
+        "    called a.inner, which failed: NO_RECORD",
+        "  and 2 more calls",
+    ] {
+        assert!(text.lines().any(|found| found.ends_with(line)), "{text}");
+    }
 }
 
 #[tokio::test]

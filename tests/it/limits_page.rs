@@ -36,12 +36,16 @@ fn debug_of(default: &str) -> String {
     if number == "none" {
         return "None".to_owned();
     }
+    if number.contains('.') {
+        return number.to_owned();
+    }
     let number: u64 = number.replace(' ', "").parse().unwrap();
     let seconds = |seconds| format!("{:?}", Duration::from_secs(number * seconds));
     match unit {
         "" => number.to_string(),
         "KiB" => (number << 10).to_string(),
         "MiB" => (number << 20).to_string(),
+        "ms" => format!("{:?}", Duration::from_millis(number)),
         "s" => seconds(1),
         "min" => seconds(60),
         "h" => seconds(3_600),

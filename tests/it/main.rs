@@ -54,6 +54,7 @@ mod invoke_with_retry;
 mod kubernetes;
 mod languages;
 mod layers;
+mod limit_options;
 mod limits;
 mod limits_page;
 mod live;

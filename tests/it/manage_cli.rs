@@ -332,3 +332,50 @@ async fn a_service_is_remembered_until_it_is_forgotten() {
     let output = server.run(&["service", "forget", "a.gone"]);
     assert_eq!(output.status.code(), Some(4));
 }
+
+/// What a key with a wide pattern left behind is removed with one command.
+#[tokio::test(flavor = "multi_thread")]
+async fn services_are_forgotten_by_a_pattern() {
+    let server = Server::start(&[]);
+    let names = ["crm.a", "crm.b", "crm.task", "crm.c", "other.a"];
+    let mut gone = cidery::Worker::builder();
+    for name in names {
+        gone = gone.service(name, async || {});
+    }
+    gone.connect(&server.address).await.unwrap().stop().await;
+    let serving = cidery::Worker::builder().service("crm.b", async || {});
+    let worker = serving.connect(&server.address).await.unwrap();
+    let pending = server.run(&["invoke", "crm.task", "--async"]);
+    assert!(pending.status.success(), "{}", stderr(&pending));
+    let known = || {
+        let listed = stdout(&server.run(&["services", "-o", "jsonl"]));
+        names.map(|name| listed.contains(&format!("\"{name}\"")))
+    };
+    assert_eq!(known(), [true; 5]);
+    // One has pending work: it stays, and is the error of the command. One is served.
+    let output = server.run(&["service", "forget", "crm.*", "-o", "jsonl"]);
+    assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
+    let refusal = stderr(&output);
+    assert!(
+        refusal.contains("SERVICE_IN_USE") && refusal.contains("crm.task"),
+        "{refusal}"
+    );
+    let forgotten = stdout(&output);
+    let lines: Vec<&str> = forgotten.lines().collect();
+    assert_eq!(lines, [r#"{"name":"crm.a"}"#, r#"{"name":"crm.c"}"#]);
+    assert_eq!(known(), [false, true, true, false, true]);
+    let output = server.run(&["service", "forget", "*.a"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("1 service is forgotten"),
+        "{}",
+        stderr(&output)
+    );
+    let output = server.run(&["service", "forget", "*.a"]);
+    assert!(
+        stderr(&output).contains("no service that matches"),
+        "{}",
+        stderr(&output)
+    );
+    worker.stop().await;
+}

@@ -1,6 +1,8 @@
 //! A node whose store is shared with others. What they do is done here to the store itself, past the node, which hears
 //! and counts nothing of it.
 
+use std::time::Duration;
+
 use cidery::engine::store::{Acceptance, Store};
 use cidery::engine::{FollowRequest, Follower, FollowerEvent};
 use cidery::model::invocation::Invocation;
@@ -13,7 +15,14 @@ use crate::support::stored::{group, invocation};
 
 async fn node() -> NodeHandle {
     let builder = Node::builder().store(GatedStore::shared()).no_listener();
-    builder.start().await.unwrap()
+    let node = builder.start().await.unwrap();
+    idle().await;
+    node
+}
+
+/// Waits until all tasks of the node wait: only then does the paused clock go on.
+async fn idle() {
+    tokio::time::sleep(Duration::from_millis(1)).await;
 }
 
 /// An invocation that has been due since long ago.
@@ -47,17 +56,18 @@ async fn assert_ends(mut follower: Follower) {
     ended.expect("it does not end");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_another_node_accepted_runs() {
     let node = node().await;
     let cid = assert_stored(node.invoker().store(), due("cidery.echo")).await;
     assert_ends(follow(&node, cid)).await;
     // Again, now that the scheduler of the service has found nothing more.
+    idle().await;
     let cid = assert_stored(node.invoker().store(), due("cidery.echo")).await;
     assert_ends(follow(&node, cid)).await;
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_group_ends_whose_members_ended_elsewhere() {
     let node = node().await;
     let (mut all, members) = group(0);

@@ -97,7 +97,11 @@ async fn attempts_after_a_crash_are_counted_until_one_is_recorded() {
     unclean_copy(&copy, &again);
     let store = SqliteStore::open(again.path()).unwrap();
     assert_eq!(claim(&store).await, (1, true));
-    assert!(store.record(succeeded(cid)).await.unwrap());
+    let ended = Record {
+        expected_attempts: None,
+        ..succeeded(cid)
+    };
+    assert!(store.record(ended).await.unwrap());
     assert_eq!(found(&store, cid).await.crash_count, 0);
 }
 

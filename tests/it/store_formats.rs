@@ -210,8 +210,13 @@ fn terms() -> Terms {
     }
 }
 
-/// The lines of an invocation for comparison, without the code locations of its errors.
+/// The lines of an invocation for comparison, without its generation, which is that of the store that reads it, and the
+/// code locations of its errors.
 fn lines(all: &Invocation) -> Vec<String> {
+    let all = Invocation {
+        generation: 0,
+        ..all.clone()
+    };
     let text = format!("{all:#?}");
     let lines = text
         .lines()
@@ -289,6 +294,7 @@ fn declared() -> StoredDeclaration {
         first_time: at(1),
         last_time: at(2),
         declaration: b"declared".to_vec(),
+        principal: None,
     }
 }
 

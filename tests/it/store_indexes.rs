@@ -184,13 +184,13 @@ impl Pair {
     }
 }
 
-/// An invocation for comparison: without its input, the code locations of its errors, and whether it may have run
-/// before a crash.
+/// An invocation for comparison: without its input, its generation, the code locations of its errors, and whether it
+/// may have run before a crash.
 fn text(stored: Stored) -> String {
     let Stored::Found(mut found) = stored else {
         return format!("{stored:?}");
     };
-    found.recovered = false;
+    (found.recovered, found.generation) = (false, 0);
     Arc::make_mut(&mut found.request).input = Payload::empty();
     let text = format!("{found:#?}");
     let lines = text.lines();

@@ -20,6 +20,7 @@ mod event_stream;
 mod event_text;
 mod filter;
 mod filter_text;
+mod fit_text;
 mod follow;
 mod global_help;
 mod groups;

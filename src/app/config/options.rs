@@ -21,6 +21,8 @@ const LIMITS_WITH_FLAG: [&str; 3] = ["ping_interval", "worker_lease", "away_wait
 pub(super) enum Kind {
     Bool,
     Count,
+    /// A number that may have decimals.
+    Number,
     Duration,
     Size,
     Text,
@@ -138,6 +140,13 @@ impl Declared {
                     .map(Value::from)
                     .map_err(|_| "use a whole number".to_owned())
             }
+            Kind::Number => {
+                let number = text.parse::<f64>();
+                let number = number.ok().filter(|number| number.is_finite());
+                number
+                    .map(Value::from)
+                    .ok_or_else(|| "use a number such as `1.5`".to_owned())
+            }
             Kind::Texts => {
                 let between = if self.is_whole { '\n' } else { ',' };
                 let texts = text.split(between).map(str::trim);
@@ -159,6 +168,10 @@ impl Declared {
                 Some(number) => self.in_range(&number, Value::as_u64, |limit| limit.to_string()),
                 None => Err(format!("must be a whole number, not {number}")),
             },
+            (Kind::Number, Value::Number(number)) => {
+                let number = number.as_f64().unwrap_or(f64::NAN);
+                self.in_range(&number, Value::as_f64, Value::to_string)
+            }
             (Kind::Duration, Value::String(text)) => {
                 let read = |limit: &Value| duration(limit.as_str()?).ok();
                 let limit_text = |limit: &Value| limit.as_str().unwrap_or_default().to_owned();
@@ -208,6 +221,7 @@ impl Declared {
         match &self.kind {
             Kind::Bool => "`true` or `false`".to_owned(),
             Kind::Count => "a whole number".to_owned(),
+            Kind::Number => "a number".to_owned(),
             Kind::Duration => "a text with a duration, such as \"30s\"".to_owned(),
             Kind::Size => "a text with a size, such as \"16MiB\"".to_owned(),
             Kind::Text => "a text".to_owned(),
@@ -316,7 +330,7 @@ fn declared(key: String, property: &Value, default: Value) -> Declared {
     let kind = kind(property);
     let placeholder = text_of("x-placeholder").unwrap_or_else(|| match kind {
         Kind::Bool => "BOOL",
-        Kind::Count => "NUMBER",
+        Kind::Count | Kind::Number => "NUMBER",
         Kind::Duration => "DURATION",
         Kind::Size => "SIZE",
         Kind::Text | Kind::Texts | Kind::OneOf(_) => {
@@ -383,6 +397,7 @@ fn kind(property: &Value) -> Kind {
         _ if !choices.is_empty() => Kind::OneOf(choices),
         _ if has_type("boolean") => Kind::Bool,
         _ if has_type("integer") => Kind::Count,
+        _ if has_type("number") => Kind::Number,
         _ if has_type("array") => Kind::Texts,
         _ => Kind::Text,
     }

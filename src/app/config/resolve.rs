@@ -11,6 +11,7 @@ use super::entry::{Entry, Origin, Raw};
 use super::options::{Declared, Options};
 use super::problem::Problem;
 use super::secret::REDACTED;
+use crate::edge::shown_url::shown_url;
 
 /// The largest file with a secret.
 const MAX_SECRET_BYTES: u64 = 64 << 10;
@@ -103,12 +104,20 @@ pub(super) fn resolve<T: DeserializeOwned>(
         let is_secret = options.find(key).is_none_or(|declared| declared.is_secret);
         let shown = match is_secret {
             true => REDACTED.into(),
-            false => value,
+            false => shown(value),
         };
         (key.to_owned(), Given { shown, origin })
     });
     let given = given.collect();
     Ok(Resolved { settings, given })
+}
+
+/// A value as it is shown: of a URL, without what may be a secret.
+fn shown(value: Value) -> Value {
+    match value {
+        Value::String(text) => shown_url(&text).into(),
+        other => other,
+    }
 }
 
 /// What is wrong with a value that is read alone, with its key: of a list, with each of its items (`role.1`).

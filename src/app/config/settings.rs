@@ -78,8 +78,8 @@ pub(in crate::app) struct ListenerConfig {
     /// Allow addresses other than loopback without authentication: every client that can reach the address can call,
     /// replace and remove all services and invocations. With an API key (`cidery key new`), it is not needed.
     pub(in crate::app) insecure: bool,
-    /// Host name, without a port, that web browsers may use for the node (repeatable). Loopback and the address of the
-    /// node are always allowed; gRPC clients may use any name.
+    /// Host name, without a port, under which HTTP clients and web browsers may reach the node (repeatable). Always
+    /// allowed are `localhost`, IP addresses, and over TLS the names of the certificate; gRPC clients may use any name.
     #[schemars(extend("x-placeholder" = "NAME"))]
     pub(in crate::app) allow_host: Vec<HostName>,
     /// Origin, such as `https://app.example`, whose web pages may call the node and read its answers (repeatable); `*`
@@ -218,8 +218,8 @@ pub(in crate::app) struct QuotaConfig {
     /// `pending`, such as `customer.* rate=100/s burst=200`. The smaller of it and of the option of a service applies.
     #[schemars(extend("x-placeholder" = "LIMIT", "x-whole" = true))]
     pub(in crate::app) service_limit: Vec<ServiceLimitText>,
-    /// How many calls of one principal are taken, synchronous and asynchronous, such as `100/s burst=200`. Further ones
-    /// are refused with `RATE_LIMIT`. Default: any number.
+    /// How many requests of one principal are taken, calls and reads, such as `100/s burst=200`. Further ones are
+    /// refused with `RATE_LIMIT`. Default: any number.
     #[schemars(extend("x-placeholder" = "RATE"))]
     pub(in crate::app) principal_rate: Option<RateText>,
 }

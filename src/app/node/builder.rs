@@ -254,9 +254,10 @@ impl NodeBuilder {
         self
     }
 
-    /// Adds a host name or IP address, without a port, under which web browsers reach the node, for example through a
-    /// proxy. All requests that are no gRPC calls are checked: `Host` must be the address of the connection, loopback,
-    /// or such a name, and `Origin` as well. A name that is invalid is reported by [`start`](Self::start).
+    /// Adds a host name, without a port, under which HTTP clients and web browsers reach the node, for example through
+    /// a proxy. All requests that are no gRPC calls are checked: `Host` must be `localhost`, an IP address, over TLS a
+    /// name of the certificate, or such a name, and the page of `Origin` must be from the node. A name that is invalid
+    /// is reported by [`start`](Self::start).
     pub fn allow_host(mut self, name: &str) -> Self {
         if let Err(error) = self.allowed.hosts.add(name) {
             self.error.get_or_insert(error);

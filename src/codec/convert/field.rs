@@ -27,6 +27,12 @@ impl FieldErrors {
         self.1 += count;
     }
 
+    /// Whether no field is invalid.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Rejects a request that has invalid fields.
     ///
     /// # Errors
@@ -49,7 +55,13 @@ impl FieldErrors {
                 .for_each(|violation| violations.add(violation));
         }
         violations.omitted += self.1;
-        violations.reject(reason::REQUEST_INVALID)
+        // Limits that are exceeded are named in the facts.
+        let facts = self.0.iter().flat_map(Error::info);
+        violations.reject(reason::REQUEST_INVALID).map_err(|error| {
+            facts.fold(error, |error, (name, value)| {
+                error.with_info(name.clone(), value)
+            })
+        })
     }
 }
 

@@ -35,8 +35,8 @@ pub use self::requests::dispatch_result::{
 };
 pub use self::requests::filter::filter_from_proto;
 pub use self::requests::options::{
-    retry_policy_from_proto, retry_policy_to_proto, service_options_from_proto,
-    service_options_to_proto,
+    complete_retry_policy, retry_policy_from_proto, retry_policy_to_proto,
+    service_options_from_proto, service_options_to_proto,
 };
 pub use self::requests::request::{
     accepted_from_proto, async_call_from_proto, async_call_to_proto, call_from_proto, call_to_proto,

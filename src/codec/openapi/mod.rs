@@ -64,8 +64,14 @@ pub struct Documented<'a> {
     pub sio: &'a Sio,
 }
 
-/// The document of services, as JSON that ends with a line break. The same services make the same text.
-/// `asks_who_calls`: whether a call needs a credential.
+/// What a document with a service in it has at least, in bytes: what is said of its path.
+const MIN_SERVICE_BYTES: usize = 1_024;
+
+/// The document of services, as JSON that ends with a line break.
+///
+/// The same services make the same text. `asks_who_calls`: whether a call needs a credential. `None` where it would
+/// have more than `max_bytes`, and once it is no longer wanted. What is made of one service is written before the next
+/// one: the memory that is needed is that of the text.
 ///
 /// # Errors
 ///
@@ -73,9 +79,62 @@ pub struct Documented<'a> {
 pub fn document<'a>(
     services: impl IntoIterator<Item = Documented<'a>>,
     asks_who_calls: bool,
-) -> Result<String> {
+    max_bytes: usize,
+    is_wanted: impl Fn() -> bool,
+) -> Result<Option<String>> {
     let mut services: Vec<_> = services.into_iter().collect();
+    if services.len() > max_bytes / MIN_SERVICE_BYTES {
+        return Ok(None);
+    }
     services.sort_by_key(|service| service.name);
+    let mut text = String::from("{");
+    let common = common(&services, asks_who_calls)?;
+    for (key, value) in common.iter() {
+        separate(&mut text, 0);
+        json::quoted(&mut text, key);
+        text.push_str(": ");
+        match value {
+            Value::Dict(paths) if key == "paths" => {
+                text.push('{');
+                for service in &services {
+                    let path = format!("/invoke/{}", service.name);
+                    let item = dict! { "post": operation(service) };
+                    entry_of(&mut text, &path, &item.into());
+                    if text.len() > max_bytes || !is_wanted() {
+                        return Ok(None);
+                    }
+                }
+                for (path, item) in paths.iter() {
+                    entry_of(&mut text, path, item);
+                }
+                text.push_str("\n  }");
+            }
+            value => json::indented(&mut text, value, 1),
+        }
+    }
+    text.push_str("\n}\n");
+    Ok((text.len() <= max_bytes).then_some(text))
+}
+
+/// Writes an entry of the paths.
+fn entry_of(text: &mut String, path: &str, item: &Value) {
+    separate(text, 1);
+    json::quoted(text, path);
+    text.push_str(": ");
+    json::indented(text, item, 2);
+}
+
+/// Begins the line of an entry, in a dict at this level.
+fn separate(text: &mut String, level: usize) {
+    if !text.ends_with('{') {
+        text.push(',');
+    }
+    text.push('\n');
+    text.extend(std::iter::repeat_n("  ", level + 1));
+}
+
+/// What a document has besides the paths of its services.
+fn common(services: &[Documented<'_>], asks_who_calls: bool) -> Result<Dict> {
     let mut document = json::read(COMMON.as_bytes())?;
     if let Some(Value::Dict(info)) = entry(&mut document, "info") {
         info.insert("version", env!("CARGO_PKG_VERSION"));
@@ -93,20 +152,10 @@ pub fn document<'a>(
             .filter(|name| !common.contains(&Value::from(*name)));
         tags.extend(names.map(|name| dict! { "name": name }.into()));
     }
-    if let Some(Value::Dict(paths)) = entry(&mut document, "paths") {
-        let of_services = services.iter().map(|service| {
-            let path = format!("/invoke/{}", service.name);
-            (path, Value::from(dict! { "post": operation(service) }))
-        });
-        let common = std::mem::take(paths);
-        let common = common
-            .into_iter()
-            .map(|(path, item)| (path.to_string(), item));
-        *paths = of_services.chain(common).collect();
+    match document {
+        Value::Dict(document) => Ok(document),
+        _ => Ok(Dict::new()),
     }
-    let mut text = json::pretty(&document);
-    text.push('\n');
-    Ok(text)
 }
 
 fn entry<'a>(document: &'a mut Value, key: &str) -> Option<&'a mut Value> {
@@ -139,12 +188,10 @@ fn operation(service: &Documented<'_>) -> Dict {
         content.insert("example", sio.sample_input());
     }
     let text = || dict! { "schema": dict! { "type": "string" } };
-    // Its fields are texts, which are converted.
-    let form = dict! { "schema": dict! { "type": "object" } };
     let body = dict! {
         "content": dict! {
             "application/json": content,
-            "application/x-www-form-urlencoded": form,
+            "application/x-www-form-urlencoded": dict! { "schema": form(sio) },
             "text/csv": text(),
             "text/plain": text(),
         },
@@ -152,6 +199,30 @@ fn operation(service: &Documented<'_>) -> Dict {
     operation.insert("requestBody", body);
     operation.insert("responses", responses(sio));
     operation
+}
+
+/// The schema of an input as a form: its fields are texts, which are converted.
+fn form(sio: &Sio) -> Dict {
+    let mut form = dict! { "type": "object" };
+    let Some(Value::Dict(mut input)) = sio.input_schema() else {
+        return form;
+    };
+    if let Some(Value::Dict(properties)) = input.remove("properties") {
+        let fields = properties.into_iter().map(|(name, schema)| {
+            let text = dict! { "type": "string" };
+            let field = match schema.as_dict().and_then(|schema| schema.get("type")) {
+                // One field for each item.
+                Some(kind) if *kind == "array".into() => dict! { "type": "array", "items": text },
+                _ => text,
+            };
+            (name, Value::from(field))
+        });
+        form.insert("properties", fields.collect::<Dict>());
+        if let Some(names) = input.remove("required") {
+            form.insert("required", names);
+        }
+    }
+    form
 }
 
 /// The first sentence of the description, or the name.
@@ -168,12 +239,18 @@ fn responses(sio: &Sio) -> Dict {
     let text = || dict! { "schema": dict! { "type": "string" } };
     let content = dict! {
         "application/json": dict! { "schema": schema(sio.output_schema()) },
+        "application/x-www-form-urlencoded": text(),
         "text/csv": text(),
         "text/plain": text(),
     };
     let succeeded = dict! {
         "description": "The response.",
-        "headers": dict! { "cidery-cid": reference("headers", "Cid") },
+        "headers": dict! {
+            "cidery-cid": reference("headers", "Cid"),
+            "cidery-already-accepted": reference("headers", "AlreadyAccepted"),
+            "cidery-ignored": reference("headers", "Ignored"),
+            "Preference-Applied": reference("headers", "PreferenceApplied"),
+        },
         "content": content,
     };
     let mut responses = dict! {

@@ -9,6 +9,7 @@ mod encode;
 mod read;
 mod walk;
 
+use crate::codec::limits::{VALUE_LIMITS, with_limits};
 use crate::model::error::{Error, Result, Violation, Violations, reason};
 use crate::model::value::{Dict, Value};
 
@@ -76,7 +77,7 @@ pub fn struct_within(value: &[u8]) -> Option<std::ops::Range<usize>> {
 }
 
 fn malformed(violations: Violations) -> Error {
-    violations.into_error(reason::VALUE_INVALID)
+    with_limits(violations.into_error(reason::VALUE_INVALID), VALUE_LIMITS)
 }
 
 fn invalid_value(violation: Violation) -> Error {

@@ -5,7 +5,7 @@
 use std::str;
 
 use super::read::{Malformed, WireField, WireReader, only_bytes};
-use crate::codec::limits::{MAX_DEPTH, MAX_KEYS};
+use crate::codec::limits::{MAX_DEPTH, MAX_KEYS, TOO_DEEP};
 use crate::model::error::{TOO_MANY_KEYS, Violation, Violations};
 use crate::model::value::{Dict, Value};
 
@@ -326,7 +326,7 @@ fn read_text<S: Sink>(text: &[u8]) -> Result<S::Value, Violation> {
 
 pub(super) fn too_deep() -> Violation {
     let message = format!("is nested deeper than {MAX_DEPTH} dicts and lists");
-    Violation::new("", "TOO_DEEP", message)
+    Violation::new("", TOO_DEEP, message)
 }
 
 pub(super) fn not_finite(x: f64) -> Violation {

@@ -1,9 +1,11 @@
 //! The typed methods of one node, and the reason for each service that has none.
 //!
-//! Method names are derived, so that two services may have the same one. Then neither gets it: the order of
-//! registration must not decide what a call means. But a worker takes none from a service of the node itself.
+//! Method names are derived, so that two services may have the same one. Then the one that was there first keeps it:
+//! who may serve one name must not take the methods of another. Where neither was first, neither gets it.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::sync::Arc;
 
 use super::method::Method;
@@ -17,7 +19,7 @@ pub struct MethodDirectory {
     /// The methods by path, such as `/customer.Service/Get`.
     paths: HashMap<String, MethodMatch>,
     methods: HashMap<ServiceName, Arc<Method>>,
-    notes: HashMap<ServiceName, String>,
+    notes: HashMap<ServiceName, Note>,
     packages: BTreeMap<String, Vec<Arc<Method>>>,
 }
 
@@ -39,71 +41,119 @@ pub enum CallMode {
     Async,
 }
 
+/// Why a service has no method.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// What in its name or in its declaration makes none.
+    Declaration(String),
+    /// Another service has the method, or several would have it.
+    Clash {
+        /// The path of the method: `/customer.Service/Get`.
+        path: String,
+        /// All of them, in the order of their names.
+        services: Vec<ServiceName>,
+    },
+}
+
+impl Note {
+    /// The text for a caller who sees some services: the names of others are not told.
+    #[must_use]
+    pub fn text(&self, sees: impl Fn(&str) -> bool) -> Cow<'_, str> {
+        let (path, services) = match self {
+            Self::Declaration(text) => return text.into(),
+            Self::Clash { path, services } => (path.trim_start_matches('/'), services),
+        };
+        let seen = services.iter().filter(|service| sees(service.as_str()));
+        let names: Vec<String> = seen.map(|service| format!("`{service}`")).collect();
+        match names.len() {
+            0 | 1 => format!("another service would be `{path}` as well").into(),
+            _ => format!("{} would both be `{path}`", names.join(" and ")).into(),
+        }
+    }
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text(|_| true))
+    }
+}
+
 impl MethodDirectory {
     /// Creates the methods of services from names, declarations and descriptions.
     #[must_use]
     pub fn new<'a>(
         services: impl IntoIterator<Item = (&'a ServiceName, &'a Sio, &'a str)>,
     ) -> Self {
-        Self::updated(services, |_| None, |_| true)
+        Self::updated(services, |_| None, |_| ())
     }
 
     /// As [`new`](Self::new); `unchanged` returns the method that a service had before, if it is still the same.
-    /// `is_own`: whether the node serves it itself.
+    /// `rank`: of services with the same method, the one with the lowest rank keeps it; of several, none.
     #[must_use]
-    pub fn updated<'a>(
+    pub fn updated<'a, R: Ord + Copy>(
         services: impl IntoIterator<Item = (&'a ServiceName, &'a Sio, &'a str)>,
         unchanged: impl Fn(&ServiceName) -> Option<Arc<Method>>,
-        is_own: impl Fn(&ServiceName) -> bool,
+        rank: impl Fn(&ServiceName) -> R,
     ) -> Self {
         let mut directory = Self::default();
         let mut made = Vec::new();
         for (service, sio, description) in services {
-            if let Some(method) = unchanged(service) {
-                made.push(method);
-                continue;
-            }
-            match Method::new(service, sio, description) {
-                Ok(method) => made.push(Arc::new(method)),
-                Err(note) => drop(directory.notes.insert(service.clone(), note)),
-            }
-        }
-        made.sort_by(|a, b| a.service.cmp(&b.service));
-        let mut claims: HashMap<String, Vec<&Arc<Method>>> = HashMap::new();
-        for method in &made {
-            for path in paths(method) {
-                claims.entry(path).or_default().push(method);
+            let method = match unchanged(service) {
+                Some(method) => Ok(method),
+                None => Method::new(service, sio, description).map(Arc::new),
+            };
+            match method {
+                Ok(method) => made.push((rank(service), method)),
+                Err(why) => drop(
+                    directory
+                        .notes
+                        .insert(service.clone(), Note::Declaration(why)),
+                ),
             }
         }
-        let mut clashes: BTreeMap<String, Vec<&Arc<Method>>> = BTreeMap::new();
-        clashes.extend(claims.into_iter().filter(|(_, methods)| methods.len() > 1));
-        for (path, methods) in clashes {
-            let names: Vec<String> = methods
-                .iter()
-                .map(|method| format!("`{}`", method.service))
-                .collect();
-            let note = format!(
-                "{} would both be `{}`",
-                names.join(" and "),
-                path.trim_start_matches('/')
-            );
-            let mut own = methods.iter().filter(|method| is_own(&method.service));
-            let winner = own.next().filter(|_| own.next().is_none());
-            let winner = winner.map(|winner| winner.service.clone());
-            for method in methods {
-                if winner.as_ref() == Some(&method.service) {
-                    continue;
+        made.sort_by(|(a, one), (b, other)| a.cmp(b).then_with(|| one.service.cmp(&other.service)));
+        // The services that each path belongs to: one, or those that were first together.
+        let mut claims: HashMap<String, Vec<ServiceName>> = HashMap::new();
+        for equals in made.chunk_by(|(a, _), (b, _)| a == b) {
+            let mut new: HashMap<String, Vec<ServiceName>> = HashMap::new();
+            let mut allowed = Vec::new();
+            for (_, method) in equals {
+                let taken = paths(method)
+                    .into_iter()
+                    .find_map(|path| Some((claims.get(&path)?, path)));
+                match taken {
+                    Some((before, path)) => {
+                        let mut services = before.clone();
+                        services.push(method.service.clone());
+                        services.sort();
+                        let note = Note::Clash { path, services };
+                        directory.notes.insert(method.service.clone(), note);
+                    }
+                    None => {
+                        for path in paths(method) {
+                            new.entry(path).or_default().push(method.service.clone());
+                        }
+                        allowed.push(method);
+                    }
                 }
-                directory
-                    .notes
-                    .entry(method.service.clone())
-                    .or_insert_with(|| note.clone());
             }
+            for method in allowed {
+                let clash = paths(method)
+                    .into_iter()
+                    .find_map(|path| Some((new.get(&path).filter(|all| all.len() > 1)?, path)));
+                match clash {
+                    Some((services, path)) => {
+                        let services = services.clone();
+                        let note = Note::Clash { path, services };
+                        directory.notes.insert(method.service.clone(), note);
+                    }
+                    None => directory.add(Arc::clone(method)),
+                }
+            }
+            claims.extend(new);
         }
-        for method in made {
-            if !directory.notes.contains_key(&method.service) {
-                directory.add(method);
-            }
+        for methods in directory.packages.values_mut() {
+            methods.sort_by(|a, b| a.service.cmp(&b.service));
         }
         directory
     }
@@ -142,15 +192,13 @@ impl MethodDirectory {
 
     /// Why a service has no method.
     #[must_use]
-    pub fn note(&self, service: &str) -> Option<&str> {
-        self.notes.get(service).map(String::as_str)
+    pub fn note(&self, service: &str) -> Option<&Note> {
+        self.notes.get(service)
     }
 
     /// All notes, by service.
-    pub fn notes(&self) -> impl Iterator<Item = (&ServiceName, &str)> {
-        self.notes
-            .iter()
-            .map(|(service, note)| (service, note.as_str()))
+    pub fn notes(&self) -> impl Iterator<Item = (&ServiceName, &Note)> {
+        self.notes.iter()
     }
 
     /// The methods of each package, both in the order of their names.

@@ -23,7 +23,7 @@ mod tests;
 
 pub use self::decode::decode;
 pub use self::descriptor::descriptor;
-pub use self::directory::{CallMode, MethodDirectory, MethodMatch};
+pub use self::directory::{CallMode, MethodDirectory, MethodMatch, Note};
 pub use self::encode::encode;
 pub use self::message::{Field, FieldType, MessageType};
 pub use self::method::{Body, Method, UNDECLARED};

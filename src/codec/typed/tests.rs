@@ -261,7 +261,7 @@ fn clashing_services_have_no_typed_method() {
         ("d.json", "would both be the JSON name `line1`"),
         ("d.brackets", "`[x]` of the input cannot be the JSON name"),
     ] {
-        let note = directory.note(service).unwrap();
+        let note = directory.note(service).unwrap().to_string();
         assert!(note.contains(expected), "{service}: {note}");
     }
     assert_eq!(directory.packages().count(), 1);
@@ -441,16 +441,55 @@ fn nested_messages_have_names_that_generators_accept() {
     described(&method);
 }
 
-/// A worker takes no method from a service of the node itself.
+/// Who may serve one name takes no methods from another.
 #[test]
-fn a_service_of_the_node_keeps_its_method() {
+fn the_service_that_was_there_first_keeps_its_methods() {
     let sio = Sio::new().input(Int("id")).output(Int("id"));
-    let names = ["customer.get", "customer.GET", "customer.-get"];
-    let names = names.map(|name| ServiceName::parse(name).unwrap());
-    let services = names.iter().map(|name| (name, &sio, ""));
-    let is_own = |name: &ServiceName| name.as_str() == "customer.get";
-    let directory = MethodDirectory::updated(services, |_| None, is_own);
-    let found = directory.at("/customer.Service/Get").unwrap();
-    assert_eq!(found.method.service.as_str(), "customer.get");
-    assert!(directory.note("customer.GET").is_some());
+    let ranks = [
+        ("a.get", 2),
+        // Both would have a method of the first one.
+        ("a.GET", 3),
+        ("a.get-async", 4),
+        // Its method was only that of one that has none: `a.Service/GetAsyncAsync`.
+        ("a.get-async-async", 5),
+        // Both were first.
+        ("b.get", 2),
+        ("b.GET", 2),
+        ("b.-get", 3),
+    ];
+    let ranks = ranks.map(|(name, rank)| (ServiceName::parse(name).unwrap(), rank));
+    let rank = |name: &ServiceName| ranks.iter().find(|(of, _)| of == name).unwrap().1;
+    for is_reversed in [false, true] {
+        let mut names: Vec<_> = ranks.iter().map(|(name, _)| name).collect();
+        if is_reversed {
+            names.reverse();
+        }
+        let services = names.into_iter().map(|name| (name, &sio, ""));
+        let directory = MethodDirectory::updated(services, |_| None, rank);
+        for (path, expected) in [
+            ("/a.Service/Get", Some("a.get")),
+            ("/a.Service/GetAsync", Some("a.get")),
+            ("/a.Service/GetAsyncAsync", Some("a.get-async-async")),
+            ("/b.Service/Get", None),
+        ] {
+            let found = directory.at(path).map(|it| it.method.service.as_str());
+            assert_eq!(found, expected, "{path}");
+        }
+        let note = |name| directory.note(name).unwrap().to_string();
+        assert!(directory.note("a.get").is_none());
+        let both = "`a.GET` and `a.get` would both be `a.Service/Get`";
+        assert_eq!(note("a.GET"), both);
+        let both = "`b.GET` and `b.get` would both be `b.Service/Get`";
+        assert_eq!((note("b.GET"), note("b.get")), (both.into(), both.into()));
+        assert_eq!(
+            note("b.-get"),
+            "`b.-get` and `b.GET` and `b.get` would both be `b.Service/Get`"
+        );
+        // Names of services that a caller does not see.
+        let note = directory.note("b.-get").unwrap();
+        let text = note.text(|name| name != "b.GET");
+        assert_eq!(text, "`b.-get` and `b.get` would both be `b.Service/Get`");
+        let text = note.text(|name| name == "b.-get");
+        assert_eq!(text, "another service would be `b.Service/Get` as well");
+    }
 }

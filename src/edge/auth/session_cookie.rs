@@ -331,4 +331,56 @@ mod tests {
             plain
         );
     }
+
+    /// Nothing behind the port sees a token, and other cookies reach the routes of a host unchanged.
+    #[test]
+    fn cookies_of_sessions_are_taken_out_of_any_header() {
+        let seeds: [&[u8]; 6] = [
+            b"a=1; cidery-session=t; b=2",
+            b"__Host-cidery-session=h; cidery-session=t",
+            b"cidery-session=; cidery-session ;cidery-session==x",
+            b"cidery-session=\"t\"; Cidery-Session=u",
+            b"a=\xc3\xa4\xff; ;;=; cidery-session=\xff",
+            b"cidery-session=0123456789012345678901234567890123456789012345678901234567890123456",
+        ];
+        crate::fuzz_engine::fuzz("session cookie", &seeds, |input| {
+            // Several headers: a line each.
+            let values = input.split(|byte| *byte == b'\n');
+            let values: Vec<_> = values
+                .filter_map(|it| HeaderValue::from_bytes(it).ok())
+                .collect();
+            for is_tls in [false, true] {
+                let mut request = Request::builder().header(CONSOLE, "1");
+                for value in &values {
+                    request = request.header(COOKIE, value);
+                }
+                let mut request = request.body(()).unwrap();
+                let cookie = SessionCookie::take(&mut request, is_tls).unwrap();
+                assert!(cookie.token.len() <= MAX_TOKEN, "{cookie:?}");
+                if let Some(value) = cookie.set(&cookie.token, 60) {
+                    assert!(value.is_sensitive());
+                }
+                let headers = request.headers();
+                assert!(!headers.contains_key(CONSOLE));
+                let pairs = |values: &mut dyn Iterator<Item = &HeaderValue>| {
+                    let values = values.map(HeaderValue::as_bytes);
+                    let pairs = values.flat_map(|value| value.split(|byte| *byte == b';'));
+                    let pairs = pairs.map(|pair| pair.trim_ascii().to_vec());
+                    pairs.filter(|pair| !pair.is_empty()).collect::<Vec<_>>()
+                };
+                let name = |pair: &[u8]| {
+                    let end = pair.iter().position(|byte| *byte == b'=');
+                    pair[..end.unwrap_or(pair.len())].to_vec()
+                };
+                let names = [NAME.as_bytes(), HOST_NAME.as_bytes()];
+                let given = pairs(&mut values.iter());
+                let others = given.iter().filter(|pair| {
+                    let is_text = str::from_utf8(pair).is_ok();
+                    !is_text || !names.contains(&name(pair).as_slice())
+                });
+                let left = pairs(&mut headers.get_all(COOKIE).iter());
+                assert_eq!(left, others.cloned().collect::<Vec<_>>());
+            }
+        });
+    }
 }

@@ -9,12 +9,13 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use foldhash::fast::RandomState;
+use jiff::Timestamp;
 use tokio::sync::Mutex;
 
 use super::descriptor_pool::{DescriptorPool, PoolFile};
 use super::visible::{VisiblePools, visible_pool};
 use crate::codec::typed::names::SERVICE;
-use crate::codec::typed::{Method, MethodDirectory, MethodMatch, descriptor};
+use crate::codec::typed::{Method, MethodDirectory, MethodMatch, Note, descriptor};
 use crate::engine::Invoker;
 use crate::model::access::Caller;
 use crate::model::error::Result;
@@ -210,11 +211,19 @@ impl Snapshot {
             let description = definition.service_options().description.as_str();
             (definition.name(), &**definition.declaration(), description)
         });
-        let is_own = |service: &ServiceName| {
+        // The services of the node itself come first, then those that workers announced first.
+        let rank = |service: &ServiceName| {
             let definition = definitions.get(service);
-            definition.is_some_and(|definition| !definition.is_served_by_workers())
+            let is_of_workers = definition.is_none_or(|it| it.is_served_by_workers());
+            // One that is forgotten meanwhile is the last one.
+            let announced = || {
+                invoker
+                    .announced(service.as_str())
+                    .unwrap_or(Timestamp::MAX)
+            };
+            is_of_workers.then(announced)
         };
-        let directory = MethodDirectory::updated(services, unchanged, is_own);
+        let directory = MethodDirectory::updated(services, unchanged, rank);
         let mut pool = built_in.clone();
         let mut files = HashMap::default();
         for (package, methods) in directory.packages() {
@@ -249,7 +258,9 @@ impl Snapshot {
         for (service, note) in self.directory.notes() {
             let was_logged = previous
                 .is_some_and(|previous| previous.directory.note(service.as_str()) == Some(note));
-            if !was_logged && note != crate::codec::typed::UNDECLARED {
+            let is_usual =
+                matches!(note, Note::Declaration(why) if why == crate::codec::typed::UNDECLARED);
+            if !was_logged && !is_usual {
                 tracing::warn!(%service, "no typed method: {note}");
             }
         }

@@ -76,7 +76,7 @@ impl DiscoveryApi {
         let catalog = self.catalog.current().await;
         let service = invoker.service(name)?;
         Ok(v1::GetServiceResponse {
-            service: Some(description(&service, &catalog, self.address)),
+            service: Some(description(invoker, &service, &catalog, self.address)),
         })
     }
 }
@@ -109,6 +109,7 @@ fn workers(locations: &[Location]) -> Vec<String> {
 }
 
 fn description(
+    invoker: &Invoker,
     service: &ServiceInfo,
     catalog: &Snapshot,
     address: NodeAddress,
@@ -116,6 +117,8 @@ fn description(
     let name = service.definition.name().to_string();
     let sio = service.definition.declaration();
     let typed = catalog.directory.of(&name);
+    let note = catalog.directory.note(&name);
+    let note = note.map(|note| note.text(|service| invoker.sees_service(service)));
     let schema = |schema: Option<Value>| {
         schema
             .and_then(|s| json::write(&s).ok())
@@ -126,7 +129,7 @@ fn description(
         input_schema: schema(sio.input_schema()),
         output_schema: schema(sio.output_schema()),
         typed_method: typed.map(|method| method.path()).unwrap_or_default(),
-        typed_method_note: catalog.directory.note(&name).unwrap_or_default().to_owned(),
+        typed_method_note: note.unwrap_or_default().into_owned(),
         declaration: Some(definition_to_proto(&service.definition)),
         effective_options: Some(service_options_to_proto(&service.effective)),
         health: health(service).into(),

@@ -58,7 +58,8 @@ impl OperationApi {
             &message.filter_expression,
             self.invoker.now(),
         )?;
-        let request = OperationRequest::parse(v1::Operation {
+        let max_values = self.invoker.limits().filter_values;
+        let asked = v1::Operation {
             id: message.id,
             action: message.action,
             filter,
@@ -68,7 +69,8 @@ impl OperationApi {
             principal,
             principal_group,
             ..v1::Operation::default()
-        })?;
+        };
+        let request = OperationRequest::parse(asked, max_values)?;
         let dry_run = if message.dry_run { "dry run: " } else { "" };
         acts::about(extensions, &format!("{dry_run}{}", request.summary()));
         let filter = RequestFilter::from(request.selection().clone());

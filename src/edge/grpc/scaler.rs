@@ -315,4 +315,39 @@ mod tests {
         );
         assert_eq!(paths(&[]), [of("service")]);
     }
+
+    /// What a cluster says may be anything: a trigger without a pattern of names would scale by all services.
+    #[test]
+    fn any_trigger_is_read_or_refused_with_its_fields() {
+        let seeds: [&[u8]; 8] = [
+            b"service=a.*\nscalerAddress=x:1",
+            b"service=a\ntarget=0",
+            b"service=a\ntarget=NaN",
+            b"service=customer.get\nmetric=age_seconds\ntarget=1.5",
+            b"service=*\nmetric=busy_permits\ntarget=1e308",
+            b"service=a b\nmetric=cpu\ntarget=0",
+            b"target=NaN\ntarget=-inf\nmetric=",
+            b"service=\n=\ntarget=0x10",
+        ];
+        crate::fuzz_engine::fuzz("trigger", &seeds, |input| {
+            let text = String::from_utf8_lossy(input);
+            let lines = text.lines().filter_map(|line| line.split_once('='));
+            let metadata: Vec<_> = lines.collect();
+            match parse(&metadata) {
+                Ok(trigger) => {
+                    assert!(trigger.target.is_finite() && trigger.target > 0.0);
+                    let given = metadata.iter().rev().find(|(name, _)| *name == "service");
+                    assert_eq!(trigger.services.as_str(), given.unwrap().1);
+                }
+                Err(error) => {
+                    assert_eq!(error.reason(), "REQUEST_INVALID");
+                    for violation in error.field_violations() {
+                        let names = ["service", "metric", "target"];
+                        let is_field = |name| violation.path == format!("/scalerMetadata/{name}");
+                        assert!(names.into_iter().any(is_field), "{violation:?}");
+                    }
+                }
+            }
+        });
+    }
 }

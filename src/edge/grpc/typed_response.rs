@@ -43,6 +43,8 @@ pub(super) async fn stored_response(
     let snapshot = catalog.current().await;
     let Some(method) = snapshot.directory.of(service) else {
         let note = snapshot.directory.note(service);
+        let note = note.map(|note| note.text(|service| invoker.sees_service(service)));
+        let note = note.as_deref();
         let note = note.unwrap_or("it is not known here at the moment");
         let message =
             format!("`{service}` has no typed method: {note}; get the outcome without `typed`");

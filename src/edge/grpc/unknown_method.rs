@@ -2,6 +2,7 @@
 
 use super::catalog::Snapshot;
 use super::descriptor_pool::DescriptorPool;
+use crate::codec::typed::Note;
 use crate::codec::typed::names::{SERVICE, to_snake_case};
 use crate::engine::Invoker;
 use crate::model::error::{Error, reason};
@@ -68,6 +69,7 @@ fn unknown_method(
     let shown = truncated(service);
     let untyped = untyped(catalog, service, method);
     if let Some((name, note)) = untyped.filter(|(name, _)| invoker.sees_service(name)) {
+        let note = note.text(|service| invoker.sees_service(service));
         let message =
             format!("service `{name}` has no typed method: {note}; call it with `Invoke`");
         return Error::unimplemented(reason::NO_TYPED_METHOD, message);
@@ -116,7 +118,7 @@ fn unknown(message: String) -> Error {
 }
 
 /// The service that would have a typed method at this path, and why it has none.
-fn untyped<'a>(catalog: &'a Snapshot, service: &str, method: &str) -> Option<(String, &'a str)> {
+fn untyped<'a>(catalog: &'a Snapshot, service: &str, method: &str) -> Option<(String, &'a Note)> {
     meant_services(service, method)?
         .into_iter()
         .find_map(|name| Some((name.clone(), catalog.directory.note(&name)?)))

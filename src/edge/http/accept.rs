@@ -26,6 +26,9 @@ struct Range<'a> {
 /// 406 where none of the formats will do.
 pub(super) fn requested(headers: &HeaderMap) -> Result<Option<Format>, Problem> {
     let ranges = ranges(headers);
+    if ranges.is_empty() {
+        return Ok(None);
+    }
     let any = quality(&ranges, "", "").unwrap_or(0);
     let wanted = FORMATS.iter().map(|(name, format)| {
         let (kind, subtype) = name.split_once('/').unwrap_or((name, ""));
@@ -34,7 +37,6 @@ pub(super) fn requested(headers: &HeaderMap) -> Result<Option<Format>, Problem> 
     // The first of several that are wanted as much: JSON comes first.
     let best = wanted.rev().max_by_key(|(quality, _)| *quality);
     match best {
-        _ if ranges.is_empty() => Ok(None),
         Some((quality, _)) if quality == any && any > 0 => Ok(None),
         Some((quality, format)) if quality > 0 => Ok(Some(format)),
         _ => Err(not_acceptable()),

@@ -19,7 +19,7 @@ use crate::edge::address::NodeAddress;
 use crate::edge::connection::Connection;
 use crate::edge::grpc::{Catalog, DiscoveryApi, HealthApi, InvocationApi, Serving};
 use crate::edge::metrics::MetricsApi;
-use crate::edge::openapi::{self, Described};
+use crate::edge::openapi::{self, Described, Documents};
 use crate::edge::port_auth::PortAuth;
 use crate::engine::Invoker;
 use crate::model::access::Caller;
@@ -39,6 +39,7 @@ struct Inner {
     discovery: DiscoveryApi,
     health: HealthApi,
     metrics: MetricsApi,
+    documents: Documents,
     auth: PortAuth,
     has_console: bool,
 }
@@ -60,6 +61,7 @@ impl HttpApi {
             discovery: DiscoveryApi::new(invoker.clone(), catalog.clone(), address),
             health: HealthApi::new(invoker.clone(), catalog.clone(), serving.clone()),
             metrics,
+            documents: Documents::default(),
             auth,
             has_console,
         }))
@@ -136,6 +138,9 @@ impl Inner {
             None if self.invoker.requires_authentication() => Caller::Unauthenticated,
             None => Caller::Trusted,
         };
+        if route.reads(request.method()) {
+            self.invoker.count_read(&caller)?;
+        }
         let name = Route::of(request.uri().path()).map_or("", |(_, name)| name);
         let name = name.to_owned();
         let (mut parts, body) = request.into_parts();
@@ -188,7 +193,7 @@ impl Inner {
             Route::Services => Box::pin(services::list(discovery, request)).await,
             Route::Service => Box::pin(services::get(discovery, request)).await,
             Route::Metrics => Box::pin(measure(&self.metrics, request)).await,
-            Route::OpenApi => Box::pin(describe(request)).await,
+            Route::OpenApi => Box::pin(describe(&self.documents, request)).await,
             Route::Health | Route::Ready | Route::Docs => Err(no_connection().into()),
             #[cfg(feature = "console")]
             Route::Console | Route::Session => Err(no_connection().into()),
@@ -197,12 +202,12 @@ impl Inner {
 }
 
 /// The services that the caller may invoke, as OpenAPI.
-async fn describe(request: HttpRequest) -> Result<Response<Body>, Problem> {
+async fn describe(documents: &Documents, request: HttpRequest) -> Result<Response<Body>, Problem> {
     let Peer {
         invoker,
         connection,
     } = &request.peer;
-    let described = Described::new(invoker, &request.parts.headers).await?;
+    let described = Described::new(documents, invoker, &request.parts.headers).await?;
     let body = counted(described.text.clone(), connection)?;
     Ok(described.respond(body))
 }

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use super::query::Query;
 use crate::codec::convert::timestamp_to_proto;
 use crate::codec::proto::v1;
+use crate::model::error::reason;
 
 /// The filter as text.
 pub(super) const EXPRESSION: &str = "filter";
@@ -23,9 +24,9 @@ pub(super) fn filter(query: &mut Query, now: Timestamp) -> Option<v1::Invocation
         accepted_before: time(query, "accepted_before"),
         ended_after: time(query, "ended_after"),
         ended_before: time(query, "ended_before"),
-        parent_cid: one(query, "parent_cid", "parent"),
-        root_cid: one(query, "root_cid", "root"),
-        group_cid: one(query, "group_cid", "group"),
+        parent_cid: cid(query, "parent_cid", "parent"),
+        root_cid: cid(query, "root_cid", "root"),
+        group_cid: cid(query, "group_cid", "group"),
         metadata: query.prefixed(METADATA).into_iter().collect(),
         failure_text: query.text("failure_text").unwrap_or_default(),
         dead_letter: query.flag("dead_letter"),
@@ -43,10 +44,15 @@ fn several(query: &mut Query, name: &'static str, other: &'static str) -> Vec<St
     values.map(str::to_owned).collect()
 }
 
-fn one(query: &mut Query, name: &'static str, other: &'static str) -> String {
+/// A CID, which the service checks; an empty one would be none.
+fn cid(query: &mut Query, name: &'static str, other: &'static str) -> String {
     let value = query.text(name);
     let other = query.text(other);
-    value.or(other).unwrap_or_default()
+    let value = value.or(other);
+    if value.as_deref() == Some("") {
+        query.refuse(name, reason::CID_INVALID, "is empty");
+    }
+    value.unwrap_or_default()
 }
 
 fn states(query: &mut Query) -> Vec<i32> {
@@ -107,9 +113,11 @@ mod tests {
             ..v1::InvocationFilter::default()
         };
         assert_eq!(found, expected);
-        let mut query = Query::new(&"/x?state=done&pending=x".parse().unwrap());
+        let mut query = Query::new(&"/x?state=done&pending=x&root_cid=".parse().unwrap());
         filter(&mut query, now);
         let error = query.finish().unwrap_err();
-        assert_eq!(error.field_violations().len(), 2);
+        let paths = error.field_violations().iter().map(|it| it.path.as_str());
+        let paths: Vec<_> = paths.collect();
+        assert_eq!(paths, ["/states", "/pending_reasons", "/root_cid"]);
     }
 }

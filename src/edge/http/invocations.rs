@@ -58,9 +58,7 @@ pub(super) async fn list(
     let message = v1::ListInvocationsRequest {
         filter: filter(&mut query, now),
         filter_expression: query.text(filter::EXPRESSION).unwrap_or_default(),
-        page_size: query
-            .number("page_size", "a whole number")
-            .unwrap_or_default(),
+        page_size: query.page_size(),
         page_token: query.text("page_token").unwrap_or_default(),
         view: v1::InvocationView::Basic.into(),
     };

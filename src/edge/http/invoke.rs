@@ -40,7 +40,9 @@ pub(super) async fn invoke(mut request: HttpRequest) -> Result<Response<Body>, P
     let requested = accept::requested(&headers)?;
     let mut call = Call::new(request.name()?, Payload::empty());
     let query = Query::new(&request.parts.uri);
-    let mode = apply(&mut call, &headers, query, request.peer.invoker.now())?;
+    let invoker = &request.peer.invoker;
+    let retries = invoker.limits().retry_policy();
+    let mode = apply(&mut call, &headers, query, invoker.now(), &retries)?;
     request.parts.headers = headers;
     let received = request.read_body().await?;
     call.input = input(format, received.bytes.clone())?;
@@ -84,8 +86,18 @@ async fn wait(peer: &Peer, call: Call, mode: Mode) -> Result<Response<Body>, Pro
         }
         Err(error) => return Err(error.into()),
     };
-    let answered = respond(peer, reply, format).map_err(|error| error.with_cid(cid))?;
+    let mut answered = respond(peer, reply, format).map_err(|error| error.with_cid(cid))?;
+    add_applied_wait(answered.headers_mut(), mode);
     Ok(with_cid(answered, cid))
+}
+
+/// Says how long the caller is waited for, where it prefers that.
+fn add_applied_wait(headers: &mut HeaderMap, mode: Mode) {
+    if let Some(wait) = mode.wait
+        && let Ok(applied) = HeaderValue::try_from(format!("wait={}", wait.as_secs()))
+    {
+        headers.insert(PREFERENCE_APPLIED, applied);
+    }
 }
 
 fn respond(peer: &Peer, reply: Reply, format: Format) -> Result<Response<Body>> {
@@ -177,11 +189,7 @@ fn still_running(
     let cid = error.cid().unwrap_or(cid);
     let already_accepted = error.fact(crate::model::call::ALREADY_ACCEPTED).is_some();
     let mut response = accepted_response(peer, cid, already_accepted)?;
-    if let Some(wait) = mode.wait
-        && let Ok(applied) = HeaderValue::try_from(format!("wait={}", wait.as_secs()))
-    {
-        response.headers_mut().insert(PREFERENCE_APPLIED, applied);
-    }
+    add_applied_wait(response.headers_mut(), mode);
     Ok(response)
 }
 

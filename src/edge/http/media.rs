@@ -1,5 +1,7 @@
 //! Media types: which format a request has, and which types its answer may have.
 
+use std::borrow::Cow;
+
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
@@ -36,7 +38,7 @@ pub(super) fn content_type(format: Format) -> HeaderValue {
 /// # Errors
 ///
 /// 415 for a text that is not UTF-8, and for a body that is compressed.
-pub(super) fn media_type(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+pub(super) fn media_type(headers: &HeaderMap) -> Result<Option<Cow<'_, str>>, Problem> {
     let encoded = headers.get_all(CONTENT_ENCODING).iter();
     if let Some(encoding) = encoded
         .into_iter()
@@ -64,7 +66,13 @@ pub(super) fn media_type(headers: &HeaderMap) -> Result<Option<String>, Problem>
             "the charset `{charset}` is not decoded: send UTF-8"
         )));
     }
-    Ok(Some(essence.trim().to_ascii_lowercase()))
+    let essence = essence.trim();
+    Ok(Some(
+        match essence.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            true => Cow::Owned(essence.to_ascii_lowercase()),
+            false => Cow::Borrowed(essence),
+        },
+    ))
 }
 
 /// The value of the parameter `charset`, in lower case.
@@ -117,7 +125,8 @@ mod tests {
         for (name, value) in values {
             headers.append(name, HeaderValue::from_static(value));
         }
-        media_type(&headers).map_err(|problem| problem.into_response().status().as_u16())
+        let read = media_type(&headers).map(|read| read.map(Cow::into_owned));
+        read.map_err(|problem| problem.into_response().status().as_u16())
     }
 
     #[test]

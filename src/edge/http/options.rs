@@ -2,13 +2,18 @@
 
 use std::time::Duration;
 
+use http::header::{
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, ORIGIN,
+    USER_AGENT,
+};
 use http::{HeaderMap, HeaderName};
 use jiff::Timestamp;
 
 use super::prefer::Preferences;
 use super::query::{Query, invalid};
 use crate::codec::convert::{
-    DISPATCH_KEY, duration_to_proto, parse_optional_cid, retry_policy_from_proto,
+    DISPATCH_KEY, complete_retry_policy, duration_to_proto, parse_optional_cid,
+    retry_policy_from_proto,
 };
 use crate::codec::proto::v1;
 use crate::codec::typed::CallMode;
@@ -42,8 +47,25 @@ fn is_http_metadata(name: &str) -> bool {
     is_metadata(name) && !is_of_http(name)
 }
 
+/// Whether a header is none of the options, and no metadata: those that almost every request has. For others this may
+/// be false, too.
+fn is_no_option(name: &HeaderName) -> bool {
+    let names = [
+        HOST,
+        CONTENT_TYPE,
+        CONTENT_LENGTH,
+        ACCEPT,
+        USER_AGENT,
+        ACCEPT_ENCODING,
+        CONNECTION,
+        AUTHORIZATION,
+        ORIGIN,
+    ];
+    names.contains(name)
+}
+
 /// How the caller wants its answer.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Mode {
     /// It does not wait.
     pub(super) is_async: bool,
@@ -64,9 +86,16 @@ pub(super) fn apply(
     headers: &HeaderMap,
     mut query: Query,
     now: Timestamp,
+    retries: &RetryPolicy,
 ) -> Result<Mode> {
+    if query.is_empty() && headers.keys().all(is_no_option) {
+        return Ok(Mode::default());
+    }
     let preferences = Preferences::read(headers);
-    let is_async = query.flag("async") || preferences.respond_async;
+    // Both preferences together: wait for as long, then answer as to a call in the background (RFC 7240, 4.3). What
+    // only such a call can have is for one that does not wait.
+    let waits = preferences.wait.is_some() && !query.is_given(&ASYNC_ONLY);
+    let is_async = query.flag("async") || (preferences.respond_async && !waits);
     let mode = Mode {
         is_async,
         prefers_async: preferences.respond_async,
@@ -85,7 +114,7 @@ pub(super) fn apply(
     let timeout = query.duration("timeout");
     call.timeout = timeout.or(call.timeout);
     if is_async {
-        add_terms(call, &mut query, now);
+        add_terms(call, &mut query, now, retries);
         query.refuse_given(
             &["on_deadline"],
             "is for a caller that waits: not with `async`",
@@ -194,8 +223,8 @@ fn add_waiting(call: &mut Call, query: &mut Query, wait: Option<Duration>) {
 }
 
 /// What a caller that does not wait may say.
-fn add_terms(call: &mut Call, query: &mut Query, now: Timestamp) {
-    let retry_policy = retry_policy(query);
+fn add_terms(call: &mut Call, query: &mut Query, now: Timestamp, retries: &RetryPolicy) {
+    let retry_policy = retry_policy(query, retries);
     let words = [("fail", OnExhausted::Fail), ("hold", OnExhausted::Hold)];
     let on_exhausted = query.word("on_exhausted", &words);
     let delay = query.duration("delay").map(Start::After);
@@ -221,7 +250,8 @@ fn add_terms(call: &mut Call, query: &mut Query, now: Timestamp) {
     terms.failure_callbacks = failure_callbacks;
 }
 
-fn retry_policy(query: &mut Query) -> Option<RetryPolicy> {
+/// `defaults` has what is not given.
+fn retry_policy(query: &mut Query, defaults: &RetryPolicy) -> Option<RetryPolicy> {
     let max_attempts = query.number("retry_policy.max_attempts", "a whole number");
     let multiplier = query.number("retry_policy.multiplier", "a number");
     let initial_interval = query.duration("retry_policy.initial_interval");
@@ -233,13 +263,14 @@ fn retry_policy(query: &mut Query) -> Option<RetryPolicy> {
     if !is_given {
         return None;
     }
-    let policy = retry_policy_from_proto(v1::RetryPolicy {
+    let mut policy = v1::RetryPolicy {
         max_attempts: max_attempts.unwrap_or_default(),
         initial_interval: initial_interval.map(duration_to_proto),
         multiplier: multiplier.unwrap_or_default(),
         max_interval: max_interval.map(duration_to_proto),
-    });
-    query.take(policy.map(Some))
+    };
+    complete_retry_policy(&mut policy, defaults);
+    query.take(retry_policy_from_proto(policy).map(Some))
 }
 
 #[cfg(test)]
@@ -256,7 +287,9 @@ mod tests {
         }
         let uri = format!("/invoke/x?{query}").parse().unwrap();
         let mut call = Call::new("x", Payload::empty());
-        let mode = apply(&mut call, &all, Query::new(&uri), Timestamp::UNIX_EPOCH)?;
+        let retries = RetryPolicy::default();
+        let now = Timestamp::UNIX_EPOCH;
+        let mode = apply(&mut call, &all, Query::new(&uri), now, &retries)?;
         Ok((call, mode))
     }
 
@@ -299,6 +332,11 @@ mod tests {
         assert_eq!(call.timeout, Some(Duration::from_secs(5)));
         assert_eq!((mode.wait, call.continues()), (call.timeout, true));
         assert!(!mode.is_async && call.durable().start.is_none());
+        let (_, mode) = read("", &[("prefer", "respond-async, wait=5")]).unwrap();
+        assert_eq!(
+            (mode.is_async, mode.wait),
+            (false, Some(Duration::from_secs(5)))
+        );
         let (mut call, mode) = read(
             "delay=5s&callbacks=a&callbacks=b&retry_policy.max_attempts=3&on_exhausted=hold",
             &[("prefer", "respond-async, wait=5")],
@@ -336,6 +374,53 @@ mod tests {
                 error.is_none_or(|error| error.field_violations()[0].code != "UNKNOWN_KEY");
             assert!(is_known, "{name}");
         }
+    }
+
+    /// A call without options is not read further: nothing of what is left out may mean anything.
+    #[test]
+    fn a_call_without_options_is_as_if_each_were_looked_for() {
+        let common = [
+            ("host", "localhost"),
+            ("content-type", "application/json"),
+            ("content-length", "2"),
+            ("accept", "*/*"),
+            ("user-agent", "curl"),
+            ("accept-encoding", "gzip"),
+            ("connection", "keep-alive"),
+            ("authorization", "Bearer x"),
+            ("origin", "http://localhost"),
+        ];
+        let is_left_out = |name| is_no_option(&HeaderName::from_static(name));
+        for (name, _) in common {
+            assert!(is_left_out(name), "{name}");
+        }
+        // A parameter or a header that changes nothing has everything read.
+        let with_more: Vec<_> = common.into_iter().chain([("te", "trailers")]).collect();
+        for (query, headers) in [
+            ("", &common[..]),
+            ("async=false", &common),
+            ("", &with_more),
+        ] {
+            let (call, mode) = read(query, headers).unwrap();
+            let plain = Call::new("x", Payload::empty());
+            assert_eq!(format!("{call:?}"), format!("{plain:?}"));
+            assert_eq!(format!("{mode:?}"), format!("{:?}", Mode::default()));
+        }
+        for (name, value) in [
+            ("cidery-timeout", "2s"),
+            ("grpc-timeout", "2S"),
+            ("prefer", "wait=2"),
+            ("idempotency-key", "x"),
+            ("x-request-id", "7"),
+            ("traceparent", "00-x"),
+        ] {
+            assert!(!is_left_out(name), "{name}");
+            let headers: Vec<_> = common.into_iter().chain([(name, value)]).collect();
+            let (call, _) = read("", &headers).unwrap();
+            let plain = Call::new("x", Payload::empty());
+            assert_ne!(format!("{call:?}"), format!("{plain:?}"), "{name}");
+        }
+        assert!(read("dealy=2s", &common).is_err());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The parameters of a query: each is read by its name, and what is left is refused, all at once.
 
 use std::collections::HashSet;
+use std::num::NonZeroU32;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -32,6 +33,11 @@ impl Query {
             query.pairs = query.errors.take(form::pairs(text.as_bytes()));
         }
         query
+    }
+
+    /// Whether nothing is left to be read, or to be reported.
+    pub(super) fn is_empty(&self) -> bool {
+        self.pairs.is_empty() && self.errors.is_empty()
     }
 
     /// All values of a parameter that may be repeated.
@@ -98,6 +104,12 @@ impl Query {
         number
     }
 
+    /// The size of a page; 0 where it is not given.
+    pub(super) fn page_size(&mut self) -> u32 {
+        let size = self.number("page_size", "a whole number above 0");
+        size.map_or(0, NonZeroU32::get)
+    }
+
     /// One of several words, in any case of letters.
     pub(super) fn word<T: Copy>(&mut self, name: &'static str, words: &[(&str, T)]) -> Option<T> {
         let text = self.text(name)?;
@@ -130,6 +142,12 @@ impl Query {
     pub(super) fn refuse(&mut self, name: &str, code: &'static str, message: &str) {
         self.errors
             .refuse(Violation::new(format!("/{name}"), code, message));
+    }
+
+    /// Whether any of these is given, and was not read yet.
+    pub(super) fn is_given(&self, names: &[&str]) -> bool {
+        let mut given = self.pairs.iter();
+        given.any(|(name, _)| names.contains(&name.as_str()))
     }
 
     /// Refuses parameters that a path has in another case only.

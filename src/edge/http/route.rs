@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use http::Method;
+
 use crate::model::sio::closest_name;
 
 /// A path of the node.
@@ -63,15 +65,29 @@ const PATHS: &[(&str, Route)] = &[
     ("/console/{path…}", Route::Console),
 ];
 
+/// What the paths of calls begin with. They are asked for most, and found first.
+const INVOKE_PREFIX: &str = "/invoke/";
+
 impl Route {
     /// The route of a path, and the segment that stands for its name: as it is written, or empty.
     pub(in crate::edge) fn of(path: &str) -> Option<(Self, &str)> {
+        if let Some(name) = path.strip_prefix(INVOKE_PREFIX) {
+            return is_segment(name).then_some((Self::Invoke, name));
+        }
         let mut paths = PATHS.iter();
         paths.find_map(|(pattern, route)| Some((*route, name_in(pattern, path)?)))
     }
 
+    /// Whether a path is that of calls of a service.
+    pub(in crate::edge) fn is_call(path: &str) -> bool {
+        path.strip_prefix(INVOKE_PREFIX).is_some_and(is_segment)
+    }
+
     /// The pattern of the route of a path.
     pub(in crate::edge) fn pattern_of(path: &str) -> Option<&'static str> {
+        if path.starts_with(INVOKE_PREFIX) {
+            return Self::of(path).map(|(route, _)| route.pattern());
+        }
         let mut paths = PATHS.iter();
         let found = paths.find(|(pattern, _)| name_in(pattern, path).is_some());
         found.map(|(pattern, _)| *pattern)
@@ -96,6 +112,21 @@ impl Route {
             #[cfg(feature = "console")]
             Self::Session => "GET, HEAD, POST, DELETE, OPTIONS",
         }
+    }
+
+    /// Whether a request for it reads, and counts against the rate of its principal as that of gRPC does
+    /// (`edge/reads.rs`).
+    pub(super) fn reads(self, method: &Method) -> bool {
+        let is_read = matches!(
+            self,
+            Self::Invocations
+                | Self::Invocation
+                | Self::Events
+                | Self::Services
+                | Self::Service
+                | Self::OpenApi
+        );
+        is_read && *method != Method::DELETE
     }
 
     /// Its path, with names in braces.
@@ -156,7 +187,12 @@ fn name_in<'a>(pattern: &str, path: &'a str) -> Option<&'a str> {
     };
     let (_, suffix) = rest.split_once('}')?;
     let name = path.strip_prefix(prefix)?.strip_suffix(suffix)?;
-    (!name.is_empty() && !name.contains('/')).then_some(name)
+    is_segment(name).then_some(name)
+}
+
+/// Whether a name is one segment of a path.
+fn is_segment(name: &str) -> bool {
+    !name.is_empty() && !name.as_bytes().contains(&b'/')
 }
 
 /// The path of the table that an unknown one probably stands for.
@@ -192,6 +228,8 @@ mod tests {
             ("/invoke/", None),
             ("/invoke", None),
             ("/invoke/a/b", None),
+            ("/invoke/a/", None),
+            ("/invoke//a", None),
             ("/invocations", Some((Route::Invocations, ""))),
             ("/invocations/", None),
             ("/invocations/x", Some((Route::Invocation, "x"))),

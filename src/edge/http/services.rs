@@ -27,9 +27,7 @@ pub(super) async fn list(
     let mut query = Query::new(&request.parts.uri);
     let message = v1::ListServicesRequest {
         name_prefix: query.text("name_prefix").unwrap_or_default(),
-        page_size: query
-            .number("page_size", "a whole number")
-            .unwrap_or_default(),
+        page_size: query.page_size(),
         page_token: query.text("page_token").unwrap_or_default(),
     };
     query.finish()?;

@@ -127,6 +127,7 @@ impl TlsAcceptor {
         drop(permit);
         match accepted {
             Ok(stream) => {
+                connection.set_certified(Arc::clone(&accepts.names));
                 let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
                 if !chain.is_empty() {
                     self.note_client(chain, &accepts, connection)?;

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::certificate::{peer_certificate, validity};
+use super::revocation::warnings;
 use super::server_tls::ServerTls;
 use crate::fuzz_engine::fuzz;
 
@@ -47,6 +48,57 @@ fn pem_is_read_or_the_file_is_named_and_the_key_is_not_shown() {
             let shown = format!("{error} {error:?} {tls:?}");
             assert!(!shown.contains(&secret[8..40]), "{shown}");
         }
+    });
+}
+
+/// A list that cannot be used is refused where the node is configured, and never taken for one that revokes nothing.
+#[test]
+fn lists_of_revoked_certificates_are_read_or_the_option_is_named() {
+    let mut params = rcgen::CertificateParams::default();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let ca_key = rcgen::KeyPair::generate().unwrap();
+    let ca = params.self_signed(&ca_key).unwrap().pem();
+    let issuer = rcgen::Issuer::new(params, ca_key);
+    let list = |serials: &[u64], number: u64| {
+        let revoked = serials.iter().map(|serial| rcgen::RevokedCertParams {
+            serial_number: (*serial).into(),
+            revocation_time: rcgen::date_time_ymd(2020, 1, 1),
+            reason_code: None,
+            invalidity_date: None,
+        });
+        let list = rcgen::CertificateRevocationListParams {
+            this_update: rcgen::date_time_ymd(2020, 1, 1),
+            next_update: rcgen::date_time_ymd(2021, 1, 1),
+            crl_number: number.into(),
+            issuing_distribution_point: None,
+            revoked_certs: revoked.collect(),
+            key_identifier_method: rcgen::KeyIdMethod::Sha256,
+        };
+        list.signed_by(&issuer).unwrap().pem().unwrap()
+    };
+    let (one, two) = (list(&[7, 1 << 40], 1), list(&[], 2));
+    let (certificate, key, _) = pair();
+    let both = format!("{one}\n{two}");
+    let swapped = one.replace("X509 CRL", "CERTIFICATE");
+    let cut = one.split_at(one.len() / 2).0.to_owned() + "\n-----END X509 CRL-----\n";
+    let seeds = [&one, &two, &both, &swapped, &cut, &key, ""];
+    fuzz("revocation list", &seeds.map(str::as_bytes), |input| {
+        let tls = ServerTls::pem(&certificate, &key).client_ca_pem(&ca);
+        let tls = tls.client_crl_pem(input);
+        match tls.load(Timestamp::UNIX_EPOCH) {
+            Ok(_) => assert!(input.windows(8).any(|part| part == b"X509 CRL"), "{tls:?}"),
+            Err(error) => {
+                assert_eq!(error.reason(), "TLS_INVALID");
+                let violations = error.field_violations();
+                assert!(!violations.is_empty(), "{error:?}");
+                for violation in violations {
+                    assert_eq!(violation.path, "/tls_client_crl", "{violation:?}");
+                }
+            }
+        }
+        // Of a list itself, as it is after the PEM text.
+        let lists = [input.to_vec().into()];
+        drop(warnings(&lists, &[], Timestamp::UNIX_EPOCH));
     });
 }
 

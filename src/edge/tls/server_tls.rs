@@ -156,6 +156,7 @@ impl ServerTls {
         }
         Ok(Loaded {
             accepts: Accepts {
+                names: validity.names.as_slice().into(),
                 // Each has its own cache of sessions: nobody resumes one that another set of CAs let in.
                 config: Arc::new(config),
                 clients: clients.verifier,
@@ -287,6 +288,8 @@ pub(super) struct Loaded {
 /// With what handshakes are made.
 #[derive(Debug)]
 pub(super) struct Accepts {
+    /// The names in the certificate of the node.
+    pub(super) names: Arc<[String]>,
     pub(super) config: Arc<ServerConfig>,
     /// Who checks the certificates of clients.
     pub(super) clients: Arc<dyn ClientCertVerifier>,

@@ -21,11 +21,12 @@ use crate::engine::store::{Acceptance, Store, Stored};
 use crate::engine::trace::{SpanKind, Tracer, publish};
 use crate::model::access::Principal;
 use crate::model::call::{Accepted, Call, DurableOptions, Start};
-use crate::model::error::{Error, Result, Violation, reason};
+use crate::model::error::{ListLimits, Result, Violation};
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::{HELD, Invocation, Request, Terms};
 use crate::model::payload::{Format, Payload};
 use crate::model::sio::Ignored;
+use crate::service::Admitted;
 
 /// Whether the gate of a service lets a call pass.
 type CheckGate = fn(&Gate, &ServiceName) -> Result<()>;
@@ -251,7 +252,8 @@ impl Acceptor {
         route: &Route,
     ) -> Result<(Invocation, Ignored)> {
         sio::check_format(route.definition.declaration(), call.response_format)?;
-        let ignored = check_input(route, &call.input)?;
+        self.limits.check_call(&call)?;
+        let ignored = check_input(route, &call.input, &self.limits)?;
         Ok((self.new_invocation(cid, call, origin, route)?, ignored))
     }
 
@@ -287,7 +289,7 @@ impl Acceptor {
     ///
     /// `NOT_FOUND` / `SERVICE_UNKNOWN`; `INVALID_ARGUMENT` with all violations.
     pub(in crate::engine) fn check_input(&self, service: &str, input: &Payload) -> Result<()> {
-        check_input(&*self.routes.find(service)?, input).map(drop)
+        check_input(&*self.routes.find(service)?, input, &self.limits).map(drop)
     }
 
     /// Whether a service and its callbacks accept a new asynchronous invocation.
@@ -404,7 +406,7 @@ impl Acceptor {
             Start::After(delay) => saturating_add(now, delay),
             Start::At(time) => time.max(now),
         });
-        check_options(&options, start_time)?;
+        check_options(&options, start_time, self.limits.callbacks)?;
         Ok(Terms {
             start_time: start_time.map(|time| time.min(HELD)),
             expire_time: options
@@ -475,18 +477,34 @@ impl Acceptor {
 }
 
 /// Checks an input before its CID is answered. It is stored as it came, and checked again when it is dispatched.
-fn check_input(route: &Route, input: &Payload) -> Result<Ignored> {
+fn check_input(route: &Route, input: &Payload, limits: &Limits) -> Result<Ignored> {
     let declaration = route.definition.declaration();
-    match input {
+    let (read, ignored) = match input {
         // A malformed document is refused even if the service declares nothing.
-        Payload::Document(..) => Ok(sio::read_input(declaration, input.clone())?.ignored),
-        _ if declaration.input.is_some() => Ok(route.definition.admit(input.clone())?.ignored),
-        encoded => payload::scan(encoded).map(|()| Ignored::default()),
-    }
+        Payload::Document(..) => {
+            let read = sio::read_input(declaration, input.clone())?;
+            (Payload::Value(read.value), read.ignored)
+        }
+        _ if declaration.input.is_some() => {
+            let Admitted { input, ignored } = route.definition.admit(input.clone())?;
+            (input, ignored)
+        }
+        encoded => {
+            payload::scan(encoded)?;
+            limits.check_payload(encoded)?;
+            return Ok(Ignored::default());
+        }
+    };
+    limits.check_payload(&read)?;
+    Ok(ignored)
 }
 
 /// Checks the limits of options, all violations at once.
-fn check_options(options: &DurableOptions, start_time: Option<Timestamp>) -> Result<()> {
+fn check_options(
+    options: &DurableOptions,
+    start_time: Option<Timestamp>,
+    max_callbacks: usize,
+) -> Result<()> {
     let is_too_early = |deadline: &Timestamp| start_time.is_some_and(|start| *deadline <= start);
     let deadline = options.deadline.filter(is_too_early).map(|_| {
         let message = "is not after the start: the invocation would never run";
@@ -503,26 +521,12 @@ fn check_options(options: &DurableOptions, start_time: Option<Timestamp>) -> Res
         ("/concurrency_key", &options.concurrency_key),
     ];
     let keys = keys.into_iter().filter_map(too_long);
-    let lists = [
-        ("/callbacks", &options.callbacks),
-        ("/failure_callbacks", &options.failure_callbacks),
-    ];
-    Error::reject(
-        reason::REQUEST_INVALID,
-        keys.chain(deadline)
-            .chain(too_many_callbacks(lists))
-            .collect(),
-    )
-}
-
-/// The violations of lists of callbacks that are too long.
-pub(super) fn too_many_callbacks<'a>(
-    lists: [(&'static str, &'a Vec<String>); 2],
-) -> impl Iterator<Item = Violation> + use<'a> {
-    let too_long = |(field, list): (&str, &Vec<String>)| {
-        Violation::too_many(field, list.len(), DurableOptions::MAX_CALLBACKS)
-    };
-    lists.into_iter().filter_map(too_long)
+    let (after, failed) = (options.callbacks.len(), options.failure_callbacks.len());
+    ListLimits::default()
+        .with(keys.chain(deadline))
+        .check("/callbacks", after, ("callbacks", max_callbacks))
+        .check("/failure_callbacks", failed, ("callbacks", max_callbacks))
+        .reject()
 }
 
 /// An input in the form in which it is stored: encoded, and as it came where it came encoded.

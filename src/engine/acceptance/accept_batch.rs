@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 
 use crate::codec::payload;
 use crate::dict;
-use crate::engine::acceptance::accept::{Acceptor, too_many_callbacks};
+use crate::engine::acceptance::accept::Acceptor;
 use crate::engine::acceptance::cost::Cost;
 use crate::engine::acceptance::origin::Origin;
 use crate::engine::acceptance::repeat::{check_same, removed};
@@ -23,7 +23,7 @@ use crate::engine::store::{Acceptance, Store};
 use crate::engine::trace::{Tracer, publish_group};
 use crate::model::batch::{AcceptedGroup, Batch};
 use crate::model::call::{Call, DurableOptions};
-use crate::model::error::{Error, Result, Violation, reason};
+use crate::model::error::{Error, ListLimits, Result, Violation, reason};
 use crate::model::id::{Cid, ServiceName, texts};
 use crate::model::invocation::{
     Fingerprint, Group, Grouping, Invocation, Member, Request, fingerprint, fingerprint_of_all,
@@ -216,10 +216,23 @@ impl BatchAcceptor {
         }
     }
 
+    /// Whether the outcomes of the members, and that of the batch, go to so many services.
+    fn check_callback_lists(&self, batch: &Batch) -> Result<()> {
+        let Limits {
+            callbacks,
+            member_callbacks,
+            ..
+        } = *self.limits;
+        let (each, last) = (batch.on_each.len(), batch.on_final.len());
+        ListLimits::default()
+            .check("/on_each", each, ("member_callbacks", member_callbacks))
+            .check("/on_final", last, ("callbacks", callbacks))
+            .reject()
+    }
+
     fn prepare(&self, cid: Cid, batch: Batch, origin: &Origin<'_>) -> Result<CheckedBatch> {
         self.check_size(batch.calls.len())?;
-        let lists = [("/on_each", &batch.on_each), ("/on_final", &batch.on_final)];
-        Error::reject(reason::REQUEST_INVALID, too_many_callbacks(lists).collect())?;
+        self.check_callback_lists(&batch)?;
         check_distinct(&batch)?;
         let on_each = self.acceptor.service_names(&batch.on_each)?;
         // A caller that names the batch can repeat it.

@@ -45,6 +45,9 @@ pub trait WorkerPool: fmt::Debug + Send + Sync {
     /// did.
     fn last_served(&self) -> Option<Timestamp>;
 
+    /// When a worker announced the service first.
+    fn announced(&self) -> Timestamp;
+
     /// How many dispatches the workers that serve the service run at once, those of their other services included.
     fn credit(&self) -> usize;
 

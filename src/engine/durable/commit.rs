@@ -96,6 +96,7 @@ impl Committer {
     ) -> Rules<'a> {
         Rules {
             retry_policy: &route.options.retry_policy,
+            min_backoff: self.limits.min_backoff,
             on_exhausted: route.options.on_exhausted,
             attempt_timeout: route.attempt_timeout(&invocation.request),
             max_crashes: self.limits.max_crashes,
@@ -353,7 +354,7 @@ impl Committer {
                 live.progress().or_else(|| invocation.progress.clone()),
             ),
             Source::Claimed | Source::Unclaimed => (
-                self.last_event(invocation, change.event, change.attempts, now),
+                Self::last_event(invocation, change.event, change.attempts, now),
                 invocation.first_attempt_time,
                 invocation.progress.clone(),
             ),
@@ -389,7 +390,6 @@ impl Committer {
     }
 
     fn last_event(
-        &self,
         invocation: &Invocation,
         kind: Option<EventKind>,
         attempt: u32,

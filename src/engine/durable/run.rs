@@ -308,9 +308,12 @@ impl Runner {
                 AttemptResult::AwaitingCompletion(token.hash())
             }
             Some(Ok(reply)) => {
-                let reply = with_ignored(reply, &ignored);
-                let max_bytes = self.executor.runtime().limits.message_bytes;
-                AttemptResult::Outcome(stored_reply(&definition, reply, request, max_bytes))
+                let limits = &self.executor.runtime().limits;
+                let stored = limits.check_reply(&reply).and_then(|()| {
+                    let reply = with_ignored(reply, &ignored);
+                    stored_reply(&definition, reply, request, limits.message_bytes)
+                });
+                AttemptResult::Outcome(stored)
             }
             _ if stop == Stop::Halt => AttemptResult::Halted,
             Some(Err(error)) if !cancel.is_cancelled() => {

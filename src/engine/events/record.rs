@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::engine::events::event::NodeEventKind;
 use crate::engine::store::Record;
 use crate::model::error::Error;
-use crate::model::invocation::{Event, EventKind, HELD, Invocation, Request};
+use crate::model::invocation::{Event, EventKind, HELD, Invocation, NestedCalls, Request};
 use crate::model::payload::{Payload, Reply};
 
 /// The kind of the event that follows from a record of an invocation; `None` where it is no news for an operator: an
@@ -78,6 +78,7 @@ fn outline_of(event: &Event) -> Event {
         EventKind::Accepted { .. } | EventKind::Started { .. } | EventKind::Item(_) => {
             EventKind::Started {
                 worker: String::new(),
+                calls: NestedCalls::default(),
             }
         }
     };

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::engine::running_budget::AttemptMemory;
+use crate::engine::results::live::Live;
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::ServiceName;
 
@@ -15,8 +15,8 @@ pub(in crate::engine) struct CallChain {
     service: ServiceName,
     caller: Option<Arc<Self>>,
     depth: u32,
-    /// The memory of the stored attempt that the calls are part of, if they are.
-    attempt: Option<Arc<AttemptMemory>>,
+    /// The stored attempt that the calls are part of, if they are.
+    attempt: Option<Arc<Live>>,
 }
 
 impl CallChain {
@@ -30,7 +30,7 @@ impl CallChain {
         service: &ServiceName,
         next: &str,
         max_depth: u32,
-        attempt: Option<&Arc<AttemptMemory>>,
+        attempt: Option<&Arc<Live>>,
     ) -> Result<Arc<Self>> {
         let depth = callers.map_or(0, |caller| caller.depth) + 1;
         if depth > max_depth {
@@ -48,7 +48,12 @@ impl CallChain {
         }))
     }
 
-    pub(in crate::engine) fn attempt(&self) -> Option<&Arc<AttemptMemory>> {
+    /// How many calls wait for the nested one.
+    pub(in crate::engine) fn depth(&self) -> u32 {
+        self.depth
+    }
+
+    pub(in crate::engine) fn attempt(&self) -> Option<&Arc<Live>> {
         self.attempt.as_ref()
     }
 }

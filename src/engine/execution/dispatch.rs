@@ -16,7 +16,6 @@ use crate::engine::execution::nested_failure::NestedFailure;
 use crate::engine::execution::runtime::HandlerRuntime;
 use crate::engine::limits::Limits;
 use crate::engine::results::live::{ItemRejected, Live};
-use crate::engine::running_budget::AttemptMemory;
 use crate::model::access::{Caller, Principal, Principals};
 use crate::model::batch::{AcceptedGroup, Batch};
 use crate::model::call::{Accepted, Call};
@@ -139,7 +138,7 @@ impl Dispatch {
             return Ok(Arc::clone(chain));
         }
         let max_depth = self.runtime().limits.depth;
-        let attempt = self.attempt_memory();
+        let attempt = self.attempt();
         let chain = CallChain::extend(
             self.callers.as_ref(),
             &self.info().service,
@@ -150,10 +149,10 @@ impl Dispatch {
         Ok(Arc::clone(self.chain.get_or_init(|| chain)))
     }
 
-    /// The memory of the stored attempt that this dispatch is part of, if it is.
-    fn attempt_memory(&self) -> Option<&Arc<AttemptMemory>> {
+    /// The stored attempt that this dispatch is part of, if it is.
+    pub(in crate::engine) fn attempt(&self) -> Option<&Arc<Live>> {
         let callers = self.callers.as_ref();
-        let live = self.live.as_ref().map(|live| live.memory());
+        let live = self.live.as_ref();
         live.or_else(|| callers.and_then(|callers| callers.attempt()))
     }
 
@@ -290,6 +289,8 @@ impl Dispatch {
             return Ok(());
         };
         // Encoded here, once: an item that cannot be encoded fails its handler and not its followers.
+        let within = self.runtime().limits.check_payload(&item);
+        within.map_err(output_invalid)?;
         let item = payload::encode(item, Format::Dict).map_err(output_invalid)?;
         let HandlerRuntime {
             limits, clock, hub, ..
@@ -384,7 +385,7 @@ impl Platform for Dispatch {
                 return Ok(ended);
             }
             // The one that it waits for may need the room that this attempt takes.
-            let _waiting = self.attempt_memory().map(|memory| memory.waiting());
+            let _waiting = self.attempt().map(|attempt| attempt.memory().waiting());
             let wait = async {
                 tokio::select! {
                     ended = has_ended(at_most) => ended,

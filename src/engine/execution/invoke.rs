@@ -27,10 +27,9 @@ use crate::engine::trace::{Span, SpanKind, Tracer};
 use crate::model::call::{Accepted, Call};
 use crate::model::error::Result;
 use crate::model::id::Cid;
+use crate::model::invocation::NestedCall;
 use crate::model::payload::{Payload, Reply};
-use crate::service::{
-    Admitted, BoxFuture, InvocationInfo, Response, of_nested, output_invalid, refused_by,
-};
+use crate::service::{Admitted, BoxFuture, InvocationInfo, Response, of_nested, refused_by};
 
 /// A checked call from outside.
 enum PreparedCall<'a> {
@@ -131,6 +130,7 @@ impl Executor {
         accepting.map_err(|error| error.with_info("service", &call.service))?;
         let work = lifecycle.work_token();
         let route = self.runtime.routes.find(&call.service)?;
+        self.runtime.limits.check_call(&call)?;
         let declaration = route.definition.declaration();
         let taken = route
             .gate
@@ -213,11 +213,7 @@ impl Executor {
             let (invoker, started) = (self.as_invoker(), &mut meter.started);
             run(invoker, &call.route, limits, info, callers, input, started).await
         };
-        if let Ok(reply) = &outcome
-            && let Err(error) = reply.metadata.check()
-        {
-            outcome = Err(output_invalid(error));
-        }
+        outcome = outcome.and_then(|reply| self.runtime.limits.checked_reply(reply));
         meter.end(&outcome);
         let reply = outcome?;
         call.response_format.write(&call.route.definition, reply)
@@ -257,7 +253,7 @@ fn run<'a>(
             let call = dispatch_to_worker(&invoker, route, limits, request, started);
             return Box::pin(call).await;
         }
-        let Admitted { input, ignored } = invoker.runtime().admit(route, input)?;
+        let Admitted { input, ignored } = invoker.runtime().admit_new(route, input)?;
         let permits = match limits.try_acquire_permits() {
             Some(permits) => {
                 *started = Some(limits.begun.unwrap_or_else(Instant::now));
@@ -310,6 +306,29 @@ impl NestedInvoker for Executor {
 }
 
 impl Executor {
+    /// Keeps a nested call with the stored attempt that it is part of, if it is part of one.
+    fn remember(
+        &self,
+        parent: &Dispatch,
+        route: &Route,
+        depth: u32,
+        begun: Instant,
+        outcome: &Result<Reply>,
+    ) {
+        let Some(attempt) = parent.attempt() else {
+            return;
+        };
+        let (now, took) = (self.runtime.clock.now(), begun.elapsed());
+        attempt.add_call(NestedCall {
+            service: route.name().clone(),
+            caller: parent.info().service.clone(),
+            depth,
+            start: now.checked_sub(took).unwrap_or(now),
+            duration: took,
+            failure: outcome.as_ref().err().map(NestedCall::failure_of),
+        });
+    }
+
     /// Invokes a service as part of the invocation of `parent`.
     #[expect(
         clippy::manual_async_fn,
@@ -327,13 +346,12 @@ impl Executor {
                 return Err(parent.end_reason());
             }
             let asks_who_calls = self.runtime.requires_authentication;
-            if asks_who_calls {
-                parent.check_invoke(&call)?;
-            }
+            parent.check_invoke(&call)?;
             let route = self.runtime.routes.find(&call.service);
             let route = route.map_err(|error| refused_by(error, &call.service))?;
             let refused = |error: &_| route.tally.metrics.refused(InvocationKind::Nested, error);
             route.gate.check_call(route.name()).inspect_err(refused)?;
+            self.runtime.limits.check_call(&call)?;
             let rated = route.check_rate(1).inspect_err(refused);
             rated.map_err(|error| refused_by(error, &call.service))?;
             let callers = parent.extend_chain(&call.service)?;
@@ -375,12 +393,13 @@ impl Executor {
             // Not `release_during`, which would have room for the call again.
             let released = parent.permits.release();
             let mut meter = CallMeter::new(&route.tally, InvocationKind::Nested, info.cid);
-            let (callers, started) = (Some(callers), &mut meter.started);
+            let (depth, started) = (callers.depth(), &mut meter.started);
+            let callers = Some(callers);
             let outcome = run(invoker, &route, limits, info, callers, call.input, started).await;
+            let outcome = outcome.and_then(|reply| self.runtime.limits.checked_reply(reply));
             meter.end(&outcome);
-            if let Some(trace) = trace {
-                trace.end(&outcome);
-            }
+            self.remember(parent, &route, depth, begun, &outcome);
+            trace.into_iter().for_each(|trace| trace.end(&outcome));
             released.reacquire(parent.cancelled()).await;
             let reply = outcome
                 .map_err(|error| of_nested(error, route.name().as_str()))

@@ -52,4 +52,16 @@ impl HandlerRuntime {
         }
         route.definition.admit(input)
     }
+
+    /// As [`admit`](Self::admit), within the limits of values: for an input that enters now. What is stored was checked
+    /// when it was accepted.
+    ///
+    /// # Errors
+    ///
+    /// As for [`admit`](Self::admit).
+    pub(in crate::engine) fn admit_new(&self, route: &Route, input: Payload) -> Result<Admitted> {
+        let admitted = self.admit(route, input)?;
+        self.limits.check_payload(&admitted.input)?;
+        Ok(admitted)
+    }
 }

@@ -98,7 +98,7 @@ pub(in crate::engine) async fn dispatch_to_worker(
 ) -> Result<Reply> {
     let runtime = invoker.runtime();
     // The declaration in force comes first: callers know that one.
-    let mut admitted = runtime.admit(route, request.input.clone())?;
+    let mut admitted = runtime.admit_new(route, request.input.clone())?;
     let ignored = std::mem::take(&mut admitted.ignored);
     let mut admitted = Some(admitted);
     let mut retries_left = runtime.limits.max_crashes;

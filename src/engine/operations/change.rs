@@ -1,6 +1,7 @@
 //! What an operation does to each invocation, and which ones it can do it to: its filter selects no others.
 
 use super::selection::Selection;
+use crate::codec::limits::MAX_FILTER_VALUES;
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::operation_action::Action;
 use crate::codec::{json, struct_pb};
@@ -63,9 +64,13 @@ impl Change {
     ///
     /// `INVALID_ARGUMENT` / `REQUEST_INVALID` with all violations, and where a filter asks for nothing that can be
     /// changed.
-    pub(super) fn selection(&self, filter: Option<v1::InvocationFilter>) -> Result<Selection> {
+    pub(super) fn selection(
+        &self,
+        filter: Option<v1::InvocationFilter>,
+        max_values: usize,
+    ) -> Result<Selection> {
         // The violations are those of the filter as it was given.
-        Selection::parse(filter.clone())?;
+        Selection::parse(filter.clone(), max_values)?;
         let mut filter = filter.unwrap_or_default();
         let (ended, pending) = (self.ended_states(&filter), self.pending_states(&filter));
         let only_held = matches!(self, Self::Retry(_) | Self::Release) && !pending.is_empty();
@@ -80,7 +85,7 @@ impl Change {
         if filter.states.is_empty() {
             return Err(self.nothing_selected(&filter));
         }
-        let selection = Selection::parse(Some(filter))?;
+        let selection = Selection::parse(Some(filter), MAX_FILTER_VALUES)?;
         Ok(match self {
             Self::Retry(_) if retries => selection.not_retried(or_held),
             _ => selection,
@@ -197,7 +202,8 @@ mod tests {
 
     #[test]
     fn a_filter_selects_only_what_can_be_changed() {
-        let select = |change: &Change, asked| change.selection(asked).unwrap().filter;
+        let select =
+            |change: &Change, asked| change.selection(asked, MAX_FILTER_VALUES).unwrap().filter;
         let retry = Change::Retry(None);
         let all = select(&retry, None);
         assert_eq!(
@@ -243,7 +249,7 @@ mod tests {
                 "/filter/states",
             ),
         ] {
-            let error = change.selection(asked).unwrap_err();
+            let error = change.selection(asked, MAX_FILTER_VALUES).unwrap_err();
             assert_eq!(error.field_violations()[0].path, path, "{change:?}");
         }
     }

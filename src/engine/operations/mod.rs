@@ -28,7 +28,7 @@ use crate::engine::durable::operations::maintenance::Maintenance;
 use crate::engine::events::EventBus;
 use crate::engine::lifecycle::Lifecycle;
 use crate::engine::results::examples::InvocationSummaries;
-use crate::engine::store::{LIST_PAGE_BYTES, Store};
+use crate::engine::store::Store;
 use crate::model::error::{Error, Result, reason};
 use crate::model::operation::{OperationId, OperationProgress, OperationState};
 
@@ -229,12 +229,13 @@ impl Operations {
     }
 
     /// Up to `max` operations in these states, the newest first, and where the next page begins. Without a state: all.
-    /// A page has [`LIST_PAGE_BYTES`] at most.
+    /// A page has `max_bytes` at most.
     pub(in crate::engine) fn list(
         &self,
         states: &[OperationState],
         after: Option<OperationPlace>,
         max: usize,
+        max_bytes: usize,
     ) -> (Vec<v1::Operation>, Option<OperationPlace>) {
         let (mut page, mut bytes, mut last) = (Vec::new(), 0_usize, None);
         let now = self.clock.now();
@@ -247,7 +248,7 @@ impl Operations {
         for (place, entry) in rest {
             let operation = entry.to_proto();
             bytes = bytes.saturating_add(operation.encoded_len());
-            if page.len() >= max || bytes > LIST_PAGE_BYTES {
+            if page.len() >= max || (bytes > max_bytes && !page.is_empty()) {
                 return (page, last);
             }
             page.push(operation);

@@ -8,6 +8,7 @@ use super::change::Change;
 use super::selection::Selection;
 use crate::codec::convert::FieldErrors;
 use crate::codec::filter::write;
+use crate::codec::limits::MAX_FILTER_VALUES;
 use crate::codec::proto::v1;
 use crate::model::error::{Error, Kind, Result, Violation, reason};
 use crate::model::id::truncated_to;
@@ -37,16 +38,16 @@ pub struct OperationRequest {
 
 impl OperationRequest {
     /// Reads what is asked of an operation: its action, filter, rate, principal and its group, and the text that the
-    /// filter was given as. All else of the message is ignored.
+    /// filter was given as. All else of the message is ignored. The lists of its filter have up to `max_values`.
     ///
     /// # Errors
     ///
     /// `INVALID_ARGUMENT` / `REQUEST_INVALID` with all violations.
-    pub fn parse(operation: v1::Operation) -> Result<Self> {
-        Self::read(operation, MAX_BYTES)
+    pub fn parse(operation: v1::Operation, max_values: usize) -> Result<Self> {
+        Self::read(operation, MAX_BYTES, max_values)
     }
 
-    fn read(operation: v1::Operation, max_bytes: usize) -> Result<Self> {
+    fn read(operation: v1::Operation, max_bytes: usize, max_values: usize) -> Result<Self> {
         let mut errors = FieldErrors::default();
         let id = match operation.id.as_str() {
             "" => None,
@@ -57,8 +58,8 @@ impl OperationRequest {
             errors.refuse(violation);
         }
         let selection = match &change {
-            Some(change) => change.selection(operation.filter.clone()),
-            None => Selection::parse(operation.filter.clone()),
+            Some(change) => change.selection(operation.filter.clone(), max_values),
+            None => Selection::parse(operation.filter.clone(), max_values),
         };
         let selection = errors.take(selection);
         if operation.max_per_second > MAX_RATE {
@@ -108,7 +109,7 @@ impl OperationRequest {
             Error::new(Kind::DataLoss, reason::STORE_DAMAGED, message)
         })?;
         // With its defaults it may be larger than when it was taken.
-        Self::read(operation, usize::MAX)
+        Self::read(operation, usize::MAX, MAX_FILTER_VALUES)
     }
 
     /// The invocations that it changes.
@@ -161,7 +162,7 @@ impl OperationRequest {
 /// An empty filter does not select everything: clients that drop unknown names send it for one that is misspelled. A
 /// filter that cannot be read asks for something.
 fn selection_violation(filter: Option<&v1::InvocationFilter>, all: bool) -> Option<Violation> {
-    let read = filter.map(|filter| Selection::parse(Some(filter.clone())));
+    let read = filter.map(|filter| Selection::parse(Some(filter.clone()), MAX_FILTER_VALUES));
     let has_criterion = read.is_some_and(|read| !read.is_ok_and(|read| read.filter.is_empty()));
     match (has_criterion, all) {
         (true, true) => {
@@ -203,7 +204,7 @@ mod tests {
             filter: Some(v1::InvocationFilter::default()),
             ..v1::Operation::default()
         };
-        let error = OperationRequest::parse(request).unwrap_err();
+        let error = OperationRequest::parse(request, MAX_FILTER_VALUES).unwrap_err();
         let paths: Vec<_> = error
             .field_violations()
             .iter()
@@ -247,7 +248,7 @@ mod tests {
             input_patch: patch,
             ..v1::RetryAction::default()
         });
-        let request = OperationRequest::parse(operation(retry)).unwrap();
+        let request = OperationRequest::parse(operation(retry), MAX_FILTER_VALUES).unwrap();
         let again = OperationRequest::decode(&request.encode()).unwrap();
         assert_eq!((again.id, &again.asked), (request.id, &request.asked));
         assert_eq!(again.change, Change::Retry(Some(dict! { "a": 1 })));
@@ -262,7 +263,7 @@ mod tests {
             input_patch: patch,
             ..v1::RetryAction::default()
         });
-        let error = OperationRequest::parse(operation(retry)).unwrap_err();
+        let error = OperationRequest::parse(operation(retry), MAX_FILTER_VALUES).unwrap_err();
         assert_eq!(
             error.field_violations()[0].path,
             "/action/retry/input_patch"

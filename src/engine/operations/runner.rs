@@ -17,7 +17,7 @@ use crate::engine::access::audit;
 use crate::engine::clock::Clock;
 use crate::engine::durable::operations::maintenance::{InvocationPage, Maintenance};
 use crate::engine::results::lookup::InvocationView;
-use crate::engine::store::{Filter, STORE_RETRY_DELAY, Store};
+use crate::engine::store::{Filter, PageSize, STORE_RETRY_DELAY, Store};
 use crate::model::error::{Error, Result};
 use crate::model::id::Cid;
 use crate::model::invocation::State;
@@ -131,7 +131,9 @@ impl Runner {
             not_retried: false,
             ..selection.filter.clone()
         };
-        let page = self.maintenance.list(filter, before, page_size(entry));
+        let page = self
+            .maintenance
+            .list(filter, before, PageSize::of(page_size(entry)));
         let mut page = page.await?;
         page.found.retain(|found| concerns(entry, found));
         Ok(page)
@@ -192,7 +194,10 @@ impl Runner {
             };
             let mut before = None;
             loop {
-                let list = || self.maintenance.list(open.clone(), before, max);
+                let list = || {
+                    self.maintenance
+                        .list(open.clone(), before, PageSize::of(max))
+                };
                 let members = self.patiently(entry, list).await?;
                 admit(entry, pace, members.found.len()).await?;
                 let cancelled = members.found.into_iter();

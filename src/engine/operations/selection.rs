@@ -18,17 +18,17 @@ pub struct Selection {
 }
 
 impl Selection {
-    /// Reads a filter; without one, all invocations match.
+    /// Reads a filter whose lists have up to `max_values`; without one, all invocations match.
     ///
     /// # Errors
     ///
     /// `INVALID_ARGUMENT` / `REQUEST_INVALID` with all violations.
-    pub fn parse(filter: Option<v1::InvocationFilter>) -> Result<Self> {
+    pub fn parse(filter: Option<v1::InvocationFilter>, max_values: usize) -> Result<Self> {
         let (states, pending_reasons) = filter.as_ref().map_or_else(Default::default, |filter| {
             (filter.states.clone(), filter.pending_reasons.clone())
         });
         Ok(Self {
-            filter: filter_from_proto(filter)?,
+            filter: filter_from_proto(filter, max_values)?,
             states,
             pending_reasons,
         })

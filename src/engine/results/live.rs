@@ -14,8 +14,8 @@ use crate::model::call::DurableOptions;
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::Cid;
 use crate::model::invocation::{
-    Event, EventKind, Invocation, Progress, ProgressRecord, Request, SEQUENCES_PER_GENERATION,
-    State, Transition,
+    Event, EventKind, Invocation, NestedCall, NestedCalls, Progress, ProgressRecord, Request,
+    SEQUENCES_PER_GENERATION, State, Transition,
 };
 use crate::model::metadata::Metadata;
 use crate::model::payload::Payload;
@@ -57,6 +57,8 @@ struct LiveState {
     stored_events: usize,
     items: usize,
     item_bytes: usize,
+    /// The synchronous calls of the attempt that have ended.
+    calls: NestedCalls,
     /// The last progress, of this attempt or an earlier one.
     progress: Option<Arc<ProgressRecord>>,
     /// When the handler last reported progress, or started.
@@ -136,6 +138,7 @@ impl Live {
             time: now,
             kind: EventKind::Started {
                 worker: worker.map_or_else(String::new, |permit| permit.worker().to_owned()),
+                calls: NestedCalls::default(),
             },
         }));
         let items = invocation
@@ -166,6 +169,7 @@ impl Live {
                 events,
                 items,
                 item_bytes,
+                calls: NestedCalls::default(),
                 progress: invocation.progress.clone(),
                 last_heartbeat: Instant::now(),
                 sealed: false,
@@ -244,6 +248,14 @@ impl Live {
         Ok(())
     }
 
+    /// Notes a synchronous call of the attempt that has ended.
+    pub(in crate::engine) fn add_call(&self, call: NestedCall) {
+        let mut state = self.lock();
+        if !state.sealed {
+            state.calls.add(call);
+        }
+    }
+
     /// Ends the attempt: later items and progress are refused. Returns the events to be stored, the last one included,
     /// which followers do not see before it is [`publish`](Self::publish)ed.
     pub(in crate::engine) fn seal(
@@ -254,6 +266,8 @@ impl Live {
         let mut state = self.lock();
         state.sealed = true;
         let stored = state.stored_events;
+        let LiveState { events, calls, .. } = &mut *state;
+        put_calls(events.get_mut(stored..).unwrap_or_default(), calls);
         let mut events = state.events.get(stored..).unwrap_or_default().to_vec();
         events.extend(last.map(|kind| state.make_event(kind, time)));
         events
@@ -414,6 +428,9 @@ impl Live {
         invocation.attempts = state.attempts;
         invocation.first_attempt_time = Some(state.first_attempt_time);
         invocation.events.clone_from(&state.events);
+        let stored = state.stored_events;
+        let unstored = invocation.events.get_mut(stored..);
+        put_calls(unstored.unwrap_or_default(), &state.calls);
         if let Some(progress) = &state.progress {
             invocation.progress = Some(Arc::clone(progress));
         }
@@ -430,6 +447,20 @@ impl LiveState {
             time,
             kind,
         })
+    }
+}
+
+/// Puts the calls of an attempt into the event of its start, which followers may share: they get it as it was.
+fn put_calls(events: &mut [Arc<Event>], made: &NestedCalls) {
+    if made.is_empty() {
+        return;
+    }
+    let is_start = |event: &Event| matches!(event.kind, EventKind::Started { .. });
+    let start = events.iter_mut().find(|event| is_start(event));
+    if let Some(event) = start
+        && let EventKind::Started { calls, .. } = &mut Arc::make_mut(event).kind
+    {
+        calls.clone_from(made);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::lookup::{InvocationView, Results};
 use crate::model::id::Cid;
-use crate::model::invocation::{HELD, RetryPolicy, State};
+use crate::model::invocation::{HELD, State};
 
 /// How many invocations are counted before another one, so that the answer stays cheap however long the queue is.
 const MAX_AHEAD: usize = 1_000;
@@ -33,7 +33,7 @@ impl Results {
         });
         let max_attempts = match request.terms.at_most_once {
             true => 1,
-            false => max_attempts.unwrap_or_else(|| RetryPolicy::default().max_attempts),
+            false => max_attempts.unwrap_or_else(|| self.routes().limits().attempts),
         };
         let is_pending = matches!(invocation.shown_state(), State::Pending { .. });
         let waits = is_pending && view.due && invocation.due < HELD;

@@ -192,6 +192,11 @@ impl Routes {
         self.limits.node_concurrency - self.node_permits.available_permits()
     }
 
+    /// The limits of the node.
+    pub(in crate::engine) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
     /// The route of a service, if there is one.
     pub(in crate::engine) fn get(&self, name: &str) -> Option<Arc<Route>> {
         self.table.load().get(name).cloned()

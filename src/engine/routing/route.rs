@@ -81,7 +81,10 @@ impl EffectiveOptions {
         Self {
             timeout: options.timeout.unwrap_or(limits.timeout),
             attempt_timeout: options.attempt_timeout.unwrap_or(limits.attempt_timeout),
-            retry_policy: options.retry_policy.clone().unwrap_or_default(),
+            retry_policy: match &options.retry_policy {
+                Some(own) => own.clone(),
+                None => limits.retry_policy(),
+            },
             on_exhausted: options.on_exhausted.unwrap_or_default(),
             retention: options.retention.unwrap_or(limits.retention),
             failure_retention: options

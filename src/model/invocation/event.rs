@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{Request, State};
+use super::{NestedCalls, Request, State};
 use crate::model::error::Error;
 use crate::model::id::ServiceName;
 use crate::model::payload::{Payload, Reply};
@@ -48,6 +48,8 @@ pub enum EventKind {
     Started {
         /// The name and the ID of the worker; empty where the node runs the handler itself.
         worker: String,
+        /// The synchronous calls that it made until it ended, or until now.
+        calls: NestedCalls,
     },
     /// The handler emitted an item.
     Item(Payload),

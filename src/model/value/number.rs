@@ -31,11 +31,17 @@ impl Value {
             }
         } else if let Ok(x) = text.parse::<f64>()
             && x.is_finite()
-            && NumberParts::of(&format!("{x:e}"))?.decimal() == parts.decimal()
+            && (parts.is_exact_as_double()
+                || NumberParts::of(&format!("{x:e}"))?.decimal() == parts.decimal())
         {
             return Some(Self::Float(x));
         }
         Some(Self::Digits(Digits(text.to_owned())))
+    }
+
+    /// Whether a text is a number in JSON's grammar.
+    pub(crate) fn is_number(text: &str) -> bool {
+        NumberParts::of(text).is_some()
     }
 
     /// The number that a double stands for: an integer where that is exact.
@@ -95,6 +101,13 @@ impl<'a> NumberParts<'a> {
 
     fn is_whole(&self) -> bool {
         self.fraction.is_empty() && self.exponent.is_none()
+    }
+
+    /// Whether a double surely holds all its digits: 15 significant ones always come back ([`f64::DIGITS`]), unless the
+    /// number is very large or very small.
+    fn is_exact_as_double(&self) -> bool {
+        let digits = self.whole.len() + self.fraction.len();
+        self.exponent.is_none() && digits <= f64::DIGITS as usize
     }
 
     /// The canonical decimal: sign, significant digits without zeros at either end, and the power of ten of the last

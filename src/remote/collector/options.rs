@@ -114,4 +114,33 @@ mod tests {
         let many: Vec<String> = (0..33).map(|n| format!("a{n}=b")).collect();
         assert!(Headers::parse(&many.join(",")).is_err());
     }
+
+    #[test]
+    fn any_text_is_headers_or_refused_without_its_values() {
+        const SECRET: &str = "swordfish";
+        let seeds: [&[u8]; 5] = [
+            b"Authorization=Bearer%20swordfish,x-team = a=b\n",
+            b"x-key=swordfish\nx-key=swordfish%00,,\r\n = ",
+            b"grpc-x=swordfish,x-bin=swordfish,te=swordfish",
+            b"a%20b=swordfish,a=%e2%82swordfish%",
+            b"=swordfish",
+        ];
+        crate::fuzz_engine::fuzz("headers of a collector", &seeds, |input| {
+            let Ok(text) = str::from_utf8(input) else {
+                return;
+            };
+            match Headers::parse(text) {
+                Ok(headers) => {
+                    assert!(headers.0.len() <= MAX_HEADERS);
+                    let mut request = tonic::Request::new(());
+                    headers.add_to(&mut request);
+                    let shown = format!("{headers:?} {request:?}");
+                    let names = headers.0.iter().map(|(name, _)| name.as_str());
+                    let is_name = names.into_iter().any(|name| name.contains(SECRET));
+                    assert!(is_name || !shown.contains(SECRET), "{shown}");
+                }
+                Err(error) => assert!(!error.contains(SECRET), "{error}"),
+            }
+        });
+    }
 }

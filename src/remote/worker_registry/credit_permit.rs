@@ -11,13 +11,15 @@ use super::member::PoolMember;
 use super::refusals::broken_protocol;
 use super::session::WorkerSession;
 use crate::codec::convert::{
-    TraceHeaders, async_call_from_proto, failure_to_proto, parse_optional_cid,
+    TraceHeaders, async_call_from_proto, complete_retry_policy, failure_to_proto,
+    parse_optional_cid,
 };
 use crate::codec::proto::v1;
 use crate::model::access::Caller;
 use crate::model::call::{Call, DurableOptions};
 use crate::model::error::{Error, Kind, Result, Violation, reason};
 use crate::model::id::Cid;
+use crate::model::invocation::RetryPolicy;
 use crate::model::payload::Payload;
 use crate::model::token::Token;
 use crate::service::{BoxFuture, Context, Definition, DispatchStatus, HandlerFuture, WorkerPermit};
@@ -117,7 +119,8 @@ impl WorkerPermit for CreditPermit {
             let WorkerReply { reply, follow_ups } = reply?;
             if !follow_ups.is_empty() {
                 // Boxed: few calls need it, and it would make the future of every call larger.
-                let accepted = Box::pin(accept_with_outcome(&context, follow_ups)).await;
+                let retries = self.session().invoker().limits().retry_policy();
+                let accepted = Box::pin(accept_with_outcome(&context, follow_ups, &retries)).await;
                 accepted.map_err(|error| follow_up_failed(self.session().name(), error))?;
             }
             Ok(reply)
@@ -191,12 +194,13 @@ impl Drop for DispatchGuard {
 async fn accept_with_outcome(
     context: &Context,
     follow_ups: Vec<v1::InvokeAsyncRequest>,
+    retries: &RetryPolicy,
 ) -> Result<()> {
     let limit = DurableOptions::MAX_FOLLOW_UPS;
     let too_many = Violation::too_many("/follow_ups", follow_ups.len(), limit);
     Error::reject(reason::REQUEST_INVALID, too_many.into_iter().collect())?;
     for request in follow_ups {
-        let call = follow_up(request)?;
+        let call = follow_up(request, retries)?;
         context.platform().invoke_async(call).await?;
     }
     Ok(())
@@ -220,7 +224,10 @@ fn follow_up_failed(worker: &str, error: Error) -> Error {
     }
 }
 
-fn follow_up(request: v1::InvokeAsyncRequest) -> Result<Call> {
+fn follow_up(mut request: v1::InvokeAsyncRequest, retries: &RetryPolicy) -> Result<Call> {
+    if let Some(policy) = &mut request.retry_policy {
+        complete_retry_policy(policy, retries);
+    }
     let cid = parse_optional_cid("cid", &request.cid);
     let mut call = async_call_from_proto(cid, request, TraceHeaders::default())?;
     call.durable().with_outcome = true;

@@ -2,6 +2,7 @@
 //! newest one that a worker serves.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -12,6 +13,7 @@ use crate::codec::convert::declaration_hash;
 use crate::codec::proto::v1;
 use crate::engine::WorkerService;
 use crate::engine::store::StoredDeclaration;
+use crate::model::access::Principal;
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::ServiceName;
 use crate::remote::protocol::declaration::{definition_from_proto, definition_to_proto};
@@ -27,6 +29,8 @@ pub(super) struct Declaration {
     pub(super) definition: Arc<Definition>,
     /// When it was first stored. The newest one that is served is in force.
     first_time: Timestamp,
+    /// The principal of the worker that declared it first, if that is known.
+    principal: Option<Principal>,
 }
 
 impl Declaration {
@@ -41,7 +45,13 @@ impl Declaration {
             hash: declaration_hash(&definition_to_proto(&definition)),
             definition: Arc::new(definition),
             first_time,
+            principal: None,
         })
+    }
+
+    /// A declaration by a worker of this principal.
+    pub(super) fn with_principal(self, principal: Option<Principal>) -> Self {
+        Self { principal, ..self }
     }
 
     /// Reads a stored declaration.
@@ -55,7 +65,8 @@ impl Declaration {
             let message = "the store holds a declaration that cannot be decoded";
             Error::internal(reason::STORE_DAMAGED, message).with_source(error)
         })?;
-        Self::new(declaration, stored.first_time)
+        let declaration = Self::new(declaration, stored.first_time)?;
+        Ok(declaration.with_principal(stored.principal.clone()))
     }
 
     /// The name of the service, and the hash of the declaration.
@@ -69,9 +80,10 @@ impl Declaration {
         StoredDeclaration {
             service: self.definition.name().clone(),
             hash: self.hash.clone(),
-            first_time: now,
+            first_time: self.first_time,
             last_time: now,
             declaration: declaration.encode_to_vec(),
+            principal: self.principal.clone(),
         }
     }
 }
@@ -80,6 +92,8 @@ impl Declaration {
 #[derive(Debug)]
 struct DeclaredService {
     pool: Arc<ServicePool>,
+    /// The principal that announced it first, if that is known.
+    principal: Option<Principal>,
     declarations: Vec<Declaration>,
     /// The hash of the declaration in force.
     in_force: String,
@@ -111,41 +125,66 @@ impl DeclaredService {
 
 /// The services that workers announced, by name.
 #[derive(Debug, Default)]
-pub(super) struct ServiceTable(HashMap<ServiceName, DeclaredService>);
+pub(super) struct ServiceTable {
+    services: HashMap<ServiceName, DeclaredService>,
+    /// How many of them each principal announced first.
+    counts: HashMap<Principal, usize>,
+}
 
 impl ServiceTable {
     pub(super) fn len(&self) -> usize {
-        self.0.len()
+        self.services.len()
+    }
+
+    /// How many services a principal announced first.
+    pub(super) fn count_of(&self, principal: &Principal) -> usize {
+        self.counts.get(principal).copied().unwrap_or_default()
     }
 
     pub(super) fn contains(&self, service: &ServiceName) -> bool {
-        self.0.contains_key(service)
+        self.services.contains_key(service)
     }
 
     pub(super) fn pool(&self, service: &ServiceName) -> Option<&Arc<ServicePool>> {
-        self.0.get(service).map(|service| &service.pool)
+        self.services.get(service).map(|service| &service.pool)
     }
 
     pub(super) fn declarations(&self, service: &ServiceName) -> Vec<Declaration> {
-        let service = self.0.get(service);
+        let service = self.services.get(service);
         service.map_or_else(Vec::new, |service| service.declarations.clone())
     }
 
     pub(super) fn remove(&mut self, service: &ServiceName) {
-        self.0.remove(service);
+        if let Some(removed) = self.services.remove(service) {
+            count(&mut self.counts, None, removed.principal);
+        }
     }
 
     /// Adds a declaration, and its service if it is new. Workers with equal declarations share one definition.
     pub(super) fn add(&mut self, declaration: Declaration) -> (Arc<ServicePool>, Arc<Definition>) {
         let name = declaration.definition.name().clone();
-        let service = self
-            .0
-            .entry(name.clone())
-            .or_insert_with(|| DeclaredService {
-                pool: Arc::new(ServicePool::new(name)),
-                declarations: Vec::new(),
-                in_force: String::new(),
-            });
+        let (time, principal) = (declaration.first_time, declaration.principal.clone());
+        let service = match self.services.entry(name) {
+            Entry::Vacant(new) => {
+                let pool = Arc::new(ServicePool::new(new.key().clone(), time));
+                count(&mut self.counts, principal.clone(), None);
+                new.insert(DeclaredService {
+                    pool,
+                    principal,
+                    declarations: Vec::new(),
+                    in_force: String::new(),
+                })
+            }
+            Entry::Occupied(known) => {
+                let known = known.into_mut();
+                // What is read from the store has any order.
+                if known.pool.announced_earlier(time) {
+                    let before = std::mem::replace(&mut known.principal, principal.clone());
+                    count(&mut self.counts, principal, before);
+                }
+                known
+            }
+        };
         let pool = Arc::clone(&service.pool);
         let mut known = service.declarations.iter();
         if let Some(equal) = known.find(|it| it.hash == declaration.hash) {
@@ -167,7 +206,7 @@ impl ServiceTable {
 
     /// Puts the newest declaration that is served in force. Returns the service where that changes its declaration.
     pub(super) fn update_in_force(&mut self, service: &ServiceName) -> Option<WorkerService> {
-        let known = self.0.get(service)?;
+        let known = self.services.get(service)?;
         let newest = known.newest_served();
         let newest = newest.filter(|newest| newest.hash != known.in_force)?;
         let pool = Arc::clone(&known.pool);
@@ -179,8 +218,25 @@ impl ServiceTable {
     }
 
     fn set_in_force(&mut self, service: &ServiceName, hash: String) {
-        if let Some(service) = self.0.get_mut(service) {
+        if let Some(service) = self.services.get_mut(service) {
             service.in_force = hash;
+        }
+    }
+}
+
+/// Counts a service for the principal that announced it, and no longer for another one.
+fn count(
+    counts: &mut HashMap<Principal, usize>,
+    announced: Option<Principal>,
+    before: Option<Principal>,
+) {
+    if let Some(principal) = announced {
+        *counts.entry(principal).or_default() += 1;
+    }
+    if let Some(Entry::Occupied(mut counted)) = before.map(|before| counts.entry(before)) {
+        *counted.get_mut() = counted.get().saturating_sub(1);
+        if *counted.get() == 0 {
+            counted.remove();
         }
     }
 }

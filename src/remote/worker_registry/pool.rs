@@ -35,6 +35,8 @@ struct Served {
     now: bool,
     /// Until when, if it is not served now.
     until: Option<Timestamp>,
+    /// When a worker announced it first.
+    announced: Timestamp,
 }
 
 fn permit(member: &Arc<PoolMember>, credit: OwnedSemaphorePermit) -> Arc<dyn WorkerPermit> {
@@ -47,13 +49,17 @@ fn try_acquire(member: &Arc<PoolMember>) -> Option<Arc<dyn WorkerPermit>> {
 }
 
 impl ServicePool {
-    pub(super) fn new(service: ServiceName) -> Self {
+    pub(super) fn new(service: ServiceName, announced: Timestamp) -> Self {
+        let served = Served {
+            announced,
+            ..Served::default()
+        };
         Self {
             service,
             members: ArcSwap::default(),
             left: AtomicUsize::new(0),
             changes: watch::Sender::new(()),
-            served: Mutex::default(),
+            served: Mutex::new(served),
         }
     }
 
@@ -61,6 +67,14 @@ impl ServicePool {
     pub(super) fn set_last_served(&self, time: Timestamp) {
         let mut served = self.served();
         served.until = served.until.max(Some(time));
+    }
+
+    /// Notes when a worker announced it, unless one did earlier. Returns whether none did.
+    pub(super) fn announced_earlier(&self, time: Timestamp) -> bool {
+        let mut served = self.served();
+        let is_earlier = time < served.announced;
+        served.announced = served.announced.min(time);
+        is_earlier
     }
 
     /// Notes that the node itself serves the service until a worker does.
@@ -239,6 +253,10 @@ impl WorkerPool for ServicePool {
 
     fn last_served(&self) -> Option<Timestamp> {
         self.served().until
+    }
+
+    fn announced(&self) -> Timestamp {
+        self.served().announced
     }
 
     fn credit(&self) -> usize {

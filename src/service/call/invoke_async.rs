@@ -90,7 +90,7 @@ impl<'a, C: Dispatch> InvokeAsyncCall<'a, C> {
         self
     }
 
-    /// Sets the retry policy of failed attempts. Default: the service's, then [`RetryPolicy::default`].
+    /// Sets the retry policy of failed attempts. Default: the service's, then the node's.
     pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
         self.call.durable().retry_policy = Some(policy);
         self

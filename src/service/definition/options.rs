@@ -55,7 +55,7 @@ impl Definition {
         self
     }
 
-    /// Sets the retry policy of failed attempts. Default: [`RetryPolicy::default`].
+    /// Sets the retry policy of failed attempts. Default: that of the node.
     #[must_use]
     pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
         self.options.retry_policy = Some(policy);

@@ -4,6 +4,7 @@
 //! or first the ones and then the others, where encryption was turned on in between.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use prost::Message;
 
@@ -11,10 +12,10 @@ use super::failure::{
     FailureBlob, FailureMessageBlob, decode_last_failure_message, from_failure, to_failure,
 };
 use super::payload::{PayloadBlob, from_payload, to_payload};
-use super::scalars::{PairBlob, damaged, metadata, nanos, pairs, timestamp};
+use super::scalars::{PairBlob, damaged, duration_nanos, metadata, nanos, pairs, timestamp};
 use crate::model::error::Result;
 use crate::model::id::Cid;
-use crate::model::invocation::{Event, EventKind};
+use crate::model::invocation::{Event, EventKind, NestedCall, NestedCalls};
 use crate::model::payload::Reply;
 use crate::store::cipher::{BlobCipher, Column, Place, Sealed, is_sealed};
 
@@ -45,6 +46,54 @@ struct EventBlob {
     /// Starts.
     #[prost(string, tag = "9")]
     worker: String,
+    /// Starts: the synchronous calls that the attempt made.
+    #[prost(message, repeated, tag = "10")]
+    calls: Vec<CallBlob>,
+    /// Starts: how many calls are not among those.
+    #[prost(uint32, tag = "11")]
+    omitted_calls: u32,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct CallBlob {
+    #[prost(string, tag = "1")]
+    service: String,
+    #[prost(string, tag = "2")]
+    caller: String,
+    #[prost(uint32, tag = "3")]
+    depth: u32,
+    #[prost(sint64, tag = "4")]
+    start: i64,
+    /// Nanoseconds.
+    #[prost(uint64, tag = "5")]
+    duration: u64,
+    #[prost(message, optional, tag = "6")]
+    failure: Option<FailureBlob>,
+}
+
+fn to_call(call: &NestedCall) -> CallBlob {
+    CallBlob {
+        service: call.service.to_string(),
+        caller: call.caller.to_string(),
+        depth: call.depth,
+        start: nanos(call.start),
+        duration: duration_nanos(call.duration),
+        failure: call.failure.as_ref().map(to_failure),
+    }
+}
+
+fn from_call(call: CallBlob) -> Result<NestedCall> {
+    Ok(NestedCall {
+        service: call.service.parse().map_err(damaged)?,
+        caller: call.caller.parse().map_err(damaged)?,
+        depth: call.depth,
+        start: timestamp(call.start),
+        duration: Duration::from_nanos(call.duration),
+        failure: call
+            .failure
+            .map(|failure| from_failure(Some(failure)))
+            .transpose()?,
+    })
 }
 
 /// Where a part of the events of an invocation is sealed for. Their sequences, in it, rise from part to part.
@@ -80,9 +129,11 @@ fn append_events(blob: &mut Vec<u8>, events: &[Arc<Event>]) -> Result<()> {
         };
         match &event.kind {
             EventKind::Accepted { .. } => continue,
-            EventKind::Started { worker } => {
+            EventKind::Started { worker, calls } => {
                 message.kind = 1;
                 message.worker.clone_from(worker);
+                message.calls = calls.calls.iter().map(to_call).collect();
+                message.omitted_calls = calls.omitted;
             }
             EventKind::Item(item) => {
                 message.kind = 2;
@@ -250,6 +301,14 @@ impl Decoder {
         let kind = match message.kind {
             1 => EventKind::Started {
                 worker: message.worker,
+                calls: NestedCalls {
+                    calls: message
+                        .calls
+                        .into_iter()
+                        .map(from_call)
+                        .collect::<Result<_>>()?,
+                    omitted: message.omitted_calls,
+                },
             },
             2 => EventKind::Item(from_payload(message.payload)?),
             3 => EventKind::RetryScheduled {

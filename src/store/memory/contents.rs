@@ -6,20 +6,22 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 use jiff::Timestamp;
 
-use super::GENERATION;
 use super::due::{DueEntry, DueIndex};
 use super::keys::IdempotencyKeys;
 use super::weight::weight;
 use crate::engine::store::{
-    Acceptance, Child, Claim, ClaimLimit, Filter, LIST_PAGE_BYTES, OLDEST_DUE_SERVICES, OldestDue,
-    Page, QueuePlace, RecentFailures, Record, Stored, StoredApiKey, StoredDeclaration,
-    StoredOperation, SummaryPart, Tombstone,
+    Acceptance, Child, Claim, ClaimLimit, Filter, OLDEST_DUE_SERVICES, OldestDue, Page, PageSize,
+    QueuePlace, RecentFailures, Record, Stored, StoredApiKey, StoredDeclaration, StoredOperation,
+    SummaryPart, Tombstone,
 };
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::{HELD, Invocation, State, Summaries, SummaryCount, SummaryKey};
 use crate::model::operation::OperationId;
 use crate::model::service_control::ServiceControl;
 use crate::store::ledger::Ledger;
+
+/// The generation of all invocations: a store in memory is opened once.
+pub(super) const GENERATION: u32 = 1;
 
 /// How many entries of removed invocations `by_acceptance` may hold before they are dropped.
 const REMOVED_ENTRIES: usize = 1_024;
@@ -286,7 +288,7 @@ impl Contents {
             .collect()
     }
 
-    pub(super) fn list(&mut self, filter: &Filter, before: Option<u64>, max: usize) -> Page {
+    pub(super) fn list(&mut self, filter: &Filter, before: Option<u64>, size: PageSize) -> Page {
         self.drop_removed_entries();
         let (mut page, mut bytes) = (Page::default(), 0_usize);
         let mut last = None;
@@ -297,7 +299,7 @@ impl Contents {
             }
             if filter.matches(invocation) {
                 bytes = bytes.saturating_add(weight(invocation));
-                let is_full = page.invocations.len() >= max || bytes > LIST_PAGE_BYTES;
+                let is_full = page.invocations.len() >= size.invocations || bytes > size.bytes;
                 if is_full && !page.invocations.is_empty() {
                     page.next = last;
                     break;

@@ -13,11 +13,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use self::contents::Contents;
+use self::contents::{Contents, GENERATION};
 use self::weight::weight;
 use crate::engine::store::{
-    Acceptance, BoundedRead, Child, Claim, ClaimLimit, Filter, OldestDue, Page, QueuePlace,
-    RecentFailures, Record, Store, StoreUsage, Stored, StoredApiKey, StoredDeclaration,
+    Acceptance, BoundedRead, Child, Claim, ClaimLimit, Filter, OldestDue, Page, PageSize,
+    QueuePlace, RecentFailures, Record, Store, StoreUsage, Stored, StoredApiKey, StoredDeclaration,
     StoredOperation, SummaryPart,
 };
 use crate::model::access::Principal;
@@ -30,8 +30,6 @@ use crate::service::BoxFuture;
 
 /// How many bytes a memory store holds by default: 1 GiB.
 const DEFAULT_BYTES_LIMIT: usize = 1 << 30;
-/// The generation of all invocations: a store in memory is opened once.
-const GENERATION: u32 = 1;
 /// One eighth of the limit is reserved for the outcomes of accepted invocations.
 const RESERVED_FRACTION: usize = 8;
 
@@ -115,9 +113,13 @@ impl MemoryStore {
         for declaration in declarations {
             let key = (declaration.service.clone(), declaration.hash.clone());
             let known = contents.declarations.get(&key);
-            let first_time = known.map_or(declaration.first_time, |known| known.first_time);
+            let (first_time, principal) = match known {
+                Some(known) => (known.first_time, known.principal.clone()),
+                None => (declaration.first_time, declaration.principal),
+            };
             let declaration = StoredDeclaration {
                 first_time,
+                principal,
                 ..declaration
             };
             contents.declarations.insert(key, declaration);
@@ -206,8 +208,13 @@ impl Store for MemoryStore {
         ready(Ok(self.contents().expired(now, max)))
     }
 
-    fn list(&self, filter: Filter, before: Option<u64>, max: usize) -> BoxFuture<'_, Result<Page>> {
-        ready(Ok(self.contents().list(&filter, before, max)))
+    fn list_page(
+        &self,
+        filter: Filter,
+        before: Option<u64>,
+        size: PageSize,
+    ) -> BoxFuture<'_, Result<Page>> {
+        ready(Ok(self.contents().list(&filter, before, size)))
     }
 
     fn summarize(

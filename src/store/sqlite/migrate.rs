@@ -81,13 +81,14 @@ pub(super) const ADDED_TABLES: [(&str, &str); 6] = [
 /// A column with the id of a principal.
 const PRINCIPAL: &str = "INTEGER REFERENCES principal (id)";
 /// Columns that they may lack, each with its table and its type.
-const ADDED_COLUMNS: [(&str, &str, &str); 6] = [
+const ADDED_COLUMNS: [(&str, &str, &str); 7] = [
     ("invocation", "principal", PRINCIPAL),
     ("invocation", "owner", PRINCIPAL),
     ("invocation", "owner_group", PRINCIPAL),
     ("tombstone", "owner", PRINCIPAL),
     ("tombstone", "owner_group", PRINCIPAL),
     ("api_key", "quota", "BLOB"),
+    ("announced", "principal", "TEXT"),
 ];
 /// Indexes that they may lack.
 const ADDED_INDEXES: &str = "CREATE INDEX IF NOT EXISTS dead_letters ON pending (id, due)

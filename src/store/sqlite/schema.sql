@@ -200,6 +200,8 @@ CREATE TABLE announced (
     last_time   INTEGER NOT NULL,
     -- A `cidery.v1.ServiceDeclaration`.
     declaration BLOB NOT NULL,
+    -- The name of the principal whose worker declared it first; NULL if it had none, or it is not known.
+    principal   TEXT,
     PRIMARY KEY (service, hash)
 ) STRICT, WITHOUT ROWID;
 

@@ -1,11 +1,13 @@
 //! Who calls: API keys, tokens, what they open, and what callers may do.
 
+mod abandoned;
 mod api_keys;
 mod attempts;
 mod audit;
 mod command_line;
 mod document;
 mod every_secret;
+mod reads;
 mod rights;
 mod secrets;
 mod streams;

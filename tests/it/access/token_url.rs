@@ -1,5 +1,6 @@
 //! The keys of tokens, fetched over HTTPS.
 
+use std::io::{BufRead as _, BufReader};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -12,7 +13,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::ping;
 use super::tokens::{claims, jwks, valid};
-use crate::support::binary::Server;
+use crate::support::binary::{Server, cidery, stderr, stdout};
 use crate::support::raw::spawn;
 use crate::support::{Folder, PATIENCE, any_port};
 
@@ -94,5 +95,40 @@ async fn keys_are_fetched_from_a_server_that_the_system_trusts() {
     assert_eq!(
         ping(&client).await.unwrap_err().reason(),
         "CREDENTIAL_REQUIRED"
+    );
+}
+
+/// The query of the URL may be a credential: neither the configuration nor the log shows it.
+#[test]
+fn the_query_of_a_url_is_not_shown() {
+    // Nothing listens there.
+    let options = options("https://localhost:1/keys.json?token=swordfish");
+    let shown = "https://localhost:1/keys.json?(hidden)";
+    for output in ["table", "json"] {
+        let show = [&["config", "show", "-o", output], &options[..]].concat();
+        let show = cidery().args(show).output().unwrap();
+        let text = stdout(&show);
+        assert!(
+            text.contains(shown) && !text.contains("swordfish"),
+            "{text}"
+        );
+    }
+    let mut server = Server::start(&options);
+    let log = BufReader::new(server.child.stderr.take().unwrap()).lines();
+    let mut log = log.map(|line| line.unwrap());
+    let line = log.find(|line| line.contains("cannot read the keys of tokens"));
+    let line = line.unwrap();
+    assert!(
+        line.contains(shown) && !line.contains("swordfish"),
+        "{line}"
+    );
+    // Where it is refused, too.
+    let refused = [&["config", "check"], &options[..2]].concat();
+    let refused = cidery().args(refused).output().unwrap();
+    assert!(!refused.status.success());
+    assert!(
+        !stderr(&refused).contains("swordfish"),
+        "{}",
+        stderr(&refused)
     );
 }

@@ -3,6 +3,7 @@
 mod budgets;
 mod capacity;
 mod cost;
+mod document;
 mod frames;
 mod lists;
 mod memory;

@@ -80,21 +80,29 @@ async fn goodput(node: &NodeHandle, handler_time: Duration, load: u32, factor: u
     let interval = Duration::from_secs_f64(1.0 / capacity / f64::from(load));
     let mut calls = JoinSet::new();
     let start = Instant::now();
+    let timeout = handler_time * factor;
     let mut due = start;
     while due < start + ARRIVALS {
         tokio::time::sleep_until(due).await;
         due += interval;
         let invoker = node.invoker().clone();
         calls.spawn(async move {
-            let answer = call(&invoker, "a.works", handler_time * factor).await;
-            (answer, start.elapsed())
+            let called = Instant::now();
+            let answer = call(&invoker, "a.works", timeout).await;
+            (answer, called.elapsed(), start.elapsed())
         });
     }
     let mut answered = 0_u32;
     while let Some(call) = calls.join_next().await {
         match call.unwrap() {
-            (Ok(_), when) => answered += u32::from(when <= ARRIVALS),
-            (Err(error), _) => {
+            (Ok(_), wait, when) => {
+                assert!(
+                    wait <= timeout,
+                    "answered after {wait:?}, its deadline is {timeout:?}"
+                );
+                answered += u32::from(when <= ARRIVALS);
+            }
+            (Err(error), ..) => {
                 let expected = ["OVERLOADED", "QUEUE_FULL", "DEADLINE_EXCEEDED"];
                 assert!(expected.contains(&error.reason()), "{error}");
             }

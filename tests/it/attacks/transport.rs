@@ -219,7 +219,11 @@ async fn web_pages_of_other_hosts_are_refused() {
         (421, format!("host: evil.example:{}", address.port())),
         (421, "host: ".to_owned()),
         (421, "host: localhost\r\nhost: evil.example".to_owned()),
-        (421, "host: 127.0.0.2:80".to_owned()),
+        (421, "host: 127.0.0.2.evil.example".to_owned()),
+        (
+            403,
+            "host: 127.0.0.2:80\r\norigin: http://127.0.0.3:80".to_owned(),
+        ),
         (
             403,
             "host: localhost\r\norigin: https://evil.example".to_owned(),
@@ -250,6 +254,8 @@ async fn web_pages_of_other_hosts_are_refused() {
         format!("host: {address}"),
         "host: localhost:1234".to_owned(),
         "host: [::1]".to_owned(),
+        // Of a port that is mapped, with a page that was read there.
+        "host: 192.0.2.7:8080\r\norigin: http://192.0.2.7:8080".to_owned(),
         "host: node.example:443\r\norigin: https://node.example\r\nsec-fetch-site: same-origin"
             .to_owned(),
         "host: localhost\r\norigin: http://localhost:3000\r\nsec-fetch-site: same-site".to_owned(),

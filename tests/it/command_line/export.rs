@@ -48,10 +48,11 @@ fn an_export_says_what_it_replaces_and_what_stays() {
     // A file that is not of an export is nothing to report.
     fs::write(folder.path().join("mine.proto"), "").unwrap();
     let output = export(&server, &folder, &["--service", "customer.get"]);
-    assert_eq!(stdout(&output).lines().count(), 1);
+    let written: Vec<String> = stdout(&output).lines().map(str::to_owned).collect();
+    assert_eq!(written.len(), 3, "{written:?}");
     let notes = stderr(&output);
     for expected in [
-        "1 replaced\n",
+        "1 replaced, 2 unchanged\n",
         "customer/customer.proto` had methods that are not part of this export: `Import`, `ImportAsync`\n",
         "demo/demo.proto` is of an earlier export",
     ] {
@@ -73,7 +74,7 @@ fn an_export_says_what_it_replaces_and_what_stays() {
 
 /// Gateways read the path of a method over plain HTTP from its options.
 #[tokio::test(flavor = "multi_thread")]
-async fn methods_have_their_paths_if_asked() {
+async fn methods_have_their_paths_unless_they_are_left_out() {
     let dict = Sio::new().input(Int("n")).output(Int("n"));
     let list = dict.clone().list_input().list_output();
     let builder = Node::builder()
@@ -92,9 +93,19 @@ async fn methods_have_their_paths_if_asked() {
         assert!(output.status.success(), "{}", stderr(&output));
         fs::read_to_string(format!("{out}/shop/shop.proto")).unwrap()
     };
-    let texts = tokio::task::spawn_blocking(move || [run(&[]), run(&["--http-annotations"])]);
-    let [plain, annotated] = texts.await.unwrap();
-    assert!(!plain.contains("google"));
+    let go = &["--go-package", "example.com/x"][..];
+    let go_annotated = &["--go-package", "example.com/x", "--http-annotations"][..];
+    let texts = tokio::task::spawn_blocking(move || {
+        let plain = [run(&["--no-http-annotations"]), run(go)];
+        // The last one is compiled below.
+        (plain, [run(go_annotated), run(&[])])
+    });
+    let (plain, [of_go, annotated]) = texts.await.unwrap();
+    assert!(
+        plain.iter().all(|text| !text.contains("google")),
+        "{plain:?}"
+    );
+    assert!(of_go.contains("option (google.api.http)"), "{of_go}");
     let buy_one = "  rpc BuyOne(BuyOneRequest) returns (BuyOneResponse) {\n    option (google.api.http) = {\n      \
                    post: \"/invoke/shop.buy-one\"\n      body: \"*\"\n    };\n  }\n";
     assert!(annotated.contains(buy_one), "{annotated}");
@@ -138,7 +149,7 @@ async fn services_without_a_typed_method_are_named_with_the_reason() {
     let undeclared = "neither its input nor its output is declared";
     let expected = format!(
         "`grpc.price` is left out: the package `grpc` is reserved: choose another name\n\
-         `shop.ping` is left out: {undeclared}\n1 created\n"
+         `shop.ping` is left out: {undeclared}\n3 created\n"
     );
     let notes = stderr(&output);
     let (others, left_out) = notes.split_at_checked(expected.len()).expect(&notes);

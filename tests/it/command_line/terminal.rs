@@ -1,12 +1,13 @@
 //! What a terminal shows: the question before a bulk change, the progress bar, examples.
 
 use std::io::{BufRead as _, BufReader};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use cidery::{Context, Progress, Worker};
 use tokio::sync::Semaphore;
 
+use crate::support::Folder;
 use crate::support::binary::{Server, cidery, stdout};
 use crate::support::pty::Terminal;
 
@@ -87,6 +88,60 @@ async fn progress_is_a_bar_until_the_next_event() {
     assert!(!rest.concat().contains("progress"), "{rest:?}");
     assert!(piped.wait().unwrap().success());
     worker.stop().await;
+}
+
+/// The lines of CSV end with a carriage return, which a terminal needs not be shown.
+#[test]
+fn csv_on_a_terminal_has_plain_lines() {
+    let server = Server::start(&[]);
+    let invoke = ["invoke", "customer.get", "cust_id=1"];
+    let mut invoking = run(
+        &server,
+        &[&invoke[..], &["--response-format", "csv"]].concat(),
+    );
+    // A terminal makes `\r\n` of a line end.
+    let expected = "cust_id,cust_name\r\n1,Alexis Smith\r\n";
+    assert_eq!(invoking.read_to_end(), expected);
+}
+
+/// Runs a pipe of a shell in a terminal. Its rows take a quarter of a second each.
+fn pipe(server: &Server, folder: &Folder, redirection: &str) -> Terminal {
+    let rows = folder.path().join("rows.csv");
+    std::fs::write(&rows, "seconds\n0.25\n0.25\n0.25\n").unwrap();
+    let program = env!("CARGO_BIN_EXE_cidery");
+    let node = &server.address;
+    let script = format!(
+        "exec {program} pipe demo.sleep --node {node} --in-flight 1 < {} {redirection}",
+        rows.display()
+    );
+    Terminal::run(Command::new("sh").args(["-c", &script]), 80)
+}
+
+#[test]
+fn a_pipe_shows_a_bar_where_its_rows_are_not_on_the_terminal() {
+    let server = Server::start(&[]);
+    let folder = Folder::new("pipe-bar");
+    let out = folder.path().join("out.csv");
+    let rows = "slept\r\n0.25\r\n0.25\r\n0.25\r\n";
+    let redirection = format!("> {}", out.display());
+    let mut piping = pipe(&server, &folder, &redirection);
+    assert!(piping.read_until(" 0 failed").contains("rows, "));
+    let shown = piping.read_to_end().to_owned();
+    assert_eq!(piping.child.wait().unwrap().code(), Some(0), "{shown:?}");
+    let (_, after) = shown.rsplit_once("ETA").unwrap();
+    assert!(after.contains("\u{1b}[2K"), "the bar is cleared: {after:?}");
+    assert!(after.contains("3 rows in "), "{after:?}");
+    assert_eq!(std::fs::read_to_string(&out).unwrap(), rows);
+    // The rows themselves show how far it is.
+    let mut piping = pipe(&server, &folder, "");
+    let shown = piping.read_to_end();
+    let (before, after) = shown.split_at_checked(rows.len()).expect(shown);
+    assert_eq!(before, rows);
+    assert!(
+        !after.contains("ETA") && !after.contains("\u{1b}[2K"),
+        "{after:?}"
+    );
+    assert!(after.contains("3 rows in "), "{after:?}");
 }
 
 /// In the log of a unit they would be noise.

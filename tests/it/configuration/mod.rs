@@ -1,6 +1,7 @@
 //! The configuration of a node: its file, environment and flags, and how it is supervised.
 
 mod exit_codes;
+mod limits;
 mod probe;
 mod reference;
 mod reload;
@@ -15,6 +16,12 @@ use serde_json::Value;
 
 use crate::support::Folder;
 use crate::support::binary::{cidery, stdout};
+
+/// The schema that the program prints.
+fn schema() -> Value {
+    let output = cidery().args(["config", "schema"]).output().unwrap();
+    serde_json::from_str(&stdout(&output)).unwrap()
+}
 
 /// A folder with a file of configuration, in which commands run.
 struct Site {

@@ -5,17 +5,12 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use super::{Site, objects};
-use crate::support::binary::{cidery, stderr, stdout};
+use super::{Site, objects, schema};
+use crate::support::binary::{stderr, stdout};
 use crate::support::page::{assert_part, wrapped};
 
 const BEGIN: &str = "<!-- Options: made by tests/it/configuration/reference.rs. -->\n";
 const END: &str = "<!-- End of the options. -->\n";
-
-fn schema() -> Value {
-    let output = cidery().args(["config", "schema"]).output().unwrap();
-    serde_json::from_str(&stdout(&output)).unwrap()
-}
 
 fn properties(table: &Value) -> &Map<String, Value> {
     table["properties"].as_object().unwrap()
@@ -41,7 +36,7 @@ fn kind(option: &Value) -> String {
     match option["x-unit"].as_str() {
         Some(unit) => unit.to_owned(),
         None if has("boolean") => "boolean".to_owned(),
-        None if has("integer") => "number".to_owned(),
+        None if has("integer") || has("number") => "number".to_owned(),
         None if has("array") => "list of texts".to_owned(),
         None => "text".to_owned(),
     }

@@ -1,6 +1,7 @@
 //! Commands that go on until they are ended: `top`, `tail`, and lists with `--watch`.
 
 mod tail;
+mod tmux;
 mod top;
 mod watch;
 

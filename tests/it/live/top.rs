@@ -1,98 +1,15 @@
 //! `cidery top` in a real terminal: keys, sizes, signals, and a node that goes away and comes back.
 
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use cidery::{Client, dict};
 
 use crate::support::Folder;
-use crate::support::PATIENCE;
-use crate::support::binary::{Server, cidery, stderr, stdout, tool};
+use crate::support::binary::{Server, cidery, stderr, stdout};
 use crate::support::pty::Terminal;
 
+use super::tmux::Tmux;
 use super::{kill, restart};
-
-/// A terminal of tmux with one command; its server ends when it is dropped.
-struct Tmux {
-    program: String,
-    socket: String,
-}
-
-impl Tmux {
-    /// Runs a command of a shell; `None` where tmux is not installed.
-    fn run(folder: &Folder, (width, height): (u16, u16), command: &str) -> Option<Self> {
-        let program = tool("CIDERY_TMUX", "top in tmux")?;
-        let socket = folder.path().join("tmux").display().to_string();
-        let tmux = Self { program, socket };
-        let (width, height) = (width.to_string(), height.to_string());
-        let size = ["-x", width.as_str(), "-y", height.as_str()];
-        let start = [&["new-session", "-d"], &size[..], &[command]].concat();
-        tmux.tell(&start);
-        Some(tmux)
-    }
-
-    fn tell(&self, arguments: &[&str]) -> String {
-        let output = Command::new(&self.program)
-            .args(["-f", "/dev/null", "-S", &self.socket])
-            .args(arguments)
-            .env("LC_ALL", "C.UTF-8")
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
-        assert!(
-            output.status.success(),
-            "{arguments:?}: {}",
-            stderr(&output)
-        );
-        stdout(&output)
-    }
-
-    fn keys(&self, keys: &[&str]) {
-        self.tell(&[&["send-keys"], keys].concat());
-    }
-
-    /// The screen, once it has all of these texts.
-    async fn shows(&self, texts: &[&str]) -> String {
-        let what = format!("{texts:?}");
-        self.waits(&what, |screen| {
-            texts.iter().all(|text| screen.contains(text))
-        })
-        .await
-    }
-
-    /// Waits until the row of a service is as it should be.
-    async fn shows_row(&self, service: &str, is_so: impl Fn(&str) -> bool) {
-        self.waits(service, |screen| {
-            let mut rows = screen.lines().filter(|line| line.starts_with(service));
-            rows.any(&is_so)
-        })
-        .await;
-    }
-
-    async fn waits(&self, what: &str, holds: impl Fn(&str) -> bool) -> String {
-        let mut screen = String::new();
-        let wait = async {
-            loop {
-                screen = self.tell(&["capture-pane", "-p"]);
-                if holds(&screen) {
-                    break;
-                }
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-        };
-        let shown = tokio::time::timeout(PATIENCE, wait).await;
-        assert!(shown.is_ok(), "{what} is not on\n{screen}");
-        screen
-    }
-}
-
-impl Drop for Tmux {
-    fn drop(&mut self) {
-        let _ = Command::new(&self.program)
-            .args(["-S", &self.socket, "kill-server"])
-            .status();
-    }
-}
 
 /// Calls a service again and again, whether or not the node is there.
 async fn load(address: &str) {
@@ -134,6 +51,12 @@ async fn follow(tmux: &Tmux, server: Server, data: &str) {
     // Calls have a duration, once there are two polls.
     tmux.shows_row("cidery.echo", |row| {
         ["us ", "ms "].iter().any(|unit| row.contains(unit))
+    })
+    .await;
+    // It shrinks again.
+    tmux.tell(&["resize-window", "-x", "80", "-y", "24"]);
+    tmux.waits("80 columns", |screen| {
+        screen.contains("CALLS/S") && !screen.contains("SERVED BY")
     })
     .await;
     drop(server);

@@ -1,6 +1,7 @@
 //! What `deploy/monitoring` has: the metrics that it names exist, and Prometheus accepts it.
 
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -91,7 +92,7 @@ fn the_alerts_fire_as_their_tests_say() {
     }
 }
 
-/// Prometheus reads a node, and finds it up.
+/// Prometheus reads a node, finds it up, and complains of nothing.
 #[tokio::test]
 async fn prometheus_reads_a_node() {
     let Some(prometheus) = tool("CIDERY_PROMETHEUS", "the test with Prometheus") else {
@@ -100,7 +101,7 @@ async fn prometheus_reads_a_node() {
     let server = Server::start(&[]);
     let folder = Folder::new("prometheus");
     let config = format!(
-        "global: {{scrape_interval: 100ms}}\nscrape_configs:\n  - job_name: cidery\n    static_configs:\n      - \
+        "global: {{scrape_interval: 1s}}\nscrape_configs:\n  - job_name: cidery\n    static_configs:\n      - \
          targets: ['{}']\n",
         server.address
     );
@@ -109,6 +110,7 @@ async fn prometheus_reads_a_node() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
+    let log = folder.path().join("log");
     let mut child = Command::new(prometheus)
         .arg(format!(
             "--config.file={}",
@@ -120,7 +122,7 @@ async fn prometheus_reads_a_node() {
         ))
         .arg(format!("--web.listen-address={address}"))
         .stdout(std::process::Stdio::null())
-        .stderr(std::process::Stdio::null())
+        .stderr(File::create(&log).unwrap())
         .spawn()
         .unwrap();
     let found = tokio::time::timeout(PATIENCE, async {
@@ -129,7 +131,8 @@ async fn prometheus_reads_a_node() {
                 let path = "/api/v1/query?query=cidery_node_health";
                 let answer = fetch(address, "GET", path, "").await.body;
                 if answer.contains(r#""health":"serving""#) {
-                    return answer;
+                    let targets = fetch(address, "GET", "/api/v1/targets", "").await.body;
+                    return (answer, targets);
                 }
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -138,6 +141,18 @@ async fn prometheus_reads_a_node() {
     let found = found.await;
     child.kill().unwrap();
     child.wait().unwrap();
-    let found = found.expect("Prometheus finds the metrics of the node");
+    let (found, targets) = found.expect("Prometheus finds the metrics of the node");
     assert!(found.contains(r#""job":"cidery""#), "{found}");
+    let targets: serde_json::Value = serde_json::from_str(&targets).unwrap();
+    let target = &targets["data"]["activeTargets"][0];
+    assert_eq!(
+        (&target["health"], &target["lastError"]),
+        (&"up".into(), &"".into()),
+        "{targets}"
+    );
+    let log = std::fs::read_to_string(log).unwrap();
+    assert!(log.contains("level=info"), "{log}");
+    for level in ["level=warn", "level=error"] {
+        assert!(!log.contains(level), "{log}");
+    }
 }

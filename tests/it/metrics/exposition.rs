@@ -1,16 +1,13 @@
 //! `/metrics`: formats, names, who may read them, and what is counted of the port.
 
 use std::collections::BTreeSet;
-use std::io::Write as _;
-use std::process::{Command, Stdio};
 
 use cidery::axum::{Router, routing::get};
 use cidery::model::call::Call;
 use cidery::store::SqliteStore;
 use cidery::{Node, dict};
 
-use super::{fetch, guarded, scrape, value};
-use crate::support::binary::{stderr, stdout, tool};
+use super::{check_with_promtool, fetch, guarded, scrape, value};
 use crate::support::{Folder, TestNode, any_port, ended};
 
 const PAGE: &str = include_str!("../../../docs/metrics.md");
@@ -73,29 +70,7 @@ async fn every_metric_is_written_and_promtool_accepts_them() {
         let resident = value(&text, "process_resident_memory_bytes").unwrap();
         assert!(resident > 1e6, "{resident}");
     }
-    let Some(promtool) = tool("CIDERY_PROMTOOL", "the checks of metrics by promtool") else {
-        return;
-    };
-    let mut check = Command::new(promtool)
-        .args(["check", "metrics"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    check
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(text.as_bytes())
-        .unwrap();
-    let output = check.wait_with_output().unwrap();
-    // Its advice is that of one convention; what cannot be parsed is an error.
-    let said = format!("{}{}", stdout(&output), stderr(&output));
-    assert!(
-        !said.contains("error") && output.status.code() != Some(1),
-        "{said}"
-    );
+    check_with_promtool(&text);
 }
 
 #[tokio::test]

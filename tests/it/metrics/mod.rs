@@ -1,12 +1,15 @@
 //! What a node counts: of its services, for Prometheus, for KEDA, and what is deployed with it.
 
+mod cardinality;
 mod deployed;
 mod exposition;
 mod history;
 mod scaler;
 mod service_stats;
 
+use std::io::Write as _;
 use std::net::SocketAddr;
+use std::process::{Command, Stdio};
 
 use cidery::codec::proto::v1;
 use cidery::codec::proto::v1::admin_service_client::AdminServiceClient;
@@ -18,6 +21,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::access::{admin, store_with};
+use crate::support::binary::{stderr, stdout, tool};
 use crate::support::{PATIENCE, any_port};
 
 /// A response over HTTP/1.1.
@@ -57,6 +61,27 @@ fn value(text: &str, series: &str) -> Option<f64> {
     let mut lines = text.lines();
     let line = lines.find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
     line.map(|value| value.parse().unwrap())
+}
+
+/// `promtool check metrics` has nothing to say of a text.
+#[track_caller]
+fn check_with_promtool(text: &str) {
+    let Some(promtool) = tool("CIDERY_PROMTOOL", "the checks of metrics by promtool") else {
+        return;
+    };
+    let mut check = Command::new(promtool)
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = check.stdin.take().unwrap();
+    stdin.write_all(text.as_bytes()).unwrap();
+    drop(stdin);
+    let output = check.wait_with_output().unwrap();
+    let said = format!("{}{}", stdout(&output), stderr(&output));
+    assert_eq!((output.status.code(), &*said), (Some(0), ""));
 }
 
 /// The statistics of a service.

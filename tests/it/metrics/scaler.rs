@@ -1,11 +1,13 @@
 //! The external scaler of KEDA.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use cidery::codec::proto::externalscaler as keda;
 use cidery::codec::proto::externalscaler::external_scaler_client::ExternalScalerClient;
 use cidery::model::call::{Call, Start};
 use cidery::{Node, Worker};
+use tokio::sync::Semaphore;
 use tonic::Request;
 use tonic::transport::Channel;
 
@@ -81,6 +83,36 @@ async fn the_work_of_a_service_that_nobody_serves_counts() {
     assert!(metric(&scaler, &age).await > 0.0);
     let busy = [("service", "a.task"), ("metric", "busy_permits")];
     assert_eq!(metric(&scaler, &busy).await, 0.0);
+}
+
+#[tokio::test]
+async fn running_handlers_are_busy_permits() {
+    let node = TestNode::start(Node::builder()).await;
+    let gate = Arc::new(Semaphore::new(0));
+    let wait = Arc::clone(&gate);
+    let handler = move || {
+        let wait = Arc::clone(&wait);
+        async move { wait.acquire().await.unwrap().forget() }
+    };
+    let builder = Worker::builder().service("a.task", handler);
+    let worker = builder.connect(&node.address().to_string()).await.unwrap();
+    let scaler = client(node.address()).await;
+    let busy = [("service", "a.*"), ("metric", "busy_permits")];
+    for _ in 0..2 {
+        node.client
+            .invoke_async(Call::new("a.task", ()))
+            .await
+            .unwrap();
+    }
+    eventually("two handlers run", async || {
+        metric(&scaler, &busy).await == 2.0
+    })
+    .await;
+    gate.add_permits(1);
+    eventually("one is left", async || metric(&scaler, &busy).await == 1.0).await;
+    gate.add_permits(1);
+    eventually("none is left", async || metric(&scaler, &busy).await == 0.0).await;
+    worker.stop().await;
 }
 
 #[tokio::test]

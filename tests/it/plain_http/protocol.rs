@@ -224,7 +224,8 @@ async fn http2_has_the_same_paths() {
 async fn a_route_of_the_host_replaces_one_of_the_node() {
     let routes = Router::new()
         .route("/readyz", get(async || "the host's"))
-        .route("/services/{name}", any(async || "the host's too"));
+        .route("/services/{name}", any(async || "the host's too"))
+        .route("/invoke/cidery.ping", any(async || "the host's call"));
     let node = TestNode::start(Node::builder().demo().routes(routes)).await;
     let mut client = Client::connect(node.address()).await;
     assert_eq!(client.call("GET /readyz", &[], "").await.body, "the host's");
@@ -232,6 +233,10 @@ async fn a_route_of_the_host_replaces_one_of_the_node() {
         client.call("GET /services/x", &[], "").await.body,
         "the host's too"
     );
+    let ping = client.call("POST /invoke/cidery.ping", &[], "").await;
+    assert_eq!(ping.body, "the host's call");
+    let echo = client.call("POST /invoke/none", &[], "").await;
+    assert_eq!(echo.reason(), "SERVICE_UNKNOWN");
     assert_eq!(client.call("GET /healthz", &[], "").await.body, "ok\n");
     assert_eq!(client.call("GET /services", &[], "").await.status, 200);
     let all = v1::InvocationFilter::default();

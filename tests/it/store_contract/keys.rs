@@ -1,5 +1,6 @@
 //! The contract of idempotency keys, concurrency keys and declarations.
 
+use cidery::Principal;
 use cidery::dict;
 use cidery::engine::store::{Acceptance, Filter, Record, Store, Stored, StoredDeclaration};
 use cidery::model::invocation::{AsyncCompletion, State};
@@ -130,6 +131,7 @@ pub(super) async fn declarations_are_remembered_until_they_are_forgotten(store: 
         first_time: at(time),
         last_time: at(time),
         declaration: hash.as_bytes().to_vec(),
+        principal: (time != 3).then(|| Principal::known(&format!("worker-{time}"))),
     };
     let first = vec![
         announced("a", "x", 1),
@@ -146,8 +148,8 @@ pub(super) async fn declarations_are_remembered_until_they_are_forgotten(store: 
         all
     };
     let again = StoredDeclaration {
-        first_time: at(1),
-        ..announced("a", "x", 4)
+        last_time: at(4),
+        ..announced("a", "x", 1)
     };
     let b = announced("b", "x", 3);
     assert_eq!(all().await, [announced("a", "y", 2), b.clone(), again]);

@@ -3,6 +3,8 @@
 //! Reopening a store is tested in `sqlite_store.rs`, failures of the disk in `failed_sync.rs` and `full_disk.rs`.
 
 mod api_keys;
+mod calls;
+mod claims;
 mod controls;
 mod groups;
 mod keys;
@@ -22,6 +24,10 @@ use cidery::store::{MemoryStore, SqliteOptions, SqliteStore, StoreKeys};
 use cidery::{Cid, Payload, dict};
 
 use self::api_keys::api_keys_are_saved_and_replaced;
+use self::calls::the_calls_of_an_attempt_are_kept;
+use self::claims::{
+    a_claim_has_the_generation_of_its_events, a_record_of_a_claim_is_taken_while_the_claim_lasts,
+};
 use self::controls::a_control_is_remembered_until_it_is_removed_or_its_service_forgotten;
 use self::groups::{
     a_group_is_due_once_its_last_member_has_ended, a_group_is_stored_with_all_of_its_members,
@@ -177,53 +183,6 @@ async fn the_first_terminal_record_wins(store: &dyn Store) {
     assert!(!store.record(again).await.unwrap());
     assert_eq!(found(store, cid).await.state, State::Succeeded);
     assert_eq!(claimed(store, "a", at(100), 1).await, []);
-}
-
-/// Also where it comes back: as from a node that was taken for dead.
-async fn a_record_of_a_claim_is_taken_while_the_claim_lasts(store: &dyn Store) {
-    let cid = accepted(store, "a", NOW).await;
-    claimed(store, "a", NOW, 1).await;
-    let pending = || record(cid, State::Pending { started: true }, started());
-    let (first, late, last) = (pending(), pending(), succeeded(cid));
-    assert!(store.record(first).await.unwrap());
-    assert!(!store.record(late).await.unwrap());
-    assert!(!store.record(last).await.unwrap());
-    let read = found(store, cid).await;
-    assert_eq!(
-        (read.state, read.events.len()),
-        (State::Pending { started: true }, 3)
-    );
-    assert_eq!(claimed(store, "a", NOW, 1).await, [cid]);
-    assert!(store.record(succeeded(cid)).await.unwrap());
-}
-
-/// No sequence is given out twice, whoever claims the invocation.
-async fn a_claim_has_the_generation_of_its_events(store: &dyn Store) {
-    let mut last = store.first_generation();
-    let mut one = invocation("a", NOW, dict! {});
-    one = Invocation::accepted((*one.request).clone(), u64::from(last) << 32 | 1);
-    let cid = one.request.cid;
-    store.accept(one).await.unwrap();
-    for _ in 0..2 {
-        let next = found(store, cid).await.generation;
-        let limit = ClaimLimit::invocations(1);
-        let claim = store.claim(&service("a"), NOW, limit).await.unwrap();
-        let generation = claim.invocations[0].generation;
-        assert_eq!(generation, next);
-        let is_next = if store.is_shared() {
-            generation > last
-        } else {
-            generation == last
-        };
-        assert!(is_next, "{generation} after {last}");
-        last = generation;
-        let pending = Record {
-            generation,
-            expected_attempts: None,
-            ..record(cid, State::Pending { started: true }, started())
-        };
-        assert!(store.record(pending).await.unwrap());
-    }
 }
 
 async fn pending_invocations_are_counted_by_service(store: &dyn Store) {
@@ -550,6 +509,7 @@ suite! {
     a_claim_takes_no_more_bytes_than_its_limit
     a_claimed_invocation_is_claimed_again_once_it_is_recorded_as_pending
     a_record_changes_the_state_and_adds_events
+    the_calls_of_an_attempt_are_kept
     the_first_terminal_record_wins
     a_record_of_a_claim_is_taken_while_the_claim_lasts
     a_claim_has_the_generation_of_its_events

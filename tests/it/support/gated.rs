@@ -4,8 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
 use cidery::engine::store::{
-    Acceptance, BoundedRead, Child, Claim, ClaimLimit, Filter, OldestDue, Page, QueuePlace,
-    RecentFailures, Record, Store, StoreUsage, Stored, StoredApiKey, StoredDeclaration,
+    Acceptance, BoundedRead, Child, Claim, ClaimLimit, Filter, OldestDue, Page, PageSize,
+    QueuePlace, RecentFailures, Record, Store, StoreUsage, Stored, StoredApiKey, StoredDeclaration,
     StoredOperation, SummaryPart,
 };
 use cidery::model::invocation::Invocation;
@@ -27,6 +27,7 @@ pub(crate) enum Point {
     AfterGet,
     BeforeRecord,
     AfterRecord,
+    BeforeControl,
 }
 
 #[derive(Debug, Default)]
@@ -241,9 +242,14 @@ impl Store for GatedStore {
         self.inner.find_by_idempotency_key(service, key, owner)
     }
 
-    fn list(&self, filter: Filter, before: Option<u64>, max: usize) -> BoxFuture<'_, Result<Page>> {
-        self.gates.lists.lock().unwrap().push(max);
-        self.inner.list(filter, before, max)
+    fn list_page(
+        &self,
+        filter: Filter,
+        before: Option<u64>,
+        size: PageSize,
+    ) -> BoxFuture<'_, Result<Page>> {
+        self.gates.lists.lock().unwrap().push(size.invocations);
+        self.inner.list_page(filter, before, size)
     }
 
     fn summarize(
@@ -286,7 +292,10 @@ impl Store for GatedStore {
     }
 
     fn set_control(&self, control: ServiceControl) -> BoxFuture<'_, Result<()>> {
-        self.inner.set_control(control)
+        Box::pin(async move {
+            self.gates.pass(Point::BeforeControl).await;
+            self.inner.set_control(control).await
+        })
     }
 
     fn remove_control(&self, service: ServiceName) -> BoxFuture<'_, Result<()>> {

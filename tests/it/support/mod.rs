@@ -51,7 +51,8 @@ pub(crate) struct TestNode {
 
 impl TestNode {
     pub(crate) async fn start(builder: NodeBuilder) -> Self {
-        let handle = builder.listen(any_port()).start().await.unwrap();
+        // The builder is large, and so would be each test.
+        let handle = Box::pin(builder.listen(any_port()).start()).await.unwrap();
         let address = handle.address().unwrap().to_string();
         let client = ContractClient::connect(&address).await.unwrap();
         let stub = InvocationServiceClient::connect(format!("http://{address}"))

@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 
 use cidery::engine::store::{Acceptance, ClaimLimit, Record, Store, Stored};
 use cidery::model::invocation::{
-    Event, EventKind, Group, Grouping, Invocation, Member, Request, State,
+    Event, EventKind, Group, Grouping, Invocation, Member, NestedCalls, Request, State,
 };
 use cidery::{Cid, Dict, Payload, Principal, Principals, ServiceName, dict};
 use jiff::Timestamp;
@@ -47,6 +47,7 @@ pub(crate) fn event(sequence: u64, kind: EventKind) -> Arc<Event> {
 pub(crate) fn started() -> EventKind {
     EventKind::Started {
         worker: String::new(),
+        calls: NestedCalls::default(),
     }
 }
 

@@ -24,6 +24,7 @@ fn rows() -> Vec<(Vec<&'static str>, &'static str)> {
 /// Whether a test of the integration tests, or of the library, has this path.
 fn exists(path: &str) -> bool {
     let (module, name) = path.rsplit_once("::").unwrap_or_default();
+    let module = module.strip_suffix("::tests").unwrap_or(module);
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
     let file = module.replace("::", "/");
     let files = ["tests/it", "src"].map(|root| {

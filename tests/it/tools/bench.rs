@@ -1,5 +1,10 @@
 //! `cidery bench`: what it counts, and what it reports.
 
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+use std::thread::JoinHandle;
+
 use serde_json::Value;
 
 use crate::support::binary::{Server, cidery, stderr, stdout};
@@ -85,6 +90,72 @@ fn at_a_fixed_rate_late_calls_are_late_and_missed_ones_are_counted() {
     assert_eq!(number("missed") + number("calls"), 100, "{result}");
 }
 
+/// What holds up the bench itself counts too: a latency begins when its call is due, not when it is sent.
+#[test]
+fn at_a_fixed_rate_latencies_are_from_when_calls_were_due() {
+    let server = Server::start(&[]);
+    let child = cidery()
+        .args([
+            "bench",
+            "cidery.ping",
+            "--rate",
+            "10/s",
+            "--in-flight",
+            "1000",
+        ])
+        .args(["--duration", "5s", "--warm-up", "0s", "-o", "json"])
+        .env("CIDERY_NODE", &server.address)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    while !has_pings(&server.address) {}
+    signal(&child, "STOP");
+    let slept = server.run(&["invoke", "demo.sleep", "seconds=2"]);
+    signal(&child, "CONT");
+    assert!(slept.status.success(), "{}", stderr(&slept));
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    let result: Value = serde_json::from_str(&stdout(&output)).unwrap();
+    // All are made.
+    let counts = (&result["calls"], &result["missed"]);
+    assert_eq!(counts, (&50.into(), &0.into()), "{result}");
+    // Those that were due in the first second and a half waited for half a second or more. Once they are sent, all of
+    // them are answered at once.
+    let ranges = result["histogram"].as_array().unwrap().iter();
+    let late = ranges.filter(|range| range["from"].as_f64() >= Some(0.5));
+    let late: u64 = late.map(|range| range["count"].as_u64().unwrap()).sum();
+    assert!(late >= 10, "{result}");
+    assert!(result["latency"]["min"].as_f64() < Some(0.5), "{result}");
+}
+
+/// Whether a node has counted a call of `cidery.ping`.
+fn has_pings(address: &str) -> bool {
+    let mut stream = TcpStream::connect(address).unwrap();
+    let request = format!("GET /metrics HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut metrics = String::new();
+    stream.read_to_string(&mut metrics).unwrap();
+    metrics.contains("cidery_invocations_total{service=\"cidery.ping\"")
+}
+
+/// Reads until a bench says that it begins. The rest is read by a thread.
+fn until_it_begins(child: &mut Child) -> JoinHandle<std::io::Result<u64>> {
+    let mut err = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("Ctrl-C prints") {
+        line.clear();
+        assert!(err.read_line(&mut line).unwrap() > 0);
+    }
+    std::thread::spawn(move || std::io::copy(&mut err, &mut std::io::sink()))
+}
+
+fn signal(child: &Child, name: &str) {
+    let pid = child.id().to_string();
+    let sent = Command::new("kill").args(["-s", name, &pid]).status();
+    assert!(sent.unwrap().success());
+}
+
 #[test]
 fn failures_are_counted_by_code_and_reason() {
     let server = Server::start(&[]);
@@ -134,22 +205,13 @@ fn an_interrupt_prints_what_is_measured() {
             "-v",
         ])
         .env("CIDERY_NODE", &server.address)
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
         .spawn()
         .unwrap();
     // It says so before it begins, and the signal is caught by then.
-    let mut err = std::io::BufReader::new(child.stderr.take().unwrap());
-    let mut line = String::new();
-    while !line.contains("Ctrl-C prints") {
-        line.clear();
-        assert!(std::io::BufRead::read_line(&mut err, &mut line).unwrap() > 0);
-    }
-    let reader = std::thread::spawn(move || std::io::copy(&mut err, &mut std::io::sink()));
-    let pid = child.id().to_string();
-    let kill = ["-s", "INT", &pid];
-    let sent = std::process::Command::new("kill").args(kill).status();
-    assert!(sent.unwrap().success());
+    let reader = until_it_begins(&mut child);
+    signal(&child, "INT");
     let output = child.wait_with_output().unwrap();
     drop(reader.join());
     assert_eq!(output.status.code(), Some(130));

@@ -49,6 +49,30 @@ fn names_that_the_node_knows_are_completed() {
     );
     assert_eq!(at(&["result", "0190f5a2-7b"]), [cid]);
     assert_eq!(at(&["result", "la"]), ["last"]);
+    // Only those that a command can change.
+    assert!(
+        server
+            .run(&["result", cid, "--follow", "-q"])
+            .status
+            .success()
+    );
+    assert_eq!(at(&["explain", "0190f5a2-7b"]), [cid]);
+    for command in ["cancel", "retry", "release"] {
+        assert!(at(&[command, "0190f5a2-7b"]).is_empty(), "{command}");
+    }
+    let later = "0190f5a2-7b3c-7def-8123-000000000008";
+    let invoke = [
+        "invoke",
+        "demo.count",
+        "to=1",
+        "--async",
+        "--delay",
+        "1h",
+        "--cid",
+        later,
+    ];
+    assert!(server.run(&invoke).status.success());
+    assert_eq!(at(&["cancel", "0190f5a2-7b"]), [later]);
     assert_eq!(at(&["services", "--context", "p"]), ["prod"]);
     assert_eq!(at(&["context", "use", "p"]), ["prod"]);
     assert_eq!(at(&["invocations", "--state", "fa"]), ["failed"]);

@@ -46,6 +46,20 @@ fn a_row_is_an_invocation_and_its_response_a_row() {
     assert_eq!(stderr(&lines), "");
 }
 
+#[test]
+fn json_lines_that_are_read_as_csv_are_told() {
+    let server = Server::start(&[]);
+    let input = "{\"cust_id\":1}\n{\"cust_id\":2}\n";
+    let piped = pipe(&server, &["customer.get", "--output", "json"], input);
+    assert_eq!(piped.status.code(), Some(1), "{piped:?}");
+    let noted = stderr(&piped);
+    assert!(noted.contains("--format jsonl"), "{noted}");
+    let failure: Value = serde_json::from_str(noted.lines().last().unwrap()).unwrap();
+    assert_eq!(failure["error"]["reason"], "ROWS_FAILED", "{noted}");
+    // The rows would fail again.
+    assert_eq!(failure["error"]["retryable"], false, "{noted}");
+}
+
 /// Lists and dicts in cells, another delimiter, and a service without a declaration.
 #[test]
 fn cells_are_texts_where_nothing_is_declared() {

@@ -36,6 +36,8 @@ pub(super) enum Mood {
 /// A span as the tests look at it.
 #[derive(Clone, Debug)]
 pub(super) struct Seen {
+    /// The `service.name` of the program that has sent it.
+    pub(super) program: String,
     pub(super) name: String,
     pub(super) trace: String,
     pub(super) id: String,
@@ -144,22 +146,26 @@ impl TraceService for Collector {
             Mood::Refuses(code) => return Err(Status::new(code, "not now")),
             Mood::Sleeps => std::future::pending().await,
         }
-        let scopes = message
-            .resource_spans
-            .into_iter()
-            .flat_map(|it| it.scope_spans);
-        let spans = scopes.flat_map(|scope| scope.spans).map(seen);
+        let spans = message.resource_spans.into_iter().flat_map(|resource| {
+            let attributes = resource.resource.unwrap_or_default().attributes;
+            let program = texts(&attributes)
+                .remove("service.name")
+                .unwrap_or_default();
+            let spans = resource.scope_spans.into_iter().flat_map(|it| it.spans);
+            spans.map(move |span| seen(&program, span))
+        });
         self.state.spans.send_modify(|seen| seen.extend(spans));
         Ok(Response::new(ExportTraceServiceResponse::default()))
     }
 }
 
-fn seen(span: Span) -> Seen {
+fn seen(program: &str, span: Span) -> Seen {
     let is_error = span
         .status
         .as_ref()
         .is_some_and(|status| status.code() == StatusCode::Error);
     Seen {
+        program: program.to_owned(),
         is_error,
         kind: span.kind(),
         trace: hex(&span.trace_id),

@@ -1,64 +1,46 @@
 //! One trace across a client, a node, a worker in Python, a nested call, a child in the background, and its callback.
 
-use std::io::{BufRead as _, BufReader};
-use std::process::{Command, Stdio};
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
-use cidery::codec::json;
 use cidery::codec::proto::otlp::trace::v1::span::SpanKind;
-use cidery::{Value, dict};
+use cidery::dict;
 
 use super::collector::{Collector, Seen};
-use super::{CALLER, TRACE, Traced, has, named};
+use super::{Traced, has, named};
 use crate::support::PATIENCE;
-use crate::support::binary::tool;
+use crate::support::binary::{stderr, stdout, tool};
 use crate::support::programs::{Running, root};
 
 const INVOKE: &str = "cidery.v1.InvocationService/Invoke";
 const INVOKE_ASYNC: &str = "cidery.v1.InvocationService/InvokeAsync";
 
-/// The worker, and a channel of its spans.
-struct Worker {
-    spans: std::sync::mpsc::Receiver<Value>,
-    _process: Running,
+/// A program in Python, next to this file, that sends its spans to the collector.
+fn program(name: &str, node: &str, collector: &Collector) -> Option<Command> {
+    let tools = tool("CIDERY_SDK", "traces of the Python SDK")?;
+    let mut command = Command::new(Path::new(&tools).join("python"));
+    command
+        .arg(root().join("tests/it/traces").join(name))
+        .args([node, &collector.url()])
+        .env("PYTHONPATH", root().join("python/src"));
+    Some(command)
 }
 
-impl Worker {
-    fn start(address: &str) -> Option<Self> {
-        let tools = tool("CIDERY_SDK", "traces of the Python SDK")?;
-        let mut command = Command::new(format!("{tools}/python"));
-        command
-            .arg(root().join("tests/it/traces/worker.py"))
-            .arg(address)
-            .env("PYTHONPATH", root().join("python/src"))
-            .stdout(Stdio::piped());
-        let mut process = Running(command.spawn().unwrap());
-        let lines = BufReader::new(process.0.stdout.take().unwrap()).lines();
-        let (sender, spans) = std::sync::mpsc::channel();
-        std::thread::spawn(move || {
-            for line in lines.map_while(Result::ok) {
-                let _ = sender.send(json::read(line.as_bytes()).unwrap());
-            }
-        });
-        let _process = process;
-        Some(Self { spans, _process })
-    }
-
-    /// The next spans, by their names.
-    fn spans(&self, count: usize) -> Vec<Value> {
-        let spans = (0..count).map(|_| self.spans.recv_timeout(PATIENCE).unwrap());
-        spans.collect()
-    }
+fn start_worker(node: &Traced, collector: &Collector) -> Option<Running> {
+    let mut command = program("worker.py", &node.server.address, collector)?;
+    Some(Running(command.spawn().unwrap()))
 }
 
-#[track_caller]
-fn of_worker<'a>(spans: &'a [Value], name: &str, key: &str) -> &'a str {
-    let span = spans
-        .iter()
-        .find(|span| span["name"].as_text() == Some(name));
-    span.unwrap_or_else(|| panic!("no span `{name}`: {spans:#?}"))[key]
-        .as_text()
-        .unwrap()
+/// Calls a service as a client that has a span; returns the CID.
+async fn call(node: &Traced, collector: &Collector, service: &str) -> String {
+    let mut command = program("client.py", &node.server.address, collector).unwrap();
+    command.arg(service);
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap());
+    let output = output.await.unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    stdout(&output).trim().to_owned()
 }
 
 /// Waits until a service has a worker.
@@ -81,15 +63,28 @@ fn child<'a>(spans: &'a [Seen], name: &str, parent: &str, kind: SpanKind) -> &'a
     let span = span.unwrap_or_else(|| panic!("no `{name}` below {parent}: {spans:#?}"));
     assert!(found.next().is_none(), "two `{name}`: {spans:#?}");
     assert_eq!(span.kind, kind, "{span:?}");
-    assert_eq!(span.trace, TRACE, "{span:?}");
     assert!(span.start <= span.end, "{span:?}");
+    span
+}
+
+/// The span of the handler that a dispatch runs.
+#[track_caller]
+fn handled<'a>(spans: &'a [Seen], service: &str, dispatch: &Seen) -> &'a Seen {
+    let name = format!("handle {service}");
+    let span = child(spans, &name, &dispatch.id, SpanKind::Server);
+    assert_eq!(span.program, "worker", "{span:?}");
+    assert_eq!(
+        span.attributes["cidery.cid"],
+        dispatch.attributes["cidery.cid"]
+    );
     span
 }
 
 /// What the spans of the trace say of its calls.
 #[track_caller]
 fn check_attributes(spans: &[Seen], cid: &str) {
-    let invoke = child(spans, INVOKE, CALLER, SpanKind::Server);
+    let call = named(spans, "call traced.outer");
+    let invoke = child(spans, INVOKE, &call.id, SpanKind::Server);
     for (key, value) in [
         ("rpc.system", "grpc"),
         ("rpc.service", "cidery.v1.InvocationService"),
@@ -123,24 +118,26 @@ fn check_attributes(spans: &[Seen], cid: &str) {
     assert_eq!(publish.attributes["messaging.operation.type"], "send");
 }
 
-/// The spans of the node and those of its worker are one tree.
+/// The spans of the client, the node and its worker are one tree.
 #[track_caller]
-fn check_parents(spans: &[Seen], worked: &[Value], all: &[String]) {
+fn check_parents(spans: &[Seen]) {
     let (server, internal, client) = (SpanKind::Server, SpanKind::Internal, SpanKind::Client);
 
     // The client calls the node, and that the worker.
-    let invoke = child(spans, INVOKE, CALLER, server);
+    let call = child(spans, "call traced.outer", "", client);
+    assert_eq!(call.program, "client", "{call:?}");
+    let invoke = child(spans, INVOKE, &call.id, server);
+    assert_eq!(invoke.program, "cidery", "{invoke:?}");
     let attempt = child(spans, "attempt traced.outer", &invoke.id, internal);
     let dispatch = child(spans, "dispatch traced.outer", &attempt.id, client);
-    assert_eq!(of_worker(worked, &all[0], "parent"), dispatch.id);
-    let outer = of_worker(worked, &all[0], "id");
+    let outer = &handled(spans, "traced.outer", dispatch).id;
 
     // The handler calls another service,
     let invoke = child(spans, INVOKE, outer, server);
     let nested = child(spans, "invoke traced.inner", &invoke.id, internal);
     let attempt = child(spans, "attempt traced.inner", &nested.id, internal);
     let dispatch = child(spans, "dispatch traced.inner", &attempt.id, client);
-    assert_eq!(of_worker(worked, &all[1], "parent"), dispatch.id);
+    handled(spans, "traced.inner", dispatch);
 
     // and hands work on,
     let accept = child(spans, INVOKE_ASYNC, outer, server);
@@ -160,7 +157,7 @@ fn check_parents(spans: &[Seen], worked: &[Value], all: &[String]) {
     );
     assert_eq!(process.links, [publish.id.as_str()]);
     let dispatch = child(spans, "dispatch traced.child", &process.id, client);
-    assert_eq!(of_worker(worked, &all[2], "parent"), dispatch.id);
+    handled(spans, "traced.child", dispatch);
 
     // whose outcome goes to a callback.
     let publish = child(
@@ -177,67 +174,62 @@ fn check_parents(spans: &[Seen], worked: &[Value], all: &[String]) {
     );
     assert_eq!(process.links, [publish.id.as_str()]);
     let dispatch = child(spans, "dispatch traced.done", &process.id, client);
-    assert_eq!(of_worker(worked, &all[3], "parent"), dispatch.id);
+    handled(spans, "traced.done", dispatch);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_trace_spans_client_node_worker_nested_call_child_and_callback() {
     let collector = Collector::start().await;
     let node = Traced::start(&collector).await;
-    let Some(worker) = Worker::start(&node.server.address) else {
+    let Some(_worker) = start_worker(&node, &collector) else {
         return;
     };
+    // Of calls whose trace is not recorded: neither the node nor the worker makes a span.
     served(&node, "traced.inner").await;
-    // Of a call whose trace is not recorded: the worker makes no span either.
-    assert!(worker.spans.try_recv().is_err());
+    assert!(collector.spans().is_empty());
 
-    let reply = node.recording().invoke("traced.outer", dict! {}).await;
-    let cid = reply.unwrap().cid().to_string();
+    let cid = call(&node, &collector, "traced.outer").await;
     // Spans end in any order: a callback may be over before whoever published it is.
     let last = [
+        "call traced.outer",
+        "attempt traced.outer",
         "publish traced.child",
         "publish traced.done",
         "process traced.done",
+        "handle traced.done",
         INVOKE_ASYNC,
     ];
     let is_over = |spans: &[Seen]| {
-        last.iter().all(|name| has(spans, name)) && spans.iter().any(|span| span.parent == CALLER)
+        let calls = spans.iter().filter(|span| span.name == INVOKE);
+        last.iter().all(|name| has(spans, name)) && calls.count() == 2
     };
     let spans = collector.until("all of it", is_over).await;
-    let worked = worker.spans(4);
-    let all: Vec<String> = [
-        "traced.outer",
-        "traced.inner",
-        "traced.child",
-        "traced.done",
-    ]
-    .map(|service| format!("handle {service}"))
-    .into();
-    for name in &all {
-        assert_eq!(of_worker(&worked, name, "trace"), TRACE);
-        assert_eq!(of_worker(&worked, name, "kind"), "SERVER");
-    }
-    check_parents(&spans, &worked, &all);
+    check_parents(&spans);
     check_attributes(&spans, &cid);
-    assert!(
-        spans
-            .iter()
-            .all(|span| span.trace == TRACE && !span.is_error)
-    );
+    let traces: BTreeSet<&str> = spans.iter().map(|span| &*span.trace).collect();
+    assert_eq!(traces.len(), 1, "{spans:#?}");
+    assert!(spans.iter().all(|span| !span.is_error), "{spans:#?}");
+    // Each span has one parent, which is there, but the first.
+    let ids: BTreeSet<&str> = spans.iter().map(|span| &*span.id).collect();
+    let roots = spans.iter().filter(|span| !ids.contains(&*span.parent));
+    let roots: Vec<&str> = roots.map(|span| &*span.name).collect();
+    assert_eq!(roots, ["call traced.outer"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failure_of_a_worker_is_in_all_spans_without_its_message() {
     let collector = Collector::start().await;
     let node = Traced::start(&collector).await;
-    let Some(worker) = Worker::start(&node.server.address) else {
+    let Some(_worker) = start_worker(&node, &collector) else {
         return;
     };
     served(&node, "traced.inner").await;
     let failed = node.recording().invoke("traced.fails", dict! {}).await;
     assert_eq!(failed.unwrap_err().reason(), "HANDLER_FAILED");
     let spans = collector
-        .until("the call ends", |spans| has(spans, INVOKE))
+        .until("the call ends", |spans| {
+            has(spans, INVOKE) && has(spans, "handle traced.fails")
+        })
         .await;
     for name in [INVOKE, "attempt traced.fails", "dispatch traced.fails"] {
         let span = named(&spans, name);
@@ -249,7 +241,7 @@ async fn a_failure_of_a_worker_is_in_all_spans_without_its_message() {
         assert_eq!(span.attributes["error.type"], "HANDLER_FAILED", "{span:?}");
         assert_eq!(span.events, ["exception"], "{span:?}");
     }
-    let worked = worker.spans(1);
-    assert_eq!(worked[0]["is_error"], true.into(), "{worked:?}");
-    assert!(!format!("{worked:?}{spans:?}").contains("swordfish"));
+    let worked = named(&spans, "handle traced.fails");
+    assert!(worked.is_error && worked.program == "worker", "{worked:?}");
+    assert!(!format!("{spans:?}").contains("swordfish"));
 }

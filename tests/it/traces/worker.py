@@ -1,30 +1,9 @@
-"""A worker whose handlers call each other; it prints its spans, one JSON object a line."""
+"""A worker whose handlers call each other: `worker.py NODE COLLECTOR`."""
 
-import json
 import sys
-from collections.abc import Sequence
 
 from cidery import Service, Worker
-from opentelemetry import trace
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
-
-
-class Lines(SpanExporter):
-    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        for span in spans:
-            context, parent = span.get_span_context(), span.parent
-            line = {
-                "name": span.name,
-                "trace": f"{context.trace_id:032x}",
-                "id": f"{context.span_id:016x}",
-                "parent": f"{parent.span_id:016x}" if parent else "",
-                "kind": span.kind.name,
-                "attributes": {key: str(value) for key, value in span.attributes.items()},
-                "is_error": not span.status.is_ok and span.status.status_code.name == "ERROR",
-            }
-            print(json.dumps(line), flush=True)
-        return SpanExportResult.SUCCESS
+from telemetry import send_spans
 
 
 class Outer(Service):
@@ -64,7 +43,6 @@ class Fails(Service):
         raise ValueError("swordfish")
 
 
-provider = TracerProvider()
-provider.add_span_processor(SimpleSpanProcessor(Lines()))
-trace.set_tracer_provider(provider)
-Worker(Outer, Inner, Child, Done, Fails, node=sys.argv[1]).run()
+node, collector = sys.argv[1:]
+send_spans("worker", collector)
+Worker(Outer, Inner, Child, Done, Fails, node=node).run()

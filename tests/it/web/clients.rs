@@ -45,6 +45,8 @@ fn generate(address: &str, key: &str, python: &str, modules: &str, out: &Path) {
         .args([
             "cidery/v1/invocation.proto",
             "cidery/v1/outcome.proto",
+            "google/api/annotations.proto",
+            "google/api/http.proto",
             "google/rpc/error_details.proto",
             "customer/customer.proto",
         ])

@@ -127,6 +127,29 @@ async fn the_page_has_a_strict_policy() {
 /// of those that the document names.
 #[test]
 fn answers_are_those_that_the_document_names() {
+    // All paths but those of services that are there to take long or to fail, with some of what is possible.
+    let paths = [
+        "--exclude-path-regex",
+        "^/invoke/demo[.](sleep|fail|flaky)$",
+    ];
+    make_requests(
+        &[
+            &paths[..],
+            &["--phases", "examples,fuzzing", "--max-examples", "10"],
+        ]
+        .concat(),
+    );
+}
+
+/// Each value that a schema allows, and each kind that it does not, of each parameter. All services have the same
+/// parameters: two of them will do, one of which takes a list.
+#[test]
+fn answers_to_values_at_their_bounds_are_those_that_the_document_names() {
+    let paths = ["--exclude-path-regex", "^/invoke/(?!customer[.])"];
+    make_requests(&[&paths[..], &["--phases", "coverage"]].concat());
+}
+
+fn make_requests(options: &[&str]) {
     let Some(schemathesis) = tool("CIDERY_SCHEMATHESIS", "checks of /openapi.json") else {
         return;
     };
@@ -136,25 +159,9 @@ fn answers_are_those_that_the_document_names() {
         .current_dir(folder.path())
         .arg("run")
         .arg(format!("http://{}/openapi.json", server.address))
-        .args([
-            "--seed",
-            "1",
-            "--max-examples",
-            "10",
-            "--phases",
-            "examples,fuzzing",
-        ])
-        .args([
-            "--exclude-path-regex",
-            "^/invoke/(demo[.](sleep|fail|flaky)|cidery[.])|/events$",
-        ])
-        .args([
-            "--checks",
-            CHECKS,
-            "--no-color",
-            "--generation-database",
-            "none",
-        ])
+        .args(options)
+        .args(["--checks", CHECKS, "--no-color"])
+        .args(["--seed", "1", "--generation-database", "none"])
         .output()
         .unwrap();
     assert!(
@@ -167,3 +174,79 @@ fn answers_are_those_that_the_document_names() {
 
 const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,\
                       response_headers_conformance,response_schema_conformance";
+
+/// The types and the headers of answers to a call, as the document has them.
+#[tokio::test]
+async fn all_types_and_headers_of_an_answer_are_documented() {
+    let node = TestNode::demo().await;
+    let document = get(node.address(), "/openapi.json", &[]).await.json();
+    let responses = &document["paths"]["/invoke/customer.get"]["post"]["responses"];
+    let keys = |value: &Value| -> Vec<String> {
+        let keys = value.as_dict().unwrap().keys();
+        keys.map(str::to_ascii_lowercase).collect()
+    };
+    let accepted = &document["components"]["responses"]["Accepted"];
+    let headers = [&responses["200"], accepted].map(|response| keys(&response["headers"]));
+    let types = keys(&responses["200"]["content"]);
+    let call = async |query: &str, more: &[(&str, &str)]| {
+        let json = [("content-type", "application/json")];
+        let path = format!("/invoke/customer.get{query}");
+        let body = br#"{"cust_id":1,"unknown":2}"#;
+        let answer = send(
+            node.address(),
+            "POST",
+            &path,
+            &[&json[..], more].concat(),
+            body,
+        )
+        .await;
+        let index = match answer.status {
+            200 => 0,
+            202 => 1,
+            _ => panic!("{answer:?}"),
+        };
+        let names = answer.headers.keys().map(http::HeaderName::as_str);
+        let special = names.filter(|name| {
+            name.starts_with("cidery-") || ["location", "preference-applied"].contains(name)
+        });
+        let special: Vec<String> = special.map(str::to_owned).collect();
+        let undocumented = special.iter().filter(|name| !headers[index].contains(name));
+        assert_eq!(undocumented.count(), 0, "{special:?}");
+        (answer, special.len())
+    };
+    for name in [
+        "application/json",
+        "application/x-www-form-urlencoded",
+        "text/csv",
+    ] {
+        let (answer, _) = call("", &[("accept", name)]).await;
+        let answered = answer.get("content-type").split(';').next().unwrap();
+        assert_eq!(answered, name);
+        assert!(
+            types.iter().any(|documented| documented == answered),
+            "{answered}: {types:?}"
+        );
+    }
+    // All that there are.
+    for (query, prefer) in [("", "wait=30"), ("?async", "respond-async")] {
+        let key = [("idempotency-key", query.len().to_string())];
+        let key: Vec<_> = key
+            .iter()
+            .map(|(name, key)| (*name, key.as_str()))
+            .collect();
+        let more = [&key[..], &[("prefer", prefer)]].concat();
+        call(query, &more).await;
+        let (answer, count) = call(query, &more).await;
+        assert_eq!(count, 4 + query.len().min(1), "{answer:?}");
+    }
+    // What a parameter cannot be by the document, it cannot be.
+    for path in [
+        "/services?page_size=0",
+        "/invocations?page_size=0",
+        "/invocations?root_cid=",
+        "/invocations?parent_cid=x",
+    ] {
+        let answer = get(node.address(), path, &[]).await;
+        assert_eq!(answer.status, 400, "{path}: {answer:?}");
+    }
+}

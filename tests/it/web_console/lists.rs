@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use cidery::codec::proto::v1;
+use cidery::codec::struct_pb;
 use cidery::model::batch::Batch;
 use cidery::model::call::Call;
 use cidery::store::SqliteStore;
@@ -89,15 +90,7 @@ async fn the_summary_of_an_invocation_leaves_out_what_may_be_large() {
         let accepted = node.client.invoke_async(request).await.unwrap();
         ended(&node.client, accepted.cid).await;
     }
-    let list = async |view: v1::InvocationView| {
-        let request = v1::ListInvocationsRequest {
-            view: view.into(),
-            ..v1::ListInvocationsRequest::default()
-        };
-        let mut stub = node.stub.clone();
-        let listed = stub.list_invocations(request).await.unwrap();
-        listed.into_inner().invocations
-    };
+    let list = async |view| list(&node, view, "").await;
     let listed = list(v1::InvocationView::Summary).await;
     let [failed, answered] = listed.as_slice() else {
         panic!("two invocations");
@@ -128,4 +121,48 @@ async fn the_summary_of_an_invocation_leaves_out_what_may_be_large() {
         panic!("{failed:?}");
     };
     assert!(!failure.details.is_empty());
+}
+
+/// A group succeeds when its last member has ended, whatever that ended as.
+#[tokio::test]
+async fn the_summary_of_a_group_has_the_counts_of_its_members() {
+    let builder = Node::builder()
+        .service("answers", async || {})
+        .service("fails", async || {
+            Err::<(), _>(Error::failed_precondition("BROKEN", "broken"))
+        });
+    let node = TestNode::start(builder).await;
+    let batch = Batch {
+        calls: ["answers", "fails", "fails"]
+            .map(|name| Call::new(name, ()))
+            .into(),
+        ..Batch::default()
+    };
+    let group = node.client.invoke_batch(batch).await.unwrap();
+    ended(&node.client, group.cid).await;
+    let listed = list(&node, v1::InvocationView::Summary, "kind = GROUP").await;
+    let outcome = listed[0].outcome.as_ref().unwrap();
+    let Some(v1::outcome::Outcome::Payload(counts)) = &outcome.outcome else {
+        panic!("{outcome:?}");
+    };
+    let counts = struct_pb::decode_dict(counts).unwrap();
+    assert_eq!(
+        counts,
+        dict! { "members": 3, "succeeded": 1, "failed": 2, "cancelled": 0, "expired": 0 }
+    );
+}
+
+async fn list(
+    node: &TestNode,
+    view: v1::InvocationView,
+    filter_expression: &str,
+) -> Vec<v1::Invocation> {
+    let request = v1::ListInvocationsRequest {
+        view: view.into(),
+        filter_expression: filter_expression.to_owned(),
+        ..v1::ListInvocationsRequest::default()
+    };
+    let mut stub = node.stub.clone();
+    let listed = stub.list_invocations(request).await.unwrap();
+    listed.into_inner().invocations
 }

@@ -165,20 +165,40 @@ class Input(_message.Message):
     def __init__(self, payload: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., value: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., document: _Optional[bytes] = ..., data_format: _Optional[_Union[DataFormat, str]] = ...) -> None: ...
 
 class Attempt(_message.Message):
-    __slots__ = ("number", "worker", "start_time", "end_time", "failure", "trace")
+    __slots__ = ("number", "worker", "start_time", "end_time", "failure", "trace", "nested_calls", "omitted_nested_calls")
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     WORKER_FIELD_NUMBER: _ClassVar[int]
     START_TIME_FIELD_NUMBER: _ClassVar[int]
     END_TIME_FIELD_NUMBER: _ClassVar[int]
     FAILURE_FIELD_NUMBER: _ClassVar[int]
     TRACE_FIELD_NUMBER: _ClassVar[int]
+    NESTED_CALLS_FIELD_NUMBER: _ClassVar[int]
+    OMITTED_NESTED_CALLS_FIELD_NUMBER: _ClassVar[int]
     number: int
     worker: str
     start_time: _timestamp_pb2.Timestamp
     end_time: _timestamp_pb2.Timestamp
     failure: Failure
     trace: str
-    def __init__(self, number: _Optional[int] = ..., worker: _Optional[str] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., failure: _Optional[_Union[Failure, _Mapping]] = ..., trace: _Optional[str] = ...) -> None: ...
+    nested_calls: _containers.RepeatedCompositeFieldContainer[NestedCall]
+    omitted_nested_calls: int
+    def __init__(self, number: _Optional[int] = ..., worker: _Optional[str] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., failure: _Optional[_Union[Failure, _Mapping]] = ..., trace: _Optional[str] = ..., nested_calls: _Optional[_Iterable[_Union[NestedCall, _Mapping]]] = ..., omitted_nested_calls: _Optional[int] = ...) -> None: ...
+
+class NestedCall(_message.Message):
+    __slots__ = ("service", "caller", "depth", "start_time", "end_time", "failure")
+    SERVICE_FIELD_NUMBER: _ClassVar[int]
+    CALLER_FIELD_NUMBER: _ClassVar[int]
+    DEPTH_FIELD_NUMBER: _ClassVar[int]
+    START_TIME_FIELD_NUMBER: _ClassVar[int]
+    END_TIME_FIELD_NUMBER: _ClassVar[int]
+    FAILURE_FIELD_NUMBER: _ClassVar[int]
+    service: str
+    caller: str
+    depth: int
+    start_time: _timestamp_pb2.Timestamp
+    end_time: _timestamp_pb2.Timestamp
+    failure: Failure
+    def __init__(self, service: _Optional[str] = ..., caller: _Optional[str] = ..., depth: _Optional[int] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., failure: _Optional[_Union[Failure, _Mapping]] = ...) -> None: ...
 
 class Invocation(_message.Message):
     __slots__ = ("cid", "service", "state", "pending_reason", "cancel_requested", "waiting_for_completion", "attempt", "accept_time", "start_time", "first_attempt_time", "end_time", "expire_time", "deadline", "purge_time", "parent_cid", "root_cid", "group_cid", "retry_of", "in_reply_to", "idempotency_key", "concurrency_key", "principal", "metadata", "progress", "outcome", "last_failure", "input", "attempts", "child_cids", "callback_cids", "sequence", "group_position", "group", "retried_as", "invocations_ahead", "key_holder_cid", "max_attempts", "acting_principal", "paused")

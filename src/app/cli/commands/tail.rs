@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use crate::app::cli::event_stream::{EventStream, Next};
 use crate::app::cli::event_text::{invocation_word, last_failure};
 use crate::app::cli::filter_text::{combine, filter_text};
+use crate::app::cli::fit_text::{cut, fit, width};
 use crate::app::cli::names::{service_name, short_cid};
 use crate::app::cli::node_option::NodeArgs;
 use crate::app::cli::objects;
@@ -32,12 +33,15 @@ const MAX_SHOWN: usize = 16_384;
 const OVERLAP: Duration = Duration::from_secs(1);
 /// The width of the name of a service, which is seldom longer.
 const SERVICE_WIDTH: usize = 24;
+/// The space between two parts of a line.
+const INDENT: usize = 2;
 
 /// Read what becomes of invocations: those that end, attempts that fail, invocations that are held.
 ///
 /// One line each: the time, the service, what happened, the CID, the time since the first attempt started, the number
-/// of the attempt, and the reason of a failure. What ended while the node could not be reached is shown once it is
-/// back; attempts that failed meanwhile are not. Ctrl-C ends the command.
+/// of the attempt, and the reason of a failure, which a narrow terminal shows on a line of its own. What ended while
+/// the node could not be reached is shown once it is back; attempts that failed meanwhile are not. Ctrl-C ends the
+/// command.
 ///
 /// `cidery events` has also what happens to services, workers and operations, and is for alerts and programs.
 #[derive(Args, Debug)]
@@ -219,22 +223,25 @@ impl Reader {
         if !self.printer.event(|| objects::node_event(&event))
             && let Some(Subject::Invocation(invocation)) = &event.subject
         {
-            let is_short = self.printer.has_screen();
-            let parts = line(kind, time, invocation, &event.message, is_short);
-            self.printer.colored(&parts);
+            // It may have been resized since.
+            let screen = self.printer.has_screen().then(|| self.printer.width());
+            let screen = screen.map(|width| width.map_or(usize::MAX, usize::from));
+            for parts in lines(kind, time, invocation, &event.message, screen) {
+                self.printer.colored(&parts);
+            }
         }
     }
 }
 
-/// A line, in parts with their colors. The CID is whole where a program may read it.
-fn line(
+/// The line of an event, in parts with their colors. `screen` is the width of a terminal: there, a reason that does
+/// not fit is a line of its own, and what is still too long is cut. Where a program may read it, nothing is.
+fn lines(
     kind: v1::EventKind,
     time: Timestamp,
     invocation: &v1::Invocation,
     message: &str,
-    is_short: bool,
-) -> Vec<(Option<Tone>, String)> {
-    let word = invocation_word(kind, invocation);
+    screen: Option<usize>,
+) -> Vec<Parts> {
     let tone = match (kind, invocation.state()) {
         (v1::EventKind::AttemptFailed, _) => Tone::Warning,
         (v1::EventKind::InvocationHeld, _) => Tone::Bad,
@@ -242,9 +249,44 @@ fn line(
         (_, v1::State::Failed) => Tone::Bad,
         _ => Tone::Warning,
     };
-    let cid = match is_short {
-        true => short_cid(&invocation.cid),
-        false => &invocation.cid,
+    let mut line = what_happened(kind, time, invocation, tone, screen);
+    let Some((reason, why)) = reason_of(invocation, message) else {
+        return vec![line];
+    };
+    let room = screen.map(|width| width.saturating_sub(wide(&line)));
+    if room.is_none_or(|room| INDENT + width(&reason) + width(&why) <= room) {
+        line.push((Some(tone), format!("{:INDENT$}{reason}", "")));
+        line.push((None, why));
+        return vec![line];
+    }
+    // Below the service.
+    let indent = time_of_day(time).len() + INDENT;
+    let room = screen.unwrap_or(usize::MAX).saturating_sub(indent);
+    let reason = cut(&reason, room);
+    let why = cut(&why, room.saturating_sub(width(&reason)));
+    let below = vec![(Some(tone), format!("{:indent$}{reason}", "")), (None, why)];
+    vec![line, below]
+}
+
+/// A line, in parts with their colors.
+type Parts = Vec<(Option<Tone>, String)>;
+
+fn wide(parts: &[(Option<Tone>, String)]) -> usize {
+    parts.iter().map(|(_, text)| width(text)).sum()
+}
+
+/// All of a line but the reason of a failure. On a narrow screen, the name of the service is cut.
+fn what_happened(
+    kind: v1::EventKind,
+    time: Timestamp,
+    invocation: &v1::Invocation,
+    tone: Tone,
+    screen: Option<usize>,
+) -> Parts {
+    let word = invocation_word(kind, invocation);
+    let cid = match screen {
+        Some(_) => short_cid(&invocation.cid),
+        None => &invocation.cid,
     };
     let started = invocation.first_attempt_time.as_ref();
     let started = started.and_then(timestamp_from_proto);
@@ -253,27 +295,32 @@ fn line(
         0 | 1 => String::new(),
         attempt => format!("  attempt {attempt}"),
     };
+    let when = (Some(Tone::Quiet), time_of_day(time));
+    let what = (Some(tone), format!("{word:9}"));
+    let which = format!("  {cid}  {:>8}{attempt}", took.unwrap_or_default());
+    let others = width(&when.1) + width(&what.1) + width(&which) + 2 * INDENT;
+    let room = screen.map(|screen| screen.saturating_sub(others));
     let service = service_name(invocation);
-    let mut parts = vec![
-        (Some(Tone::Quiet), time_of_day(time)),
-        (None, format!("  {service:SERVICE_WIDTH$}  ")),
-        (Some(tone), format!("{word:9}")),
-        (
-            Some(Tone::Quiet),
-            format!("  {cid}  {:>8}{attempt}", took.unwrap_or_default()),
-        ),
-    ];
-    if let Some(failure) = last_failure(invocation) {
-        parts.push((Some(tone), format!("  {}", failure.reason)));
-        let why = match message {
-            "" => &failure.message,
-            message => message,
-        };
-        if !why.is_empty() {
-            parts.push((None, format!(": {why}")));
-        }
-    }
-    parts
+    let service = match room {
+        Some(room) if room < SERVICE_WIDTH.max(width(service)) => fit(service, room, false),
+        _ => format!("{service:SERVICE_WIDTH$}"),
+    };
+    let service = format!("{:INDENT$}{service}{:INDENT$}", "", "");
+    vec![when, (None, service), what, (Some(Tone::Quiet), which)]
+}
+
+/// The reason of a failure, and what more there is to say of it.
+fn reason_of(invocation: &v1::Invocation, message: &str) -> Option<(String, String)> {
+    let failure = last_failure(invocation)?;
+    let why = match message {
+        "" => &failure.message,
+        message => message,
+    };
+    let why = match why {
+        "" => String::new(),
+        why => format!(": {why}"),
+    };
+    Some((failure.reason.clone(), why))
 }
 
 #[cfg(test)]
@@ -311,10 +358,22 @@ mod tests {
         };
         let ended = at("2026-01-31T08:30:01.250Z");
         let kind = v1::EventKind::InvocationEnded;
-        let parts = line(kind, ended, &invocation, "", true);
-        let text: String = parts.into_iter().map(|(_, text)| text).collect();
+        let shown = |screen| {
+            let lines = lines(kind, ended, &invocation, "", screen).into_iter();
+            let text = |parts: Parts| parts.into_iter().map(|(_, text)| text).collect::<String>();
+            lines.map(text).collect::<Vec<_>>()
+        };
+        let time = time_of_day(ended);
         let expected = "  crm.sync                  failed     0190f5a2-7b3c-7def  1s 250ms  attempt 3  TIMEOUT: too \
                         late";
-        assert!(text.ends_with(expected), "{text}");
+        assert_eq!(shown(Some(160)), [format!("{time}{expected}")]);
+        let whole = expected.replace("7def  ", "7def-8123-456789abcdef  ");
+        assert_eq!(shown(None), [format!("{time}{whole}")]);
+        // On a narrow terminal nothing wraps, and the reason is seen.
+        let expected = "  crm.sync        failed     0190f5a2-7b3c-7def  1s 250ms  attempt 3";
+        let below = format!("{:14}TIMEOUT: too late", "");
+        assert_eq!(shown(Some(80)), [format!("{time}{expected}"), below]);
+        let below = format!("{:14}TIMEOUT: to…", "");
+        assert_eq!(shown(Some(26))[1], below);
     }
 }

@@ -39,12 +39,15 @@ pub(super) fn services(current: &OsStr) -> Vec<CompletionCandidate> {
     candidates.flatten().collect()
 }
 
-/// The newest invocations, and `last`.
-pub(super) fn cids() -> Vec<CompletionCandidate> {
+/// The newest invocations in one of these states, or in any, and `last`.
+pub(super) fn cids(states: &[v1::State]) -> Vec<CompletionCandidate> {
     let newest = ask(async |client| {
         let mut newest = Vec::new();
-        let everything = v1::InvocationFilter::default();
-        let each = client.each_invocation(everything, MAX_CIDS, |found| newest.push(found));
+        let filter = v1::InvocationFilter {
+            states: states.iter().map(|state| i32::from(*state)).collect(),
+            ..v1::InvocationFilter::default()
+        };
+        let each = client.each_invocation(filter, MAX_CIDS, |found| newest.push(found));
         each.await?;
         Ok(newest)
     });

@@ -12,6 +12,7 @@ use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter};
 use clap_complete::env::Shells;
 
 use self::candidates::{cids, contexts, elements, filter_terms, operations, services};
+use crate::codec::proto::v1::State;
 use crate::model::error::{Error, Result};
 
 /// The environment variable that the scripts set.
@@ -69,10 +70,23 @@ fn with_candidates_of(argument: Arg, command: &str) -> Arg {
             "name" | "names" | "service",
             None,
         ) => argument.add(ArgValueCompleter::new(services)),
-        _ if is_cid => argument.add(ArgValueCandidates::new(cids)),
+        _ if is_cid => {
+            let states = states_of(command);
+            argument.add(ArgValueCandidates::new(move || cids(states)))
+        }
         ("show" | "follow" | "cancel", "id" | "ids", None) => {
             argument.add(ArgValueCandidates::new(operations))
         }
         _ => argument,
+    }
+}
+
+/// The states of invocations that a command can change; none: it takes all.
+fn states_of(command: &str) -> &'static [State] {
+    match command {
+        "cancel" => &[State::Pending, State::Running],
+        "retry" => &[State::Failed, State::Cancelled, State::Expired],
+        "release" => &[State::Pending],
+        _ => &[],
     }
 }

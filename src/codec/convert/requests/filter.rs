@@ -5,77 +5,77 @@ use crate::codec::convert::metadata::metadata_from_proto;
 use crate::codec::convert::time::optional_timestamp_from_proto;
 use crate::codec::proto::v1;
 use crate::model::access::Principal;
-use crate::model::error::{Error, Result, Violation, reason};
+use crate::model::error::{ListLimits, Result, Violation};
 use crate::model::id::ServiceName;
 use crate::model::invocation::{AnyCaseText, Filter, State};
 
-/// The most values in one list of a filter. Every value is a parameter of a query of the store.
-const MAX_VALUES: usize = 1_000;
 /// The longest text that is searched for, in bytes.
 const MAX_TEXT_BYTES: usize = 1_024;
 
-/// Converts a filter. An absent filter matches every invocation.
+/// Converts a filter whose lists have up to `max_values`. An absent filter matches every invocation.
 ///
 /// # Errors
 ///
-/// `INVALID_ARGUMENT` / `REQUEST_INVALID`, for each list with more than 1 000 values, for a text of more than 1 KiB,
-/// and for each value that its enum does not have or that is unspecified; `METADATA_TOO_LARGE` for more than 8 KiB.
-pub fn filter_from_proto(filter: Option<v1::InvocationFilter>) -> Result<Filter> {
+/// `INVALID_ARGUMENT` / `REQUEST_INVALID` with all violations: each list with more values, a text of more than 1 KiB,
+/// each value that its enum does not have or that is unspecified, and each time, name or CID that is malformed. If
+/// there is one violation, it has the reason of its field, such as `CID_INVALID` or `METADATA_TOO_LARGE`.
+pub fn filter_from_proto(
+    filter: Option<v1::InvocationFilter>,
+    max_values: usize,
+) -> Result<Filter> {
     let filter = filter.unwrap_or_default();
-    check_sizes(&filter)?;
-    let time = |field: &str, time| optional_timestamp_from_proto(&format!("/filter/{field}"), time);
     let mut errors = FieldErrors::default();
-    let mut reasons = Vec::new();
-    for (index, reason) in filter.pending_reasons.into_iter().enumerate() {
-        let path = format!("/filter/pending_reasons/{index}");
-        match errors.take(enum_from_proto(&path, reason).map(Some)) {
-            Some(v1::PendingReason::Unspecified) => errors.refuse(unspecified(path)),
-            reason => reasons.extend(reason),
-        }
-    }
-    let mut states = Vec::new();
-    for (index, state) in filter.states.into_iter().enumerate() {
-        let path = format!("/filter/states/{index}");
-        match errors.take(enum_from_proto(&path, state).map(Some)) {
-            Some(v1::State::Unspecified) => errors.refuse(unspecified(path)),
-            Some(state) => states.extend(states_from_proto(state)),
-            None => {}
-        }
-    }
-    if filter.groups_only && !filter.services.is_empty() {
-        let message = "a group has no service: name services, or ask for groups";
-        errors.refuse(Violation::new("/filter/services", "CONFLICT", message));
-    }
-    errors.finish()?;
+    errors.take(check_lengths(&filter, max_values));
+    let reasons = reasons(&filter.pending_reasons, max_values, &mut errors);
+    let mut states = states(&filter.states, max_values, &mut errors);
+    let services = services(&filter, max_values, &mut errors);
     // Only pending invocations have a reason to be pending. The store knows one of the reasons.
     let is_held = |reason: &v1::PendingReason| *reason == v1::PendingReason::Held;
     let held = !reasons.is_empty() && reasons.iter().all(is_held);
     if !reasons.is_empty() && states.is_empty() {
         states = states_from_proto(v1::State::Pending);
     }
-    let services = filter.services.iter().map(|name| ServiceName::parse(name));
-    // Groups are stored under the empty name, which no request has.
-    let of_groups = filter.groups_only.then(|| Ok(ServiceName::none()));
     let failure_text = Some(filter.failure_text).filter(|text| !text.is_empty());
+    let mut time = |field: &str, time| {
+        errors.take(optional_timestamp_from_proto(
+            &format!("/filter/{field}"),
+            time,
+        ))
+    };
+    let (accepted_after, accepted_before) = (
+        time("accepted_after", filter.accepted_after),
+        time("accepted_before", filter.accepted_before),
+    );
+    let (ended_after, ended_before) = (
+        time("ended_after", filter.ended_after),
+        time("ended_before", filter.ended_before),
+    );
+    let mut cid =
+        |field: &str, text: &str| errors.take(parse_optional_cid(&format!("filter/{field}"), text));
+    let root = cid("root_cid", &filter.root_cid);
+    let parent = cid("parent_cid", &filter.parent_cid);
+    let group = cid("group_cid", &filter.group_cid);
+    let metadata = errors.take(metadata_from_proto(filter.metadata));
+    errors.finish()?;
     Ok(Filter {
-        services: services.chain(of_groups).collect::<Result<_>>()?,
+        services,
         states,
         cids: Vec::new(),
         include_waiting: false,
         include_held: false,
-        accepted_after: time("accepted_after", filter.accepted_after)?,
-        accepted_before: time("accepted_before", filter.accepted_before)?,
-        ended_after: time("ended_after", filter.ended_after)?,
-        ended_before: time("ended_before", filter.ended_before)?,
+        accepted_after,
+        accepted_before,
+        ended_after,
+        ended_before,
         failure_reasons: filter.failure_reasons,
         failure_text: failure_text.as_deref().map(AnyCaseText::new),
-        metadata: metadata_from_proto(filter.metadata)?,
+        metadata,
         held,
         dead_letter: filter.dead_letter,
         not_retried: false,
-        root: parse_optional_cid("filter/root_cid", &filter.root_cid)?,
-        parent: parse_optional_cid("filter/parent_cid", &filter.parent_cid)?,
-        group: parse_optional_cid("filter/group_cid", &filter.group_cid)?,
+        root,
+        parent,
+        group,
         principals: filter
             .principals
             .iter()
@@ -85,21 +85,83 @@ pub fn filter_from_proto(filter: Option<v1::InvocationFilter>) -> Result<Filter>
     })
 }
 
-fn check_sizes(filter: &v1::InvocationFilter) -> Result<()> {
-    let lists = [
-        ("/filter/services", filter.services.len()),
-        ("/filter/states", filter.states.len()),
-        ("/filter/pending_reasons", filter.pending_reasons.len()),
-        ("/filter/failure_reasons", filter.failure_reasons.len()),
-        ("/filter/principals", filter.principals.len()),
-    ];
-    let too_long = lists.into_iter();
-    let too_long = too_long.filter_map(|(field, n)| Violation::too_many(field, n, MAX_VALUES));
+/// Checks how many values the lists of a filter have, and how long its text is.
+fn check_lengths(filter: &v1::InvocationFilter, max_values: usize) -> Result<()> {
+    let limit = ("filter_values", max_values);
     let text = (filter.failure_text.len() > MAX_TEXT_BYTES).then(|| {
         let message = format!("is longer than {MAX_TEXT_BYTES} bytes");
         Violation::new("/filter/failure_text", "TOO_LARGE", message)
     });
-    Error::reject(reason::REQUEST_INVALID, too_long.chain(text).collect())
+    ListLimits::default()
+        .check("/filter/services", filter.services.len(), limit)
+        .check("/filter/states", filter.states.len(), limit)
+        .check(
+            "/filter/pending_reasons",
+            filter.pending_reasons.len(),
+            limit,
+        )
+        .check(
+            "/filter/failure_reasons",
+            filter.failure_reasons.len(),
+            limit,
+        )
+        .check("/filter/principals", filter.principals.len(), limit)
+        .with(text)
+        .reject()
+}
+
+/// The reasons to be pending, of which up to `max` are read.
+fn reasons(numbers: &[i32], max: usize, errors: &mut FieldErrors) -> Vec<v1::PendingReason> {
+    let mut reasons = Vec::new();
+    for (index, reason) in numbers.iter().take(max).enumerate() {
+        let path = format!("/filter/pending_reasons/{index}");
+        match errors.take(enum_from_proto(&path, *reason).map(Some)) {
+            Some(v1::PendingReason::Unspecified) => errors.refuse(unspecified(path)),
+            reason => reasons.extend(reason),
+        }
+    }
+    reasons
+}
+
+/// The states, of which up to `max` are read.
+fn states(numbers: &[i32], max: usize, errors: &mut FieldErrors) -> Vec<State> {
+    let mut states = Vec::new();
+    for (index, state) in numbers.iter().take(max).enumerate() {
+        let path = format!("/filter/states/{index}");
+        match errors.take(enum_from_proto(&path, *state).map(Some)) {
+            Some(v1::State::Unspecified) => errors.refuse(unspecified(path)),
+            Some(state) => states.extend(states_from_proto(state)),
+            None => {}
+        }
+    }
+    states
+}
+
+/// The services, of which up to `max` are read. Groups are stored under the empty name, which no request has.
+fn services(
+    filter: &v1::InvocationFilter,
+    max: usize,
+    errors: &mut FieldErrors,
+) -> Vec<ServiceName> {
+    if filter.groups_only && !filter.services.is_empty() {
+        let message = "a group has no service: name services, or ask for groups";
+        errors.refuse(Violation::new("/filter/services", "CONFLICT", message));
+    }
+    let mut services: Vec<_> = filter
+        .groups_only
+        .then(ServiceName::none)
+        .into_iter()
+        .collect();
+    for (index, name) in filter.services.iter().take(max).enumerate() {
+        match ServiceName::parse(name) {
+            Ok(name) => services.push(name),
+            Err(error) => {
+                let path = format!("/filter/services/{index}");
+                errors.refuse(Violation::new(path, "MALFORMED", error.message()));
+            }
+        }
+    }
+    services
 }
 
 /// The violation of a value that is the default of its enum: nothing matches it.

@@ -109,6 +109,21 @@ pub fn retry_policy_from_proto(policy: v1::RetryPolicy) -> Result<RetryPolicy> {
     })
 }
 
+/// Sets the fields of a retry policy that are not set.
+pub fn complete_retry_policy(policy: &mut v1::RetryPolicy, with: &RetryPolicy) {
+    if policy.max_attempts == 0 {
+        policy.max_attempts = with.max_attempts;
+    }
+    if policy.multiplier == 0.0 {
+        policy.multiplier = with.multiplier;
+    }
+    let interval = |interval| Some(duration_to_proto(interval));
+    policy.initial_interval = policy
+        .initial_interval
+        .or_else(|| interval(with.initial_interval));
+    policy.max_interval = policy.max_interval.or_else(|| interval(with.max_interval));
+}
+
 /// Converts a retry policy to the contract's form.
 #[must_use]
 pub fn retry_policy_to_proto(policy: &RetryPolicy) -> v1::RetryPolicy {

@@ -28,7 +28,7 @@ pub fn event_to_proto(cid: Cid, event: &Event, run: u64) -> Result<v1::StreamRes
             service: service.to_string(),
             start_time: due_to_proto(*due),
         }),
-        EventKind::Started { worker } => Proto::Started(v1::StartedEvent {
+        EventKind::Started { worker, .. } => Proto::Started(v1::StartedEvent {
             worker: worker.clone(),
         }),
         EventKind::Item(item) => Proto::Item(v1::ItemEvent {

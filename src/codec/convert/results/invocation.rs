@@ -10,7 +10,7 @@ use crate::codec::proto::v1;
 use crate::model::access::Principal;
 use crate::model::error::{Error, Result};
 use crate::model::id::{Cid, texts};
-use crate::model::invocation::{EventKind, Group, Invocation, State};
+use crate::model::invocation::{EventKind, Group, Invocation, NestedCall, State};
 
 /// Converts an invocation to the contract's form; `full` adds the input and the attempts.
 ///
@@ -139,6 +139,25 @@ fn input_to_proto(invocation: &Invocation) -> Result<v1::Input> {
     })
 }
 
+fn nested_calls_to_proto(cid: Cid, calls: &[NestedCall]) -> Vec<v1::NestedCall> {
+    let to_proto = |call: &NestedCall| v1::NestedCall {
+        service: call.service.to_string(),
+        caller: call.caller.to_string(),
+        depth: call.depth,
+        start_time: Some(timestamp_to_proto(call.start)),
+        end_time: call
+            .start
+            .checked_add(call.duration)
+            .ok()
+            .map(timestamp_to_proto),
+        failure: call
+            .failure
+            .as_ref()
+            .map(|error| failure_of_invocation_to_proto(cid, error)),
+    };
+    calls.iter().map(to_proto).collect()
+}
+
 /// Rebuilds the attempts: each begins with a `Started` event and ends with the next event that is not an item. What
 /// ends the invocation later, such as a cancellation while it is held, is not part of its last attempt.
 fn attempts_to_proto(invocation: &Invocation) -> Vec<v1::Attempt> {
@@ -148,13 +167,15 @@ fn attempts_to_proto(invocation: &Invocation) -> Vec<v1::Attempt> {
         let time = Some(timestamp_to_proto(event.time));
         let (failure, end_time) = match &event.kind {
             EventKind::Accepted { .. } | EventKind::Item(_) => continue,
-            EventKind::Started { worker } => {
+            EventKind::Started { worker, calls } => {
                 // Stores of earlier versions have no event for the end of an attempt that does not count.
                 attempts.pop_if(|last| last.number == event.attempt && last.end_time.is_none());
                 attempts.push(v1::Attempt {
                     number: event.attempt,
                     start_time: time,
                     worker: worker.clone(),
+                    nested_calls: nested_calls_to_proto(cid, &calls.calls),
+                    omitted_nested_calls: calls.omitted,
                     ..v1::Attempt::default()
                 });
                 continue;

@@ -6,8 +6,11 @@ use std::path::PathBuf;
 #[cfg(feature = "tls")]
 use http::Uri;
 
+#[cfg(feature = "tls")]
+use crate::edge::shown_url::shown_url;
+
 /// Where the keys of an issuer are.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(super) enum KeySource {
     /// A file.
     File(PathBuf),
@@ -49,8 +52,14 @@ impl fmt::Display for KeySource {
         match self {
             Self::File(path) => path.display().fmt(f),
             #[cfg(feature = "tls")]
-            Self::Url(url) => url.fmt(f),
+            Self::Url(url) => f.write_str(&shown_url(&url.to_string())),
         }
+    }
+}
+
+impl fmt::Debug for KeySource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
@@ -66,11 +75,19 @@ mod tests {
         assert!(KeySource::parse("file:///keys").is_err());
         assert!(KeySource::parse("https://a:b@issuer.example/keys").is_err());
         #[cfg(feature = "tls")]
-        assert_eq!(
-            KeySource::parse("https://issuer.example/keys")
-                .unwrap()
-                .to_string(),
-            "https://issuer.example/keys"
-        );
+        for (text, shown) in [
+            ("https://issuer.example/keys", "https://issuer.example/keys"),
+            // The query may be a credential.
+            (
+                "https://issuer.example/keys?token=swordfish",
+                "https://issuer.example/keys?(hidden)",
+            ),
+        ] {
+            let source = KeySource::parse(text).unwrap();
+            assert_eq!(
+                (source.to_string(), format!("{source:?}")),
+                (shown.into(), shown.into())
+            );
+        }
     }
 }

@@ -1,13 +1,16 @@
 //! The options of tokens.
 
+use std::fmt;
+
 use super::key_source::KeySource;
+use crate::edge::shown_url::shown_url;
 
 /// Tokens of an issuer (JSON Web Tokens, RFC 7519) as credentials.
 ///
 /// A token is accepted if a key of the issuer signed it (`RS256`, `PS256`, `ES256`, `ES384` or `EdDSA`), if its issuer
 /// and its audience are those of the options, and if it has not expired; a clock may differ by a minute. Its principal
 /// is `token:` and its subject.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct JwtOptions {
     /// The public keys of the issuer, a JSON Web Key Set (RFC 7517) of at most 1 MiB: a file, or with the feature `tls`
@@ -53,5 +56,26 @@ impl JwtOptions {
             group_claim: None,
             roles_claim: "cidery_roles".to_owned(),
         }
+    }
+}
+
+impl fmt::Debug for JwtOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            jwks,
+            issuer,
+            audience,
+            principal_claim,
+            group_claim,
+            roles_claim,
+        } = self;
+        f.debug_struct("JwtOptions")
+            .field("jwks", &shown_url(jwks))
+            .field("issuer", issuer)
+            .field("audience", audience)
+            .field("principal_claim", principal_claim)
+            .field("group_claim", group_claim)
+            .field("roles_claim", roles_claim)
+            .finish()
     }
 }

@@ -19,6 +19,7 @@ use super::key_source::KeySource;
 use super::options::JwtOptions;
 use crate::edge::auth::authenticated::Authenticated;
 use crate::edge::auth::options::rights_of_roles;
+use crate::edge::shown_url::shown_url;
 use crate::model::access::{Caller, Credential, Identity, Quota, Rights};
 use crate::model::error::{Error, Result, reason};
 
@@ -69,7 +70,7 @@ impl TokenVerifier {
             return Err(invalid(message.to_owned()));
         }
         let cannot_read = |why: String| {
-            let source = &options.jwks;
+            let source = shown_url(&options.jwks);
             invalid(format!(
                 "cannot read the keys of tokens from `{source}`: {why}"
             ))

@@ -5,7 +5,7 @@ import { connection } from "./api/connect.js";
 import { logOut, mayAdminister, missing, readSession, session } from "./api/session.js";
 import { fill, h } from "./core/dom.js";
 import { addKeys, knownKeys, startKeys } from "./core/keys.js";
-import { href, open, place, start } from "./core/router.js";
+import { goBack, href, open, place, start } from "./core/router.js";
 import { applyTheme, nextTheme, theme } from "./core/theme.js";
 import { tickTimes } from "./core/time.js";
 import { dialog } from "./parts/controls.js";
@@ -76,6 +76,7 @@ const SCREENS = {
 const main = h("main", { id: "main" });
 const banner = h("div", { class: "banner", role: "alert", hidden: true });
 let life = new AbortController();
+let asksWhoCalls = false;
 
 /** Shows the screen that the address names. */
 async function show() {
@@ -92,7 +93,7 @@ async function show() {
     else link.removeAttribute("aria-current");
   }
   if (!entry) {
-    fill(main, empty("There is no such page", h("a", { href: href([]) }, "Go to the start")));
+    fill(main, screen(screenHead("No such page"), empty("Nothing is here", h("a", { href: href([]) }, "Go to the start"))));
     return;
   }
   const denied = entry.needs ? missing(entry.needs) : null;
@@ -195,7 +196,7 @@ function globalKeys() {
       label: "Search, or filter",
       run: () => /** @type {HTMLElement | null} */ (main.querySelector("[data-search], .filter-text"))?.focus(),
     },
-    { key: "Escape", label: "Back", run: () => place().path.length > 1 && history.back() },
+    { key: "Escape", label: "Back", run: () => place().path.length > 1 && goBack() },
     {
       key: "t",
       label: "Light or dark",
@@ -215,19 +216,27 @@ function watchConnection() {
     banner.hidden = true;
   });
   connection.addEventListener("unauthenticated", async () => {
-    if ((await readSession()).caller === null) await enter();
+    if ((await readSession()).caller === null) await askWhoCalls();
   });
+}
+
+/** Shows the log-in, unless it is shown: several calls are refused when a session ends, and so is a wrong key. */
+async function askWhoCalls() {
+  if (asksWhoCalls) return;
+  asksWhoCalls = true;
+  life.abort();
+  const login = await import("./screens/login.js");
+  fill(document.body, login.default(enter));
 }
 
 /** Asks for a credential where there is none, and shows the console where there is. */
 async function enter() {
   const { caller } = await readSession();
   if (caller === null) {
-    life.abort();
-    const login = await import("./screens/login.js");
-    fill(document.body, login.default(enter));
+    await askWhoCalls();
     return;
   }
+  asksWhoCalls = false;
   const opener = h(
     "button",
     { class: "icon-button", "aria-label": "Menu", onclick: () => document.body.classList.toggle("nav-open") },
@@ -236,7 +245,7 @@ async function enter() {
   fill(
     document.body,
     h("a", { class: "skip", href: "#main" }, "Skip to the content"),
-    h("div", { class: "topbar" }, opener, h("a", { class: "brand", href: href([]) }, "Cidery")),
+    h("header", { class: "topbar" }, opener, h("a", { class: "brand", href: href([]) }, "Cidery")),
     navigation(),
     h("div", { class: "content-area" }, banner, main),
   );

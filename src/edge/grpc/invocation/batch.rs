@@ -2,7 +2,7 @@
 
 use tonic::metadata::MetadataMap;
 
-use crate::codec::convert::batch_from_proto;
+use crate::codec::convert::{batch_from_proto, complete_retry_policy};
 use crate::codec::proto::v1;
 use crate::edge::grpc::request;
 use crate::engine::Invoker;
@@ -14,10 +14,15 @@ use crate::remote::worker_registry::WorkerRegistry;
 pub(super) async fn accept(
     invoker: &Invoker,
     workers: &WorkerRegistry,
-    message: v1::InvokeBatchRequest,
+    mut message: v1::InvokeBatchRequest,
     transport: &MetadataMap,
 ) -> Result<AcceptedGroup> {
     invoker.check_batch_size(message.requests.len())?;
+    let defaults = invoker.limits().retry_policy();
+    let policies = message.requests.iter_mut();
+    policies
+        .filter_map(|request| request.retry_policy.as_mut())
+        .for_each(|policy| complete_retry_policy(policy, &defaults));
     let batch = batch_from_proto(message, request::trace(transport))?;
     match request::dispatch_token(transport) {
         None => invoker.invoke_batch(batch).await,

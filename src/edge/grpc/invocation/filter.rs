@@ -47,8 +47,12 @@ impl RequestFilter {
     /// # Errors
     ///
     /// As for [`Selection::parse`].
-    pub(in crate::edge::grpc) fn new(filter: Option<v1::InvocationFilter>) -> Result<Self> {
-        Selection::parse(filter).map(|selection| Self { selection })
+    pub(in crate::edge::grpc) fn new(
+        invoker: &Invoker,
+        filter: Option<v1::InvocationFilter>,
+    ) -> Result<Self> {
+        let max_values = invoker.limits().filter_values;
+        Selection::parse(filter, max_values).map(|selection| Self { selection })
     }
 
     /// That of a request, which is a message or a text.
@@ -61,7 +65,7 @@ impl RequestFilter {
         filter: Option<v1::InvocationFilter>,
         expression: &str,
     ) -> Result<Self> {
-        Self::new(resolve(filter, expression, invoker.now())?)
+        Self::new(invoker, resolve(filter, expression, invoker.now())?)
     }
 
     /// One page of the invocations that match.

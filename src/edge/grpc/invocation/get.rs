@@ -17,7 +17,6 @@ use crate::edge::grpc::catalog::Catalog;
 use crate::edge::grpc::request;
 use crate::edge::grpc::typed_response::stored_response;
 use crate::engine::Invoker;
-use crate::engine::store::LIST_PAGE_BYTES;
 use crate::model::error::{Error, Result, Violation, reason};
 use crate::model::id::{Cid, ServiceName};
 use crate::remote::worker_registry::WorkerRegistry;
@@ -123,7 +122,7 @@ pub(super) async fn get(
     })
 }
 
-/// Returns one page of invocations, of at most [`LIST_PAGE_BYTES`]. Secrets in their outcomes are masked.
+/// Returns one page of invocations, of at most `list_page_bytes`. Secrets in their outcomes are masked.
 pub(super) async fn list(
     invoker: &Invoker,
     connection: Option<&Arc<Connection>>,
@@ -142,7 +141,8 @@ pub(super) async fn list(
     let filter = RequestFilter::resolve(invoker, message.filter, &message.filter_expression)?;
     let page = filter.page(invoker, before, size).await?;
     // The store cuts pages by what it has of each invocation, which is about what is sent.
-    let (mut invocations, mut room) = (Vec::with_capacity(page.found.len()), LIST_PAGE_BYTES);
+    let mut invocations = Vec::with_capacity(page.found.len());
+    let mut room = invoker.limits().list_page_bytes;
     for mut found in page.found {
         view::mask_outcome(invoker, &mut found);
         let mut invocation = view::view_to_proto(invoker, found, view)?;

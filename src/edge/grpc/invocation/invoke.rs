@@ -5,7 +5,8 @@ use tonic::metadata::MetadataMap;
 use tonic::{Response, Status};
 
 use crate::codec::convert::{
-    async_call_from_proto, call_from_proto, parse_optional_cid, reply_to_proto,
+    async_call_from_proto, call_from_proto, complete_retry_policy, parse_optional_cid,
+    reply_to_proto,
 };
 use crate::codec::payload;
 use crate::codec::proto::v1;
@@ -145,9 +146,12 @@ pub(super) async fn invoke_async(
     invoker: &Invoker,
     workers: &WorkerRegistry,
     cid: Result<Option<Cid>>,
-    message: v1::InvokeAsyncRequest,
+    mut message: v1::InvokeAsyncRequest,
     transport: &MetadataMap,
 ) -> Result<Accepted> {
+    if let Some(policy) = &mut message.retry_policy {
+        complete_retry_policy(policy, &invoker.limits().retry_policy());
+    }
     let call = async_call_from_proto(cid, message, request::trace(transport))?;
     match request::dispatch_token(transport) {
         None => invoker.invoke_async(call).await,

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
+
 use super::filter::{self, RequestFilter};
 use crate::codec::convert::{
     change_to_proto, failed_change_to_proto, input_from_proto, parse_cids,
@@ -12,13 +14,11 @@ use crate::codec::proto::v1;
 use crate::engine::access::audit;
 use crate::engine::{InvocationView, Invoker};
 use crate::model::access::Principal;
-use crate::model::error::{Error, Result, Violation, reason};
+use crate::model::error::{Error, ListLimits, Result, Violation, reason};
 use crate::model::id::{Cid, truncated_to};
 use crate::model::invocation::Invocation;
 use crate::model::payload::Payload;
 
-/// How many invocations one request selects at most.
-const MAX_SELECTED: usize = 10_000;
 /// How many of them are changed concurrently.
 const CONCURRENCY: usize = 64;
 /// How many characters of its filter are in the audit log.
@@ -95,14 +95,16 @@ async fn select(invoker: &Invoker, selector: Selector) -> Result<Selection> {
         invoker.now(),
     )?;
     let text = by_filter.as_ref().map(write).unwrap_or_default();
-    let by_filter = by_filter.map(|filter| RequestFilter::new(Some(filter)));
+    let by_filter = by_filter.map(|filter| RequestFilter::new(invoker, Some(filter)));
     let by_filter = by_filter.transpose()?;
     check(&selector, by_filter.as_ref())?;
     let Selector {
         cids, page_token, ..
     } = selector;
-    let too_many = Violation::too_many("/cids", cids.len(), MAX_SELECTED);
-    Error::reject(reason::REQUEST_INVALID, too_many.into_iter().collect())?;
+    let reach = invoker.limits().filter_reach;
+    ListLimits::default()
+        .check("/cids", cids.len(), ("filter_reach", reach))
+        .reject()?;
     if !cids.is_empty() {
         return Ok(Selection {
             cids: parse_cids("cids", &cids)?,
@@ -116,12 +118,12 @@ async fn select(invoker: &Invoker, selector: Selector) -> Result<Selection> {
     // Pages are limited by bytes, and by what is read for them; the selection by the number of invocations. What is
     // left is for the next request.
     for _ in 0..MAX_PAGES {
-        let max = MAX_SELECTED - cids.len();
+        let max = reach - cids.len();
         let page = by_filter.page_to_change(invoker, before, max).await?;
         let found = page.found.iter();
         cids.extend(found.map(|found| found.invocation.request.cid));
         before = page.next;
-        if before.is_none() || cids.len() >= MAX_SELECTED {
+        if before.is_none() || cids.len() >= reach {
             break;
         }
     }
@@ -135,15 +137,124 @@ async fn select(invoker: &Invoker, selector: Selector) -> Result<Selection> {
     })
 }
 
-/// Applies a change to each invocation, several concurrently so that they share commits of the store. Results are in
-/// the order of the CIDs.
-async fn apply_to_each<F: Future<Output = Changed>>(
-    cids: &[Cid],
-    change: impl FnMut(Cid) -> F,
-) -> Vec<Changed> {
-    use futures_util::StreamExt as _;
-    let changes = futures_util::stream::iter(cids.iter().copied()).map(change);
-    changes.buffered(CONCURRENCY).collect().await
+/// The changes of a request, which are logged once it ends: also where its caller leaves before that.
+struct Changes<'a> {
+    invoker: &'a Invoker,
+    /// What is done with them; `None` for a dry run, which is not logged.
+    what: Option<&'static str>,
+    selection: &'a Selection,
+    cancel_reason: Option<&'a str>,
+    /// Those that have ended, in the order of the CIDs.
+    ended: Vec<Changed>,
+    /// How many were begun: they may be done, whether or not their end is known.
+    begun: usize,
+    is_whole: bool,
+}
+
+impl<'a> Changes<'a> {
+    fn of(invoker: &'a Invoker, what: Option<&'static str>, selection: &'a Selection) -> Self {
+        Self {
+            invoker,
+            what,
+            selection,
+            cancel_reason: None,
+            ended: Vec::with_capacity(selection.cids.len()),
+            begun: 0,
+            is_whole: false,
+        }
+    }
+
+    /// Applies a change to each invocation, several concurrently so that they share commits of the store. Results are
+    /// in the order of the CIDs.
+    async fn apply<F: Future<Output = Changed>>(
+        mut self,
+        mut change: impl FnMut(Cid) -> F,
+    ) -> Vec<v1::InvocationChange> {
+        let Self {
+            selection,
+            ended,
+            begun,
+            ..
+        } = &mut self;
+        let begin = |cid| {
+            *begun += 1;
+            change(cid)
+        };
+        let cids = selection.cids.iter().copied();
+        let mut changes = futures_util::stream::iter(cids)
+            .map(begin)
+            .buffered(CONCURRENCY);
+        while let Some(one) = changes.next().await {
+            ended.push(one);
+        }
+        drop(changes);
+        self.is_whole = true;
+        self.log();
+        let ended = std::mem::take(&mut self.ended);
+        ended.into_iter().map(|one| one.message).collect()
+    }
+
+    /// One line for each request that changed something. More than one at once, and one of another principal, is an act
+    /// in the audit log, too.
+    fn log(&self) {
+        let Some(what) = self.what else { return };
+        let changes = self
+            .ended
+            .iter()
+            .filter(|one| one.message.failure.is_none());
+        let changes: Vec<_> = changes.collect();
+        let Some(first) = changes.first() else {
+            return;
+        };
+        let caller = self.invoker.caller();
+        if self.ended.len() > 1 || first.is_foreign {
+            let cids = changes.iter().map(|one| one.cid);
+            let filter = self.selection.filter.as_deref();
+            audit::changed_invocations(caller, what, filter, cids, "Ok");
+        }
+        tracing::info!(
+            cid = (self.ended.len() == 1).then(|| tracing::field::display(first.cid)),
+            principal = caller.principal().map(Principal::as_str),
+            changed = changes.len(),
+            refused = self.ended.len() - changes.len(),
+            reason = self.cancel_reason,
+            "invocations {what}"
+        );
+    }
+
+    /// The same of a request whose caller has left. What was begun may be done: it is in the audit log.
+    fn log_abandoned(&self) {
+        let Some(what) = self.what else { return };
+        let changed = self
+            .ended
+            .iter()
+            .filter(|one| one.message.failure.is_none());
+        let changed: Vec<_> = changed.map(|one| one.cid).collect();
+        let begun = self.selection.cids.get(self.ended.len()..self.begun);
+        let cids = [&*changed, begun.unwrap_or_default()].concat();
+        if cids.is_empty() {
+            return;
+        }
+        let caller = self.invoker.caller();
+        let filter = self.selection.filter.as_deref();
+        audit::changed_invocations(caller, what, filter, cids.iter().copied(), "Cancelled");
+        tracing::info!(
+            principal = caller.principal().map(Principal::as_str),
+            changed = changed.len(),
+            unknown = cids.len() - changed.len(),
+            asked = self.selection.cids.len(),
+            reason = self.cancel_reason,
+            "invocations {what}, until the caller left"
+        );
+    }
+}
+
+impl Drop for Changes<'_> {
+    fn drop(&mut self) {
+        if !self.is_whole {
+            self.log_abandoned();
+        }
+    }
 }
 
 async fn to_change(invoker: &Invoker, cid: Cid, outcome: Result<InvocationView>) -> Changed {
@@ -178,39 +289,6 @@ async fn refused(invoker: &Invoker, cid: Cid, error: &Error) -> Changed {
     }
 }
 
-/// Logs what a caller changed: one line for each request that changed something. More than one at once, and one of
-/// another principal, is an act in the audit log, too.
-fn log(
-    invoker: &Invoker,
-    what: &str,
-    all: &[Changed],
-    filter: Option<&str>,
-    cancel_reason: Option<&str>,
-) {
-    let changes = all.iter().filter(|one| one.message.failure.is_none());
-    let changes: Vec<_> = changes.collect();
-    let Some(first) = changes.first() else {
-        return;
-    };
-    if all.len() > 1 || first.is_foreign {
-        let cids = changes.iter().map(|one| one.cid);
-        audit::changed_invocations(invoker.caller(), what, filter, cids);
-    }
-    let principal = invoker.caller().principal();
-    tracing::info!(
-        cid = (all.len() == 1).then(|| tracing::field::display(first.cid)),
-        principal = principal.map(Principal::as_str),
-        changed = changes.len(),
-        refused = all.len() - changes.len(),
-        reason = cancel_reason,
-        "invocations {what}"
-    );
-}
-
-fn to_messages(changes: Vec<Changed>) -> Vec<v1::InvocationChange> {
-    changes.into_iter().map(|one| one.message).collect()
-}
-
 /// Cancels the selected invocations, each independently.
 ///
 /// # Errors
@@ -239,14 +317,11 @@ pub(super) async fn cancel(
         };
         to_change(invoker, cid, outcome).await
     };
-    let changes = apply_to_each(&selection.cids, change).await;
-    if !dry_run {
-        let filter = selection.filter.as_deref();
-        let reason = cancel_reason.as_deref();
-        log(invoker, "cancelled", &changes, filter, reason);
-    }
+    let what = (!dry_run).then_some("cancelled");
+    let mut changes = Changes::of(invoker, what, &selection);
+    changes.cancel_reason = cancel_reason.as_deref();
     Ok(v1::CancelInvocationsResponse {
-        changes: to_messages(changes),
+        changes: changes.apply(change).await,
         next_page_token: selection.next_page_token,
     })
 }
@@ -276,13 +351,10 @@ pub(super) async fn purge(
         };
         to_change(invoker, cid, outcome).await
     };
-    let changes = apply_to_each(&selection.cids, change).await;
-    if !dry_run {
-        let filter = selection.filter.as_deref();
-        log(invoker, "purged", &changes, filter, None);
-    }
+    let what = (!dry_run).then_some("purged");
+    let changes = Changes::of(invoker, what, &selection);
     Ok(v1::PurgeInvocationsResponse {
-        changes: to_messages(changes),
+        changes: changes.apply(change).await,
         next_page_token: selection.next_page_token,
     })
 }
@@ -324,13 +396,10 @@ pub(super) async fn retry(
     let selection = select(invoker, selector).await?;
     let dry_run = message.dry_run;
     let change = async |cid| retry_one(invoker, cid, &retries, dry_run).await;
-    let changes = apply_to_each(&selection.cids, change).await;
-    if !dry_run {
-        let filter = selection.filter.as_deref();
-        log(invoker, "retried", &changes, filter, None);
-    }
+    let what = (!dry_run).then_some("retried");
+    let changes = Changes::of(invoker, what, &selection);
     Ok(v1::RetryInvocationsResponse {
-        changes: to_messages(changes),
+        changes: changes.apply(change).await,
         next_page_token: selection.next_page_token,
     })
 }

@@ -67,12 +67,16 @@ pub(super) fn add_outlook(invocation: &mut v1::Invocation, outlook: Outlook) {
     invocation.paused = outlook.paused;
 }
 
-/// Converts an invocation to its message, without the payload of its outcome.
+/// Converts an invocation to its message, without its response. That of a group stays: it is small, and the counts in it
+/// say how the group ended.
 pub(in crate::edge::grpc) fn outline_to_proto(
     invoker: &Invoker,
     found: InvocationView,
 ) -> Result<v1::Invocation> {
     let mut shown = to_proto(invoker, found, false)?;
+    if shown.group.is_some() {
+        return Ok(shown);
+    }
     if let Some(outcome) = &mut shown.outcome {
         let is_failure =
             |outcome: &v1::outcome::Outcome| matches!(outcome, v1::outcome::Outcome::Failure(_));

@@ -67,12 +67,14 @@ pub(crate) fn act(
 }
 
 /// Writes that a caller changed several invocations at once, or one of another principal: `what` was done with `cids`,
-/// which a filter selected if there is one.
+/// which a filter selected if there is one. The outcome is `Ok`, or `Cancelled` where the caller left before all of it
+/// was done.
 pub(crate) fn changed_invocations(
     caller: &Caller,
     what: &str,
     filter: Option<&str>,
     cids: impl ExactSizeIterator<Item = Cid>,
+    outcome: &str,
 ) {
     let count = cids.len();
     let what = match count {
@@ -88,7 +90,7 @@ pub(crate) fn changed_invocations(
     let entry = Entry {
         what: Some(&what),
         object: Some(&object),
-        outcome: Some("Ok"),
+        outcome: Some(outcome),
         ..Entry::of(caller, "act")
     };
     entry.write();

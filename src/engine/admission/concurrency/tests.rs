@@ -1,5 +1,7 @@
 //! Tests of concurrency limits.
 
+use jiff::Timestamp;
+
 use super::*;
 use crate::engine::admission::worker_pool::Location;
 use crate::model::access::Caller;
@@ -96,10 +98,13 @@ impl WorkerPool for OnePermitPool {
     fn wait_served(&self) -> BoxFuture<'_, ()> {
         Box::pin(async {})
     }
+    fn announced(&self) -> Timestamp {
+        Timestamp::UNIX_EPOCH
+    }
     fn is_served(&self) -> bool {
         true
     }
-    fn last_served(&self) -> Option<jiff::Timestamp> {
+    fn last_served(&self) -> Option<Timestamp> {
         None
     }
     fn credit(&self) -> usize {

@@ -123,7 +123,7 @@ impl Completer {
                 return Ok(None);
             }
             let route = self.routes.find(owner.service.as_str())?;
-            let outcome = check_outcome(&route, outcome.clone())?;
+            let outcome = self.check_outcome(&route, outcome.clone())?;
             let state = match outcome.is_ok() {
                 true => State::Succeeded,
                 false => State::Failed,
@@ -175,10 +175,27 @@ impl Completer {
     ) -> Result<Outcome> {
         let max_bytes = self.limits.message_bytes;
         let request = &invocation.request;
-        match check_outcome(route, outcome.clone())? {
+        match self.check_outcome(route, outcome.clone())? {
             Ok(reply) => stored_reply(&route.definition, reply, request, max_bytes).map(Ok),
             Err(error) => Ok(Err(error)),
         }
+    }
+
+    /// Checks an outcome against the declaration of the service and the limits. A violation is reported to the caller
+    /// that gives it.
+    fn check_outcome(&self, route: &Route, outcome: Outcome) -> Result<Outcome> {
+        let Ok(reply) = outcome else {
+            return Ok(outcome);
+        };
+        let reply = route.definition.check_output(reply).map_err(|error| {
+            let violations = error.field_violations().iter().cloned();
+            violations.fold(
+                Error::invalid_argument(reason::OUTPUT_INVALID, OUTCOME_INVALID),
+                Error::with_violation,
+            )
+        })?;
+        self.limits.check_parts(&reply)?;
+        Ok(Ok(reply))
     }
 }
 
@@ -192,22 +209,6 @@ fn repeated(invocation: &Invocation, given: &Outcome) -> Result<State> {
     let cid = invocation.request.cid;
     let message = format!("{cid} already has another outcome");
     Err(Error::failed_precondition(reason::ENDED, message))
-}
-
-/// Checks an outcome against the declaration of the service. A violation is reported to the caller that gives it.
-fn check_outcome(route: &Route, outcome: Outcome) -> Result<Outcome> {
-    let Ok(reply) = outcome else {
-        return Ok(outcome);
-    };
-    let reply = route.definition.check_output(reply).map_err(|error| {
-        let violations = error.field_violations().iter().cloned();
-        violations.fold(
-            Error::invalid_argument(reason::OUTPUT_INVALID, OUTCOME_INVALID),
-            Error::with_violation,
-        )
-    })?;
-    reply.metadata.check()?;
-    Ok(Ok(reply))
 }
 
 fn is_same(recorded: &Outcome, given: &Outcome) -> bool {

@@ -14,7 +14,7 @@ use crate::engine::results::hub::Hub;
 use crate::engine::results::lookup::{CONCURRENT_READS, InvocationView, Results};
 use crate::engine::results::reading::is_owned;
 use crate::engine::routing::{Route, Routes};
-use crate::engine::store::{Child, Filter, Store, Stored};
+use crate::engine::store::{Child, Filter, PageSize, Store, Stored};
 use crate::model::access::Owners;
 use crate::model::call::{Accepted, Call, DurableOptions};
 use crate::model::error::{Error, Result, reason};
@@ -65,10 +65,10 @@ impl Maintenance {
         &self,
         filter: Filter,
         before: Option<u64>,
-        max: usize,
+        size: PageSize,
     ) -> Result<InvocationPage> {
         let filter = self.stored_filter(filter);
-        let page = self.store.list(filter, before, max).await?;
+        let page = self.store.list_page(filter, before, size).await?;
         let found = page.invocations.into_iter();
         let found = found.map(|invocation| self.results.overlay(invocation));
         Ok(InvocationPage {

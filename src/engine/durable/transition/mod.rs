@@ -72,6 +72,8 @@ pub(in crate::engine) enum Trigger {
 pub(in crate::engine) struct Rules<'a> {
     /// The retry policy of the service. That of the invocation comes first.
     pub(in crate::engine) retry_policy: &'a RetryPolicy,
+    /// The shortest backoff, whatever the policy says.
+    pub(in crate::engine) min_backoff: Duration,
     /// What the service does when no attempt is left. What the invocation says comes first.
     pub(in crate::engine) on_exhausted: OnExhausted,
     pub(in crate::engine) attempt_timeout: Duration,
@@ -246,7 +248,8 @@ fn failed(
     let is_retryable = should_retry(&error) && !terms.at_most_once;
     let backoff = is_retryable
         .then(|| policy.backoff(attempts, rules.jitter, error.retry_after()))
-        .flatten();
+        .flatten()
+        .map(|backoff| backoff.max(rules.min_backoff));
     let transition = match backoff {
         Some(_) => Transition::Failure { retried: true },
         None if on_exhausted == OnExhausted::Hold && is_retryable => Transition::Hold,

@@ -19,6 +19,7 @@ fn invocation() -> Invocation {
 fn rules(retry_policy: &RetryPolicy) -> Rules<'_> {
     Rules {
         retry_policy,
+        min_backoff: Duration::ZERO,
         on_exhausted: OnExhausted::Fail,
         attempt_timeout: Duration::from_secs(900),
         max_crashes: 2,
@@ -99,6 +100,7 @@ fn an_invocation_that_is_put_back_is_as_it_was() {
     before.last_failure = Some(Error::unavailable("GONE", "gone"));
     let rules = Rules {
         retry_policy: &RetryPolicy::default(),
+        min_backoff: Duration::ZERO,
         attempt_timeout: Duration::from_secs(900),
         on_exhausted: OnExhausted::Fail,
         max_crashes: 2,

@@ -1,5 +1,6 @@
 //! The registry of the workers of a node: sessions by id, and the services that they announced.
 
+mod admission;
 mod overview;
 
 use std::collections::HashMap;
@@ -21,14 +22,10 @@ use crate::codec::proto::v1;
 use crate::engine::Invoker;
 use crate::model::access::Caller;
 use crate::model::error::{Error, Result, reason};
-use crate::model::id::ServiceName;
 use crate::model::token::Token;
 use crate::remote::protocol::batching::{Batcher, FlowControl};
 use crate::remote::protocol::messages::Outbound;
 use crate::service::Context;
-
-/// How soon a worker may connect again that would be one more.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// The registry of the workers of a node. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -141,6 +138,8 @@ impl WorkerRegistry {
         let on_behalf = inner.invoker.on_behalf_of(caller.clone());
         on_behalf.check_serve(services.take(MAX_SERVICES))?;
         let declarations = hello::validate(&mut hello, inner.invoker.now())?;
+        let declared_by = |it: Declaration| it.with_principal(caller.principal().cloned());
+        let declarations: Vec<_> = declarations.into_iter().map(declared_by).collect();
         let info = WorkerInfo::from_hello(&hello, peer, inner.invoker.limits());
         let (outbox, receiver) = mpsc::channel(info.queue_length());
         let takes_batches = info.has(v1::Capability::Batching);
@@ -164,7 +163,7 @@ impl WorkerRegistry {
             }
         }
         // Checked before the declarations are stored, and again when the worker is admitted.
-        inner.check_admission(&declarations)?;
+        inner.check_admission(&declarations, caller)?;
         inner.store_declarations(&declarations).await?;
         let (invoker, index) = (inner.invoker.clone(), Arc::clone(&inner.dispatches));
         let session = Arc::new(WorkerSession::new(
@@ -342,25 +341,6 @@ impl WorkerRegistry {
     }
 }
 
-/// `ALREADY_EXISTS` / `SERVICE_EXISTS`, with all names: a worker is refused for the whole of its hello.
-fn served_by_the_node(taken: &[&ServiceName]) -> Error {
-    let names: Vec<_> = taken.iter().map(|name| format!("`{name}`")).collect();
-    let (names, are) = (
-        names.join(", "),
-        if names.len() == 1 { "is" } else { "are" },
-    );
-    let message = format!(
-        "{names} {are} served by the node itself: remove {them} from the worker, or choose {other}",
-        them = if taken.len() == 1 { "it" } else { "them" },
-        other = if taken.len() == 1 {
-            "another name"
-        } else {
-            "other names"
-        },
-    );
-    Error::already_exists(reason::SERVICE_EXISTS, message)
-}
-
 impl RegistryInner {
     fn update(&self) -> MutexGuard<'_, ()> {
         self.update.lock().unwrap_or_else(PoisonError::into_inner)
@@ -430,45 +410,10 @@ impl RegistryInner {
             .cloned()
     }
 
-    /// Checks that a worker with these services may be admitted.
-    fn check_admission(&self, declarations: &[Declaration]) -> Result<()> {
-        if self.is_stopping.load(Ordering::Acquire) {
-            let message = "the node is stopping: connect to another node";
-            return Err(Error::unavailable(reason::NODE_STOPPING, message));
-        }
-        let limits = self.invoker.limits();
-        if self.table().sessions.len() >= limits.workers {
-            let limit = limits.workers;
-            let message = format!("{limit} workers are connected already");
-            return Err(Error::resource_exhausted(reason::STREAM_LIMIT, message)
-                .with_info("workers", limit)
-                .with_retry_after(RETRY_AFTER));
-        }
-        let limit = limits.services;
-        let (new, known) = {
-            let services = &self.table().services;
-            let is_new = |it: &&Declaration| !services.contains(it.definition.name());
-            (declarations.iter().filter(is_new).count(), services.len())
-        };
-        if new > 0 && known + new > limit {
-            let message =
-                format!("{known} services are registered; {new} more exceed the limit of {limit}");
-            return Err(Error::resource_exhausted(reason::SERVICE_LIMIT, message)
-                .with_info("services", limit));
-        }
-        let names = declarations.iter().map(|it| it.definition.name());
-        let is_irreplaceable = |name: &&ServiceName| self.invoker.is_served_locally(name.as_str());
-        let taken: Vec<_> = names.filter(is_irreplaceable).collect();
-        if taken.is_empty() {
-            return Ok(());
-        }
-        Err(served_by_the_node(&taken))
-    }
-
     fn admit(&self, session: &Arc<WorkerSession>, declarations: Vec<Declaration>) -> Result<()> {
         let _update = self.update();
         // Other workers may have been admitted while the declarations were stored.
-        self.check_admission(&declarations)?;
+        self.check_admission(&declarations, &session.caller())?;
         let id = session.id().to_owned();
         self.table().sessions.insert(id, Arc::clone(session));
         for declaration in declarations {

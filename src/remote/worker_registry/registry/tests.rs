@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::*;
 use crate::model::access::Caller;
 use crate::model::call::Call;
-use crate::model::id::Cid;
+use crate::model::id::{Cid, ServiceName};
 use crate::model::value::Dict;
 use crate::store::started_engine;
 

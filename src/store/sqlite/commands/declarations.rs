@@ -6,14 +6,16 @@ use super::command::Command;
 use super::controls::remove_control;
 use super::transaction::Tx;
 use crate::engine::store::StoredDeclaration;
+use crate::model::access::Principal;
 use crate::model::error::Result;
 use crate::model::id::ServiceName;
 use crate::store::blob;
 
-const INSERT: &str = "INSERT INTO announced (service, hash, first_time, last_time, declaration)
-     VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE SET last_time = ?4";
+const INSERT: &str =
+    "INSERT INTO announced (service, hash, first_time, last_time, declaration, principal)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO UPDATE SET last_time = ?4";
 
-/// Remembers declarations; the time at which one was first seen stays.
+/// Remembers declarations; the time at which one was first seen stays, and its principal.
 #[derive(Debug)]
 pub(in crate::store::sqlite) struct RememberDeclarations(
     pub(in crate::store::sqlite) Vec<StoredDeclaration>,
@@ -31,6 +33,7 @@ impl Command for RememberDeclarations {
                 blob::nanos(declaration.first_time),
                 blob::nanos(declaration.last_time),
                 declaration.declaration,
+                declaration.principal.as_ref().map(Principal::as_str),
             ])?;
         }
         Ok(Ok(()))

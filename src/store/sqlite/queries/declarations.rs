@@ -3,6 +3,7 @@
 use rusqlite::Connection;
 
 use crate::engine::store::StoredDeclaration;
+use crate::model::access::Principal;
 use crate::model::error::Result;
 use crate::model::id::ServiceName;
 use crate::store::blob;
@@ -13,7 +14,8 @@ pub(in crate::store::sqlite) fn declarations(
     connection: &Connection,
 ) -> Result<Vec<StoredDeclaration>> {
     let read = || {
-        let select = "SELECT service, hash, first_time, last_time, declaration FROM announced";
+        let select =
+            "SELECT service, hash, first_time, last_time, declaration, principal FROM announced";
         let mut select = connection.prepare_cached(select)?;
         let rows = select.query_map([], |row| {
             Ok((
@@ -22,6 +24,7 @@ pub(in crate::store::sqlite) fn declarations(
                 row.get::<_, i64>(2)?,
                 row.get::<_, i64>(3)?,
                 row.get::<_, Vec<u8>>(4)?,
+                row.get::<_, Option<String>>(5)?,
             ))
         })?;
         rows.collect::<rusqlite::Result<Vec<_>>>()
@@ -29,13 +32,14 @@ pub(in crate::store::sqlite) fn declarations(
     let rows = read().map_err(failed)?;
     let parsed = rows
         .into_iter()
-        .map(|(name, hash, first, last, declaration)| {
+        .map(|(name, hash, first, last, declaration, principal)| {
             Ok(StoredDeclaration {
                 service: ServiceName::parse(&name)?,
                 hash,
                 first_time: blob::timestamp(first),
                 last_time: blob::timestamp(last),
                 declaration,
+                principal: principal.as_deref().map(Principal::known),
             })
         });
     parsed.collect()

@@ -5,7 +5,7 @@ use rusqlite::{Connection, Row};
 use super::part::{Part, Rows};
 use super::row::{COLUMNS, Decoder, InvocationRow, NEXT_COLUMN, Readable};
 use super::scan::scan;
-use crate::engine::store::{Filter, LIST_PAGE_BYTES};
+use crate::engine::store::{Filter, PageSize};
 use crate::model::error::Result;
 use crate::store::cipher::BlobCipher;
 
@@ -15,15 +15,16 @@ pub(in crate::store::sqlite) fn list(
     connection: &Connection,
     filter: &Filter,
     before: Option<u64>,
-    max: usize,
+    size: PageSize,
     last_id: i64,
     cipher: &BlobCipher,
 ) -> Result<(Readable, Option<u64>)> {
     let page = PageRows {
-        max,
-        ..PageRows::default()
+        rows: Vec::new(),
+        bytes: 0,
+        size,
     };
-    let mut part = Part::new(filter, page, max, cipher);
+    let mut part = Part::new(filter, page, size.invocations, cipher);
     let (next, damage) = scan(connection, filter, before, last_id, &mut part)?;
     let mut found = Readable::default();
     found.damaged.extend(damage);
@@ -34,12 +35,11 @@ pub(in crate::store::sqlite) fn list(
 }
 
 /// A page of a list that is being read.
-#[derive(Default)]
 struct PageRows {
     /// Each with the name of its service.
     rows: Vec<(InvocationRow, String)>,
     bytes: usize,
-    max: usize,
+    size: PageSize,
 }
 
 impl Rows for PageRows {
@@ -53,7 +53,7 @@ impl Rows for PageRows {
         let name = row.get(NEXT_COLUMN)?;
         let found = InvocationRow::of(row)?;
         let bytes = self.bytes.saturating_add(found.bytes());
-        let is_full = self.rows.len() >= self.max || bytes > LIST_PAGE_BYTES;
+        let is_full = self.rows.len() >= self.size.invocations || bytes > self.size.bytes;
         if is_full && !self.rows.is_empty() {
             return Ok(false);
         }

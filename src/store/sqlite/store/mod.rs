@@ -22,8 +22,8 @@ use self::counts::load_counts;
 pub use self::options::SqliteOptions;
 use crate::engine::backup::Backups;
 use crate::engine::store::{
-    Acceptance, BoundedRead, Child, Claim, ClaimLimit, Filter, OldestDue, Page, QueuePlace,
-    RecentFailures, Record, Store, StoreMetrics, StoreUsage, Stored, StoredApiKey,
+    Acceptance, BoundedRead, Child, Claim, ClaimLimit, Filter, OldestDue, Page, PageSize,
+    QueuePlace, RecentFailures, Record, Store, StoreMetrics, StoreUsage, Stored, StoredApiKey,
     StoredDeclaration, StoredOperation, SummaryPart,
 };
 use crate::model::access::Principal;
@@ -339,12 +339,17 @@ impl Store for SqliteStore {
         })
     }
 
-    fn list(&self, filter: Filter, before: Option<u64>, max: usize) -> BoxFuture<'_, Result<Page>> {
+    fn list_page(
+        &self,
+        filter: Filter,
+        before: Option<u64>,
+        size: PageSize,
+    ) -> BoxFuture<'_, Result<Page>> {
         Box::pin(async move {
             let last_id = self.shared.bookkeeping.lock().newest.limits.id;
             let cipher = self.cipher();
             let query = move |connection: &Connection| {
-                queries::list(connection, &filter, before, max, last_id, &cipher)
+                queries::list(connection, &filter, before, size, last_id, &cipher)
             };
             let (found, next) = self.readers.query(query).await?;
             let mut invocations = self.readable(found);

@@ -16,6 +16,10 @@ pub(super) fn rows(invocation: &v1::Invocation, waits: Option<&str>) -> Vec<[Str
         let number = attempt.number;
         let started = format!("attempt {number} started on {place}");
         timeline.push([at(attempt.start_time.as_ref()), started]);
+        timeline.extend(attempt.nested_calls.iter().map(called));
+        if let more @ 1.. = attempt.omitted_nested_calls {
+            timeline.push([String::new(), format!("  and {more} more calls")]);
+        }
         let ended = match &attempt.failure {
             Some(failure) => {
                 let error = failure_from_proto(failure.clone());
@@ -32,6 +36,17 @@ pub(super) fn rows(invocation: &v1::Invocation, waits: Option<&str>) -> Vec<[Str
     }
     timeline.extend(waits.map(|what| [String::new(), format!("waits: {what}")]));
     timeline
+}
+
+/// A synchronous call of an attempt, indented by how deep it was.
+fn called(call: &v1::NestedCall) -> [String; 2] {
+    let indent = "  ".repeat(usize::try_from(call.depth).unwrap_or_default());
+    let service = &call.service;
+    let what = match &call.failure {
+        Some(failure) => format!("{indent}called {service}, which failed: {}", failure.reason),
+        None => format!("{indent}called {service}"),
+    };
+    [at(call.start_time.as_ref()), what]
 }
 
 /// How an invocation ended, and when it will be gone.

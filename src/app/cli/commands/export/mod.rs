@@ -75,10 +75,16 @@ struct Proto {
     /// Prefix of `java_package`, such as `com.example`. Default: the package alone.
     #[arg(long, value_name = "PACKAGE", value_parser = java_package)]
     java_package: Option<String>,
-    /// Add the path of each method over plain HTTP, as an option of `google.api.http`, for gateways. Also write the
-    /// files that declare these options; with --go-package they are left out, as those of --api are.
-    #[arg(long)]
+    /// With --go-package: also add the path of each method over plain HTTP, as an option of `google.api.http`.
+    ///
+    /// Without --go-package they are there, for gateways, and so are the files that declare these options. Generated
+    /// Go code would need one more module for them: google.golang.org/genproto/googleapis/api, which also brings the
+    /// files.
+    #[arg(long, requires = "go_package")]
     http_annotations: bool,
+    /// Leave the paths of methods over plain HTTP out, and the files that declare the options of `google.api.http`.
+    #[arg(long, conflicts_with = "http_annotations")]
+    no_http_annotations: bool,
     /// Output directory, which is the import root of the files.
     #[arg(long, default_value = ".", value_name = "FOLDER")]
     out: PathBuf,
@@ -175,7 +181,10 @@ impl Proto {
         let (go, java) = (self.go_package.as_deref(), self.java_package.as_deref());
         let mut options = PackageOptions::of_packages(names, go, java);
         for options in options.values_mut() {
-            options.http = self.http_annotations;
+            options.http = match go {
+                Some(_) => self.http_annotations,
+                None => !self.no_http_annotations,
+            };
         }
         let mut files = Vec::new();
         if let (true, Some(options)) = (self.api, options.get(api::PACKAGE)) {
@@ -185,7 +194,8 @@ impl Proto {
                 files.extend(api::details_files());
             }
         }
-        if self.http_annotations && go.is_none() {
+        let has_methods = directory.packages().next().is_some();
+        if has_methods && !self.no_http_annotations && go.is_none() {
             files.extend(api::http_files());
         }
         let typed = directory.packages().filter_map(|(package, methods)| {

@@ -45,7 +45,8 @@ impl OpenApi {
             description: &service.description,
             sio: &service.sio,
         });
-        let text = document(documented, asks_who_calls)?;
+        let text = document(documented, asks_who_calls, usize::MAX, || true)?;
+        let text = text.unwrap_or_default();
         let Some(path) = &self.out else {
             printer.raw(text.as_bytes());
             return Ok(());

@@ -45,10 +45,10 @@ pub(in crate::app::cli) struct Pipe {
     pub(super) keep: Vec<String>,
     /// Write the output to this file, which must be empty or new, or be the one that --state continues. Default:
     /// standard output.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_parser = file, value_name = "FILE")]
     pub(super) out: Option<PathBuf>,
     /// Write rows that failed to this file, after the number of the row, the reason, the message and the CID.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_parser = file, value_name = "FILE")]
     pub(super) failed: Option<PathBuf>,
     /// Number of rows that are invoked at once.
     #[arg(
@@ -101,6 +101,14 @@ impl Pipe {
     }
 }
 
+/// Parses the path of a file to write. Elsewhere, `-` is a stream.
+fn file(text: &str) -> Result<PathBuf, String> {
+    match text {
+        "-" => Err("must be a file, not `-`; one of this name is `./-`".to_owned()),
+        path => Ok(path.into()),
+    }
+}
+
 /// Parses a delimiter; `\t` is a tab.
 fn delimiter(text: &str) -> Result<u8, String> {
     match text.as_bytes() {
@@ -122,5 +130,11 @@ mod tests {
         for wrong in ["", ",,", "\"", "\n", "ä"] {
             assert!(delimiter(wrong).is_err(), "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn a_stream_is_no_file() {
+        assert_eq!(file("./-"), Ok("./-".into()));
+        assert!(file("-").is_err());
     }
 }

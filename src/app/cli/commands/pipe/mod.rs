@@ -28,6 +28,7 @@ use self::state::State;
 use crate::app::cli::detach::{INTERRUPTED, interrupt};
 use crate::app::cli::printer::{Printer, Tone};
 use crate::codec::convert::sio_from_proto;
+use crate::codec::csv::Columns;
 use crate::model::error::{Error, Result, reason};
 
 /// A row whose call has ended.
@@ -43,7 +44,16 @@ impl Pipe {
         let declaration = described.declaration.unwrap_or_default();
         let sio = sio_from_proto(declaration.sio.unwrap_or_default())?;
         let mut input = Input::open(self.format, self.csv_options())?;
-        let plan = Plan::new(&self, sio, input.columns().await?)?;
+        let columns = input.columns().await?;
+        let is_json = |columns: &Columns| {
+            let first = columns.names().first();
+            first.is_some_and(|name| name.trim_start().starts_with('{'))
+        };
+        if columns.as_ref().is_some_and(is_json) {
+            let text = "the header begins with `{`: JSON lines are read with `--format jsonl`";
+            printer.note(Tone::Warning, text);
+        }
+        let plan = Plan::new(&self, sio, columns)?;
         let mut state = State::open(&self, &plan, input.origin())?;
         if state.is_complete() {
             let text = "all rows are written already; remove the file of --state to begin again";
@@ -51,7 +61,9 @@ impl Pipe {
             return ended(&state);
         }
         let mut sink = Sink::open(&self, &plan, &mut state, printer.clone())?;
-        let mut progress = Progress::new(printer.clone(), input.total_bytes(), state.rows());
+        let shows_rows = self.out.is_none() && printer.has_screen();
+        let (total, before) = (input.total_bytes(), state.rows());
+        let mut progress = Progress::new(printer.clone(), shows_rows, total, before);
         input.skip(state.rows(), state.chain()).await?;
         let caller = Caller::new(&self, client, &state, progress.notes());
         let calls = calls(&self, input, &plan, &caller);
@@ -156,5 +168,6 @@ fn ended(state: &State) -> Result<ExitCode> {
         Some((row, failure)) => format!("{failed}, such as row {row}: {failure}"),
         None => failed,
     };
-    Err(Error::aborted(reason::ROWS_FAILED, message))
+    // The rows that failed are written: the same input would fail again.
+    Err(Error::aborted(reason::ROWS_FAILED, message).with_retryable(false))
 }

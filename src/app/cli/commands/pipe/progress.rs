@@ -39,9 +39,15 @@ impl Notes {
 }
 
 impl Progress {
-    /// `total_bytes` is the length of the input, where it is known: then the bar says how long it takes.
-    pub(super) fn new(printer: Printer, total_bytes: Option<u64>, rows_before: u64) -> Self {
-        let bar = printer.has_reader().then(|| {
+    /// `total_bytes` is the length of the input, where it is known: then the bar says how long it takes. Where the
+    /// terminal shows the rows, they are the progress: a bar would stay between them.
+    pub(super) fn new(
+        printer: Printer,
+        shows_rows: bool,
+        total_bytes: Option<u64>,
+        rows_before: u64,
+    ) -> Self {
+        let bar = (printer.has_reader() && !shows_rows).then(|| {
             let bar = ProgressBar::with_draw_target(total_bytes, ProgressDrawTarget::stderr());
             let template = match total_bytes {
                 Some(_) => "[{bar:24}] {percent:>3} %  {wide_msg} ETA {eta}",

@@ -3,12 +3,18 @@
 mod control;
 
 use clap::{Args, Subcommand};
+use futures_util::stream::{self, StreamExt as _};
 
 use self::control::{Change, Services, change};
 use crate::app::cli::node_option::NodeArgs;
-use crate::app::cli::printer::{Printer, Tone};
+use crate::app::cli::printer::{List, Printer, Row, Tone};
 use crate::dict;
-use crate::model::error::Result;
+use crate::model::access::NamePattern;
+use crate::model::error::{Error, Result, reason};
+use crate::remote::client::ContractClient;
+
+/// How many services of a pattern are forgotten at once: their commits share a sync.
+const FORGOTTEN_AT_ONCE: usize = 16;
 
 /// Pause, disable and forget services.
 #[derive(Args, Debug)]
@@ -56,9 +62,14 @@ enum Verb {
         #[command(flatten)]
         services: Services,
     },
-    /// Remove a service that no worker serves.
+    /// Remove services that no worker serves.
+    ///
+    /// With a pattern, those that a worker serves are left alone.
+    ///
+    /// Example: `cidery service forget 'crm.*'`
     Forget {
-        /// Name of the service.
+        /// Name of the service, or a pattern.
+        #[arg(value_name = "NAME|PATTERN")]
         name: String,
         #[command(flatten)]
         node: NodeArgs,
@@ -100,9 +111,67 @@ impl Service {
 }
 
 async fn forget(name: &str, node: &NodeArgs, printer: &Printer) -> Result<()> {
-    node.connect(printer).await?.forget_service(name).await?;
+    let client = node.connect(printer).await?;
+    if name.contains('*') {
+        return forget_all(&NamePattern::parse("/name", name)?, &client, printer).await;
+    }
+    client.forget_service(name).await?;
     if !printer.object(name, || dict! { "name": name }.into()) {
         printer.note(Tone::Good, &format!("{name} is forgotten"));
     }
     Ok(())
+}
+
+/// Forgets the services that match and that no worker serves, each independently. Returns the first failure.
+async fn forget_all(
+    pattern: &NamePattern,
+    client: &ContractClient,
+    printer: &Printer,
+) -> Result<()> {
+    let prefix = pattern.as_str().split('*').next().unwrap_or_default();
+    let known = client.services(prefix).await?.into_iter();
+    let unserved = known.filter(|it| pattern.matches(&it.name) && it.locations == 0);
+    let forget = async |name: String| {
+        let forgotten = client.forget_service(&name).await;
+        (name, forgotten)
+    };
+    let mut answers = stream::iter(unserved.map(|it| it.name))
+        .map(forget)
+        .buffered(FORGOTTEN_AT_ONCE);
+    let (mut rows, mut first_failure): (Vec<Row<0>>, Option<Error>) = (Vec::new(), None);
+    while let Some((name, forgotten)) = answers.next().await {
+        match forgotten {
+            Ok(()) => rows.push(Row {
+                object: dict! { "name": name.as_str() }.into(),
+                name,
+                cells: [],
+            }),
+            // Another one has forgotten it meanwhile.
+            Err(error) if error.reason() == reason::SERVICE_UNKNOWN => {}
+            // The first one is printed as the error of the command.
+            Err(error) if first_failure.is_some() => {
+                printer.note(Tone::Warning, &format!("{name}: {error}"));
+            }
+            Err(error) => first_failure = Some(error),
+        }
+    }
+    let (tone, note) = match rows.len() {
+        0 => (
+            Tone::Quiet,
+            "no service that matches is without a worker".to_owned(),
+        ),
+        1 => (Tone::Good, "1 service is forgotten".to_owned()),
+        forgotten => (Tone::Good, format!("{forgotten} services are forgotten")),
+    };
+    if first_failure.is_none() || !rows.is_empty() {
+        printer.note(tone, &note);
+    }
+    if !printer.is_table() {
+        printer.list(List {
+            columns: [],
+            rows,
+            if_empty: "",
+        });
+    }
+    first_failure.map_or(Ok(()), Err)
 }

@@ -23,6 +23,15 @@ export class ApiError extends Error {
 const OWN = { "cidery-console": "1" };
 const UNREACHABLE = "the node does not answer";
 
+/**
+ * Whether a request failed because the node did not answer: the shell says so, and the next request may be answered.
+ *
+ * @param {unknown} error
+ */
+export function isUnreachable(error) {
+  return error instanceof ApiError && error.reason === "UNREACHABLE";
+}
+
 /** Tells the shell that the node was reached, or not, or wants to know who asks. */
 export const connection = new EventTarget();
 

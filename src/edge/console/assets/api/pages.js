@@ -1,6 +1,7 @@
 // The rows of a list of invocations, page by page, in bounded memory. A page is reached by the token at the end of the
 // one before it; tokens stay valid, so that pages far from what is seen are dropped, and loaded again by theirs.
 
+import { toMs } from "../core/time.js";
 import { listInvocations } from "./node.js";
 
 /** @typedef {import("./types.js").Invocation} Invocation */
@@ -19,6 +20,8 @@ const NEXT = 500;
 const SKIPPED = 1000;
 /** Pages whose rows are kept. */
 const KEPT = 24;
+/** Requests that look for the rows of a page beyond its length, at once: the next time goes on from there. */
+const STEPS_MAX = 8;
 
 export class Pages {
   /**
@@ -34,6 +37,8 @@ export class Pages {
     this.pages = [];
     /** @type {string | undefined} of the page after the last one; empty if there is none */
     this.next = undefined;
+    /** Of a place above the first row, which new rows do not move; empty as long as that is the top. */
+    this.above = "";
     this.isLoading = false;
     this.wanted = { from: 0, to: FIRST };
     /** How many match in all, as far as it was counted. */
@@ -75,6 +80,7 @@ export class Pages {
     const rows = (answer.invocations ?? []).map(slim);
     this.pages = [{ token: "", start: 0, length: rows.length, rows }];
     this.next = answer.nextPageToken ?? "";
+    this.above = "";
     this.changed();
   }
 
@@ -118,32 +124,74 @@ export class Pages {
   }
 
   /**
-   * Reads a page again. Its rows keep their places: what does not match any more stays, as it was last seen.
+   * Reads a page again. Its rows keep their places. One is gone if what was read goes beyond it, and it is not there:
+   * it stays as it was last seen. New rows, and older ones that match only now, push none out.
    *
    * @param {Page} page
    */
   async refresh(page) {
-    const query = { filter: this.filter, pageSize: page.length, pageToken: page.token };
-    const answer = await listInvocations(query, this.signal);
-    const rows = (answer.invocations ?? []).map(slim);
-    const fresh = new Map(rows.map((row) => [row.cid, row]));
-    page.rows = page.rows?.map((row) => fresh.get(row.cid) ?? { ...row, isGone: true }) ?? rows;
+    const known = page.rows;
+    /** @type {Map<string, Invocation>} */
+    const read = new Map();
+    let pageToken = page.token || this.above;
+    let pageSize = page.token ? page.length : page.length + FIRST;
+    let isEnd = false;
+    for (let step = 0; step < STEPS_MAX && !isEnd; step += 1) {
+      const answer = await listInvocations({ filter: this.filter, pageSize, pageToken }, this.signal);
+      const rows = (answer.invocations ?? []).map(slim);
+      for (const row of rows) read.set(row.cid, row);
+      isEnd = !answer.nextPageToken;
+      pageToken = answer.nextPageToken ?? "";
+      const [first, last] = [known?.[0], rows.at(-1)];
+      if (!known || (last && known.every((row) => read.has(row.cid) || isOlder(last, row)))) break;
+      const isShown = this.pages[0] === page;
+      if (isShown && !isEnd && first && last && isOlder(first, last)) this.above = pageToken;
+      pageSize = SKIPPED;
+    }
+    const oldest = [...read.values()].at(-1);
+    const isPassed = (/** @type {Invocation} */ row) => isEnd || (oldest !== undefined && isOlder(oldest, row));
+    page.rows = known
+      ? known.map((row) => read.get(row.cid) ?? (isPassed(row) ? { ...row, isGone: true } : row))
+      : [...read.values()].slice(0, page.length);
     if (page.rows.length < page.length) page.length = page.rows.length;
     this.drop();
     this.changed();
   }
 
-  /** Reads the seen rows again, and says whether there are new ones before the first. */
+  /** Reads the seen rows again. */
   async refreshSeen() {
     for (const page of this.pages.filter((page) => page.rows !== null && this.isSeen(page))) await this.refresh(page);
   }
 
+  /**
+   * How many of the newest ones are above the first row.
+   *
+   * @param {Invocation[]} newest
+   */
+  countNew(newest) {
+    const known = new Set(this.pages[0]?.rows?.map((row) => row.cid));
+    const first = this.row(0);
+    const below = newest.findIndex((one) => known.has(one.cid) || (first && isOlder(one, first)));
+    return below < 0 ? newest.length : below;
+  }
+
   drop() {
-    const kept = this.pages.filter((page) => page.rows !== null && !this.isSeen(page));
+    // The first page stays: what is at its token changes.
+    const kept = this.pages.filter((page) => page.token !== "" && page.rows !== null && !this.isSeen(page));
     const middle = (this.wanted.from + this.wanted.to) / 2;
     kept.sort((a, b) => Math.abs(b.start - middle) - Math.abs(a.start - middle));
     for (const page of kept.slice(0, Math.max(0, kept.length - KEPT))) page.rows = null;
   }
+}
+
+/**
+ * Whether one was accepted before another one. Lists have the newest first.
+ *
+ * @param {Invocation} one
+ * @param {Invocation} other
+ */
+function isOlder(one, other) {
+  return toMs(one.acceptTime) < toMs(other.acceptTime);
 }
 
 /**

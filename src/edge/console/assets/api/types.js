@@ -29,6 +29,17 @@
  * @property {string} [endTime]
  * @property {Failure} [failure]
  * @property {string} [trace]
+ * @property {NestedCall[]} [nestedCalls]
+ * @property {number} [omittedNestedCalls]
+ */
+/**
+ * @typedef {object} NestedCall
+ * @property {string} service
+ * @property {string} caller
+ * @property {number} depth
+ * @property {string} startTime
+ * @property {string} endTime
+ * @property {Failure} [failure]
  */
 /** @typedef {{members?: number, ended?: number, onEach?: string[], onFinal?: string[]}} Group */
 /**

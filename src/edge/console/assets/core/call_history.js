@@ -43,6 +43,20 @@ export function rememberCall(call, declared) {
   save(KEY, [{ ...call, input }, ...others].slice(0, KEPT));
 }
 
+/**
+ * Remembers how a call in the background has ended.
+ *
+ * @param {string} cid
+ * @param {string} result
+ */
+export function updateCall(cid, result) {
+  const calls = load(KEY, /** @type {PastCall[]} */ ([]));
+  save(
+    KEY,
+    calls.map((call) => (call.cid === cid ? { ...call, result } : call)),
+  );
+}
+
 /** @param {string} service */
 export function forgetCalls(service) {
   save(

@@ -84,3 +84,12 @@ export function words(value, prefix = "") {
 export function shortCid(cid) {
   return cid.slice(-12);
 }
+
+/**
+ * The name of a worker, without the id that tells it from others of the same name.
+ *
+ * @param {string} worker `NAME (ID)`
+ */
+export function workerName(worker) {
+  return worker.replace(/ \([0-9a-f-]{36}\)$/, "");
+}

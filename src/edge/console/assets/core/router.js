@@ -10,9 +10,17 @@ const BASE = "/console";
 
 /** @returns {Place} */
 export function place() {
-  const path = location.pathname.startsWith(BASE) ? location.pathname.slice(BASE.length) : "";
-  const segments = path.split("/").filter((segment) => segment !== "");
-  return { path: segments.map(decode), query: new URLSearchParams(location.search) };
+  return { path: segmentsOf(location.pathname), query: new URLSearchParams(location.search) };
+}
+
+/** @param {string} address */
+function segmentsOf(address) {
+  const [path = ""] = address.split("?");
+  const below = path.startsWith(BASE) ? path.slice(BASE.length) : "";
+  return below
+    .split("/")
+    .filter((segment) => segment !== "")
+    .map(decode);
 }
 
 /** @param {string} segment */
@@ -40,13 +48,38 @@ export function href(path, query = {}) {
 let changed = () => {};
 
 /**
- * Opens a screen.
+ * Opens a screen, which knows from where: it is kept with its entry of the history of the browser.
  *
  * @param {string} address of `href`
  */
 export function open(address) {
-  history.pushState(null, "", address);
+  const here = place();
+  const isSameKind = here.path.length > 1 && segmentsOf(address)[0] === here.path[0];
+  const from = isSameKind ? origin() : location.pathname + location.search;
+  history.pushState({ from, isBefore: !isSameKind }, "", address);
   changed();
+}
+
+/**
+ * The screen from which the one that is open was reached, with its filter: of one invocation that was opened from
+ * another one, where the first was opened. Null for one that was not opened from the console.
+ *
+ * @returns {string | null}
+ */
+export function origin() {
+  const from = history.state?.from;
+  return typeof from === "string" ? from : null;
+}
+
+/** Whether the screen of `origin` is the entry before, so that *Back* of the browser is the way to it. */
+export function isOriginBefore() {
+  return history.state?.isBefore === true;
+}
+
+/** Goes back as the browser does; what was not opened from the console goes to its list. */
+export function goBack() {
+  if (history.state) history.back();
+  else open(href(place().path.slice(0, 1)));
 }
 
 /**
@@ -55,7 +88,7 @@ export function open(address) {
  * @param {Record<string, string | undefined>} query
  */
 export function rewriteQuery(query) {
-  history.replaceState(null, "", href(place().path, query));
+  history.replaceState(history.state, "", href(place().path, query));
 }
 
 /**

@@ -55,6 +55,64 @@ const SECRET_NAME = /passw|secret|token|api_?key|credential|authorization|privat
 /** What stands for a secret in what is kept and copied. */
 export const MASK = "…";
 
+/** What the node shows in place of a declared secret. */
+const SHOWN = "***";
+
+/**
+ * An input as the node shows it, with nothing in place of its secrets, and where these are. Where no declaration is
+ * known, what looks like one is one.
+ *
+ * @param {JsonValue} value
+ * @param {Elements | undefined} declared
+ * @returns {{value: JsonValue, secrets: string[]}} as JSON pointers
+ */
+export function blanked(value, declared) {
+  /** @type {string[]} */
+  const secrets = [];
+  /** @type {(one: JsonValue, element: Element | undefined, within: Element[] | undefined, at: string) => JsonValue} */
+  const blank = (one, element, elements, at) => {
+    const isSecret = element ? typeOf(element) === "SECRET" : !declared;
+    if (one === SHOWN && isSecret) {
+      secrets.push(at);
+      return "";
+    }
+    if (Array.isArray(one)) {
+      const within = element?.item?.elements ?? elements;
+      return one.map((item, index) => blank(item, element?.item, within, `${at}/${index}`));
+    }
+    if (!(one instanceof Map)) return one;
+    return new Map(
+      [...one].map(([key, item]) => {
+        const inner = elements?.find((other) => other.name === key);
+        const name = key.replaceAll("~", "~0").replaceAll("/", "~1");
+        return [key, blank(item, inner, inner?.elements, `${at}/${name}`)];
+      }),
+    );
+  };
+  const [only] = declared?.elements ?? [];
+  const shown = declared?.value
+    ? blank(value, only, only?.elements, "")
+    : blank(value, declared && { name: "", type: "ELEMENT_TYPE_DICT" }, declared?.elements, "");
+  return { value: shown, secrets };
+}
+
+/**
+ * Whether nothing is at this place of an input: neither is what it would be in.
+ *
+ * @param {JsonValue} value
+ * @param {string[]} path the segments of a JSON pointer
+ */
+export function isBlank(value, path) {
+  let /** @type {JsonValue | undefined} */ at = value;
+  for (const [index, segment] of path.entries()) {
+    if (Array.isArray(at)) at = at[Number(segment)];
+    else if (at instanceof Map) at = at.get(segment);
+    // An item or a dict that was removed needs no secret.
+    if (at === undefined) return index === path.length - 1;
+  }
+  return at === "" || at === SHOWN;
+}
+
 /**
  * An input without its secrets: those that are declared, and what is called like one.
  *

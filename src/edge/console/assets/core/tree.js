@@ -1,7 +1,10 @@
-// The invocations of one call tree, in order: each below the one that made it, or whose outcome it gets.
+// The invocations of one call tree, in order: each below the one that made it, whose member it is, or whose outcome it
+// gets.
+
+import { toMs } from "./time.js";
 
 /** @typedef {import("../api/types.js").Invocation} Invocation */
-/** @typedef {{invocation: Invocation, depth: number, kind: "root" | "child" | "callback" | "member" | "retry"}} Node */
+/** @typedef {{invocation: Invocation, depth: number, kind: "root" | "child" | "callback" | "member"}} Node */
 
 /**
  * @param {Invocation[]} invocations
@@ -13,7 +16,8 @@ export function treeOf(invocations) {
   const below = new Map();
   const roots = [];
   for (const invocation of byCid.values()) {
-    const above = [invocation.inReplyTo, invocation.parentCid, invocation.groupCid].find(
+    // A member of a group that a handler has made has both: the group, and the invocation of that handler.
+    const above = [invocation.inReplyTo, invocation.groupCid, invocation.parentCid].find(
       (cid) => cid && byCid.has(cid),
     );
     if (above) below.set(above, [...(below.get(above) ?? []), invocation]);
@@ -26,27 +30,49 @@ export function treeOf(invocations) {
   const visit = (invocation, depth) => {
     if (seen.has(invocation.cid)) return;
     seen.add(invocation.cid);
-    nodes.push({ invocation, depth, kind: kindOf(invocation, depth) });
-    for (const one of (below.get(invocation.cid) ?? []).sort(byTime)) visit(one, depth + 1);
+    nodes.push({ invocation, depth, kind: kindOf(invocation) });
+    for (const one of (below.get(invocation.cid) ?? []).sort(inOrder)) visit(one, depth + 1);
   };
-  roots.sort(byTime).forEach((root) => visit(root, 0));
+  roots.sort(inOrder).forEach((root) => visit(root, 0));
   return nodes;
 }
 
 /**
- * @param {Invocation} a
- * @param {Invocation} b
+ * So many nodes, one of them included: from the first one on, or around that one, with those above.
+ *
+ * @param {Node[]} nodes
+ * @param {string} cid
+ * @param {number} most
+ * @returns {Node[]}
  */
-function byTime(a, b) {
-  return (a.groupPosition ?? 0) - (b.groupPosition ?? 0) || (a.acceptTime < b.acceptTime ? -1 : 1);
+export function around(nodes, cid, most) {
+  const at = nodes.findIndex((node) => node.invocation.cid === cid);
+  if (at < most) return nodes.slice(0, most);
+  const from = Math.min(at - Math.floor(most / 2), nodes.length - most);
+  const above = [];
+  let depth = nodes[from]?.depth ?? 0;
+  for (const node of nodes.slice(0, from).reverse()) {
+    if (node.depth >= depth) continue;
+    above.unshift(node);
+    depth = node.depth;
+  }
+  return [...above, ...nodes.slice(from, from + most)];
 }
 
 /**
- * @param {Invocation} invocation
- * @param {number} depth
+ * Members in the order of their requests, others as they were accepted, and what gets an outcome last.
+ *
+ * @param {Invocation} a
+ * @param {Invocation} b
  */
-function kindOf(invocation, depth) {
-  if (depth === 0) return "root";
+function inOrder(a, b) {
+  const isCallback = Number(Boolean(a.inReplyTo)) - Number(Boolean(b.inReplyTo));
+  return isCallback || (a.groupPosition ?? 0) - (b.groupPosition ?? 0) || toMs(a.acceptTime) - toMs(b.acceptTime);
+}
+
+/** @param {Invocation} invocation */
+function kindOf(invocation) {
   if (invocation.inReplyTo) return "callback";
-  return invocation.groupCid && !invocation.parentCid ? "member" : "child";
+  if (invocation.groupCid) return "member";
+  return invocation.parentCid ? "child" : "root";
 }

@@ -37,7 +37,7 @@ function firstReason(invocation, service) {
     case "PENDING_REASON_NO_WORKER":
       return noWorker(invocation, service);
     case "PENDING_REASON_NO_COMPATIBLE_WORKER":
-      return `No connected worker accepts its input${said(invocation.lastFailure?.message)}.`;
+      return `No connected worker accepts its input${because(invocation.lastFailure?.message)}.`;
     case "PENDING_REASON_KEY_BUSY":
       return invocation.keyHolderCid
         ? `${key} with another invocation.`
@@ -59,7 +59,7 @@ function none(invocation) {
 }
 
 /** @param {string | undefined} text */
-function said(text) {
+function because(text) {
   return text ? `: ${text}` : "";
 }
 

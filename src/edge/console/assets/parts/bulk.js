@@ -7,7 +7,7 @@ import { count, plural, words } from "../core/format.js";
 import { href } from "../core/router.js";
 import { oneLine } from "../core/text.js";
 import { newUuid } from "../core/uuid.js";
-import { action, dialog } from "./controls.js";
+import { action, dialog, focusFirst } from "./controls.js";
 import { loading, messagePlace, toast } from "./notice.js";
 
 /** @typedef {import("../api/types.js").Operation} Operation */
@@ -101,6 +101,7 @@ export function bulkDialog(verb, filter, done) {
             }),
         ),
       );
+      focusFirst(body);
     }
 
     async function begin() {
@@ -141,6 +142,36 @@ export function bulkDialog(verb, filter, done) {
     return [body];
   });
   element.addEventListener("close", () => life.abort());
+}
+
+/**
+ * Asks before some invocations are changed that cannot be changed back.
+ *
+ * @param {"Cancel" | "Purge"} name
+ * @param {number} number of invocations
+ * @param {() => void} run
+ */
+export function chosenDialog(name, number, run) {
+  const { title, says } = VERBS[/** @type {Verb} */ (name.toLowerCase())];
+  dialog(title, ({ close }) => [
+    h(
+      "div",
+      { class: "dialog-body" },
+      h("p", null, h("b", { class: "number" }, plural(number, "invocation")), ` selected. ${says}`),
+      h(
+        "div",
+        { class: "dialog-actions" },
+        action("Close", { run: close }),
+        action(`${name} ${plural(number, "invocation")}`, {
+          run: () => {
+            close();
+            run();
+          },
+          kind: "danger",
+        }),
+      ),
+    ),
+  ]);
 }
 
 /**

@@ -51,7 +51,7 @@ export function chart(title, format, scope) {
         );
       }),
     );
-    const said = series.map(({ label, values }) => `${label} ${format(values.at(-1) ?? 0)}`).join(", ");
+    const said = series.map(({ label, values }) => `${label} ${spoken(values.at(-1), format)}`).join(", ");
     place.setAttribute("aria-label", `${title}, last hour. Now: ${said}`);
   }
 
@@ -139,12 +139,37 @@ function options(width, series, format, showLegend) {
         width: 1.5,
         dash: one.isDashed ? [4, 3] : undefined,
         fill: one.isFilled ? `${colour(one.colour)}24` : undefined,
-        points: { show: false },
+        // A line needs two points: a sample between gaps is a dot.
+        points: {
+          show: false,
+          size: 4,
+          fill: colour(one.colour),
+          filter: (/** @type {uPlot} */ self, /** @type {number} */ at) => lone(self.data[at]),
+        },
         spanGaps: false,
       })),
     ],
     hooks: { setCursor: [(/** @type {uPlot} */ self) => showLegend(self.cursor.idx ?? null)] },
   };
+}
+
+/**
+ * @param {number | null | undefined} value
+ * @param {(value: number) => string} format
+ */
+function spoken(value, format) {
+  return value === null || value === undefined ? "none" : format(value);
+}
+
+/**
+ * The indices of values that have no other one beside them.
+ *
+ * @param {ArrayLike<number | null | undefined> | undefined} values
+ */
+function lone(values) {
+  const all = Array.from(values ?? []);
+  const isGap = (/** @type {number} */ index) => all[index] === null || all[index] === undefined;
+  return [...all.keys()].filter((index) => !isGap(index) && isGap(index - 1) && isGap(index + 1));
 }
 
 /** @param {number} seconds */

@@ -222,5 +222,18 @@ export function dialog(title, content, kind = "") {
   element.addEventListener("close", () => element.remove());
   document.body.append(element);
   element.showModal();
+  focusFirst(element);
   return element;
+}
+
+/**
+ * Puts the focus on the first field of a dialog, or on its first button where it has none: closing it is not what it
+ * is opened for.
+ *
+ * @param {HTMLElement} element
+ */
+export function focusFirst(element) {
+  const field = "[autofocus], .dialog-body :is(input, select, textarea)";
+  const found = element.querySelector(field) ?? element.querySelector(".dialog-actions button");
+  /** @type {HTMLElement | null} */ (found)?.focus();
 }

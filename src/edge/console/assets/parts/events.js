@@ -4,7 +4,7 @@
 import { ApiError } from "../api/connect.js";
 import { streamResults } from "../api/node.js";
 import { fill, h } from "../core/dom.js";
-import { words } from "../core/format.js";
+import { words, workerName } from "../core/format.js";
 import { oneLine } from "../core/text.js";
 import { exact, toMs } from "../core/time.js";
 import { contentView, textOf } from "./content.js";
@@ -148,7 +148,8 @@ function describe(event, items) {
   const failureText = (/** @type {import("../api/types.js").Failure | undefined} */ failure) =>
     oneLine(`${failure?.reason ?? ""}${failure?.message ? `: ${failure.message}` : ""}`);
   if (event.accepted) return ["accepted", "idle", ""];
-  if (event.started) return ["started", "busy", [attempt, event.started.worker].filter(Boolean).join(" · ")];
+  if (event.started)
+    return ["started", "busy", [attempt, workerName(event.started.worker ?? "")].filter(Boolean).join(" · ")];
   if (event.item) return ["item", "idle", `${items}: ${oneLine(textOf(event.item)?.text ?? "", 200)}`];
   if (event.retryScheduled) {
     const name = event.retryScheduled.startTime ? "retry_scheduled" : "held";

@@ -37,8 +37,11 @@ export function filterInput({ value, vocabulary, onApply }) {
   /** @type {import("../core/filter.js").Suggestions} */
   let shown = { from: 0, to: 0, items: [] };
   let chosen = -1;
+  /** Whether there is to be a list, of which there may be nothing yet. */
+  let isAsked = false;
 
   function show() {
+    isAsked = true;
     shown = suggest(input.value, input.selectionStart ?? 0, vocabulary());
     chosen = -1;
     fill(
@@ -87,8 +90,12 @@ export function filterInput({ value, vocabulary, onApply }) {
     input.setSelectionRange(caret, caret);
     show();
   }
-  function apply() {
+  function close() {
+    isAsked = false;
     open(false);
+  }
+  function apply() {
+    close();
     clear.hidden = input.value === "";
     onApply(input.value.trim());
   }
@@ -96,14 +103,14 @@ export function filterInput({ value, vocabulary, onApply }) {
   input.addEventListener("input", show);
   input.addEventListener("focus", show);
   input.addEventListener("click", show);
-  input.addEventListener("blur", () => open(false));
+  input.addEventListener("blur", close);
   input.addEventListener("keydown", (event) => {
     const last = shown.items.length - 1;
     if (event.key === "ArrowDown" && last >= 0) choose(list.hidden ? (show(), 0) : Math.min(last, chosen + 1));
     else if (event.key === "ArrowUp" && last >= 0) choose(Math.max(0, chosen - 1));
     else if ((event.key === "Enter" || event.key === "Tab") && !list.hidden && chosen >= 0) take(chosen);
     else if (event.key === "Enter") apply();
-    else if (event.key === "Escape" && !list.hidden) open(false);
+    else if (event.key === "Escape" && !list.hidden) close();
     else return;
     event.preventDefault();
     event.stopPropagation();
@@ -125,6 +132,10 @@ export function filterInput({ value, vocabulary, onApply }) {
   return {
     element,
     focus: () => input.focus(),
+    /** Suggests what the vocabulary has got, unless a suggestion is chosen already. */
+    learned() {
+      if (isAsked && chosen < 0) show();
+    },
     /** @param {string} text */
     set(text) {
       input.value = text;

@@ -1,12 +1,11 @@
 // The last hour of the node, or of a service, in three charts: calls, latency, and what waits.
 
 import { getHistory } from "../api/node.js";
-import { fill, h } from "../core/dom.js";
+import { h } from "../core/dom.js";
 import { rate } from "../core/format.js";
 import { poll } from "../core/poll.js";
 import { duration, durationMs, toMs } from "../core/time.js";
 import { chart } from "./chart.js";
-import { failureBox } from "./notice.js";
 
 /** @typedef {import("../api/types.js").Sample} Sample */
 
@@ -33,9 +32,11 @@ export function historyCharts(service, scope, onSamples) {
     try {
       answer = await getHistory({ service: service || undefined, fromTime }, signal);
     } catch (error) {
-      if (!signal.aborted && samples.length === 0) fill(element, failureBox(error));
+      // Its screen says what failed.
+      if (!signal.aborted && samples.length === 0) element.hidden = true;
       throw error;
     }
+    element.hidden = false;
     const fresh = (answer.samples ?? []).filter((sample) => !fromTime || sample.time > fromTime);
     const interval = durationMs(answer.interval) || EVERY_MS;
     samples = [...samples, ...fresh].slice(-Math.ceil(HOUR_MS / interval));
@@ -77,7 +78,12 @@ export function historyCharts(service, scope, onSamples) {
       { label: "p99", colour: "--text-2", isDashed: true, values: at.map((sample) => ms(sample?.durationP99)) },
     ]);
     queue.show(times, [
-      { label: "age", colour: "--accent", isFilled: true, values: at.map((sample) => ms(sample?.oldestDueAge) ?? 0) },
+      {
+        label: "age",
+        colour: "--accent",
+        isFilled: true,
+        values: at.map((sample, index) => ms(sample?.oldestDueAge) ?? (isBefore(index) ? null : 0)),
+      },
     ]);
   }
   return element;

@@ -3,6 +3,7 @@
 
 import { fill, h, uniqueId } from "../core/dom.js";
 import { jsonFault, parse, write } from "../core/json_text.js";
+import { blanked, isBlank } from "../core/sio.js";
 import { messageOf } from "./notice.js";
 import { sioForm } from "./sio_form.js";
 
@@ -27,7 +28,10 @@ export function inputEditor(declared, initial) {
   const formTab = tab("Form");
   const jsonTab = tab("JSON");
   const bar = h("div", { class: "tabs", role: "tablist", "aria-label": "Input" }, form && formTab, jsonTab);
+  const notCopied = h("p", { class: "quiet small" });
   let isForm = false;
+  /** @type {string[]} secrets that the node does not show, as JSON pointers */
+  let secrets = [];
 
   /** @param {string} label */
   function tab(label) {
@@ -65,42 +69,78 @@ export function inputEditor(declared, initial) {
     raw.removeAttribute("aria-invalid");
   });
 
+  /** @param {string} text */
+  function put(text) {
+    raw.value = text;
+    isForm = false;
+    show(true);
+  }
+  function readText() {
+    if (isForm && form) return write(form.read() ?? new Map());
+    const problem = raw.value.trim() === "" ? "" : jsonFault(raw.value);
+    if (problem) {
+      raw.setAttribute("aria-invalid", "true");
+      fault.textContent = problem;
+      raw.focus();
+      throw new SyntaxError(problem);
+    }
+    return raw.value.trim() === "" ? "{}" : raw.value;
+  }
+  /** @param {Violation[]} violations */
+  function showViolations(violations) {
+    fault.textContent = "";
+    form?.clear();
+    if (isForm && form) {
+      for (const { field, description } of violations) form.fault(pathOf(field), description);
+      /** @type {HTMLElement | null} */ (form.element.querySelector("[aria-invalid=true]"))?.focus();
+    } else {
+      raw.setAttribute("aria-invalid", "true");
+      fault.textContent = violations.map(({ field, description }) => `${field || "/"}: ${description}`).join("\n");
+    }
+  }
+
   return {
-    element: h("div", { class: "input-editor" }, bar, note, place, fault),
-    /** The input as JSON; it throws where it is none. */
+    element: h("div", { class: "input-editor" }, bar, note, notCopied, place, fault),
+    /** The input as JSON; it throws where it is none, or lacks a secret. */
     read() {
-      if (isForm && form) return write(form.read() ?? new Map());
-      const problem = raw.value.trim() === "" ? "" : jsonFault(raw.value);
-      if (problem) {
-        raw.setAttribute("aria-invalid", "true");
-        fault.textContent = problem;
-        raw.focus();
-        throw new SyntaxError(problem);
-      }
-      return raw.value.trim() === "" ? "{}" : raw.value;
+      const text = readText();
+      const value = secrets.length > 0 ? parse(text) : null;
+      const missing = secrets.filter((pointer) => isBlank(value, pathOf(pointer)));
+      if (missing.length === 0) return text;
+      showViolations(missing.map((field) => ({ field, description: "The node shows no secrets: enter it again." })));
+      throw new SyntaxError("a secret is missing");
     },
     /** @param {string} text */
     write(text) {
-      raw.value = text;
-      isForm = false;
-      show(true);
+      secrets = [];
+      fill(notCopied);
+      put(text);
+    },
+    /**
+     * Writes an input as the node shows it: its secrets are to be entered again.
+     *
+     * @param {string} text
+     */
+    writeShown(text) {
+      try {
+        const shown = blanked(parse(text), declared);
+        secrets = shown.secrets;
+        put(write(shown.value, "  "));
+      } catch {
+        put(text);
+      }
+      if (secrets.length > 0)
+        fill(
+          notCopied,
+          "The node shows no secrets. To be entered again: ",
+          ...secrets.flatMap((pointer, at) => [at > 0 && ", ", h("code", null, pointer.slice(1) || "/")]),
+        );
     },
     clear() {
       fault.textContent = "";
       form?.clear();
     },
-    /** @param {Violation[]} violations */
-    showViolations(violations) {
-      fault.textContent = "";
-      form?.clear();
-      if (isForm && form) {
-        for (const { field, description } of violations) form.fault(pathOf(field), description);
-        /** @type {HTMLElement | null} */ (form.element.querySelector("[aria-invalid=true]"))?.focus();
-      } else {
-        raw.setAttribute("aria-invalid", "true");
-        fault.textContent = violations.map(({ field, description }) => `${field || "/"}: ${description}`).join("\n");
-      }
-    },
+    showViolations,
     focus: () => (isForm && form ? form.focus() : raw.focus()),
   };
 }

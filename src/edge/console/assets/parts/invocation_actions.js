@@ -10,6 +10,7 @@ import { textOf } from "./content.js";
 import { action, dialog } from "./controls.js";
 import { inputEditor } from "./input_editor.js";
 import { messagePlace, toast } from "./notice.js";
+import { said } from "./said.js";
 import { hasEnded, isHeld } from "./state.js";
 
 /** @typedef {import("../api/types.js").Invocation} Invocation */
@@ -51,6 +52,10 @@ export function invocationActions(invocation, changed) {
   }
   if (!isOver)
     buttons.push(action("Cancel…", { run: () => cancelDialog(invocation, changed), icon: "stop", denied, key: "c" }));
+  if (invocation.service) {
+    const run = () => open(href(["invoke"], { service: invocation.service, like: invocation.cid }));
+    buttons.push(action("Invoke again…", { run, icon: "invoke", denied: missingInvoke(invocation.service) }));
+  }
   if (isOver) buttons.push(action("Purge…", { run: () => purgeDialog(invocation, changed), icon: "trash", denied }));
   return buttons;
 }
@@ -82,38 +87,30 @@ async function change(verb, invocation, changed, more = {}) {
  * @param {Invocation} invocation
  * @param {() => void} changed
  */
-export function cancelDialog(invocation, changed) {
+function cancelDialog(invocation, changed) {
   dialog("Cancel the invocation", ({ close }) => {
     const reason = h("input", { type: "text", id: uniqueId("reason"), maxlength: "500", autofocus: true });
     const run = () => {
       close();
       change("Cancel", invocation, changed, { reason: reason.value });
     };
-    const form = h(
-      "form",
-      {
-        class: "dialog-body",
-        onsubmit: (/** @type {Event} */ event) => {
-          event.preventDefault();
-          run();
-        },
-      },
-      h(
-        "p",
-        null,
-        invocation.state === "STATE_RUNNING"
-          ? "Its handler is asked to stop, and is stopped by force after a grace period."
-          : "It ends at once.",
+    const how =
+      invocation.state === "STATE_RUNNING"
+        ? "Its handler is asked to stop, and is stopped by force after a grace period."
+        : "It ends at once.";
+    return [
+      form(
+        run,
+        h("p", null, how),
+        field("Reason, part of the outcome (optional)", reason),
+        h(
+          "div",
+          { class: "dialog-actions" },
+          button("Keep it", close),
+          h("button", { class: "button danger", type: "submit" }, "Cancel the invocation"),
+        ),
       ),
-      h("div", { class: "field" }, h("label", { for: reason.id }, "Reason, part of the outcome (optional)"), reason),
-      h(
-        "div",
-        { class: "dialog-actions" },
-        button("Keep it", close),
-        h("button", { class: "button danger", type: "submit" }, "Cancel the invocation"),
-      ),
-    );
-    return [form];
+    ];
   });
 }
 
@@ -144,6 +141,20 @@ function purgeDialog(invocation, changed) {
 }
 
 /**
+ * The body of a dialog whose last button, and Enter in a field, do what it asks.
+ *
+ * @param {() => void} run
+ * @param {...import("../core/dom.js").Child} content
+ */
+function form(run, ...content) {
+  const onsubmit = (/** @type {Event} */ event) => {
+    event.preventDefault();
+    run();
+  };
+  return h("form", { class: "dialog-body", onsubmit }, ...content);
+}
+
+/**
  * @param {string} label
  * @param {() => void} run
  */
@@ -157,13 +168,14 @@ function button(label, run) {
  * @param {Invocation} invocation
  * @param {() => void} changed
  */
-export async function retryDialog(invocation, changed) {
+async function retryDialog(invocation, changed) {
   const service = invocation.service ?? "";
   const described = await getService(service).catch(() => null);
   dialog(
     "Retry with another input",
     ({ close }) => {
-      const editor = inputEditor(described?.declaration.sio?.input, textOf(invocation.input)?.text ?? "");
+      const editor = inputEditor(described?.declaration.sio?.input, "");
+      editor.writeShown(textOf(invocation.input)?.text ?? "{}");
       const message = messagePlace();
       async function run() {
         message.clear();
@@ -188,7 +200,7 @@ export async function retryDialog(invocation, changed) {
           h(
             "p",
             { class: "quiet" },
-            `The new invocation of ${service} has a CID of its own, and \`retry_of\` is this one.`,
+            ...said(`The new invocation of \`${service}\` has a CID of its own, and \`retry_of\` is this one.`),
           ),
           editor.element,
           message,
@@ -211,13 +223,32 @@ function refused(failure) {
   return new ApiError(failure.message ?? "refused", { reason: failure.reason, violations: request?.fieldViolations });
 }
 
+/** Codes of a failure that is given from outside, the usual one first. */
+const FAILURE_CODES = [
+  "INTERNAL",
+  "FAILED_PRECONDITION",
+  "INVALID_ARGUMENT",
+  "NOT_FOUND",
+  "ALREADY_EXISTS",
+  "PERMISSION_DENIED",
+  "ABORTED",
+  "UNAVAILABLE",
+  "DEADLINE_EXCEEDED",
+  "RESOURCE_EXHAUSTED",
+  "OUT_OF_RANGE",
+  "UNIMPLEMENTED",
+  "DATA_LOSS",
+  "UNAUTHENTICATED",
+  "UNKNOWN",
+];
+
 /**
  * Gives the outcome of an invocation whose handler deferred it.
  *
  * @param {Invocation} invocation
  * @param {() => void} changed
  */
-export function completeDialog(invocation, changed) {
+function completeDialog(invocation, changed) {
   dialog("Complete the invocation", ({ close }) => {
     const token = h("input", {
       type: "password",
@@ -242,14 +273,35 @@ export function completeDialog(invocation, changed) {
     const reason = h("input", { type: "text", id: uniqueId("reason"), class: "mono", placeholder: "UPPER_SNAKE_CASE" });
     const text = h("input", { type: "text", id: uniqueId("message") });
     const message = messagePlace();
+    const code = h(
+      "select",
+      { id: uniqueId("code") },
+      ...FAILURE_CODES.map((name) => h("option", { value: `CODE_${name}` }, name)),
+    );
+    const final = h("input", { type: "checkbox", id: uniqueId("final"), checked: true });
+    const attempts = invocation.maxAttempts ? ` of ${invocation.maxAttempts}` : "";
     const ofResponse = field("Response, JSON", response);
-    const ofFailure = h("div", { hidden: true }, field("Reason", reason), field("Message", text));
+    const ofFailure = h(
+      "div",
+      { class: "fields", hidden: true },
+      field("Code", code),
+      field("Reason", reason),
+      field("Message", text),
+      h("div", { class: "field check" }, final, h("label", { for: final.id }, "It is final")),
+      h(
+        "p",
+        { class: "field-help" },
+        `Otherwise it is the failure of attempt ${invocation.attempt ?? 1}${attempts}, and a code such as INTERNAL is
+        retried: its handler runs again.`,
+      ),
+    );
     kind.addEventListener("change", () => {
       ofResponse.hidden = kind.value === "failure";
       ofFailure.hidden = kind.value !== "failure";
     });
     async function run() {
-      const failure = { code: "CODE_INTERNAL", reason: reason.value || undefined, message: text.value };
+      const retryable = final.checked ? false : undefined;
+      const failure = { code: code.value, reason: reason.value || undefined, message: text.value, retryable };
       const outcome =
         kind.value === "failure" ? { failure } : { document: toBase64(response.value), dataFormat: "DATA_FORMAT_JSON" };
       try {
@@ -262,15 +314,8 @@ export function completeDialog(invocation, changed) {
       }
     }
     return [
-      h(
-        "form",
-        {
-          class: "dialog-body",
-          onsubmit: (/** @type {Event} */ event) => {
-            event.preventDefault();
-            run();
-          },
-        },
+      form(
+        run,
         h(
           "p",
           { class: "quiet" },

@@ -5,7 +5,8 @@ import { shortCid } from "../core/format.js";
 import { href } from "../core/router.js";
 import { oneLine } from "../core/text.js";
 import { duration, exact, now, relative, toMs } from "../core/time.js";
-import { stateBadge, lookOf } from "./state.js";
+import { groupLook } from "./group.js";
+import { badge, lookOf } from "./state.js";
 
 /** @typedef {import("../api/types.js").Invocation & {isGone?: boolean}} RowInvocation */
 
@@ -74,10 +75,10 @@ export function makeRow(choose, canChoose) {
         delete state.dataset.look;
         return;
       }
-      const look = lookOf(invocation);
+      const look = invocation.group ? groupLook(invocation) : lookOf(invocation);
       if (state.dataset.look !== look.label) {
         state.dataset.look = look.label;
-        state.replaceChildren(stateBadge(invocation));
+        state.replaceChildren(badge(look.label, look.icon, look.tone));
       }
       setText(service, invocation.service || `group of ${invocation.group?.members ?? 0}`);
       service.href = href(["invocations", invocation.cid]);

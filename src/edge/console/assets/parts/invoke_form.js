@@ -1,11 +1,12 @@
 // The form that invokes a service: its input, the options of the call, and the same call for other clients.
 
 import { missingInvoke, session } from "../api/session.js";
+import { backgroundOptions, contractDuration, optionFields } from "../core/call_options.js";
 import { commands } from "../core/commands.js";
 import { h, uniqueId } from "../core/dom.js";
 import { toBase64 } from "../core/text.js";
 import { newUuid } from "../core/uuid.js";
-import { action, copyText, dialog, menu } from "./controls.js";
+import { action, copyText, dialog, menu, tabs } from "./controls.js";
 import { inputEditor } from "./input_editor.js";
 import { textView } from "./content.js";
 
@@ -25,7 +26,7 @@ export function invokeForm(described, send) {
   const service = described.declaration.name;
   const denied = missingInvoke(service);
   const editor = inputEditor(described.declaration.sio?.input, "");
-  const options = optionFields();
+  const options = optionInputs();
 
   /** @param {boolean} isAsync */
   function submit(isAsync) {
@@ -36,25 +37,41 @@ export function invokeForm(described, send) {
       return;
     }
     editor.clear();
-    const request = { service, document: toBase64(text), dataFormat: "DATA_FORMAT_JSON", ...options.read(isAsync) };
+    const given = optionFields(options.read(), isAsync);
+    const request = { service, document: toBase64(text), dataFormat: "DATA_FORMAT_JSON", ...given };
     send({ input: text, isAsync, request });
   }
-  /** @param {(all: {tool: string, text: string}[]) => void} use */
-  function withCommands(use) {
+  /**
+   * @param {boolean} isAsync
+   * @returns {{tool: string, text: string}[]} none where the input is no JSON: the editor shows what is wrong
+   */
+  function all(isAsync) {
     try {
-      const needsKey = session().authentication;
-      use(commands({ service, input: editor.read(), isAsync: false, needsKey, ...options.values() }, described));
+      const call = { service, input: editor.read(), isAsync, options: options.read() };
+      return commands({ ...call, needsKey: session().authentication }, described);
     } catch {
-      // The editor shows what is wrong.
+      return [];
     }
   }
+  /** @param {string} tool @param {boolean} isAsync */
+  function copy(tool, isAsync) {
+    const text = all(isAsync).find((one) => one.tool === tool)?.text;
+    if (text === undefined) return;
+    const left = isAsync ? [] : backgroundOptions(options.read());
+    const without = left.length > 0 ? `, without what is for the background: ${left.join(", ")}` : "";
+    copyText(text, `the call for ${tool}${without}`);
+  }
   const tools = ["curl", "grpcurl", "Python", "cidery"];
-  const copies = tools.map((tool) => ({
-    label: tool,
-    run: () =>
-      withCommands((all) => copyText(all.find((one) => one.tool === tool)?.text ?? "", `the call for ${tool}`)),
-  }));
-  const showAll = { label: "Show all…", run: () => withCommands(showCommands) };
+  const copies = [false, true].flatMap((isAsync) =>
+    tools.map((tool) => ({
+      label: isAsync ? `${tool}, in the background` : tool,
+      run: () => copy(tool, isAsync),
+    })),
+  );
+  const showAll = {
+    label: "Show all…",
+    run: () => all(false).length > 0 && showCommands(all, backgroundOptions(options.read()).length > 0),
+  };
 
   const form = h(
     "form",
@@ -80,25 +97,32 @@ export function invokeForm(described, send) {
   return { element: form, editor };
 }
 
-/** @param {{tool: string, text: string}[]} all */
-function showCommands(all) {
-  dialog(
-    "The same call",
-    () => [
-      h(
-        "div",
-        { class: "dialog-body" },
-        ...all.map(({ tool, text }) =>
-          h("section", null, h("h3", null, tool), textView(text, `call for ${tool}`, false)),
-        ),
+/**
+ * @param {(isAsync: boolean) => {tool: string, text: string}[]} all
+ * @param {boolean} isAsync which are shown first
+ */
+function showCommands(all, isAsync) {
+  const list = (/** @type {boolean} */ wanted) =>
+    h(
+      "div",
+      { class: "fields" },
+      ...all(wanted).map(({ tool, text }) =>
+        h("section", null, h("h3", null, tool), textView(text, `call for ${tool}`, false)),
       ),
+    );
+  const kinds = tabs(
+    "How it is called",
+    [
+      { id: "sync", label: "Invoke", panel: () => list(false) },
+      { id: "async", label: "In the background", panel: () => list(true) },
     ],
-    "wide",
+    { selected: isAsync ? "async" : "sync" },
   );
+  dialog("The same call", () => [h("div", { class: "dialog-body" }, kinds.bar, kinds.panel)], "wide");
 }
 
 /** The options of a call. Those of background calls alone say so. */
-function optionFields() {
+function optionInputs() {
   const timeout = text("Timeout", "30s", "Of the call; in the background, of an attempt without progress.");
   const key = text("Idempotency key", "order-7", "A call that is repeated with it is the same call.");
   const metadata = h("textarea", { rows: "2", class: "mono", placeholder: "tenant=acme", spellcheck: "false" });
@@ -133,47 +157,27 @@ function optionFields() {
       h("div", { class: "field check" }, hold, h("label", { for: hold.id }, "Hold it when all attempts have failed")),
     ),
   );
-  const seconds = (/** @type {string} */ value) => (/^\d+(\.\d+)?$/.test(value) ? `${value}s` : value) || undefined;
-  const entries = () =>
-    metadata.value
-      .split("\n")
-      .map((line) => line.trim())
-      .filter((line) => line.includes("="));
+  /** The entries: of a key that occurs twice, the last one. */
+  const entries = () => {
+    const lines = metadata.value.split("\n").map((line) => line.trim());
+    const split = (/** @type {string} */ line, at = line.indexOf("=")) =>
+      /** @type {[string, string]} */ ([line.slice(0, at), line.slice(at + 1)]);
+    return [...new Map(lines.filter((line) => line.includes("=")).map((line) => split(line)))];
+  };
+  const valueOf = (/** @type {ReturnType<typeof text>} */ { input }) => input.value.trim();
   return {
     element,
-    values: () => ({ timeout: timeout.input.value.trim(), idempotencyKey: key.input.value.trim() }),
-    /** @param {boolean} isAsync */
-    read(isAsync) {
-      const both = {
-        timeout: toProto(seconds(timeout.input.value.trim())),
-        idempotencyKey: key.input.value.trim() || undefined,
-        metadata: Object.fromEntries(
-          entries().map((line) => [line.slice(0, line.indexOf("=")), line.slice(line.indexOf("=") + 1)]),
-        ),
-      };
-      if (!isAsync) return both;
-      return {
-        ...both,
-        delay: toProto(seconds(delay.input.value.trim())),
-        retryPolicy: attempts.input.value ? { maxAttempts: Number(attempts.input.value) } : undefined,
-        concurrencyKey: lock.input.value.trim() || undefined,
-        onExhausted: hold.checked ? "ON_EXHAUSTED_HOLD" : undefined,
-      };
-    },
+    /** @returns {import("../core/call_options.js").CallOptions} */
+    read: () => ({
+      timeout: contractDuration(valueOf(timeout)),
+      idempotencyKey: valueOf(key),
+      metadata: entries(),
+      delay: contractDuration(valueOf(delay)),
+      maxAttempts: valueOf(attempts),
+      concurrencyKey: valueOf(lock),
+      isHeld: hold.checked,
+    }),
   };
-}
-
-/** @type {Record<string, number>} */
-const UNITS = { ms: 0.001, s: 1, m: 60, h: 3600, d: 86_400 };
-
-/**
- * A duration as the contract has it: `2m` is `120s`. What is none is left to the node, which says so.
- *
- * @param {string | undefined} value
- */
-function toProto(value) {
-  const [, number, unit] = /^(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)$/.exec(value ?? "") ?? [];
-  return number && unit ? `${Number(number) * (UNITS[unit] ?? 1)}s` : value;
 }
 
 /**

@@ -4,13 +4,15 @@ import { ApiError } from "../api/connect.js";
 import { fill, h } from "../core/dom.js";
 import { visible } from "../core/text.js";
 import { icon } from "./icon.js";
+import { said } from "./said.js";
 
 /**
  * @param {string} title
  * @param {...import("../core/dom.js").Child} detail
  */
 export function empty(title, ...detail) {
-  return h("div", { class: "empty" }, h("p", { class: "empty-title" }, title), h("p", { class: "quiet" }, ...detail));
+  const parts = detail.flatMap((part) => (typeof part === "string" ? said(part) : [part]));
+  return h("div", { class: "empty" }, h("p", { class: "empty-title" }, title), h("p", { class: "quiet" }, ...parts));
 }
 
 /** Lines where content will be. They appear only after a while, so that what is fast does not flicker. */
@@ -42,7 +44,7 @@ export function failureBox(error, retry) {
     h(
       "div",
       { class: "grow" },
-      h("p", null, messageOf(error)),
+      h("p", null, ...said(messageOf(error))),
       reason && h("p", { class: "quiet mono small" }, reason),
     ),
     retry && h("button", { class: "button", onclick: retry }, "Try again"),

@@ -1,6 +1,8 @@
 // The frame of a screen: its heading with its actions, and what is below.
 
 import { h } from "../core/dom.js";
+import { href, isOriginBefore, origin } from "../core/router.js";
+import { icon } from "./icon.js";
 
 /** @typedef {import("../core/dom.js").Child} Child */
 /**
@@ -22,6 +24,26 @@ export function screenHead(title, { actions = [], before = null, after = [] } = 
     { class: "screen-head" },
     h("div", { class: "screen-title" }, before, heading, ...after),
     h("div", { class: "screen-actions" }, ...actions),
+  );
+}
+
+/**
+ * The arrow before the title of one thing: to where it was opened, with its filter, or to all of its kind.
+ *
+ * @param {string} list the screen that has all of them
+ * @param {string} label
+ */
+export function backLink(list, label) {
+  const from = origin();
+  const onclick = (/** @type {MouseEvent} */ event) => {
+    if (!isOriginBefore() || event.metaKey || event.ctrlKey || event.shiftKey) return;
+    event.preventDefault();
+    history.back();
+  };
+  return h(
+    "a",
+    { class: "icon-button", href: from ?? href([list]), "aria-label": from ? "Back" : label, onclick },
+    icon("back"),
   );
 }
 

@@ -77,7 +77,7 @@ function jsonInput(element) {
 
 /** Types whose numbers stay numbers. */
 const NUMBERS = new Set(["INT", "FLOAT", "DECIMAL"]);
-/** Texts of which an empty one is a value. */
+/** Texts of which an empty one is a value: where it was written as one, as JSON. An empty field is no value. */
 const TEXTS = new Set(["TEXT", "SECRET"]);
 
 /**
@@ -95,12 +95,16 @@ function lineInput(element, type) {
     placeholder: defaultOf(element) ?? EXAMPLES[type],
   });
   const helper = helperOf(type, control);
+  let isEmptyText = false;
+  control.addEventListener("input", () => {
+    isEmptyText = false;
+  });
   return {
     element: helper ? h("div", { class: "with-button" }, control, helper) : control,
     control,
     read() {
       const text = control.value;
-      if (text === "" && (element.optional || !TEXTS.has(type))) return undefined;
+      if (text === "") return isEmptyText ? "" : undefined;
       return NUMBERS.has(type) ? numberOrText(text.trim()) : text;
     },
     write(value) {
@@ -110,6 +114,7 @@ function lineInput(element, type) {
         control.value = value.map(plainText).join(",");
         return;
       }
+      isEmptyText = value === "" && TEXTS.has(type);
       control.value = value === undefined || value === null ? "" : plainText(value);
     },
   };

@@ -9,7 +9,7 @@ import { fill, h } from "../core/dom.js";
  * @template T
  * @typedef {object} Column
  * @property {string} label
- * @property {string} [kind] `number`, `wide`, `optional` (not on narrow screens)
+ * @property {string} [kind] `number`, `wide`, `whole` (one line), `optional` (not on narrow screens)
  * @property {(item: T) => import("../core/dom.js").Child | import("../core/dom.js").Child[]} cell
  */
 
@@ -23,14 +23,25 @@ import { fill, h } from "../core/dom.js";
  * @returns {{element: HTMLElement, show: (items: T[]) => void, move: (step: number) => void, openCursor: () => void}}
  */
 export function table({ label, columns, key, href }) {
-  const body = h("tbody");
+  // On narrow screens the cells of a row have their labels beside them, and flow. The roles are said: for some browsers
+  // what is not laid out as a table is none.
+  const body = h("tbody", { role: "rowgroup" });
   const head = columns.map((column) =>
-    h("th", { scope: "col", class: column.kind }, column.label || h("span", { class: "visually-hidden" }, "Actions")),
+    h(
+      "th",
+      { scope: "col", class: column.kind, role: "columnheader" },
+      column.label || h("span", { class: "visually-hidden" }, "Actions"),
+    ),
   );
   const element = h(
     "div",
     { class: "table-wrap" },
-    h("table", { class: "table", "aria-label": label }, h("thead", null, h("tr", null, ...head)), body),
+    h(
+      "table",
+      { class: "table rows", "aria-label": label, role: "table" },
+      h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, ...head)),
+      body,
+    ),
   );
   /** @type {Map<string, {row: HTMLTableRowElement, cells: HTMLTableCellElement[], shown: string}>} */
   const rows = new Map();
@@ -41,8 +52,8 @@ export function table({ label, columns, key, href }) {
     const id = key(item);
     let entry = rows.get(id);
     if (!entry) {
-      const cells = columns.map((column) => h("td", { class: column.kind, "data-label": column.label }));
-      const row = h("tr", { class: href ? "opens" : null }, ...cells);
+      const cells = columns.map((column) => h("td", { class: column.kind, "data-label": column.label, role: "cell" }));
+      const row = h("tr", { class: href ? "opens" : null, role: "row" }, ...cells);
       entry = { row, cells, shown: "" };
       rows.set(id, entry);
     }
@@ -84,7 +95,7 @@ export function table({ label, columns, key, href }) {
 }
 
 /**
- * The keys of a table.
+ * The keys of a table, and of every list that is walked as one is.
  *
  * @param {{move: (step: number) => void, openCursor: () => void}} walked
  * @returns {import("../core/keys.js").Key[]}

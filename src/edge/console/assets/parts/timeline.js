@@ -1,24 +1,37 @@
 // The timeline of a call tree: for each invocation its waits and its attempts, on one axis of time.
 
 import { h } from "../core/dom.js";
-import { words } from "../core/format.js";
+import { plural, words } from "../core/format.js";
 import { href } from "../core/router.js";
 import { oneLine } from "../core/text.js";
 import { duration, exact, now, toMs } from "../core/time.js";
+import { toneOfAttempt } from "./attempts.js";
 import { icon } from "./icon.js";
-import { hasEnded, lookOf } from "./state.js";
+import { groupLook } from "./group.js";
+import { lookOf } from "./state.js";
 
 /** @typedef {import("../api/types.js").Invocation} Invocation */
 /** @typedef {{from: number, to: number, kind: string, title: string}} Span */
 
 /** A span that is shorter than this share of the axis is still seen. */
 const WIDTH_MIN = 0.4;
-/** Ticks of the axis, at most. */
-const TICKS = 5;
+/** How many nested calls of an invocation are drawn. */
+const NESTED_MAX = 50;
+/** The ticks of the axis are at one of these steps, the smallest that makes no more of them than that. */
+const TICKS_MAX = 5;
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
+const DAY_MS = 24 * HOUR_MS;
+const STEPS_MS = [
+  ...[1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 15_000, 30_000],
+  ...[1, 2, 5, 10, 15, 30].map((minutes) => minutes * MINUTE_MS),
+  ...[1, 2, 3, 6, 12].map((hours) => hours * HOUR_MS),
+  ...[1, 2, 7, 14, 30, 90, 365].map((days) => days * DAY_MS),
+];
 
 /**
- * @param {import("../core/tree.js").Node[]} nodes
- * @param {Invocation} current with its attempts
+ * @param {import("../core/tree.js").Node[]} nodes with their attempts, as far as these are known
+ * @param {Invocation} current
  */
 export function timeline(nodes, current) {
   const rows = nodes.map((node) => {
@@ -35,7 +48,10 @@ export function timeline(nodes, current) {
     h(
       "ol",
       { class: "timeline-rows" },
-      ...rows.map(({ node, invocation, spans }) => row(node, invocation, spans, from, to, current.cid)),
+      ...rows.flatMap(({ node, invocation, spans }) => [
+        row(node, invocation, spans, from, to, current.cid),
+        ...nestedRows(invocation, node.depth, from, to),
+      ]),
     ),
   );
 }
@@ -49,9 +65,9 @@ export function timeline(nodes, current) {
  * @param {string} currentCid
  */
 function row(node, invocation, spans, from, to, currentCid) {
-  const look = lookOf(invocation);
+  const look = invocation.group ? groupLook(invocation) : lookOf(invocation);
   const name = invocation.service || "group";
-  const kind = { root: "", child: "", callback: "callback", member: "member", retry: "retry" }[node.kind];
+  const kind = { root: "", child: "", callback: "callback", member: "member" }[node.kind];
   const label = h(
     "div",
     { class: "timeline-label" },
@@ -61,7 +77,7 @@ function row(node, invocation, spans, from, to, currentCid) {
       : h("a", { href: href(["invocations", invocation.cid]) }, name),
     kind && h("span", { class: "tag" }, kind),
   );
-  label.style.paddingInlineStart = `${Math.min(node.depth, 8) * 16}px`;
+  indent(label, node.depth);
   const track = h("div", { class: "timeline-track" }, ...spans.map((span) => bar(span, from, to)));
   const last = spans.at(-1);
   const total = last ? duration(last.to - toMs(invocation.acceptTime)) : "";
@@ -72,6 +88,73 @@ function row(node, invocation, spans, from, to, currentCid) {
     track,
     h("span", { class: "number quiet small" }, total),
   );
+}
+
+/**
+ * The calls that the attempts of an invocation made and waited for. They have no page of their own.
+ *
+ * @param {Invocation} invocation
+ * @param {number} depth
+ * @param {number} from
+ * @param {number} to
+ */
+function nestedRows(invocation, depth, from, to) {
+  const attempts = invocation.attempts ?? [];
+  const calls = attempts.flatMap((attempt) => (attempt.nestedCalls ?? []).map((call) => ({ attempt, call })));
+  const omitted = attempts.reduce((sum, attempt) => sum + (attempt.omittedNestedCalls ?? 0), 0);
+  const rest = omitted + Math.max(0, calls.length - NESTED_MAX);
+  return [
+    ...calls.slice(0, NESTED_MAX).map(({ attempt, call }) => nestedRow(call, attempt.number, depth, from, to)),
+    ...(rest > 0 ? [omittedRow(rest, depth + 1)] : []),
+  ];
+}
+
+/**
+ * @param {import("../api/types.js").NestedCall} call
+ * @param {number} attempt
+ * @param {number} depth
+ * @param {number} from
+ * @param {number} to
+ */
+function nestedRow(call, attempt, depth, from, to) {
+  const failed = call.failure ? `: ${oneLine(call.failure.reason ?? "", 80)}` : "";
+  const text = `called by ${call.caller} in attempt ${attempt}${failed}`;
+  const [start, end] = [toMs(call.startTime), toMs(call.endTime)];
+  const tone = call.failure ? "bad" : "good";
+  const look = call.failure ? icon("failed", "failed") : icon("succeeded", "ended");
+  const label = h(
+    "div",
+    { class: "timeline-label" },
+    h("span", { class: `tone-${tone}` }, look),
+    h("a", { href: href(["services", call.service]) }, call.service),
+    h("span", { class: "tag" }, "nested"),
+  );
+  indent(label, depth + call.depth);
+  return h(
+    "li",
+    null,
+    label,
+    h("div", { class: "timeline-track" }, bar(span(start, end, tone, text), from, to)),
+    h("span", { class: "number quiet small" }, duration(end - start)),
+  );
+}
+
+/**
+ * @param {number} calls
+ * @param {number} depth
+ */
+function omittedRow(calls, depth) {
+  const label = h("div", { class: "timeline-label quiet" }, `and ${plural(calls, "nested call")} more`);
+  indent(label, depth);
+  return h("li", null, label, h("div", { class: "timeline-track" }), h("span"));
+}
+
+/**
+ * @param {HTMLElement} label
+ * @param {number} depth
+ */
+function indent(label, depth) {
+  label.style.paddingInlineStart = `${Math.min(depth, 8) * 16}px`;
 }
 
 /**
@@ -89,10 +172,11 @@ function bar(span, from, to) {
 
 /** @param {number} length in milliseconds */
 function axis(length) {
-  const step = length / TICKS;
-  const ticks = Array.from({ length: TICKS }, (_, at) => {
+  const step = STEPS_MS.find((ms) => length / ms <= TICKS_MAX) ?? length / TICKS_MAX;
+  // What would be cut off at the end has no tick.
+  const ticks = Array.from({ length: Math.ceil((0.94 * length) / step) }, (_, at) => {
     const tick = h("span", { class: "tick" }, at === 0 ? "0" : duration(step * at));
-    tick.style.left = `${(100 * at) / TICKS}%`;
+    tick.style.left = `${(100 * step * at) / length}%`;
     return tick;
   });
   return h("div", { class: "timeline-ticks" }, ...ticks);
@@ -106,23 +190,25 @@ function axis(length) {
  */
 function spansOf(invocation) {
   const end = invocation.endTime ? toMs(invocation.endTime) : Math.max(now(), toMs(invocation.acceptTime));
-  const attempts = invocation.attempts ?? derivedAttempts(invocation);
   const spans = [];
   let at = toMs(invocation.acceptTime);
-  if (!invocation.service) {
-    return [span(at, end, hasEnded(invocation) ? "good" : "busy", "its members")];
+  if (invocation.group) return [span(at, end, groupLook(invocation).tone, groupLook(invocation).label)];
+  if (!invocation.attempts && invocation.firstAttemptTime) {
+    const first = toMs(invocation.firstAttemptTime);
+    return [
+      ...(first > at ? [span(at, first, "wait", "waited for its first attempt")] : []),
+      span(first, end, "unknown", "its attempts are not known here"),
+    ];
   }
-  for (const attempt of attempts) {
+  for (const attempt of invocation.attempts ?? []) {
     const start = toMs(attempt.startTime);
     if (start > at)
       spans.push(
         span(at, start, "wait", attempt.number === 1 ? "waited for its first attempt" : "waited for its next attempt"),
       );
     at = attempt.endTime ? toMs(attempt.endTime) : end;
-    const isCancelled = !attempt.failure && invocation.state === "STATE_CANCELLED";
-    const kind = attempt.failure ? "bad" : attempt.endTime ? (isCancelled ? "idle" : "good") : "busy";
     const failure = attempt.failure ? `: ${oneLine(attempt.failure.message ?? attempt.failure.reason ?? "", 120)}` : "";
-    spans.push(span(start, at, kind, `attempt ${attempt.number}${failure}`));
+    spans.push(span(start, at, toneOfAttempt(attempt, invocation), `attempt ${attempt.number}${failure}`));
   }
   if (!invocation.endTime && invocation.state === "STATE_PENDING") {
     spans.push(span(at, end, "wait", `waits: ${words(invocation.pendingReason, "PENDING_REASON_")}`));
@@ -131,20 +217,6 @@ function spansOf(invocation) {
     spans.push(span(at, end, isRunning ? "busy" : "wait", isRunning ? "runs" : "waited"));
   }
   return spans;
-}
-
-/**
- * The attempts of an invocation of which only times are known: they are one.
- *
- * @param {Invocation} invocation
- * @returns {import("../api/types.js").Attempt[]}
- */
-function derivedAttempts(invocation) {
-  if (!invocation.firstAttemptTime) return [];
-  const failure = invocation.outcome?.failure ?? invocation.lastFailure;
-  const isOver = hasEnded(invocation) || invocation.state === "STATE_PENDING";
-  const endTime = invocation.endTime ?? (isOver ? invocation.firstAttemptTime : undefined);
-  return [{ number: 1, startTime: invocation.firstAttemptTime, endTime, failure }];
 }
 
 /**

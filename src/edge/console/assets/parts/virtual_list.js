@@ -119,6 +119,7 @@ export function virtualList(label, head, { make, update, seen, open }) {
     },
     /** @param {number} step */
     move: (step) => moveTo(cursor + step),
+    openCursor: () => cursor >= 0 && open(cursor),
     cursor: () => cursor,
     clearCursor() {
       cursor = -1;

@@ -84,7 +84,7 @@ function columns(changed) {
         ),
     },
     { label: "Oldest", kind: "number optional", cell: (one) => ago(one.firstAcceptTime) },
-    { label: "Newest", kind: "number", cell: (one) => ago(one.lastAcceptTime) },
+    { label: "Newest", kind: "number optional", cell: (one) => ago(one.lastAcceptTime) },
     {
       label: "",
       kind: "number",

@@ -5,10 +5,10 @@ import { h } from "../core/dom.js";
 import { count } from "../core/format.js";
 import { href } from "../core/router.js";
 import { ago, duration, now, toMs } from "../core/time.js";
+import { endedCounts, groupBar, groupState, otherEndings } from "../parts/group.js";
 import { empty } from "../parts/notice.js";
 import { polledTable } from "../parts/polled_table.js";
 import { screen, screenHead } from "../parts/screen.js";
-import { stateBadge } from "../parts/state.js";
 import { table } from "../parts/table.js";
 
 /** @typedef {import("../api/types.js").Invocation} Invocation */
@@ -24,36 +24,30 @@ const COLUMNS = [
     label: "Group",
     kind: "wide",
     cell: (one) => [
-      h("a", { class: "strong mono", href: href(["invocations", one.cid]) }, one.cid),
+      h("a", { class: "strong mono clip", href: href(["invocations", one.cid]) }, one.cid),
       h("div", { class: "quiet small clip" }, follows(one) || "nothing follows"),
     ],
   },
-  { label: "State", cell: (one) => stateBadge(one) },
-  {
-    label: "Members",
-    cell: (one) =>
-      h("progress", {
-        max: Math.max(1, one.group?.members ?? 0),
-        value: one.group?.ended ?? 0,
-        "aria-label": "Members that have ended",
-      }),
-  },
+  { label: "State", cell: (one) => groupState(one) },
+  { label: "Members", kind: "optional", cell: (one) => groupBar(one, endedCounts(one)) },
   {
     label: "Ended",
     kind: "number",
-    cell: (one) =>
+    cell: (one) => [
       h(
         "a",
         { href: href(["invocations"], { filter: `group = ${one.cid}` }) },
         `${count(one.group?.ended)} of ${count(one.group?.members)}`,
       ),
+      ...otherEndings(one).map((link) => h("div", null, link)),
+    ],
   },
   {
     label: "Took",
     kind: "number optional",
     cell: (one) => duration((one.endTime ? toMs(one.endTime) : now()) - toMs(one.acceptTime)),
   },
-  { label: "Accepted", kind: "number", cell: (one) => ago(one.acceptTime) },
+  { label: "Accepted", kind: "number optional", cell: (one) => ago(one.acceptTime) },
 ];
 
 /** @param {Invocation} one */

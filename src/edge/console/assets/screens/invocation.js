@@ -1,23 +1,27 @@
 // One invocation: its state and why it waits, the timeline of its call tree, input, outcome, items, attempts with their
 // failures and traces, and what can be done with it. It is followed live until it has ended.
 
-import { getInvocation, getService, listInvocations } from "../api/node.js";
+import { CallTree } from "../api/call_tree.js";
+import { isUnreachable } from "../api/connect.js";
+import { getInvocation, getService, summarizeInvocations } from "../api/node.js";
 import { fill, h, setText } from "../core/dom.js";
 import { addKeys } from "../core/keys.js";
 import { poll } from "../core/poll.js";
 import { href, rewriteQuery } from "../core/router.js";
+import { count, plural } from "../core/format.js";
 import { visible } from "../core/text.js";
-import { ago, duration, toMs } from "../core/time.js";
-import { treeOf } from "../core/tree.js";
+import { ago, duration, exact, toMs } from "../core/time.js";
 import { whyItWaits } from "../core/waiting.js";
 import { attemptList, failureView } from "../parts/attempts.js";
-import { contentView } from "../parts/content.js";
+import { contentView, textView } from "../parts/content.js";
 import { copyButton, tabs } from "../parts/controls.js";
 import { liveEvents, progressBar } from "../parts/events.js";
+import { countsOf, endedCounts, groupBadge, membersView } from "../parts/group.js";
 import { icon } from "../parts/icon.js";
-import { cancelDialog, invocationActions } from "../parts/invocation_actions.js";
+import { invocationActions } from "../parts/invocation_actions.js";
 import { empty, failureBox, loading } from "../parts/notice.js";
-import { panel, screen, screenHead } from "../parts/screen.js";
+import { said } from "../parts/said.js";
+import { backLink, panel, screen, screenHead } from "../parts/screen.js";
 import { hasEnded, stateBadge } from "../parts/state.js";
 import { factList } from "../parts/table.js";
 import { timeline } from "../parts/timeline.js";
@@ -26,23 +30,19 @@ import { timeline } from "../parts/timeline.js";
 
 const RUNNING_MS = 2000;
 const ENDED_MS = 15_000;
-/** Of a call tree, so many are drawn. */
-const TREE_MAX = 100;
 
 /** @param {import("../parts/screen.js").Context} context */
 export default function invocation({ path, query, scope }) {
   const cid = path[0] ?? "";
-  const back = h(
-    "a",
-    { class: "icon-button", href: href(["invocations"]), "aria-label": "All invocations" },
-    icon("back"),
-  );
+  const back = backLink("invocations", "All invocations");
   const badge = h("span", null);
   const buttons = h("div", { class: "screen-actions" });
   const head = screenHead("Invocation", { before: back, after: [badge], actions: [buttons] });
   const heading = head.querySelector("h1");
   const place = h("div", null, loading());
-  const view = invocationView(cid, query.get("tab") ?? "", scope);
+  const calls = new CallTree(scope);
+  /** @type {ReturnType<typeof invocationView> | null} */
+  let view = null;
   /** @type {Invocation | null} */
   let known = null;
   let everyMs = RUNNING_MS;
@@ -57,16 +57,22 @@ export default function invocation({ path, query, scope }) {
     const name = invocation.service || "Group";
     document.title = `${name} · Cidery`;
     if (heading) setText(heading, name);
-    fill(badge, stateBadge(invocation));
+    fill(badge, invocation.group ? groupBadge(invocation) : stateBadge(invocation));
     const state = JSON.stringify([invocation.state, invocation.pendingReason, invocation.waitingForCompletion]);
     if (state !== lookOfButtons) fill(buttons, ...invocationActions(invocation, reread));
     lookOfButtons = state;
-    const [service, tree] = await Promise.all([
-      invocation.service && !hasEnded(invocation) ? getService(invocation.service, scope).catch(() => null) : null,
-      isNew || !hasEnded(invocation) ? readTree(invocation, scope) : null,
+    const isOver = hasEnded(invocation);
+    const [service, tree, counts] = await Promise.all([
+      invocation.service && !isOver ? getService(invocation.service, scope).catch(() => null) : null,
+      isNew || !isOver ? calls.read(invocation) : null,
+      invocation.group ? readCounts(invocation, scope) : null,
     ]);
+    view ??= invocationView(invocation, query.get("tab") ?? "", scope, reread);
     if (!view.element.isConnected) fill(place, view.element);
-    view.show(invocation, service, tree);
+    view.show(invocation, service, counts);
+    if (!tree) return;
+    view.showTree(invocation, tree);
+    if (await calls.readAttempts(tree)) view.showTree(invocation, tree);
   }
   const reads = poll(scope, RUNNING_MS, async () => {
     skipped += RUNNING_MS;
@@ -75,21 +81,27 @@ export default function invocation({ path, query, scope }) {
     try {
       await read();
     } catch (error) {
-      if (!scope.aborted) fill(place, known ? failureBox(error) : notFound(error, cid));
+      if (!scope.aborted) fail(error);
       throw error;
     }
   });
+  /** @param {unknown} error */
+  function fail(error) {
+    // Where the node does not answer, what is shown stays.
+    if (isUnreachable(error) && known) return;
+    const isKnown = isUnreachable(error) || known;
+    fill(place, isKnown ? failureBox(error, reread) : notFound(error, cid));
+  }
   function reread() {
     skipped = everyMs;
     reads.now();
   }
-  view.onEvent(reread);
   addKeys(
     [
-      { key: "c", label: "Cancel it", run: () => known && !hasEnded(known) && cancelDialog(known, reread) },
-      ...["Retry", "Edit and retry…"].map((label) => ({
-        key: label === "Retry" ? "r" : "e",
+      ...Object.entries({ c: "Cancel…", r: "Retry", e: "Edit and retry…" }).map(([key, label]) => ({
+        key,
         label,
+        // What the caller may not do, the button knows.
         run: () =>
           [...buttons.querySelectorAll("button")].find((button) => button.textContent?.startsWith(label))?.click(),
       })),
@@ -126,37 +138,27 @@ function notFound(error, cid) {
 }
 
 /**
- * The invocations of the same call tree, those of other retention included as far as they are stored.
+ * How the members of a group ended.
  *
- * @param {Invocation} invocation
+ * @param {Invocation} group
  * @param {AbortSignal} scope
  */
-async function readTree(invocation, scope) {
-  const root = invocation.groupCid || invocation.rootCid || invocation.cid;
-  const field = !invocation.service || invocation.groupCid === root ? "group" : "root";
-  const [members, above] = await Promise.all([
-    listInvocations({ filter: `${field} = ${root}`, pageSize: TREE_MAX }, scope),
-    root === invocation.cid ? null : getInvocation(root, scope).catch(() => null),
-  ]);
-  const all = [...(members.invocations ?? []), ...(above ? [above] : []), invocation];
-  return {
-    invocations: [...new Map(all.map((one) => [one.cid, one])).values()],
-    isCut: Boolean(members.nextPageToken),
-    field,
-    root,
-  };
+async function readCounts(group, scope) {
+  const counts = endedCounts(group);
+  if (counts) return counts;
+  const answer = await summarizeInvocations(`group = ${group.cid}`, scope);
+  return countsOf(answer.summaries ?? []);
 }
-
-/** @typedef {Awaited<ReturnType<typeof readTree>>} Tree */
 
 /**
  * The content below the heading. Its parts are made once, and filled again as the invocation goes on.
  *
- * @param {string} cid
+ * @param {Invocation} first
  * @param {string} tab
  * @param {AbortSignal} scope
+ * @param {() => void} changed
  */
-function invocationView(cid, tab, scope) {
+function invocationView({ cid, group }, tab, scope, changed) {
   const notice = h("div");
   const facts = h("div");
   const times = h("div");
@@ -164,18 +166,17 @@ function invocationView(cid, tab, scope) {
   const outcome = h("div");
   const attempts = h("div");
   const details = h("div");
-  let changed = () => {};
+  const json = h("div");
   let shown = "";
+  const onEvent = (/** @type {import("../api/types.js").InvocationEvent} */ event) => event.progress || changed();
+  const ofService = { id: "attempts", label: "Attempts", panel: () => attempts };
   const more = tabs(
     "Details",
     [
-      { id: "attempts", label: "Attempts", panel: () => attempts },
-      {
-        id: "events",
-        label: "Events",
-        panel: () => liveEvents(cid, scope, { onEvent: (event) => event.progress || changed() }),
-      },
+      ...(group ? [] : [ofService]),
+      { id: "events", label: "Events", panel: () => liveEvents(cid, scope, { onEvent }) },
       { id: "details", label: "Details", panel: () => details },
+      { id: "json", label: "JSON", panel: () => json },
     ],
     { selected: tab, onSelect: (id) => rewriteQuery({ tab: id }) },
   );
@@ -185,48 +186,51 @@ function invocationView(cid, tab, scope) {
     notice,
     facts,
     panel("Timeline", times),
-    h("div", { class: "two" }, panel("Input", input), panel("Outcome", outcome)),
+    group
+      ? panel("Members", outcome)
+      : h("div", { class: "two" }, panel("Input", input), panel("Outcome", outcome)),
     h("section", { class: "panel" }, more.bar, more.panel),
   );
 
   return {
     element,
-    /** @param {() => void} listener */
-    onEvent(listener) {
-      changed = listener;
-    },
     /**
      * @param {Invocation} invocation
      * @param {import("../api/types.js").ServiceDescription | null} service
-     * @param {Tree | null} tree
+     * @param {import("../parts/group.js").Counts | null} counts of a group
      */
-    show(invocation, service, tree) {
+    show(invocation, service, counts) {
       fill(notice, waitNotice(invocation, service));
-      if (tree)
-        fill(
-          times,
-          timeline(treeOf(tree.invocations), invocation),
-          tree.isCut &&
-            h(
-              "p",
-              { class: "quiet small" },
-              `The first ${TREE_MAX} are drawn. `,
-              h("a", { href: href(["invocations"], { filter: `${tree.field} = ${tree.root}` }) }, "All of them"),
-            ),
-        );
-      const now = JSON.stringify([
-        invocation.sequence,
-        invocation.state,
-        invocation.progress,
-        invocation.attempts?.length,
-      ]);
+      const { sequence, state, progress } = invocation;
+      const now = JSON.stringify([sequence, state, progress, invocation.attempts?.length, invocation.group, counts]);
       if (now === shown) return;
       shown = now;
       fill(facts, mainFacts(invocation));
       if (!input.hasChildNodes()) fill(input, contentView(invocation.input, "input"));
-      fill(outcome, outcomeView(invocation));
+      fill(outcome, invocation.group ? membersView(invocation, counts) : outcomeView(invocation));
       fill(attempts, attemptList(invocation));
       fill(details, detailFacts(invocation));
+      fill(json, textView(JSON.stringify(invocation, null, 2), "invocation", true));
+    },
+    /**
+     * @param {Invocation} invocation
+     * @param {import("../api/call_tree.js").Tree} tree
+     */
+    showTree(invocation, tree) {
+      const drawn = tree.nodes.length;
+      const all = h("a", { href: href(["invocations"], { filter: tree.filter }) }, "All of them");
+      const isPart = tree.isCut || drawn < tree.total;
+      fill(
+        times,
+        timeline(tree.nodes, invocation),
+        isPart &&
+          h(
+            "p",
+            { class: "quiet small" },
+            `${count(drawn)} of ${tree.isCut ? "more than " : ""}${plural(tree.total, "invocation")} are drawn. `,
+            all,
+          ),
+      );
     },
   };
 }
@@ -247,7 +251,7 @@ function waitNotice(invocation, service) {
       "div",
       null,
       h("b", null, "Why it waits. "),
-      visible(why),
+      ...said(why),
       holder && [" ", h("a", { href: href(["invocations", holder]) }, "Open the invocation that holds the key")],
     ),
   );
@@ -255,23 +259,17 @@ function waitNotice(invocation, service) {
 
 /** @param {Invocation} invocation */
 function mainFacts(invocation) {
-  const start = invocation.firstAttemptTime;
+  const { service, firstAttemptTime: start, endTime: end } = invocation;
   const attempt = invocation.attempt
     ? `${invocation.attempt}${invocation.maxAttempts ? ` of ${invocation.maxAttempts}` : ""}`
     : "none yet";
   return factList([
+    ["Service", service && h("a", { href: href(["services", service]) }, service)],
     ["Accepted", ago(invocation.acceptTime)],
     ["Waited", start ? duration(toMs(start) - toMs(invocation.acceptTime)) : null],
-    ["Took", start && invocation.endTime ? duration(toMs(invocation.endTime) - toMs(start)) : null],
-    [
-      invocation.endTime ? "Ended" : "Due",
-      invocation.endTime ? ago(invocation.endTime) : invocation.startTime ? ago(invocation.startTime) : null,
-    ],
-    ["Attempt", invocation.service ? attempt : null],
-    [
-      "Members",
-      invocation.group ? `${invocation.group.ended ?? 0} of ${invocation.group.members ?? 0} have ended` : null,
-    ],
+    ["Took", end ? duration(toMs(end) - toMs(start ?? invocation.acceptTime)) : null],
+    end ? ["Ended", ago(end)] : dueFact(invocation),
+    ["Attempt", service ? attempt : null],
     ["Principal", invocation.principal && visible(invocation.principal)],
     ["Parent", link(invocation.parentCid)],
     ["Callback of", link(invocation.inReplyTo)],
@@ -280,6 +278,19 @@ function mainFacts(invocation) {
     ["Retried as", link(invocation.retriedAs)],
     ["Concurrency key", invocation.concurrencyKey && h("span", { class: "mono" }, visible(invocation.concurrencyKey))],
   ]);
+}
+
+/**
+ * What follows, and when.
+ *
+ * @param {Invocation} invocation
+ * @returns {[string, HTMLElement | null]}
+ */
+function dueFact(invocation) {
+  const { startTime, firstAttemptTime } = invocation;
+  if (invocation.waitingForCompletion) return ["Waits until", startTime ? ago(startTime) : null];
+  if (invocation.state === "STATE_RUNNING") return ["Started", firstAttemptTime ? ago(firstAttemptTime) : null];
+  return ["Due", startTime ? ago(startTime) : null];
 }
 
 /** @param {string | undefined} cid */
@@ -314,26 +325,41 @@ function outcomeView(invocation) {
 /** @param {Invocation} invocation */
 function detailFacts(invocation) {
   const metadata = Object.entries(invocation.metadata ?? {});
-  const group = invocation.group;
+  const { childCids = [], callbackCids = [] } = invocation;
   return h(
     "div",
     null,
     factList([
       ["CID", h("span", { class: "mono" }, invocation.cid)],
-      ["Root", link(invocation.rootCid)],
+      ["Root", invocation.rootCid === invocation.cid ? "itself" : link(invocation.rootCid)],
       [
         "Idempotency key",
         invocation.idempotencyKey && h("span", { class: "mono" }, visible(invocation.idempotencyKey)),
       ],
       ["Acts for it", invocation.actingPrincipal && visible(invocation.actingPrincipal)],
-      ["Deadline", invocation.deadline && ago(invocation.deadline)],
-      ["Expires", invocation.expireTime && ago(invocation.expireTime)],
-      ["Removed", invocation.purgeTime && ago(invocation.purgeTime)],
-      ["On each", group?.onEach?.join(", ")],
-      ["On final", group?.onFinal?.join(", ")],
+      ["Accepted", time(invocation.acceptTime)],
+      ["Due", time(invocation.startTime)],
+      ["First attempt", time(invocation.firstAttemptTime)],
+      ["Ended", time(invocation.endTime)],
+      ["Deadline", time(invocation.deadline)],
+      ["Expires", time(invocation.expireTime)],
+      ["Removed", time(invocation.purgeTime)],
+      ["Attempts, at most", invocation.maxAttempts ? count(invocation.maxAttempts) : null],
+      ["Position in its group", invocation.groupCid ? count(invocation.groupPosition) : null],
+      [
+        "Children",
+        childCids.length > 0 &&
+          h("a", { href: href(["invocations"], { filter: `parent = ${invocation.cid}` }) }, count(childCids.length)),
+      ],
+      ["Callbacks", callbackCids.length > 0 && callbackCids.flatMap((cid) => [link(cid), " "])],
     ]),
     metadata.length > 0 && h("h3", null, "Metadata"),
     metadata.length > 0 &&
       factList(metadata.map(([key, value]) => [visible(key), h("span", { class: "mono" }, visible(value))])),
   );
+}
+
+/** @param {string | undefined} timestamp */
+function time(timestamp) {
+  return timestamp ? h("time", { datetime: timestamp, class: "mono" }, exact(toMs(timestamp))) : null;
 }

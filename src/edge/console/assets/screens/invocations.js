@@ -10,7 +10,7 @@ import { addKeys } from "../core/keys.js";
 import { Pages } from "../api/pages.js";
 import { poll } from "../core/poll.js";
 import { href, open, rewriteQuery } from "../core/router.js";
-import { bulkDialog } from "../parts/bulk.js";
+import { bulkDialog, chosenDialog } from "../parts/bulk.js";
 import { action, menu } from "../parts/controls.js";
 import { filterInput } from "../parts/filter_input.js";
 import { icon } from "../parts/icon.js";
@@ -18,6 +18,7 @@ import { makeRow, rowHead } from "../parts/invocation_row.js";
 import { empty, failureBox, loading, messageOf, toast } from "../parts/notice.js";
 import { screen, screenHead } from "../parts/screen.js";
 import { STATE_NAMES, lookOf } from "../parts/state.js";
+import { tableKeys } from "../parts/table.js";
 import { virtualList } from "../parts/virtual_list.js";
 
 const LIST_MS = 2000;
@@ -128,9 +129,7 @@ export default function invocations({ query, scope }) {
       } else if (isLive) {
         await pages.refreshSeen();
         const top = await listInvocations({ filter, pageSize: 100 }, scope);
-        const first = pages.row(0)?.cid ?? "";
-        const newer = (top.invocations ?? []).findIndex((one) => one.cid === first);
-        showFresh(newer < 0 ? (top.invocations ?? []).length : newer);
+        showFresh(pages.countNew(top.invocations ?? []));
       }
       input.fault("");
     } catch (error) {
@@ -148,6 +147,7 @@ export default function invocations({ query, scope }) {
     const keys = (answer.invocations ?? []).flatMap((one) => Object.keys(one.metadata ?? {}));
     vocabulary.metadata = [...new Set(keys)].sort().slice(0, 20);
     vocabulary.services = (services.services ?? []).map((one) => one.name);
+    input.learned();
   }
 
   async function recount() {
@@ -210,13 +210,14 @@ export default function invocations({ query, scope }) {
     picked.hidden = chosen.size === 0;
     all.checked = chosen.size > 0;
     list.redraw();
-    const run = (/** @type {"Cancel" | "Retry" | "Purge"} */ verb) => () => changeChosen(verb);
+    const run = (/** @type {"Cancel" | "Retry" | "Purge"} */ verb) => () =>
+      verb === "Retry" ? changeChosen(verb) : chosenDialog(verb, chosen.size, () => changeChosen(verb));
     fill(
       picked,
       h("b", { class: "number" }, plural(chosen.size, "selected", "selected")),
-      action("Cancel", { run: run("Cancel"), icon: "stop" }),
+      action("Cancel…", { run: run("Cancel"), icon: "stop" }),
       action("Retry", { run: run("Retry"), icon: "retry" }),
-      action("Purge", { run: run("Purge"), icon: "trash" }),
+      action("Purge…", { run: run("Purge"), icon: "trash" }),
       h("span", { class: "grow" }),
       action("Select none", {
         run: () => {
@@ -263,16 +264,7 @@ export default function invocations({ query, scope }) {
   learn().catch(() => {});
   addKeys(
     [
-      { key: "j", label: "Next invocation", run: () => list.move(1) },
-      { key: "k", label: "Previous invocation", run: () => list.move(-1) },
-      {
-        key: "Enter",
-        label: "Open the invocation",
-        run: () => {
-          const row = pages.row(list.cursor());
-          if (row) open(href(["invocations", row.cid]));
-        },
-      },
+      ...tableKeys(list),
       {
         key: "x",
         label: "Select the invocation",

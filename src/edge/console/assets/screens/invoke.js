@@ -1,19 +1,19 @@
 // Invokes a service: a form of its declared input, raw JSON, what came back, live events, and the last calls.
 
 import { ApiError } from "../api/connect.js";
-import { getService, invoke, invokeAsync, listServices } from "../api/node.js";
-import { forgetCalls, pastCalls, rememberCall } from "../core/call_history.js";
+import { getInvocation, getService, invoke, invokeAsync, listServices } from "../api/node.js";
+import { forgetCalls, pastCalls, rememberCall, updateCall } from "../core/call_history.js";
 import { fill, h, uniqueId } from "../core/dom.js";
 import { href, open, rewriteQuery } from "../core/router.js";
 import { ago, duration } from "../core/time.js";
-import { contentView } from "../parts/content.js";
+import { contentView, textOf } from "../parts/content.js";
 import { copyButton } from "../parts/controls.js";
 import { liveEvents } from "../parts/events.js";
 import { icon } from "../parts/icon.js";
 import { invokeForm } from "../parts/invoke_form.js";
 import { empty, failureBox, loading } from "../parts/notice.js";
 import { panel, screen, screenHead } from "../parts/screen.js";
-import { badge, healthBadge } from "../parts/state.js";
+import { badge, healthBadge, stateBadge } from "../parts/state.js";
 
 /** @typedef {import("../api/types.js").ServiceDescription} ServiceDescription */
 
@@ -28,15 +28,18 @@ export default function invokeScreen({ query, scope }) {
     fill(body, empty("Choose a service", "Its input becomes a form; violations are shown at the fields."));
     return element;
   }
-  getService(service, scope).then(
-    (described) => {
+  const like = query.get("like");
+  async function load() {
+    try {
+      const described = await getService(service, scope);
+      const original = like ? await getInvocation(like, scope) : null;
       about.append(healthBadge(described.health), h("a", { href: href(["services", service]) }, "About the service"));
-      fill(body, bench(described, scope));
-    },
-    (error) => {
-      if (!scope.aborted) fill(body, failureBox(error));
-    },
-  );
+      fill(body, bench(described, original, scope));
+    } catch (error) {
+      if (!scope.aborted) fill(body, failureBox(error, load));
+    }
+  }
+  load();
   return element;
 }
 
@@ -73,15 +76,28 @@ function servicePicker(service, scope) {
 
 /**
  * @param {ServiceDescription} described
+ * @param {import("../api/types.js").Invocation | null} original whose input the form begins with
  * @param {AbortSignal} scope
  */
-function bench(described, scope) {
+function bench(described, original, scope) {
   const service = described.declaration.name;
   const result = h("div", { class: "result" });
   const history = h("div");
   let running = new AbortController();
   const form = invokeForm(described, run);
+  const given = textOf(original?.input);
+  if (given) form.editor.writeShown(given.text);
   scope.addEventListener("abort", () => running.abort());
+
+  /**
+   * Shows what came of a call, also where the form is so long, or the page so narrow, that it is out of sight.
+   *
+   * @param {HTMLElement} content
+   */
+  function show(content) {
+    fill(result, content);
+    result.scrollIntoView({ block: "nearest" });
+  }
 
   /** @param {import("../parts/invoke_form.js").Request} call */
   async function run({ input: text, isAsync, request }) {
@@ -89,7 +105,7 @@ function bench(described, scope) {
     running = new AbortController();
     const { signal } = running;
     const start = performance.now();
-    if (!isAsync) fill(result, waiting(running));
+    if (!isAsync) show(waiting(running));
     rewriteQuery({ service });
     /** @param {string} cid @param {string} outcome */
     const remember = (cid, outcome) => {
@@ -100,21 +116,25 @@ function bench(described, scope) {
     try {
       if (isAsync) {
         const answer = await invokeAsync(request, signal);
-        fill(result, accepted(answer, signal));
         remember(answer.cid, "accepted");
+        const ended = (/** @type {string} */ outcome) => {
+          updateCall(answer.cid, outcome);
+          showHistory();
+        };
+        show(accepted(answer, signal, ended));
       } else {
         const answer = await invoke(request, signal);
-        fill(result, succeeded(answer, performance.now() - start));
+        show(succeeded(answer, performance.now() - start));
         remember(answer.cid, "succeeded");
       }
     } catch (error) {
       if (signal.aborted) {
-        fill(result, cancelled());
+        show(cancelled());
         return;
       }
       const failure = error instanceof ApiError ? error : null;
+      show(failed(error, performance.now() - start));
       if (failure?.violations.length) form.editor.showViolations(failure.violations);
-      fill(result, failed(error, performance.now() - start));
       remember(failure?.cid ?? "", failure?.reason || failure?.code || "failed");
     }
   }
@@ -230,8 +250,9 @@ function failed(error, ms) {
       failure?.cid && cidText(failure.cid),
     ),
     failureBox(error),
+    // A single one is the message.
     failure &&
-      failure.violations.length > 0 &&
+      failure.violations.length > 1 &&
       h(
         "ul",
         { class: "violations" },
@@ -240,15 +261,37 @@ function failed(error, ms) {
   );
 }
 
+/** What events say of the state. @type {[keyof import("../api/types.js").InvocationEvent, string][]} */
+const STATES = [
+  ["started", "RUNNING"],
+  ["retryScheduled", "PENDING"],
+  ["succeeded", "SUCCEEDED"],
+  ["failed", "FAILED"],
+  ["cancelled", "CANCELLED"],
+  ["expired", "EXPIRED"],
+];
+
 /**
  * @param {{cid: string, alreadyAccepted?: boolean}} answer
  * @param {AbortSignal} scope
+ * @param {(outcome: string) => void} ended told how
  */
-function accepted(answer, scope) {
+function accepted(answer, scope, ended) {
   const result = h("div");
+  const state = h("span", null, badge(answer.alreadyAccepted ? "Accepted before" : "Accepted", "pending", "busy"));
   const events = liveEvents(answer.cid, scope, {
-    onEnd: (event) =>
-      event.succeeded && fill(result, h("h3", null, "Response"), contentView(event.succeeded, "response")),
+    onEvent(event) {
+      if (event.cid !== answer.cid) return;
+      const [, name] = STATES.find(([kind]) => event[kind]) ?? [];
+      const isHeld = event.retryScheduled && !event.retryScheduled.startTime;
+      const pendingReason = isHeld ? "PENDING_REASON_HELD" : "PENDING_REASON_BACKOFF";
+      if (name) fill(state, stateBadge({ state: `STATE_${name}`, pendingReason }));
+    },
+    onEnd(event) {
+      if (event.succeeded) fill(result, h("h3", null, "Response"), contentView(event.succeeded, "response"));
+      const { failure } = event.failed ?? event.cancelled ?? event.expired ?? {};
+      ended(event.succeeded ? "succeeded" : failure?.reason || failure?.code || "failed");
+    },
   });
   return h(
     "div",
@@ -256,7 +299,7 @@ function accepted(answer, scope) {
     h(
       "div",
       { class: "result-head", role: "status" },
-      badge(answer.alreadyAccepted ? "Accepted before" : "Accepted", "pending", "busy"),
+      state,
       h("span", { class: "grow" }),
       h("a", { class: "button", href: href(["invocations", answer.cid]) }, "Open the invocation"),
       copyButton(() => answer.cid, "the CID"),

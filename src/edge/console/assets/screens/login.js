@@ -48,6 +48,7 @@ export default function login(entered) {
     try {
       await logIn(key.value.trim());
       await entered();
+      if (form.isConnected) throw new Error("The browser did not keep the session: allow cookies for this node");
     } catch (error) {
       message.show(error);
       button.disabled = false;

@@ -75,6 +75,7 @@ function columns(changed) {
     },
     {
       label: "Progress",
+      kind: "optional",
       cell: (one) => [
         h("progress", {
           max: Math.max(1, Number(one.matched ?? 0)),
@@ -90,7 +91,7 @@ function columns(changed) {
     { label: "Changed", kind: "number", cell: (one) => `${count(one.changed)} of ${count(one.matched)}` },
     { label: "Refused", kind: "number optional", cell: refused },
     { label: "By", kind: "optional", cell: (one) => visible(one.principal ?? "") },
-    { label: "Started", kind: "number", cell: (one) => ago(one.createTime) },
+    { label: "Started", kind: "number optional", cell: (one) => ago(one.createTime) },
     {
       label: "",
       kind: "number",

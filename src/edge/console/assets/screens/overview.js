@@ -10,6 +10,7 @@ import { ago, duration, now, toMs } from "../core/time.js";
 import { historyCharts } from "../parts/history.js";
 import { icon } from "../parts/icon.js";
 import { empty, failureBox, loading } from "../parts/notice.js";
+import { said } from "../parts/said.js";
 import { panel, screen, screenHead } from "../parts/screen.js";
 import { badge } from "../parts/state.js";
 
@@ -45,6 +46,7 @@ export default function overview({ scope }) {
     const [label, name, tone] = HEALTH[known.health] ?? ["Unknown", "pending", "idle"];
     fill(health, badge(known.held ? "On hold" : label, known.held ? "held" : name, known.held ? "warn" : tone));
     fill(said, `version ${known.version}, up ${duration(now() - toMs(known.startTime))}`);
+    tiles.hidden = false;
     fill(tiles, ...tilesOf(known, perSecond));
     fill(attention, ...attentionOf(known));
   }
@@ -52,12 +54,19 @@ export default function overview({ scope }) {
     perSecond = rate(value);
     show();
   });
-  poll(scope, EVERY_MS, async (signal) => {
+  const reads = poll(scope, EVERY_MS, async (signal) => {
     try {
       known = await getStatus(signal);
       show();
     } catch (error) {
-      if (!signal.aborted && !known) fill(attention, failureBox(error));
+      if (!signal.aborted && !known) {
+        tiles.hidden = true;
+        tiles.replaceChildren();
+        fill(
+          attention,
+          failureBox(error, () => reads.now()),
+        );
+      }
       throw error;
     }
   });
@@ -78,8 +87,9 @@ function tilesOf(status, perSecond) {
     tile(
       "Running",
       count(status.running),
-      plural(status.services, "service"),
-      href(["invocations"], { filter: "state = RUNNING" }),
+      // Synchronous calls are among them, and what awaits its completion is not: no list has the same.
+      `handlers of ${plural(status.services, "service")}`,
+      href(["services"]),
     ),
     tile(
       "Pending",
@@ -139,7 +149,7 @@ function attentionOf(status) {
       "What needs an operator",
       (status.healthReasons ?? []).map((one) => [
         icon("warning"),
-        h("span", { class: "grow" }, visible(one.message)),
+        h("span", { class: "grow" }, ...said(one.message)),
         h("span", { class: "mono quiet small" }, one.reason),
       ]),
     ),

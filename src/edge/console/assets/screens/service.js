@@ -1,5 +1,6 @@
 // One service: what it takes and gives, where it is served, its limits, its last hour, and pause and resume.
 
+import { isUnreachable } from "../api/connect.js";
 import { controlService, getService } from "../api/node.js";
 import { mayAdminister, missing, missingInvoke } from "../api/session.js";
 import { fill, h, uniqueId } from "../core/dom.js";
@@ -14,7 +15,7 @@ import { action, dialog, tabs } from "../parts/controls.js";
 import { historyCharts } from "../parts/history.js";
 import { icon } from "../parts/icon.js";
 import { failureBox, loading, messagePlace, toast } from "../parts/notice.js";
-import { panel, screen, screenHead } from "../parts/screen.js";
+import { backLink, panel, screen, screenHead } from "../parts/screen.js";
 import { badge, healthBadge } from "../parts/state.js";
 import { factList } from "../parts/table.js";
 import { pretty } from "../core/json_text.js";
@@ -29,7 +30,7 @@ export default function service({ path, scope }) {
   const name = path[0] ?? "";
   const health = h("span");
   const buttons = h("div", { class: "screen-actions" });
-  const back = h("a", { class: "icon-button", href: href(["services"]), "aria-label": "All services" }, icon("back"));
+  const back = backLink("services", "All services");
   const place = h("div", null, loading());
   const load = h("div");
   const served = h("div");
@@ -40,11 +41,14 @@ export default function service({ path, scope }) {
     try {
       described = await getService(name, signal);
     } catch (error) {
-      if (!signal.aborted)
+      // Where the node does not answer, what is shown stays.
+      if (!signal.aborted && !(shown && isUnreachable(error))) {
+        shown = "";
         fill(
           place,
           failureBox(error, () => reads.now()),
         );
+      }
       throw error;
     }
     fill(health, healthBadge(described.health));

@@ -2,18 +2,17 @@
 
 import { listServices, listServiceStats } from "../api/node.js";
 import { mayAdminister } from "../api/session.js";
-import { fill, h } from "../core/dom.js";
+import { h } from "../core/dom.js";
 import { count, percent, plural, rate } from "../core/format.js";
-import { addKeys } from "../core/keys.js";
-import { poll } from "../core/poll.js";
 import { RateBook } from "../core/rates.js";
 import { href, rewriteQuery } from "../core/router.js";
 import { oneLine } from "../core/text.js";
 import { ago, duration } from "../core/time.js";
-import { empty, failureBox, loading } from "../parts/notice.js";
+import { empty } from "../parts/notice.js";
+import { polledTable } from "../parts/polled_table.js";
 import { screen, screenHead } from "../parts/screen.js";
 import { healthBadge } from "../parts/state.js";
-import { table, tableKeys } from "../parts/table.js";
+import { table } from "../parts/table.js";
 
 /** @typedef {import("../api/types.js").ServiceSummary} ServiceSummary */
 /** @typedef {import("../api/types.js").ServiceStats} ServiceStats */
@@ -100,56 +99,50 @@ export default function services({ query, scope }) {
     columns: [...COLUMNS, ...(mayAdminister() ? STATS : []), ...LOAD],
     key: (row) => row.name,
   });
-  const place = h("div", null, loading());
   const book = new RateBook();
-  /** @type {ServiceSummary[]} */
-  let known = [];
-  /** @type {Map<string, ServiceStats>} */
-  let stats = new Map();
 
-  function show() {
-    const text = search.value.trim().toLowerCase();
-    const rows = known
-      .filter((one) => `${one.name} ${one.description ?? ""}`.toLowerCase().includes(text))
-      .map((one) => ({ ...one, rates: book.of(one.name), stats: stats.get(one.name) }));
-    found.textContent = text ? `${rows.length} of ${known.length}` : plural(known.length, "service");
-    if (known.length === 0)
-      fill(
-        place,
-        empty(
-          "No services",
-          "A node serves what it was built with, and what workers announce: ",
-          h("code", null, "cidery serve --demo"),
-          " has some to try.",
-        ),
-      );
-    else if (rows.length === 0)
-      fill(place, empty("No service matches", `Nothing has “${search.value}” in its name or description.`));
-    else if (!list.element.isConnected) fill(place, list.element);
-    list.show(rows);
+  /** @param {AbortSignal} signal @returns {Promise<Row[]>} */
+  async function read(signal) {
+    const [services, counted] = await Promise.all([
+      listServices(signal),
+      mayAdminister() ? listServiceStats([], signal) : null,
+    ]);
+    if (counted) book.add(counted);
+    const stats = new Map(counted?.stats?.map((one) => [one.service, one]));
+    return (services.services ?? []).map((one) => ({
+      ...one,
+      rates: book.of(one.name),
+      stats: stats.get(one.name),
+    }));
   }
 
-  poll(scope, EVERY_MS, async (signal) => {
-    try {
-      const [services, counted] = await Promise.all([
-        listServices(signal),
-        mayAdminister() ? listServiceStats([], signal) : null,
-      ]);
-      known = services.services ?? [];
-      if (counted) {
-        book.add(counted);
-        stats = new Map((counted.stats ?? []).map((one) => [one.service, one]));
-      }
-      show();
-    } catch (error) {
-      if (!signal.aborted && known.length === 0) fill(place, failureBox(error));
-      throw error;
-    }
+  /** @param {Row[]} all */
+  function pick(all) {
+    const text = search.value.trim().toLowerCase();
+    const rows = all.filter((one) => `${one.name} ${one.description ?? ""}`.toLowerCase().includes(text));
+    found.textContent = text ? `${rows.length} of ${all.length}` : plural(all.length, "service");
+    return rows;
+  }
+
+  const shown = polledTable(list, {
+    scope,
+    everyMs: EVERY_MS,
+    read,
+    none: () =>
+      empty(
+        "No services",
+        "A node serves what it was built with, and what workers announce: ",
+        h("code", null, "cidery serve --demo"),
+        " has some to try.",
+      ),
+    search: {
+      pick,
+      none: () => empty("No service matches", `Nothing has “${search.value}” in its name or description.`),
+    },
   });
   search.addEventListener("input", () => {
     rewriteQuery({ search: search.value || undefined });
-    show();
+    shown.show();
   });
-  addKeys(tableKeys(list), scope);
-  return screen(screenHead("Services", { after: [found] }), h("div", { class: "toolbar" }, search), place);
+  return screen(screenHead("Services", { after: [found] }), h("div", { class: "toolbar" }, search), shown.element);
 }

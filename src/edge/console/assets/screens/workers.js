@@ -22,18 +22,22 @@ const PAGES_MAX = 4;
 const COLUMNS = [
   {
     label: "Worker",
-    kind: "wide",
+    kind: "whole",
     cell: (one) => [
       h("span", { class: "strong" }, visible(one.name || "unnamed")),
-      h("div", { class: "mono small quiet" }, one.id),
+      h("div", { class: "mono small quiet clip" }, one.id),
     ],
   },
   { label: "State", cell: stateOf },
-  { label: "Build", cell: (one) => h("span", { class: "mono small" }, oneLine(one.buildId ?? "–", 40)) },
+  {
+    label: "Build",
+    kind: "whole",
+    cell: (one) => h("span", { class: "mono small", title: one.buildId }, oneLine(one.buildId || "–", 40)),
+  },
   { label: "In flight", kind: "number", cell: inFlight },
-  { label: "Services", cell: servicesOf },
+  { label: "Services", kind: "wide", cell: servicesOf },
   { label: "Address", kind: "optional", cell: (one) => h("span", { class: "mono small" }, visible(one.peer ?? "")) },
-  { label: "Connected", kind: "number", cell: (one) => ago(one.connectTime) },
+  { label: "Connected", kind: "number optional", cell: (one) => ago(one.connectTime) },
 ];
 
 /** @param {Worker} one */
