@@ -10,7 +10,7 @@ use super::error::Failed;
 use super::lane::Shared;
 use super::new_rows::uuid;
 use super::row::{ReadBy, bytes, columns, decode, log_damage, state_tables};
-use crate::engine::store::{Filter, LIST_PAGE_BYTES, Page, SummaryPart};
+use crate::engine::store::{Filter, Page, PageSize, SummaryPart};
 use crate::model::error::Result;
 use crate::model::id::Cid;
 use crate::model::invocation::{Invocation, State, Summaries, SummaryCount, SummaryKey};
@@ -231,21 +231,24 @@ pub(super) async fn list(
     shared: &Shared,
     filter: &Filter,
     before: Option<u64>,
-    max: usize,
+    size: PageSize,
 ) -> Result<Page, Failed> {
     let mut scan = Scan::new(link, shared, filter, before);
     let (mut page, mut bytes) = (Page::default(), 0_usize);
     let mut last = before;
     loop {
         // One more tells whether there are more.
-        let wanted = max.saturating_sub(page.invocations.len()).saturating_add(1);
+        let wanted = size
+            .invocations
+            .saturating_sub(page.invocations.len())
+            .saturating_add(1);
         let Some(chunk) = scan.next(wanted).await? else {
             page.next = position(scan.before);
             return Ok(page);
         };
-        for (id, size, invocation) in chunk.found {
-            bytes = bytes.saturating_add(size);
-            let is_full = page.invocations.len() >= max || bytes > LIST_PAGE_BYTES;
+        for (id, row_bytes, invocation) in chunk.found {
+            bytes = bytes.saturating_add(row_bytes);
+            let is_full = page.invocations.len() >= size.invocations || bytes > size.bytes;
             if is_full && !page.invocations.is_empty() {
                 page.next = last;
                 return Ok(page);

@@ -18,13 +18,12 @@ use crate::store::blob;
 use crate::store::cipher::BlobCipher;
 use crate::store::state_column::{decode_operation_state, encode_operation_state};
 
-const REMEMBER: &str = "INSERT INTO announced (service, hash, first_time, last_time, declaration)
-     SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bytea[])
-         AS n (service, hash, first_time, last_time, declaration) ORDER BY service, hash
-     ON CONFLICT (service, hash) DO UPDATE
-         SET last_time = excluded.last_time, declaration = excluded.declaration";
+const REMEMBER: &str = "INSERT INTO announced (service, hash, first_time, last_time, declaration, principal)
+     SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bytea[], $6::text[])
+         AS n (service, hash, first_time, last_time, declaration, principal) ORDER BY service, hash
+     ON CONFLICT (service, hash) DO UPDATE SET last_time = excluded.last_time";
 const DECLARATIONS: &str =
-    "SELECT service, hash, first_time, last_time, declaration FROM announced";
+    "SELECT service, hash, first_time, last_time, declaration, principal FROM announced";
 const FORGET: &str = "WITH control AS (DELETE FROM service_control WHERE service = $1)
      DELETE FROM announced WHERE service = $1";
 
@@ -81,6 +80,9 @@ pub(super) async fn remember(
             &all(declarations, |one| blob::nanos(one.first_time)),
             &all(declarations, |one| blob::nanos(one.last_time)),
             &all(declarations, |one| one.declaration.as_slice()),
+            &all(declarations, |one| {
+                one.principal.as_ref().map(Principal::as_str)
+            }),
         ],
     )
     .await?;
@@ -95,6 +97,7 @@ pub(super) async fn declarations(link: &Link) -> Result<Vec<StoredDeclaration>, 
             first_time: blob::timestamp(row.try_get(2)?),
             last_time: blob::timestamp(row.try_get(3)?),
             declaration: row.try_get(4)?,
+            principal: row.try_get::<_, Option<&str>>(5)?.map(Principal::known),
         })
     };
     let rows = link.query(DECLARATIONS, &[]).await?;

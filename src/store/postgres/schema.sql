@@ -186,6 +186,8 @@ CREATE TABLE announced (
     first_time  bigint NOT NULL,
     last_time   bigint NOT NULL,
     declaration bytea  NOT NULL,
+    -- The principal whose worker declared it first; NULL if it had none.
+    principal   text,
     PRIMARY KEY (service, hash)
 );
 

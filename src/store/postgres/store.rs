@@ -17,8 +17,8 @@ use super::options::PostgresOptions;
 use super::services::Services;
 use super::{batch, claims, list, lookup, migrate, plain, retention, session, settings, status};
 use crate::engine::store::{
-    Acceptance, BoundedRead, Child, Claim, ClaimLimit, Filter, OldestDue, Page, QueuePlace,
-    RecentFailures, Record, Store, StoreUsage, Stored, StoredApiKey, StoredDeclaration,
+    Acceptance, BoundedRead, Child, Claim, ClaimLimit, Filter, OldestDue, Page, PageSize,
+    QueuePlace, RecentFailures, Record, Store, StoreUsage, Stored, StoredApiKey, StoredDeclaration,
     StoredOperation, SummaryPart,
 };
 use crate::model::access::Principal;
@@ -338,9 +338,14 @@ impl Store for PostgresStore {
         ))
     }
 
-    fn list(&self, filter: Filter, before: Option<u64>, max: usize) -> BoxFuture<'_, Result<Page>> {
+    fn list_page(
+        &self,
+        filter: Filter,
+        before: Option<u64>,
+        size: PageSize,
+    ) -> BoxFuture<'_, Result<Page>> {
         read!(self.lists, |link, shared| list::list(
-            &link, shared, &filter, before, max
+            &link, shared, &filter, before, size
         ))
     }
 
