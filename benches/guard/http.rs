@@ -26,7 +26,7 @@ pub(crate) fn call(address: &str, calls: u32) {
         while !answer.ends_with(BODY.as_bytes()) {
             let length = stream.read(&mut part).unwrap();
             assert!(length > 0, "closed");
-            answer.extend_from_slice(&part[..length]);
+            answer.extend_from_slice(part.get(..length).unwrap());
         }
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::lost::is_lost;
 use crate::codec::proto::v1;
-use crate::model::error::Result;
+use crate::model::error::{Result, reason};
 use crate::remote::client::{ContractClient, NodeEvents};
 
 /// How long a command waits before it tries to reach the node again.
@@ -52,6 +52,10 @@ impl EventStream {
         match self.events.next().await {
             Ok(Some(event)) => Ok(Next::Event(Box::new(event))),
             Ok(None) => Ok(Next::Lost("it ended the stream".to_owned())),
+            // What broke the connection is for a library to say.
+            Err(error) if error.reason() == reason::TRANSPORT => {
+                Ok(Next::Lost("the connection ended".to_owned()))
+            }
             Err(error) if is_lost(&error) => Ok(Next::Lost(error.to_string())),
             Err(error) => Err(error),
         }

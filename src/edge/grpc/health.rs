@@ -2,17 +2,17 @@
 //! by its full name, which is what gRPC clients ask for. Check, List and Watch.
 
 use std::collections::HashMap;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::stream::BoxStream;
 use tokio::sync::watch;
-use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
 
 use super::catalog::{Catalog, Snapshot};
 use super::health_watches::HealthWatches;
-use super::request::into_status;
+use super::request::{into_status, timeout};
+use super::stream_deadline::until_deadline;
 use crate::codec::proto::health;
 use crate::codec::proto::health::health_check_response::ServingStatus;
 use crate::codec::proto::health::health_server::Health;
@@ -161,8 +161,7 @@ fn response(status: ServingStatus) -> health::HealthCheckResponse {
 
 #[tonic::async_trait]
 impl Health for HealthApi {
-    type WatchStream =
-        Pin<Box<dyn Stream<Item = Result<health::HealthCheckResponse, Status>> + Send>>;
+    type WatchStream = BoxStream<'static, Result<health::HealthCheckResponse, Status>>;
 
     async fn check(
         &self,
@@ -204,6 +203,7 @@ impl Health for HealthApi {
         let is_known = caller.caller().identity().is_some()
             || connection.is_some_and(|connection| is_loopback(connection.peer.ip()));
         let open = into_status(self.watches.open(connection, is_known))?;
+        let timeout = into_status(timeout(None, request.metadata()))?;
         let (sender, receiver) = tokio::sync::mpsc::channel(1);
         let service = request.into_inner().service;
         let watch = self.clone().send_changes(caller, service, sender);
@@ -212,6 +212,7 @@ impl Health for HealthApi {
             drop(open);
         });
         let stream = tokio_stream::wrappers::ReceiverStream::new(receiver);
-        Ok(Response::new(Box::pin(stream)))
+        let stream = until_deadline(stream, timeout, "watch again");
+        Ok(Response::new(stream))
     }
 }

@@ -18,6 +18,7 @@ mod reflection;
 mod request;
 mod scaler;
 mod security;
+mod stream_deadline;
 mod typed;
 mod typed_response;
 mod unary;

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::stream::{BoxStream, StreamExt as _, unfold};
+use futures_util::stream::{BoxStream, unfold};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::{Extensions, Request, Response, Status};
 
-use super::request::into_status;
+use super::request::{into_status, timeout};
+use super::stream_deadline::until_deadline;
 use crate::codec::proto::externalscaler as keda;
 use crate::codec::proto::externalscaler::external_scaler_server::ExternalScaler;
 use crate::codec::status::to_status;
@@ -191,6 +192,7 @@ impl ExternalScaler for ScalerApi {
         let trigger = into_status(Trigger::parse(Some(request.get_ref())))?;
         // A caller that may not read is told before the stream begins.
         let load = into_status(self.load(&trigger, request.extensions()).await)?;
+        let timeout = into_status(timeout(None, request.metadata()))?;
         let permit = into_status(self.stream_permit())?;
         let invoker = on_behalf_of_caller(&self.invoker, request.extensions());
         let states = States {
@@ -200,7 +202,8 @@ impl ExternalScaler for ScalerApi {
             next: Some(is_active(&load)),
             _permit: permit,
         };
-        Ok(Response::new(unfold(states, States::next).boxed()))
+        let states = unfold(states, States::next);
+        Ok(Response::new(until_deadline(states, timeout, "ask again")))
     }
 
     async fn get_metric_spec(

@@ -145,7 +145,7 @@ impl Inner {
         let name = name.to_owned();
         let (mut parts, body) = request.into_parts();
         let (tracer, method) = (self.invoker.tracer(), parts.method.as_str());
-        let span = span::begin(tracer, route, method, &mut parts.headers);
+        let span = span::begin(tracer, route, &name, method, &mut parts.headers);
         let request = HttpRequest {
             peer: Peer {
                 invoker: self.invoker.on_behalf_of(caller),

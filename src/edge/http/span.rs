@@ -8,11 +8,14 @@ use super::route::Route;
 use crate::codec::status::CID_HEADER;
 use crate::edge::server_span::begin_span;
 use crate::engine::trace::{Span, Tracer};
+use crate::model::id::ServiceName;
 
-/// Begins the span of a request, if its trace is recorded. What the request causes has it as its parent.
+/// Begins the span of a request, if its trace is recorded. What the request causes has it as its parent. `name` is the
+/// part of the path that names a service or an invocation.
 pub(super) fn begin(
     tracer: &Tracer,
     route: Route,
+    name: &str,
     method: &str,
     headers: &mut HeaderMap,
 ) -> Option<Span> {
@@ -23,6 +26,9 @@ pub(super) fn begin(
     let mut span = begin_span(tracer, headers, || format!("{method} {pattern}"))?;
     span.set_text("http.request.method", method.to_owned());
     span.set_text("http.route", pattern);
+    if route == Route::Invoke && ServiceName::parse(name).is_ok() {
+        span.set_text("cidery.service", name.to_owned());
+    }
     Some(span)
 }
 
@@ -36,9 +42,14 @@ pub(super) fn end(mut span: Span, answered: &Result<Response<Body>, Problem>) {
         }
     };
     span.set_number("http.response.status_code", i64::from(status.as_u16()));
-    let headers = answered.as_ref().ok().map(Response::headers);
-    let cid = headers.and_then(|headers| headers.get(CID_HEADER)?.to_str().ok());
+    let cid = match answered {
+        Ok(response) => response
+            .headers()
+            .get(CID_HEADER)
+            .and_then(|cid| Some(cid.to_str().ok()?.to_owned())),
+        Err(problem) => problem.error().cid().map(|cid| cid.to_string()),
+    };
     if let Some(cid) = cid {
-        span.set_text("cidery.cid", cid.to_owned());
+        span.set_text("cidery.cid", cid);
     }
 }

@@ -39,6 +39,7 @@ function fill(table, schema) {
     cell(table.insertRow(), typeOf(schema));
     return;
   }
+  if (schema.type === "array") cell(table.insertRow(), "list of");
   for (const { path, field, isRequired } of fields) {
     const row = table.insertRow();
     cell(row, path, "code");
@@ -63,8 +64,10 @@ function card(name, operation) {
   const body = operation.requestBody.content["application/json"];
   const output = operation.responses["200"].content["application/json"].schema;
   set(".name", name);
-  set(".summary", operation.summary === name ? "" : operation.summary);
-  set(".description", operation.description || "");
+  const description = operation.description || "";
+  const summary = operation.summary === name ? "" : operation.summary;
+  set(".summary", summary);
+  set(".description", description.replace(/\.$/, "") === summary ? "" : description);
   set(".curl", curl(name, body.example ?? {}));
   set(".schema", JSON.stringify({ input: body.schema, output }, null, 2));
   fill(card.querySelector(".input"), body.schema);
@@ -73,10 +76,42 @@ function card(name, operation) {
   return card;
 }
 
-function show(paths) {
-  const services = Object.entries(paths).filter(([path]) => path.startsWith(INVOKE));
+/** One method of a path: its parameters, and its answers. */
+function pathCard(document, path, method, operation, shared = []) {
+  const card = byId("path").content.cloneNode(true);
+  const found = (part) => {
+    const keys = part.$ref ? part.$ref.slice("#/".length).split("/") : [];
+    return keys.reduce((inner, key) => inner[key], part.$ref ? document : part);
+  };
+  card.querySelector(".name").textContent = `${method.toUpperCase()} ${path}`;
+  card.querySelector(".summary").textContent = operation.summary || "";
+  for (const parameter of [...shared, ...(operation.parameters || [])].map(found)) {
+    const row = card.querySelector(".parameters").insertRow();
+    cell(row, parameter.name, "code");
+    cell(row, `${parameter.in}, ${typeOf(parameter.schema || {})}`);
+    cell(row, parameter.description || "");
+  }
+  for (const [status, response] of Object.entries(operation.responses)) {
+    const row = card.querySelector(".answers").insertRow();
+    cell(row, status === "default" ? "else" : status);
+    cell(row, found(response).description);
+  }
+  return card;
+}
+
+function show(document) {
+  const paths = Object.entries(document.paths);
+  const services = paths.filter(([path]) => path.startsWith(INVOKE));
   const cards = services.map(([path, item]) => card(path.slice(INVOKE.length), item.post));
   byId("services").replaceChildren(...cards);
+  // The options of calls are the same for all services.
+  const [, call] = services[0] || [];
+  const invoke = call ? [pathCard(document, `${INVOKE}{service}`, "post", { ...call.post, summary: "Call a service." })] : [];
+  const others = paths.filter(([path]) => !path.startsWith(INVOKE));
+  const methods = others.flatMap(([path, { parameters, ...methods }]) =>
+    Object.entries(methods).map(([method, operation]) => pathCard(document, path, method, operation, parameters)),
+  );
+  byId("paths").replaceChildren(...invoke, ...methods);
   byId("note").textContent = services.length === 1 ? "1 service" : `${services.length} services`;
 }
 
@@ -86,10 +121,11 @@ async function load() {
     const response = await fetch("openapi.json", { headers });
     const document = await response.json();
     if (response.ok) {
-      show(document.paths);
+      show(document);
       return;
     }
     byId("services").replaceChildren();
+    byId("paths").replaceChildren();
     byId("note").textContent = document.detail || response.statusText;
     byId("access").open ||= response.status === 401;
   } catch (error) {

@@ -18,7 +18,7 @@ use crate::engine::results::hub::Hub;
 use crate::engine::results::live::{Live, next_sequence};
 use crate::engine::routing::{Route, Routes};
 use crate::engine::store::{Acceptance, Store, Stored};
-use crate::engine::trace::{SpanKind, Tracer, publish};
+use crate::engine::trace::{Tracer, commit, publish};
 use crate::model::access::Principal;
 use crate::model::call::{Accepted, Call, DurableOptions, Start};
 use crate::model::error::{ListLimits, Result, Violation};
@@ -176,9 +176,7 @@ impl Acceptor {
         reservation: Option<CidReservation>,
     ) -> impl Future<Output = Result<Acceptance>> + Send + 'static {
         let (store, hub) = (Arc::clone(&self.store), Arc::clone(&self.hub));
-        let metadata = &invocation.request.metadata;
-        let commit = || "commit".to_owned();
-        let committing = self.tracer.child(metadata, SpanKind::Internal, commit);
+        let committing = commit(&self.tracer, &invocation.request);
         async move {
             let wakeup = invocation.next_wakeup();
             let acceptance = store.accept(invocation).await;

@@ -20,7 +20,7 @@ use crate::engine::limits::Limits;
 use crate::engine::results::hub::Hub;
 use crate::engine::routing::{Route, Routes};
 use crate::engine::store::{Acceptance, Store};
-use crate::engine::trace::{Tracer, publish_group};
+use crate::engine::trace::{Tracer, commit, publish_group};
 use crate::model::batch::{AcceptedGroup, Batch};
 use crate::model::call::{Call, DurableOptions};
 use crate::model::error::{Error, ListLimits, Result, Violation, reason};
@@ -191,6 +191,7 @@ impl BatchAcceptor {
     ) -> impl Future<Output = Result<Acceptance>> + Send + 'static {
         let (store, hub) = (Arc::clone(&self.store), Arc::clone(&self.hub));
         let group_wakeup = Arc::clone(&self.group_wakeup);
+        let committing = commit(&self.tracer, &group.request);
         async move {
             let (cid, cids) = (group.request.cid, members.cids());
             let Members {
@@ -199,7 +200,11 @@ impl BatchAcceptor {
                 reservations,
                 ..
             } = members;
-            let acceptance = store.accept_group(group, invocations).await?;
+            let acceptance = store.accept_group(group, invocations).await;
+            if let Some(committing) = committing {
+                committing.end(&acceptance);
+            }
+            let acceptance = acceptance?;
             if matches!(acceptance, Acceptance::Stored) {
                 for cid in std::iter::once(cid).chain(cids.iter().copied()) {
                     hub.notify(cid);

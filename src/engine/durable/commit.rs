@@ -21,7 +21,7 @@ use crate::engine::results::hub::Hub;
 use crate::engine::results::live::{Live, next_sequence};
 use crate::engine::routing::{Route, Routes};
 use crate::engine::store::{Record, STORE_RETRY_DELAY, Store};
-use crate::engine::trace::{Tracer, publish_each};
+use crate::engine::trace::{self, Tracer, publish_each};
 use crate::model::error::{Kind, Result};
 use crate::model::invocation::{Event, EventKind, Invocation, State};
 
@@ -253,7 +253,9 @@ impl Committer {
         }
         // Callbacks come last of all children: see `Maintenance::children`.
         record.followed_by.extend(followed_by);
+        let committing = trace::commit(&self.tracer, &invocation.request);
         let taken = self.commit_with_retry(&record).await;
+        drop(committing);
         // Before followers are notified: a caller that sees the outcome finds it counted.
         if let Some(metrics) = metrics.filter(|_| taken) {
             record_metrics::count(metrics, invocation, &record);

@@ -5,12 +5,14 @@
 //! recorded is decided once, where it begins: a call whose metadata has no recorded trace makes no span.
 
 mod attempt;
+mod commit;
 mod messaging;
 mod sampler;
 mod span;
 mod tracer;
 
 pub(in crate::engine) use self::attempt::{AttemptTrace, Ended};
+pub(in crate::engine) use self::commit::commit;
 pub(in crate::engine) use self::messaging::{publish, publish_each, publish_group, queued};
 pub use self::span::{AttributeValue, Span, SpanData, SpanExporter, SpanFailure, SpanKind};
 pub use self::tracer::Tracer;

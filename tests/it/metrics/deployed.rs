@@ -6,6 +6,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use serde_json::Value as Json;
+
 use super::{fetch, scrape};
 use crate::support::binary::{Server, stderr, stdout, tool};
 use crate::support::{Folder, PATIENCE, TestNode};
@@ -53,7 +55,66 @@ async fn all_metrics_of_the_dashboard_and_the_alerts_exist() {
             .collect();
         assert!(unknown.is_empty(), "{unknown:?}");
     }
-    serde_json::from_str::<serde_json::Value>(DASHBOARD).unwrap();
+}
+
+/// The queries of a dashboard, wherever they are, with its variables replaced.
+fn queries(part: &Json, found: &mut Vec<String>) {
+    match part {
+        Json::Object(fields) => {
+            if let Some(Json::String(query)) = fields.get("expr") {
+                let query = query.replace("$__rate_interval", "5m");
+                found.push(query.replace("$instance", ".*").replace("$service", ".*"));
+            }
+            fields.values().for_each(|part| queries(part, found));
+        }
+        Json::Array(parts) => parts.iter().for_each(|part| queries(part, found)),
+        _ => {}
+    }
+}
+
+/// Each query of the dashboard can be parsed, and groups by labels that its metrics have.
+#[test]
+fn the_queries_of_the_dashboard_can_be_run() {
+    let mut found = Vec::new();
+    queries(&serde_json::from_str(DASHBOARD).unwrap(), &mut found);
+    assert!(found.len() > 20, "{found:?}");
+    for query in &found {
+        assert!(!query.contains('$'), "{query}");
+        let groups = query.split("by (").skip(1);
+        for label in groups.flat_map(|rest| rest.split(')').next().unwrap().split(", ")) {
+            let has_label = |name: &&str| {
+                let name = name.strip_suffix("_bucket").unwrap_or(name);
+                let row = PAGE
+                    .lines()
+                    .find(|row| row.starts_with(&format!("| `{name}`")));
+                row.is_some_and(|row| row.contains(&format!("`{label}`")))
+            };
+            let is_known = ["le", "instance"].contains(&label);
+            assert!(
+                is_known || named(query).iter().any(has_label),
+                "{label}: {query}"
+            );
+        }
+    }
+    let Some(promtool) = tool("CIDERY_PROMTOOL", "the queries of the dashboard") else {
+        return;
+    };
+    let rules = found.iter().enumerate();
+    let rules =
+        rules.map(|(at, expr)| serde_json::json!({ "record": format!("q{at}"), "expr": expr }));
+    let rules: Vec<_> = rules.collect();
+    let rules = serde_json::json!({ "groups": [{ "name": "dashboard", "rules": rules }] });
+    let folder = Folder::new("dashboard");
+    let file = folder.path().join("rules.yml");
+    // JSON is YAML.
+    std::fs::write(&file, rules.to_string()).unwrap();
+    let output = Command::new(promtool)
+        .args(["check", "rules"])
+        .arg(&file)
+        .output();
+    let output = output.unwrap();
+    let said = format!("{}{}", stdout(&output), stderr(&output));
+    assert!(output.status.success(), "{said}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! `/metrics`: formats, names, who may read them, and what is counted of the port.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cidery::axum::{Router, routing::get};
 use cidery::model::call::Call;
@@ -12,14 +12,31 @@ use crate::support::{Folder, TestNode, any_port, ended};
 
 const PAGE: &str = include_str!("../../../docs/metrics.md");
 
-/// The names of all metrics in the documentation.
-fn documented() -> BTreeSet<&'static str> {
+/// The names of all metrics in the documentation, with those of their labels.
+fn documented() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
     let rows = PAGE.lines().filter_map(|line| {
         let name = line.strip_prefix("| `")?.split('`').next()?;
+        let labels = line.split('|').nth(3)?.split('`').skip(1).step_by(2);
         let is_metric = name.starts_with("cidery_") || name.starts_with("process_");
-        is_metric.then_some(name)
+        is_metric.then(|| (name, labels.collect()))
     });
     rows.collect()
+}
+
+/// The labels of the first series of a metric; `None` where it has no series.
+fn labels_of<'a>(text: &'a str, name: &str) -> Option<BTreeSet<&'a str>> {
+    let series = ["", "_bucket"].map(|suffix| format!("{name}{suffix}"));
+    let mut labels = text.lines().filter_map(|line| {
+        let (found, rest) = line.split_once(['{', ' '])?;
+        let has_labels = line.as_bytes()[found.len()] == b'{';
+        let names = rest.split_inclusive("=\"").filter_map(|part| {
+            let name = part.strip_suffix("=\"")?;
+            name.rsplit(['"', ',', ' ']).next()
+        });
+        let names = names.filter(|name| has_labels && *name != "le");
+        series.iter().any(|it| it == found).then(|| names.collect())
+    });
+    labels.next()
 }
 
 #[tokio::test]
@@ -37,7 +54,13 @@ async fn every_metric_is_written_and_promtool_accepts_them() {
     let text = scrape(node.address()).await;
     let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
     let names: BTreeSet<_> = types.map(|it| it.split(' ').next().unwrap()).collect();
-    assert_eq!(names, documented());
+    let documented = documented();
+    assert_eq!(names, documented.keys().copied().collect());
+    for (name, labels) in &documented {
+        if let Some(found) = labels_of(&text, name) {
+            assert_eq!(found, *labels, "{name}");
+        }
+    }
     let of = |labels: &str| value(&text, &format!("cidery_invocations_total{{{labels}}}"));
     let ping = r#"service="cidery.ping",kind="sync",outcome="succeeded",code="OK""#;
     assert_eq!(of(ping), Some(1.0), "{text}");

@@ -79,6 +79,9 @@ fn names_that_the_node_knows_are_completed() {
     assert_eq!(at(&["invocations", "--filter", "acc"]), ["accept_time "]);
     let state = at(&["invocations", "--filter", "service = x AND state = FA"]);
     assert_eq!(state, ["service = x AND state = FAILED"]);
+    assert_eq!(at(&["tail", "(state=FA"]), ["(state=FAILED"]);
+    let service = at(&["tail", "dead_letter AND service = customer.g"]);
+    assert_eq!(service, ["dead_letter AND service = customer.get"]);
     assert_eq!(at(&["invocat"]), ["invocations"]);
     // The node of the command line, and not that of the environment.
     assert!(at(&["--node", "127.0.0.1:1", "invoke", "customer.g"]).is_empty());

@@ -147,7 +147,8 @@ fn check_parents(spans: &[Seen]) {
         &accept.id,
         SpanKind::Producer,
     );
-    child(spans, "commit", &publish.id, internal);
+    let is_commit = |span: &Seen| span.name == "commit" && span.parent == publish.id;
+    assert!(spans.iter().any(is_commit), "{spans:#?}");
     child(spans, "queue traced.child", &publish.id, internal);
     let process = child(
         spans,

@@ -38,19 +38,26 @@ async fn a_request_of_plain_http_has_a_span_below_which_its_attempt_is() {
         ("http.route", "/invoke/{service}"),
         ("http.response.status_code", "200"),
         ("cidery.cid", answer.header("cidery-cid").unwrap()),
+        ("cidery.service", "customer.get"),
     ] {
         assert_eq!(invoke.attributes[key], value, "{invoke:?}");
     }
     assert_eq!(named(&spans, "attempt customer.get").parent, invoke.id);
 
-    let refused = call(address, "POST /invoke/customer.get", &headers, "{}").await;
-    assert_eq!(refused.status, 400);
+    let answer = call(address, "POST /invoke/customer.get", &headers, "{}").await;
+    assert_eq!(answer.status, 400);
     // What the caller did wrong is no error of the node.
     let status = |span: &Seen| span.attributes.get("http.response.status_code").cloned();
     let is_refused = |span: &Seen| status(span).as_deref() == Some("400");
     let spans = collector.until("the refused request", |spans| spans.iter().any(is_refused));
     let spans = spans.await;
     let refused = spans.iter().find(|span| is_refused(span)).unwrap();
-    assert_eq!(refused.attributes["cidery.reason"], "INPUT_INVALID");
+    for (key, value) in [
+        ("cidery.reason", "INPUT_INVALID"),
+        ("cidery.cid", answer.header("cidery-cid").unwrap()),
+        ("cidery.service", "customer.get"),
+    ] {
+        assert_eq!(refused.attributes[key], value, "{refused:?}");
+    }
     assert!(!refused.is_error, "{refused:?}");
 }

@@ -48,6 +48,15 @@ async fn each_attempt_has_a_span_with_its_own_outcome() {
     // The second one begins when it is due.
     let queued = spans.iter().filter(|span| span.name == "queue demo.flaky");
     assert_eq!(queued.count(), 2);
+    // The acceptance, the failure that is retried, and the outcome are on disk before anyone hears of them.
+    let is_over =
+        |spans: &[super::Seen]| spans.iter().filter(|it| it.name == "commit").count() == 3;
+    let spans = collector.until("three commits", is_over).await;
+    for commit in spans.iter().filter(|span| span.name == "commit") {
+        assert_eq!(commit.parent, publish.id);
+        assert_eq!(commit.attributes["cidery.cid"], cid.to_string());
+        assert_eq!(commit.attributes["cidery.service"], "demo.flaky");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -80,6 +89,11 @@ async fn a_batch_is_published_once_and_its_callbacks_are_in_the_same_trace() {
     assert_eq!(parents, [publish.id.as_str(); 3]);
     let published = named(&spans, "publish cidery.ping");
     assert_eq!(published.parent, publish.id);
+    let group_cid = group.cid.to_string();
+    let is_of_group =
+        |span: &&super::Seen| span.name == "commit" && span.attributes["cidery.cid"] == group_cid;
+    let commit = spans.iter().find(is_of_group).unwrap();
+    assert_eq!(commit.parent, publish.id);
     assert_eq!(named(&spans, callback).parent, published.id);
     assert!(spans.iter().all(|span| span.trace == TRACE));
 }

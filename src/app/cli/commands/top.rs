@@ -11,9 +11,12 @@ use crate::model::error::Result;
 
 /// Show what a node does, on the whole screen: services with their rates, durations and queues, workers, failures.
 ///
-/// It asks the node once a second. Rates and durations are those of the last five seconds. `?` shows the keys: a
-/// service or an invocation can be opened, an invocation cancelled or retried. A node that goes away is shown with its
-/// last data until it is back.
+/// It asks the node once a second. Rates and durations are those of the last five seconds. A node that goes away is
+/// shown with its last data until it is back.
+///
+/// Keys: `1` `2` `3` or Tab for services, workers and failures; `j` `k` move; Enter opens a service or an invocation,
+/// Esc goes back; `s` `S` sort by another column, `o` reverses; `/` filters; `c` cancels and `r` retries an invocation,
+/// after a question; `?` shows all keys, `q` quits.
 ///
 /// Without a terminal, use `cidery status`, or `cidery services --watch`.
 #[derive(Args, Debug)]

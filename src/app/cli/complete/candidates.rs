@@ -122,14 +122,22 @@ pub(super) fn filter_terms(current: &OsStr) -> Vec<CompletionCandidate> {
     };
     let at = current.rfind([' ', '(', '=']).map_or(0, |at| at + 1);
     let (before, word) = current.split_at(at);
-    let is_state = before.trim_end_matches([' ', '(']).ends_with("state =")
-        || before.trim_end_matches(['(', ' ']).ends_with("state=");
-    let words: Vec<String> = match is_state {
-        true => StateArg::value_variants()
+    let asked = before.trim_end_matches([' ', '(']);
+    let asked = asked
+        .strip_suffix('=')
+        .map(str::trim_end)
+        .unwrap_or_default();
+    let words: Vec<String> = match asked.rsplit([' ', '(']).next() {
+        Some("state") => StateArg::value_variants()
             .iter()
             .map(|state| state_name(state.to_proto().into()))
             .collect(),
-        false => FIELDS.iter().map(|field| format!("{field} ")).collect(),
+        Some("service") => {
+            let services = ask(async |client| client.services(word).await);
+            let services = services.into_iter().take(MAX_SHOWN);
+            services.map(|service| service.name).collect()
+        }
+        _ => FIELDS.iter().map(|field| format!("{field} ")).collect(),
     };
     let matching = words.iter().filter(|name| name.starts_with(word));
     let candidates = matching.map(|name| candidate(&format!("{before}{name}"), ""));

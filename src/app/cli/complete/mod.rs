@@ -62,7 +62,9 @@ fn with_candidates_of(argument: Arg, command: &str) -> Arg {
             argument.add(ArgValueCandidates::new(contexts))
         }
         (_, "elements", None) => argument.add(ArgValueCompleter::new(elements)),
-        (_, _, Some("filter")) => argument.add(ArgValueCompleter::new(filter_terms)),
+        (_, _, Some("filter")) | ("tail", "filter", None) => {
+            argument.add(ArgValueCompleter::new(filter_terms))
+        }
         (_, _, Some("service" | "callback" | "failure-callback"))
         | (
             "invoke" | "pipe" | "bench" | "describe" | "health" | "workers" | "pause" | "resume"

@@ -57,6 +57,11 @@ pub(super) struct Data {
 }
 
 impl Data {
+    /// Whether the node has ever told what its services do.
+    pub(super) fn has_answered(&self) -> bool {
+        self.window.start_time().is_some()
+    }
+
     /// Takes an answer. That of something which is not open any more means nothing.
     pub(super) fn take(&mut self, view: &View, request: &Request, outcome: Result<Answer>) {
         let answer = match outcome {

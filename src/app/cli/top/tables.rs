@@ -58,7 +58,10 @@ pub(super) fn services(data: &Data, now: Timestamp) -> Table {
     Table {
         columns: &SERVICES,
         rows: rows.collect(),
-        if_empty: "the node has no services".to_owned(),
+        if_empty: match data.has_answered() {
+            true => "the node has no services".to_owned(),
+            false => "the node has not told its services".to_owned(),
+        },
         left_out: data.has_more.then(|| match all {
             Some(all) => format!("the first {shown} of {all} services by name"),
             None => format!("the first {shown} services by name"),

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::stream::{BoxStream, StreamExt as _};
-use tokio::time::Instant;
+use futures_util::stream::BoxStream;
 use tonic::Status;
 
 use super::workers;
@@ -13,6 +12,7 @@ use crate::codec::proto::v1;
 use crate::codec::proto::v1::watch_events_response::Subject as SubjectMessage;
 use crate::codec::status::to_status;
 use crate::edge::grpc::invocation::{self, RequestFilter};
+use crate::edge::grpc::stream_deadline::until_deadline;
 use crate::engine::{
     InvocationView, Invoker, NodeEvent, NodeEventKind, Subject, Watched, Watcher, WorkerStatus,
 };
@@ -43,25 +43,17 @@ pub(super) fn watch(
     let criteria = Criteria::of(invoker, request)?;
     let watcher = invoker.watch_events()?;
     let invoker = invoker.clone();
-    // For clients that do not enforce their deadline themselves.
-    let deadline = timeout.map(|timeout| Instant::now() + timeout);
     let state = Some((watcher, criteria, invoker));
     // Polled only while the peer reads: until then, events stay in the ring, and are dropped there.
-    let responses = futures_util::stream::unfold(state, move |state| async move {
+    let responses = futures_util::stream::unfold(state, |state| async move {
         let (mut watcher, criteria, invoker) = state?;
-        let next = next(&mut watcher, &criteria, &invoker);
-        let response = match deadline {
-            None => next.await,
-            Some(deadline) => tokio::time::timeout_at(deadline, next)
-                .await
-                .unwrap_or_else(|_| Err(deadline_passed())),
-        };
-        match response {
+        match next(&mut watcher, &criteria, &invoker).await {
             Ok(response) => Some((Ok(response), Some((watcher, criteria, invoker)))),
             Err(error) => Some((Err(to_status(&error)), None)),
         }
     });
-    Ok(responses.boxed())
+    let then = "watch again, then list what happened meanwhile";
+    Ok(until_deadline(responses, timeout, then))
 }
 
 /// The next response.
@@ -88,13 +80,6 @@ async fn next(
             Err(error) => tracing::error!(%error, "an event cannot be encoded"),
         }
     }
-}
-
-/// `DEADLINE_EXCEEDED` / `DEADLINE_EXCEEDED`.
-fn deadline_passed() -> Error {
-    let message =
-        "the deadline of the stream passed: watch again, then list what happened meanwhile";
-    Error::deadline_exceeded(reason::DEADLINE_EXCEEDED, message)
 }
 
 /// `UNAVAILABLE` / `NODE_STOPPING`.

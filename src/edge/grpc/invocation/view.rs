@@ -67,8 +67,8 @@ pub(super) fn add_outlook(invocation: &mut v1::Invocation, outlook: Outlook) {
     invocation.paused = outlook.paused;
 }
 
-/// Converts an invocation to its message, without its response. That of a group stays: it is small, and the counts in it
-/// say how the group ended.
+/// Converts an invocation to its message, without its response. That of a group stays: it is small, and the counts in
+/// it say how the group ended.
 pub(in crate::edge::grpc) fn outline_to_proto(
     invoker: &Invoker,
     found: InvocationView,

@@ -71,6 +71,9 @@ fn health(state: &State) -> (String, Tone) {
 /// What all services do together.
 fn totals(state: &State) -> String {
     let data = &state.data;
+    if !data.has_answered() {
+        return "calls -/s  failed -/s  running -  queued -  pending -".to_owned();
+    }
     let rates = || data.stats.iter().map(|one| data.window.rates(&one.service));
     let rate = |rates: Option<f64>| rates.map_or_else(|| "-".to_owned(), rate_text);
     let calls = rate(rates().map(|one| one.calls).sum());

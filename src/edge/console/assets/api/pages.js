@@ -195,7 +195,7 @@ function isOlder(one, other) {
 }
 
 /**
- * What a row shows: the payload of an outcome may be large.
+ * What a row shows: the payload of an outcome may be large. That of a group is its counts.
  *
  * @param {Invocation} invocation
  * @returns {Invocation & {isGone?: boolean}}
@@ -204,5 +204,5 @@ function slim(invocation) {
   const { outcome, lastFailure, progress, ...rest } = invocation;
   const failure = outcome?.failure ?? lastFailure;
   const short = failure && { code: failure.code, reason: failure.reason, message: failure.message?.slice(0, 300) };
-  return { ...rest, lastFailure: short, progress };
+  return { ...rest, lastFailure: short, progress, ...(rest.group && { outcome }) };
 }
