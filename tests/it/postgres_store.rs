@@ -1,14 +1,14 @@
 //! What only the store of several nodes does: sessions, claims of others, and what it refuses at its start. The
 //! contract of all stores is in `store_contract/`.
 
-use cidery::engine::store::Store;
+use cidery::engine::store::{ClaimLimit, Store};
 use cidery::model::invocation::State;
 use cidery::{PostgresOptions, PostgresStore, dict};
 
 use crate::support::PATIENCE;
 use crate::support::postgres::server;
 use crate::support::stored::{
-    NOW, accepted, at, claimed, found, invocation, record, started, succeeded, unclaimed,
+    NOW, accepted, at, claimed, found, invocation, record, service, started, succeeded, unclaimed,
     with_request,
 };
 
@@ -109,6 +109,25 @@ async fn a_crash_is_counted_when_a_claim_is_lost_again() {
     }
 }
 
+/// As after a connection that was lost before the answer.
+#[tokio::test]
+async fn a_claim_whose_answer_was_lost_is_released() {
+    let Some(server) = server() else { return };
+    let store = PostgresStore::open_with(server.options_of_nodes());
+    let store = store.await.unwrap();
+    // The statement is prepared, and is sent with the first poll.
+    assert!(claimed(&store, "a", NOW, 1).await.is_empty());
+    let cid = accepted(&store, "a", NOW).await;
+    let name = service("a");
+    let mut claim = store.claim(&name, NOW, ClaimLimit::invocations(1));
+    assert!(futures_util::poll!(&mut claim).is_pending());
+    drop(claim);
+    assert!(claimed(&store, "a", NOW, 1).await.is_empty());
+    assert_eq!(claimed_at_last(&store).await, [cid]);
+    assert_eq!(found(&store, cid).await.crash_count, 0);
+    assert!(store.record(succeeded(cid)).await.unwrap());
+}
+
 #[tokio::test]
 async fn a_repeated_record_is_taken_once() {
     let Some(server) = server() else { return };
@@ -120,12 +139,11 @@ async fn a_repeated_record_is_taken_once() {
     assert!(store.record(again.clone()).await.unwrap());
     assert!(store.record(again.clone()).await.unwrap());
     assert_eq!(found(&store, cid).await.events.len(), 3);
-    assert_eq!(
-        store.pending_count(&crate::support::stored::service("a")),
-        1
-    );
+    assert_eq!(store.pending_count(&service("a")), 1);
+    // It was taken, and changes nothing of the next claim.
     claimed(&store, "a", NOW, 1).await;
-    assert!(!store.record(again).await.unwrap());
+    assert!(store.record(again).await.unwrap());
+    assert_eq!(found(&store, cid).await.events.len(), 3);
     let ended = succeeded(cid);
     assert!(store.record(ended.clone()).await.unwrap());
     assert!(store.record(ended).await.unwrap());

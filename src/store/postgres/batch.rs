@@ -80,6 +80,7 @@ impl Batch {
             let _ = reply.send(answer);
         }
         for (row, reply) in self.records {
+            shared.own_claims.end(&row.record);
             let taken = written.taken.iter().find(|one| one.cid == row.record.cid);
             if let Some(taken) = taken {
                 counts.recorded(&row, taken);

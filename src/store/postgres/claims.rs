@@ -65,10 +65,11 @@ pub(super) async fn claim(
         .await?;
     let mut claim = Claim::default();
     for row in &rows {
+        let claimed: i64 = row.try_get(CLAIMED_COLUMN)?;
+        shared.own_claims.add(cid(row.try_get(0)?), claimed);
         match decode(row, services, &shared.cipher, ReadBy::Claim)? {
             Ok(mut found) => {
                 // The tables are read as they were before the claim.
-                let claimed: i64 = row.try_get(CLAIMED_COLUMN)?;
                 found.generation = u32::try_from(claimed).unwrap_or(u32::MAX);
                 shared.counts.claimed(&found);
                 claim.invocations.push(found);

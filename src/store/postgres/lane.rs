@@ -13,6 +13,7 @@ use super::counts::Counts;
 use super::end::EndRow;
 use super::error::{Failed, closed, queue_full};
 use super::new_rows::NewRow;
+use super::own_claims::OwnClaims;
 use super::services::Services;
 use crate::engine::store::Acceptance;
 use crate::model::error::Result;
@@ -38,6 +39,7 @@ pub(super) struct Shared {
     pub(super) cipher: BlobCipher,
     pub(super) services: Services,
     pub(super) counts: Counts,
+    pub(super) own_claims: OwnClaims,
     /// The present session of this node.
     pub(super) session: AtomicI64,
     /// The claim of new invocations.

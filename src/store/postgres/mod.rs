@@ -24,6 +24,7 @@ mod lookup;
 mod migrate;
 mod new_rows;
 mod options;
+mod own_claims;
 mod plain;
 mod retention;
 mod row;

@@ -16,6 +16,7 @@ use super::connection::Link;
 use super::error::{Failed, first};
 use super::key_queues::{QueueKey, lock, update_heads};
 use super::lane::Shared;
+use super::own_claims::{Strays, release_strays};
 use crate::model::error::Result;
 
 /// How often a node gives a sign of life, at least.
@@ -53,9 +54,18 @@ pub(super) async fn run(shared: Arc<Shared>, link: Link, closed: CancellationTok
     let timeout = shared.connector.options.session_timeout;
     let interval = BEAT_INTERVAL.min(timeout / 4);
     let (mut link, mut seen) = (Some(link), Seen::default());
+    let (mut strays, mut next_look) = (Strays::default(), Instant::now());
     while !closed.is_cancelled() {
         let beaten = match &link {
-            Some(link) => beat(link, &shared, &mut seen, timeout).await,
+            Some(link) => {
+                let mut beaten = beat(link, &shared, &mut seen, timeout).await;
+                if beaten.is_ok() && next_look <= Instant::now() {
+                    next_look = Instant::now() + timeout / 2;
+                    let known = &shared.own_claims;
+                    beaten = release_strays(link, shared.session(), known, &mut strays).await;
+                }
+                beaten
+            }
             None => match shared.connector.connect().await {
                 Ok(connected) => {
                     link = Some(connected);
@@ -84,17 +94,25 @@ pub(super) async fn run(shared: Arc<Shared>, link: Link, closed: CancellationTok
 
 /// The last beats of other sessions, and since when they have been seen.
 #[derive(Default)]
-struct Seen(HashMap<i64, (i64, Instant)>);
+struct Seen {
+    sessions: HashMap<i64, (i64, Instant)>,
+    last_look: Option<Instant>,
+}
 
 impl Seen {
     /// The sessions that stand still for too long, with their beats.
     fn update(&mut self, beats: &[(i64, i64)], timeout: Duration) -> Vec<(i64, i64)> {
         let now = Instant::now();
-        self.0
+        let last_look = self.last_look.replace(now);
+        if last_look.is_some_and(|last| now.duration_since(last) > timeout / 2) {
+            // This node stood still itself, and maybe the whole machine.
+            self.sessions.clear();
+        }
+        self.sessions
             .retain(|id, _| beats.iter().any(|(other, _)| other == id));
         let mut still = Vec::new();
         for (id, beat) in beats {
-            let (last, since) = self.0.entry(*id).or_insert((*beat, now));
+            let (last, since) = self.sessions.entry(*id).or_insert((*beat, now));
             if last != beat {
                 (*last, *since) = (*beat, now);
             } else if now.duration_since(*since) >= timeout {

@@ -14,6 +14,7 @@ use super::error::{Failed, store_full};
 use super::lane::{Lanes, Shared};
 use super::new_rows::{NewRow, idempotency_key, insert};
 use super::options::PostgresOptions;
+use super::own_claims::OwnClaims;
 use super::services::Services;
 use super::{batch, claims, list, lookup, migrate, plain, retention, session, settings, status};
 use crate::engine::store::{
@@ -124,6 +125,7 @@ impl PostgresStore {
             cipher: BlobCipher::default(),
             services,
             counts,
+            own_claims: OwnClaims::default(),
             session: AtomicI64::new(own),
             first_claim,
             queued_bytes: AtomicU64::new(0),

@@ -72,11 +72,12 @@ use self::summaries::{
     lists_are_filtered_by_metadata_message_and_dead_letters,
     summaries_count_by_service_state_and_reason,
 };
+use crate::support::Folder;
+use crate::support::postgres::server;
 use crate::support::stored::{
     KEY, NOW, accepted, at, claimed, event, found, invocation, record, service, started, succeeded,
     unclaimed, with_request,
 };
-use crate::support::{Folder, postgres};
 
 async fn an_accepted_invocation_is_pending_with_its_event(store: &dyn Store) {
     let cid = accepted(store, "a", NOW).await;
@@ -481,7 +482,7 @@ macro_rules! suite {
             $(
                 #[tokio::test]
                 async fn $sentence() {
-                    if let Some(server) = postgres::server() {
+                    if let Some(server) = server() {
                         super::$sentence(&server.store().await).await;
                     }
                 }
