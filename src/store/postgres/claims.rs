@@ -2,9 +2,9 @@
 
 use super::connection::Link;
 use super::error::Failed;
-use super::lane::Shared;
 use super::new_rows::{cid, concurrency_key, uuid};
 use super::row::{ReadBy, columns, decode, log_damage, state_tables};
+use super::shared::Shared;
 use crate::engine::store::{Claim, ClaimLimit, QueuePlace};
 use crate::model::error::Result;
 use crate::model::id::ServiceName;

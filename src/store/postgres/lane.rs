@@ -2,24 +2,21 @@
 //! their order; a lane commits all that is queued in one transaction.
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{mpsc, oneshot};
 
 use super::batch::{self, Batch, Written};
-use super::connection::{Connector, Link, Tx};
-use super::counts::Counts;
+use super::connection::{Link, Tx};
 use super::end::EndRow;
 use super::error::{Failed, closed, queue_full};
 use super::new_rows::NewRow;
-use super::own_claims::OwnClaims;
-use super::services::Services;
+use super::shared::Shared;
 use crate::engine::store::Acceptance;
 use crate::model::error::Result;
 use crate::model::id::Cid;
 use crate::service::BoxFuture;
-use crate::store::cipher::BlobCipher;
 
 /// How many commands wait in a lane, at most.
 const MAX_QUEUED: usize = 100_000;
@@ -31,27 +28,6 @@ const MAX_BATCH: usize = 512;
 const MAX_BATCH_BYTES: usize = 4 << 20;
 /// How often a transaction is tried that met another one, or whose connection was lost.
 const ATTEMPTS: u32 = 5;
-
-/// What the lanes of a store share.
-#[derive(Debug)]
-pub(super) struct Shared {
-    pub(super) connector: Connector,
-    pub(super) cipher: BlobCipher,
-    pub(super) services: Services,
-    pub(super) counts: Counts,
-    pub(super) own_claims: OwnClaims,
-    /// The present session of this node.
-    pub(super) session: AtomicI64,
-    /// The claim of new invocations.
-    pub(super) first_claim: i64,
-    pub(super) queued_bytes: AtomicU64,
-}
-
-impl Shared {
-    pub(super) fn session(&self) -> i64 {
-        self.session.load(Ordering::Acquire)
-    }
-}
 
 /// A transaction of its own, which may be tried several times.
 pub(super) type Work =
@@ -255,13 +231,14 @@ impl Lane {
         self.commit(batch).await;
     }
 
-    /// Commits a batch. One that is refused for what is in it is divided, until what is refused is alone.
+    /// Commits a batch. One that is refused for what is in it is divided, until what is refused is alone. Without a
+    /// connection it fails as a whole: each part of it would wait for one.
     async fn commit(&mut self, batch: Batch) {
         let mut left = vec![batch];
         while let Some(batch) = left.pop() {
             match self.write_batch(&batch).await {
                 Ok(written) => batch.answer(written, &self.shared),
-                Err(failed) if batch.len() > 1 && !failed.is_in_doubt() => {
+                Err(failed) if batch.len() > 1 && self.link.is_some() => {
                     let (first, second) = batch.divide();
                     left.extend([second, first]);
                 }

@@ -7,9 +7,9 @@ use uuid::Uuid;
 
 use super::connection::Link;
 use super::error::Failed;
-use super::lane::Shared;
 use super::new_rows::uuid;
 use super::row::{ReadBy, bytes, columns, decode, log_damage, state_tables};
+use super::shared::Shared;
 use crate::engine::store::{Filter, Page, PageSize, SummaryPart};
 use crate::model::error::Result;
 use crate::model::id::Cid;
@@ -180,7 +180,8 @@ impl<'s> Scan<'s> {
         };
         let limit = max.clamp(1, CHUNK);
         let statement = format!(
-            "SELECT {}, invocation.id FROM invocation {} WHERE invocation.id < $1{} ORDER BY invocation.id DESC LIMIT $2",
+            "SELECT {}, invocation.id FROM invocation {} WHERE invocation.id < $1{}
+             ORDER BY invocation.id DESC LIMIT $2",
             columns!(),
             state_tables!(),
             conditions.text

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::connection::Link;
 use super::error::Failed;
-use super::lane::Shared;
 use super::new_rows::{cid, uuid};
 use super::row::{ReadBy, columns, decode, state_tables};
+use super::shared::Shared;
 use crate::engine::store::{BoundedRead, Child, Stored, Tombstone};
 use crate::model::access::{Principal, Principals};
 use crate::model::error::Result;

@@ -31,6 +31,7 @@ mod row;
 mod services;
 mod session;
 mod settings;
+mod shared;
 mod status;
 mod store;
 

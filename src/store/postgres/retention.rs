@@ -3,8 +3,8 @@
 use super::connection::Tx;
 use super::error::{Failed, first};
 use super::key_queues::{QueueKey, lock, update_heads};
-use super::lane::Shared;
 use super::new_rows::uuid;
+use super::shared::Shared;
 use crate::model::error::Result;
 use crate::model::id::Cid;
 use crate::store::blob;

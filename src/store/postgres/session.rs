@@ -15,8 +15,8 @@ use tokio_util::sync::CancellationToken;
 use super::connection::Link;
 use super::error::{Failed, first};
 use super::key_queues::{QueueKey, lock, update_heads};
-use super::lane::Shared;
 use super::own_claims::{Strays, release_strays};
+use super::shared::Shared;
 use crate::model::error::Result;
 
 /// How often a node gives a sign of life, at least.

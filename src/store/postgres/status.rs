@@ -2,9 +2,9 @@
 
 use super::connection::Link;
 use super::error::{Failed, first};
-use super::lane::Shared;
 use super::new_rows::cid;
 use super::row::{ReadBy, columns, decode_all, state_tables};
+use super::shared::Shared;
 use crate::engine::store::{OLDEST_DUE_SERVICES, OldestDue, RecentFailures};
 use crate::model::error::Result;
 use crate::model::id::ServiceName;

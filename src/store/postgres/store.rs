@@ -11,11 +11,12 @@ use super::connection::{Connector, Link};
 use super::counts::Counts;
 use super::end::EndRow;
 use super::error::{Failed, store_full};
-use super::lane::{Lanes, Shared};
+use super::lane::Lanes;
 use super::new_rows::{NewRow, idempotency_key, insert};
 use super::options::PostgresOptions;
 use super::own_claims::OwnClaims;
 use super::services::Services;
+use super::shared::Shared;
 use super::{batch, claims, list, lookup, migrate, plain, retention, session, settings, status};
 use crate::engine::store::{
     Acceptance, BoundedRead, Child, Claim, ClaimLimit, Filter, OldestDue, Page, PageSize,
