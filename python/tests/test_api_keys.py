@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from cidery import AsyncClient, Client, Context, FailedPrecondition, Unauthenticated, Worker
+from cidery._worker import connection
 from cidery.testing import Node
 from cidery.testing._node import binary
 
@@ -137,6 +138,27 @@ def test_a_worker_and_its_nested_calls_have_its_key(guarded: Guarded) -> None:
         assert client.invoke("keys.outer", {}) == {"pong": "cidery"}
     with pytest.raises(Unauthenticated):
         Worker(outer, node=guarded.address).start()
+
+
+def test_a_refusal_whose_reason_was_lost_is_asked_for_again(
+    guarded: Guarded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The library may report that a write failed in place of the status that the node sent."""
+    serve, lost = connection.Connection._serve_stream, 0
+
+    async def lose_twice(self: connection.Connection, stream: Any, outbox: Any) -> None:
+        nonlocal lost
+        if lost < 2:
+            lost += 1
+            stream.cancel()
+            raise connection._ReasonUnread("CONNECT_FAILED", "lost")
+        await serve(self, stream, outbox)
+
+    monkeypatch.setattr(connection.Connection, "_serve_stream", lose_twice)
+    worker = Worker(node=guarded.address)
+    worker.service("keys.lost")(lambda: None)
+    with pytest.raises(Unauthenticated):
+        worker.start()
 
 
 def test_run_takes_the_key_from_a_file(guarded: Guarded, tmp_path: Path) -> None:

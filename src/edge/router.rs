@@ -335,8 +335,8 @@ impl ConnectionService {
         let Self { port, connection } = self;
         let path = request.uri().path();
         let begun = HttpRequest::begin(Route::pattern_of(path), request.method());
-        let is_page =
-            port.may_be_linked && Route::of(path).is_some_and(|(route, _)| route.is_console_page());
+        let route = Route::of(path).map(|(route, _)| route);
+        let is_page = port.may_be_linked && route.is_some_and(Route::is_console_page);
         let refused = |response: Response<Body>| {
             port.metrics.http.end(begun, response.status());
             ResponseFuture::Refused(Some(response))
@@ -364,9 +364,7 @@ impl ConnectionService {
         let context = HttpContext::new(begun, Arc::clone(connection), cors);
         match &port.http {
             // The router would find the same, and what it costs is a part of what such a call costs.
-            Some(http)
-                if *request.method() == Method::POST && Route::is_call(request.uri().path()) =>
-            {
+            Some(http) if route == Some(Route::Invoke) && *request.method() == Method::POST => {
                 let request = request.map(axum::body::Body::new);
                 ResponseFuture::Call(http.respond(Route::Invoke, request), context)
             }

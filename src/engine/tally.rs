@@ -215,10 +215,16 @@ impl Tally {
         last.map(|last| last.reason.clone())
     }
 
+    /// How many calls and attempts ended in the last minutes, at most 60, the current one included, and how many of
+    /// them failed.
+    pub(in crate::engine) fn recent(&self, minutes: usize) -> (u64, u64) {
+        self.current().counts(minutes)
+    }
+
     /// What failed in the last minutes, at most 60, the current one included.
     pub(in crate::engine) fn failures(&self, minutes: usize) -> Failures {
         let window = self.current();
-        let failed = window.failed.sum(minutes);
+        let (calls, failed) = window.counts(minutes);
         let reasons = window.reasons.iter().map(|reason| ReasonFailures {
             reason: reason.reason.clone(),
             failed: reason.failed.sum(minutes),
@@ -231,7 +237,7 @@ impl Tally {
             by_count.then_with(|| one.reason.cmp(&other.reason))
         });
         Failures {
-            calls: failed + window.answered.sum(minutes),
+            calls,
             failed,
             reasons,
         }
@@ -239,6 +245,12 @@ impl Tally {
 }
 
 impl Window {
+    /// How many calls and attempts there were, and how many of them failed.
+    fn counts(&self, minutes: usize) -> (u64, u64) {
+        let failed = self.failed.sum(minutes);
+        (failed + self.answered.sum(minutes), failed)
+    }
+
     fn add(&mut self, cid: Cid, error: &Error, room: &ReasonRoom) {
         self.failed.add(1);
         self.failures += 1;
@@ -352,6 +364,10 @@ mod tests {
         // Only the current minute.
         let found = tally.failures(1);
         assert_eq!((found.calls, found.failed, found.reasons.len()), (2, 2, 1));
+        assert_eq!(
+            [1, 2].map(|minutes| tally.recent(minutes)),
+            [(2, 2), (4, 3)]
+        );
         for _ in 0..MINUTES - 1 {
             tally.advance();
         }

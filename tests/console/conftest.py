@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
@@ -61,6 +62,17 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
+def refusals(marker: pytest.Mark | None) -> re.Pattern[str] | None:
+    """What a browser reports of the failures that a test expects: all, unless it names some.
+
+    `fails(401, "ERR_FAILED")` names a status of HTTP, and an error of the browser's network.
+    """
+    if marker is None:
+        return None
+    statuses = [f"status of {it} " if isinstance(it, int) else f"net::{it}$" for it in marker.args]
+    return re.compile(f"Failed to load resource: .*({'|'.join(statuses)})")
+
+
 class Watch:
     """What pages of a context reported, and whom they called."""
 
@@ -68,10 +80,10 @@ class Watch:
         self.errors: list[str] = []
         self.hosts: set[str] = set()
         self.own: set[str] = set()
-        self.expects_refusals = False
+        self.refusals: re.Pattern[str] | None = None
 
     def of_console(self, message: ConsoleMessage) -> None:
-        is_refusal = "Failed to load resource" in message.text and self.expects_refusals
+        is_refusal = self.refusals is not None and self.refusals.search(message.text)
         if message.type in ("error", "warning") and not is_refusal:
             self.errors.append(message.text)
 
@@ -88,7 +100,7 @@ def open_context(
     """Opens browsers as of other people: without what others stored. Their errors fail the test."""
     contexts: list[BrowserContext] = []
     watch = Watch()
-    watch.expects_refusals = request.node.get_closest_marker("fails") is not None
+    watch.refusals = refusals(request.node.get_closest_marker("fails"))
 
     def open_context(node: Node, **options: object) -> BrowserContext:
         watch.own.add(node.address)

@@ -1,7 +1,9 @@
 """Takes pictures of the console: screens in light and dark, wide and narrow, empty, full, failing.
 
     scripts/pictures FOLDER [NAME…]   as PNG, to look at: of all screens, or of some
-    scripts/pictures --docs           those of docs/console-pictures.md, with 256 colours
+    scripts/pictures --docs           those of docs/console-pictures.md, and the page
+
+`SECTIONS` is the list of what the documents show; test_pictures.py compares it with them.
 
 Nothing in them is made up. They are of a node that has nothing, and of one with the services of
 `shop.py`, two workers that serve them, one that has gone away, and callers, for `--minutes`.
@@ -11,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import multiprocessing
 import os
 import random
 import subprocess
@@ -19,6 +22,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +35,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 HERE = Path(__file__).parent
 DOCS = HERE.parent.parent / "docs/console"
+PAGE = DOCS.parent / "console-pictures.md"
 SIZES = {"wide": {"width": 1280, "height": 800}, "narrow": {"width": 390, "height": 760}}
 THEMES = ("light", "dark")
 ARTICLES = ("chair", "table", "shelf", "lamp", "desk")
@@ -140,9 +145,100 @@ class Shop:
         self.node.stop()
 
 
-@dataclass
+@dataclass(frozen=True)
+class Look:
+    """How a screen is seen."""
+
+    state: str
+    size: str
+    theme: str
+
+    def __str__(self) -> str:
+        words = [self.state] if self.state != "full" else []
+        words += [self.size] if self.size == "narrow" else []
+        return ", ".join([*words, self.theme])
+
+
+@dataclass(frozen=True)
+class Section:
+    """What docs/console-pictures.md shows of a screen, or of a state that is reached by hand."""
+
+    name: str
+    title: str
+    caption: str
+    # Beside what it shows in a shop.
+    states: tuple[str, ...] = ()
+    # A state of a screen that is there in all looks.
+    brief: bool = False
+
+    def looks(self) -> list[list[Look]]:
+        """The looks, row by row. Themes take turns, so that each is there in each size."""
+        number = SECTIONS.index(self)
+        one, other = THEMES[number % 2], THEMES[(number + 1) % 2]
+        if self.brief:
+            return [[Look("full", "wide", one), Look("full", "narrow", other)]]
+        full = [Look("full", "wide", theme) for theme in THEMES] + [Look("full", "narrow", one)]
+        sizes = ("wide", "narrow") if number % 2 else ("narrow", "wide")
+        rest = zip(self.states, sizes, (one, other), strict=False)
+        rows = [full, [Look(state, size, theme) for state, size, theme in rest]]
+        return [row for row in rows if row]
+
+    def file(self, look: Look) -> str:
+        return f"{self.name}-{look.state}-{look.size}-{look.theme}.png"
+
+
+BOTH = ("empty", "failing")
+FAILING = ("failing",)
+# All pictures of the documents.
+SECTIONS = [
+    Section("overview", "Overview", "What runs, what fails, and what needs an operator.", BOTH),
+    Section("services", "Services", "What the node and its workers serve.", BOTH),
+    Section("service", "A service", "Its calls, its input and output, and where it runs.", FAILING),
+    Section("invoke", "Invoke", "A form for each input that is declared."),
+    Section("violations", "A violation", "What is wrong is said at its field.", brief=True),
+    Section("live", "A call in the background", "Its events, as it goes on.", brief=True),
+    Section("invocations", "Invocations", "The newest ones, and any that a filter names.", BOTH),
+    Section("filter", "Suggestions in the filter", "Fields, values and names.", brief=True),
+    Section("bulk", "A change of all that match", "They are counted first.", brief=True),
+    Section("invocation", "An invocation", "With all that it has started.", FAILING),
+    Section("failure", "An invocation that failed", "Each attempt, and why it failed.", brief=True),
+    Section("events", "The events of an invocation", "What happened to it, and when.", brief=True),
+    Section("edit", "A retry with another input", "The form has the input there was.", brief=True),
+    Section("groups", "Groups", "Batches, and how their members ended.", BOTH),
+    Section("group", "A group", "Its members, and what it calls at its end.", FAILING),
+    Section("dead-letters", "Dead letters", "What failed or waits for an operator.", BOTH),
+    Section("operations", "Operations", "Changes of many at once, and how far they are.", BOTH),
+    Section("workers", "Workers", "One of them has gone without a word.", BOTH),
+    Section("keys", "Keys", "All that the keyboard does.", brief=True),
+    Section("login", "Log-in", "Of a node that asks who calls."),
+]
+INTRODUCTION = """\
+# Pictures of the console
+
+The [console](console.md) of a node with a small shop, in light and dark, on wide and narrow
+screens; of a node that has nothing; and of one that does not answer. A click on a picture shows it
+in full.
+"""
+
+
+def document() -> str:
+    """The text of docs/console-pictures.md."""
+    parts = [INTRODUCTION]
+    for section in SECTIONS:
+        parts.append(f"## {section.title}\n\n{section.caption}\n")
+        for row in section.looks():
+            cells = [
+                f"[![{section.title}: {look}](console/{file})](console/{file})"
+                for look, file in ((look, section.file(look)) for look in row)
+            ]
+            lines = [[str(look) for look in row], ["---"] * len(row), cells]
+            parts.append("".join(f"| {' | '.join(line)} |\n" for line in lines))
+    return "\n".join(parts)
+
+
+@dataclass(frozen=True)
 class Screen:
-    """A screen, or a state of one that is reached by hand."""
+    """How a screen is opened, or a state of one that is reached by hand."""
 
     path: str
     prepare: Callable[[Page], None] = lambda page: None
@@ -187,40 +283,43 @@ def edited(page: Page) -> None:
 
 
 def screens(shop: Shop) -> dict[str, Screen]:
-    failed = "/console/invocations?filter=state+%3D+FAILED"
+    """In the order in which they are taken: charts have more to show at the end."""
 
     def of(criteria: str) -> str:
         return f"/console/invocations/{shop.newest(criteria)}"
 
     def away(page: Page) -> None:
+        # A node waits for it for a while, and then forgets it.
         shop.lose_a_worker()
         page.get_by_text("Away").first.wait_for()
 
+    failed = "/console/invocations?filter=state+%3D+FAILED"
     tree = of("service = order.place AND state = SUCCEEDED AND accept_time < -20s")
     broken = of("service = stock.reserve AND state = FAILED")
     return {
-        "overview": Screen("/"),
-        "services": Screen("/console/services"),
-        "service": Screen("/console/services/order.place", of_shop_only=True),
-        "invoke": Screen("/console/invoke"),
         "violations": Screen("/console/invoke?service=order.place", violations, True),
         "live": Screen("/console/invoke?service=ledger.export", live, True),
-        "invocations": Screen("/console/invocations"),
-        "filter": Screen("/console/invocations", suggestions, True),
-        "bulk": Screen(failed, bulk, True),
         "invocation": Screen(tree, of_shop_only=True),
         "failure": Screen(broken, of_shop_only=True),
         "events": Screen(broken, opened("tab", "Events"), True),
         "edit": Screen(broken, edited, True),
-        "groups": Screen("/console/groups"),
-        "dead-letters": Screen("/console/dead-letters"),
-        "operations": Screen("/console/operations"),
-        "workers": Screen("/console/workers", away),
+        "group": Screen(of("kind = GROUP AND state = RUNNING"), of_shop_only=True),
+        "filter": Screen("/console/invocations", suggestions, True),
+        "bulk": Screen(failed, bulk, True),
         "keys": Screen("/console/services", lambda page: page.keyboard.press("?"), True),
+        "invoke": Screen("/console/invoke"),
+        "operations": Screen("/console/operations"),
+        "dead-letters": Screen("/console/dead-letters"),
+        "groups": Screen("/console/groups"),
+        "invocations": Screen("/console/invocations"),
+        "services": Screen("/console/services"),
+        "service": Screen("/console/services/order.place", of_shop_only=True),
+        "overview": Screen("/"),
+        "workers": Screen("/console/workers", away),
     }
 
 
-@dataclass
+@dataclass(frozen=True)
 class Choice:
     """Which pictures are taken."""
 
@@ -228,15 +327,18 @@ class Choice:
     states: list[str]
     for_docs: bool
 
-    def has(self, name: str) -> bool:
-        return not self.names or name in self.names
+    def has(self, name: str, state: str) -> bool:
+        return state in self.states and (not self.names or name in self.names)
 
-    def looks(self, state: str) -> list[tuple[str, str]]:
-        """Sizes and themes: the documents have some of them."""
+    def looks(self, name: str, state: str) -> list[Look]:
+        """The documents have those of their page."""
+        if not self.has(name, state):
+            return []
         if not self.for_docs:
-            return list(itertools.product(SIZES, THEMES))
-        wide, dark, narrow = ("wide", "light"), ("wide", "dark"), ("narrow", "light")
-        return [wide, dark, narrow] if state == "full" else [wide]
+            every = itertools.product(SIZES, THEMES)
+            return [Look(state, size, theme) for size, theme in every]
+        section = next(section for section in SECTIONS if section.name == name)
+        return [look for row in section.looks() for look in row if look.state == state]
 
 
 @contextmanager
@@ -263,13 +365,13 @@ def settled(page: Page) -> bytes:
 
 def taken(browser: Browser, shop: Shop, bare: Node, choice: Choice) -> Iterator[tuple[str, bytes]]:
     """The pictures with their names, one after the other."""
-    chosen = [(name, it) for name, it in screens(shop).items() if choice.has(name)]
-    for state, (name, it) in itertools.product(choice.states, chosen):
-        if state != "full" and it.of_shop_only:
+    chosen = screens(shop)
+    for state, (name, it) in itertools.product(("empty", "failing", "full"), chosen.items()):
+        if state == "empty" and it.of_shop_only:
             continue
-        for size, theme in choice.looks(state):
+        for look in choice.looks(name, state):
             node = bare if state == "empty" else shop.node
-            with page_of(browser, node, size, theme) as page:
+            with page_of(browser, node, look.size, look.theme) as page:
                 if state == "failing":
                     page.route("**/cidery.v1.**", lambda route: route.abort())
                 page.goto(it.path)
@@ -277,24 +379,32 @@ def taken(browser: Browser, shop: Shop, bare: Node, choice: Choice) -> Iterator[
                 if state == "full":
                     settled(page)
                     it.prepare(page)
-                yield f"{name}-{state}-{size}-{theme}", settled(page)
-    if choice.has("login") and "full" in choice.states:
-        yield from logins(browser, choice)
+                yield f"{name}-{state}-{look.size}-{look.theme}", settled(page)
+    yield from logins(browser, choice)
 
 
 def logins(browser: Browser, choice: Choice) -> Iterator[tuple[str, bytes]]:
+    looks = choice.looks("login", "full")
+    if not looks:
+        return
     with tempfile.TemporaryDirectory() as folder:
         command = [str(BINARY), "key", "new", "ops", "--data-dir", folder]
         subprocess.run(command, check=True, capture_output=True)
         node = Node(data=Path(folder))
         try:
-            for size, theme in choice.looks("full"):
-                with page_of(browser, node, size, theme) as page:
+            for look in looks:
+                with page_of(browser, node, look.size, look.theme) as page:
                     page.goto("/")
                     page.get_by_label("API key").wait_for()
-                    yield f"login-full-{size}-{theme}", settled(page)
+                    yield f"login-full-{look.size}-{look.theme}", settled(page)
         finally:
             node.stop()
+
+
+def written(file: Path, picture: bytes, for_docs: bool) -> str:
+    content = with_palette(picture) if for_docs else picture
+    file.write_bytes(content)
+    return f"{file.name} {len(content)}"
 
 
 def main() -> None:
@@ -311,19 +421,33 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     choice = Choice(options.names, options.states.split(","), options.docs)
     bare = Node(demo=False)
-    with tempfile.TemporaryDirectory() as data, sync_playwright() as playwright:
+    # Palettes are found while the next pictures are taken, by processes that have no pipe of the
+    # browser: it ends when its pipe does.
+    spawned = multiprocessing.get_context("spawn")
+    with (
+        ProcessPoolExecutor(max_workers=2, mp_context=spawned) as pool,
+        tempfile.TemporaryDirectory() as data,
+        sync_playwright() as playwright,
+    ):
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         shop = Shop(Path(data))
         try:
             shop.open(60 * options.minutes)
+            files = []
             for name, picture in taken(browser, shop, bare, choice):
-                content = with_palette(picture) if options.docs else picture
-                (folder / f"{name}.png").write_bytes(content)
-                print(name, len(content), flush=True)
+                print(name, flush=True)
+                files.append(pool.submit(written, folder / f"{name}.png", picture, options.docs))
         finally:
             shop.stop()
             bare.stop()
             browser.close()
+        for file in files:
+            print(file.result())
+    if options.docs:
+        PAGE.write_text(document())
+        listed = {section.file(it) for section in SECTIONS for row in section.looks() for it in row}
+        for stale in [file for file in folder.glob("*.png") if file.name not in listed]:
+            stale.unlink()
 
 
 if __name__ == "__main__":

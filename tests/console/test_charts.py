@@ -1,14 +1,15 @@
-"""The charts of the last hour: what is drawn in them, as pixels, and what is said."""
+"""The charts of the last hour, or of the life of a younger node: what is drawn and said."""
 
 from __future__ import annotations
 
 import re
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from node import Node
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 # A node takes a sample every ten seconds.
 SAMPLE_SECONDS = 25
@@ -32,7 +33,8 @@ def node() -> Iterator[Node]:
     node.stop()
 
 
-# How many pixels of a chart have the colour of its first line, left and right of the middle.
+# How many pixels of a chart have the colour of its first line, left and right of the middle, and
+# where the first of them is, as a share of the axis.
 DRAWN = """(place) => {
   const canvas = place.querySelector("canvas");
   const probe = document.createElement("canvas").getContext("2d");
@@ -43,20 +45,25 @@ DRAWN = """(place) => {
   const { width, height } = canvas;
   const { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
   const found = [0, 0];
+  let begin = width;
   for (let at = 0; at < data.length; at += 4) {
     const [r, g, b] = data.slice(at, at + 3);
     const isLine = Math.abs(r - red) + Math.abs(g - green) + Math.abs(b - blue) < 40;
-    if (isLine && data[at + 3] > 100) found[(at / 4) % width < width / 2 ? 0 : 1] += 1;
+    if (!isLine || data[at + 3] <= 100) continue;
+    const x = (at / 4) % width;
+    found[x < width / 2 ? 0 : 1] += 1;
+    begin = Math.min(begin, x);
   }
-  return found;
+  const axis = place.querySelector(".u-over");
+  return [...found, (begin / devicePixelRatio - axis.offsetLeft) / axis.offsetWidth];
 }"""
 
 
-def drawn(page: Page, title: str) -> tuple[int, int]:
+def drawn(page: Page, title: str) -> tuple[int, int, float]:
     place = page.locator(".chart").filter(has_text=title).locator(".chart-place")
     expect(place.locator("canvas")).to_be_visible()
-    left, right = place.evaluate(DRAWN)
-    return left, right
+    left, right, begin = place.evaluate(DRAWN)
+    return left, right, begin
 
 
 def opened(page: Page, path: str = "/") -> None:
@@ -67,8 +74,8 @@ def opened(page: Page, path: str = "/") -> None:
 
 def test_one_sample_is_seen(page: Page) -> None:
     opened(page)
-    # One call in the hour is a value between two gaps.
-    left, right = drawn(page, "Latency")
+    # One call is a value between two gaps.
+    left, right, _ = drawn(page, "Latency")
     assert left == 0
     assert 4 <= right <= 40
 
@@ -76,16 +83,55 @@ def test_one_sample_is_seen(page: Page) -> None:
 def test_nothing_is_drawn_before_the_start(page: Page) -> None:
     opened(page)
     for title in ("Calls per second", "Oldest pending"):
-        left, right = drawn(page, title)
+        left, right, _ = drawn(page, title)
         assert left == 0, title
         assert right > 0, title
+
+
+def started(page: Page, minutes: float) -> None:
+    """Lets the node say that it started so long ago, and was called in each interval since."""
+
+    def answer(route: Route) -> None:
+        now = datetime.now(UTC)
+        times = [now - timedelta(seconds=10 * at) for at in range(int(minutes * 6), 0, -1)]
+        samples = [{"time": time.isoformat(), "succeeded": "5"} for time in times[-360:]]
+        history = {"samples": samples, "interval": "10s", "observeTime": now.isoformat()}
+        start = now - timedelta(minutes=minutes)
+        route.fulfill(json={**history, "startTime": start.isoformat()})
+
+    page.route("**/cidery.v1.AdminService/GetHistory", answer)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "heading", "begin"),
+    [
+        (0.5, "Since the start, less than a minute ago", 0.9),
+        (4.2, "Since the start, 4 min ago", 0.2),
+        (20.2, "Since the start, 20 min ago", 0.02),
+        (59.5, "Since the start, 59 min ago", 0.02),
+        (90, "Last hour", 0.02),
+    ],
+)
+def test_a_young_node_fills_its_charts(
+    page: Page, minutes: float, heading: str, begin: float
+) -> None:
+    started(page, minutes)
+    opened(page)
+    expect(page.get_by_role("heading", name=heading, exact=True)).to_be_visible()
+    # At least five minutes are shown, and otherwise what the node has seen.
+    assert abs(drawn(page, "Calls per second")[2] - begin) < 0.08
+    name = re.compile(f"^Calls per second, {heading.lower()}. Now: succeeded")
+    expect(page.get_by_role("img", name="Calls per second")).to_have_accessible_name(name)
 
 
 def test_charts_say_what_they_show(page: Page) -> None:
     opened(page, "/console/services/customer.get")
     # The last sample has its call, or none any more.
-    said = re.compile(r"^Latency, last hour\. Now: p50 (none|[\d.]+ m?s), p99 (none|[\d.]+ m?s)$")
-    expect(page.get_by_role("img", name="Latency, last hour")).to_have_accessible_name(said)
+    said = re.compile(
+        r"^Latency, since the start, (less than a minute|\d+ min) ago\. "
+        r"Now: p50 (none|[\d.]+ m?s), p99 (none|[\d.]+ m?s)$"
+    )
+    expect(page.get_by_role("img", name="Latency, since")).to_have_accessible_name(said)
     calls = page.locator(".chart").filter(has_text="Calls per second")
     expect(calls.locator(".legend-item b")).to_have_text([re.compile(r"^[\d.]+$")] * 3)
     # Under the pointer, the legend has the values of that time: before the start there are none.

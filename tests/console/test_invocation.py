@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from node import Node
 from playwright.sync_api import BrowserContext, Page, Route, expect
+from worker import Worker
 
 ONCE = {"retryPolicy": {"maxAttempts": 1}}
 
@@ -127,6 +128,62 @@ def test_hostile_outputs_are_text(page: Page, node: Node) -> None:
     assert "owned" not in page.title()
 
 
+HIDDEN = re.compile("[\\u0000-\\u0008\\u000b-\\u001f\\u007f-\\u009f\\u200b-\\u200f\\u2028-\\u202e]")
+# All that is read on a page: its title, its texts, and what is said of an element.
+READ = """() => [
+  document.title,
+  document.body.innerText,
+  ...[...document.querySelectorAll("option")].map((one) => one.text),
+  ...[...document.querySelectorAll("*")].flatMap((one) =>
+    ["title", "aria-label", "placeholder", "label"].map((name) => one.getAttribute(name))),
+].join(" ")"""
+
+
+def test_words_of_a_worker_are_text(
+    node: Node, open_context: Callable[..., BrowserContext]
+) -> None:
+    """Its name, its build, its descriptions, items and failures: on each screen that has them."""
+    page = open_context(node).new_page()
+    names = {"name": f"worker {HOSTILE}", "build_id": f"build {HOSTILE}"}
+    with Worker(node, "hostile_services", **names):
+        cid = node.start("hostile.words", {"shade": "plain"}, **ONCE)
+        node.wait(cid)
+        for path, shown in {
+            "/console/workers": "worker",
+            "/console/services": "Says",
+            "/console/services/hostile.words": "build",
+            "/console/invoke?service=hostile.words": "Element",
+            f"/console/invocations/{cid}": "on worker",
+            f"/console/invocations/{cid}?tab=events": "worker",
+            "/console/dead-letters": "hostile.words",
+            "/console/overview": "hostile.words",
+        }.items():
+            page.goto(path)
+            expect(page.locator("main")).to_contain_text(shown)
+            expect(page.locator("main .loading, main .skeleton-tile")).to_have_count(0)
+            expect(page.locator("main")).to_contain_text("\\u202e")
+            read = page.evaluate(READ)
+            assert HIDDEN.findall(read) == [], path
+            assert "\\\\u202e" not in read, path
+
+
+def test_an_outcome_leads_to_the_trace_below(family_page: Page, family: Node) -> None:
+    cid = family.start("family.broken", {}, **ONCE)
+    family.wait(cid)
+    family_page.goto(f"/console/invocations/{cid}?tab=details")
+    outcome = family_page.locator(".panel").filter(
+        has=family_page.get_by_role("heading", name="Outcome")
+    )
+    expect(outcome.locator(".failure-message")).to_have_text("the service failed")
+    outcome.get_by_role("button", name="Its trace is below").click()
+    expect(family_page.get_by_role("tab", name="Attempts")).to_have_attribute(
+        "aria-selected", "true"
+    )
+    trace = family_page.get_by_role("region", name="trace")
+    expect(trace).to_be_in_viewport()
+    expect(trace).to_contain_text("ZeroDivisionError")
+
+
 def test_five_megabytes_are_shown_in_part(page: Page, node: Node) -> None:
     cid = node.start("cidery.echo", {"text": "<script>" * 655_360})
     node.wait(cid)
@@ -227,6 +284,12 @@ def test_an_outcome_is_given_from_outside(family_page: Page, family: Node) -> No
     expect(page.locator(".notice")).to_contain_text("until its outcome is given from outside")
     expect(page.locator(".facts").first).to_contain_text("Waits until")
     expect(page.locator(".facts").first).not_to_contain_text("Due")
+    # No handler runs meanwhile.
+    bars = page.locator(".timeline-rows")
+    expect(bars.locator(".bar-wait").last).to_have_attribute(
+        "title", re.compile("waits for its outcome")
+    )
+    expect(bars.locator(".bar-busy")).to_have_count(0)
     # Its handler has emitted the token.
     page.get_by_role("tab", name="Events").click()
     page.locator(".event-detail summary").click()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -148,6 +149,43 @@ def test_all_that_match_are_retried(page: Page, busy: Node) -> None:
     assert busy.call("InvocationService/SummarizeInvocations", matched)["total"] == str(2 * FAILED)
 
 
+def test_those_that_are_held_have_a_chip(page: Page, busy: Node) -> None:
+    held = {"onExhausted": "ON_EXHAUSTED_HOLD", "retryPolicy": {"maxAttempts": 1}}
+    own = {"metadata": {"chip": "yes"}}
+    down = {"code": "UNAVAILABLE", "message": "down"}
+    cids = [busy.start("demo.fail", down, **held, **own) for _ in range(2)]
+    cids.append(busy.start("cidery.echo", {}, delay="3600s", **own))
+    page.goto("/console/invocations?filter=metadata.chip+%3D+yes+AND+state+%3D+FAILED")
+    chips = page.get_by_role("group", name="States")
+    chip = chips.get_by_role("button", name=re.compile("^Held", re.I))
+    field = page.get_by_role("combobox", name="Filter")
+    chip.click()
+    expect(chip).to_have_attribute("aria-pressed", "true")
+    expect(chip).to_have_text(re.compile("2$"))
+    expect(field).to_have_value("metadata.chip = yes AND pending_reason = HELD")
+    expect(page.locator(".virtual-space .row")).to_have_count(2)
+    expect(page.locator(".screen-title .number")).to_have_text("2")
+    # Another chip replaces it, and all of them are counted meanwhile.
+    chips.get_by_role("button", name=re.compile("^Pending", re.I)).click()
+    expect(field).to_have_value("metadata.chip = yes AND state = PENDING")
+    expect(page.locator(".virtual-space .row")).to_have_count(3)
+    expect(chip).to_have_attribute("aria-pressed", "false")
+    chip.click()
+    chip.click()
+    expect(field).to_have_value("metadata.chip = yes")
+    busy.call("InvocationService/CancelInvocations", {"cids": cids})
+
+
+def test_an_operation_that_matched_nothing_has_no_bar(page: Page, busy: Node) -> None:
+    nothing = {"action": {"retry": {}}, "filterExpression": "service = no.such"}
+    busy.call("OperationService/StartOperation", nothing)
+    page.goto("/console/operations")
+    row = page.get_by_role("row").filter(has_text="no.such")
+    expect(row).to_contain_text("Succeeded")
+    expect(row).to_contain_text("nothing matched")
+    expect(row.get_by_role("progressbar")).to_have_count(0)
+
+
 def test_dead_letters_are_grouped_and_purged(page: Page, busy: Node) -> None:
     held = {"onExhausted": "ON_EXHAUSTED_HOLD", **ONCE}
     cid = busy.start("demo.fail", {"code": "UNAVAILABLE", "message": "no stock"}, **held)
@@ -161,3 +199,22 @@ def test_dead_letters_are_grouped_and_purged(page: Page, busy: Node) -> None:
         "1 changed of 1 matched"
     )
     assert busy.state(cid) == "STATE_CANCELLED"
+
+
+@pytest.mark.fails(400)
+def test_a_cid_in_the_place_of_a_filter_is_opened(page: Page, busy: Node) -> None:
+    listed = busy.call("InvocationService/ListInvocations", {"pageSize": 1})
+    cid = listed["invocations"][0]["cid"]
+    for text in (cid, cid.upper(), cid[-12:], cid[:23]):
+        page.goto("/console/invocations")
+        expect(
+            page.locator(".virtual-space .row").filter(has=page.locator(f'[title="{cid}"]'))
+        ).to_be_visible()
+        page.get_by_role("combobox", name="Filter").fill(text)
+        page.keyboard.press("Enter")
+        page.wait_for_url(f"**/console/invocations/{cid}")
+    # What is none, and is not in the list, is a filter that is wrong.
+    page.goto("/console/invocations")
+    page.get_by_role("combobox", name="Filter").fill("012345678901")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert").filter(has_text="operator")).to_be_visible()

@@ -42,6 +42,14 @@ def test_violations_are_shown_at_their_fields(page: Page) -> None:
     wrong = items.nth(1).get_by_label("cust_id")
     expect(wrong).to_have_attribute("aria-invalid", "true")
     expect(wrong).to_be_focused()
+    # Its outline is that of a fault, also while it is focused.
+    colours = "wrong => [getComputedStyle(wrong).outlineColor, getComputedStyle(wrong).borderColor]"
+    outline, border = wrong.evaluate(colours)
+    assert outline == border
+    right = items.nth(0).get_by_label("cust_id")
+    assert (
+        right.evaluate("right => right.focus() ?? getComputedStyle(right).outlineColor") != border
+    )
     field = items.nth(1).locator('[data-name="cust_id"]')
     expect(field.locator(".field-fault")).to_contain_text("not a whole number")
     expect(items.nth(1).locator('[data-name="since"] .field-fault')).not_to_be_empty()

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from node import BINARY, Node
 from playwright.sync_api import BrowserContext, Page, expect
+from test_screens import violations
 
 
 def new_key(data: Path, name: str, *options: str) -> str:
@@ -44,7 +45,7 @@ def log_in(page: Page, key: str) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text("Services")
 
 
-@pytest.mark.fails
+@pytest.mark.fails(401)
 def test_a_key_opens_a_session_and_logging_out_ends_it(
     guarded: Guarded, open_context: Callable[..., BrowserContext]
 ) -> None:
@@ -79,7 +80,7 @@ def test_a_key_opens_a_session_and_logging_out_ends_it(
     expect(page.get_by_label("API key")).to_be_visible()
 
 
-@pytest.mark.fails
+@pytest.mark.fails(401)
 def test_a_revoked_key_ends_its_session(
     guarded: Guarded, open_context: Callable[..., BrowserContext]
 ) -> None:
@@ -127,3 +128,20 @@ def test_who_may_only_read_has_no_buttons_that_work(
     request = {"cids": [cid]}
     answer = guarded.node.call("InvocationService/RetryInvocations", request, key=guarded.reader)
     assert "failure" in answer["changes"][0]
+
+
+@pytest.mark.fails(401)
+@pytest.mark.parametrize(("theme", "width"), [("dark", 400), ("light", 1280)])
+def test_the_log_in_is_accessible(
+    guarded: Guarded, open_context: Callable[..., BrowserContext], theme: str, width: int
+) -> None:
+    viewport = {"width": width, "height": 800}
+    context = open_context(guarded.node, color_scheme=theme, viewport=viewport, bypass_csp=True)
+    page = context.new_page()
+    page.goto("/console/services")
+    expect(page.get_by_label("API key")).to_be_visible()
+    assert violations(page) == []
+    page.get_by_label("API key").fill("cdy_wrong")
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("alert")).to_be_visible()
+    assert violations(page) == []

@@ -64,6 +64,62 @@ def test_a_worker_fits_a_narrow_page(
     assert wrap[0] <= wrap[1]
 
 
+@pytest.mark.parametrize("width", [1024, 1280, 1440])
+@pytest.mark.parametrize("path", ["services", "dead-letters", "workers", "operations"])
+def test_tables_are_as_wide_as_their_place(
+    shop: Worker, node: Node, open_context: Callable[..., BrowserContext], path: str, width: int
+) -> None:
+    long = "the register of customers did not answer within the time that it has " * 2
+    held = {"onExhausted": "ON_EXHAUSTED_HOLD", "retryPolicy": {"maxAttempts": 1}}
+    node.start("demo.fail", {"code": "UNAVAILABLE", "message": long}, **held)
+    node.wait(node.start("demo.fail", {"message": long}, retryPolicy={"maxAttempts": 1}))
+    retry = {"action": {"retry": {}}, "filterExpression": f'failure_message : "{long}"'}
+    node.call("OperationService/StartOperation", retry)
+    page = open_context(node, viewport={"width": width, "height": 800}).new_page()
+    page.goto(f"/console/{path}")
+    wrap = page.locator(".table-wrap")
+    expect(wrap.get_by_role("row").nth(1)).to_be_visible()
+    sizes = wrap.evaluate("wrap => [wrap.scrollWidth, wrap.clientWidth]")
+    assert sizes[0] <= sizes[1] + 1, sizes
+    # There is room: the rows are no stacks.
+    expect(wrap.get_by_role("columnheader").first).to_be_in_viewport()
+
+
+def test_a_worker_has_the_end_of_its_id_and_its_address(
+    shop: Worker, node: Node, page: Page
+) -> None:
+    [worker] = node.call("AdminService/ListWorkers", {})["workers"]
+    opened(page, "/console/workers", "Workers")
+    cell = page.get_by_role("row").filter(has_text="shop-1").get_by_role("cell").first
+    expect(cell).to_have_text(f"shop-1{worker['id'][-12:]}{worker['peer']}")
+    expect(cell.get_by_title(worker["id"])).to_have_text(worker["id"][-12:])
+
+
+def test_rows_are_stacked_where_their_place_is_narrow(
+    node: Node, open_context: Callable[..., BrowserContext]
+) -> None:
+    held = {"onExhausted": "ON_EXHAUSTED_HOLD", "retryPolicy": {"maxAttempts": 1}}
+    node.start("demo.fail", {"code": "UNAVAILABLE", "message": "the `till` is closed"}, **held)
+    # The navigation is beside the table: what is left is less than its columns need.
+    page = open_context(node, viewport={"width": 800, "height": 800}).new_page()
+    page.goto("/console/dead-letters")
+    row = page.get_by_role("row").filter(has_text="Held")
+    assert row.evaluate("row => getComputedStyle(row).display") == "flex"
+    # Its message says what to do, and is without the marks of code.
+    expect(row.get_by_role("link", name="the till is closed")).to_be_visible()
+    # A menu is not cut off by its table.
+    row.get_by_role("button", name="Change").click()
+    item = page.get_by_role("menuitem", name="Release…")
+    expect(item).to_be_focused()
+    button = row.get_by_role("button", name="Change").bounding_box()
+    shown = item.bounding_box()
+    assert button
+    assert shown
+    assert 0 <= shown["y"] - button["y"] - button["height"] < 20
+    page.keyboard.press("Escape")
+    expect(item).to_be_hidden()
+
+
 def test_a_service_is_paused_and_resumed_and_disabled(page: Page, node: Node, shop: Worker) -> None:
     opened(page, "/console/services/shop.stock", "shop.stock")
     health = page.locator(".screen-title .badge")

@@ -22,6 +22,26 @@ impl FieldErrors {
         self.0.push(error);
     }
 
+    /// Converts the enums of a list, of which up to `max` are read. A number that the enum does not have is refused,
+    /// and so is the default one, with a message that asks for a `what` in its place.
+    pub fn enums<E>(&mut self, path: &str, numbers: &[i32], max: usize, what: &str) -> Vec<E>
+    where
+        E: TryFrom<i32> + Default + PartialEq,
+    {
+        let mut read = Vec::new();
+        for (index, number) in numbers.iter().take(max).enumerate() {
+            let path = format!("{path}/{index}");
+            match self.take(enum_from_proto(&path, *number).map(Some)) {
+                Some(value) if value == E::default() => {
+                    let message = format!("is unspecified: omit it, or name a {what}");
+                    self.refuse(Violation::new(path, "UNKNOWN_VALUE", message));
+                }
+                value => read.extend(value),
+            }
+        }
+        read
+    }
+
     /// Counts invalid fields that are not listed.
     pub fn omit(&mut self, count: usize) {
         self.1 += count;

@@ -10,7 +10,7 @@ use super::admin::principal;
 use super::invocation::{RequestFilter, summary_to_proto};
 use super::request;
 use super::request::{into_status, malformed_page_token};
-use crate::codec::convert::{FieldErrors, enum_from_proto, page_size_from_proto};
+use crate::codec::convert::{FieldErrors, page_size_from_proto};
 use crate::codec::filter::resolve;
 use crate::codec::proto::v1;
 use crate::codec::proto::v1::operation_service_server::OperationService;
@@ -113,23 +113,10 @@ impl OperationApi {
 
     fn list(&self, message: &v1::ListOperationsRequest) -> Result<v1::ListOperationsResponse> {
         let mut errors = FieldErrors::default();
-        let mut states = Vec::new();
         let too_many = Violation::too_many("/states", message.states.len(), MAX_STATES);
         Error::reject(reason::REQUEST_INVALID, too_many.into_iter().collect())?;
-        for (index, state) in message.states.iter().enumerate() {
-            let path = format!("/states/{index}");
-            match errors.take(enum_from_proto(&path, *state).map(Some)) {
-                Some(v1::OperationState::Unspecified) => {
-                    let message = "is unspecified: omit it, or name a state";
-                    errors.refuse(Violation::new(path, "UNKNOWN_VALUE", message));
-                }
-                Some(v1::OperationState::Running) => states.push(OperationState::Running),
-                Some(v1::OperationState::Succeeded) => states.push(OperationState::Succeeded),
-                Some(v1::OperationState::Cancelled) => states.push(OperationState::Cancelled),
-                Some(v1::OperationState::Failed) => states.push(OperationState::Failed),
-                None => {}
-            }
-        }
+        let states = errors.enums("/states", &message.states, MAX_STATES, "state");
+        let states: Vec<_> = states.into_iter().filter_map(state_from_proto).collect();
         let size = page_size_from_proto(message.page_size, DEFAULT_PAGE, MAX_PAGE);
         let size = errors.take(size);
         let after = errors.take(parse_page_token(&message.page_token));
@@ -155,6 +142,16 @@ impl OperationApi {
         Ok(v1::CancelOperationResponse {
             operation: Some(operation),
         })
+    }
+}
+
+fn state_from_proto(state: v1::OperationState) -> Option<OperationState> {
+    match state {
+        v1::OperationState::Unspecified => None,
+        v1::OperationState::Running => Some(OperationState::Running),
+        v1::OperationState::Succeeded => Some(OperationState::Succeeded),
+        v1::OperationState::Cancelled => Some(OperationState::Cancelled),
+        v1::OperationState::Failed => Some(OperationState::Failed),
     }
 }
 

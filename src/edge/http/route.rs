@@ -78,11 +78,6 @@ impl Route {
         paths.find_map(|(pattern, route)| Some((*route, name_in(pattern, path)?)))
     }
 
-    /// Whether a path is that of calls of a service.
-    pub(in crate::edge) fn is_call(path: &str) -> bool {
-        path.strip_prefix(INVOKE_PREFIX).is_some_and(is_segment)
-    }
-
     /// The pattern of the route of a path.
     pub(in crate::edge) fn pattern_of(path: &str) -> Option<&'static str> {
         if path.starts_with(INVOKE_PREFIX) {

@@ -74,7 +74,7 @@ impl Groups {
         }
     }
 
-    /// A member of a group has ended; maybe on another node, which tells nobody.
+    /// Waits until a member of a group may have ended: one that ends on another node does not notify this one.
     async fn wakeup(&self) {
         let elsewhere = async {
             match self.store.is_shared() {

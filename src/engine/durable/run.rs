@@ -286,7 +286,7 @@ impl Runner {
         let invoker = self.executor.as_invoker();
         let tracer = &self.executor.runtime().tracer;
         if tracer.is_on() {
-            let (service, due) = (route.name().as_str(), Some(invocation.due));
+            let (service, due) = (route.name(), Some(invocation.due));
             drop(queued(tracer, &request.metadata, request.cid, service, due));
         }
         let (attempt, dispatch) = start(invoker, route, &definition, permits, info, scope, input);

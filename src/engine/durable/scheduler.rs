@@ -100,7 +100,7 @@ impl Schedulers {
         Ok(())
     }
 
-    /// Wakes the schedulers of services with due work: other nodes accept and release it, and tell nobody.
+    /// Wakes the schedulers of services with due work: other nodes that accept or release work do not notify this one.
     async fn poll_shared(self: Arc<Self>) {
         loop {
             self.timer.pause(SHARED_POLL_INTERVAL).await;

@@ -95,7 +95,7 @@ impl CallLimits<'_> {
         cid: Cid,
         metadata: &Metadata,
     ) -> Result<Permits> {
-        let waiting = queued(tracer, metadata, cid, self.route.name().as_str(), None);
+        let waiting = queued(tracer, metadata, cid, self.route.name(), None);
         let permits = self.acquire_permits().await;
         if let Some(waiting) = waiting {
             waiting.end(&permits);

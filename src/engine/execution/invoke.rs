@@ -422,8 +422,7 @@ fn trace_nested(tracer: &Tracer, info: &mut InvocationInfo) -> Option<Span> {
     let service = info.service.clone();
     let name = || format!("invoke {service}");
     let mut span = tracer.enter(&mut info.metadata, SpanKind::Internal, name)?;
-    span.set_text("cidery.cid", info.cid.to_string());
-    span.set_text("cidery.service", service.to_string());
+    span.set_invocation(info.cid, &service);
     Some(span)
 }
 

@@ -11,6 +11,9 @@ use crate::engine::routing::Route;
 use crate::engine::status::{StatusReader, within};
 use crate::model::id::ServiceName;
 
+/// How many minutes are recent, the current one included.
+const RECENT_MINUTES: usize = 5;
+
 /// What one service has done, and what it does now.
 #[derive(Clone, Debug)]
 pub struct ServiceStats {
@@ -49,6 +52,11 @@ pub struct ServiceStats {
     pub last_failure_reason: Option<String>,
     /// How it did in the last minutes; `None` where it was not called.
     pub recent: Option<RecentCalls>,
+    /// How many of its calls and attempts ended in the last five minutes, those included after which an invocation is
+    /// retried or held.
+    pub recent_attempts: u64,
+    /// How many of these failed. Mistakes of callers do not count.
+    pub recent_failed_attempts: u64,
     /// Whether metrics name it: as long as there are few services, those are named that are served, have been called or
     /// have pending invocations.
     pub is_named: bool,
@@ -128,6 +136,7 @@ impl StatusReader {
 
         let pool = limit.pool();
         let locations = pool.map(|pool| pool.locations()).unwrap_or_default();
+        let (recent_attempts, recent_failed_attempts) = route.tally.recent(RECENT_MINUTES);
         ServiceStats {
             service: route.name().clone(),
             outcomes: metrics.outcomes(),
@@ -146,6 +155,8 @@ impl StatusReader {
             crashes: metrics.crashes(),
             last_failure_reason: route.tally.last_reason(),
             recent: self.history.recent(route.name().as_str()),
+            recent_attempts,
+            recent_failed_attempts,
             is_named: self.is_used(route) && metrics.is_named(),
         }
     }

@@ -49,8 +49,7 @@ impl AttemptTrace {
         };
         let name = || Span::name_of(what, service.as_str());
         let mut attempt = tracer.enter(&mut info.metadata, kind, name)?;
-        attempt.set_text("cidery.cid", info.cid.to_string());
-        attempt.set_text("cidery.service", service.as_str().to_owned());
+        attempt.set_invocation(info.cid, &service);
         attempt.set_number("cidery.attempt", i64::from(info.attempt));
         if info.asynchronous {
             process(&mut attempt, info.cid, service.as_str());
@@ -61,8 +60,7 @@ impl AttemptTrace {
             dispatch.set_text("rpc.system", "grpc");
             dispatch.set_text("rpc.service", "cidery.v1.WorkerService");
             dispatch.set_text("rpc.method", "Serve");
-            dispatch.set_text("cidery.cid", info.cid.to_string());
-            dispatch.set_text("cidery.service", service.as_str().to_owned());
+            dispatch.set_invocation(info.cid, &service);
             dispatch.set_text("cidery.worker", worker.to_owned());
             Some(dispatch)
         });

@@ -16,10 +16,6 @@ pub(in crate::engine) fn commit(tracer: &Tracer, request: &Request) -> Option<Sp
 fn commit_recorded(tracer: &Tracer, request: &Request) -> Option<Span> {
     let name = || "commit".to_owned();
     let mut span = tracer.child(&request.metadata, SpanKind::Internal, name)?;
-    span.set_text("cidery.cid", request.cid.to_string());
-    // A group has no service.
-    if !request.service.is_none() {
-        span.set_text("cidery.service", request.service.as_str().to_owned());
-    }
+    span.set_invocation(request.cid, &request.service);
     Some(span)
 }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::span::{Span, SpanKind};
 use super::tracer::Tracer;
-use crate::model::id::Cid;
+use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::Invocation;
 use crate::model::metadata::{Metadata, TRACEPARENT};
 use crate::model::trace::is_same_trace;
@@ -22,8 +22,7 @@ pub(in crate::engine) fn publish(tracer: &Tracer, invocation: &mut Invocation) -
     let name = || Span::name_of("publish", service);
     let mut span = tracer.child(&request.metadata, SpanKind::Producer, name)?;
     describe(&mut span, "publish", "send", request.cid, service);
-    span.set_text("cidery.cid", request.cid.to_string());
-    span.set_text("cidery.service", service.to_owned());
+    span.set_invocation(request.cid, &request.service);
     put_context(invocation, &span);
     Some(span)
 }
@@ -55,7 +54,7 @@ pub(in crate::engine) fn publish_group(
     let metadata = group.request.metadata.clone();
     let mut span = tracer.child(&metadata, SpanKind::Producer, name)?;
     describe(&mut span, "publish", "send", group.request.cid, "batch");
-    span.set_text("cidery.cid", group.request.cid.to_string());
+    span.set_invocation(group.request.cid, &group.request.service);
     let count = i64::try_from(members.len()).unwrap_or(i64::MAX);
     span.set_number("messaging.batch.message_count", count);
     let own = metadata.get(TRACEPARENT).unwrap_or_default();
@@ -79,13 +78,12 @@ pub(in crate::engine) fn queued(
     tracer: &Tracer,
     metadata: &Metadata,
     cid: Cid,
-    service: &str,
+    service: &ServiceName,
     since: Option<Timestamp>,
 ) -> Option<Span> {
-    let name = || Span::name_of("queue", service);
+    let name = || Span::name_of("queue", service.as_str());
     let mut span = tracer.child(metadata, SpanKind::Internal, name)?;
-    span.set_text("cidery.cid", cid.to_string());
-    span.set_text("cidery.service", service.to_owned());
+    span.set_invocation(cid, service);
     if let Some(since) = since {
         span.set_start(since);
     }

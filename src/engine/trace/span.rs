@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use crate::engine::clock::Clock;
 use crate::model::error::{Error, Kind, Result};
-use crate::model::id::truncated;
+use crate::model::id::{Cid, ServiceName, truncated};
 use crate::model::trace::TraceContext;
 
 /// The longest text of an attribute, in bytes. A longer one is cut.
@@ -155,6 +155,14 @@ impl Span {
     /// As [`set`](Self::set), of a text.
     pub fn set_text(&mut self, key: &'static str, text: impl Into<Cow<'static, str>>) {
         self.set(key, AttributeValue::Text(text.into()));
+    }
+
+    /// Adds which invocation it is about. A group has no service.
+    pub(in crate::engine) fn set_invocation(&mut self, cid: Cid, service: &ServiceName) {
+        self.set_text("cidery.cid", cid.to_string());
+        if !service.is_none() {
+            self.set_text("cidery.service", service.as_str().to_owned());
+        }
     }
 
     /// As [`set`](Self::set), of a number.

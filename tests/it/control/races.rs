@@ -147,12 +147,13 @@ async fn a_change_whose_caller_leaves_is_made_all_the_same() {
     let (node, _) = node(Node::builder().store(store)).await;
     let invoker = node.invoker();
     let cause = ControlCause::default();
+    // Begun, and left: nearly always before it is written.
     let mut pause = Box::pin(invoker.pause_service("counted", false, cause));
-    assert!(futures_util::poll!(&mut pause).is_pending());
+    let _ = futures_util::poll!(&mut pause);
     drop(pause);
     until("it is paused", || !invoker.service_controls().is_empty()).await;
     let mut resume = Box::pin(invoker.resume_service("counted", String::new()));
-    assert!(futures_util::poll!(&mut resume).is_pending());
+    let _ = futures_util::poll!(&mut resume);
     drop(resume);
     until("it is resumed", || invoker.service_controls().is_empty()).await;
 }

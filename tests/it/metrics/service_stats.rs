@@ -86,6 +86,10 @@ async fn calls_count_once_by_kind_and_outcome() {
     let fails = stats_of(node.address(), "fails").await;
     assert_eq!(outcomes(&fails), [(Kind::Sync, Outcome::Failed, 1)]);
     assert_eq!(fails.last_failure_reason, "BROKEN");
+    assert_eq!(
+        (fails.recent_attempts, fails.recent_failed_attempts),
+        (1, 1)
+    );
     let refused = stats_of(node.address(), "customer.get").await;
     assert_eq!(outcomes(&refused), [(Kind::Sync, Outcome::Refused, 1)]);
     assert_eq!(refused.duration.unwrap().counts.iter().sum::<u64>(), 0);
@@ -127,6 +131,11 @@ async fn retries_expirations_and_cancellations_of_stored_invocations_count() {
     let flaky = stats_of(node.address(), "demo.flaky").await;
     assert_eq!(outcomes(&flaky), [(Kind::Async, Outcome::Succeeded, 1)]);
     assert_eq!((flaky.retries, flaky.crashes), (2, 0));
+    // One invocation, whose last attempt alone succeeded.
+    assert_eq!(
+        (flaky.recent_attempts, flaky.recent_failed_attempts),
+        (3, 2)
+    );
     assert_eq!(flaky.duration.unwrap().counts.iter().sum::<u64>(), 3);
 
     let mut expires = Call::new("rests", ());

@@ -39,6 +39,8 @@ _log = logging.getLogger("cidery.worker")
 _WELCOME_TIMEOUT = 10.0
 # What C core says where it could not write to a stream.
 _CORE_ERROR = "Internal error from Core"
+# How often a worker that starts asks for the reason of a node that ended the stream at once.
+_UNREAD_TRIES = 3
 _CLOSE_TIMEOUT = 5.0
 _INITIAL_BACKOFF = 0.1
 _MAX_BACKOFF = 5.0
@@ -60,6 +62,10 @@ class InFlightDispatch:
     cancel: Callable[[], None]
     items: list[worker_pb2.DispatchItem] = field(default_factory=list)
     """The emitted items, which are sent again if the stream breaks."""
+
+
+class _ReasonUnread(Unavailable):
+    """The node ended the stream, and its reason was lost: the next try reads it."""
 
 
 class Connection:
@@ -243,7 +249,7 @@ class Connection:
         # One that is replaced stays open for the nested calls on it.
         async with contextlib.AsyncExitStack() as channels:
             stub = await self._open_channel(options, channels)
-            backoff = _INITIAL_BACKOFF
+            backoff, unread = _INITIAL_BACKOFF, 0
             while not self._is_closed:
                 if self._tls is not None and self._tls.has_changed_since(self._stamp):
                     stub = await self._open_channel(options, channels)
@@ -251,7 +257,10 @@ class Connection:
                     if await self._open_stream(stub):
                         backoff = _INITIAL_BACKOFF
                 except CideryError as error:
-                    can_wait = self._waits_for_node and isinstance(error, Unavailable)
+                    unread = unread + 1 if isinstance(error, _ReasonUnread) else 0
+                    can_wait = 0 < unread < _UNREAD_TRIES or (
+                        self._waits_for_node and isinstance(error, Unavailable)
+                    )
                     if not self.welcomed.done() and not can_wait:
                         self.welcomed.set_exception(error)
                         return
@@ -319,7 +328,7 @@ class Connection:
                 # The node ended the stream before the hello was written. The failure of that write
                 # stands in place of the status, which has the reason: the next try reads it.
                 message = "the stream ended before the hello was sent"
-                raise Unavailable("CONNECT_FAILED", message) from error
+                raise _ReasonUnread("CONNECT_FAILED", message) from error
             raise failure from failure.__cause__
         outbox.batches_results = worker_pb2.CAPABILITY_BATCHING in first.welcome.capabilities
         self._resume(first.welcome, outbox)

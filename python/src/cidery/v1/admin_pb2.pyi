@@ -336,7 +336,7 @@ class ListServiceStatsResponse(_message.Message):
     def __init__(self, stats: _Optional[_Iterable[_Union[ServiceStats, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., observe_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class ServiceStats(_message.Message):
-    __slots__ = ("service", "outcomes", "duration", "queue_wait", "queued", "pending", "running", "oldest_due_time", "workers", "worker_credits", "retries", "crashes", "last_failure_reason", "recent")
+    __slots__ = ("service", "outcomes", "duration", "queue_wait", "queued", "pending", "running", "oldest_due_time", "workers", "worker_credits", "retries", "crashes", "last_failure_reason", "recent", "recent_attempts", "recent_failed_attempts")
     SERVICE_FIELD_NUMBER: _ClassVar[int]
     OUTCOMES_FIELD_NUMBER: _ClassVar[int]
     DURATION_FIELD_NUMBER: _ClassVar[int]
@@ -351,6 +351,8 @@ class ServiceStats(_message.Message):
     CRASHES_FIELD_NUMBER: _ClassVar[int]
     LAST_FAILURE_REASON_FIELD_NUMBER: _ClassVar[int]
     RECENT_FIELD_NUMBER: _ClassVar[int]
+    RECENT_ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
+    RECENT_FAILED_ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
     service: str
     outcomes: _containers.RepeatedCompositeFieldContainer[OutcomeCount]
     duration: Histogram
@@ -365,7 +367,9 @@ class ServiceStats(_message.Message):
     crashes: int
     last_failure_reason: str
     recent: RecentCalls
-    def __init__(self, service: _Optional[str] = ..., outcomes: _Optional[_Iterable[_Union[OutcomeCount, _Mapping]]] = ..., duration: _Optional[_Union[Histogram, _Mapping]] = ..., queue_wait: _Optional[_Union[Histogram, _Mapping]] = ..., queued: _Optional[int] = ..., pending: _Optional[int] = ..., running: _Optional[int] = ..., oldest_due_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., workers: _Optional[int] = ..., worker_credits: _Optional[int] = ..., retries: _Optional[int] = ..., crashes: _Optional[int] = ..., last_failure_reason: _Optional[str] = ..., recent: _Optional[_Union[RecentCalls, _Mapping]] = ...) -> None: ...
+    recent_attempts: int
+    recent_failed_attempts: int
+    def __init__(self, service: _Optional[str] = ..., outcomes: _Optional[_Iterable[_Union[OutcomeCount, _Mapping]]] = ..., duration: _Optional[_Union[Histogram, _Mapping]] = ..., queue_wait: _Optional[_Union[Histogram, _Mapping]] = ..., queued: _Optional[int] = ..., pending: _Optional[int] = ..., running: _Optional[int] = ..., oldest_due_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., workers: _Optional[int] = ..., worker_credits: _Optional[int] = ..., retries: _Optional[int] = ..., crashes: _Optional[int] = ..., last_failure_reason: _Optional[str] = ..., recent: _Optional[_Union[RecentCalls, _Mapping]] = ..., recent_attempts: _Optional[int] = ..., recent_failed_attempts: _Optional[int] = ...) -> None: ...
 
 class RecentCalls(_message.Message):
     __slots__ = ("period", "calls", "failed", "duration_p50", "duration_p99")

@@ -1,6 +1,6 @@
 //! Filters of stored invocations.
 
-use crate::codec::convert::field::{FieldErrors, enum_from_proto, parse_optional_cid};
+use crate::codec::convert::field::{FieldErrors, parse_optional_cid};
 use crate::codec::convert::metadata::metadata_from_proto;
 use crate::codec::convert::time::optional_timestamp_from_proto;
 use crate::codec::proto::v1;
@@ -26,8 +26,10 @@ pub fn filter_from_proto(
     let filter = filter.unwrap_or_default();
     let mut errors = FieldErrors::default();
     errors.take(check_lengths(&filter, max_values));
-    let reasons = reasons(&filter.pending_reasons, max_values, &mut errors);
-    let mut states = states(&filter.states, max_values, &mut errors);
+    let reasons = &filter.pending_reasons;
+    let reasons = errors.enums("/filter/pending_reasons", reasons, max_values, "value");
+    let states = errors.enums("/filter/states", &filter.states, max_values, "value");
+    let mut states: Vec<_> = states.into_iter().flat_map(states_from_proto).collect();
     let services = services(&filter, max_values, &mut errors);
     // Only pending invocations have a reason to be pending. The store knows one of the reasons.
     let is_held = |reason: &v1::PendingReason| *reason == v1::PendingReason::Held;
@@ -110,33 +112,6 @@ fn check_lengths(filter: &v1::InvocationFilter, max_values: usize) -> Result<()>
         .reject()
 }
 
-/// The reasons to be pending, of which up to `max` are read.
-fn reasons(numbers: &[i32], max: usize, errors: &mut FieldErrors) -> Vec<v1::PendingReason> {
-    let mut reasons = Vec::new();
-    for (index, reason) in numbers.iter().take(max).enumerate() {
-        let path = format!("/filter/pending_reasons/{index}");
-        match errors.take(enum_from_proto(&path, *reason).map(Some)) {
-            Some(v1::PendingReason::Unspecified) => errors.refuse(unspecified(path)),
-            reason => reasons.extend(reason),
-        }
-    }
-    reasons
-}
-
-/// The states, of which up to `max` are read.
-fn states(numbers: &[i32], max: usize, errors: &mut FieldErrors) -> Vec<State> {
-    let mut states = Vec::new();
-    for (index, state) in numbers.iter().take(max).enumerate() {
-        let path = format!("/filter/states/{index}");
-        match errors.take(enum_from_proto(&path, *state).map(Some)) {
-            Some(v1::State::Unspecified) => errors.refuse(unspecified(path)),
-            Some(state) => states.extend(states_from_proto(state)),
-            None => {}
-        }
-    }
-    states
-}
-
 /// The services, of which up to `max` are read. Groups are stored under the empty name, which no request has.
 fn services(
     filter: &v1::InvocationFilter,
@@ -162,15 +137,6 @@ fn services(
         }
     }
     services
-}
-
-/// The violation of a value that is the default of its enum: nothing matches it.
-fn unspecified(path: String) -> Violation {
-    Violation::new(
-        path,
-        "UNKNOWN_VALUE",
-        "is unspecified: omit it, or name a value",
-    )
 }
 
 /// The states of the model that a state of the contract matches.

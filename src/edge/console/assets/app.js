@@ -6,6 +6,7 @@ import { logOut, mayAdminister, missing, readSession, session } from "./api/sess
 import { fill, h } from "./core/dom.js";
 import { addKeys, knownKeys, startKeys } from "./core/keys.js";
 import { goBack, href, open, place, start } from "./core/router.js";
+import { plain } from "./core/text.js";
 import { applyTheme, nextTheme, theme } from "./core/theme.js";
 import { tickTimes } from "./core/time.js";
 import { dialog } from "./parts/controls.js";
@@ -93,7 +94,8 @@ async function show() {
     else link.removeAttribute("aria-current");
   }
   if (!entry) {
-    fill(main, screen(screenHead("No such page"), empty("Nothing is here", h("a", { href: href([]) }, "Go to the start"))));
+    const away = h("a", { href: href([]) }, "Go to the start");
+    fill(main, screen(screenHead("No such page"), empty("Nothing is here", away)));
     return;
   }
   const denied = entry.needs ? missing(entry.needs) : null;
@@ -111,15 +113,23 @@ async function show() {
   }
 }
 
+/**
+ * An entry of the navigation. One that the caller may not open leads nowhere, and says which right is missing: it can
+ * be focused, so that this is read.
+ *
+ * @param {string} name
+ * @param {Entry} entry
+ */
+function navigationLink(name, entry) {
+  const denied = entry.needs ? missing(entry.needs) : null;
+  const way = denied
+    ? { role: "link", "aria-disabled": "true", tabindex: "0", title: plain(denied), class: "denied" }
+    : { href: href([name]), title: `${entry.label} (g ${entry.key})` };
+  return h("a", { ...way, dataset: { name } }, icon(entry.icon), h("span", null, entry.label));
+}
+
 function navigation() {
-  const links = Object.entries(SCREENS).map(([name, entry]) =>
-    h(
-      "a",
-      { href: href([name]), dataset: { name }, title: `${entry.label} (g ${entry.key})` },
-      icon(entry.icon),
-      h("span", null, entry.label),
-    ),
-  );
+  const links = Object.entries(SCREENS).map(([name, entry]) => navigationLink(name, entry));
   const caller = session().caller;
   const switcher = h("button", {
     class: "icon-button",

@@ -67,6 +67,8 @@ fn to_proto(stats: ServiceStats) -> v1::ServiceStats {
         crashes: stats.crashes,
         last_failure_reason: stats.last_failure_reason.unwrap_or_default(),
         recent: stats.recent.map(recent_to_proto),
+        recent_attempts: stats.recent_attempts,
+        recent_failed_attempts: stats.recent_failed_attempts,
     }
 }
 

@@ -23,6 +23,10 @@ const KEPT = 24;
 /** Requests that look for the rows of a page beyond its length, at once: the next time goes on from there. */
 const STEPS_MAX = 8;
 
+const CID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+/** As lists show it, or more of it. */
+const PART_OF_CID = /^[0-9a-f-]{8,35}$/;
+
 export class Pages {
   /**
    * @param {string} filter
@@ -72,6 +76,19 @@ export class Pages {
   row(index) {
     const page = this.pageAt(index);
     return page?.rows?.[index - page.start];
+  }
+
+  /**
+   * The CID that a text is, or that of the only loaded row that begins or ends with it.
+   *
+   * @param {string} part
+   */
+  cidOf(part) {
+    if (CID.test(part)) return part;
+    if (!PART_OF_CID.test(part)) return null;
+    const rows = this.pages.flatMap((page) => page.rows ?? []);
+    const [found, other] = rows.filter(({ cid }) => cid.startsWith(part) || cid.endsWith(part));
+    return found && !other ? found.cid : null;
   }
 
   /** Loads the first page, and forgets the others. */

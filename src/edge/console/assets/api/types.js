@@ -206,6 +206,8 @@
  * @property {number} [workers]
  * @property {string} [lastFailureReason]
  * @property {{period?: string, calls?: string, failed?: string, durationP50?: number, durationP99?: number}} [recent]
+ * @property {string} [recentAttempts]
+ * @property {string} [recentFailedAttempts]
  */
 /** @typedef {{stats?: ServiceStats[], nextPageToken?: string, observeTime: string, startTime: string}} StatsAnswer */
 /**

@@ -1,11 +1,18 @@
-// Builds elements. Everything that comes from outside becomes text here: no module of the console writes HTML.
+// Builds elements. Everything that comes from outside becomes text here: no module of the console writes HTML, and what
+// is read, as a text or as a hint, has its control characters as escapes. Values of inputs are kept as they are.
+
+import { visible } from "./text.js";
 
 /** @typedef {Node | string | number | null | undefined | false} Child */
 /** @typedef {Record<string, unknown> & {class?: string | null}} Attributes */
 
+/** Attributes that are read as a text is. */
+const READ = new Set(["title", "aria-label", "placeholder", "alt", "label"]);
+
 /**
  * An element with attributes and children.
  *
+ * Texts are shown by `visible`: what is to be kept raw is a property, such as `value`, or a text node of the caller.
  * `onclick` and the like are listeners, `dataset` is an object, a boolean sets or removes an attribute, and `value`,
  * `checked` and `disabled` are properties. Children that are null, undefined or false are left out.
  *
@@ -36,7 +43,8 @@ function set(element, name, value) {
   } else if (name === "value" || name === "checked" || name === "disabled") {
     Object.assign(element, { [name]: value });
   } else {
-    element.setAttribute(name, value === true ? "" : String(value));
+    const text = value === true ? "" : String(value);
+    element.setAttribute(name, READ.has(name) ? visible(text) : text);
   }
 }
 
@@ -47,7 +55,7 @@ function set(element, name, value) {
 export function append(parent, children) {
   for (const child of children.flat()) {
     if (child === null || child === undefined || child === false) continue;
-    parent.appendChild(child instanceof Node ? child : document.createTextNode(String(child)));
+    parent.appendChild(child instanceof Node ? child : document.createTextNode(visible(String(child))));
   }
 }
 
@@ -67,13 +75,24 @@ export function fill(parent, ...children) {
 }
 
 /**
+ * Sets a hint that is shown under the pointer.
+ *
+ * @param {HTMLElement} element
+ * @param {string} text
+ */
+export function setTitle(element, text) {
+  element.title = visible(text);
+}
+
+/**
  * Changes a text only where it differs, so that nothing is selected or announced twice.
  *
  * @param {Element} element
  * @param {string} text
  */
 export function setText(element, text) {
-  if (element.textContent !== text) element.textContent = text;
+  const shown = visible(text);
+  if (element.textContent !== shown) element.textContent = shown;
 }
 
 let lastId = 0;

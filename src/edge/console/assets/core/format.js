@@ -77,7 +77,8 @@ export function words(value, prefix = "") {
 }
 
 /**
- * The part of a CID that tells it apart in a list. Those that are made at the same time begin alike.
+ * The part of a CID, or of the id of a worker, that tells it apart in a list. Those that are made at the same time begin
+ * alike.
  *
  * @param {string} cid
  */

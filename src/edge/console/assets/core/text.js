@@ -4,6 +4,8 @@
 const HIDDEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
 
 /**
+ * What is visible stays as it is: it does no harm twice.
+ *
  * @param {string} text
  * @returns {string}
  */
@@ -12,6 +14,15 @@ export function visible(text) {
     const code = character.charCodeAt(0);
     return code === 0x1b ? "\\e" : `\\u${code.toString(16).padStart(4, "0")}`;
   });
+}
+
+/**
+ * A sentence without the backticks that mark code in it, for where it is not set: `said` sets it.
+ *
+ * @param {string} sentence
+ */
+export function plain(sentence) {
+  return sentence.replace(/`([^`\n]+)`/g, "$1");
 }
 
 /**

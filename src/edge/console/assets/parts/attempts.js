@@ -2,7 +2,7 @@
 
 import { h } from "../core/dom.js";
 import { workerName } from "../core/format.js";
-import { oneLine, visible } from "../core/text.js";
+import { oneLine } from "../core/text.js";
 import { ago, duration, toMs } from "../core/time.js";
 import { textView } from "./content.js";
 import { icon } from "./icon.js";
@@ -10,7 +10,7 @@ import { said } from "./said.js";
 
 /** @typedef {import("../api/types.js").Invocation} Invocation */
 /** @typedef {import("../api/types.js").Attempt} Attempt */
-/** @typedef {"good" | "bad" | "busy" | "idle"} Tone */
+/** @typedef {"good" | "bad" | "busy" | "idle" | "wait"} Tone */
 
 /** @type {Record<Tone, {icon: import("./icon.js").IconName, label: string}>} */
 const LOOKS = {
@@ -18,6 +18,7 @@ const LOOKS = {
   bad: { icon: "failed", label: "failed" },
   busy: { icon: "running", label: "running" },
   idle: { icon: "cancelled", label: "cancelled" },
+  wait: { icon: "waiting", label: "waits for its outcome" },
 };
 
 /**
@@ -29,12 +30,14 @@ const LOOKS = {
  */
 export function toneOfAttempt(attempt, invocation) {
   if (attempt.failure) return attempt.failure.reason === "CANCELLED" ? "idle" : "bad";
-  if (!attempt.endTime) return "busy";
+  // Its handler has returned: no handler runs until the outcome is given.
+  if (!attempt.endTime) return invocation.waitingForCompletion ? "wait" : "busy";
   return invocation.state === "STATE_CANCELLED" ? "idle" : "good";
 }
 
 /** @param {import("../api/types.js").Failure} failure */
 export function failureView(failure) {
+  const tone = failure.reason === "CANCELLED" ? "idle" : "bad";
   const violations = (failure.details ?? []).flatMap((detail) => detail["fieldViolations"] ?? []);
   return h(
     "div",
@@ -42,7 +45,7 @@ export function failureView(failure) {
     h(
       "p",
       null,
-      h("span", { class: `mono strong tone-${failure.reason === "CANCELLED" ? "idle" : "bad"}` }, visible(failure.reason ?? failure.code)),
+      h("span", { class: `mono strong tone-${tone}` }, failure.reason ?? failure.code),
       h("span", { class: "quiet small mono" }, ` ${failure.code.replace("CODE_", "")}`),
     ),
     h("p", { class: "failure-message" }, ...said((failure.message ?? "").slice(0, 4000))),
@@ -51,7 +54,7 @@ export function failureView(failure) {
         "ul",
         { class: "violations" },
         ...violations.map((/** @type {any} */ one) =>
-          h("li", null, h("code", null, visible(one.field || "/")), ` ${visible(one.description ?? "")}`),
+          h("li", null, h("code", null, one.field || "/"), " ", ...said(one.description ?? "")),
         ),
       ),
   );

@@ -5,7 +5,7 @@ import { getOperation, startOperation } from "../api/node.js";
 import { fill, h, uniqueId } from "../core/dom.js";
 import { count, plural, words } from "../core/format.js";
 import { href } from "../core/router.js";
-import { oneLine } from "../core/text.js";
+import { oneLine, plain } from "../core/text.js";
 import { newUuid } from "../core/uuid.js";
 import { action, dialog, focusFirst } from "./controls.js";
 import { loading, messagePlace, toast } from "./notice.js";
@@ -206,13 +206,26 @@ function breakdown(summaries) {
 }
 
 /**
+ * How far an operation is. One that has ended and matched nothing has no bar: a full one would say that it did much.
+ *
+ * @param {Operation} operation
+ * @param {string} label
+ */
+export function operationBar(operation, label) {
+  const matched = Number(operation.matched ?? 0);
+  const isDone = operation.state === "OPERATION_STATE_SUCCEEDED";
+  if (isDone && matched === 0) return h("span", { class: "quiet small" }, "nothing matched");
+  const max = Math.max(1, matched);
+  const value = isDone ? max : Math.min(Number(operation.processed ?? 0), max);
+  return h("progress", { max, value, "aria-label": label });
+}
+
+/**
  * How far an operation is.
  *
  * @param {Operation} operation
  */
 export function operationView(operation) {
-  const matched = Math.max(Number(operation.matched ?? 0), 1);
-  const processed = Math.min(Number(operation.processed ?? 0), matched);
   return h(
     "div",
     { class: "operation" },
@@ -222,19 +235,15 @@ export function operationView(operation) {
       h("b", null, words(operation.state, "OPERATION_STATE_")),
       ` · ${count(operation.changed)} changed of ${count(operation.matched)} matched`,
     ),
-    h("progress", {
-      max: matched,
-      value: operation.state === "OPERATION_STATE_SUCCEEDED" ? matched : processed,
-      "aria-label": "Progress of the operation",
-    }),
-    operation.failure && h("p", { class: "tone-warn" }, oneLine(operation.failure.message ?? "")),
+    operationBar(operation, "Progress of the operation"),
+    operation.failure && h("p", { class: "tone-warn" }, oneLine(plain(operation.failure.message ?? ""))),
     ...(operation.refusals ?? []).map((refusal) =>
       h(
         "p",
         { class: "small" },
         `${count(refusal.count)} refused: `,
         h("span", { class: "mono" }, refusal.reason),
-        refusal.message ? ` · ${oneLine(refusal.message)}` : "",
+        refusal.message ? ` · ${oneLine(plain(refusal.message))}` : "",
       ),
     ),
   );

@@ -1,4 +1,4 @@
-// Charts of the last hour, by uPlot. Its colours are those of the page, and it is drawn again when they change. What a
+// Charts of a range of time, by uPlot. Its colours are those of the page, and it is drawn again when they change. What a
 // chart shows now, and its range, are also text: a picture says nothing to a screen reader.
 
 import uPlot from "../vendor/uplot/uPlot.js";
@@ -15,19 +15,22 @@ import { isDark } from "../core/theme.js";
  */
 
 const HEIGHT = 148;
+/** Seconds between two ticks: a tick has no more than minutes. */
+const STEPS = [60, 120, 300, 600, 900, 1800, 3600];
 
 /**
  * @param {string} title
  * @param {(value: number) => string} format
  * @param {AbortSignal} scope
- * @returns {{element: HTMLElement, show: (times: number[], series: Series[]) => void}}
+ * @returns {{element: HTMLElement, show: (range: string, times: number[], series: Series[]) => void}}
  */
 export function chart(title, format, scope) {
   const legend = h("div", { class: "chart-legend" });
-  const place = h("div", { class: "chart-place", role: "img", "aria-label": `${title}, last hour` });
-  const element = h("figure", { class: "chart" }, h("figcaption", null, h("h2", null, title), legend), place);
+  const place = h("div", { class: "chart-place", role: "img", "aria-label": title });
+  const element = h("figure", { class: "chart" }, h("figcaption", null, h("h3", null, title), legend), place);
   /** @type {uPlot | null} */
   let plot = null;
+  let range = "last hour";
   /** @type {[number[], Series[]]} */
   let data = [[], []];
 
@@ -52,7 +55,7 @@ export function chart(title, format, scope) {
       }),
     );
     const said = series.map(({ label, values }) => `${label} ${spoken(values.at(-1), format)}`).join(", ");
-    place.setAttribute("aria-label", `${title}, last hour. Now: ${said}`);
+    place.setAttribute("aria-label", `${title}, ${range}. Now: ${said}`);
   }
 
   function draw() {
@@ -80,7 +83,8 @@ export function chart(title, format, scope) {
 
   return {
     element,
-    show(times, series) {
+    show(shown, times, series) {
+      range = shown;
       const isSame = plot && data[1].length === series.length;
       data = [times, series];
       if (isSame && plot) plot.setData([times, ...series.map((one) => one.values)]);
@@ -122,6 +126,7 @@ function options(width, series, format, showLegend) {
         ...axis,
         size: 24,
         space: 80,
+        incrs: STEPS,
         values: (/** @type {unknown} */ _, /** @type {number[]} */ times) => times.map(clock),
       },
       {

@@ -89,7 +89,7 @@ function coloured(text) {
       const isKey = token.text.startsWith('"') && all[index + 1]?.text === ":";
       const kind = isKey ? "key" : kindOf(token.text);
       nodes.push(
-        kind ? h("span", { class: `json-${kind}` }, visible(token.text)) : document.createTextNode(token.text),
+        kind ? h("span", { class: `json-${kind}` }, token.text) : document.createTextNode(token.text),
       );
       at = token.at + token.text.length;
     });

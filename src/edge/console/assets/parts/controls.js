@@ -74,7 +74,8 @@ export function action(label, { run, icon: name, kind = "", denied = null, key }
  * @param {string} [kind]
  */
 export function menu(label, items, kind = "") {
-  const list = h("div", { class: "menu-list", role: "menu", hidden: true });
+  // In the top layer nothing cuts it off, and its place is that of the page, also within a container.
+  const list = h("div", { class: "menu-list", role: "menu", popover: "manual" });
   const button = h(
     "button",
     { class: `button ${kind}`, "aria-haspopup": "menu", "aria-expanded": "false" },
@@ -82,8 +83,8 @@ export function menu(label, items, kind = "") {
     icon("down"),
   );
   const show = (/** @type {boolean} */ isOpen) => {
-    list.hidden = !isOpen;
     button.setAttribute("aria-expanded", String(isOpen));
+    list.togglePopover(isOpen);
     if (isOpen) putBelow(list, button);
   };
   for (const item of items) {
@@ -104,8 +105,8 @@ export function menu(label, items, kind = "") {
   }
   const root = h("div", { class: "menu" }, button, list);
   button.addEventListener("click", () => {
-    show(list.hidden === true);
-    if (!list.hidden) /** @type {HTMLElement} */ (list.firstElementChild)?.focus();
+    show(!isShown(list));
+    if (isShown(list)) /** @type {HTMLElement} */ (list.firstElementChild)?.focus();
   });
   root.addEventListener("focusout", (event) => {
     if (!root.contains(/** @type {Node | null} */ (event.relatedTarget))) show(false);
@@ -117,6 +118,11 @@ export function menu(label, items, kind = "") {
     }),
   );
   return root;
+}
+
+/** @param {HTMLElement} list */
+function isShown(list) {
+  return list.matches(":popover-open");
 }
 
 /**
@@ -139,7 +145,7 @@ function putBelow(list, button) {
  * @param {() => void} close
  */
 function moveInMenu(event, list, close) {
-  if (list.hidden) return;
+  if (!isShown(list)) return;
   const items = /** @type {HTMLElement[]} */ ([...list.children]);
   const at = items.indexOf(/** @type {HTMLElement} */ (document.activeElement));
   const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];

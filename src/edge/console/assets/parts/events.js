@@ -5,7 +5,7 @@ import { ApiError } from "../api/connect.js";
 import { streamResults } from "../api/node.js";
 import { fill, h } from "../core/dom.js";
 import { words, workerName } from "../core/format.js";
-import { oneLine } from "../core/text.js";
+import { oneLine, plain } from "../core/text.js";
 import { exact, toMs } from "../core/time.js";
 import { contentView, textOf } from "./content.js";
 import { icon } from "./icon.js";
@@ -146,7 +146,7 @@ const ICONS = {
 function describe(event, items) {
   const attempt = event.attempt ? `attempt ${event.attempt}` : "";
   const failureText = (/** @type {import("../api/types.js").Failure | undefined} */ failure) =>
-    oneLine(`${failure?.reason ?? ""}${failure?.message ? `: ${failure.message}` : ""}`);
+    oneLine(plain(`${failure?.reason ?? ""}${failure?.message ? `: ${failure.message}` : ""}`));
   if (event.accepted) return ["accepted", "idle", ""];
   if (event.started)
     return ["started", "busy", [attempt, workerName(event.started.worker ?? "")].filter(Boolean).join(" · ")];
@@ -159,7 +159,7 @@ function describe(event, items) {
   if (event.failed) return ["failed", "bad", failureText(event.failed.failure)];
   if (event.cancelled) return ["cancelled", "idle", failureText(event.cancelled.failure)];
   if (event.expired) return ["expired", "warn", failureText(event.expired.failure)];
-  return ["not_found", "warn", oneLine(event.notFound?.message ?? event.notFound?.reason ?? "")];
+  return ["not_found", "warn", oneLine(plain(event.notFound?.message ?? event.notFound?.reason ?? ""))];
 }
 
 /** @param {import("../api/types.js").Progress} progress */

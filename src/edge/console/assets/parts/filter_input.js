@@ -1,6 +1,6 @@
 // The field for a filter, with suggestions of what may follow, by the caret: a combobox.
 
-import { fill, h, uniqueId } from "../core/dom.js";
+import { fill, h, setText, uniqueId } from "../core/dom.js";
 import { suggest } from "../core/filter.js";
 import { icon } from "./icon.js";
 
@@ -143,7 +143,7 @@ export function filterInput({ value, vocabulary, onApply }) {
     },
     /** @param {string} message empty if there is none */
     fault(message) {
-      fault.textContent = message;
+      setText(fault, message);
       input.setAttribute("aria-invalid", String(message !== ""));
     },
   };

@@ -1,7 +1,7 @@
 // The last hour of the node, or of a service, in three charts: calls, latency, and what waits.
 
 import { getHistory } from "../api/node.js";
-import { h } from "../core/dom.js";
+import { h, setText } from "../core/dom.js";
 import { rate } from "../core/format.js";
 import { poll } from "../core/poll.js";
 import { duration, durationMs, toMs } from "../core/time.js";
@@ -11,7 +11,10 @@ import { chart } from "./chart.js";
 
 /** How often the node takes a sample. */
 const EVERY_MS = 10_000;
-const HOUR_MS = 3_600_000;
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
+/** An axis that is shorter has no ticks to tell times by. */
+const SHORTEST_MS = 5 * MINUTE_MS;
 
 /**
  * @param {string} service of the node where it is empty
@@ -22,7 +25,9 @@ export function historyCharts(service, scope, onSamples) {
   const calls = chart("Calls per second", rate, scope);
   const latency = chart("Latency", duration, scope);
   const queue = chart("Oldest pending", duration, scope);
-  const element = h("div", { class: "charts" }, calls.element, latency.element, queue.element);
+  const heading = h("h2", { class: "history-range" }, "Last hour");
+  const charts = h("div", { class: "charts" }, calls.element, latency.element, queue.element);
+  const element = h("section", { class: "history" }, heading, charts);
   /** @type {Sample[]} */
   let samples = [];
 
@@ -51,10 +56,12 @@ export function historyCharts(service, scope, onSamples) {
    */
   function draw(known, interval, answer) {
     const { times, at, isBefore } = regular(known, interval, answer);
+    const range = rangeOf(answer);
+    setText(heading, range.charAt(0).toUpperCase() + range.slice(1));
     const perSecond = (/** @type {(sample: Sample) => number} */ read) =>
       at.map((sample, index) => (sample ? read(sample) / (interval / 1000) : isBefore(index) ? null : 0));
     const ms = (/** @type {number | undefined} */ seconds) => (seconds === undefined ? null : seconds * 1000);
-    calls.show(times, [
+    calls.show(range, times, [
       {
         label: "succeeded",
         colour: "--accent",
@@ -73,11 +80,11 @@ export function historyCharts(service, scope, onSamples) {
         values: perSecond((sample) => Number(sample.refused ?? 0)),
       },
     ]);
-    latency.show(times, [
+    latency.show(range, times, [
       { label: "p50", colour: "--accent", values: at.map((sample) => ms(sample?.durationP50)) },
       { label: "p99", colour: "--text-2", isDashed: true, values: at.map((sample) => ms(sample?.durationP99)) },
     ]);
-    queue.show(times, [
+    queue.show(range, times, [
       {
         label: "age",
         colour: "--accent",
@@ -90,7 +97,8 @@ export function historyCharts(service, scope, onSamples) {
 }
 
 /**
- * The samples at regular times of the last hour, null where there is none: nothing happened then.
+ * The samples at regular times of the last hour, null where there is none: nothing happened then. Of a node that is
+ * younger they begin with its start: an hour that it has not seen would leave a sliver of what it has.
  *
  * @param {Sample[]} samples
  * @param {number} interval
@@ -102,7 +110,8 @@ function regular(samples, interval, { observeTime, startTime }) {
   // The interval that goes on has no sample yet.
   const end = Math.max(slotOf(observeTime) - 1, ...bySlot.keys());
   const begin = slotOf(startTime);
-  const length = Math.ceil(HOUR_MS / interval);
+  const known = (end - begin + 2) * interval;
+  const length = Math.ceil(Math.min(HOUR_MS, Math.max(SHORTEST_MS, known)) / interval);
   const slots = Array.from({ length }, (_, index) => end - length + 1 + index);
   return {
     times: slots.map((slot) => (slot * interval) / 1000),
@@ -111,7 +120,17 @@ function regular(samples, interval, { observeTime, startTime }) {
   };
 }
 
-const MINUTE_MS = 60_000;
+/**
+ * What the charts show, in words.
+ *
+ * @param {import("../api/types.js").HistoryAnswer} answer
+ */
+function rangeOf({ observeTime, startTime }) {
+  const age = toMs(observeTime) - toMs(startTime);
+  if (age >= HOUR_MS) return "last hour";
+  const ago = age < MINUTE_MS ? "less than a minute" : `${Math.floor(age / MINUTE_MS)} min`;
+  return `since the start, ${ago} ago`;
+}
 
 /**
  * The calls per second of the last minute.

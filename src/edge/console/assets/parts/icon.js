@@ -1,5 +1,7 @@
 // Icons: outlines of 16 by 16, drawn here so that nothing is loaded.
 
+import { visible } from "../core/text.js";
+
 const SVG = "http://www.w3.org/2000/svg";
 
 /** The paths of each icon. */
@@ -70,7 +72,7 @@ export function icon(name, label) {
   svg.setAttribute("class", `icon icon-${name}`);
   if (label) {
     svg.setAttribute("role", "img");
-    svg.setAttribute("aria-label", label);
+    svg.setAttribute("aria-label", visible(label));
   } else {
     svg.setAttribute("aria-hidden", "true");
   }

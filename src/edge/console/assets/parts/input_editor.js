@@ -1,7 +1,7 @@
 // An input, as a form and as raw JSON side by side in two tabs: what is written in one is in the other. Violations that
 // the node reports are shown at their fields.
 
-import { fill, h, uniqueId } from "../core/dom.js";
+import { fill, h, setText, uniqueId } from "../core/dom.js";
 import { jsonFault, parse, write } from "../core/json_text.js";
 import { blanked, isBlank } from "../core/sio.js";
 import { messageOf } from "./notice.js";
@@ -46,7 +46,7 @@ export function inputEditor(declared, initial) {
       try {
         if (raw.value.trim() !== "") form.write(parse(raw.value));
       } catch (error) {
-        note.textContent = `The form cannot show this input: ${messageOf(error)}.`;
+        setText(note, `The form cannot show this input: ${messageOf(error)}.`);
         wantsForm = false;
       }
     } else if (!wantsForm && form && isForm) {
@@ -59,8 +59,8 @@ export function inputEditor(declared, initial) {
     fill(place, isForm && form ? form.element : raw);
   }
 
-  if (!form && declared) note.textContent = "The service takes no input that a form could show.";
-  else if (!form) note.textContent = "The service declares no input: any JSON is accepted.";
+  if (!form && declared) setText(note, "The service takes no input that a form could show.");
+  else if (!form) setText(note, "The service declares no input: any JSON is accepted.");
   raw.value = initial || (form ? "" : "{}");
   show(true);
   if (form && !initial) raw.value = write(form.read() ?? new Map(), "  ");
@@ -80,7 +80,7 @@ export function inputEditor(declared, initial) {
     const problem = raw.value.trim() === "" ? "" : jsonFault(raw.value);
     if (problem) {
       raw.setAttribute("aria-invalid", "true");
-      fault.textContent = problem;
+      setText(fault, problem);
       raw.focus();
       throw new SyntaxError(problem);
     }
@@ -95,7 +95,7 @@ export function inputEditor(declared, initial) {
       /** @type {HTMLElement | null} */ (form.element.querySelector("[aria-invalid=true]"))?.focus();
     } else {
       raw.setAttribute("aria-invalid", "true");
-      fault.textContent = violations.map(({ field, description }) => `${field || "/"}: ${description}`).join("\n");
+      setText(fault, violations.map(({ field, description }) => `${field || "/"}: ${description}`).join("\n"));
     }
   }
 

@@ -1,9 +1,9 @@
 // One row of the list of invocations. A row is made once, and used for one invocation after the other.
 
-import { h, setText } from "../core/dom.js";
+import { h, setText, setTitle } from "../core/dom.js";
 import { shortCid } from "../core/format.js";
 import { href } from "../core/router.js";
-import { oneLine } from "../core/text.js";
+import { oneLine, plain } from "../core/text.js";
 import { duration, exact, now, relative, toMs } from "../core/time.js";
 import { groupLook } from "./group.js";
 import { badge, lookOf } from "./state.js";
@@ -84,7 +84,7 @@ export function makeRow(choose, canChoose) {
       service.href = href(["invocations", invocation.cid]);
       const text = detailOf(invocation);
       setText(detail, text);
-      detail.title = text;
+      setTitle(detail, text);
       setText(cid, shortCid(invocation.cid));
       cid.title = invocation.cid;
       setText(attempt, invocation.attempt && invocation.attempt > 1 ? String(invocation.attempt) : "");
@@ -104,7 +104,7 @@ function detailOf(invocation) {
   const failure = invocation.outcome?.failure ?? invocation.lastFailure;
   if (invocation.isGone) return "does not match any more";
   if (failure && invocation.state !== "STATE_SUCCEEDED")
-    return oneLine(`${failure.reason ?? ""}: ${failure.message ?? ""}`);
+    return oneLine(plain(`${failure.reason ?? ""}: ${failure.message ?? ""}`));
   const progress = invocation.progress;
   if (invocation.state === "STATE_RUNNING" && progress) {
     const percent = progress.fraction === undefined ? "" : `${Math.round(progress.fraction * 100)} % `;

@@ -2,7 +2,6 @@
 
 import { ApiError } from "../api/connect.js";
 import { fill, h } from "../core/dom.js";
-import { visible } from "../core/text.js";
 import { icon } from "./icon.js";
 import { said } from "./said.js";
 
@@ -26,7 +25,7 @@ export function loading(lines = 6) {
  * @returns {string}
  */
 export function messageOf(error) {
-  return visible(error instanceof Error ? error.message : String(error));
+  return error instanceof Error ? error.message : String(error);
 }
 
 /**

@@ -4,7 +4,6 @@
 import { h } from "../core/dom.js";
 import { quoted } from "../core/filter.js";
 import { href } from "../core/router.js";
-import { visible } from "../core/text.js";
 
 const PARTS = /`([^`]+)`|\b([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\b/g;
 
@@ -32,13 +31,13 @@ export function said(message) {
   const parts = [];
   let end = 0;
   for (const { 0: all, 1: code, 2: cid, index } of message.matchAll(PARTS)) {
-    parts.push(visible(message.slice(end, index)));
+    parts.push(message.slice(end, index));
     end = index + all.length;
     const address = cid ? href(["invocations", cid]) : screenOf(code ?? "");
-    const text = h("code", null, visible(cid ?? code ?? ""));
+    const text = h("code", null, cid ?? code ?? "");
     parts.push(address ? h("a", { href: address }, text) : text);
   }
-  return [...parts, visible(message.slice(end))];
+  return [...parts, message.slice(end)];
 }
 
 /** @param {string} command */

@@ -2,6 +2,7 @@
 
 import { h } from "../core/dom.js";
 import { href, isOriginBefore, origin } from "../core/router.js";
+import { visible } from "../core/text.js";
 import { icon } from "./icon.js";
 
 /** @typedef {import("../core/dom.js").Child} Child */
@@ -17,7 +18,7 @@ import { icon } from "./icon.js";
  * @param {{actions?: Child[], before?: Child, after?: Child[]}} [parts]
  */
 export function screenHead(title, { actions = [], before = null, after = [] } = {}) {
-  document.title = `${title} · Cidery`;
+  document.title = visible(`${title} · Cidery`);
   const heading = h("h1", { tabindex: "-1", id: "title" }, title);
   return h(
     "header",

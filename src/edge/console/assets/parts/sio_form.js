@@ -1,7 +1,8 @@
 // A form made from the declared input of a service. It writes and reads JSON with all digits; what a field cannot hold
 // is left to the raw JSON beside it.
 
-import { fill, h, uniqueId } from "../core/dom.js";
+import { fill, h, setText, uniqueId } from "../core/dom.js";
+import { plain } from "../core/text.js";
 import { typeOf, typeText } from "../core/sio.js";
 import { icon } from "./icon.js";
 import { scalarInput } from "./sio_scalar.js";
@@ -65,7 +66,7 @@ function leafField(element) {
     "p",
     { class: "field-help", id: uniqueId("help") },
     typeText(element),
-    element.description ? ` · ${element.description}` : null,
+    element.description ? ` · ${plain(element.description)}` : null,
   );
   input.control.id = uniqueId("field");
   input.control.setAttribute("aria-describedby", `${help.id} ${fault.id}`);
@@ -87,7 +88,7 @@ function leafField(element) {
     write: input.write,
     fault(path, text) {
       const prefix = path.length > 0 ? `/${path.join("/")}: ` : "";
-      fault.textContent = (fault.textContent ? `${fault.textContent}; ` : "") + prefix + text;
+      setText(fault, (fault.textContent ? `${fault.textContent}; ` : "") + prefix + text);
       input.control.setAttribute("aria-invalid", "true");
       return true;
     },
@@ -108,7 +109,7 @@ function framed(element, inner) {
     "p",
     { class: "field-help" },
     typeText(element),
-    element.description ? ` · ${element.description}` : null,
+    element.description ? ` · ${plain(element.description)}` : null,
   );
   const legend = h(
     "legend",
@@ -154,7 +155,7 @@ function dictField(name, elements) {
     fault([first = "", ...rest], text) {
       const one = fields.get(first);
       if (one) return one.fault(rest, text);
-      own.textContent = first ? `/${[first, ...rest].join("/")}: ${text}` : text;
+      setText(own, first ? `/${[first, ...rest].join("/")}: ${text}` : text);
       return true;
     },
     clear() {
@@ -214,7 +215,7 @@ function listField(name, item) {
     fault([first = "", ...rest], text) {
       const one = items[Number(first)];
       if (first !== "" && one) return one.fault(rest, text);
-      own.textContent = text;
+      setText(own, text);
       return true;
     },
     clear() {

@@ -9,7 +9,8 @@ import { fill, h } from "../core/dom.js";
  * @template T
  * @typedef {object} Column
  * @property {string} label
- * @property {string} [kind] `number`, `wide`, `whole` (one line), `optional` (not on narrow screens)
+ * @property {string} [kind] `number`, `wide`, `whole` (one line), `build` (may break), `message` (on a line of its own
+ *   where rows are stacked), `optional` (not where there is little room)
  * @property {(item: T) => import("../core/dom.js").Child | import("../core/dom.js").Child[]} cell
  */
 
@@ -23,8 +24,8 @@ import { fill, h } from "../core/dom.js";
  * @returns {{element: HTMLElement, show: (items: T[]) => void, move: (step: number) => void, openCursor: () => void}}
  */
 export function table({ label, columns, key, href }) {
-  // On narrow screens the cells of a row have their labels beside them, and flow. The roles are said: for some browsers
-  // what is not laid out as a table is none.
+  // Where there is little room the cells of a row have their labels beside them, and flow. The roles are said: for some
+  // browsers what is not laid out as a table is none.
   const body = h("tbody", { role: "rowgroup" });
   const head = columns.map((column) =>
     h(

@@ -3,7 +3,7 @@
 import { h } from "../core/dom.js";
 import { plural, words } from "../core/format.js";
 import { href } from "../core/router.js";
-import { oneLine } from "../core/text.js";
+import { oneLine, plain } from "../core/text.js";
 import { duration, exact, now, toMs } from "../core/time.js";
 import { toneOfAttempt } from "./attempts.js";
 import { icon } from "./icon.js";
@@ -207,8 +207,11 @@ function spansOf(invocation) {
         span(at, start, "wait", attempt.number === 1 ? "waited for its first attempt" : "waited for its next attempt"),
       );
     at = attempt.endTime ? toMs(attempt.endTime) : end;
-    const failure = attempt.failure ? `: ${oneLine(attempt.failure.message ?? attempt.failure.reason ?? "", 120)}` : "";
-    spans.push(span(start, at, toneOfAttempt(attempt, invocation), `attempt ${attempt.number}${failure}`));
+    const { message, reason = "" } = attempt.failure ?? {};
+    const failure = attempt.failure ? `: ${oneLine(plain(message ?? reason), 120)}` : "";
+    const tone = toneOfAttempt(attempt, invocation);
+    const waits = tone === "wait" ? " waits for its outcome" : "";
+    spans.push(span(start, at, tone, `attempt ${attempt.number}${waits}${failure}`));
   }
   if (!invocation.endTime && invocation.state === "STATE_PENDING") {
     spans.push(span(at, end, "wait", `waits: ${words(invocation.pendingReason, "PENDING_REASON_")}`));

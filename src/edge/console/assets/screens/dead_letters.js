@@ -6,7 +6,7 @@ import { h } from "../core/dom.js";
 import { quoted } from "../core/filter.js";
 import { count, plural } from "../core/format.js";
 import { href } from "../core/router.js";
-import { oneLine } from "../core/text.js";
+import { oneLine, plain } from "../core/text.js";
 import { ago } from "../core/time.js";
 import { bulkDialog } from "../parts/bulk.js";
 import { menu } from "../parts/controls.js";
@@ -75,12 +75,12 @@ function columns(changed) {
     { label: "Count", kind: "number", cell: (one) => count(one.count) },
     {
       label: "Message of the last one",
-      kind: "optional",
+      kind: "message",
       cell: (one) =>
         h(
           "a",
-          { class: "quiet clip two-lines", href: href(["invocations", one.exampleCid ?? ""]) },
-          oneLine(one.exampleMessage ?? "", 160) || "–",
+          { class: "quiet clip", href: href(["invocations", one.exampleCid ?? ""]) },
+          oneLine(plain(one.exampleMessage ?? ""), 160) || "–",
         ),
     },
     { label: "Oldest", kind: "number optional", cell: (one) => ago(one.firstAcceptTime) },

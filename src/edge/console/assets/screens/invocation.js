@@ -55,7 +55,7 @@ export default function invocation({ path, query, scope }) {
     known = invocation;
     everyMs = hasEnded(invocation) ? ENDED_MS : RUNNING_MS;
     const name = invocation.service || "Group";
-    document.title = `${name} · Cidery`;
+    document.title = visible(`${name} · Cidery`);
     if (heading) setText(heading, name);
     fill(badge, invocation.group ? groupBadge(invocation) : stateBadge(invocation));
     const state = JSON.stringify([invocation.state, invocation.pendingReason, invocation.waitingForCompletion]);
@@ -114,7 +114,7 @@ export default function invocation({ path, query, scope }) {
     h(
       "p",
       { class: "cid-line" },
-      h("span", { class: "mono quiet" }, visible(cid)),
+      h("span", { class: "mono quiet" }, cid),
       copyButton(() => cid, "the CID"),
     ),
     place,
@@ -132,7 +132,7 @@ function notFound(error, cid) {
     failureBox(error),
     empty(
       "This invocation is not shown",
-      `${visible(cid)} was never accepted, has been removed after its retention, or belongs to another principal.`,
+      `${cid} was never accepted, has been removed after its retention, or belongs to another principal.`,
     ),
   );
 }
@@ -180,6 +180,11 @@ function invocationView({ cid, group }, tab, scope, changed) {
     ],
     { selected: tab, onSelect: (id) => rewriteQuery({ tab: id }) },
   );
+  const toTrace = () => {
+    more.select("attempts");
+    rewriteQuery({ tab: "attempts" });
+    attempts.querySelector("details[open]")?.scrollIntoView({ block: "nearest" });
+  };
   const element = h(
     "div",
     { class: "invocation" },
@@ -207,7 +212,7 @@ function invocationView({ cid, group }, tab, scope, changed) {
       shown = now;
       fill(facts, mainFacts(invocation));
       if (!input.hasChildNodes()) fill(input, contentView(invocation.input, "input"));
-      fill(outcome, invocation.group ? membersView(invocation, counts) : outcomeView(invocation));
+      fill(outcome, invocation.group ? membersView(invocation, counts) : outcomeView(invocation, toTrace));
       fill(attempts, attemptList(invocation));
       fill(details, detailFacts(invocation));
       fill(json, textView(JSON.stringify(invocation, null, 2), "invocation", true));
@@ -270,13 +275,13 @@ function mainFacts(invocation) {
     ["Took", end ? duration(toMs(end) - toMs(start ?? invocation.acceptTime)) : null],
     end ? ["Ended", ago(end)] : dueFact(invocation),
     ["Attempt", service ? attempt : null],
-    ["Principal", invocation.principal && visible(invocation.principal)],
+    ["Principal", invocation.principal],
     ["Parent", link(invocation.parentCid)],
     ["Callback of", link(invocation.inReplyTo)],
     ["Group", link(invocation.groupCid)],
     ["Retry of", link(invocation.retryOf)],
     ["Retried as", link(invocation.retriedAs)],
-    ["Concurrency key", invocation.concurrencyKey && h("span", { class: "mono" }, visible(invocation.concurrencyKey))],
+    ["Concurrency key", invocation.concurrencyKey && h("span", { class: "mono" }, invocation.concurrencyKey)],
   ]);
 }
 
@@ -298,10 +303,17 @@ function link(cid) {
   return cid ? h("a", { class: "mono", href: href(["invocations", cid]) }, cid.slice(-12)) : null;
 }
 
-/** @param {Invocation} invocation */
-function outcomeView(invocation) {
+/** What a worker says of a failure whose details it keeps for itself. Its trace is among the attempts. */
+const LOG = /; (its log|the log of worker .+) has the details$/;
+
+/**
+ * @param {Invocation} invocation
+ * @param {() => void} toTrace shows the trace of the last failure
+ */
+function outcomeView(invocation, toTrace) {
   const outcome = invocation.outcome;
   const failure = outcome?.failure ?? invocation.lastFailure;
+  const isTraced = (invocation.attempts ?? []).some((attempt) => attempt.trace);
   const progress = !hasEnded(invocation) && invocation.progress ? progressBar(invocation.progress) : null;
   if (failure)
     return h(
@@ -309,7 +321,8 @@ function outcomeView(invocation) {
       null,
       progress,
       !outcome?.failure && h("p", { class: "quiet small" }, "Of the last attempt"),
-      failureView(failure),
+      failureView(isTraced ? { ...failure, message: failure.message?.replace(LOG, "") } : failure),
+      isTraced && h("button", { class: "link", onclick: toTrace }, "Its trace is below"),
     );
   if (!outcome) return h("div", null, progress ?? h("p", { class: "quiet" }, "It has not ended yet"));
   const metadata = Object.entries(outcome.metadata ?? {});
@@ -318,7 +331,7 @@ function outcomeView(invocation) {
     null,
     contentView(outcome, "response"),
     metadata.length > 0 &&
-      factList(metadata.map(([key, value]) => [key, h("span", { class: "mono" }, visible(value))])),
+      factList(metadata.map(([key, value]) => [key, h("span", { class: "mono" }, value)])),
   );
 }
 
@@ -334,9 +347,9 @@ function detailFacts(invocation) {
       ["Root", invocation.rootCid === invocation.cid ? "itself" : link(invocation.rootCid)],
       [
         "Idempotency key",
-        invocation.idempotencyKey && h("span", { class: "mono" }, visible(invocation.idempotencyKey)),
+        invocation.idempotencyKey && h("span", { class: "mono" }, invocation.idempotencyKey),
       ],
-      ["Acts for it", invocation.actingPrincipal && visible(invocation.actingPrincipal)],
+      ["Acts for it", invocation.actingPrincipal],
       ["Accepted", time(invocation.acceptTime)],
       ["Due", time(invocation.startTime)],
       ["First attempt", time(invocation.firstAttemptTime)],
@@ -355,7 +368,7 @@ function detailFacts(invocation) {
     ]),
     metadata.length > 0 && h("h3", null, "Metadata"),
     metadata.length > 0 &&
-      factList(metadata.map(([key, value]) => [visible(key), h("span", { class: "mono" }, visible(value))])),
+      factList(metadata.map(([key, value]) => [key, h("span", { class: "mono" }, value)])),
   );
 }
 

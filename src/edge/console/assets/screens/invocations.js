@@ -17,7 +17,7 @@ import { icon } from "../parts/icon.js";
 import { makeRow, rowHead } from "../parts/invocation_row.js";
 import { empty, failureBox, loading, messageOf, toast } from "../parts/notice.js";
 import { screen, screenHead } from "../parts/screen.js";
-import { STATE_NAMES, lookOf } from "../parts/state.js";
+import { STATE_NAMES, isHeld, lookOf } from "../parts/state.js";
 import { tableKeys } from "../parts/table.js";
 import { virtualList } from "../parts/virtual_list.js";
 
@@ -25,6 +25,9 @@ const LIST_MS = 2000;
 const COUNT_MS = 10_000;
 /** As many as one request of the node changes while it waits. */
 const CHOSEN_MAX = 1000;
+/** Pending ones that wait for an operator have a chip of their own: they wait until someone sees them. */
+const HELD = "HELD";
+const CHIPS = STATE_NAMES.flatMap((name) => (name === "PENDING" ? [name, HELD] : [name]));
 
 /** @param {import("../parts/screen.js").Context} context */
 export default function invocations({ query, scope }) {
@@ -85,8 +88,10 @@ export default function invocations({ query, scope }) {
     if (isFilter) fill(area, empty("The filter is not valid", "See the message below it."));
   }
 
-  /** @param {string} text */
+  /** @param {string} text a filter; or a CID, or an end of one that is in the list: it is opened */
   function apply(text) {
+    const cid = pages.cidOf(text.toLowerCase());
+    if (cid) return open(href(["invocations", cid]));
     filter = text;
     chosen.clear();
     input.fault("");
@@ -151,15 +156,15 @@ export default function invocations({ query, scope }) {
   }
 
   async function recount() {
-    const rest = without(filter, "state");
-    const answer = await summarizeInvocations(rest, scope);
+    const answer = await summarizeInvocations(withoutState(filter), scope);
     const summaries = answer.summaries ?? [];
-    const chosenStates = valuesOf(filter, "state");
+    const chosenStates = isOfHeld(filter) ? [HELD] : valuesOf(filter, "state");
     /** @type {Record<string, number>} */
     const byState = {};
     for (const one of summaries) {
       const name = one.state.slice("STATE_".length);
       byState[name] = (byState[name] ?? 0) + Number(one.count);
+      if (isHeld(one)) byState[HELD] = (byState[HELD] ?? 0) + Number(one.count);
       if (one.failureReason && !vocabulary.reasons.includes(one.failureReason))
         vocabulary.reasons.push(one.failureReason);
     }
@@ -181,8 +186,10 @@ export default function invocations({ query, scope }) {
   function showChips(byState, total, now) {
     const chip = (/** @type {string} */ name, /** @type {number} */ number) => {
       const isNow = name === "" ? now.length === 0 : now.includes(name);
-      const look = name ? lookOf({ state: `STATE_${name}` }) : null;
-      const next = name === "" || isNow ? without(filter, "state") : withCriterion(filter, "state", name);
+      const look = name === "" ? null : lookOfChip(name);
+      const rest = withoutState(filter);
+      const field = name === HELD ? "pending_reason" : "state";
+      const next = name === "" || isNow ? rest : withCriterion(rest, field, name);
       return h(
         "button",
         { class: `chip ${look ? `tone-${look.tone}` : ""}`, "aria-pressed": String(isNow), onclick: () => apply(next) },
@@ -191,7 +198,7 @@ export default function invocations({ query, scope }) {
         h("span", { class: "number" }, count(number)),
       );
     };
-    fill(chips, chip("", total), ...STATE_NAMES.map((name) => chip(name, byState[name] ?? 0)));
+    fill(chips, chip("", total), ...CHIPS.map((name) => chip(name, byState[name] ?? 0)));
   }
 
   /** @param {string} cid @param {boolean} isChosen */
@@ -313,6 +320,28 @@ export default function invocations({ query, scope }) {
       h("button", { class: "link", onclick: () => apply("") }, "Show all"),
     );
   }
+}
+
+/** @param {string} name of a chip */
+function lookOfChip(name) {
+  const held = { state: "STATE_PENDING", pendingReason: "PENDING_REASON_HELD" };
+  return lookOf(name === HELD ? held : { state: `STATE_${name}` });
+}
+
+/** @param {string} filter */
+function isOfHeld(filter) {
+  const reasons = valuesOf(filter, "pending_reason");
+  return reasons.length === 1 && reasons[0] === HELD;
+}
+
+/**
+ * The filter without what a chip puts in: one chip replaces another.
+ *
+ * @param {string} filter
+ */
+function withoutState(filter) {
+  const rest = without(filter, "state");
+  return isOfHeld(rest) ? without(rest, "pending_reason") : rest;
 }
 
 /**

@@ -5,6 +5,7 @@ import { getInvocation, getService, invoke, invokeAsync, listServices } from "..
 import { forgetCalls, pastCalls, rememberCall, updateCall } from "../core/call_history.js";
 import { fill, h, uniqueId } from "../core/dom.js";
 import { href, open, rewriteQuery } from "../core/router.js";
+import { plain } from "../core/text.js";
 import { ago, duration } from "../core/time.js";
 import { contentView, textOf } from "../parts/content.js";
 import { copyButton } from "../parts/controls.js";
@@ -12,6 +13,7 @@ import { liveEvents } from "../parts/events.js";
 import { icon } from "../parts/icon.js";
 import { invokeForm } from "../parts/invoke_form.js";
 import { empty, failureBox, loading } from "../parts/notice.js";
+import { said } from "../parts/said.js";
 import { panel, screen, screenHead } from "../parts/screen.js";
 import { badge, healthBadge, stateBadge } from "../parts/state.js";
 
@@ -67,7 +69,8 @@ function servicePicker(service, scope) {
   input.addEventListener("keydown", (event) => event.key === "Enter" && go());
   listServices(scope).then(
     (answer) => {
-      fill(names, ...(answer.services ?? []).map((one) => h("option", { value: one.name }, one.description ?? "")));
+      const all = answer.services ?? [];
+      fill(names, ...all.map((one) => h("option", { value: one.name }, plain(one.description ?? ""))));
     },
     () => {},
   );
@@ -169,7 +172,7 @@ function bench(described, original, scope) {
     h(
       "section",
       { class: "bench-form", "aria-label": "Call" },
-      described.declaration.description && h("p", { class: "quiet" }, described.declaration.description),
+      described.declaration.description && h("p", { class: "quiet" }, ...said(described.declaration.description)),
       form.element,
     ),
     h("section", { class: "bench-result", "aria-label": "Result" }, result, history),
@@ -256,7 +259,9 @@ function failed(error, ms) {
       h(
         "ul",
         { class: "violations" },
-        ...failure.violations.map((one) => h("li", null, h("code", null, one.field || "/"), ` ${one.description}`)),
+        ...failure.violations.map((one) =>
+          h("li", null, h("code", null, one.field || "/"), " ", ...said(one.description)),
+        ),
       ),
   );
 }

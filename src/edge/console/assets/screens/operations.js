@@ -4,8 +4,9 @@ import { cancelOperation, listOperations } from "../api/node.js";
 import { h } from "../core/dom.js";
 import { count, words } from "../core/format.js";
 import { href } from "../core/router.js";
-import { oneLine, visible } from "../core/text.js";
+import { oneLine, plain } from "../core/text.js";
 import { ago } from "../core/time.js";
+import { operationBar } from "../parts/bulk.js";
 import { action } from "../parts/controls.js";
 import { empty, messageOf, toast } from "../parts/notice.js";
 import { polledTable } from "../parts/polled_table.js";
@@ -61,7 +62,7 @@ function columns(changed) {
         h(
           "div",
           { class: "mono small quiet clip" },
-          one.all ? "all invocations" : visible(one.filterExpression || JSON.stringify(one.filter ?? {})),
+          one.all ? "all invocations" : one.filterExpression || JSON.stringify(one.filter ?? {}),
         ),
       ],
     },
@@ -77,20 +78,13 @@ function columns(changed) {
       label: "Progress",
       kind: "optional",
       cell: (one) => [
-        h("progress", {
-          max: Math.max(1, Number(one.matched ?? 0)),
-          value:
-            one.state === "OPERATION_STATE_SUCCEEDED"
-              ? Math.max(1, Number(one.matched ?? 0))
-              : Number(one.processed ?? 0),
-          "aria-label": "Progress",
-        }),
-        one.failure && h("div", { class: "small tone-warn clip" }, oneLine(one.failure.message ?? "")),
+        operationBar(one, "Progress"),
+        one.failure && h("div", { class: "small tone-warn clip" }, oneLine(plain(one.failure.message ?? ""))),
       ],
     },
     { label: "Changed", kind: "number", cell: (one) => `${count(one.changed)} of ${count(one.matched)}` },
     { label: "Refused", kind: "number optional", cell: refused },
-    { label: "By", kind: "optional", cell: (one) => visible(one.principal ?? "") },
+    { label: "By", kind: "optional", cell: (one) => one.principal ?? "" },
     { label: "Started", kind: "number optional", cell: (one) => ago(one.createTime) },
     {
       label: "",

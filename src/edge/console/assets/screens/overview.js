@@ -5,7 +5,7 @@ import { fill, h } from "../core/dom.js";
 import { bytes, count, percent, plural, rate, words } from "../core/format.js";
 import { poll } from "../core/poll.js";
 import { href } from "../core/router.js";
-import { oneLine, visible } from "../core/text.js";
+import { oneLine, plain } from "../core/text.js";
 import { ago, duration, now, toMs } from "../core/time.js";
 import { historyCharts } from "../parts/history.js";
 import { icon } from "../parts/icon.js";
@@ -34,7 +34,7 @@ export default function overview({ scope }) {
   const tiles = h(
     "div",
     { class: "tiles" },
-    ...Array.from({ length: 6 }, () => h("div", { class: "tile skeleton-tile" })),
+    ...tilesOf(/** @type {Status} */ ({}), "").map(() => h("div", { class: "tile skeleton-tile" })),
   );
   const attention = h("div", null, loading(4));
   let perSecond = "–";
@@ -157,8 +157,8 @@ function attentionOf(status) {
       "Failing, last hour",
       (status.failingServices ?? []).map((one) => [
         serviceLink(one.service),
-        h("span", { class: "mono small tone-bad" }, visible(one.reason ?? "")),
-        h("span", { class: "grow quiet clip" }, oneLine(one.exampleMessage ?? "")),
+        h("span", { class: "mono small tone-bad" }, one.reason ?? ""),
+        h("span", { class: "grow quiet clip" }, oneLine(plain(one.exampleMessage ?? ""))),
         h("span", { class: "number" }, `${count(one.failures)} of ${count(one.calls)}`),
       ]),
     ),
@@ -177,7 +177,7 @@ function attentionOf(status) {
       (status.controls ?? []).map((one) => [
         serviceLink(one.service),
         badge(one.disabled ? "Disabled" : "Paused", "held", "warn"),
-        h("span", { class: "grow quiet clip" }, visible(one.reason ?? "")),
+        h("span", { class: "grow quiet clip" }, plain(one.reason ?? "")),
         ago(one.time),
       ]),
     ),

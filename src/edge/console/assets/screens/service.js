@@ -8,13 +8,14 @@ import { count, plural, words } from "../core/format.js";
 import { poll } from "../core/poll.js";
 import { href, open } from "../core/router.js";
 import { typeText } from "../core/sio.js";
-import { oneLine, visible } from "../core/text.js";
+import { oneLine } from "../core/text.js";
 import { ago, duration, durationMs } from "../core/time.js";
 import { textView } from "../parts/content.js";
 import { action, dialog, tabs } from "../parts/controls.js";
 import { historyCharts } from "../parts/history.js";
 import { icon } from "../parts/icon.js";
 import { failureBox, loading, messagePlace, toast } from "../parts/notice.js";
+import { said } from "../parts/said.js";
 import { backLink, panel, screen, screenHead } from "../parts/screen.js";
 import { badge, healthBadge } from "../parts/state.js";
 import { factList } from "../parts/table.js";
@@ -157,7 +158,7 @@ function content(described, load, served, scope) {
     "div",
     { class: "service" },
     control && controlNotice(control),
-    declaration.description && h("p", null, visible(declaration.description)),
+    declaration.description && h("p", null, ...said(declaration.description)),
     load,
     mayAdminister() && historyCharts(declaration.name, scope),
     h("section", { class: "panel" }, h("h2", null, "Simple IO"), schemas.bar, schemas.panel),
@@ -177,8 +178,8 @@ function controlNotice(control) {
       null,
       h("b", null, what),
       control.time && [" ", ago(control.time)],
-      control.principal && ` by ${visible(control.principal)}`,
-      control.reason && `: ${visible(control.reason)}`,
+      control.principal && ` by ${control.principal}`,
+      control.reason && `: ${control.reason}`,
     ),
   );
 }
@@ -258,7 +259,7 @@ function elementTable(declared, what) {
               typeText(element),
               element.defaultJson && h("span", { class: "quiet" }, ` = ${oneLine(element.defaultJson, 60)}`),
             ),
-            h("td", { class: "quiet" }, visible(element.description ?? "")),
+            h("td", { class: "quiet" }, ...said(element.description ?? "")),
           );
         }),
       ),
@@ -300,7 +301,7 @@ function locations(described) {
         h(
           "span",
           { class: "grow" },
-          one.workerId ? visible(one.workerName ?? "") : "the node",
+          one.workerId ? (one.workerName ?? "") : "the node",
           one.buildId && h("span", { class: "quiet mono small" }, ` ${oneLine(one.buildId, 40)}`),
         ),
         one.away && badge("Away", "warning", "warn"),

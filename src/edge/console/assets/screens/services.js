@@ -6,7 +6,7 @@ import { h } from "../core/dom.js";
 import { count, percent, plural, rate } from "../core/format.js";
 import { RateBook } from "../core/rates.js";
 import { href, rewriteQuery } from "../core/router.js";
-import { oneLine } from "../core/text.js";
+import { oneLine, plain } from "../core/text.js";
 import { ago, duration } from "../core/time.js";
 import { empty } from "../parts/notice.js";
 import { polledTable } from "../parts/polled_table.js";
@@ -27,7 +27,7 @@ const COLUMNS = [
     kind: "wide",
     cell: (row) => [
       h("a", { href: href(["services", row.name]), class: "strong" }, row.name),
-      row.description && h("div", { class: "quiet small clip" }, oneLine(row.description)),
+      row.description && h("div", { class: "quiet small clip" }, oneLine(plain(row.description))),
     ],
   },
   { label: "Health", cell: (row) => healthBadge(row.health) },
@@ -58,16 +58,26 @@ function servedBy(row) {
   return h("span", { title: row.workers.join("\n") }, plural(row.locations, "worker"));
 }
 
-/** @param {Row} row */
+/**
+ * The share of the last minutes that failed: of what has ended, or of attempts, after which an invocation may be retried
+ * or held, whichever is worse.
+ *
+ * @param {Row} row
+ */
 function errors(row) {
-  const rates = row.rates;
-  if (!rates || rates.calls === 0) return "–";
-  const reason = row.stats?.lastFailureReason;
-  return h(
-    "span",
-    { class: rates.failed > 0 ? "tone-bad" : "quiet", title: reason ? `Last failure: ${reason}` : null },
-    percent(rates.failed, rates.calls),
-  );
+  const { rates, stats } = row;
+  /** @type {[number, number, string][]} */
+  const shares = [
+    [rates?.failed ?? 0, rates?.calls ?? 0, "call"],
+    [Number(stats?.recentFailedAttempts ?? 0), Number(stats?.recentAttempts ?? 0), "attempt"],
+  ];
+  const known = shares.filter(([, all]) => all > 0).sort((one, other) => other[0] / other[1] - one[0] / one[1]);
+  const [worst] = known;
+  if (!worst) return "–";
+  const [failed, all, what] = worst;
+  const reason = stats?.lastFailureReason;
+  const title = `${count(failed)} of ${plural(all, what)} failed${reason ? `; the last one: ${reason}` : ""}`;
+  return h("span", { class: failed > 0 ? "tone-bad" : "quiet", title }, percent(failed, all));
 }
 
 /** @param {Row} row */

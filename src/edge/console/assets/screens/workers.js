@@ -2,9 +2,9 @@
 
 import { listWorkers } from "../api/node.js";
 import { h } from "../core/dom.js";
-import { count, plural } from "../core/format.js";
+import { count, plural, shortCid } from "../core/format.js";
 import { href } from "../core/router.js";
-import { oneLine, visible } from "../core/text.js";
+import { oneLine } from "../core/text.js";
 import { ago } from "../core/time.js";
 import { empty } from "../parts/notice.js";
 import { polledTable } from "../parts/polled_table.js";
@@ -24,19 +24,19 @@ const COLUMNS = [
     label: "Worker",
     kind: "whole",
     cell: (one) => [
-      h("span", { class: "strong" }, visible(one.name || "unnamed")),
-      h("div", { class: "mono small quiet clip" }, one.id),
+      h("span", { class: "strong" }, one.name || "unnamed"),
+      h("div", { class: "mono small quiet", title: one.id }, shortCid(one.id)),
+      one.peer && h("div", { class: "mono small quiet" }, one.peer),
     ],
   },
   { label: "State", cell: stateOf },
   {
     label: "Build",
-    kind: "whole",
+    kind: "build",
     cell: (one) => h("span", { class: "mono small", title: one.buildId }, oneLine(one.buildId || "–", 40)),
   },
   { label: "In flight", kind: "number", cell: inFlight },
   { label: "Services", kind: "wide", cell: servicesOf },
-  { label: "Address", kind: "optional", cell: (one) => h("span", { class: "mono small" }, visible(one.peer ?? "")) },
   { label: "Connected", kind: "number optional", cell: (one) => ago(one.connectTime) },
 ];
 
