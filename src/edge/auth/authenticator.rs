@@ -106,6 +106,22 @@ impl Authenticator {
         self.0.is_on
     }
 
+    /// Follows what other nodes of a shared store do with API keys, until the node closes.
+    pub(crate) fn follow_shared(&self, invoker: &Invoker) {
+        if !invoker.store().is_shared() {
+            return;
+        }
+        let (keys, closing) = (self.0.keys.clone(), invoker.closing().clone());
+        invoker
+            .tasks()
+            .spawn("API keys of other nodes", async move {
+                tokio::select! {
+                    never = keys.follow_shared() => match never {},
+                    () = closing.cancelled() => {}
+                }
+            });
+    }
+
     /// Whether it has keys of tokens, which can be read again.
     #[cfg(feature = "jwt")]
     pub(crate) fn has_tokens(&self) -> bool {
