@@ -145,8 +145,8 @@
 //!   that is completed later.
 //! * **Run a node**: [`Node`], [`NodeBuilder`], [`NodeHandle`], [`Limits`], [`Clock`], [`MemoryStore`],
 //!   `SqliteStore`, `SqliteOptions`, `StoreKeys`, `PostgresStore`, `PostgresOptions`; `ServerTls`, and the
-//!   [`PeerCertificate`] of a client; who may call it: [`AccessOptions`] with [`CertificateRule`] and `JwtOptions`, and [`Rights`] of a [`Principal`], which are
-//!   [`NamePattern`]s and [`Scope`]s.
+//!   [`PeerCertificate`] of a client; who may call it: [`AccessOptions`] with [`CertificateRule`] and `JwtOptions`, and
+//!   [`Rights`] of a [`Principal`], which are [`NamePattern`]s and [`Scope`]s.
 //! * **Run a worker**: [`Worker`], [`WorkerBuilder`], [`WorkerHandle`].
 //! * **Call from another process**: [`Client`], `ClientTls`, with a [`ClientCredential`]; [`Call`], [`DurableOptions`],
 //!   [`Start`], [`OnDeadline`], [`RetryPolicy`], [`OnExhausted`] and [`Metadata`]; [`Accepted`], [`Batch`] and

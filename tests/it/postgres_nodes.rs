@@ -46,6 +46,30 @@ fn what_a_killed_node_ran_another_one_runs_to_its_end() {
 }
 
 #[test]
+fn a_result_is_waited_for_on_any_node() {
+    let Some(server) = server() else { return };
+    let url = server.url();
+    let nodes = [
+        Server::start(&["--store", &url]),
+        Server::start(&["--store", &url]),
+    ];
+    let cid = accepted(&nodes[0], &["demo.sleep", "seconds=0.5"]);
+    for node in &nodes {
+        assert!(result(node, &cid).contains("slept"));
+    }
+}
+
+#[test]
+fn a_database_that_cannot_be_reached_is_named() {
+    let url = "postgres://anna@127.0.0.1:1/jobs";
+    let refused = cidery().args(["serve", "--store", url]).output().unwrap();
+    assert!(!refused.status.success());
+    let shown = stderr(&refused);
+    assert!(shown.contains("127.0.0.1:1/jobs"), "{shown}");
+    assert!(shown.contains("refused"), "{shown}");
+}
+
+#[test]
 fn a_password_in_the_url_is_refused_and_not_shown() {
     let url = "postgres://anna:s3cret@127.0.0.1:1/jobs";
     let refused = cidery().args(["serve", "--store", url]).output().unwrap();

@@ -5,6 +5,7 @@ use cidery::engine::store::{ClaimLimit, Store};
 use cidery::model::invocation::State;
 use cidery::{PostgresOptions, PostgresStore, dict};
 
+use crate::store_contract::operations::operation;
 use crate::support::PATIENCE;
 use crate::support::postgres::server;
 use crate::support::stored::{
@@ -115,14 +116,19 @@ async fn a_claim_whose_answer_was_lost_is_released() {
     let Some(server) = server() else { return };
     let store = PostgresStore::open_with(server.options_of_nodes());
     let store = store.await.unwrap();
-    // The statement is prepared, and is sent with the first poll.
+    // The statement is prepared, and is sent with the first poll, unless the tables are about to be counted.
     assert!(claimed(&store, "a", NOW, 1).await.is_empty());
-    let cid = accepted(&store, "a", NOW).await;
     let name = service("a");
-    let mut claim = store.claim(&name, NOW, ClaimLimit::invocations(1));
-    assert!(futures_util::poll!(&mut claim).is_pending());
-    drop(claim);
-    assert!(claimed(&store, "a", NOW, 1).await.is_empty());
+    let cid = loop {
+        let cid = accepted(&store, "a", NOW).await;
+        let mut claim = store.claim(&name, NOW, ClaimLimit::invocations(1));
+        assert!(futures_util::poll!(&mut claim).is_pending());
+        drop(claim);
+        match claimed(&store, "a", NOW, 1).await.as_slice() {
+            [] => break cid,
+            not_sent => assert!(store.record(succeeded(not_sent[0])).await.unwrap()),
+        }
+    };
     assert_eq!(claimed_at_last(&store).await, [cid]);
     assert_eq!(found(&store, cid).await.crash_count, 0);
     assert!(store.record(succeeded(cid)).await.unwrap());
@@ -147,6 +153,50 @@ async fn a_repeated_record_is_taken_once() {
     let ended = succeeded(cid);
     assert!(store.record(ended.clone()).await.unwrap());
     assert!(store.record(ended).await.unwrap());
+}
+
+/// What a node did it knows at once; what others did it learns soon.
+#[tokio::test]
+async fn pending_counts_follow_what_other_nodes_do() {
+    let Some(server) = server() else { return };
+    let options = server.options();
+    let one = PostgresStore::open_with(options.clone()).await.unwrap();
+    let other = PostgresStore::open_with(options).await.unwrap();
+    let name = service("a");
+    for _ in 0..3 {
+        accepted(&one, "a", NOW).await;
+    }
+    assert_eq!(one.pending_count(&name), 3);
+    for cid in claimed(&other, "a", NOW, 2).await {
+        assert!(other.record(succeeded(cid)).await.unwrap());
+    }
+    let counts = async || {
+        let (of_one, of_other) = (one.usage().await.unwrap(), other.usage().await.unwrap());
+        let pending = (one.total_pending_count(), other.total_pending_count());
+        (pending, of_one.bytes == of_other.bytes)
+    };
+    let counted = async {
+        while counts().await != ((1, 1), true) {
+            tokio::task::yield_now().await;
+        }
+    };
+    let counted = tokio::time::timeout(PATIENCE, counted).await;
+    counted.expect("a node does not learn what the other one did");
+}
+
+/// Bulk operations: what one node works on, another one that starts must not work on as well.
+#[tokio::test]
+async fn a_node_goes_on_with_operations_of_lost_nodes_only() {
+    let Some(server) = server() else { return };
+    let options = server.options();
+    let one = PostgresStore::open_with(options.clone()).await.unwrap();
+    let running = operation(7);
+    one.save_operation(running.clone()).await.unwrap();
+    let other = PostgresStore::open_with(options).await.unwrap();
+    assert!(other.operations().await.unwrap().is_empty());
+    one.close().await;
+    let found = other.operations().await.unwrap();
+    assert_eq!(found.first().map(|it| it.id), Some(running.id));
 }
 
 /// Two nodes accept and end invocations with one key at the same time: it is never left without a head.

@@ -247,7 +247,7 @@ pub(in crate::app) enum ClientAuth {
 #[serde(default)]
 pub(in crate::app) struct StoreConfig {
     /// Database that this node shares with others, in place of the data directory: a PostgreSQL, by the URL
-    /// `postgres://USER@HOST:PORT/DATABASE`.
+    /// `postgres://USER@HOST:PORT/DATABASE`. Experimental.
     #[schemars(extend("x-placeholder" = "URL"))]
     pub(in crate::app) store: Option<String>,
     /// Password of the user of `store`.

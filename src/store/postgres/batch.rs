@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use super::connection::Link;
-use super::end::{EndRow, Taken, record};
+use super::connection::{Link, Tx};
+use super::end::{self, EndRow, Taken, record};
 use super::error::{Failed, store_full};
+use super::key_queues::lock;
 use super::lookup;
-use super::new_rows::{NewRow, insert};
+use super::new_rows::{self, NewRow, insert};
+use super::services::Services;
 use super::shared::Shared;
 use crate::engine::store::{Acceptance, Stored};
 use crate::model::error::{Error, Result};
@@ -109,6 +111,7 @@ pub(super) async fn write(
     let records: Vec<&EndRow> = batch.records.iter().map(|(row, _)| row).collect();
     let first_claim = shared.first_claim;
     let tx = link.begin().await?;
+    lock_keys(&tx, &new, &records, services).await?;
     let stored = match new.is_empty() {
         true => Vec::new(),
         false => insert(&tx, &new, services, first_claim).await?,
@@ -136,6 +139,24 @@ pub(super) async fn write(
         }
     }
     Ok(written)
+}
+
+/// Locks all concurrency keys of a batch at once: transactions that lock them one after another, in whatever order,
+/// wait for each other.
+async fn lock_keys(
+    tx: &Tx<'_>,
+    new: &[&NewRow],
+    records: &[&EndRow],
+    services: &Services,
+) -> Result<(), Failed> {
+    let followers = records.iter().flat_map(|row| &row.followed_by);
+    let new: Vec<&NewRow> = new.iter().copied().chain(followers).collect();
+    let mut keys = new_rows::queue_keys(&new, services)?;
+    if !keys.is_empty() && !records.is_empty() {
+        keys.extend(end::queue_keys(tx, records).await?);
+        lock(tx, &keys).await?;
+    }
+    Ok(())
 }
 
 /// What is known of an invocation that is not new.

@@ -60,6 +60,7 @@ pub(super) async fn claim(
     let count = i64::try_from(limit.invocations).unwrap_or(i64::MAX);
     let bytes = i64::try_from(limit.bytes).unwrap_or(i64::MAX);
     let session = shared.session();
+    let counting = shared.counts.committing().await;
     let rows = link
         .query(CLAIM, &[&id, &now, &count, &bytes, &session])
         .await?;
@@ -78,6 +79,7 @@ pub(super) async fn claim(
             Err(error) => log_damage(&error),
         }
     }
+    drop(counting);
     if claim.invocations.len() >= limit.invocations {
         return Ok(claim);
     }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_postgres::error::SqlState;
@@ -12,13 +13,20 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{AsyncMessage, Client, Connection, NoTls, Row, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::error::{Failed, failed};
+use super::error::{Failed, no_answer};
 use super::options::PostgresOptions;
 use crate::model::error::{Error, Result, reason};
 use crate::service::runtime::Tasks;
 
+/// How long it may take to connect, all in all.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// Parameters of a statement.
 pub(super) type Params<'p> = &'p [&'p (dyn ToSql + Sync)];
+
+/// The row of the own session or, once that is gone, one that all have.
+const WRITE: &str = "WITH own AS (UPDATE session SET beat = beat + 1 WHERE id = $1 RETURNING id)
+     UPDATE meta SET value = value WHERE key = 'format' AND NOT EXISTS (SELECT 1 FROM own)";
 
 /// Opens connections, all in the same way.
 #[derive(Clone, Debug)]
@@ -33,16 +41,22 @@ impl Connector {
     ///
     /// # Errors
     ///
-    /// `UNAVAILABLE` / `STORE_FAILED`.
-    pub(super) async fn connect(&self) -> Result<Link> {
+    /// `UNAVAILABLE` / `STORE_FAILED`; `FAILED_PRECONDITION` / `STORE_UNUSABLE` without TLS.
+    pub(super) async fn connect(&self) -> Result<Link, Failed> {
+        // A database that is stopped accepts connections, and says nothing.
+        let connected = tokio::time::timeout(CONNECT_TIMEOUT, self.connect_now()).await;
+        connected.map_err(|_| Failed::Own(no_answer()))?
+    }
+
+    async fn connect_now(&self) -> Result<Link, Failed> {
         let config = &self.options.config;
         let is_unsynced = Arc::new(AtomicBool::new(false));
         let client = if self.options.requires_tls() {
-            let (client, connection) = config.connect(tls()?).await.map_err(failed)?;
+            let (client, connection) = config.connect(tls()?).await?;
             self.drive(connection, &is_unsynced);
             client
         } else {
-            let (client, connection) = config.connect(NoTls).await.map_err(failed)?;
+            let (client, connection) = config.connect(NoTls).await?;
             self.drive(connection, &is_unsynced);
             client
         };
@@ -52,7 +66,7 @@ impl Connector {
              WHERE current_setting('synchronous_commit') IN ('off', 'local')",
             self.options.quoted_schema()?
         );
-        client.batch_execute(&settings).await.map_err(failed)?;
+        client.batch_execute(&settings).await?;
         Ok(Link {
             client,
             statements: Mutex::default(),
@@ -138,11 +152,29 @@ impl Link {
         Ok(self.client.query(&statement, params).await?)
     }
 
-    /// Begins a transaction. `BEGIN` is sent with its first statement.
+    /// Begins a transaction.
     pub(super) async fn begin(&self) -> Result<Tx<'_>, Failed> {
+        self.begin_with("BEGIN").await
+    }
+
+    /// Begins a transaction that reads, and sees one state of the tables: that of its first statement.
+    pub(super) async fn begin_snapshot(&self) -> Result<Tx<'_>, Failed> {
+        self.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            .await
+    }
+
+    async fn begin_with(&self, begin: &str) -> Result<Tx<'_>, Failed> {
         self.is_unsynced.store(false, Ordering::Relaxed);
-        self.client.batch_execute("BEGIN").await?;
+        self.client.batch_execute(begin).await?;
         Ok(Tx { link: self })
+    }
+
+    /// Writes a row, and waits until it is durable: then so is all that was committed before. What is read on a new
+    /// connection may have been committed by one that was lost while it waited for the standby.
+    pub(super) async fn prove_durable(&self, session: i64) -> Result<(), Failed> {
+        let tx = self.begin().await?;
+        tx.execute(WRITE, &[&session]).await?;
+        tx.commit().await
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<&'static str, Statement>> {
@@ -154,7 +186,7 @@ impl Link {
 
 /// A transaction. One that is dropped is rolled back with what its connection does next ([`Lane`](super::lane)).
 pub(super) struct Tx<'l> {
-    link: &'l Link,
+    pub(super) link: &'l Link,
 }
 
 impl Tx<'_> {
@@ -182,11 +214,7 @@ impl Tx<'_> {
     pub(super) async fn commit(self) -> Result<(), Failed> {
         self.link.client.batch_execute("COMMIT").await?;
         if self.link.is_unsynced.swap(false, Ordering::Relaxed) {
-            let message = "the database did not wait for its standby";
-            return Err(Failed::Own(Error::unavailable(
-                reason::STORE_FAILED,
-                message,
-            )));
+            return Err(Failed::Unsynced);
         }
         Ok(())
     }

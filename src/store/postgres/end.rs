@@ -44,7 +44,8 @@ const END: &str = concat!(
          DELETE FROM pending USING r WHERE ",
     guard!(),
     " RETURNING pending.id, pending.cid, pending.service, pending.group_cid, pending.open_members,
-             pending.awaited, pending.session, pending.events, pending.cancel_requested, pending.bytes
+             pending.awaited, pending.session, pending.events, pending.cancel_requested, pending.bytes,
+             pending.promised
      ), ended AS (
          INSERT INTO outcome (id, state, claim, record_id, attempts, end_time, purge_time, tombstone_until, due,
              first_attempt_time, losses, cancel_requested, later, held, open_members, bytes, events, progress,
@@ -55,7 +56,7 @@ const END: &str = concat!(
              r.failure_reason
          FROM gone JOIN r USING (cid)
      )
-     SELECT cid, service, awaited, session <> 0, group_cid, open_members FROM gone"
+     SELECT cid, service, awaited, session <> 0, group_cid, open_members, promised FROM gone"
 );
 
 /// The reason of a requested cancellation, which is a field of the last failure, stays until the end.
@@ -81,7 +82,7 @@ const AGAIN: &str = concat!(
      FROM r, before WHERE before.id = pending.id AND ",
     guard!(),
     " RETURNING pending.cid, pending.service, before.awaited, before.session <> 0, pending.group_cid,
-         pending.open_members"
+         pending.open_members, 0"
 );
 
 /// Which of these records were written before, under the same id.
@@ -120,6 +121,8 @@ pub(super) struct Taken {
     pub(super) was_claimed: bool,
     /// Whether it waited for an outcome from outside before.
     pub(super) was_awaiting: bool,
+    /// How many callbacks it no longer promises.
+    pub(super) promised: i32,
     /// The invocations that were accepted with it, each with its id.
     pub(super) followed_by: Vec<(Cid, i64)>,
 }
@@ -132,6 +135,7 @@ struct Changed {
     was_claimed: bool,
     group_cid: Option<Uuid>,
     open_members: Option<i32>,
+    promised: i32,
 }
 
 impl EndRow {
@@ -155,7 +159,11 @@ impl EndRow {
 
     pub(super) fn bytes(&self) -> usize {
         let followed_by = self.followed_by.iter().map(NewRow::bytes);
-        self.events.len() + followed_by.sum::<usize>()
+        self.event_bytes() + followed_by.sum::<usize>()
+    }
+
+    pub(super) fn event_bytes(&self) -> usize {
+        self.events.len()
     }
 
     fn later(&self) -> Option<&[u8]> {
@@ -219,6 +227,7 @@ pub(super) async fn record(
             )?,
             was_claimed: one.was_claimed,
             was_awaiting: one.awaited && one.open_members.is_none(),
+            promised: one.promised,
             followed_by: followed_by.collect(),
         })
     });
@@ -252,7 +261,8 @@ async fn insert_all(
     Ok(stored)
 }
 
-async fn queue_keys(tx: &Tx<'_>, rows: &[&EndRow]) -> Result<Vec<QueueKey>, Failed> {
+/// The concurrency keys of the invocations of records. A key never changes.
+pub(super) async fn queue_keys(tx: &Tx<'_>, rows: &[&EndRow]) -> Result<Vec<QueueKey>, Failed> {
     let cids: Vec<_> = rows.iter().map(|row| uuid(row.record.cid)).collect();
     let keys = tx.query(KEYS, &[&cids]).await?;
     let keys = keys
@@ -349,6 +359,7 @@ impl Changed {
             was_claimed: row.try_get(3)?,
             group_cid: row.try_get(4)?,
             open_members: row.try_get(5)?,
+            promised: row.try_get(6)?,
         })
     }
 }

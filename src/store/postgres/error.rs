@@ -13,6 +13,8 @@ pub(super) enum Failed {
     Database(tokio_postgres::Error),
     /// What it was to write, or what it read, is not as it must be.
     Own(Error),
+    /// It is committed, and the database did not wait for its standby: it may be lost with its machine.
+    Unsynced,
 }
 
 impl From<tokio_postgres::Error> for Failed {
@@ -56,11 +58,37 @@ impl Failed {
             })
     }
 
+    /// Whether what was to be written is the cause: a part of it may still be taken.
+    pub(super) fn is_refusal(&self) -> bool {
+        match self {
+            Self::Database(_) => !self.is_in_doubt(),
+            Self::Own(_) => true,
+            Self::Unsynced => false,
+        }
+    }
+
+    /// As the operator gets it who starts a node: where the database is, and what it said.
+    pub(super) fn into_error_at_start(self, place: &str) -> Error {
+        let Self::Database(error) = self else {
+            return self.into_error();
+        };
+        let cause = match error.as_db_error() {
+            Some(refused) => refused.message().to_owned(),
+            None => error.to_string(),
+        };
+        let message = format!("cannot use the database {place}: {cause}");
+        Error::unavailable(reason::STORE_FAILED, message).with_source(error)
+    }
+
     /// As callers get it.
     pub(super) fn into_error(self) -> Error {
         match self {
             Self::Own(error) => error,
             Self::Database(error) => failed(error),
+            Self::Unsynced => {
+                let message = "the database did not wait for its standby";
+                Error::unavailable(reason::STORE_FAILED, message)
+            }
         }
     }
 }
@@ -78,6 +106,11 @@ pub(super) fn failed(error: tokio_postgres::Error) -> Error {
         }
     };
     failure.with_source(error)
+}
+
+/// `UNAVAILABLE` / `STORE_FAILED`: the database is silent.
+pub(super) fn no_answer() -> Error {
+    Error::unavailable(reason::STORE_FAILED, "the database does not answer")
 }
 
 /// `UNAVAILABLE` / `STORE_FAILED`: the store is closed.

@@ -29,15 +29,21 @@ const MAX_BATCH_BYTES: usize = 4 << 20;
 /// How often a transaction is tried that met another one, or whose connection was lost.
 const ATTEMPTS: u32 = 5;
 
-/// A transaction of its own, which may be tried several times.
-pub(super) type Work =
+/// A transaction of its own, which may be tried several times; it says whether it is to be committed.
+type Write =
     Box<dyn for<'t> FnMut(&'t Tx<'t>, &'t Shared) -> BoxFuture<'t, Result<bool, Failed>> + Send>;
+
+/// A transaction of its own, and what counts what it wrote.
+pub(super) struct Work {
+    write: Write,
+    count: Box<dyn FnOnce(&Shared) + Send>,
+}
 
 /// What a lane is asked to write.
 pub(super) enum Command {
     Accept(Box<NewRow>, oneshot::Sender<Result<Acceptance>>),
     Record(Box<EndRow>, oneshot::Sender<Result<bool>>),
-    /// The reply is in what the work writes to; it says whether it is to be committed.
+    /// The reply is in what the work writes to.
     Work(Work, oneshot::Sender<Result<()>>),
 }
 
@@ -112,17 +118,19 @@ impl Lanes {
         answer.await.unwrap_or_else(|_| Err(closed()))
     }
 
-    /// Executes a transaction of its own in the lane of a CID. `work` says whether it is to be committed.
+    /// Executes a transaction of its own in the lane of a CID. `work` says whether it is to be committed, and `count`
+    /// counts what was.
     pub(super) async fn work<T: Send + 'static>(
         &self,
         cid: Cid,
         mut work: impl for<'t> FnMut(&'t Tx<'t>, &'t Shared) -> BoxFuture<'t, Result<(T, bool), Failed>>
         + Send
         + 'static,
+        count: impl FnOnce(&Shared, &T) + Send + 'static,
     ) -> Result<T> {
         let result = Arc::new(Mutex::new(None));
-        let written = Arc::clone(&result);
-        let work: Work = Box::new(move |tx, shared| {
+        let (written, counted) = (Arc::clone(&result), Arc::clone(&result));
+        let write: Write = Box::new(move |tx, shared| {
             let result = Arc::clone(&written);
             let next = work(tx, shared);
             Box::pin(async move {
@@ -131,6 +139,16 @@ impl Lanes {
                 Ok(commits)
             })
         });
+        let count = move |shared: &Shared| {
+            let result = counted.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(value) = &*result {
+                count(shared, value);
+            }
+        };
+        let work = Work {
+            write,
+            count: Box::new(count),
+        };
         let (reply, answer) = oneshot::channel();
         let lane = self.lane(cid)?;
         let command = Command::Work(work, reply);
@@ -231,14 +249,16 @@ impl Lane {
         self.commit(batch).await;
     }
 
-    /// Commits a batch. One that is refused for what is in it is divided, until what is refused is alone. Without a
-    /// connection it fails as a whole: each part of it would wait for one.
+    /// Commits a batch. One that is refused for what is in it is divided, until what is refused is alone. It fails as a
+    /// whole where its connection is lost, or the standby was not waited for: so would each part of it.
     async fn commit(&mut self, batch: Batch) {
         let mut left = vec![batch];
+        let shared = Arc::clone(&self.shared);
         while let Some(batch) = left.pop() {
+            let _counting = shared.counts.committing().await;
             match self.write_batch(&batch).await {
-                Ok(written) => batch.answer(written, &self.shared),
-                Err(failed) if batch.len() > 1 && self.link.is_some() => {
+                Ok(written) => batch.answer(written, &shared),
+                Err(failed) if batch.len() > 1 && self.link.is_some() && failed.is_refusal() => {
                     let (first, second) = batch.divide();
                     left.extend([second, first]);
                 }
@@ -249,14 +269,16 @@ impl Lane {
 
     async fn work_alone(&mut self, mut work: Work, reply: oneshot::Sender<Result<()>>) {
         let shared = Arc::clone(&self.shared);
+        let _counting = shared.counts.committing().await;
         let mut outcome = Err(closed());
         for attempt in 1..=ATTEMPTS {
             let done = match self.linked().await {
-                Err(error) => Err(Failed::Own(error)),
-                Ok(link) => work_once(link, &mut work, &shared).await,
+                Err(failed) => Err(failed),
+                Ok(link) => write_once(link, &mut work.write, &shared).await,
             };
             match done {
                 Ok(()) => {
+                    (work.count)(&shared);
                     outcome = Ok(());
                     break;
                 }
@@ -277,7 +299,7 @@ impl Lane {
         let mut attempt = 1;
         loop {
             let written = match self.linked().await {
-                Err(error) => Err(Failed::Own(error)),
+                Err(failed) => Err(failed),
                 Ok(link) => {
                     let written = batch::write(link, &shared, batch).await;
                     if written.is_err() && !link.is_closed() {
@@ -300,18 +322,20 @@ impl Lane {
         failed.is_conflict() || failed.is_in_doubt()
     }
 
-    async fn linked(&mut self) -> Result<&Link> {
+    async fn linked(&mut self) -> Result<&Link, Failed> {
         if self.link.as_ref().is_none_or(Link::is_closed) {
             self.link = None;
-            self.link = Some(self.shared.connector.connect().await?);
+            // Nothing is in doubt where nothing was sent.
+            let connected = self.shared.connect().await.map_err(Failed::into_error);
+            self.link = Some(connected?);
         }
-        self.link.as_ref().ok_or_else(closed)
+        Ok(self.link.as_ref().ok_or_else(closed)?)
     }
 }
 
-async fn work_once(link: &Link, work: &mut Work, shared: &Shared) -> Result<(), Failed> {
+async fn write_once(link: &Link, write: &mut Write, shared: &Shared) -> Result<(), Failed> {
     let tx = link.begin().await?;
-    let done = work(&tx, shared).await;
+    let done = write(&tx, shared).await;
     match done {
         Ok(true) => tx.commit().await,
         Ok(false) => tx.rollback().await,

@@ -172,6 +172,8 @@ impl<'s> Scan<'s> {
         if self.read >= MAX_READ {
             return Ok(None);
         }
+        let named = self.filter.services.iter();
+        self.shared.services.find(self.link, named).await?;
         let Some(conditions) = Conditions::of(self.filter, self.shared) else {
             return Ok(Some(Chunk {
                 found: Vec::new(),

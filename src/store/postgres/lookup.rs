@@ -28,6 +28,8 @@ const GET: &str = concat!(
 const BYTES: &str = "SELECT coalesce(outcome.bytes, pending.bytes, 0)
          + coalesce(length(coalesce(outcome.progress, pending.progress)), 0)
      FROM registry LEFT JOIN outcome USING (id) LEFT JOIN pending USING (id) WHERE registry.cid = $1";
+const ENDED: &str = "SELECT registry.cid FROM registry LEFT JOIN outcome USING (id)
+     WHERE registry.cid = ANY ($1::uuid[]) AND (until IS NOT NULL OR outcome.id IS NOT NULL)";
 const MEMBERS: &str = "SELECT position, cid FROM invocation WHERE group_cid = $1 ORDER BY position";
 const CHILDREN: &str = "SELECT cid, request FROM invocation WHERE parent = $1 ORDER BY id LIMIT $2";
 
@@ -114,6 +116,13 @@ pub(super) async fn get_up_to(
         bytes if bytes > max_bytes => Ok(BoundedRead::Larger(bytes)),
         _ => Ok(BoundedRead::Read(get(link, shared, named).await?)),
     }
+}
+
+/// Those that have ended.
+pub(super) async fn ended(link: &Link, cids: &[Cid]) -> Result<Vec<Cid>, Failed> {
+    let cids: Vec<_> = cids.iter().copied().map(uuid).collect();
+    let rows = link.query(ENDED, &[&cids]).await?;
+    rows.iter().map(|row| Ok(cid(row.try_get(0)?))).collect()
 }
 
 pub(super) async fn members(link: &Link, group: Cid) -> Result<Vec<(u32, Cid)>, Failed> {

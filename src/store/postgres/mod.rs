@@ -26,6 +26,7 @@ mod new_rows;
 mod options;
 mod own_claims;
 mod plain;
+mod recount;
 mod retention;
 mod row;
 mod services;

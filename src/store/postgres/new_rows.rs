@@ -25,9 +25,9 @@ const INSERT: &str = "WITH new AS MATERIALIZED (
          SELECT nextval('acceptance') AS id, n.* FROM unnest(
              $1::uuid[], $2::bigint[], $3::integer[], $4::bigint[], $5::bigint[], $6::bytea[], $7::bytea[],
              $8::uuid[], $9::uuid[], $10::uuid[], $11::integer[], $12::bytea[], $13::bytea[], $14::bytea[],
-             $15::bigint[], $16::bigint[], $17::bigint[], $18::bytea[], $19::integer[], $20::uuid[]
+             $15::bigint[], $16::bigint[], $17::bigint[], $18::bytea[], $19::integer[], $20::uuid[], $21::integer[]
          ) AS n (cid, accept_id, service, accept_time, sequence, request, idempotency_key, parent, root, group_cid,
-             position, principal, owner, owner_group, due, wake, over, key, open_members, retry_of)
+             position, principal, owner, owner_group, due, wake, over, key, open_members, retry_of, promised)
      ), registered AS (
          INSERT INTO registry (cid, id, accept_id) SELECT cid, id, accept_id FROM new ORDER BY cid
          ON CONFLICT DO NOTHING RETURNING cid
@@ -39,9 +39,9 @@ const INSERT: &str = "WITH new AS MATERIALIZED (
          FROM new JOIN registered USING (cid)
      ), waiting AS (
          INSERT INTO pending (id, cid, service, claim, due, wake, over, key, leads, awaited, group_cid, open_members,
-             bytes)
-         SELECT id, cid, service, $21, due, wake, over, key, key IS NULL, open_members IS NOT NULL, group_cid,
-             open_members, length(request)
+             promised, bytes)
+         SELECT id, cid, service, $22, due, wake, over, key, key IS NULL, open_members IS NOT NULL, group_cid,
+             open_members, promised, length(request)
          FROM new JOIN registered USING (cid)
      ), retried AS (
          INSERT INTO retry (id, retried_as)
@@ -189,7 +189,8 @@ pub(super) async fn insert(
     Ok(stored)
 }
 
-fn queue_keys(rows: &[&NewRow], services: &Services) -> Result<Vec<QueueKey>, Failed> {
+/// The concurrency keys of new invocations.
+pub(super) fn queue_keys(rows: &[&NewRow], services: &Services) -> Result<Vec<QueueKey>, Failed> {
     let keyed = rows.iter().filter_map(|row| Some((row, row.key.clone()?)));
     keyed
         .map(|(row, key)| Ok((services.id(&row.service)?, key)))
@@ -247,6 +248,7 @@ async fn insert_rows(
                 &all(rows, |row| row.key.as_deref()),
                 &all(rows, |row| row.open_members),
                 &all(rows, |row| row.retry_of),
+                &all(rows, |row| i32::try_from(row.promised).unwrap_or(i32::MAX)),
                 &first_claim,
             ],
         )

@@ -11,8 +11,6 @@ use crate::model::error::{Error, Result, reason};
 const DEFAULT_BYTES_LIMIT: u64 = 1 << 40;
 /// How long a node may be silent by default.
 const DEFAULT_SESSION_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long an attempt to connect may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// After so long without an acknowledgement a connection is lost: a dead server must not hold callers for minutes.
 const TCP_TIMEOUT: Duration = Duration::from_secs(2);
 /// The longest name that PostgreSQL keeps whole.
@@ -40,11 +38,11 @@ impl PostgresOptions {
     pub fn parse(url: &str) -> Result<Self> {
         let mut config: tokio_postgres::Config = url.parse().map_err(|_| {
             // The URL may have a password: neither it nor a part of it may reach a log.
-            let message = "the store is no URL of the form `postgres://user@host:5432/database`";
+            let message = "the store is no URL of the form `postgres://user@host:5432/database?sslmode=require` \
+                (`sslmode`: `disable`, `prefer` or `require`)";
             Error::invalid_argument(reason::CONFIG_INVALID, message)
         })?;
         config
-            .connect_timeout(CONNECT_TIMEOUT)
             .tcp_user_timeout(TCP_TIMEOUT)
             .target_session_attrs(TargetSessionAttrs::ReadWrite)
             .application_name("cidery");

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::connection::Link;
 use super::error::Failed;
+use super::shared::Shared;
 use crate::codec::convert::{quota_from_proto, quota_to_proto, rights_from_proto, rights_to_proto};
 use crate::codec::proto::v1;
 use crate::engine::store::{SecretHash, StoredApiKey, StoredDeclaration, StoredOperation};
@@ -40,11 +41,15 @@ const CONTROLS: &str =
      FROM service_control";
 
 const SAVE_OPERATION: &str =
-    "INSERT INTO operation (id, state, create_time, end_time, request, position, progress)
-     VALUES ($1, $2, $3, $4, $5, $6, $7)
-     ON CONFLICT (id) DO UPDATE SET state = $2, end_time = $4, position = $6, progress = $7";
+    "INSERT INTO operation (id, state, create_time, end_time, request, position, progress, session)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+     ON CONFLICT (id) DO UPDATE SET state = $2, end_time = $4, position = $6, progress = $7, session = $8";
+/// Takes over the operations of nodes that are gone: another one must not go on with what its node works on.
+const TAKE_OVER: &str = "UPDATE operation SET session = $1 WHERE end_time IS NULL AND session <> $1
+         AND NOT EXISTS (SELECT 1 FROM session WHERE session.id = operation.session AND NOT dead)";
 const OPERATIONS: &str =
-    "SELECT id, state, create_time, end_time, request, position, progress FROM operation";
+    "SELECT id, state, create_time, end_time, request, position, progress FROM operation
+     WHERE end_time IS NOT NULL OR session = $1";
 const REMOVE_OPERATIONS: &str = "DELETE FROM operation WHERE id = ANY ($1::uuid[])";
 
 const SAVE_KEY: &str = "INSERT INTO api_key (id, secret_hash, principal, principal_group, rights, create_time,
@@ -166,9 +171,10 @@ pub(super) async fn controls(link: &Link) -> Result<Vec<ServiceControl>, Failed>
 
 pub(super) async fn save_operation(
     link: &Link,
+    shared: &Shared,
     operation: StoredOperation,
-    cipher: &BlobCipher,
 ) -> Result<(), Failed> {
+    let cipher = &shared.cipher;
     let id = operation.id;
     let request = blob::seal_operation_request(id, operation.request, cipher)?;
     let progress = blob::encode_operation_progress(id, &operation.progress, cipher)?;
@@ -183,20 +189,23 @@ pub(super) async fn save_operation(
             &request,
             &i64::try_from(operation.position).unwrap_or(i64::MAX),
             &progress,
+            &shared.session(),
         ],
     )
     .await
     .map(drop)
 }
 
-/// All operations; those that cannot be read are logged and left out.
+/// All operations but those that another node works on; those that cannot be read are logged and left out.
 pub(super) async fn operations(
     link: &Link,
-    cipher: &BlobCipher,
+    shared: &Shared,
 ) -> Result<Vec<StoredOperation>, Failed> {
+    let session = shared.session();
+    link.query(TAKE_OVER, &[&session]).await?;
     let mut operations = Vec::new();
-    for row in &link.query(OPERATIONS, &[]).await? {
-        match operation(row, cipher) {
+    for row in &link.query(OPERATIONS, &[&session]).await? {
+        match operation(row, &shared.cipher) {
             Ok(operation) => operations.push(operation),
             Err(Failed::Own(error)) => tracing::error!(%error, "cannot read an operation"),
             Err(failed) => return Err(failed),

@@ -111,6 +111,8 @@ CREATE TABLE pending (
     -- A group: how many of its members have not ended.
     open_members       integer,
     first_attempt_time bigint,
+    -- How many callbacks it promises.
+    promised           integer  NOT NULL,
     -- The bytes of its request and its events.
     bytes              bigint   NOT NULL,
     -- All events after `accepted`, in order.
@@ -146,7 +148,7 @@ CREATE TABLE queue_key (
 
 -- What came of an invocation, from its end until it is purged.
 CREATE TABLE outcome (
-    id                 bigint PRIMARY KEY,
+    id                 bigint   NOT NULL,
     -- 2 succeeded; 3 failed; 4 cancelled; 5 expired.
     state              smallint NOT NULL,
     claim              bigint   NOT NULL,
@@ -166,7 +168,9 @@ CREATE TABLE outcome (
     bytes              bigint   NOT NULL,
     events             bytea    NOT NULL,
     progress           bytea,
-    failure_reason     text
+    failure_reason     text,
+    -- With the bytes, which are summed every few seconds.
+    PRIMARY KEY (id) INCLUDE (bytes)
 );
 
 CREATE INDEX outcome_purge ON outcome (purge_time, id) WHERE purge_time IS NOT NULL AND NOT held;
@@ -206,6 +210,8 @@ CREATE TABLE service_control (
 -- Operations over many invocations.
 CREATE TABLE operation (
     id          uuid PRIMARY KEY,
+    -- The session that works on it.
+    session     bigint   NOT NULL,
     state       smallint NOT NULL,
     create_time bigint   NOT NULL,
     end_time    bigint,

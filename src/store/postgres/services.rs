@@ -57,16 +57,31 @@ impl Services {
         link: &Link,
         services: impl Iterator<Item = &'s ServiceName>,
     ) -> Result<(), Failed> {
-        let unknown: Vec<_> = {
-            let known = self.lock();
-            let unknown = services.filter(|service| !known.ids.contains_key(*service));
-            unknown.map(ServiceName::as_str).collect()
-        };
+        let unknown = self.unknown(services);
         if unknown.is_empty() {
             return Ok(());
         }
         link.query(INSERT, &[&unknown]).await?;
         self.add(&link.query(FIND, &[&unknown]).await?)
+    }
+
+    /// Reads the ids of services that were not met, where they have one.
+    pub(super) async fn find<'s>(
+        &self,
+        link: &Link,
+        services: impl Iterator<Item = &'s ServiceName>,
+    ) -> Result<(), Failed> {
+        let unknown = self.unknown(services);
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        self.add(&link.query(FIND, &[&unknown]).await?)
+    }
+
+    fn unknown<'s>(&self, services: impl Iterator<Item = &'s ServiceName>) -> Vec<&'s str> {
+        let known = self.lock();
+        let unknown = services.filter(|service| !known.ids.contains_key(*service));
+        unknown.map(ServiceName::as_str).collect()
     }
 
     /// Reads the names of ids that were not met.

@@ -10,10 +10,10 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::connection::Link;
-use super::error::{Failed, first};
+use super::error::{Failed, first, no_answer};
 use super::key_queues::{QueueKey, lock, update_heads};
 use super::own_claims::{Strays, release_strays};
 use super::shared::Shared;
@@ -21,6 +21,10 @@ use crate::model::error::Result;
 
 /// How often a node gives a sign of life, at least.
 const BEAT_INTERVAL: Duration = Duration::from_secs(1);
+/// How long the database may take to answer a sign of life, before it counts as lost.
+const BEAT_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long the end of a session may take: the process waits for it.
+const END_TIMEOUT: Duration = Duration::from_secs(2);
 /// How many claims one transaction releases, at most.
 const RELEASE_BATCH: i64 = 1_000;
 
@@ -49,8 +53,14 @@ pub(super) async fn begin(link: &Link) -> Result<i64, Failed> {
     Ok(first(link.query(BEGIN, &[]).await?)?.try_get(0)?)
 }
 
-/// Gives signs of life until it is closed, watches the other sessions and releases what dead ones had.
-pub(super) async fn run(shared: Arc<Shared>, link: Link, closed: CancellationToken) {
+/// Gives signs of life until it is closed, watches the other sessions and releases what dead ones had. Then
+/// its session ends.
+pub(super) async fn run(
+    shared: Arc<Shared>,
+    link: Link,
+    closed: CancellationToken,
+    _ended: DropGuard,
+) {
     let timeout = shared.connector.options.session_timeout;
     let interval = BEAT_INTERVAL.min(timeout / 4);
     let (mut link, mut seen) = (Some(link), Seen::default());
@@ -71,9 +81,10 @@ pub(super) async fn run(shared: Arc<Shared>, link: Link, closed: CancellationTok
                     link = Some(connected);
                     continue;
                 }
-                Err(error) => Err(Failed::Own(error)),
+                Err(failed) => Err(failed),
             },
         };
+        shared.is_reachable.store(beaten.is_ok(), Ordering::Relaxed);
         if let Err(failed) = beaten {
             // What was not seen meanwhile says nothing.
             seen = Seen::default();
@@ -87,8 +98,9 @@ pub(super) async fn run(shared: Arc<Shared>, link: Link, closed: CancellationTok
         }
     }
     if let Some(link) = link {
-        // Nobody has to wait for it.
-        let _ = link.query(END, &[&shared.session()]).await;
+        // The others need not wait for it; if this fails, they do.
+        let session = shared.session();
+        let _ = tokio::time::timeout(END_TIMEOUT, link.query(END, &[&session])).await;
     }
 }
 
@@ -129,6 +141,21 @@ async fn beat(
     seen: &mut Seen,
     timeout: Duration,
 ) -> Result<(), Failed> {
+    let beats = tokio::time::timeout(BEAT_TIMEOUT, raise(link, shared)).await;
+    let beats = beats.map_err(|_| Failed::Own(no_answer()))??;
+    for (id, beat) in seen.update(&beats, timeout) {
+        tracing::warn!(
+            session = id,
+            "a node has given no sign of life: it is taken for dead"
+        );
+        link.query(DECLARE_DEAD, &[&id, &beat]).await?;
+    }
+    while release(link).await? >= RELEASE_BATCH {}
+    link.query(FORGET, &[]).await.map(drop)
+}
+
+/// Raises the own beat, and reads those of the others.
+async fn raise(link: &Link, shared: &Shared) -> Result<Vec<(i64, i64)>, Failed> {
     let own = shared.session();
     if link.query(BEAT, &[&own]).await?.is_empty() {
         // What it had claimed runs elsewhere by now; the records of it are refused.
@@ -143,16 +170,7 @@ async fn beat(
     let beats = rows
         .iter()
         .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)));
-    let beats = beats.collect::<Result<Vec<(i64, i64)>, Failed>>()?;
-    for (id, beat) in seen.update(&beats, timeout) {
-        tracing::warn!(
-            session = id,
-            "a node has given no sign of life: it is taken for dead"
-        );
-        link.query(DECLARE_DEAD, &[&id, &beat]).await?;
-    }
-    while release(link).await? >= RELEASE_BATCH {}
-    link.query(FORGET, &[]).await.map(drop)
+    beats.collect()
 }
 
 /// Releases claims of sessions that are gone. Returns how many it found.

@@ -91,7 +91,9 @@ pub(super) async fn later_count(
     now: i64,
     max: usize,
 ) -> Result<usize, Failed> {
-    let Some(service) = shared.services.known(service) else {
+    let services = &shared.services;
+    services.find(link, std::iter::once(service)).await?;
+    let Some(service) = services.known(service) else {
         return Ok(0);
     };
     let rows = link.query(LATER, &[&service, &now, &limit(max)]).await?;

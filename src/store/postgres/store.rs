@@ -1,23 +1,26 @@
 //! The store, as the engine uses it.
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicI64, AtomicU64};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64};
 
 use jiff::Timestamp;
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::connection::{Connector, Link};
 use super::counts::Counts;
 use super::end::EndRow;
-use super::error::{Failed, store_full};
+use super::error::{Failed, no_answer, store_full};
 use super::lane::Lanes;
 use super::new_rows::{NewRow, idempotency_key, insert};
 use super::options::PostgresOptions;
 use super::own_claims::OwnClaims;
 use super::services::Services;
 use super::shared::Shared;
-use super::{batch, claims, list, lookup, migrate, plain, retention, session, settings, status};
+use super::{
+    batch, claims, list, lookup, migrate, plain, recount, retention, session, settings, status,
+};
 use crate::engine::store::{
     Acceptance, BoundedRead, Child, Claim, ClaimLimit, Filter, OldestDue, Page, PageSize,
     QueuePlace, RecentFailures, Record, Store, StoreUsage, Stored, StoredApiKey, StoredDeclaration,
@@ -53,34 +56,36 @@ pub struct PostgresStore {
     /// Also for what is written one by one.
     claims: Connected,
     closed: CancellationToken,
+    /// Fires when the session has ended.
+    ended: CancellationToken,
 }
 
 /// A connection that is opened again when it was lost.
 #[derive(Debug)]
 struct Connected {
-    connector: Connector,
-    link: Mutex<Option<Arc<Link>>>,
+    shared: Arc<Shared>,
+    link: Mutex<Arc<Link>>,
 }
 
 impl Connected {
-    fn new(connector: &Connector, link: Link) -> Self {
-        Self {
-            connector: connector.clone(),
-            link: Mutex::new(Some(Arc::new(link))),
-        }
+    async fn open(shared: &Arc<Shared>) -> Result<Self, Failed> {
+        let link = Arc::new(shared.connect().await?);
+        Ok(Self {
+            shared: Arc::clone(shared),
+            link: Mutex::new(link),
+        })
     }
 
+    /// The connection, opened again by one caller at a time, and not before the session has reached the database.
     async fn get(&self) -> Result<Arc<Link>, Failed> {
-        let known = {
-            let link = self.link.lock().unwrap_or_else(PoisonError::into_inner);
-            link.clone().filter(|link| !link.is_closed())
-        };
-        if let Some(link) = known {
-            return Ok(link);
+        let mut link = self.link.lock().await;
+        if link.is_closed() {
+            if !self.shared.is_reachable() {
+                return Err(no_answer().into());
+            }
+            *link = Arc::new(self.shared.connect().await?);
         }
-        let link = Arc::new(self.connector.connect().await?);
-        *self.link.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&link));
-        Ok(link)
+        Ok(Arc::clone(&link))
     }
 }
 
@@ -110,7 +115,9 @@ impl PostgresStore {
             options: Arc::new(options),
             tasks: Tasks::new(),
         };
-        Self::connect(connector).await.map_err(Failed::into_error)
+        let place = connector.options.place();
+        let connected = Self::connect(connector).await;
+        connected.map_err(|failed| failed.into_error_at_start(&place))
     }
 
     async fn connect(connector: Connector) -> Result<Self, Failed> {
@@ -119,26 +126,30 @@ impl PostgresStore {
         let first_claim = migrate::migrate(&link, &connector.options).await?;
         let services = Services::default();
         services.load(&link).await?;
-        let counts = Counts::default();
-        counts.load(&link, &services).await?;
         let own = session::begin(&link).await?;
         let shared = Arc::new(Shared {
             cipher: BlobCipher::default(),
             services,
-            counts,
+            counts: Counts::default(),
             own_claims: OwnClaims::default(),
             session: AtomicI64::new(own),
+            is_reachable: AtomicBool::new(true),
             first_claim,
             queued_bytes: AtomicU64::new(0),
             connector: connector.clone(),
         });
+        recount::count_on(&link, &shared).await?;
         let closed = CancellationToken::new();
         let lanes = Lanes::start(&shared, LANES);
-        let reads = Connected::new(&connector, connector.connect().await?);
-        let lists = Connected::new(&connector, connector.connect().await?);
-        let claims = Connected::new(&connector, connector.connect().await?);
-        let beats = session::run(Arc::clone(&shared), link, closed.clone());
+        let reads = Connected::open(&shared).await?;
+        let lists = Connected::open(&shared).await?;
+        let claims = Connected::open(&shared).await?;
+        let ended = CancellationToken::new();
+        let end = ended.clone().drop_guard();
+        let beats = session::run(Arc::clone(&shared), link, closed.clone(), end);
         connector.tasks.spawn("store session", beats);
+        let counts = recount::run(Arc::clone(&shared), closed.clone());
+        connector.tasks.spawn("store counts", counts);
         Ok(Self {
             shared,
             lanes,
@@ -146,6 +157,7 @@ impl PostgresStore {
             lists,
             claims,
             closed,
+            ended,
         })
     }
 
@@ -168,27 +180,37 @@ impl PostgresStore {
             None if is_full => return Err(store_full()),
             None => {}
         }
-        let to_store = Arc::clone(&rows);
-        let stored = self.lanes.work(cid, move |tx, shared| {
-            let rows = Arc::clone(&to_store);
-            Box::pin(async move {
-                let all: Vec<&NewRow> = rows.iter().collect();
-                let stored = insert(tx, &all, &shared.services, shared.first_claim).await?;
-                let is_whole = stored.len() == all.len();
-                Ok((stored, is_whole))
-            })
-        });
-        let stored = stored.await?;
-        if stored.len() < rows.len() {
-            let known = self.known(&rows).await?;
-            return known.ok_or_else(super::error::closed);
+        if self.insert_all(cid, &rows).await? {
+            return Ok(Acceptance::Stored);
         }
-        for row in rows.iter() {
-            if let Some((_, id)) = stored.iter().find(|(cid, _)| *cid == row.cid) {
-                self.shared.counts.accepted(row, *id);
+        let known = self.known(&rows).await?;
+        known.ok_or_else(super::error::closed)
+    }
+
+    /// Stores new invocations, all or none of them. Returns whether it did.
+    async fn insert_all(&self, cid: Cid, rows: &Arc<Vec<NewRow>>) -> Result<bool> {
+        let (to_store, to_count) = (Arc::clone(rows), Arc::clone(rows));
+        let count = move |shared: &Shared, stored: &Vec<(Cid, i64)>| {
+            for row in to_count.iter().filter(|_| stored.len() == to_count.len()) {
+                if let Some((_, id)) = stored.iter().find(|(cid, _)| *cid == row.cid) {
+                    shared.counts.accepted(row, *id);
+                }
             }
-        }
-        Ok(Acceptance::Stored)
+        };
+        let stored = self.lanes.work(
+            cid,
+            move |tx, shared| {
+                let rows = Arc::clone(&to_store);
+                Box::pin(async move {
+                    let all: Vec<&NewRow> = rows.iter().collect();
+                    let stored = insert(tx, &all, &shared.services, shared.first_claim).await?;
+                    let is_whole = stored.len() == all.len();
+                    Ok((stored, is_whole))
+                })
+            },
+            count,
+        );
+        Ok(stored.await?.len() == rows.len())
     }
 
     /// What is known of a group, or of the first of its members that is known.
@@ -312,14 +334,18 @@ impl Store for PostgresStore {
         cancel_reason: Option<String>,
     ) -> BoxFuture<'_, Result<bool>> {
         let cancel_reason = Arc::new(cancel_reason);
-        Box::pin(self.lanes.work(cid, move |tx, shared| {
-            let cancel_reason = Arc::clone(&cancel_reason);
-            Box::pin(async move {
-                let reason = cancel_reason.as_deref();
-                let requested = retention::request_cancel(tx, shared, cid, reason).await?;
-                Ok((requested, requested))
-            })
-        }))
+        Box::pin(self.lanes.work(
+            cid,
+            move |tx, shared| {
+                let cancel_reason = Arc::clone(&cancel_reason);
+                Box::pin(async move {
+                    let reason = cancel_reason.as_deref();
+                    let requested = retention::request_cancel(tx, shared, cid, reason).await?;
+                    Ok((requested, requested))
+                })
+            },
+            |_, _| {},
+        ))
     }
 
     fn find_by_idempotency_key(
@@ -455,23 +481,25 @@ impl Store for PostgresStore {
         let now = blob::nanos(now);
         Box::pin(async move {
             // No invocation is concerned more than another: any lane will do.
-            let purged = self.lanes.work(Cid::new(), move |tx, _| {
-                Box::pin(async move { Ok((retention::purge(tx, now, max).await?, true)) })
-            });
-            let (count, bytes) = purged.await?;
-            self.shared.counts.removed(bytes);
-            Ok(count)
+            let purged = self.lanes.work(
+                Cid::new(),
+                move |tx, _| {
+                    Box::pin(async move { Ok((retention::purge(tx, now, max).await?, true)) })
+                },
+                |shared, (_, bytes)| shared.counts.removed(*bytes),
+            );
+            Ok(purged.await?.0)
         })
     }
 
     fn remove(&self, cid: Cid) -> BoxFuture<'_, Result<bool>> {
         Box::pin(async move {
-            let removed = self.lanes.work(cid, move |tx, _| {
-                Box::pin(async move { Ok((retention::remove(tx, cid).await?, true)) })
-            });
-            let (is_removed, bytes) = removed.await?;
-            self.shared.counts.removed(bytes);
-            Ok(is_removed)
+            let removed = self.lanes.work(
+                cid,
+                move |tx, _| Box::pin(async move { Ok((retention::remove(tx, cid).await?, true)) }),
+                |shared, (_, bytes)| shared.counts.removed(*bytes),
+            );
+            Ok(removed.await?.0)
         })
     }
 
@@ -515,17 +543,12 @@ impl Store for PostgresStore {
 
     fn save_operation(&self, operation: StoredOperation) -> BoxFuture<'_, Result<()>> {
         read!(self.claims, |link, shared| plain::save_operation(
-            &link,
-            operation,
-            &shared.cipher
+            &link, shared, operation
         ))
     }
 
     fn operations(&self) -> BoxFuture<'_, Result<Vec<StoredOperation>>> {
-        read!(self.lists, |link, shared| plain::operations(
-            &link,
-            &shared.cipher
-        ))
+        read!(self.lists, |link, shared| plain::operations(&link, shared))
     }
 
     fn remove_operations(&self, ids: Vec<OperationId>) -> BoxFuture<'_, Result<()>> {
@@ -544,7 +567,21 @@ impl Store for PostgresStore {
         read!(self.reads, |link, _shared| plain::api_keys(&link))
     }
 
+    /// No failure of the database is for good: while one lasts, the store [is not reachable](Store::is_reachable).
     fn health(&self) -> Result<(), Error> {
         Ok(())
+    }
+
+    fn is_reachable(&self) -> bool {
+        self.shared.is_reachable()
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        self.closed.cancel();
+        Box::pin(self.ended.cancelled())
+    }
+
+    fn ended(&self, cids: Vec<Cid>) -> BoxFuture<'_, Result<Vec<Cid>>> {
+        read!(self.lists, |link, _shared| lookup::ended(&link, &cids))
     }
 }

@@ -71,9 +71,10 @@ impl Server {
                 &["--listen", "127.0.0.1:0"]
             })
             .args(
-                match options.contains(&"--data-dir") || options.contains(&"--store") {
-                    true => None,
-                    false => Some("--in-memory"),
+                if options.contains(&"--data-dir") || options.contains(&"--store") {
+                    None
+                } else {
+                    Some("--in-memory")
                 },
             )
             .args(options)

@@ -317,6 +317,7 @@ async fn add_shared_store(
     if let Some(password) = &config.store_password {
         options = options.with_password(password.expose());
     }
+    options.bytes_limit = config.store_limit;
     let store = PostgresStore::open_with(options).await?;
     let stored = Stored {
         pending: store.total_pending_count(),
