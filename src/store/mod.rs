@@ -1,12 +1,17 @@
 //! The stores: in memory, SQLite, and PostgreSQL. They implement [`engine::store::Store`](crate::engine::store::Store).
 
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
+#[cfg_attr(
+    not(feature = "sqlite"),
+    allow(dead_code, unused_imports, reason = "some of it only SQLite reads")
+)]
 mod blob;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 #[cfg_attr(
     not(feature = "sqlite"),
     allow(
         dead_code,
+        unreachable_pub,
         unused_imports,
         reason = "the files of keys are those of SQLite"
     )

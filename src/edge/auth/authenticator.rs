@@ -20,7 +20,6 @@ use super::principal_list;
 use super::session_cookie::SessionCookie;
 #[cfg(feature = "console")]
 use super::sessions::Sessions;
-#[cfg(feature = "jwt")]
 use crate::engine::Invoker;
 use crate::engine::access::{KeyRing, Presented, audit};
 use crate::engine::clock::Clock;
