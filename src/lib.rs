@@ -115,7 +115,8 @@
 //! | `console` | yes | the web console of a node, embedded in the program: [`ConsoleOptions`]. Implies `server` |
 //! | `tls` | no | `https://`: `ClientTls`, and `ServerTls` of a node. Needs a C compiler, for `ring` |
 //! | `sqlite` | no | `SqliteStore`: a node that stores invocations on disk. Implies `server`, needs a C compiler |
-//! | `cli` | no | the program `cidery`. Implies `sqlite` and `tls`; libraries do not need it |
+//! | `postgres` | no | `PostgresStore`: several nodes that share a PostgreSQL. Implies `server`, needs a C compiler |
+//! | `cli` | no | the program `cidery`. Implies `postgres`, `sqlite` and `tls`; libraries do not need it |
 //!
 //! With `sqlite`, add the following lines to `.cargo/config.toml` of the program. SQLite then syncs with `fdatasync`,
 //! which is faster on Linux:
@@ -143,9 +144,9 @@
 //!   calls ([`IntoCall`]) and its [`Group`]; [`Progress`], [`KnownService`]; [`Answer`] and [`Later`] for a response
 //!   that is completed later.
 //! * **Run a node**: [`Node`], [`NodeBuilder`], [`NodeHandle`], [`Limits`], [`Clock`], [`MemoryStore`],
-//!   `SqliteStore`, `SqliteOptions`, `StoreKeys`; `ServerTls`, and the [`PeerCertificate`] of a client; who may call
-//!   it: [`AccessOptions`] with [`CertificateRule`] and `JwtOptions`, and [`Rights`] of a [`Principal`], which are
-//!   [`NamePattern`]s and [`Scope`]s.
+//!   `SqliteStore`, `SqliteOptions`, `StoreKeys`, `PostgresStore`, `PostgresOptions`; `ServerTls`, and the
+//!   [`PeerCertificate`] of a client; who may call it: [`AccessOptions`] with [`CertificateRule`] and `JwtOptions`, and
+//!   [`Rights`] of a [`Principal`], which are [`NamePattern`]s and [`Scope`]s.
 //! * **Run a worker**: [`Worker`], [`WorkerBuilder`], [`WorkerHandle`].
 //! * **Call from another process**: [`Client`], `ClientTls`, with a [`ClientCredential`]; [`Call`], [`DurableOptions`],
 //!   [`Start`], [`OnDeadline`], [`RetryPolicy`], [`OnExhausted`] and [`Metadata`]; [`Accepted`], [`Batch`] and
@@ -279,6 +280,9 @@ pub use crate::model::peer_certificate::PeerCertificate;
 #[cfg(feature = "server")]
 #[doc(inline)]
 pub use crate::store::MemoryStore;
+#[cfg(feature = "postgres")]
+#[doc(inline)]
+pub use crate::store::{PostgresOptions, PostgresStore};
 #[cfg(feature = "sqlite")]
 #[doc(inline)]
 pub use crate::store::{SqliteOptions, SqliteStore, StoreKeys};

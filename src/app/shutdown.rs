@@ -30,6 +30,7 @@ const MAX_LISTED: usize = 5;
 /// 3. The engine refuses new work and waits for running handlers, at most `drain_timeout`.
 /// 4. Handlers that still run are cancelled and have the grace period.
 /// 5. Streams end, then connections of workers. Connections that are still open at the end are aborted.
+/// 6. The session of the store ends, so that nodes that share it need not wait for this one.
 pub(in crate::app) async fn stop(
     invoker: &Invoker,
     workers: &WorkerRegistry,
@@ -58,6 +59,7 @@ pub(in crate::app) async fn stop(
         shutdown.abort.cancel();
         let _ = tokio::time::timeout(CLOSE_TIMEOUT, tasks.finished()).await;
     }
+    invoker.store().close().await;
 }
 
 /// How many handlers of which services run: `customer.import=2, demo.sleep=1`, the most first; `None` if none does.

@@ -32,6 +32,7 @@ use crate::engine::history::{self, History};
 use crate::engine::lifecycle::Lifecycle;
 use crate::engine::limits::{Limits, MAX_HANDLERS};
 use crate::engine::operations::Operations;
+use crate::engine::results::elsewhere;
 use crate::engine::results::follower::FollowLimits;
 use crate::engine::results::hub::Hub;
 use crate::engine::results::lookup::Results;
@@ -416,8 +417,10 @@ impl SharedComponents {
         self.schedulers(engine).start(starts).await?;
         engine.canceller.start();
         engine.operations.load().await;
+        engine.controls.follow_shared();
         let Self {
             store,
+            hub,
             limits,
             clock,
             lifecycle,
@@ -430,6 +433,7 @@ impl SharedComponents {
         let (kept, of_node) = (Arc::clone(&store), Arc::clone(&gates));
         retention::start(kept, clock.clone(), of_node, &lifecycle);
         unread_backups::remove(Arc::clone(&store), clock.clone(), &lifecycle);
+        elsewhere::start(hub, Arc::clone(&store), clock.clone(), &lifecycle);
         failing::start(Arc::clone(&routes), &lifecycle);
         history::start(
             Arc::clone(&engine.status.history),

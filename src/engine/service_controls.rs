@@ -10,7 +10,7 @@ use crate::engine::control::gates::Gates;
 use crate::engine::events::{EventBus, NodeEventKind};
 use crate::engine::lifecycle::Lifecycle;
 use crate::engine::routing::Routes;
-use crate::engine::store::Store;
+use crate::engine::store::{SHARED_POLL_INTERVAL, Store};
 use crate::model::error::{Error, Result, reason};
 use crate::model::id::ServiceName;
 use crate::model::service_control::{ControlCause, Disabled, Paused, ServiceControl};
@@ -176,6 +176,40 @@ impl ServiceControls {
         was_held
     }
 
+    /// Follows what other nodes of a shared store pause, disable and open, until the node drains.
+    pub(in crate::engine) fn follow_shared(self: &Arc<Self>) {
+        if !self.store.is_shared() {
+            return;
+        }
+        let this = Arc::clone(self);
+        self.lifecycle
+            .spawn_until_drain("controls of other nodes", async move {
+                loop {
+                    this.clock.pause(SHARED_POLL_INTERVAL).await;
+                    if let Err(error) = this.read_shared().await {
+                        tracing::debug!(%error, "cannot read what other nodes have paused");
+                    }
+                }
+            });
+    }
+
+    /// Lets the controls in the store act.
+    async fn read_shared(&self) -> Result<()> {
+        let _one_at_a_time = self.lock().await;
+        let stored = self.store.controls().await?;
+        let known = self.gates.controls();
+        let is_stored = |service: &ServiceName| stored.iter().any(|it| it.service == *service);
+        for control in known.iter().filter(|it| !is_stored(&it.service)) {
+            self.act(&control.service, None);
+        }
+        for control in stored {
+            if !known.iter().any(|it| **it == control) {
+                self.act(&control.service.clone(), Some(control));
+            }
+        }
+        Ok(())
+    }
+
     /// Keeps controls from being changed until the guard is dropped.
     pub(in crate::engine) async fn lock(&self) -> MutexGuard<'_, ()> {
         self.changes.lock().await
@@ -239,13 +273,18 @@ impl ServiceControls {
             Some(control) => self.store.set_control(control.clone()).await?,
             None => self.store.remove_control(service.clone()).await?,
         }
+        self.act(service, control);
+        Ok(())
+    }
+
+    /// Lets a control act, as it is stored.
+    fn act(&self, service: &ServiceName, control: Option<ServiceControl>) {
         self.gates.set(service, control);
         let route = self.routes.get(service.as_str());
         if let Some(route) = route.filter(|route| !route.gate.is_background_closed()) {
             route.scheduler.wake();
         }
         self.routes.notify_changes();
-        Ok(())
     }
 
     /// A service that is known, or that is controlled though it was not announced since the start.

@@ -196,6 +196,21 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// [`Terms::retry_of`]: crate::model::invocation::Terms::retry_of
     fn get(&self, cid: Cid) -> BoxFuture<'_, Result<Stored>>;
 
+    /// Those of the invocations that have ended, removed ones included.
+    fn ended(&self, cids: Vec<Cid>) -> BoxFuture<'_, Result<Vec<Cid>>> {
+        Box::pin(async move {
+            let mut ended = Vec::new();
+            for cid in cids {
+                match self.get(cid).await? {
+                    Stored::Found(found) if !found.state.is_terminal() => {}
+                    Stored::Unknown => {}
+                    Stored::Found(_) | Stored::Removed(_) => ended.push(cid),
+                }
+            }
+            Ok(ended)
+        })
+    }
+
     /// Reads an invocation if its request and its events have at most `max_bytes`; otherwise returns their size.
     fn get_up_to(&self, cid: Cid, max_bytes: usize) -> BoxFuture<'_, Result<BoundedRead>>;
 
@@ -333,6 +348,17 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// `UNAVAILABLE` / `STORE_FAILED`: the disk failed, or the files are gone, and nothing is written any more.
     /// `DATA_LOSS` / `STORE_DAMAGED`: the same, because the files are damaged.
     fn health(&self) -> Result<()>;
+
+    /// Whether the store answers. Where it does not, it may again: calls fail with `STORE_FAILED` until then, and the
+    /// node says in its health that it does not serve.
+    fn is_reachable(&self) -> bool {
+        true
+    }
+
+    /// Ends the session of the store: other nodes need not wait for what it has claimed. Nothing is written after that.
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
 
     /// The copies of the store; `None` if it keeps nothing beyond the process.
     fn backups(&self) -> Option<&dyn Backups> {

@@ -70,6 +70,8 @@ mod operations;
 mod operators;
 mod packaging;
 mod plain_http;
+mod postgres_nodes;
+mod postgres_store;
 mod power_loss;
 mod program_log;
 mod public_api;

@@ -1,17 +1,23 @@
 //! A node whose store is shared with others. What they do is done here to the store itself, past the node, which hears
 //! and counts nothing of it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use cidery::engine::access::{KeyRing, NewApiKey, Presented};
+use cidery::engine::clock::Clock;
 use cidery::engine::store::{Acceptance, Store};
 use cidery::engine::{FollowRequest, Follower, FollowerEvent};
+use cidery::model::access::{Principal, Quota, Rights};
 use cidery::model::invocation::Invocation;
+use cidery::model::service_control::{ControlCause, Paused, ServiceControl};
+use cidery::store::MemoryStore;
 use cidery::{Cid, Node, NodeHandle, dict};
 use jiff::Timestamp;
 
 use crate::support::PATIENCE;
 use crate::support::gated::GatedStore;
-use crate::support::stored::{group, invocation};
+use crate::support::stored::{NOW, claimed, group, invocation, service, succeeded};
 
 async fn node() -> NodeHandle {
     let builder = Node::builder().store(GatedStore::shared()).no_listener();
@@ -65,6 +71,66 @@ async fn what_another_node_accepted_runs() {
     idle().await;
     let cid = assert_stored(node.invoker().store(), due("cidery.echo")).await;
     assert_ends(follow(&node, cid)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_follower_sees_what_ended_elsewhere() {
+    let node = node().await;
+    let store = node.invoker().store();
+    // Not served here.
+    let cid = assert_stored(store, due("elsewhere")).await;
+    let mut follower = follow(&node, cid);
+    let first = follower.next().await.unwrap();
+    assert!(matches!(first, Some(FollowerEvent::Event(..))), "{first:?}");
+    assert_eq!(claimed(store, "elsewhere", NOW, 1).await, [cid]);
+    assert!(store.record(succeeded(cid)).await.unwrap());
+    assert_ends(follower).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_another_node_pauses_is_paused_here_until_it_resumes_it() {
+    let node = node().await;
+    let store = node.invoker().store();
+    let echo = service("cidery.echo");
+    let control = ServiceControl {
+        paused: Some(Paused {
+            background_only: false,
+            cause: ControlCause::default(),
+            time: NOW,
+        }),
+        ..ServiceControl::none(echo.clone())
+    };
+    let call = async || node.invoke("cidery.echo", dict! {}).await;
+    store.set_control(control).await.unwrap();
+    let mut changes = node.invoker().service_changes();
+    changes.changed().await.unwrap();
+    assert_eq!(call().await.unwrap_err().reason(), "SERVICE_PAUSED");
+    store.remove_control(echo).await.unwrap();
+    changes.changed().await.unwrap();
+    call().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_key_that_another_node_revokes_is_refused_here() {
+    let store = Arc::new(MemoryStore::new());
+    let ring = async || KeyRing::load(store.clone(), Clock::System).await.unwrap();
+    let (one, other) = (ring().await, ring().await);
+    let new = NewApiKey {
+        principal: Principal::known("anna"),
+        group: None,
+        rights: Rights::all(),
+        quota: Quota::default(),
+        ttl: None,
+        created_by: None,
+    };
+    let (key, secret) = one.create(new).await.unwrap();
+    other.refresh().await.unwrap();
+    let valid = other.present(secret.expose());
+    assert!(matches!(valid, Presented::Valid(_)), "{valid:?}");
+    one.revoke(&key.id).await.unwrap();
+    other.refresh().await.unwrap();
+    let refused = other.present(secret.expose());
+    assert!(matches!(refused, Presented::Refused(..)), "{refused:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -246,6 +246,12 @@ pub(in crate::app) enum ClientAuth {
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(default)]
 pub(in crate::app) struct StoreConfig {
+    /// Database that this node shares with others, in place of the data directory: a PostgreSQL, by the URL
+    /// `postgres://USER@HOST:PORT/DATABASE`. Experimental.
+    #[schemars(extend("x-placeholder" = "URL"))]
+    pub(in crate::app) store: Option<String>,
+    /// Password of the user of `store`.
+    pub(in crate::app) store_password: Option<Secret>,
     /// Data directory (created if missing).
     #[schemars(extend("x-placeholder" = "FOLDER"))]
     pub(in crate::app) data_dir: PathBuf,
@@ -275,6 +281,8 @@ impl Default for StoreConfig {
     fn default() -> Self {
         let options = SqliteOptions::default();
         Self {
+            store: None,
+            store_password: None,
             data_dir: PathBuf::from("./cidery-data"),
             store_limit: options.bytes_limit,
             keep_free: options.min_free_bytes,

@@ -21,6 +21,7 @@ impl StoreConfig {
     /// What belongs together and is not there.
     pub(super) fn check(&self) -> Vec<Violation> {
         let has_keys = self.store_key_file.is_some();
+        let is_shared = self.store.is_some();
         missing(&[
             (
                 self.store_encrypted_only && !has_keys,
@@ -31,6 +32,12 @@ impl StoreConfig {
                 self.in_memory && has_keys,
                 "store_key_file",
                 "in_memory = false",
+            ),
+            (is_shared && self.in_memory, "store", "in_memory = false"),
+            (
+                self.store_password.is_some() && !is_shared,
+                "store_password",
+                "store",
             ),
         ])
     }

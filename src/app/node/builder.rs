@@ -159,7 +159,8 @@ impl NodeBuilder {
         self
     }
 
-    /// Sets the store of invocations: a [`MemoryStore`] or a `SqliteStore`. Default: in memory, 1 GiB.
+    /// Sets the store of invocations: a [`MemoryStore`], a `SqliteStore` or a `PostgresStore`. Default: in memory,
+    /// 1 GiB.
     pub fn store(mut self, store: impl Store) -> Self {
         self.store = Some(Arc::new(store));
         self
@@ -377,6 +378,7 @@ impl NodeBuilder {
         }
         let (serving, shutdown) = (Serving::new(), Shutdown::default());
         let (mut address, mut reloads) = (None, Reloads::default());
+        authenticator.follow_shared(&invoker);
         security::start_token_keys(&authenticator, &invoker, &mut reloads);
         if let Some(listener) = listener {
             let bound = local_address(&listener)?;

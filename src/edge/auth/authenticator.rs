@@ -20,7 +20,6 @@ use super::principal_list;
 use super::session_cookie::SessionCookie;
 #[cfg(feature = "console")]
 use super::sessions::Sessions;
-#[cfg(feature = "jwt")]
 use crate::engine::Invoker;
 use crate::engine::access::{KeyRing, Presented, audit};
 use crate::engine::clock::Clock;
@@ -104,6 +103,22 @@ impl Authenticator {
     /// Whether the node asks who calls: that is decided when it starts.
     pub(crate) fn is_on(&self) -> bool {
         self.0.is_on
+    }
+
+    /// Follows what other nodes of a shared store do with API keys, until the node closes.
+    pub(crate) fn follow_shared(&self, invoker: &Invoker) {
+        if !invoker.store().is_shared() {
+            return;
+        }
+        let (keys, closing) = (self.0.keys.clone(), invoker.closing().clone());
+        invoker
+            .tasks()
+            .spawn("API keys of other nodes", async move {
+                tokio::select! {
+                    never = keys.follow_shared() => match never {},
+                    () = closing.cancelled() => {}
+                }
+            });
     }
 
     /// Whether it has keys of tokens, which can be read again.

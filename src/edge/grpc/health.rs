@@ -96,7 +96,8 @@ impl HealthApi {
     /// A service serves while the node itself does, its handler runs in the node or a worker is connected for it, and
     /// it is neither paused nor disabled. A held node accepts, so that it serves, and none of its services does.
     fn combine(&self, is_served: bool) -> ServingStatus {
-        let is_store_healthy = self.invoker.store().health().is_ok();
+        let store = self.invoker.store();
+        let is_store_healthy = store.health().is_ok() && store.is_reachable();
         match is_served && is_store_healthy && *self.serving.0.borrow() {
             true => ServingStatus::Serving,
             false => ServingStatus::NotServing,

@@ -1,6 +1,7 @@
 //! The API keys of a node: in memory, in front of the store.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +16,7 @@ use super::audit;
 use super::key_text::{ApiKeySecret, hash, id_of_key, is_key, parse};
 use super::validity::Validity;
 use crate::engine::clock::Clock;
-use crate::engine::store::{SecretHash, Store, StoredApiKey};
+use crate::engine::store::{SHARED_POLL_INTERVAL, SecretHash, Store, StoredApiKey};
 use crate::model::access::{ApiKey, Caller, Principal, Quota, Rights};
 use crate::model::error::{Error, Kind, Result, Violation, reason};
 
@@ -123,6 +124,46 @@ impl KeyRing {
         })))
     }
 
+    /// Reads the keys of a shared store again and again. Never returns.
+    pub(crate) async fn follow_shared(&self) -> Infallible {
+        loop {
+            self.0.clock.pause(SHARED_POLL_INTERVAL).await;
+            if let Err(error) = self.refresh().await {
+                tracing::debug!(%error, "cannot read which API keys other nodes made or revoked");
+            }
+        }
+    }
+
+    /// Reads the keys again that other nodes of a shared store may have made or revoked. A key that was revoked ends
+    /// all that was opened with it here.
+    ///
+    /// # Errors
+    ///
+    /// The errors of the store.
+    pub async fn refresh(&self) -> Result<()> {
+        let _one = self.0.changes.lock().await;
+        let known = self.0.keys.load_full();
+        let mut keys = Keys::clone(&known);
+        for stored in self.0.store.api_keys().await? {
+            match known.get(&stored.key.id) {
+                Some(entry) if entry.key == stored.key => {}
+                Some(entry) => {
+                    let entry = entry.with_key(stored.key);
+                    if entry.key.revoke_time.is_some() {
+                        entry.validity.revoke();
+                    }
+                    keys.insert(Arc::clone(&entry.key.id), entry);
+                }
+                None => {
+                    let entry = Entry::new(stored);
+                    keys.insert(Arc::clone(&entry.key.id), entry);
+                }
+            }
+        }
+        self.0.keys.store(Arc::new(keys));
+        Ok(())
+    }
+
     /// Whether there are no keys, and never were.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -212,14 +253,9 @@ impl KeyRing {
         if known.key.revoke_time.is_some() {
             return Ok(known.listed());
         }
-        let revoked = Arc::new(Entry {
-            key: ApiKey {
-                revoke_time: Some(self.0.clock.now()),
-                ..known.key.clone()
-            },
-            secret_hash: known.secret_hash,
-            caller: known.caller.clone(),
-            validity: Arc::clone(&known.validity),
+        let revoked = known.with_key(ApiKey {
+            revoke_time: Some(self.0.clock.now()),
+            ..known.key.clone()
         });
         self.save(Arc::clone(&revoked)).await?;
         revoked.validity.revoke();
@@ -280,6 +316,16 @@ impl ListedKey {
 }
 
 impl Entry {
+    /// The same key, in another state.
+    fn with_key(&self, key: ApiKey) -> Arc<Self> {
+        Arc::new(Self {
+            key,
+            secret_hash: self.secret_hash,
+            caller: self.caller.clone(),
+            validity: Arc::clone(&self.validity),
+        })
+    }
+
     fn listed(&self) -> ListedKey {
         ListedKey {
             key: self.key.clone(),

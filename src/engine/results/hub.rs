@@ -84,6 +84,16 @@ impl Hub {
         each.collect()
     }
 
+    /// The CIDs that are followed and not live, in no order.
+    pub(in crate::engine) fn followed_cids(&self) -> Vec<Cid> {
+        let each = self.shards.iter().flat_map(|shard| {
+            let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            let followed = shard.iter().filter(|(_, topic)| topic.live.is_none());
+            followed.map(|(cid, _)| *cid).collect::<Vec<_>>()
+        });
+        each.collect()
+    }
+
     /// Notifies followers that an invocation has changed.
     pub(in crate::engine) fn notify(&self, cid: Cid) {
         if let Some(topic) = self.shard(cid).get(&cid) {

@@ -2,6 +2,7 @@
 
 mod arc_set;
 pub(in crate::engine) mod bounded_read;
+pub(in crate::engine) mod elsewhere;
 pub(in crate::engine) mod event_page;
 pub(in crate::engine) mod examples;
 pub(in crate::engine) mod followed;

@@ -6,13 +6,13 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::blob;
 use super::hand_over::HandOver;
 use super::newest::{AcceptedId, NewestInvocations, Place};
 use super::queries::DueService;
 use crate::engine::store::{Claim, ClaimLimit, OLDEST_DUE_SERVICES, OldestDue};
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::Invocation;
+use crate::store::blob;
 use crate::store::ledger::Ledger;
 
 /// The ledger and the records in flight, behind one lock.

@@ -8,10 +8,10 @@ use std::collections::{HashMap, VecDeque};
 
 use foldhash::fast::RandomState;
 
-use super::blob;
 use crate::engine::store::{Claim, ClaimLimit};
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::Invocation;
+use crate::store::blob;
 
 /// How many bytes the queue of a service takes at most: 8 MiB, which is up to 8 192 invocations. Beyond it, they are
 /// read from the file.

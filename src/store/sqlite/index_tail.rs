@@ -2,12 +2,12 @@
 
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior};
 
-use super::blob;
 use super::commands::IndexedRow;
 use super::error::{corrupt, failed, is_damage};
 use super::newest::{Limits, MAX_NEWEST, Place, SELECT_INDEXED, SET_INDEXED};
 use crate::model::error::Result;
 use crate::model::id::Cid;
+use crate::store::blob;
 
 /// No store gives out higher ids: a million a second for three centuries.
 const MAX_ID: i64 = 1 << 53;

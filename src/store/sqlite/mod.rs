@@ -12,7 +12,6 @@
 //! them durable. `schema.sql` describes the tables, `docs/store.md` the guarantees.
 
 mod backup;
-mod blob;
 mod bookkeeping;
 #[cfg(feature = "cli")]
 mod check;
@@ -40,7 +39,6 @@ mod rename;
 #[cfg(feature = "cli")]
 mod restore;
 mod shared;
-mod state_column;
 #[cfg(feature = "cli")]
 mod stats;
 mod store;

@@ -5,7 +5,7 @@
 -- ones. The tables that find an invocation by its CID, its service or its purge time are written later, for many
 -- invocations at once: the value `indexed` says up to which id.
 --
--- Times are nanoseconds since 1970 (UTC). Blobs are the messages in src/store/sqlite/blob/. Any process may read this
+-- Times are nanoseconds since 1970 (UTC). Blobs are the messages in src/store/blob/. Any process may read this
 -- file; only the node that holds the lock file beside it writes. Some columns have another name in the code, which is
 -- given in brackets. With a key, the blobs of requests, events, progress, failures and operations are sealed
 -- (src/store/cipher/sealed.rs).

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _};
 
-use super::blob;
 use super::error::{failed, is_damage};
 use super::keys::read_usage;
 use super::migrate::FORMAT;
 use super::read_only::ReadOnlyStore;
 use crate::model::error::Result;
+use crate::store::blob;
 
 /// What a store contains.
 #[derive(Debug)]

@@ -9,7 +9,7 @@ mod controls;
 mod groups;
 mod keys;
 mod lists;
-mod operations;
+pub(crate) mod operations;
 mod principals;
 mod queue;
 mod room;
@@ -64,6 +64,7 @@ use self::room::room_is_reserved_for_outcomes;
 use self::status::{
     an_open_store_is_healthy_and_keeps_its_generation,
     failures_are_counted_since_a_time_up_to_a_limit, held_invocations_are_counted,
+    of_some_invocations_those_that_have_ended_are_named,
     the_longest_due_invocation_of_each_service_is_found, the_room_of_a_store_is_told,
     what_is_claimed_later_is_counted, what_waits_for_its_key_is_not_due,
 };
@@ -73,6 +74,7 @@ use self::summaries::{
     summaries_count_by_service_state_and_reason,
 };
 use crate::support::Folder;
+use crate::support::postgres::server;
 use crate::support::stored::{
     KEY, NOW, accepted, at, claimed, event, found, invocation, record, service, started, succeeded,
     unclaimed, with_request,
@@ -475,6 +477,18 @@ macro_rules! suite {
                 }
             )*
         }
+
+        mod postgres {
+            use super::*;
+            $(
+                #[tokio::test]
+                async fn $sentence() {
+                    if let Some(server) = server() {
+                        super::$sentence(&server.store().await).await;
+                    }
+                }
+            )*
+        }
     };
 }
 
@@ -494,6 +508,7 @@ suite! {
     a_known_cid_answers_with_the_first_request
     invocations_are_claimed_in_order_of_due_time
     a_claim_takes_no_more_than_its_maximum
+    of_some_invocations_those_that_have_ended_are_named
     a_claim_takes_no_more_bytes_than_its_limit
     a_claimed_invocation_is_claimed_again_once_it_is_recorded_as_pending
     a_record_changes_the_state_and_adds_events

@@ -6,7 +6,7 @@ use cidery::{Cid, Error};
 
 use crate::support::stored::{NOW, accepted, at};
 
-fn operation(position: u64) -> StoredOperation {
+pub(crate) fn operation(position: u64) -> StoredOperation {
     StoredOperation {
         id: OperationId::new(),
         create_time: NOW,

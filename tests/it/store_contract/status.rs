@@ -194,3 +194,22 @@ pub(super) async fn an_open_store_is_healthy_and_keeps_its_generation(store: &dy
     assert!(store.health().is_ok());
     assert_eq!(store.first_generation(), generation);
 }
+
+pub(super) async fn of_some_invocations_those_that_have_ended_are_named(store: &dyn Store) {
+    let (ended, running, removed) = (
+        accepted(store, "a", NOW).await,
+        accepted(store, "b", NOW).await,
+        accepted(store, "a", NOW).await,
+    );
+    claimed(store, "a", NOW, 9).await;
+    for cid in [ended, removed] {
+        assert!(store.record(succeeded(cid)).await.unwrap());
+    }
+    assert!(store.remove(removed).await.unwrap());
+    let asked = vec![running, removed, Cid::new(), ended];
+    let mut named = store.ended(asked).await.unwrap();
+    named.sort();
+    let mut expected = [ended, removed];
+    expected.sort();
+    assert_eq!(named, expected);
+}

@@ -36,6 +36,8 @@ pub(crate) fn cidery() -> Command {
         "OTEL_EXPORTER_OTLP_ENDPOINT",
         "NOTIFY_SOCKET",
         "WATCHDOG_USEC",
+        "CIDERY_STORE",
+        "CIDERY_STORE_PASSWORD",
         "CIDERY_STORE_KEY_FILE",
         "CIDERY_API_KEY",
         "CIDERY_API_KEY_FILE",
@@ -68,11 +70,13 @@ impl Server {
             } else {
                 &["--listen", "127.0.0.1:0"]
             })
-            .args(if options.contains(&"--data-dir") {
-                None
-            } else {
-                Some("--in-memory")
-            })
+            .args(
+                if options.contains(&"--data-dir") || options.contains(&"--store") {
+                    None
+                } else {
+                    Some("--in-memory")
+                },
+            )
             .args(options)
             .envs(environment.iter().copied())
             .stdout(Stdio::piped())

@@ -7,6 +7,7 @@ pub(crate) mod dynamic;
 pub(crate) mod faulty_worker;
 pub(crate) mod gated;
 pub(crate) mod page;
+pub(crate) mod postgres;
 pub(crate) mod programs;
 pub(crate) mod proxy;
 pub(crate) mod pty;

@@ -24,7 +24,7 @@ use crate::engine::store::Store;
 use crate::engine::trace::Tracer;
 use crate::model::error::{Error, Result, reason};
 use crate::service::runtime::Signals;
-use crate::store::{BytesLimit, SqliteOptions, SqliteStore};
+use crate::store::{BytesLimit, PostgresOptions, PostgresStore, SqliteOptions, SqliteStore};
 
 /// How long the first log line waits until the address is printed.
 const ANNOUNCE_TIMEOUT: Duration = Duration::from_millis(250);
@@ -132,8 +132,12 @@ impl Serving<'_> {
                 builder.tracer(Tracer::new(collector.exporter(), share, Clock::System))
             }
         };
-        let (builder, stored) = add_store(builder, &config.store)?;
-        // A large store takes a while to open: a signal ends that too.
+        // A large store takes a while to open, and a database may not answer: a signal ends that too.
+        let opened = tokio::select! {
+            opened = add_store(builder, &config.store) => opened?,
+            _ = signals.next() => return Ok(ExitCode::SUCCESS),
+        };
+        let (builder, stored) = opened;
         let mut node = tokio::select! {
             node = builder.start() => node.map_err(with_options)?,
             _ = signals.next() => return Ok(ExitCode::SUCCESS),
@@ -267,8 +271,11 @@ fn builder(config: &Config) -> NodeBuilder {
     builder
 }
 
-/// Opens the data directory, unless the node stores nothing.
-fn add_store(builder: NodeBuilder, config: &StoreConfig) -> Result<(NodeBuilder, Stored)> {
+/// Opens the data directory, or the database that it shares with others, unless the node stores nothing.
+async fn add_store(builder: NodeBuilder, config: &StoreConfig) -> Result<(NodeBuilder, Stored)> {
+    if let Some(url) = &config.store {
+        return add_shared_store(builder, config, url).await;
+    }
     let keys = config.keys()?;
     if config.in_memory {
         return Ok((builder, Stored::default()));
@@ -287,6 +294,34 @@ fn add_store(builder: NodeBuilder, config: &StoreConfig) -> Result<(NodeBuilder,
         data_dir: Some(data_dir.display().to_string()),
         pending: store.total_pending_count(),
         limit: Some(store.bytes_limit()),
+    };
+    Ok((builder.store(store), stored))
+}
+
+/// Opens a database that other nodes use as well.
+async fn add_shared_store(
+    builder: NodeBuilder,
+    config: &StoreConfig,
+    url: &str,
+) -> Result<(NodeBuilder, Stored)> {
+    let refused = |message| Err(Error::invalid_argument(reason::CONFIG_INVALID, message));
+    if config.store_key_file.is_some() {
+        return refused(
+            "`store_key_file` encrypts the data directory: a shared store cannot be encrypted yet",
+        );
+    }
+    let mut options = PostgresOptions::parse(url)?;
+    if options.has_password() {
+        return refused("`store` has a password, which `ps` shows: give it as `store_password`");
+    }
+    if let Some(password) = &config.store_password {
+        options = options.with_password(password.expose());
+    }
+    options.bytes_limit = config.store_limit;
+    let store = PostgresStore::open_with(options).await?;
+    let stored = Stored {
+        pending: store.total_pending_count(),
+        ..Stored::default()
     };
     Ok((builder.store(store), stored))
 }

@@ -168,7 +168,7 @@ fn hint(error: &Error) -> Option<Cow<'static, str>> {
             "the user of the node must be able to write to its data directory; choose another one with `--data-dir`"
         }
         (reason::STORE_FAILED, Kind::Unavailable | Kind::Internal) if error.cid().is_none() => {
-            "check the free space and the health of the disk, and the log of the node"
+            "check the disk or the database of the store, and the log of the node"
         }
         (reason::SERVICE_UNKNOWN, _) => "`cidery services` lists all services",
         (reason::NODE_HELD, _) => "`cidery resume` lets the node run what it has accepted",

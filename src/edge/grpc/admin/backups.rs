@@ -123,9 +123,14 @@ impl BackupReader {
 ///
 /// `FAILED_PRECONDITION` / `BACKUP_UNSUPPORTED`.
 fn backups(invoker: &Invoker) -> Result<&dyn Backups> {
-    invoker.store().backups().ok_or_else(|| {
-        let message = "this node keeps invocations in memory only, and there is nothing to copy: start it with \
-            `--data-dir`";
+    let store = invoker.store();
+    store.backups().ok_or_else(|| {
+        let message = match store.is_shared() {
+            true => "the store is a database that nodes share: copy it with the tools of the database",
+            false => {
+                "this node keeps invocations in memory only, and there is nothing to copy: start it with `--data-dir`"
+            }
+        };
         Error::failed_precondition(reason::BACKUP_UNSUPPORTED, message)
     })
 }

@@ -8,8 +8,9 @@ use crate::codec::proto::v1;
 use crate::model::error::reason;
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::{Invocation, SEQUENCES_PER_GENERATION};
+use crate::store::blob;
 use crate::store::cipher::BlobCipher;
-use crate::store::sqlite::{blob, queries};
+use crate::store::sqlite::queries;
 
 /// Decodes all invocations, one at a time, and returns how many need keys that are not there. `generation`: that of the
 /// store.

@@ -13,12 +13,12 @@ use self::contents::{check_declarations, check_invocations, check_operators, che
 pub(crate) use self::fault::Fault;
 use self::fault::{FaultKind, Faults};
 use self::rules::RULES;
-use super::blob;
 use super::error::{failed, is_damage};
 use super::keys::{KeyUsage, read_usage};
 use super::migrate::FORMAT;
 use super::read_only::ReadOnlyStore;
 use crate::model::error::Result;
+use crate::store::blob;
 use crate::store::cipher::{BlobCipher, StoreKeys};
 
 /// How far a time may be ahead of the clock of this machine, which may be wrong as well: a year. Damage is most often

@@ -9,7 +9,7 @@ use crate::codec::convert::{quota_to_proto, rights_to_proto};
 use crate::engine::store::StoredApiKey;
 use crate::model::access::Principal;
 use crate::model::error::Result;
-use crate::store::sqlite::blob;
+use crate::store::blob;
 
 const SET: &str = "INSERT OR REPLACE INTO api_key
      (id, secret_hash, principal, principal_group, rights, create_time, created_by, expire_time, revoke_time, quota)

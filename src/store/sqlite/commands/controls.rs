@@ -7,7 +7,7 @@ use super::transaction::Tx;
 use crate::model::error::Result;
 use crate::model::id::ServiceName;
 use crate::model::service_control::{ControlCause, ServiceControl};
-use crate::store::sqlite::blob;
+use crate::store::blob;
 
 const SET: &str = "INSERT OR REPLACE INTO service_control
      (service, pause_time, pause_reason, pause_principal, background_only, disable_time, disable_reason,

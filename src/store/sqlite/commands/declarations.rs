@@ -9,7 +9,7 @@ use crate::engine::store::StoredDeclaration;
 use crate::model::access::Principal;
 use crate::model::error::Result;
 use crate::model::id::ServiceName;
-use crate::store::sqlite::blob;
+use crate::store::blob;
 
 const INSERT: &str =
     "INSERT INTO announced (service, hash, first_time, last_time, declaration, principal)

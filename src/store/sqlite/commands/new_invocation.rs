@@ -11,9 +11,9 @@ use crate::model::access::{Principal, Principals};
 use crate::model::error::Result;
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::Invocation;
+use crate::store::blob;
 use crate::store::cipher::BlobCipher;
 use crate::store::ledger::Ledger;
-use crate::store::sqlite::blob;
 use crate::store::sqlite::newest::{Newest, Place};
 use crate::store::sqlite::queries;
 

@@ -7,9 +7,9 @@ use super::transaction::Tx;
 use crate::engine::store::StoredOperation;
 use crate::model::error::Result;
 use crate::model::operation::OperationId;
+use crate::store::blob;
 use crate::store::cipher::BlobCipher;
-use crate::store::sqlite::blob;
-use crate::store::sqlite::state_column::encode_operation_state;
+use crate::store::state_column::encode_operation_state;
 
 const INSERT: &str =
     "INSERT INTO operation (id, state, create_time, end_time, request, position, progress)

@@ -12,12 +12,12 @@ use super::transaction::{Found, Tx};
 use crate::engine::store::{Acceptance, Record};
 use crate::model::error::{Error, Result};
 use crate::model::id::{Cid, ServiceName};
+use crate::store::blob;
 use crate::store::cipher::BlobCipher;
-use crate::store::sqlite::blob;
 use crate::store::sqlite::bookkeeping::Entries;
 use crate::store::sqlite::hand_over::HandOver;
 use crate::store::sqlite::newest::Place;
-use crate::store::sqlite::state_column::encode_state;
+use crate::store::state_column::encode_state;
 
 /// If cancellation was requested, `wake` and `over` are 0, so that it is cancelled at the next poll; the reason, which
 /// is a field of the last failure, stays until then.

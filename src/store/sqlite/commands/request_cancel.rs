@@ -8,7 +8,7 @@ use super::pending_row::OpenInvocation;
 use super::transaction::Tx;
 use crate::model::error::Result;
 use crate::model::id::Cid;
-use crate::store::sqlite::blob;
+use crate::store::blob;
 use crate::store::sqlite::bookkeeping::Entries;
 
 /// A group does not expire: it ends with its members.

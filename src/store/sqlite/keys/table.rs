@@ -4,8 +4,8 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::engine::clock::Clock;
 use crate::model::error::Result;
+use crate::store::blob;
 use crate::store::cipher::StoreKey;
-use crate::store::sqlite::blob;
 
 const NOTE: &str = "INSERT INTO store_key (id, first_time, sample) VALUES (?1, ?2, ?3)
      ON CONFLICT (id) DO UPDATE SET last_id = NULL";

@@ -8,8 +8,8 @@ use super::table::KnownKey;
 #[cfg(feature = "cli")]
 use super::table::known_keys;
 use crate::model::error::Result;
+use crate::store::blob;
 use crate::store::cipher::{Sealed, is_sealed};
-use crate::store::sqlite::blob;
 use crate::store::sqlite::error::failed;
 
 /// All blobs of an invocation.

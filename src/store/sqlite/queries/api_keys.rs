@@ -8,7 +8,7 @@ use crate::codec::proto::v1;
 use crate::engine::store::{SecretHash, StoredApiKey};
 use crate::model::access::{ApiKey, Principal};
 use crate::model::error::Result;
-use crate::store::sqlite::blob;
+use crate::store::blob;
 use crate::store::sqlite::error::failed;
 
 /// Reads all API keys.

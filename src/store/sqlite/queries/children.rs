@@ -5,8 +5,8 @@ use rusqlite::{Connection, params};
 use crate::engine::store::Child;
 use crate::model::error::Result;
 use crate::model::id::Cid;
+use crate::store::blob;
 use crate::store::cipher::BlobCipher;
-use crate::store::sqlite::blob;
 use crate::store::sqlite::error::failed;
 
 /// The index has the rows of a parent in the order of their ids, which is the order of acceptance.

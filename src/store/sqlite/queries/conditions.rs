@@ -6,8 +6,8 @@ use rusqlite::types::Value as SqlValue;
 use crate::engine::store::Filter;
 use crate::model::access::{Owners, Principal};
 use crate::model::id::Cid;
-use crate::store::sqlite::blob;
-use crate::store::sqlite::state_column::encode_state;
+use crate::store::blob;
+use crate::store::state_column::encode_state;
 
 /// The state of an invocation, as `encode_state` numbers it.
 pub(super) const STATE: &str = "coalesce(outcome.state, pending.started, 0)";

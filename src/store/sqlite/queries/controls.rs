@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use crate::model::error::{Error, Result};
 use crate::model::id::ServiceName;
 use crate::model::service_control::{ControlCause, Disabled, Paused, ServiceControl};
-use crate::store::sqlite::blob;
+use crate::store::blob;
 use crate::store::sqlite::error::failed;
 
 /// Reads the controls of all services, and why others cannot be read.

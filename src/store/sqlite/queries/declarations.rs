@@ -6,7 +6,7 @@ use crate::engine::store::StoredDeclaration;
 use crate::model::access::Principal;
 use crate::model::error::Result;
 use crate::model::id::ServiceName;
-use crate::store::sqlite::blob;
+use crate::store::blob;
 use crate::store::sqlite::error::failed;
 
 /// Reads all declarations that have not been forgotten.

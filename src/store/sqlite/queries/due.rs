@@ -8,9 +8,9 @@ use super::row::{BYTES, COLUMNS, Decoder, InvocationRow, Readable, STATE_TABLES}
 use crate::engine::store::ClaimLimit;
 use crate::model::error::Result;
 use crate::model::id::ServiceName;
+use crate::store::blob;
 use crate::store::cipher::BlobCipher;
 use crate::store::ledger::Claims;
-use crate::store::sqlite::blob;
 use crate::store::sqlite::error::{failed, is_damage};
 use crate::store::sqlite::newest::AcceptedId;
 

@@ -9,10 +9,10 @@ use crate::engine::store::{BoundedRead, Stored, Tombstone};
 use crate::model::access::{Principal, Principals};
 use crate::model::error::Result;
 use crate::model::id::{Cid, ServiceName};
+use crate::store::blob;
 use crate::store::cipher::BlobCipher;
-use crate::store::sqlite::blob;
 use crate::store::sqlite::error::failed;
-use crate::store::sqlite::state_column::decode_state;
+use crate::store::state_column::decode_state;
 
 /// Where an invocation may be found: its CID, and its id if it was among the newest ones.
 #[derive(Clone, Copy, Debug)]

@@ -4,7 +4,7 @@ use rusqlite::Connection;
 
 use crate::model::error::Result;
 use crate::model::id::Cid;
-use crate::store::sqlite::blob;
+use crate::store::blob;
 use crate::store::sqlite::error::failed;
 
 /// The members of a group, with their positions.

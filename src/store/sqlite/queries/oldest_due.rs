@@ -5,8 +5,8 @@ use rusqlite::{Connection, params};
 use crate::engine::store::OldestDue;
 use crate::model::error::Result;
 use crate::model::id::ServiceName;
+use crate::store::blob;
 use crate::store::ledger::Claims;
-use crate::store::sqlite::blob;
 use crate::store::sqlite::error::failed;
 
 /// What is known of a service before its rows are read.

@@ -5,10 +5,10 @@ use rusqlite::Connection;
 use crate::engine::store::StoredOperation;
 use crate::model::error::{Error, Result};
 use crate::model::operation::{OperationId, OperationProgress};
+use crate::store::blob;
 use crate::store::cipher::BlobCipher;
-use crate::store::sqlite::blob;
 use crate::store::sqlite::error::failed;
-use crate::store::sqlite::state_column::decode_operation_state;
+use crate::store::state_column::decode_operation_state;
 
 /// Reads all operations, and why others cannot be read.
 pub(in crate::store::sqlite) fn operations(

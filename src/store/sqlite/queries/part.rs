@@ -6,8 +6,8 @@ use rusqlite::{Row, Statement};
 use super::source::Source;
 use crate::engine::store::Filter;
 use crate::model::error::{Error, Result, reason};
+use crate::store::blob;
 use crate::store::cipher::BlobCipher;
-use crate::store::sqlite::blob;
 
 /// How many rows one query reads whose blobs decide whether they match.
 const MAX_DECODED: usize = 20_000;

@@ -6,8 +6,8 @@ use super::lookup::Lookup;
 use crate::engine::store::QueuePlace;
 use crate::model::error::Result;
 use crate::model::id::{Cid, ServiceName};
+use crate::store::blob;
 use crate::store::ledger::Claims;
-use crate::store::sqlite::blob;
 use crate::store::sqlite::error::failed;
 use crate::store::sqlite::newest::AcceptedId;
 

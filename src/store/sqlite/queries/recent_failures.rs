@@ -6,7 +6,7 @@ use super::service_names::ServiceNames;
 use crate::engine::store::RecentFailures;
 use crate::model::error::Result;
 use crate::model::invocation::{State, Summaries, SummaryCount, SummaryKey};
-use crate::store::sqlite::blob;
+use crate::store::blob;
 use crate::store::sqlite::error::failed;
 
 /// Reads an index of the outcomes, and a row of each invocation that it finds.

@@ -8,10 +8,10 @@ use crate::model::error::{Error, Result};
 use crate::model::id::{Cid, ServiceName};
 use crate::model::invocation::{AsyncCompletion, Event, Invocation};
 use crate::model::token::TokenHash;
+use crate::store::blob;
 use crate::store::cipher::BlobCipher;
-use crate::store::sqlite::blob;
 use crate::store::sqlite::error::{failed, is_damage};
-use crate::store::sqlite::state_column::decode_state;
+use crate::store::state_column::decode_state;
 
 /// The columns that [`InvocationRow`] reads from [`STATE_TABLES`] and `invocation`.
 pub(super) const COLUMNS: &str =

@@ -13,9 +13,9 @@ use crate::engine::store::{Filter, SummaryPart};
 use crate::model::error::{Error, Result};
 use crate::model::id::Cid;
 use crate::model::invocation::{State, Summaries, SummaryCount, SummaryKey};
+use crate::store::blob;
 use crate::store::cipher::BlobCipher;
-use crate::store::sqlite::blob;
-use crate::store::sqlite::state_column::decode_state;
+use crate::store::state_column::decode_state;
 
 /// How many rows one query counts. The next one waits behind other readers.
 const MAX_COUNTED: usize = 20_000;

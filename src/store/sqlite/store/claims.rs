@@ -9,7 +9,7 @@ use crate::engine::store::{Claim, ClaimLimit, QueuePlace};
 use crate::model::error::Result;
 use crate::model::id::ServiceName;
 use crate::model::invocation::Request;
-use crate::store::sqlite::blob;
+use crate::store::blob;
 use crate::store::sqlite::queries::{self, Claimable, Due, Waiting};
 
 impl SqliteStore {

@@ -33,9 +33,9 @@ use crate::model::invocation::Invocation;
 use crate::model::operation::OperationId;
 use crate::model::service_control::ServiceControl;
 use crate::service::BoxFuture;
+use crate::store::blob;
 use crate::store::cipher::BlobCipher;
 use crate::store::sqlite::backup::SqliteBackups;
-use crate::store::sqlite::blob;
 use crate::store::sqlite::checkpointer;
 use crate::store::sqlite::commands::{
     Accept, AcceptGroup, Command, ForgetDeclarations, Purge, RecordAttempts, RecordResult,

@@ -103,7 +103,7 @@ fn place(cid: Cid) -> Place {
 
 /// Encodes the events of a record, length-delimited, and seals them together. `Accepted` is left out: the columns of
 /// the row contain all of it.
-pub(in crate::store::sqlite) fn encode_events(
+pub(in crate::store) fn encode_events(
     cid: Cid,
     events: &[Arc<Event>],
     cipher: &BlobCipher,
@@ -202,7 +202,7 @@ fn last_part(mut blob: &[u8]) -> Result<Option<Part<'_>>> {
 }
 
 /// The sealed parts of a blob of events, and whether it has plain ones.
-pub(in crate::store::sqlite) fn sealed_events(mut blob: &[u8]) -> Result<(Vec<Sealed<'_>>, bool)> {
+pub(in crate::store) fn sealed_events(mut blob: &[u8]) -> Result<(Vec<Sealed<'_>>, bool)> {
     let (mut sealed, mut has_plain) = (Vec::new(), false);
     while !blob.is_empty() {
         let (part, behind) = split_first(blob)?;
@@ -217,7 +217,7 @@ pub(in crate::store::sqlite) fn sealed_events(mut blob: &[u8]) -> Result<(Vec<Se
 
 /// Decodes the message of the last failure: that of the last event or, if that has none, that of the column
 /// `last_failure`. `None` if nothing has failed. Only what it is in is opened.
-pub(in crate::store::sqlite) fn decode_failure_message(
+pub(in crate::store) fn decode_failure_message(
     cid: Cid,
     events: Option<&[u8]>,
     last_failure: Option<&[u8]>,
@@ -247,7 +247,7 @@ fn event_message(event: &[u8]) -> Result<Option<String>> {
 }
 
 /// Decodes the events of a blob, in order.
-pub(in crate::store::sqlite) fn decode_events(
+pub(in crate::store) fn decode_events(
     cid: Cid,
     mut blob: &[u8],
     cipher: &BlobCipher,

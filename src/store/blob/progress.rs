@@ -28,7 +28,7 @@ struct ProgressBlob {
 }
 
 /// Encodes and seals the progress of an invocation.
-pub(in crate::store::sqlite) fn encode_progress(
+pub(in crate::store) fn encode_progress(
     cid: Cid,
     record: &ProgressRecord,
     cipher: &BlobCipher,
@@ -50,7 +50,7 @@ pub(in crate::store::sqlite) fn encode_progress(
 }
 
 /// Decodes the progress of an invocation.
-pub(in crate::store::sqlite) fn decode_progress(
+pub(in crate::store) fn decode_progress(
     cid: Cid,
     blob: &[u8],
     cipher: &BlobCipher,

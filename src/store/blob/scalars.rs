@@ -19,19 +19,19 @@ pub(super) struct PairBlob {
 }
 
 /// `DATA_LOSS` / `STORE_DAMAGED`: a row or blob that cannot be decoded.
-pub(in crate::store::sqlite) fn damaged(what: impl fmt::Display) -> Error {
+pub(in crate::store) fn damaged(what: impl fmt::Display) -> Error {
     let message = format!("the store contains unreadable data: {what}");
     Error::new(Kind::DataLoss, reason::STORE_DAMAGED, message)
 }
 
 /// Nanoseconds since 1970 (UTC), saturated.
-pub(in crate::store::sqlite) fn nanos(time: Timestamp) -> i64 {
+pub(in crate::store) fn nanos(time: Timestamp) -> i64 {
     let nanos = time.as_nanosecond();
     i64::try_from(nanos).unwrap_or(if nanos < 0 { i64::MIN } else { i64::MAX })
 }
 
 /// The instant of nanoseconds since 1970 (UTC).
-pub(in crate::store::sqlite) fn timestamp(nanos: i64) -> Timestamp {
+pub(in crate::store) fn timestamp(nanos: i64) -> Timestamp {
     Timestamp::from_nanosecond(nanos.into()).unwrap_or(Timestamp::MAX)
 }
 
@@ -40,7 +40,7 @@ pub(super) fn duration_nanos(duration: Duration) -> u64 {
 }
 
 /// Decodes a CID.
-pub(in crate::store::sqlite) fn cid(bytes: &[u8]) -> Result<Cid> {
+pub(in crate::store) fn cid(bytes: &[u8]) -> Result<Cid> {
     <[u8; 16]>::try_from(bytes)
         .map(Cid::from_bytes)
         .map_err(|_| damaged("a CID"))

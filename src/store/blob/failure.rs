@@ -45,12 +45,12 @@ pub(super) struct FailureBlob {
 
 /// What the column `last_failure` has.
 #[derive(Debug, Default)]
-pub(in crate::store::sqlite) struct LastFailure {
-    pub(in crate::store::sqlite) error: Option<Error>,
+pub(in crate::store) struct LastFailure {
+    pub(in crate::store) error: Option<Error>,
     /// Whether the invocation is deferred.
-    pub(in crate::store::sqlite) deferred: bool,
+    pub(in crate::store) deferred: bool,
     /// Why it is cancelled.
-    pub(in crate::store::sqlite) cancel_reason: Option<String>,
+    pub(in crate::store) cancel_reason: Option<String>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -77,7 +77,7 @@ fn place(cid: Cid) -> Place {
 }
 
 /// Encodes and seals the last failure of a pending invocation, and whether the invocation is deferred.
-pub(in crate::store::sqlite) fn encode_last_failure(
+pub(in crate::store) fn encode_last_failure(
     cid: Cid,
     error: &Error,
     deferred: bool,
@@ -91,7 +91,7 @@ pub(in crate::store::sqlite) fn encode_last_failure(
 }
 
 /// Adds the reason of a cancellation to a last failure, unless it has one. A blob that cannot be read stays as it is.
-pub(in crate::store::sqlite) fn with_cancel_reason(
+pub(in crate::store) fn with_cancel_reason(
     cid: Cid,
     blob: Option<Vec<u8>>,
     text: &str,
@@ -114,7 +114,7 @@ pub(in crate::store::sqlite) fn with_cancel_reason(
 }
 
 /// Decodes the column `last_failure`.
-pub(in crate::store::sqlite) fn decode_last_failure(
+pub(in crate::store) fn decode_last_failure(
     cid: Cid,
     blob: Option<&[u8]>,
     cipher: &BlobCipher,

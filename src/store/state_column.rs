@@ -3,7 +3,7 @@
 use crate::model::error::Result;
 use crate::model::invocation::State;
 use crate::model::operation::OperationState;
-use crate::store::sqlite::blob::damaged;
+use crate::store::blob::damaged;
 
 /// The number of a state. A running invocation is stored as pending: after a crash that is what it is.
 pub(super) fn encode_state(state: State) -> i64 {

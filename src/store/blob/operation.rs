@@ -37,7 +37,7 @@ struct RefusalBlob {
 }
 
 /// Seals what was asked of an operation.
-pub(in crate::store::sqlite) fn seal_operation_request(
+pub(in crate::store) fn seal_operation_request(
     id: OperationId,
     request: Vec<u8>,
     cipher: &BlobCipher,
@@ -46,7 +46,7 @@ pub(in crate::store::sqlite) fn seal_operation_request(
 }
 
 /// Opens what was asked of an operation.
-pub(in crate::store::sqlite) fn open_operation_request(
+pub(in crate::store) fn open_operation_request(
     id: OperationId,
     blob: Vec<u8>,
     cipher: &BlobCipher,
@@ -59,7 +59,7 @@ pub(in crate::store::sqlite) fn open_operation_request(
 }
 
 /// Encodes and seals how far an operation is. Its state and its end have columns of their own.
-pub(in crate::store::sqlite) fn encode_operation_progress(
+pub(in crate::store) fn encode_operation_progress(
     id: OperationId,
     progress: &OperationProgress,
     cipher: &BlobCipher,
@@ -87,7 +87,7 @@ pub(in crate::store::sqlite) fn encode_operation_progress(
 }
 
 /// Decodes how far an operation is, without its state and its end.
-pub(in crate::store::sqlite) fn decode_operation_progress(
+pub(in crate::store) fn decode_operation_progress(
     id: OperationId,
     blob: &[u8],
     cipher: &BlobCipher,

@@ -123,10 +123,7 @@ struct InReplyToBlob {
 }
 
 /// Encodes and seals a request.
-pub(in crate::store::sqlite) fn encode_request(
-    request: &Request,
-    cipher: &BlobCipher,
-) -> Result<Vec<u8>> {
+pub(in crate::store) fn encode_request(request: &Request, cipher: &BlobCipher) -> Result<Vec<u8>> {
     let message = RequestBlob {
         input: Some(to_payload(&request.input)?),
         response_format: match request.response_format {
@@ -181,7 +178,7 @@ fn place(cid: Cid) -> Place {
 }
 
 /// Decodes a request. `accept_time`: the column of its row.
-pub(in crate::store::sqlite) fn decode_request(
+pub(in crate::store) fn decode_request(
     named: Cid,
     service: ServiceName,
     accept_time: i64,
@@ -248,7 +245,7 @@ struct CallbackBlob {
 }
 
 /// Whether a request is a callback.
-pub(in crate::store::sqlite) fn decode_is_callback(
+pub(in crate::store) fn decode_is_callback(
     cid: Cid,
     blob: &[u8],
     cipher: &BlobCipher,
@@ -266,7 +263,7 @@ struct MetadataBlob {
 }
 
 /// Decodes the metadata of a request.
-pub(in crate::store::sqlite) fn decode_metadata(
+pub(in crate::store) fn decode_metadata(
     cid: Cid,
     blob: &[u8],
     cipher: &BlobCipher,
