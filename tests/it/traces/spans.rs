@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use cidery::codec::proto::otlp::trace::v1::span::SpanKind;
-use cidery::model::call::Call;
+use cidery::model::call::{Call, DurableOptions};
 use cidery::remote::client::ContractClient;
-use cidery::{Batch, dict};
+use cidery::{Batch, RetryPolicy, dict};
 
 use super::collector::Collector;
 use super::{CALLER, TRACE, Traced, has, named};
@@ -19,9 +19,9 @@ async fn each_attempt_has_a_span_with_its_own_outcome() {
     let collector = Collector::start().await;
     let node = Traced::start(&collector).await;
     let client = node.recording();
-    let policy = cidery::RetryPolicy {
+    let policy = RetryPolicy {
         initial_interval: Duration::from_millis(1),
-        ..cidery::RetryPolicy::default()
+        ..RetryPolicy::default()
     };
     let call = client.invoke_async("demo.flaky", dict! { "failures": 1 });
     let cid = call.retry_policy(policy).await.unwrap();
@@ -218,11 +218,14 @@ async fn the_log_line_of_a_failed_attempt_carries_its_trace() {
     let mut server = Server::start(&[&["--otlp-endpoint", &url], &options[..]].concat());
     let client = ContractClient::connect(&server.address).await.unwrap();
     let client = client.trace_context(|| Some(super::recorded()));
-    let once = cidery::RetryPolicy {
-        max_attempts: 1,
-        ..cidery::RetryPolicy::default()
-    };
-    let call = Call::new("demo.fail", dict! {}).with_retry_policy(once);
+    let mut call = Call::new("demo.fail", dict! {});
+    call.durable = Some(Box::new(DurableOptions {
+        retry_policy: Some(RetryPolicy {
+            max_attempts: 1,
+            ..RetryPolicy::default()
+        }),
+        ..DurableOptions::default()
+    }));
     let cid = client.invoke_async(call).await.unwrap().cid.to_string();
     let name = "process demo.fail";
     let spans = collector.until("the call", |spans| has(spans, name)).await;
