@@ -6,8 +6,8 @@ mod allowed;
 pub(crate) mod auth;
 mod caller;
 mod challenge;
-#[cfg(feature = "cli")]
 mod compression;
+#[cfg(feature = "cli")]
 pub(crate) mod conformance;
 pub mod connection;
 mod connection_age;
