@@ -244,6 +244,11 @@ fn a_node_that_refuses() {
     let denied = Error::permission_denied(reason::NOT_PERMITTED, "`admin` is not granted");
     state.take(&Request::Stats, Err(denied));
     check("refused", &mut state);
+    // What to do is at the end.
+    let why = "`clerk` may not administer the node: `cidery whoami` shows what it may; make a key with `--admin`";
+    let denied = Error::permission_denied(reason::NOT_PERMITTED, why);
+    state.take(&Request::Stats, Err(denied));
+    assert!(screen(&mut state, (80, 24)).contains("make a key with `--admin` (NOT_PERMITTED)"));
 }
 
 #[test]

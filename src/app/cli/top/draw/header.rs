@@ -117,7 +117,7 @@ fn store(state: &State) -> String {
 fn attention(state: &State, wide: usize, theme: Theme) -> Line<'static> {
     let (text, tone) = match &state.data.connection {
         Connection::Lost(why) => (format!("reconnecting: {why}"), Tone::Bad),
-        Connection::Refused(why) => (format!("the node refuses: {why}"), Tone::Bad),
+        Connection::Refused(why) => (refusal(why), Tone::Bad),
         Connection::Loading => ("connecting …".to_owned(), Tone::Quiet),
         Connection::Live => {
             let status = state.data.status.as_ref();
@@ -137,6 +137,11 @@ fn attention(state: &State, wide: usize, theme: Theme) -> Line<'static> {
         }
     };
     Line::styled(cut(&text, wide), theme.fresh(tone))
+}
+
+/// What the node refuses, and why.
+pub(super) fn refusal(why: &str) -> String {
+    format!("the node refuses: {why}")
 }
 
 /// The lists, with the one that is shown, and the filter.

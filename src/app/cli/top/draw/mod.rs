@@ -52,7 +52,7 @@ fn draw_body(frame: &mut Frame<'_>, state: &State, area: Rect, theme: Theme) {
         View::Invocation(_) => return draw_history(frame, state, area, theme),
         View::Service(name) => detail::service(&state.data, name, wide, theme),
         View::Failures => failing(state, wide, theme),
-        View::Services | View::Workers => Vec::new(),
+        View::Services | View::Workers => refusal(state, wide, theme),
     };
     let high = u16::try_from(above.len()).unwrap_or(u16::MAX);
     let high = high.min(area.height.saturating_sub(MIN_TABLE));
@@ -79,6 +79,19 @@ fn draw_history(frame: &mut Frame<'_>, state: &State, area: Rect, theme: Theme) 
         lines.push(Line::styled("…", theme.of(Tone::Quiet)));
     }
     frame.render_widget(Paragraph::new(lines), area);
+}
+
+/// A refusal that the header has no room for: its end says what to do.
+fn refusal(state: &State, wide: usize, theme: Theme) -> Vec<Line<'static>> {
+    match &state.data.connection {
+        Connection::Refused(why) if text::width(&header::refusal(why)) > wide => {
+            let lines = text::wrap(why, wide).into_iter();
+            lines
+                .map(|line| Line::styled(line, theme.of(Tone::Plain)))
+                .collect()
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// The calls and attempts that failed in the last hour, stored or not.
