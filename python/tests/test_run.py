@@ -350,17 +350,17 @@ def test_the_log_lines_of_a_handler_have_its_cid_and_service(
     line = run.wait_for("by a module")
     assert line.endswith(f"Z WARNING my.own: by a module cid={cid} service=run.logs\n")
     trace = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
-    client.invoke("run.logs", metadata=trace)
+    client.invoke("run.logs", {}, metadata=trace)
     line = run.wait_for("by a module", times=2)
     assert " trace_id=0af7651916cd43dd8448eb211c80319c span_id=" in line
     assert run.stop() == 0
 
 
-FAILING = """
+LOGS_AND_FAILS = """
 from cidery import Service
 
 class Fails(Service):
-    name = "run.fails"
+    name = "run.logs-and-fails"
     def handle(self):
         self.logger.info("about to %s", "fail")
         raise ValueError("on two\\nlines")
@@ -370,19 +370,19 @@ class Fails(Service):
 def test_log_lines_are_json_where_that_is_asked_for(
     node: Node, client: Client, tmp_path: Path
 ) -> None:
-    (tmp_path / "fails.py").write_text(FAILING)
+    (tmp_path / "fails.py").write_text(LOGS_AND_FAILS)
     run = Run(node.address, tmp_path / "fails.py", "--log-format", "json")
     run.wait_for("serving")
     with pytest.raises(Internal) as failed:
-        client.invoke("run.fails")
+        client.invoke("run.logs-and-fails")
     line = json.loads(run.wait_for("about to fail"))
     assert line.pop("timestamp").endswith("Z")
     assert line == {
         "level": "INFO",
         "message": "about to fail",
-        "logger": "run.fails",
+        "logger": "run.logs-and-fails",
         "cid": failed.value.cid,
-        "service": "run.fails",
+        "service": "run.logs-and-fails",
     }
     line = json.loads(run.wait_for("Traceback"))
     assert (line["level"], line["cid"]) == ("ERROR", failed.value.cid)

@@ -1,9 +1,9 @@
 //! What only the store of several nodes does: sessions, claims of others, and what it refuses at its start. The
 //! contract of all stores is in `store_contract/`.
 
-use cidery::engine::store::{ClaimLimit, Store};
-use cidery::model::invocation::State;
-use cidery::{PostgresOptions, PostgresStore, dict};
+use cidery::engine::store::{ClaimLimit, Filter, Store};
+use cidery::model::invocation::{EventKind, State};
+use cidery::{Error, PostgresOptions, PostgresStore, dict};
 
 use crate::store_contract::operations::operation;
 use crate::support::PATIENCE;
@@ -222,6 +222,53 @@ async fn keys_of_several_nodes_always_have_a_head() {
         accepted.unwrap();
         assert!(recorded.unwrap());
     }
+}
+
+/// A claim locks no key: what is accepted meanwhile, and is due earlier, must not lead beside what is being claimed.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_accepted_during_a_claim_does_not_run_beside_it() {
+    let Some(server) = server() else { return };
+    let options = server.options();
+    let one = PostgresStore::open_with(options.clone()).await.unwrap();
+    let other = PostgresStore::open_with(options).await.unwrap();
+    let keyed = |key: u32, due| {
+        with_request(invocation("a", at(due), dict! {}), |request| {
+            request.terms.concurrency_key = Some(key.to_string());
+        })
+    };
+    for round in 0..60 {
+        one.accept(keyed(round, 50)).await.unwrap();
+        let (first, accepted) =
+            tokio::join!(claimed(&one, "a", at(99), 9), other.accept(keyed(round, 1)));
+        accepted.unwrap();
+        let second = claimed(&one, "a", at(99), 9).await;
+        assert_eq!(first.len() + second.len(), 1, "round {round}");
+        one.record(succeeded(*first.first().or(second.first()).unwrap()))
+            .await
+            .unwrap();
+        let last = claimed(&one, "a", at(99), 9).await;
+        assert_eq!(last.len(), 1, "round {round}");
+        one.record(succeeded(last[0])).await.unwrap();
+    }
+}
+
+/// A text of PostgreSQL has none, and reasons are what callers and workers send.
+#[tokio::test]
+async fn a_reason_with_a_nul_is_stored_and_found() {
+    let Some(server) = server() else { return };
+    let store = PostgresStore::open_with(server.options()).await.unwrap();
+    let cid = accepted(&store, "a", NOW).await;
+    assert_eq!(claimed(&store, "a", NOW, 1).await, [cid]);
+    let failed = Error::internal("OUT\0SIDE", "it failed");
+    let failed = record(cid, State::Failed, EventKind::Failed(failed));
+    assert!(store.record(failed).await.unwrap());
+    let filter = Filter {
+        failure_reasons: vec!["OUT\0SIDE".to_owned()],
+        ..Filter::default()
+    };
+    let page = store.list(filter, None, 9).await.unwrap();
+    let cids: Vec<_> = page.invocations.iter().map(|it| it.request.cid).collect();
+    assert_eq!(cids, [cid]);
 }
 
 #[tokio::test]

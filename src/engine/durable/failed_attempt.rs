@@ -9,6 +9,12 @@ use crate::service::{is_for_operator, location, log_message};
 /// output, unless attempts were made in vain: no caller waits for background work. `trace`: the metadata with the trace
 /// context of the attempt, where that has one of its own.
 pub(in crate::engine) fn log(request: &Request, trace: Option<&Metadata>, event: &Event) {
+    if !matches!(
+        event.kind,
+        EventKind::RetryScheduled { .. } | EventKind::Failed(_)
+    ) {
+        return;
+    }
     let metadata = trace.unwrap_or(&request.metadata);
     let _span = call_span(request.cid, request.service.as_str(), metadata).entered();
     let attempt = event.attempt;

@@ -83,21 +83,38 @@ pub(super) async fn claim(
     if claim.invocations.len() >= limit.invocations {
         return Ok(claim);
     }
-    if rows.is_empty() && limit.invocations > 0 {
-        let first = link.query(FIRST_DUE, &[&id, &now]).await?;
+    let wanted = limit.invocations > 0 && rows.is_empty();
+    // What was claimed is not lost with what comes next: the scheduler asks again.
+    if let Err(failed) = look_ahead(link, (id, now), wanted.then_some(bytes), &mut claim).await
+        && rows.is_empty()
+    {
+        return Err(failed);
+    }
+    Ok(claim)
+}
+
+/// Notes what was due and has more bytes than `room`, or else when the next one is due.
+async fn look_ahead(
+    link: &Link,
+    (service, now): (i32, i64),
+    room: Option<i64>,
+    claim: &mut Claim,
+) -> Result<(), Failed> {
+    if let Some(room) = room {
+        let first = link.query(FIRST_DUE, &[&service, &now]).await?;
         let first = first
             .first()
             .map(|row| row.try_get::<_, i64>(0))
             .transpose()?;
-        if let Some(first) = first.filter(|first| *first > bytes) {
+        if let Some(first) = first.filter(|first| *first > room) {
             claim.too_large = usize::try_from(first).ok();
-            return Ok(claim);
+            return Ok(());
         }
     }
-    let next = super::error::first(link.query(NEXT_DUE, &[&id, &now]).await?)?;
+    let next = super::error::first(link.query(NEXT_DUE, &[&service, &now]).await?)?;
     let next: Option<i64> = next.try_get(0)?;
     claim.next_due = next.map(blob::timestamp);
-    Ok(claim)
+    Ok(())
 }
 
 /// The column after those of a row: the claim that was made.

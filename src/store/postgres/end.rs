@@ -10,10 +10,10 @@ use uuid::Uuid;
 use super::connection::Tx;
 use super::error::Failed;
 use super::key_queues::{QueueKey, lock, update_heads};
-use super::new_rows::{NewRow, cid, insert, uuid};
+use super::new_rows::{NewRow, cid, insert, text, uuid};
 use super::services::Services;
 use crate::engine::store::Record;
-use crate::model::error::{Error, Result};
+use crate::model::error::Result;
 use crate::model::id::{Cid, ServiceName};
 use crate::store::blob;
 use crate::store::cipher::BlobCipher;
@@ -308,7 +308,7 @@ async fn end(tx: &Tx<'_>, rows: &[&EndRow], session: i64) -> Result<Vec<Changed>
                 &all(rows, EndRow::later),
                 &all(rows, |row| row.events.as_slice()),
                 &all(rows, |row| row.progress.as_deref()),
-                &all(rows, |row| row.record.failure().map(Error::reason)),
+                &all(rows, |row| row.record.failure().map(|it| text(it.reason()))),
             ],
         )
         .await?;
@@ -336,7 +336,7 @@ async fn go_on(tx: &Tx<'_>, rows: &[&EndRow], session: i64) -> Result<Vec<Change
                 &all(rows, |row| row.events.as_slice()),
                 &all(rows, |row| row.progress.as_deref()),
                 &all(rows, |row| row.last_failure.as_deref()),
-                &all(rows, |row| row.record.failure().map(Error::reason)),
+                &all(rows, |row| row.record.failure().map(|it| text(it.reason()))),
                 &all(rows, |row| {
                     row.record.completion.is_some_and(|it| it.pending)
                 }),

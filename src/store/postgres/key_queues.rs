@@ -29,6 +29,14 @@ const UPDATE_HEADS: &str = "WITH head AS MATERIALIZED (
      )
      UPDATE pending SET leads = NOT leads FROM wrong WHERE pending.id = wrong.id";
 
+/// Waits for claims under way, and keeps those that follow from what is being changed: a claim locks no key, but the
+/// first invocation of each, and skips one that is locked. It is a statement of its own, so that the next one sees the
+/// claims.
+const LOCK_HEADS: &str = "SELECT pending.id FROM pending
+     JOIN unnest($1::integer[], $2::bytea[]) AS n (service, key)
+         ON pending.service = n.service AND pending.key = n.key
+     WHERE pending.leads AND pending.key IS NOT NULL ORDER BY pending.id FOR UPDATE OF pending";
+
 /// Locks keys, before anything changes that they order.
 pub(super) async fn lock(tx: &Tx<'_>, keys: &[QueueKey]) -> Result<(), Failed> {
     if keys.is_empty() {
@@ -36,6 +44,7 @@ pub(super) async fn lock(tx: &Tx<'_>, keys: &[QueueKey]) -> Result<(), Failed> {
     }
     let (services, keys) = columns(keys);
     tx.execute(LOCK, &[&services, &keys]).await?;
+    tx.query(LOCK_HEADS, &[&services, &keys]).await?;
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::connection::Link;
 use super::error::Failed;
-use super::new_rows::uuid;
+use super::new_rows::{text, uuid};
 use super::row::{ReadBy, bytes, columns, decode, log_damage, state_tables};
 use super::shared::Shared;
 use crate::engine::store::{Filter, Page, PageSize, SummaryPart};
@@ -75,7 +75,8 @@ impl Conditions {
             }
         }
         if !filter.failure_reasons.is_empty() {
-            let reasons = filter.failure_reasons.clone();
+            let reasons = filter.failure_reasons.iter();
+            let reasons: Vec<String> = reasons.map(|it| text(it).into_owned()).collect();
             conditions.add(
                 "coalesce(outcome.failure_reason, pending.failure_reason) = ANY (?)",
                 reasons,

@@ -1,5 +1,7 @@
 //! The rows of new invocations: a batch of them is one statement.
 
+use std::borrow::Cow;
+
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
@@ -77,6 +79,14 @@ pub(super) struct NewRow {
     over: Option<i64>,
     open_members: Option<i32>,
     retry_of: Option<Uuid>,
+}
+
+/// A text of a caller as a column has it: a text of PostgreSQL has no NUL.
+pub(super) fn text(text: &str) -> Cow<'_, str> {
+    match text.contains('\0') {
+        true => Cow::Owned(text.replace('\0', "")),
+        false => Cow::Borrowed(text),
+    }
 }
 
 /// A CID as a value of the database.

@@ -13,6 +13,10 @@ const DEFAULT_BYTES_LIMIT: u64 = 1 << 40;
 const DEFAULT_SESSION_TIMEOUT: Duration = Duration::from_secs(10);
 /// After so long without an acknowledgement a connection is lost: a dead server must not hold callers for minutes.
 const TCP_TIMEOUT: Duration = Duration::from_secs(2);
+/// How often a connection on which nothing is sent is tried.
+const KEEPALIVE: Duration = Duration::from_secs(2);
+/// How often in vain, before it is lost.
+const KEEPALIVE_RETRIES: u32 = 3;
 /// The longest name that PostgreSQL keeps whole.
 const MAX_SCHEMA_BYTES: usize = 63;
 
@@ -44,6 +48,10 @@ impl PostgresOptions {
         })?;
         config
             .tcp_user_timeout(TCP_TIMEOUT)
+            // A host that is gone, where nothing waits to be sent.
+            .keepalives_idle(KEEPALIVE)
+            .keepalives_interval(KEEPALIVE)
+            .keepalives_retries(KEEPALIVE_RETRIES)
             .target_session_attrs(TargetSessionAttrs::ReadWrite)
             .application_name("cidery");
         Ok(Self {
