@@ -243,9 +243,11 @@ async fn what_is_accepted_during_a_claim_does_not_run_beside_it() {
         accepted.unwrap();
         let second = claimed(&one, "a", at(99), 9).await;
         assert_eq!(first.len() + second.len(), 1, "round {round}");
-        one.record(succeeded(*first.first().or(second.first()).unwrap()))
-            .await
-            .unwrap();
+        one.record(succeeded(
+            *first.first().or_else(|| second.first()).unwrap(),
+        ))
+        .await
+        .unwrap();
         let last = claimed(&one, "a", at(99), 9).await;
         assert_eq!(last.len(), 1, "round {round}");
         one.record(succeeded(last[0])).await.unwrap();
