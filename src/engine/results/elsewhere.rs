@@ -1,4 +1,4 @@
-//! Followers of invocations that run on other nodes: those notify nobody here, so that the shared store is asked.
+//! Followers of invocations that run on other nodes: those nodes do not notify this one, which asks the shared store.
 
 use std::sync::Arc;
 

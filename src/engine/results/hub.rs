@@ -76,20 +76,19 @@ impl Hub {
 
     /// The CIDs of all live invocations, in no order.
     pub(in crate::engine) fn live_cids(&self) -> Vec<Cid> {
-        let each = self.shards.iter().flat_map(|shard| {
-            let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-            let live = shard.iter().filter(|(_, topic)| topic.live.is_some());
-            live.map(|(cid, _)| *cid).collect::<Vec<_>>()
-        });
-        each.collect()
+        self.cids_where(|topic| topic.live.is_some())
     }
 
     /// The CIDs that are followed and not live, in no order.
     pub(in crate::engine) fn followed_cids(&self) -> Vec<Cid> {
+        self.cids_where(|topic| topic.live.is_none())
+    }
+
+    fn cids_where(&self, is_wanted: impl Fn(&Topic) -> bool) -> Vec<Cid> {
         let each = self.shards.iter().flat_map(|shard| {
             let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-            let followed = shard.iter().filter(|(_, topic)| topic.live.is_none());
-            followed.map(|(cid, _)| *cid).collect::<Vec<_>>()
+            let wanted = shard.iter().filter(|(_, topic)| is_wanted(topic));
+            wanted.map(|(cid, _)| *cid).collect::<Vec<_>>()
         });
         each.collect()
     }

@@ -1,7 +1,7 @@
 //! Records: what came of invocations. A batch of them is one statement for those that end and one for those that go on.
 //!
-//! The statement that writes says whose the row must be: the session and the claim of the record or, without a claim,
-//! nobody's since it was read. That is the whole fence; where it returns no row, the record is dropped.
+//! The statement that writes says who must own the row: the session and the claim of the record or, without a claim, no
+//! session since it was read. That is the whole fence; where it returns no row, the record is dropped.
 
 use std::collections::HashMap;
 

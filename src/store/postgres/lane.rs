@@ -159,7 +159,7 @@ impl Lanes {
     }
 
     fn lane(&self, cid: Cid) -> Result<&mpsc::Sender<Command>> {
-        // The last bytes of a CID are random, whoever made it.
+        // The last bytes of a CID are random, also of one that a caller chose.
         let last = cid.as_bytes().last().copied().unwrap_or_default();
         let place = usize::from(last) % self.senders.len().max(1);
         self.senders.get(place).ok_or_else(closed)

@@ -207,7 +207,7 @@ pub(super) fn queue_keys(rows: &[&NewRow], services: &Services) -> Result<Vec<Qu
         .collect()
 }
 
-/// The idempotency keys that nobody had before.
+/// The idempotency keys that no invocation had before.
 async fn insert_keys(tx: &Tx<'_>, rows: &[&NewRow]) -> Result<Vec<Vec<u8>>, Failed> {
     let keyed = rows.iter();
     let keyed = keyed.filter_map(|row| Some((row.idempotency_key.as_deref()?, uuid(row.cid))));

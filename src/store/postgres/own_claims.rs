@@ -1,6 +1,6 @@
 //! What this node has claimed, as it knows itself.
 //!
-//! A claim whose answer was lost is in the database and nowhere else: it would be run by nobody for as long as its
+//! A claim whose answer was lost is in the database and nowhere else: no node would run it for as long as its
 //! session lives. What is seen twice in a row without being known here is released ([`release_strays`]).
 
 use std::collections::HashMap;

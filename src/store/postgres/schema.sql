@@ -138,8 +138,8 @@ CREATE INDEX pending_overdue ON pending (over, id) WHERE over IS NOT NULL;
 CREATE INDEX pending_awaited ON pending (id) WHERE awaited;
 CREATE INDEX pending_held ON pending (id) WHERE due >= 9223372036854775807;
 
--- The concurrency keys with pending invocations. Whoever changes what a key has locks its row first, and computes the
--- head in a later statement: computed in one statement by two transactions, a key can be left without a head.
+-- The concurrency keys with pending invocations. A transaction that changes what a key has locks its row first, and
+-- computes the head in a later statement: computed in one statement by two transactions, a key can be left without a head.
 CREATE TABLE queue_key (
     service integer NOT NULL,
     key     bytea   NOT NULL,

@@ -162,7 +162,7 @@ async fn raise(link: &Link, shared: &Shared) -> Result<Vec<(i64, i64)>, Failed> 
         let session = begin(link).await?;
         tracing::error!(
             session,
-            "the other nodes took this one for dead: it begins anew, and what it ran may run twice"
+            "other nodes declared this node dead: it begins a new session, and what it ran may run twice"
         );
         shared.session.store(session, Ordering::Release);
     }

@@ -107,7 +107,7 @@ pub(super) async fn held_count(link: &Link) -> Result<usize, Failed> {
     Ok(usize::try_from(count).unwrap_or_default())
 }
 
-/// Invocations that have expired and that nobody has claimed.
+/// Invocations that have expired and that no node has claimed.
 pub(super) async fn expired(
     link: &Link,
     shared: &Shared,
